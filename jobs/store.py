@@ -1,0 +1,44 @@
+"""What provisioning needs of a vector store, whichever client does it."""
+
+from typing import Protocol
+
+from webapp.tenants.causes import Cause
+
+
+class StoreError(Exception):
+    """A call to the store did not succeed; `cause` says why, the message says what was seen.
+
+    After `Cause.TIMEOUT` the outcome is unknown: the change may have happened, so ask.
+    The message never holds a credential.
+    """
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+
+
+class PartitionStore(Protocol):
+    """Partitions of one server. Every call ends within its own deadline or raises StoreError.
+
+    Safe to call from several threads of the process that opened it.
+    """
+
+    def list_partitions(self, collection: str) -> frozenset[str]:
+        """Names of all partitions of the collection, `_default` included.
+
+        Raises:
+            StoreError: `collection_missing`, or that the server did not answer.
+        """
+
+    def create_partition(self, collection: str, partition: str) -> None:
+        """Ask for the partition. Returning is the server's word, not yet proof: list to prove.
+
+        An existing partition is a success on every engine, so the call may be repeated.
+
+        Raises:
+            StoreError: with the cause that the server's answer shows.
+        """
+
+    def close(self) -> None:
+        """Give up the connection; the next call opens another. Never raises."""
