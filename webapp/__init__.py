@@ -1,0 +1,48 @@
+"""The web application: an admin panel, an API and the domain of tenants and partitions."""
+
+from apiflask import APIFlask
+
+from webapp.database import Database, engine_options, prepare_engine
+from webapp.extensions import csrf, db, migrate
+from webapp.settings import PROJECT_ROOT, Settings
+
+
+def create_app(settings: Settings) -> APIFlask:
+    """The application, bound to its settings. It opens no connection before it is asked."""
+    app = APIFlask(
+        "paratia",
+        title="Paratia",
+        version="1",
+        docs_path=None,
+        root_path=str(PROJECT_ROOT),
+        template_folder=str(PROJECT_ROOT / "templates"),
+        static_folder=str(PROJECT_ROOT / "static"),
+    )
+    _configure(app, settings)
+    _init_database(app, settings)
+    csrf.init_app(app)
+    return app
+
+
+def _configure(app: APIFlask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=settings.signing_key,
+        OPENAPI_VERSION="3.1.0",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_CHECK_DEFAULT=False,
+        MAX_CONTENT_LENGTH=4 * 1024 * 1024,
+    )
+    app.extensions["settings"] = settings
+
+
+def _init_database(app: APIFlask, settings: Settings) -> None:
+    import webapp.tenants.models  # noqa: F401  registers the tables
+
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_address
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_address)
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+        app.extensions["database"] = Database(db.engine)
+    migrate.init_app(app, db, directory=str(PROJECT_ROOT / "migrations"))

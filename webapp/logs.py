@@ -1,0 +1,85 @@
+"""Structured logging: one JSON object a line on stdout, with the ids of the work in hand."""
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from webapp.settings import Settings
+
+Logger = structlog.stdlib.BoundLogger
+
+
+def _without_ids_of_nobody(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop fields that are not known, so that a line holds what it knows and no more."""
+    return {key: value for key, value in event.items() if value is not None}
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    _without_ids_of_nobody,
+]
+
+
+def configure_logging(settings: Settings, stream: str = "stdout") -> None:
+    """Send this process's logs to `stream` (`stdout` for servers, `stderr` for commands)."""
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(logging_config(settings, stream))
+
+
+def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]:
+    """The `logging.config.dictConfig` of every process, libraries' loggers included."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *_renderers(settings),
+                ],
+                "foreign_pre_chain": [structlog.stdlib.add_logger_name, *SHARED],
+            }
+        },
+        "handlers": {
+            "stream": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "stream": f"ext://sys.{stream}",
+            }
+        },
+        "root": {"handlers": ["stream"], "level": settings.log_level},
+        "loggers": {
+            # Their own handlers would write a second, unstructured line.
+            name: {"handlers": [], "propagate": True}
+            for name in ("rq.worker", "gunicorn.error", "gunicorn.access", "alembic")
+        },
+    }
+
+
+def _renderers(settings: Settings) -> list[Processor]:
+    if settings.log_format == "console":
+        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    ]
+
+
+def get_logger(name: str) -> Logger:
+    """A logger whose first argument is the event's dotted name, further ones its fields."""
+    logger: Logger = structlog.stdlib.get_logger(name)
+    return logger

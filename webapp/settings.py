@@ -1,0 +1,308 @@
+"""The product's settings: one frozen, typed object, and the only reader of the environment."""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
+# temporary name beside it, so stay well below.
+MAX_SOCKET_PATH_BYTES = 100
+
+SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+
+
+class SettingsError(Exception):
+    """A setting is unusable. The message names it and says what would be accepted."""
+
+
+def _milvus_uri(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https", "tcp"} or not parts.hostname:
+        raise ValueError(
+            "must be the address of a Milvus server such as http://127.0.0.1:19530 "
+            "or https://…; a local file is not one"
+        )
+    if "@" in parts.netloc:
+        raise ValueError("must hold no credentials; put them into MILVUS_TOKEN")
+    if parts.port is not None and parts.port < 1:
+        raise ValueError("has a port outside 1 to 65535")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _database_url(value: str) -> str:
+    if value.startswith("postgres://"):
+        value = value.replace("postgres://", "postgresql://", 1)
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise ValueError(
+            "is no database address such as postgresql://user:password@host/name"
+        ) from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"postgresql+psycopg", "sqlite"}:
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    return url.render_as_string(hide_password=False)
+
+
+def _matches(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
+COLLECTION_RULE = _matches(
+    r"[A-Za-z_][A-Za-z0-9_]{0,254}",
+    "must be letters, digits and underscores, not starting with a digit, at most 255",
+)
+QUEUE_RULE = _matches(
+    r"[A-Za-z0-9_.-]{1,100}", "must be letters, digits, '.', '_' and '-', at most 100"
+)
+EMAIL_RULE = _matches(r"[^@\s]+@[^@\s]+", "must be an e-mail address")
+HOST_RULE = _matches(r"[A-Za-z0-9._:-]+", "must be a host name or an IP address, without a scheme")
+SECRET_KEY_RULE = _matches(r"(?s).{16,}", "must have at least 16 characters")
+PASSWORD_RULE = _matches(r"(?s).{8,}", "must have at least 8 characters")
+UPPER = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseModel):
+    """Every setting with its default; field names are the variables' names in lower case.
+
+    Where a service's address is unset, the embedded one in `var_dir` is used: see the
+    properties `redis_address`, `milvus_address` and `database_address`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    milvus_uri: Annotated[str, AfterValidator(_milvus_uri)] | None = None
+    milvus_token: str | None = None
+    milvus_host: Annotated[str, HOST_RULE] | None = None
+    milvus_port: Port | None = None
+    milvus_collection: Annotated[str, COLLECTION_RULE] = "kb_chunks_v1"
+    milvus_timeout: Annotated[Seconds, Field(le=600)] = 10.0
+    milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
+    database_url: Annotated[str, AfterValidator(_database_url)] | None = None
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
+    partition_queue: Annotated[str, QUEUE_RULE] = "default"
+    partition_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    partition_backoff: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
+    partition_chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    partition_chunk_timeout: Seconds = 300.0
+    reconcile_interval: Seconds = 15.0
+    secret_key: Annotated[str, SECRET_KEY_RULE] | None = None
+    admin_email: Annotated[str, EMAIL_RULE] = "admin@example.com"
+    admin_password: Annotated[str, PASSWORD_RULE] | None = None
+    port: Port = 8000
+    var_dir: Path = Path("var")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UPPER] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="after")
+    def _secret_key_is_there(self) -> Self:
+        if self.database_url and not self.secret_key:
+            raise ValueError(
+                "SECRET_KEY is required while DATABASE_URL is set: every process must share one. "
+                "Make it with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+    @property
+    def milvus_is_embedded(self) -> bool:
+        """True while neither URI, host nor port is set: `make run` then starts Milvus Lite."""
+        return self.milvus_uri is None and self.milvus_host is None and self.milvus_port is None
+
+    @property
+    def redis_is_embedded(self) -> bool:
+        """True while `REDIS_URL` is unset: `make run` then starts a Redis of its own."""
+        return self.redis_url is None
+
+    @property
+    def milvus_address(self) -> str:
+        """The Milvus address in use, without any credential."""
+        if self.milvus_uri:
+            return self.milvus_uri
+        port = self.milvus_port or 19530
+        if self.milvus_is_embedded:
+            port = int(_remembered(self.var_dir / "milvus.port") or port)
+        host = self.milvus_host or "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded Redis listens: in `var_dir`, or a short remembered place."""
+        socket = self.var_dir / "redis.sock"
+        if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
+            return socket
+        remembered = _remembered(self.var_dir / "redis.socket")
+        return Path(remembered) if remembered else socket
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis address in use; it may hold a password."""
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def database_address(self) -> str:
+        """The database address in use; it may hold a password."""
+        return self.database_url or f"sqlite:///{self.var_dir / 'paratia.db'}"
+
+    @property
+    def backfill_queue(self) -> str:
+        """The queue of the backfill's chunks; workers take it after `partition_queue`."""
+        return f"{self.partition_queue}-backfill"
+
+    @property
+    def signing_key(self) -> str:
+        """The key that signs sessions: `SECRET_KEY`, else made once and kept in `var_dir`.
+
+        Raises:
+            SettingsError: when it has to be made and `var_dir` cannot be written.
+        """
+        return self.secret_key or _made_once(self.var_dir / "secret_key")
+
+    def in_force(self) -> dict[str, Any]:
+        """Setting name → value in use, defaults and embedded addresses included, secrets masked."""
+        shown: dict[str, Any] = {
+            name.upper(): value for name, value in self.model_dump(exclude={"sources"}).items()
+        }
+        shown["MILVUS_URI"] = self.milvus_address
+        if not self.milvus_uri:
+            shown["MILVUS_HOST"] = urlsplit(self.milvus_address).hostname
+            shown["MILVUS_PORT"] = urlsplit(self.milvus_address).port
+        shown["REDIS_URL"] = without_password(self.redis_address)
+        shown["DATABASE_URL"] = without_password(self.database_address)
+        shown["VAR_DIR"] = str(self.var_dir)
+        for name in SECRET_NAMES:
+            shown[name] = "********" if shown[name] else None
+        if self.database_url is None:
+            shown["SECRET_KEY"] = "********"
+        return shown
+
+    def source_of(self, name: str) -> str:
+        """Where a setting comes from: `environment`, `.env`, `embedded` or `default`."""
+        if name in self.sources:
+            return self.sources[name]
+        embedded = {
+            "MILVUS_URI": self.milvus_is_embedded,
+            "REDIS_URL": self.redis_is_embedded,
+            "DATABASE_URL": self.database_url is None,
+            "SECRET_KEY": self.secret_key is None,
+        }
+        return "embedded" if embedded.get(name) else "default"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
+    """The settings of this process: the environment, then `.env` in `root`, then defaults.
+
+    A variable that is empty counts as unset. A relative `VAR_DIR` counts from `root`.
+
+    Raises:
+        SettingsError: naming every unusable setting and what would be accepted.
+    """
+    values, sources = _collect(os.environ if environ is None else environ, root / ".env")
+    values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
+    try:
+        return Settings(**values, sources=sources)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def without_password(url: str) -> str:
+    """The address with its password masked, in the query string too."""
+    parts = urlsplit(url)
+    netloc = parts.netloc
+    if "@" in netloc:
+        user, _, host = netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}:********@{host}" if ":" in user else netloc
+    query = re.sub(r"(?i)((?:password|token|secret)\w*=)[^&]*", r"\1********", parts.query)
+    masked = urlunsplit(parts._replace(netloc=netloc, query=query))
+    # urlunsplit drops the empty host of unix:///path and sqlite:///path.
+    return masked if netloc else masked.replace(":/", ":///", 1).replace(":////////", ":////")
+
+
+def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    from_file = dotenv_values(env_file) if env_file.is_file() else {}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for field in Settings.model_fields:
+        name = field.upper()
+        if field == "sources":
+            continue
+        if environ.get(name):
+            # `flask` itself copies .env into the environment, so equal means: from there.
+            same = environ[name] == from_file.get(name)
+            values[field], sources[name] = environ[name], ".env" if same else "environment"
+        elif from_file.get(name):
+            values[field], sources[name] = from_file[name], ".env"
+    return values, sources
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        message = problem["msg"].removeprefix("Value error, ")
+        name = str(problem["loc"][0]).upper() + " " if problem["loc"] else ""
+        lines.append(f"{name}{message[:1].lower() + message[1:] if name else message}")
+    return "Settings: " + "; ".join(lines)
+
+
+def _remembered(file: Path) -> str | None:
+    try:
+        return file.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _made_once(file: Path) -> str:
+    """The secret in the file, made when missing; of several makers at once, one wins."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        if not file.exists():
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(48))
+            try:
+                os.link(draft, file)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return file.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"VAR_DIR {file.parent} cannot be used ({error.strerror}); "
+            "choose a folder that can be written"
+        ) from error

@@ -1,0 +1,168 @@
+"""The tables of the domain."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.database import UtcDateTime, utc_now
+from webapp.extensions import Model
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import PartitionState, Provider, Result, TenantState
+
+# SQLite numbers rows without gaps being reused only for INTEGER PRIMARY KEY AUTOINCREMENT.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def code(kind: type[StrEnum]) -> Enum:
+    """A column of the enum's values as text: a new value needs no change of the table."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Tenant(Model):
+    """A customer. Rows stay after deletion, so that no number is ever used twice."""
+
+    __tablename__ = "tenant"
+    __table_args__ = (
+        Index(
+            "uq_tenant_slug_in_use",
+            "slug",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), index=True)
+    slug: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    partition: Mapped["Partition | None"] = relationship(
+        back_populates="tenant", lazy="joined", uselist=False
+    )
+
+    @property
+    def status(self) -> TenantState:
+        """Whether the tenant is a customer now."""
+        return TenantState.DELETED if self.deleted_at else TenantState.ACTIVE
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Partition(Model):
+    """The wish for one tenant's partition, and what is known of it. The truth of the product."""
+
+    __tablename__ = "partition"
+    __table_args__ = (
+        Index("ix_partition_state_since", "state", "state_since"),
+        Index("ix_partition_state_cause", "state", "cause"),
+        Index("ix_partition_ring_at", "ring_at"),
+        Index("ix_partition_state_lease_until", "state", "lease_until"),
+        Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
+        Index("ix_partition_state_reopen_at", "state", "reopen_at"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(
+        Number, ForeignKey("tenant.id"), primary_key=True, autoincrement=False
+    )
+    collection: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255))
+
+    state: Mapped[PartitionState] = mapped_column(
+        code(PartitionState), default=PartitionState.PENDING
+    )
+    state_since: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+    # A wish. Rings of an older generation are harmless.
+    generation: Mapped[int] = mapped_column(default=1)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    # Counts every claim and is never set back: whoever holds an older one has lost the row.
+    fence: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claimed_job_id: Mapped[str | None] = mapped_column(String(100))
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The doorbell. `ring_at` is when the due loop rings, unless somebody else did before.
+    ring_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dispatch: Mapped[int] = mapped_column(default=0)
+    dispatched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    job_id: Mapped[str | None] = mapped_column(String(100))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+    # What the last attempt found.
+    result: Mapped[Result | None] = mapped_column(code(Result))
+    provider: Mapped[Provider | None] = mapped_column(code(Provider))
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    error: Mapped[str | None] = mapped_column(Text)
+    seen_absent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # How often the sweep has given this tenant another try, and when it may do so next.
+    reopens: Mapped[int] = mapped_column(default=0)
+    reopen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    tenant: Mapped[Tenant] = relationship(back_populates="partition")
+
+
+class PartitionEvent(Model):
+    """One line of a tenant's timeline. Rows are only ever added."""
+
+    __tablename__ = "partition_event"
+    __table_args__ = (
+        Index("ix_partition_event_tenant_id_id", "tenant_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Number, ForeignKey("tenant.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    event: Mapped[str] = mapped_column(String(64))
+    generation: Mapped[int | None]
+    attempt: Mapped[int | None]
+    provider: Mapped[Provider | None] = mapped_column(code(Provider))
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    message: Mapped[str | None] = mapped_column(Text)
+    duration_ms: Mapped[int | None]
+    job_id: Mapped[str | None] = mapped_column(String(100))
+    actor: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ObservedCollection(Model):
+    """What the sweep last saw of a collection in Milvus; pages show it with its age."""
+
+    __tablename__ = "observed_collection"
+
+    collection: Mapped[str] = mapped_column(String(255), primary_key=True)
+    observed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    error: Mapped[str | None] = mapped_column(Text)
+    partitions: Mapped[int | None]
+    latency_ms: Mapped[int | None]
+
+
+class SweepTurn(Model):
+    """Who sweeps now, and when the last sweep ended: one at a time over all replicas."""
+
+    __tablename__ = "sweep_turn"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    holder: Mapped[str | None] = mapped_column(String(100))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,56 @@
+"""Names made from a tenant: its partition's, from the number alone, and its slug's."""
+
+import re
+import unicodedata
+
+# Far above what a sequence reaches, and still exact in every JSON reader (2**53).
+MAX_TENANT_ID = 10**15
+
+MAX_NAME_LENGTH = 255
+MAX_SLUG_LENGTH = 63
+SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+
+
+def partition_name(tenant_id: int) -> str:
+    """The partition of a tenant. It depends on the number alone and never changes.
+
+    Raises:
+        ValueError: the number is not one that a tenant can have.
+    """
+    if not 1 <= tenant_id <= MAX_TENANT_ID:
+        raise ValueError(f"a tenant's number lies between 1 and {MAX_TENANT_ID}")
+    return f"tenant_{tenant_id}"
+
+
+def slugify(name: str) -> str:
+    """A slug of the name: ASCII letters and digits joined by `-`; `tenant` if none is left."""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", ascii_only.lower())
+    return "-".join(words)[:MAX_SLUG_LENGTH].strip("-") or "tenant"
+
+
+def numbered_slug(slug: str, number: int) -> str:
+    """The slug with `-number` behind it, shortened where it would grow too long."""
+    ending = f"-{number}"
+    return slug[: MAX_SLUG_LENGTH - len(ending)].rstrip("-") + ending
+
+
+def is_slug(text: str) -> bool:
+    """True for a slug as `slugify` makes them."""
+    return len(text) <= MAX_SLUG_LENGTH and re.fullmatch(SLUG_PATTERN, text) is not None
+
+
+def clean_name(name: str) -> str:
+    """The name as it is stored: in Unicode's NFC form, without spaces around it.
+
+    Raises:
+        ValueError: it is empty, too long, or holds characters that no name has.
+    """
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    if not any(not unicodedata.category(c).startswith(("Z", "C")) for c in cleaned):
+        raise ValueError("must not be empty")
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in cleaned):
+        raise ValueError("must not hold control characters or lone surrogates")
+    return cleaned
