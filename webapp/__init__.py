@@ -20,6 +20,7 @@ def create_app(settings: Settings) -> APIFlask:
     )
     _configure(app, settings)
     _init_database(app, settings)
+    _init_domain(app, settings)
     csrf.init_app(app)
     return app
 
@@ -46,3 +47,11 @@ def _init_database(app: APIFlask, settings: Settings) -> None:
         prepare_engine(db.engine)
         app.extensions["database"] = Database(db.engine)
     migrate.init_app(app, db, directory=str(PROJECT_ROOT / "migrations"))
+
+
+def _init_domain(app: APIFlask, settings: Settings) -> None:
+    from webapp.domain import build_domain
+
+    domain = build_domain(settings, app.extensions["database"])
+    app.extensions["domain"] = domain
+    app.extensions["doorbell"] = domain.doorbell

@@ -1,0 +1,48 @@
+"""Builds the domain's objects for an application: services, sharing database and doorbell."""
+
+from dataclasses import dataclass
+
+from webapp.database import Database
+from webapp.settings import Settings
+from webapp.tenants.attempts import Attempts
+from webapp.tenants.backfill import Backfill
+from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.imports import Imports
+from webapp.tenants.observing import Observing
+from webapp.tenants.ringing import Ringing
+from webapp.tenants.rules import Rules
+from webapp.tenants.service import TenantService
+from webapp.tenants.upkeep import Upkeep
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Everything that can be done to tenants and their partitions, by whom it is done."""
+
+    rules: Rules
+    doorbell: Doorbell
+    ringing: Ringing
+    tenants: TenantService
+    attempts: Attempts
+    upkeep: Upkeep
+    observing: Observing
+    backfill: Backfill
+    imports: Imports
+
+
+def build_domain(settings: Settings, database: Database) -> Domain:
+    """The domain's objects; none of them connects before it is used."""
+    rules = Rules.of(settings)
+    doorbell = Doorbell(settings)
+    ringing = Ringing(database, doorbell, rules)
+    return Domain(
+        rules=rules,
+        doorbell=doorbell,
+        ringing=ringing,
+        tenants=TenantService(database, doorbell, ringing, rules),
+        attempts=Attempts(database, rules),
+        upkeep=Upkeep(database, doorbell, ringing, rules),
+        observing=Observing(database),
+        backfill=Backfill(database, doorbell, ringing, rules),
+        imports=Imports(database),
+    )

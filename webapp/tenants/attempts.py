@@ -1,0 +1,325 @@
+"""What a worker does to partition rows: claim them, keep the claim, record what was found.
+
+Every change is a conditional UPDATE on the fence, a number that only grows: whoever was
+frozen and overtaken changes nothing any more.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants import timeline
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition
+from webapp.tenants.rules import Rules, reopen_pause
+from webapp.tenants.states import PartitionState, Provider, Result
+
+CLAIMED = (
+    Partition.tenant_id,
+    Partition.generation,
+    Partition.attempts.label("attempt"),
+    Partition.max_attempts,
+    Partition.fence,
+    Partition.collection,
+    Partition.name.label("partition"),
+    Partition.seen_absent_at,
+    Partition.ready_at,
+    Partition.reopens,
+    Partition.request_id,
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one partition, until the lease ends or somebody overtakes."""
+
+    tenant_id: int
+    generation: int
+    attempt: int
+    max_attempts: int
+    fence: int
+    collection: str
+    partition: str
+    seen_absent_at: datetime | None
+    ready_at: datetime | None
+    reopens: int
+    request_id: str | None
+    job_id: str | None
+
+    @property
+    def is_ours(self) -> bool:
+        """True when a partition that exists now was made by an earlier attempt of this wish."""
+        return self.seen_absent_at is not None and self.ready_at is None
+
+    @property
+    def is_last(self) -> bool:
+        """True for the last attempt of the wish."""
+        return self.attempt >= self.max_attempts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A proven result: how the partition came to exist, and by which provider."""
+
+    result: Result
+    provider: Provider
+
+
+class Attempts:
+    """Claims and records for lists of tenants; a sign-up is a list of one."""
+
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self._database = database
+        self._rules = rules
+
+    def claim(self, wishes: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
+        """Take those of the (tenant, generation) wishes that are due and in nobody's hand.
+
+        The others are somebody else's, done, or old rings: leave them alone.
+        """
+        now = utc_now()
+        free = or_(
+            and_(
+                Partition.state == PartitionState.PENDING,
+                or_(Partition.next_attempt_at.is_(None), Partition.next_attempt_at <= now),
+            ),
+            and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now),
+        )
+        wanted = tuple_(Partition.tenant_id, Partition.generation).in_(wishes)
+        with self._database.transaction() as session:
+            claims = self._take(session, and_(wanted, free), job_id, now)
+        timeline.announce(_creating(claims))
+        return claims
+
+    def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
+        """Make a new wish of a failed one, and claim it, when its own last job runs again.
+
+        Only a human brings a failed job back (rq-dashboard, `rq requeue`): its id is the one
+        that the row failed under. Any other ring of a failed row is an old one.
+        """
+        now = utc_now()
+        failed = and_(
+            Partition.tenant_id == tenant_id,
+            Partition.generation == generation,
+            Partition.state == PartitionState.FAILED,
+            Partition.claimed_job_id == job_id,
+        )
+        with self._database.transaction() as session:
+            afresh = session.execute(
+                update(Partition)
+                .where(failed)
+                .values(
+                    generation=Partition.generation + 1,
+                    attempts=0,
+                    max_attempts=self._rules.attempts,
+                    state=PartitionState.PENDING,
+                    requested_at=now,
+                    next_attempt_at=None,
+                    reopen_at=None,
+                    reopens=0,
+                )
+                .returning(Partition.generation)
+            ).scalar()
+            if afresh is None:
+                return []
+            mine = and_(Partition.tenant_id == tenant_id, Partition.generation == afresh)
+            claims = self._take(session, mine, job_id, now)
+            retried = [_entry(claim, timeline.RETRIED, actor="queue") for claim in claims]
+            timeline.write(session, retried)
+        timeline.announce([*retried, *_creating(claims)])
+        return claims
+
+    def _take(
+        self, session: Session, which: ColumnElement[bool], job_id: str | None, now: datetime
+    ) -> list[Claim]:
+        # Locked in one order, so that two chunks with the same tenants cannot wait for each other.
+        chosen = (
+            select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()
+        )
+        rows = session.execute(
+            update(Partition)
+            .where(Partition.tenant_id.in_(chosen), which)
+            .values(
+                state=PartitionState.PROVISIONING,
+                state_since=now,
+                attempts=Partition.attempts + 1,
+                fence=Partition.fence + 1,
+                lease_until=now + self._rules.lease,
+                claimed_job_id=job_id,
+                next_attempt_at=None,
+                ring_at=None,
+            )
+            .returning(*CLAIMED)
+        ).all()
+        claims = [Claim(**row._asdict(), job_id=job_id) for row in rows]
+        timeline.write(session, _creating(claims))
+        return claims
+
+    def renew(self, claims: Sequence[Claim], *, seen_absent: bool = False) -> list[Claim]:
+        """Lengthen the leases; returns the claims still held. Whoever lost theirs must stop.
+
+        With `seen_absent` the rows also learn that the partition did not exist: from then on,
+        rows found in it are this tenant's own.
+        """
+        now = utc_now()
+        values: dict[str, Any] = {"lease_until": now + self._rules.lease}
+        if seen_absent:
+            values["seen_absent_at"] = func.coalesce(Partition.seen_absent_at, now)
+        with self._database.transaction() as session:
+            held = self._change(session, claims, values)
+        return [
+            replace(claim, seen_absent_at=claim.seen_absent_at or now) if seen_absent else claim
+            for claim in claims
+            if claim.tenant_id in held
+        ]
+
+    def record_ready(
+        self, claims: Sequence[Claim], outcome: Outcome, duration_ms: int
+    ) -> list[Claim]:
+        """Record a proof for the claims still held, and return these."""
+        now = utc_now()
+        values = {
+            "state": PartitionState.READY,
+            "state_since": now,
+            "result": outcome.result,
+            "provider": outcome.provider,
+            "cause": None,
+            "error": None,
+            "ready_at": func.coalesce(Partition.ready_at, now),
+            "verified_at": now,
+            "lease_until": None,
+            "reopens": 0,
+            "reopen_at": None,
+        }
+        name = timeline.CREATED if outcome.result == Result.CREATED else timeline.ALREADY_EXISTS
+        with self._database.transaction() as session:
+            held = self._change(session, claims, values)
+            recorded = [claim for claim in claims if claim.tenant_id in held]
+            entries = [
+                _entry(claim, name, provider=outcome.provider, duration_ms=duration_ms)
+                for claim in recorded
+            ]
+            timeline.write(session, entries)
+        timeline.announce(entries)
+        return recorded
+
+    def record_failure(
+        self,
+        claim: Claim,
+        cause: Cause,
+        message: str,
+        *,
+        provider: Provider | None,
+        duration_ms: int,
+    ) -> bool:
+        """Record a failed attempt: the next one after the pause, or `failed` for good.
+
+        Returns False, and records nothing, when the claim was lost.
+        """
+        now = utc_now()
+        values: dict[str, Any] = {
+            "state": PartitionState.FAILED,
+            "state_since": now,
+            "cause": cause,
+            "error": message,
+            "provider": provider,
+            "lease_until": None,
+            "reopen_at": now + reopen_pause(claim.reopens) if cause.is_transient else None,
+        }
+        if cause.is_transient and not claim.is_last:
+            due = now + self._rules.backoff
+            values |= {
+                "state": PartitionState.PENDING,
+                "next_attempt_at": due,
+                "ring_at": due,
+                "reopen_at": None,
+            }
+        with self._database.transaction() as session:
+            if not self._change(session, [claim], values):
+                return False
+            entry = _entry(
+                claim,
+                timeline.CREATE_FAILED,
+                provider=provider,
+                cause=cause,
+                message=message,
+                duration_ms=duration_ms,
+            )
+            timeline.write(session, [entry])
+        timeline.announce([entry])
+        return True
+
+    def note_fallback(self, claim: Claim, cause: Cause, message: str) -> None:
+        """Tell that the SDK failed, and that the script is tried now."""
+        entry = _entry(
+            claim, timeline.FALLBACK, provider=Provider.SDK, cause=cause, message=message
+        )
+        with self._database.transaction() as session:
+            timeline.write(session, [entry])
+        timeline.announce([entry])
+
+    def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
+        """Give up the claims as if they had never been: each gets a job of its own soon."""
+        now = utc_now()
+        values = {
+            "state": PartitionState.PENDING,
+            "state_since": now,
+            "attempts": Partition.attempts - 1,
+            "lease_until": None,
+            "ring_at": now,
+        }
+        with self._database.transaction() as session:
+            held = self._change(session, claims, values)
+            entries = [
+                _entry(claim, timeline.HANDED_BACK, message=reason)
+                for claim in claims
+                if claim.tenant_id in held
+            ]
+            timeline.write(session, entries)
+        timeline.announce(entries)
+
+    def _change(
+        self, session: Session, claims: Sequence[Claim], values: dict[str, Any]
+    ) -> set[int]:
+        """Update the rows whose claim still holds; returns their tenants."""
+        if not claims:
+            return set()
+        mine = and_(
+            tuple_(Partition.tenant_id, Partition.fence).in_(
+                [(claim.tenant_id, claim.fence) for claim in claims]
+            ),
+            Partition.state == PartitionState.PROVISIONING,
+        )
+        ordered = (
+            select(Partition.tenant_id).where(mine).order_by(Partition.tenant_id).with_for_update()
+        )
+        changed = session.execute(
+            update(Partition)
+            .where(Partition.tenant_id.in_(ordered), mine)
+            .values(**values)
+            .returning(Partition.tenant_id)
+        )
+        return set(changed.scalars())
+
+
+def _creating(claims: Iterable[Claim]) -> list[timeline.Entry]:
+    return [_entry(claim, timeline.CREATING) for claim in claims]
+
+
+def _entry(claim: Claim, event: str, **fields: Any) -> timeline.Entry:
+    return timeline.Entry(
+        event=event,
+        tenant_id=claim.tenant_id,
+        collection=claim.collection,
+        partition=claim.partition,
+        generation=claim.generation,
+        attempt=claim.attempt,
+        job_id=claim.job_id,
+        request_id=claim.request_id,
+        **fields,
+    )

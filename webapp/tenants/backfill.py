@@ -1,0 +1,194 @@
+"""Provisioning for the tenants of before: wishes for those that have none, in chunks."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sqlalchemy import Table, and_, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants import timeline
+from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
+from webapp.tenants.errors import TenantNotFound
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.queries import batches
+from webapp.tenants.ringing import Ringing, reserve
+from webapp.tenants.rules import Rules
+from webapp.tenants.states import PartitionState
+from webapp.tenants.wishes import first_wish, ring_for, wish_again
+
+UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backfill would do: the tenants to dispatch, and why others are left alone."""
+
+    tenant_ids: list[int]
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Backfill:
+    """Finds the tenants that lack a partition, and dispatches them on the backfill's queue."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._ringing = ringing
+        self._rules = rules
+
+    def plan(self, tenant_ids: Sequence[int] | None = None) -> Plan:
+        """Find whom to dispatch; without numbers: everyone whom it can help.
+
+        That is: without a wish, waiting without a live job, or failed of a transient cause.
+        A permanent failure is tried again only where its number is given.
+
+        Raises:
+            TenantNotFound: one of the numbers is nobody's.
+        """
+        chosen, waiting, skipped = [], {}, Counter[str]()
+        for row in self._rows(tenant_ids):
+            why_not = _why_not(row, asked_for=tenant_ids is not None)
+            if why_not == "waiting" and row.ring_at is None:
+                waiting[row.id] = row.job_id
+            elif why_not is None:
+                chosen.append(row.id)
+            else:
+                skipped[why_not] += 1
+        lost = self._without_live_job(waiting)
+        skipped["waiting"] += len(waiting) - len(lost)
+        return Plan(sorted(chosen + lost), dict(+skipped))
+
+    def _rows(self, tenant_ids: Sequence[int] | None) -> Iterator[Any]:
+        columns = select(
+            Tenant.id,
+            Tenant.deleted_at,
+            Partition.state,
+            Partition.cause,
+            Partition.ring_at,
+            Partition.job_id,
+        ).join(Partition, isouter=True)
+        with self._database.reading() as session:
+            if tenant_ids is None:
+                living = columns.where(
+                    Tenant.deleted_at.is_(None),
+                    or_(Partition.state.is_(None), Partition.state != PartitionState.READY),
+                )
+                yield from session.execute(living.order_by(Tenant.id))
+                return
+            for batch in batches(sorted(set(tenant_ids))):
+                rows = session.execute(columns.where(Tenant.id.in_(batch))).all()
+                for missing in sorted(set(batch) - {row.id for row in rows}):
+                    raise TenantNotFound(missing)
+                yield from rows
+
+    def _without_live_job(self, waiting: dict[int, str | None]) -> list[int]:
+        try:
+            live = self._doorbell.live({job for job in waiting.values() if job})
+        except DispatchError:
+            return []
+        return [tenant_id for tenant_id, job_id in waiting.items() if job_id not in live]
+
+    def dispatch(
+        self, tenant_ids: Sequence[int], *, actor: str, progress: Callable[[int], None]
+    ) -> tuple[int, bool]:
+        """Make the wishes and ring for them, chunk by chunk; `progress` gets each chunk's size.
+
+        Returns how many were wished for, and whether Redis took every ring. Where it did not,
+        the wishes stand and the reconciler rings later.
+        """
+        wished, all_rung = 0, True
+        for chunk in batches(tenant_ids, self._rules.chunk_size):
+            rings = self._wish(chunk, actor)
+            if rings:
+                all_rung &= self._ringing.ring_chunk(rings)
+            wished += len(rings)
+            progress(len(chunk))
+        return wished, all_rung
+
+    def _wish(self, tenant_ids: Sequence[int], actor: str) -> list[Ring]:
+        now = utc_now()
+        mine = Partition.tenant_id.in_(tenant_ids)
+        with self._database.transaction() as session:
+            fresh = self._insert_first(session, tenant_ids)
+            again = wish_again(session, mine, self._rules.attempts, now)
+            entries = [
+                timeline.entry_of(row, event, actor=actor)
+                for rows, event in ((fresh, timeline.REQUESTED), (again, timeline.RETRIED))
+                for row in rows
+            ]
+            timeline.write(session, entries)
+            wished = [row.tenant_id for row in (*fresh, *again)]
+            lost = and_(
+                mine,
+                Partition.tenant_id.not_in(wished),
+                or_(Partition.ring_at.is_(None), Partition.ring_at <= now),
+            )
+            rings = [ring_for(row) for row in (*fresh, *again)]
+            rings += reserve(session, lost, limit=len(tenant_ids))
+        timeline.announce(entries)
+        return rings
+
+    def _insert_first(self, session: Session, tenant_ids: Sequence[int]) -> Sequence[Partition]:
+        """Insert first wishes for living tenants that have none; others' are left alone."""
+        without = (
+            select(Tenant.id)
+            .join(Partition, isouter=True)
+            .where(
+                Tenant.id.in_(tenant_ids),
+                Tenant.deleted_at.is_(None),
+                Partition.tenant_id.is_(None),
+            )
+            .order_by(Tenant.id)
+            .with_for_update(of=Tenant)
+        )
+        now = utc_now()
+        wishes = [first_wish(number, self._rules, now) for number in session.scalars(without)]
+        if not wishes:
+            return []
+        columns = cast(Table, Partition.__table__).columns.keys()
+        rows = [
+            {name: value for name in columns if (value := getattr(wish, name)) is not None}
+            for wish in wishes
+        ]
+        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        statement = insert(Partition).values(rows).on_conflict_do_nothing()
+        return session.scalars(statement.returning(Partition)).all()
+
+    def states(self, tenant_ids: Sequence[int]) -> Counter[str]:
+        """How many of these tenants are in which state now."""
+        counts = Counter[str]()
+        counted = select(Partition.state, func.count()).group_by(Partition.state)
+        with self._database.reading() as session:
+            for batch in batches(tenant_ids):
+                for state, count in session.execute(counted.where(Partition.tenant_id.in_(batch))):
+                    counts[state] += count
+        return counts
+
+    def unsettled(self, tenant_ids: Sequence[int]) -> list[int]:
+        """Those of the tenants whose wish is still on its way."""
+        still = select(Partition.tenant_id).where(Partition.state.in_(UNSETTLED))
+        with self._database.reading() as session:
+            return [
+                number
+                for batch in batches(tenant_ids)
+                for number in session.scalars(still.where(Partition.tenant_id.in_(batch)))
+            ]
+
+
+def _why_not(row: Any, *, asked_for: bool) -> str | None:
+    """Why a tenant is left alone, or None when it is dispatched."""
+    if row.deleted_at is not None:
+        return str(PartitionState.REMOVING)
+    if row.state is None:
+        return None
+    if row.state == PartitionState.PENDING:
+        return None if row.ring_at is not None and row.ring_at <= utc_now() else "waiting"
+    if row.state == PartitionState.FAILED:
+        return None if asked_for or row.cause.is_transient else "failed_permanently"
+    return str(row.state)

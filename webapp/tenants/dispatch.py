@@ -1,0 +1,190 @@
+"""The doorbell: rings the job queue after a commit. Losing a ring costs time, never a tenant."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from webapp.settings import Settings
+
+ONE = "jobs.provisioning.create_partition"
+CHUNK = "jobs.provisioning.create_partitions"
+
+ANSWER_TIMEOUT_S = 1.0
+
+# A job claims its row within milliseconds of its start. One that started longer ago than
+# this, and left the row unclaimed, is gone, whatever Redis says of it.
+STARTED_GRACE = timedelta(seconds=10)
+
+# One attempt's calls: ask, create, ask, the script with its import and its turn, ask again.
+# RQ's time-out is only the last resort behind the deadline that each of them has.
+CALLS_PER_ATTEMPT = 8
+ATTEMPT_SLACK_S = 60
+
+
+class DispatchError(Exception):
+    """Redis did not take the ring; the due loop will ring again."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A wish to be rung: the job's arguments, and the failed job that it replaces."""
+
+    tenant_id: int
+    generation: int
+    dispatch: int
+    fence: int
+    collection: str
+    partition: str
+    stale_job_id: str | None = None
+    request_id: str | None = None
+
+    @property
+    def job_id(self) -> str:
+        """The id of this ring's own job; never used twice, since `dispatch` only grows."""
+        return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
+
+
+class Doorbell:
+    """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.connection: Redis = Redis.from_url(
+            settings.redis_address,
+            socket_connect_timeout=ANSWER_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            # Once, and only for a connection found dead: a Redis that is down is known at once.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+        self.queue = self._open(settings.partition_queue)
+        self.backfill_queue = self._open(settings.backfill_queue)
+        self._attempt_timeout_s = int(settings.milvus_timeout * CALLS_PER_ATTEMPT) + ATTEMPT_SLACK_S
+        # The chunk stops by itself at its own bound; what is in hand then may still end.
+        self._chunk_timeout_s = int(settings.partition_chunk_timeout) + self._attempt_timeout_s
+
+    def _open(self, name: str) -> Queue:
+        return Queue(name, connection=self.connection, serializer=JSONSerializer)
+
+    def ring(self, rings: Sequence[Ring], *, backfill: bool = False) -> None:
+        """Push a job for each ring, in place of the failed one of its last attempt.
+
+        Raises:
+            DispatchError: Redis did not answer; some of the jobs may have been pushed.
+        """
+        queue = self.backfill_queue if backfill else self.queue
+        jobs = [
+            queue.create_job(
+                ONE,
+                args=[ring.tenant_id, ring.generation],
+                job_id=ring.job_id,
+                timeout=self._attempt_timeout_s,
+                description=f"tenant {ring.tenant_id}, wish {ring.generation}",
+                meta={"request_id": ring.request_id} if ring.request_id else {},
+            )
+            for ring in rings
+        ]
+        self._push(queue, jobs, rings)
+
+    def ring_chunk(self, rings: Sequence[Ring]) -> str:
+        """Push one job for all the rings; returns its id.
+
+        Raises:
+            DispatchError: Redis did not answer; the job may have been pushed.
+        """
+        job = self.backfill_queue.create_job(
+            CHUNK,
+            args=[[[ring.tenant_id, ring.generation] for ring in rings]],
+            job_id=f"chunk-{uuid.uuid4().hex[:16]}",
+            timeout=self._chunk_timeout_s,
+            description=f"{len(rings)} tenants from {rings[0].tenant_id}",
+        )
+        self._push(self.backfill_queue, [job], rings)
+        return str(job.id)
+
+    def _push(self, queue: Queue, jobs: Sequence[Job], rings: Sequence[Ring]) -> None:
+        try:
+            self._forget(ring.stale_job_id for ring in rings if ring.stale_job_id)
+            pipeline = self.connection.pipeline()
+            for job in jobs:
+                queue.enqueue_job(job, pipeline=pipeline)
+            pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not take jobs: {error}") from error
+
+    def live(self, job_ids: Iterable[str]) -> set[str]:
+        """Those of the jobs that still wait in a queue, or have started just now.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        ids = list(job_ids)
+        try:
+            pipeline = self.connection.pipeline(transaction=False)
+            pipeline.lrange(self.queue.key, 0, -1)
+            pipeline.lrange(self.backfill_queue.key, 0, -1)
+            for job_id in ids:
+                pipeline.hget(Job.key_for(job_id), "started_at")
+            first, second, *started = pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {error}") from error
+        waiting = {job_id.decode() for job_id in (*first, *second)}
+        return {
+            job_id
+            for job_id, since in zip(ids, started, strict=True)
+            if job_id in waiting or _is_recent(since)
+        }
+
+    def forget_failed(self, job_ids: Iterable[str]) -> None:
+        """Take the jobs out of RQ's failed registry: their tenants are not failing any more.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        try:
+            self._forget(job_ids)
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {error}") from error
+
+    def failed_job_ids(self) -> list[str]:
+        """The ids of all jobs in the failed registries of both queues.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        try:
+            return [
+                str(job_id)
+                for queue in (self.queue, self.backfill_queue)
+                for job_id in FailedJobRegistry(queue=queue).get_job_ids(cleanup=False)
+            ]
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {error}") from error
+
+    def _forget(self, job_ids: Iterable[str]) -> None:
+        ids = list(job_ids)
+        if not ids:
+            return
+        pipeline = self.connection.pipeline()
+        for job in Job.fetch_many(ids, connection=self.connection, serializer=JSONSerializer):
+            if job is not None and job.get_status(refresh=False) == JobStatus.FAILED:
+                job.delete(pipeline=pipeline)
+        for queue in (self.queue, self.backfill_queue):
+            pipeline.zrem(FailedJobRegistry(queue=queue).key, *ids)
+        pipeline.execute()
+
+
+def _is_recent(started_at: bytes | None) -> bool:
+    if not started_at:
+        return False
+    moment = datetime.fromisoformat(started_at.decode().replace("Z", "+00:00"))
+    return datetime.now(UTC) - moment < STARTED_GRACE

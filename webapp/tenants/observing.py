@@ -1,0 +1,91 @@
+"""What was last seen of Milvus, and whose turn it is to look."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.database import Database, utc_now
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import ObservedCollection, Partition, SweepTurn
+from webapp.tenants.states import PartitionState
+
+SWEEP = "sweep"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at a collection: how many partitions, or why there was no answer."""
+
+    collection: str
+    latency_ms: int
+    partitions: int | None = None
+    cause: Cause | None = None
+    error: str | None = None
+
+
+class Observing:
+    """Stores observations, and gives one sweeper at a time its turn."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collections(self, in_use: str) -> list[str]:
+        """The collections that a sweep looks at: the one in use, and those with open wishes."""
+        open_wishes = Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED])
+        with self._database.reading() as session:
+            wanted = session.scalars(select(Partition.collection).where(open_wishes).distinct())
+            return [in_use, *sorted(set(wanted) - {in_use})]
+
+    def record(self, seen: Observation) -> Cause | None:
+        """Store what was seen; returns the cause that the look before it had met, if any."""
+        now = utc_now()
+        with self._database.transaction() as session:
+            row = session.get(ObservedCollection, seen.collection, with_for_update=True)
+            if row is None:
+                row = ObservedCollection(collection=seen.collection, observed_at=now)
+                session.add(row)
+            before = row.cause
+            row.observed_at = now
+            row.latency_ms = seen.latency_ms
+            row.cause = seen.cause
+            row.error = seen.error
+            if seen.cause is None:
+                row.answered_at = now
+                row.partitions = seen.partitions
+            return before
+
+    def take_turn(self, holder: str, lasts: timedelta, rest: timedelta) -> bool:
+        """Take the turn to sweep, unless another has it or one ended less than `rest` ago."""
+        now = utc_now()
+        free = and_(
+            SweepTurn.name == SWEEP,
+            or_(
+                SweepTurn.held_until.is_(None),
+                SweepTurn.held_until < now,
+                SweepTurn.holder == holder,
+            ),
+            or_(SweepTurn.finished_at.is_(None), SweepTurn.finished_at <= now - rest),
+        )
+        taken = {"holder": holder, "held_until": now + lasts}
+        try:
+            with self._database.transaction() as session:
+                if session.get(SweepTurn, SWEEP) is None:
+                    session.add(SweepTurn(name=SWEEP, **taken))
+                    return True
+                won = session.execute(
+                    update(SweepTurn).where(free).values(taken).returning(SweepTurn.name)
+                )
+                return won.first() is not None
+        except IntegrityError:
+            return False
+
+    def end_turn(self, holder: str) -> None:
+        """Give the turn back, and note when."""
+        with self._database.transaction() as session:
+            session.execute(
+                update(SweepTurn)
+                .where(SweepTurn.name == SWEEP, SweepTurn.holder == holder)
+                .values(holder=None, held_until=None, finished_at=utc_now())
+            )

@@ -1,0 +1,152 @@
+"""Ringing for wishes that are written: reserve a dispatch number, push the job, mark it."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from sqlalchemy import ColumnElement, Table, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants import timeline
+from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
+from webapp.tenants.models import Partition
+from webapp.tenants.rules import RING_AGAIN, SINGLES_AT_ONCE, Rules
+from webapp.tenants.states import PartitionState
+
+ROUND = 500
+
+
+class Ringing:
+    """Rings the doorbell and keeps the rows in step, so that a lost ring is rung again."""
+
+    def __init__(self, database: Database, doorbell: Doorbell, rules: Rules) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._rules = rules
+
+    def ring_due(self) -> int:
+        """Ring, one job each, for every pending row whose `ring_at` has come.
+
+        Returns how many were rung. Safe to run in several processes at once.
+        """
+        rung = 0
+        while True:
+            with self._database.transaction() as session:
+                rings = reserve(session, Partition.ring_at <= utc_now(), limit=ROUND)
+            if not rings or not self._push_singles(rings):
+                return rung
+            rung += len(rings)
+
+    def ring(self, rings: Sequence[Ring]) -> bool:
+        """Ring for wishes made just now: singly while they are few, else in chunks.
+
+        Returns False when Redis did not answer; the due loop then rings for them.
+        """
+        if len(rings) <= SINGLES_AT_ONCE:
+            return self._push_singles(rings)
+        size = self._rules.chunk_size
+        # Every chunk is tried, even when one before it was not taken.
+        taken = [
+            self.ring_chunk(rings[start : start + size]) for start in range(0, len(rings), size)
+        ]
+        return all(taken)
+
+    def ring_chunk(self, rings: Sequence[Ring]) -> bool:
+        """Ring one job for all of them, on the backfill's queue; False as in `ring`."""
+        try:
+            job_id = self._doorbell.ring_chunk(rings)
+        except DispatchError as error:
+            return self._missed(rings, error)
+        self._mark(rings, job_id)
+        return True
+
+    def _push_singles(self, rings: Sequence[Ring]) -> bool:
+        if not rings:
+            return True
+        try:
+            # A flood of retries waits behind the backfill, not in front of the next sign-up.
+            self._doorbell.ring(rings, backfill=len(rings) > SINGLES_AT_ONCE)
+        except DispatchError as error:
+            return self._missed(rings, error)
+        self._mark(rings)
+        return True
+
+    def _missed(self, rings: Sequence[Ring], error: DispatchError) -> bool:
+        timeline.log.warning(
+            timeline.DISPATCH_FAILED,
+            tenant_id=rings[0].tenant_id,
+            tenants=len(rings),
+            message=str(error),
+        )
+        return False
+
+    def _mark(self, rings: Sequence[Ring], chunk_id: str | None = None) -> None:
+        """Note the ring, unless a worker was faster than this note."""
+        now = utc_now()
+        table = cast(Table, Partition.__table__)
+        statement = (
+            update(table)
+            .where(
+                table.c.tenant_id == bindparam("of_tenant"),
+                table.c.dispatch == bindparam("of_dispatch"),
+                table.c.fence == bindparam("of_fence"),
+                table.c.state == PartitionState.PENDING,
+            )
+            .values(ring_at=None, dispatched_at=now, job_id=bindparam("of_job"))
+        )
+        rows = [
+            {
+                "of_tenant": ring.tenant_id,
+                "of_dispatch": ring.dispatch,
+                "of_fence": ring.fence,
+                "of_job": chunk_id or ring.job_id,
+            }
+            for ring in rings
+        ]
+        entries = [self._dispatched(ring, chunk_id or ring.job_id) for ring in rings]
+        with self._database.transaction() as session:
+            session.connection().execute(statement, rows)
+            timeline.write(session, entries)
+        timeline.announce(entries)
+
+    def _dispatched(self, ring: Ring, job_id: str) -> timeline.Entry:
+        return timeline.Entry(
+            event=timeline.DISPATCHED,
+            tenant_id=ring.tenant_id,
+            collection=ring.collection,
+            partition=ring.partition,
+            generation=ring.generation,
+            job_id=job_id,
+            request_id=ring.request_id,
+        )
+
+
+def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Ring]:
+    """Take the next dispatch number of up to `limit` pending rows, the longest due first.
+
+    `ring_at` moves a little ahead, so that the row is rung again when this process dies
+    before it has.
+    """
+    chosen = (
+        select(Partition.tenant_id)
+        .where(Partition.state == PartitionState.PENDING, which)
+        .order_by(Partition.ring_at, Partition.tenant_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.execute(
+        update(Partition)
+        .where(Partition.tenant_id.in_(chosen))
+        .values(dispatch=Partition.dispatch + 1, ring_at=utc_now() + RING_AGAIN)
+        .returning(
+            Partition.tenant_id,
+            Partition.generation,
+            Partition.dispatch,
+            Partition.fence,
+            Partition.collection,
+            Partition.name.label("partition"),
+            Partition.claimed_job_id.label("stale_job_id"),
+            Partition.request_id,
+        )
+    )
+    return [Ring(**row._asdict()) for row in rows]

@@ -1,0 +1,56 @@
+"""The rules that wishes and attempts follow, taken from the settings once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from webapp.settings import Settings
+
+# The maker of a wish rings at once; the due loop does it where the maker died before.
+RING_GRACE = timedelta(seconds=2)
+
+# How soon the due loop rings again when Redis did not take the ring.
+RING_AGAIN = timedelta(seconds=5)
+
+# A ring this old, whose job is neither waiting nor running, is taken for lost.
+LOST_AFTER = timedelta(seconds=10)
+
+FIRST_REOPEN_PAUSE = timedelta(seconds=15)
+LONGEST_REOPEN_PAUSE = timedelta(minutes=5)
+
+# Beyond this many at once, rings go as chunks to the backfill's queue, so that a sign-up
+# never waits behind them.
+SINGLES_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How often, how long and where partitions are made."""
+
+    collection: str
+    attempts: int
+    backoff: timedelta
+    lease: timedelta
+    chunk_size: int
+    max_partitions: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Rules":
+        """The rules that follow from the settings.
+
+        A lease outlasts the two calls of a creation and its proof by 5 s, so that a worker
+        that is merely slow does not lose it.
+        """
+        return cls(
+            collection=settings.milvus_collection,
+            attempts=settings.partition_attempts,
+            backoff=timedelta(seconds=settings.partition_backoff),
+            lease=timedelta(seconds=2 * settings.milvus_timeout + 5),
+            chunk_size=settings.partition_chunk_size,
+            max_partitions=settings.milvus_max_partitions,
+        )
+
+
+def reopen_pause(reopens: int) -> timedelta:
+    """How long a tenant that keeps failing rests before the sweep's next try."""
+    doublings: int = 2 ** min(reopens, 8)
+    return min(FIRST_REOPEN_PAUSE * doublings, LONGEST_REOPEN_PAUSE)

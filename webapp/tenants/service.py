@@ -1,0 +1,238 @@
+"""The use cases of tenants: create, rename, delete, and try again what failed."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants import timeline
+from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
+from webapp.tenants.errors import (
+    InvalidField,
+    NotFailed,
+    SlugTaken,
+    TenantDeleted,
+    TenantNotFound,
+)
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
+from webapp.tenants.queries import FailedSelection, batches, failed_ids, skipped_states
+from webapp.tenants.ringing import Ringing
+from webapp.tenants.rules import Rules
+from webapp.tenants.slugs import free_slug, random_slug
+from webapp.tenants.wishes import first_wish, ring_for, wish_again, withdraw
+
+TRIES_FOR_A_SLUG = 5
+
+
+@dataclass(frozen=True)
+class RetryReport:
+    """What a retry of many queued, or would queue, and what it left alone and why."""
+
+    queued: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    rung: bool = True
+
+
+class TenantService:
+    """Changes tenants. Each use case is one transaction; rings follow after its commit."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._ringing = ringing
+        self._rules = rules
+
+    def create(
+        self, name: str, slug: str | None = None, *, actor: str, request_id: str | None = None
+    ) -> Tenant:
+        """Store a tenant with the wish for its partition, then ring for it.
+
+        Succeeds as soon as the database has both; whether Redis or Milvus answer does not
+        matter. A slug left out is made from the name.
+
+        Raises:
+            InvalidField: the name or the slug is unusable.
+            SlugTaken: the slug that was given is in use.
+        """
+        name = _checked_name(name)
+        if slug is not None:
+            _check_slug(slug)
+        tenant, partition = self._insert(name, slug, actor, request_id)
+        self._ringing.ring([ring_for(partition)])
+        return tenant
+
+    def _insert(
+        self, name: str, slug: str | None, actor: str, request_id: str | None
+    ) -> tuple[Tenant, Partition]:
+        for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
+            try:
+                with self._database.transaction() as session:
+                    made = slug or (free_slug(session, name) if tries_left else random_slug(name))
+                    tenant = Tenant(name=name, slug=made)
+                    session.add(tenant)
+                    session.flush()
+                    partition = first_wish(tenant.id, self._rules, utc_now(), request_id)
+                    tenant.partition = partition
+                    session.flush()
+                    entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor)
+                    timeline.write(session, [entry])
+            except IntegrityError as error:
+                if slug is not None or not tries_left:
+                    raise SlugTaken(slug or made) from error
+            else:
+                timeline.announce([entry])
+                return tenant, partition
+        raise AssertionError("the last try returns or raises")
+
+    def rename(
+        self, tenant_id: int, *, name: str | None = None, slug: str | None = None, actor: str
+    ) -> Tenant:
+        """Change the name, the slug or both. The partition's name never changes.
+
+        Raises:
+            InvalidField, SlugTaken: as in `create`.
+            TenantNotFound, TenantDeleted: there is nothing to rename.
+        """
+        if slug is not None:
+            _check_slug(slug)
+        try:
+            with self._database.transaction() as session:
+                tenant = _living(session, tenant_id)
+                before = {"name": tenant.name, "slug": tenant.slug}
+                tenant.name = _checked_name(name) if name is not None else tenant.name
+                tenant.slug = slug or tenant.slug
+                tenant.updated_at = utc_now()
+        except IntegrityError as error:
+            raise SlugTaken(slug or "") from error
+        after = {"name": tenant.name, "slug": tenant.slug}
+        timeline.log.info(
+            "tenant.renamed", tenant_id=tenant_id, actor=actor, before=before, after=after
+        )
+        return tenant
+
+    def delete(self, tenant_id: int, *, actor: str) -> Tenant:
+        """Take the tenant out of use and withdraw its wish. Repeating it changes nothing.
+
+        The row, and with it the number, stays for ever.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+        """
+        with self._database.transaction() as session:
+            tenant = _found(session, tenant_id)
+            if tenant.deleted_at is not None:
+                return tenant
+            now = utc_now()
+            tenant.deleted_at = tenant.updated_at = now
+            entries = [
+                timeline.entry_of(partition, timeline.REMOVING, actor=actor)
+                for partition in withdraw(session, tenant_id, now)
+            ]
+            timeline.write(session, entries)
+            session.refresh(tenant)
+        timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor)
+        timeline.announce(entries)
+        self._forget_failed_job(tenant)
+        return tenant
+
+    def _forget_failed_job(self, tenant: Tenant) -> None:
+        if tenant.partition and tenant.partition.claimed_job_id:
+            try:
+                self._doorbell.forget_failed([tenant.partition.claimed_job_id])
+            except DispatchError as error:
+                timeline.log.warning(
+                    timeline.DISPATCH_FAILED, tenant_id=tenant.id, message=str(error)
+                )
+
+    def retry(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+        """Make a new wish, with all its attempts, for a tenant whose partition failed.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+            NotFailed: its partition is in another state.
+        """
+        with self._database.transaction() as session:
+            entries, rings = self._wish_again(
+                session, Partition.tenant_id == tenant_id, actor, request_id
+            )
+            tenant = _found(session, tenant_id)
+        if not rings:
+            state = tenant.partition.state if tenant.partition else "not asked for"
+            raise NotFailed(tenant_id, state)
+        timeline.announce(entries)
+        self._ringing.ring(rings)
+        return tenant
+
+    def retry_failed(
+        self,
+        selection: FailedSelection,
+        *,
+        actor: str,
+        dry_run: bool = False,
+        request_id: str | None = None,
+    ) -> RetryReport:
+        """Make new wishes for the failed tenants of a selection, in batches.
+
+        Each row is checked again when its wish is made; a dry run only counts.
+        """
+        with self._database.reading() as session:
+            failed = failed_ids(session, selection)
+            skipped = skipped_states(session, selection)
+        if dry_run:
+            return RetryReport(len(failed), skipped)
+        rings: list[Ring] = []
+        for batch in batches(failed):
+            with self._database.transaction() as session:
+                entries, more = self._wish_again(
+                    session, Partition.tenant_id.in_(batch), actor, request_id
+                )
+            timeline.announce(entries)
+            rings += more
+        if len(failed) > len(rings):
+            skipped["changed"] = len(failed) - len(rings)
+        return RetryReport(len(rings), skipped, rung=self._ringing.ring(rings))
+
+    def _wish_again(
+        self, session: Session, which: ColumnElement[bool], actor: str, request_id: str | None
+    ) -> tuple[list[timeline.Entry], list[Ring]]:
+        rows = wish_again(session, which, self._rules.attempts, utc_now(), request_id)
+        entries = [timeline.entry_of(row, timeline.RETRIED, actor=actor) for row in rows]
+        timeline.write(session, entries)
+        return entries, [ring_for(row) for row in rows]
+
+
+def _found(session: Session, tenant_id: int) -> Tenant:
+    if not 1 <= tenant_id <= MAX_TENANT_ID:
+        raise TenantNotFound(tenant_id)
+    tenant = session.get(Tenant, tenant_id, with_for_update={"of": Tenant})
+    if tenant is None:
+        raise TenantNotFound(tenant_id)
+    return tenant
+
+
+def _living(session: Session, tenant_id: int) -> Tenant:
+    tenant = _found(session, tenant_id)
+    if tenant.deleted_at is not None:
+        raise TenantDeleted(tenant_id)
+    return tenant
+
+
+def _checked_name(name: str) -> str:
+    try:
+        return clean_name(name)
+    except ValueError as error:
+        raise InvalidField("name", str(error)) from error
+
+
+def _check_slug(slug: str) -> None:
+    if not is_slug(slug):
+        raise InvalidField(
+            "slug",
+            "must be lower-case letters and digits, joined by single hyphens, "
+            f"at most {MAX_SLUG_LENGTH} characters",
+        )

@@ -1,0 +1,98 @@
+"""A tenant's timeline: each entry is a row to look up and a line in the log, under one name."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from webapp.logs import get_logger
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition, PartitionEvent
+from webapp.tenants.states import Provider
+
+REQUESTED: Final = "milvus.partition.requested"
+DISPATCHED: Final = "milvus.partition.dispatched"
+DISPATCH_FAILED: Final = "milvus.partition.dispatch_failed"
+CREATING: Final = "milvus.partition.creating"
+CREATED: Final = "milvus.partition.created"
+ALREADY_EXISTS: Final = "milvus.partition.already_exists"
+CREATE_FAILED: Final = "milvus.partition.create_failed"
+FALLBACK: Final = "milvus.partition.fallback"
+HANDED_BACK: Final = "milvus.partition.handed_back"
+LEASE_EXPIRED: Final = "milvus.partition.lease_expired"
+CAUSE_CHANGED: Final = "milvus.partition.cause_changed"
+REOPENED: Final = "milvus.partition.reopened"
+RETRIED: Final = "milvus.partition.retried"
+REMOVING: Final = "milvus.partition.removing"
+
+WARNINGS = frozenset({FALLBACK, HANDED_BACK, LEASE_EXPIRED, CAUSE_CHANGED, DISPATCH_FAILED})
+
+log = get_logger("paratia.partition")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened to a tenant's partition."""
+
+    event: str
+    tenant_id: int
+    collection: str
+    partition: str
+    generation: int
+    attempt: int | None = None
+    provider: Provider | None = None
+    cause: Cause | None = None
+    message: str | None = None
+    duration_ms: int | None = None
+    job_id: str | None = None
+    actor: str | None = None
+    request_id: str | None = None
+
+
+def entry_of(
+    partition: Partition,
+    event: str,
+    *,
+    attempt: int | None = None,
+    cause: Cause | None = None,
+    message: str | None = None,
+    actor: str | None = None,
+) -> Entry:
+    """An entry about a partition's row as it is now."""
+    return Entry(
+        event=event,
+        tenant_id=partition.tenant_id,
+        collection=partition.collection,
+        partition=partition.name,
+        generation=partition.generation,
+        attempt=attempt,
+        cause=cause,
+        message=message,
+        job_id=partition.job_id,
+        actor=actor,
+        request_id=partition.request_id,
+    )
+
+
+def write(session: Session, entries: Iterable[Entry]) -> None:
+    """Add the entries to the timeline, within the transaction that makes them true."""
+    rows = [asdict(entry) for entry in entries]
+    for row in rows:
+        del row["collection"], row["partition"]
+    if rows:
+        session.execute(insert(PartitionEvent), rows)
+
+
+def announce(entries: Iterable[Entry]) -> None:
+    """Log the entries; called after the commit, so that no line tells of what was undone."""
+    for entry in entries:
+        fields = asdict(entry)
+        event = fields.pop("event")
+        if event == CREATE_FAILED:
+            log.error(event, **fields)
+        elif event in WARNINGS:
+            log.warning(event, **fields)
+        else:
+            log.info(event, **fields)

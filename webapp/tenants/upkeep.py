@@ -1,0 +1,224 @@
+"""What the reconciler does to partition rows: it drives the wishes that exist, and makes none.
+
+Everything here is a conditional UPDATE over an index, so that it may run anywhere, at any
+time, several times at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants import timeline
+from webapp.tenants.causes import TRANSIENT, Cause
+from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.models import Partition
+from webapp.tenants.queries import batches
+from webapp.tenants.ringing import Ringing, reserve
+from webapp.tenants.rules import LOST_AFTER, RING_GRACE, Rules, reopen_pause
+from webapp.tenants.states import PartitionState
+from webapp.tenants.wishes import ring_for
+
+DIED = "the worker died or stalled in the middle of the attempt"
+ROUND = 500
+
+
+class Upkeep:
+    """Repairs what crashes, lost rings and outages leave behind."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._ringing = ringing
+        self._rules = rules
+
+    def expire_leases(self) -> int:
+        """Take rows from workers whose lease ran out: due again, or failed after the last try."""
+        now = utc_now()
+        expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
+        spent = Partition.attempts >= Partition.max_attempts
+        again = {"state": PartitionState.PENDING, "ring_at": now}
+        failed = {
+            "state": PartitionState.FAILED,
+            "cause": Cause.UNEXPECTED,
+            "error": DIED,
+            "reopen_at": now + reopen_pause(0),
+        }
+        since = {"state_since": now, "lease_until": None}
+        with self._database.transaction() as session:
+            waiting = _change(session, and_(expired, ~spent), again | since)
+            lost = _change(session, and_(expired, spent), failed | since)
+            entries = [_expired(row, timeline.LEASE_EXPIRED) for row in waiting]
+            entries += [_expired(row, timeline.CREATE_FAILED) for row in lost]
+            timeline.write(session, entries)
+        timeline.announce(entries)
+        return len(entries)
+
+    def ring_lost(self) -> int:
+        """Ring again for pending rows whose job is gone from Redis. Returns how many.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        silent = and_(
+            Partition.state == PartitionState.PENDING,
+            Partition.ring_at.is_(None),
+            Partition.dispatched_at < utc_now() - LOST_AFTER,
+        )
+        with self._database.reading() as session:
+            jobs = session.scalars(select(Partition.job_id).where(silent).distinct()).all()
+        known = [job_id for job_id in jobs if job_id]
+        if not known:
+            return 0
+        live = self._doorbell.live(known)
+        gone = [job_id for job_id in known if job_id not in live]
+        rung = 0
+        for start in range(0, len(gone), ROUND):
+            lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
+            with self._database.transaction() as session:
+                rings = reserve(session, lost, limit=ROUND * self._rules.chunk_size)
+            self._ringing.ring(rings)
+            rung += len(rings)
+        return rung
+
+    def follow_collection(self) -> int:
+        """Move wishes that no attempt has touched yet to the collection of the settings."""
+        untouched = and_(
+            Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
+            Partition.collection != self._rules.collection,
+            Partition.ready_at.is_(None),
+            Partition.seen_absent_at.is_(None),
+        )
+        with self._database.transaction() as session:
+            moved = _change(session, untouched, {"collection": self._rules.collection})
+        return len(moved)
+
+    def note_cause(self, collection: str, cause: Cause, message: str) -> int:
+        """Record a permanent cause that was observed on those that wait or failed for another.
+
+        Nobody's attempt is used up by it.
+        """
+        concerned = and_(
+            Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
+            Partition.cause.in_(TRANSIENT),
+            Partition.collection == collection,
+        )
+        changed = {"cause": cause, "error": message, "reopen_at": None}
+        with self._database.transaction() as session:
+            rows = _change(session, concerned, changed)
+            entries = [
+                timeline.entry_of(
+                    row, timeline.CAUSE_CHANGED, cause=cause, message=message, actor="sweep"
+                )
+                for row in rows
+            ]
+            timeline.write(session, entries)
+        timeline.announce(entries)
+        return len(rows)
+
+    def reopen(
+        self,
+        collection: str,
+        at_once: Iterable[Cause],
+        *,
+        after_capacity: int = 0,
+    ) -> int:
+        """Give failed tenants of a collection that answers one more try each; returns how many.
+
+        Those of the causes `at_once` now, other transient ones when their pause is over, and
+        up to `after_capacity` of those that found the collection full.
+        """
+        now = utc_now()
+        rested = and_(Partition.cause.in_(TRANSIENT), Partition.reopen_at <= now)
+        passed = or_(Partition.cause.in_(list(at_once)), rested)
+        reopened = self._reopen(collection, passed, now)
+        if after_capacity:
+            full = Partition.cause == Cause.CAPACITY
+            reopened += self._reopen(collection, full, now, limit=after_capacity)
+        return reopened
+
+    def _reopen(
+        self,
+        collection: str,
+        which: ColumnElement[bool],
+        now: datetime,
+        limit: int | None = None,
+    ) -> int:
+        failed = and_(
+            which, Partition.state == PartitionState.FAILED, Partition.collection == collection
+        )
+        with self._database.reading() as session:
+            ids = session.scalars(
+                select(Partition.tenant_id)
+                .where(failed)
+                .order_by(Partition.state_since)
+                .limit(limit)
+            ).all()
+        return sum(self._reopen_batch(batch, failed, now) for batch in batches(ids))
+
+    def _reopen_batch(self, ids: Sequence[int], failed: ColumnElement[bool], now: datetime) -> int:
+        once_more = {
+            "state": PartitionState.PENDING,
+            "state_since": now,
+            "generation": Partition.generation + 1,
+            "dispatch": Partition.dispatch + 1,
+            "attempts": 0,
+            "max_attempts": 1,
+            "reopens": Partition.reopens + 1,
+            "reopen_at": None,
+            "next_attempt_at": None,
+            "ring_at": now + RING_GRACE,
+        }
+        with self._database.transaction() as session:
+            rows = _change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
+            entries = [timeline.entry_of(row, timeline.REOPENED, actor="sweep") for row in rows]
+            timeline.write(session, entries)
+        timeline.announce(entries)
+        self._ringing.ring([ring_for(row) for row in rows])
+        return len(rows)
+
+    def forget_ghosts(self) -> int:
+        """Take failed jobs out of RQ whose tenant is not failing by them any more.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        ids = self._doorbell.failed_job_ids()
+        haunting = set(ids)
+        for start in range(0, len(ids), ROUND):
+            batch = ids[start : start + ROUND]
+            failing = select(Partition.claimed_job_id).where(
+                Partition.claimed_job_id.in_(batch),
+                or_(
+                    Partition.state == PartitionState.FAILED,
+                    and_(Partition.state == PartitionState.PENDING, Partition.attempts > 0),
+                ),
+            )
+            with self._database.reading() as session:
+                haunting -= set(session.scalars(failing))
+        self._doorbell.forget_failed(haunting)
+        return len(haunting)
+
+
+def _change(
+    session: Session, which: ColumnElement[bool], values: dict[str, Any]
+) -> Sequence[Partition]:
+    ordered = (
+        select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()
+    )
+    return session.scalars(
+        update(Partition)
+        .where(Partition.tenant_id.in_(ordered), which)
+        .values(values)
+        .returning(Partition)
+    ).all()
+
+
+def _expired(row: Partition, event: str) -> timeline.Entry:
+    cause = Cause.UNEXPECTED if event == timeline.CREATE_FAILED else None
+    return timeline.entry_of(row, event, attempt=row.attempts, cause=cause, message=DIED)

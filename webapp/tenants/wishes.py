@@ -1,0 +1,116 @@
+"""Making a wish: a partition's row that asks for provisioning, new or once more."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from webapp.tenants.dispatch import Ring
+from webapp.tenants.models import Partition
+from webapp.tenants.naming import partition_name
+from webapp.tenants.rules import RING_GRACE, Rules
+from webapp.tenants.states import PartitionState, sources_of
+
+
+def first_wish(
+    tenant_id: int, rules: Rules, now: datetime, request_id: str | None = None
+) -> Partition:
+    """The row of a tenant that never had one, due at once, its first ring reserved."""
+    return Partition(
+        tenant_id=tenant_id,
+        collection=rules.collection,
+        name=partition_name(tenant_id),
+        generation=1,
+        dispatch=1,
+        fence=0,
+        ring_at=now + RING_GRACE,
+        request_id=request_id,
+        **_afresh(rules.attempts, now),
+    )
+
+
+def wish_again(
+    session: Session,
+    which: ColumnElement[bool],
+    attempts: int,
+    now: datetime,
+    request_id: str | None = None,
+) -> list[Partition]:
+    """Make a new wish of the failed ones among these rows, and return their rows.
+
+    Rings of the old generation become harmless.
+    """
+    ordered = (
+        select(Partition.tenant_id)
+        .where(which, Partition.state == PartitionState.FAILED)
+        .order_by(Partition.tenant_id)
+        .with_for_update()
+    )
+    rows = session.scalars(
+        update(Partition)
+        .where(Partition.tenant_id.in_(ordered), Partition.state == PartitionState.FAILED)
+        .values(
+            generation=Partition.generation + 1,
+            dispatch=Partition.dispatch + 1,
+            ring_at=now + RING_GRACE,
+            request_id=request_id,
+            **_afresh(attempts, now),
+        )
+        .returning(Partition)
+    )
+    return list(rows)
+
+
+def withdraw(session: Session, tenant_id: int, now: datetime) -> list[Partition]:
+    """Turn a deleted tenant's wish around: its partition is to go. Returns the row, if any.
+
+    The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
+    """
+    rows = session.scalars(
+        update(Partition)
+        .where(
+            Partition.tenant_id == tenant_id,
+            Partition.state.in_(sources_of(PartitionState.REMOVING)),
+        )
+        .values(
+            state=PartitionState.REMOVING,
+            state_since=now,
+            generation=Partition.generation + 1,
+            ring_at=None,
+            next_attempt_at=None,
+            reopen_at=None,
+        )
+        .returning(Partition)
+    )
+    return list(rows)
+
+
+def ring_for(partition: Partition) -> Ring:
+    """The ring whose dispatch number the row has reserved."""
+    return Ring(
+        tenant_id=partition.tenant_id,
+        generation=partition.generation,
+        dispatch=partition.dispatch,
+        fence=partition.fence,
+        collection=partition.collection,
+        partition=partition.name,
+        stale_job_id=partition.claimed_job_id,
+        request_id=partition.request_id,
+    )
+
+
+def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
+    return {
+        "state": PartitionState.PENDING,
+        "state_since": now,
+        "requested_at": now,
+        "attempts": 0,
+        "max_attempts": attempts,
+        "next_attempt_at": None,
+        "lease_until": None,
+        "reopen_at": None,
+        "reopens": 0,
+        "cause": None,
+        "error": None,
+    }
