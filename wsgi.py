@@ -2,11 +2,21 @@
 
 import sys
 
+import click
+
+from jobs import cli
 from webapp import create_app
+from webapp.config_command import config_command
+from webapp.logs import configure_logging
 from webapp.settings import SettingsError, load_settings
 
 try:
     settings = load_settings()
+    # Results of commands go to stdout alone; servers log there.
+    configure_logging(settings, "stderr" if click.get_current_context(silent=True) else "stdout")
     app = create_app(settings)
 except SettingsError as error:
     sys.exit(str(error))
+
+for command in (cli.partitions, cli.tenants, config_command):
+    app.cli.add_command(command)

@@ -1,0 +1,290 @@
+"""The commands `flask partitions …` and `flask tenants import`."""
+
+import csv
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from flask.cli import AppGroup
+
+from webapp import current
+from webapp.logs import configure_logging
+from webapp.tenants import queries
+from webapp.tenants.causes import Cause
+from webapp.tenants.errors import DomainError, TenantNotFound
+from webapp.tenants.imports import ImportRefused, ImportRow
+from webapp.tenants.queries import FailedSelection
+from webapp.tenants.states import PartitionState
+
+ACTOR = "cli"
+POLL_S = 0.25
+
+partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
+tenants = AppGroup("tenants", help="Take over tenants from before.")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+some = click.option(
+    "--tenant-id",
+    "tenant_ids",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Only this tenant; may be repeated.",
+)
+everyone = click.option("--all", "everyone", is_flag=True, help="All of them (the default).")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise click.UsageError(message)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _to_stderr() -> None:
+    """Results go to stdout alone, so the logs of a command go to stderr."""
+    configure_logging(current.settings(), stream="stderr")
+
+
+@partitions.command()
+@everyone
+@some
+@dry
+@click.option("--wait", is_flag=True, help="Wait until each is ready or failed.")
+@as_json
+def backfill(
+    everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, wait: bool, as_json: bool
+) -> None:
+    """Make wishes for tenants that have none, and dispatch those that are not ready.
+
+    Without --tenant-id: all without a wish, waiting without a live job, or failed of a
+    transient cause. Exit 1: some failed (with --wait), or Redis did not take the jobs.
+    """
+    _to_stderr()
+    if everyone and tenant_ids:
+        _refuse("--all and --tenant-id exclude each other")
+    work = current.domain().backfill
+    try:
+        plan = work.plan(tenant_ids or None)
+    except TenantNotFound as error:
+        _refuse(str(error))
+    report: dict[str, Any] = {"dispatched": len(plan.tenant_ids), "skipped": plan.skipped}
+    complete = True
+    if not dry_run:
+        with _bar(len(plan.tenant_ids), "Dispatching") as bar:
+            wished, complete = work.dispatch(plan.tenant_ids, actor=ACTOR, progress=bar.update)
+        report["dispatched"] = wished
+        if wait:
+            counts = _settle(plan.tenant_ids)
+            report["ready"] = counts[PartitionState.READY]
+            report["failed"] = counts[PartitionState.FAILED]
+    _print_json({"dry_run": dry_run, **report}) if as_json else _tell(report, dry_run)
+    if not complete:
+        click.echo("Redis does not take jobs; the reconciler rings when it does.", err=True)
+    if report.get("failed") or not complete:
+        sys.exit(1)
+
+
+def _bar(length: int, label: str) -> Any:
+    return click.progressbar(
+        length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()
+    )
+
+
+def _settle(tenant_ids: list[int]) -> Any:
+    work = current.domain().backfill
+    left = len(tenant_ids)
+    with _bar(left, "Provisioning") as bar:
+        while remaining := len(work.unsettled(tenant_ids)):
+            bar.update(left - remaining)
+            left = remaining
+            time.sleep(POLL_S)
+        bar.update(left)
+    return work.states(tenant_ids)
+
+
+def _tell(report: dict[str, Any], dry_run: bool) -> None:
+    verb = "would be dispatched" if dry_run else "dispatched"
+    click.echo(f"{report['dispatched']} {verb}")
+    for reason, count in report["skipped"].items():
+        click.echo(f"{count} left alone: {reason.replace('_', ' ')}")
+    for state in ("ready", "failed"):
+        if state in report:
+            click.echo(f"{report[state]} {state}")
+
+
+@partitions.command()
+@click.option("--tenant-id", type=click.IntRange(min=1), help="Only this tenant.")
+@as_json
+def status(tenant_id: int | None, as_json: bool) -> None:
+    """Counts by state, or one tenant's partition."""
+    _to_stderr()
+    with current.database().reading() as session:
+        if tenant_id is not None:
+            tenant = queries.get_tenant(session, tenant_id)
+            if tenant is None:
+                _refuse(str(TenantNotFound(tenant_id)))
+            shown = _partition(tenant.partition)
+        else:
+            summary = queries.summary(session, current.settings())
+            shown = {**summary.states, "without_wish": summary.without_wish}
+    if as_json:
+        _print_json(shown)
+        return
+    for name, value in (shown or {"partition": "not asked for yet; see backfill"}).items():
+        click.echo(f"{name:16} {'' if value is None else value}")
+
+
+def _partition(row: Any) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "tenant_id": row.tenant_id,
+        "collection": row.collection,
+        "name": row.name,
+        "status": row.state,
+        "provider": row.provider,
+        "result": row.result,
+        "attempts": row.attempts,
+        "cause": row.cause,
+        "error": row.error,
+        "requested_at": _moment(row.requested_at),
+        "next_attempt_at": _moment(row.next_attempt_at),
+        "ready_at": _moment(row.ready_at),
+        "verified_at": _moment(row.verified_at),
+    }
+
+
+def _moment(at: Any) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+@partitions.command()
+@as_json
+def failed(as_json: bool) -> None:
+    """The failures, grouped by cause."""
+    _to_stderr()
+    with current.database().reading() as session:
+        families = queries.families(session)
+    if as_json:
+        _print_json([_family(family) for family in families])
+        return
+    if not families:
+        click.echo("Nothing failed.")
+    for family in families:
+        advice = family.cause.advice
+        click.echo(f"{family.cause}: {family.tenants} tenants, last {_moment(family.last_seen)}")
+        click.echo(f"  {advice.meaning} {advice.remedy}")
+        click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
+
+
+def _family(family: queries.Family) -> dict[str, Any]:
+    return {
+        "cause": family.cause,
+        "tenants": family.tenants,
+        "first_seen": _moment(family.first_seen),
+        "last_seen": _moment(family.last_seen),
+        "example": {"tenant_id": family.example_tenant_id, "error": family.example_error},
+        "retry_helps": family.cause.is_transient,
+        "meaning": family.cause.advice.meaning,
+        "remedy": family.cause.advice.remedy,
+    }
+
+
+@partitions.command()
+@everyone
+@some
+@click.option("--cause", type=click.Choice([cause.value for cause in Cause]), help="Only these.")
+@dry
+@as_json
+def retry(
+    everyone: bool,
+    tenant_ids: tuple[int, ...],
+    cause: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Dispatch failed ones afresh, with all their attempts."""
+    _to_stderr()
+    if not (everyone or tenant_ids or cause):
+        _refuse("say which: --all, --tenant-id or --cause")
+    if everyone and (tenant_ids or cause):
+        _refuse("--all excludes --tenant-id and --cause")
+    selection = FailedSelection(tenant_ids or None, Cause(cause) if cause else None)
+    report = current.tenants().retry_failed(selection, actor=ACTOR, dry_run=dry_run)
+    if unknown := report.skipped.get("unknown"):
+        _refuse(f"{unknown} of the tenants do not exist or were never asked for")
+    shown = {"dispatched": report.queued, "skipped": report.skipped}
+    _print_json({"dry_run": dry_run, **shown}) if as_json else _tell(shown, dry_run)
+    if not report.rung:
+        click.echo("Redis does not take jobs; the reconciler rings when it does.", err=True)
+
+
+@partitions.command()
+@click.option("--once", is_flag=True, help="Sweep once and end.")
+def reconcile(once: bool) -> None:
+    """Ring what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
+    from jobs.context import Worker
+    from jobs.reconcile import Reconciler
+
+    settings = current.settings()
+    configure_logging(settings, stream="stderr" if once else "stdout")
+    reconciler = Reconciler(current.domain(), Worker(settings).store, settings)
+    if once:
+        _sweep_once(reconciler)
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    reconciler.run(stop)
+
+
+def _sweep_once(reconciler: Any) -> None:
+    """Sweep as soon as whoever sweeps now has ended."""
+    give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
+    while not reconciler.sweep():
+        if time.monotonic() > give_up_at:
+            raise click.ClickException("another sweep does not end; see its log")
+        time.sleep(POLL_S)
+
+
+@tenants.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@dry
+def import_(file: Path, dry_run: bool) -> None:
+    """Take over the tenants of FILE (CSV: id, name, slug), all or none. Numbers are kept."""
+    _to_stderr()
+    try:
+        count = current.domain().imports.run(_rows(file), dry_run=dry_run, actor=ACTOR)
+    except ImportRefused as error:
+        for line in error.errors:
+            click.echo(line, err=True)
+        raise click.ClickException("nothing was imported") from error
+    except DomainError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{count} tenants {'would be' if dry_run else 'were'} imported")
+
+
+def _rows(file: Path) -> list[ImportRow]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            if set(reader.fieldnames or ()) != {"id", "name", "slug"}:
+                _refuse("the first line of the file must be: id,name,slug")
+            return [_row(reader.line_num, values) for values in reader]
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} is not UTF-8: {error.reason}") from error
+    except csv.Error as error:
+        raise click.ClickException(f"{file} is not a CSV file: {error}") from error
+
+
+def _row(line: int, values: dict[Any, Any]) -> ImportRow:
+    if None in values or None in values.values():
+        raise click.ClickException(f"line {line}: must have three columns: id,name,slug")
+    return ImportRow(line, values["id"].strip(), values["name"], values["slug"].strip())

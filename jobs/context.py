@@ -1,0 +1,66 @@
+"""What a job works with: the application, made once per process, and one warm connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from typing import cast
+
+import structlog
+from flask import Flask
+from rq import get_current_job
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.script import run_script
+from jobs.store import PartitionStore
+from webapp import create_app
+from webapp.domain import Domain
+from webapp.settings import Settings, load_settings
+from webapp.tenants.states import Result
+
+
+class Worker:
+    """Everything that this process keeps from job to job."""
+
+    def __init__(self, settings: Settings, app: Flask | None = None) -> None:
+        self.settings = settings
+        self.app = app or create_app(settings)
+
+    @property
+    def domain(self) -> Domain:
+        """The use cases."""
+        return cast(Domain, self.app.extensions["domain"])
+
+    @cached_property
+    def store(self) -> PartitionStore:
+        """The connection to Milvus: opened by its first call, in the process that works."""
+        settings = self.settings
+        return MilvusPartitionStore(
+            settings.milvus_address, settings.milvus_token or "", settings.milvus_timeout
+        )
+
+    def script(self, collection: str, partition: str) -> Result:
+        """Run the fallback script; see `jobs.script`."""
+        settings = self.settings
+        answer = run_script(
+            settings.milvus_address,
+            settings.milvus_token or "",
+            collection,
+            partition,
+            settings.milvus_timeout,
+        )
+        return Result(answer.result)
+
+
+@cache
+def worker() -> Worker:
+    """This process's worker, made from the environment at the first job."""
+    return Worker(load_settings())
+
+
+@contextmanager
+def job_context() -> Iterator[tuple[Worker, str | None]]:
+    """The worker and the job's id, with the ids of job and request in every log line."""
+    job = get_current_job()
+    ids = {"job_id": job.id, "request_id": job.meta.get("request_id")} if job else {}
+    with structlog.contextvars.bound_contextvars(**ids):
+        yield worker(), (job.id if job else None)

@@ -1,0 +1,155 @@
+"""Makes one tenant's partition: SDK first, script second, proof last."""
+
+import threading
+from typing import Protocol
+
+from jobs.leases import Leases
+from jobs.store import PartitionStore, StoreError
+from webapp.tenants.attempts import Attempts, Claim, Outcome
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import Provider, Result
+
+
+class Stopped(Exception):
+    """The process is asked to stop: the attempt is handed back, as if it had never been."""
+
+
+class FailedAttempt(Exception):
+    """Neither way worked. `provider` is the last one tried."""
+
+    def __init__(self, error: StoreError, provider: Provider) -> None:
+        super().__init__(error.message)
+        self.cause = error.cause
+        self.message = error.message
+        self.provider = provider
+
+
+class Script(Protocol):
+    """Runs the fallback script for a collection's partition; returns how it came to exist.
+
+    Raises:
+        StoreError: the script did not make it.
+    """
+
+    def __call__(self, collection: str, partition: str) -> Result: ...
+
+
+class OneAttempt:
+    """One attempt for one claim. Every call to the store is preceded by a look at the lease."""
+
+    def __init__(
+        self,
+        store: PartitionStore,
+        script: Script,
+        attempts: Attempts,
+        leases: Leases,
+        stop: threading.Event,
+        max_partitions: int,
+    ) -> None:
+        self._store = store
+        self._script = script
+        self._attempts = attempts
+        self._leases = leases
+        self._stop = stop
+        self._max_partitions = max_partitions
+
+    def run(self, claim: Claim) -> Outcome:
+        """The proven outcome.
+
+        Raises:
+            FailedAttempt: after both ways failed, or at once for a cause that no retry cures.
+            LeaseLost, Stopped: nothing may be recorded by this worker.
+        """
+        try:
+            return self._by_sdk(claim)
+        except StoreError as error:
+            if not error.cause.is_transient:
+                raise FailedAttempt(error, Provider.SDK) from error
+            return self._by_script(claim, error)
+
+    def _by_sdk(self, claim: Claim) -> Outcome:
+        names = self._ask(claim)
+        if claim.partition in names:
+            result = Result.CREATED if claim.is_ours else Result.ALREADY_EXISTS
+            return Outcome(result, Provider.SDK)
+        check_room(len(names), self._max_partitions, claim.collection)
+        self._before_a_call(claim, seen_absent=True)
+        failure: StoreError | None = None
+        try:
+            self._store.create_partition(claim.collection, claim.partition)
+        except StoreError as error:
+            failure = error
+        return self._prove(claim, failure)
+
+    def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:
+        """Ask again: neither a success nor a failure of the creation is believed unseen."""
+        try:
+            exists = claim.partition in self._ask(claim)
+        except StoreError as error:
+            raise failure or error from error
+        if exists:
+            return Outcome(Result.CREATED, Provider.SDK)
+        raise failure or _unproven("Milvus acknowledged the partition but does not list it")
+
+    def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
+        claim = self._before_a_call(claim)
+        self._attempts.note_fallback(claim, sdk_error.cause, sdk_error.message)
+        answer: Result | None = None
+        script_error: StoreError | None = None
+        try:
+            answer = self._script(claim.collection, claim.partition)
+        except StoreError as error:
+            script_error = error
+        try:
+            exists: bool | None = claim.partition in self._ask(claim)
+        except StoreError:
+            # The script asks before and after by itself, so its word stands where the SDK,
+            # which is what failed, cannot confirm it.
+            exists = answer is not None
+        if exists:
+            return _outcome(claim, answer)
+        if script_error is None:
+            script_error = _unproven("the script made the partition but Milvus does not list it")
+        raise _more_telling(sdk_error, script_error)
+
+    def _ask(self, claim: Claim) -> frozenset[str]:
+        self._before_a_call(claim)
+        return self._store.list_partitions(claim.collection)
+
+    def _before_a_call(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
+        if self._stop.is_set():
+            raise Stopped
+        return self._leases.renew_one(claim, seen_absent=seen_absent)
+
+
+def check_room(used: int, limit: int, collection: str) -> None:
+    """Refuse a partition more than the limit, as the server would.
+
+    Raises:
+        StoreError: `capacity`.
+    """
+    if used >= limit:
+        raise StoreError(
+            Cause.CAPACITY,
+            f"collection {collection} holds {used} partitions; the limit is {limit}",
+        )
+
+
+def _outcome(claim: Claim, answer: Result | None) -> Outcome:
+    if answer == Result.CREATED:
+        return Outcome(Result.CREATED, Provider.SCRIPT)
+    if claim.is_ours:
+        # The SDK's call took effect after all, too late for its own proof.
+        return Outcome(Result.CREATED, Provider.SDK)
+    return Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT if answer else Provider.SDK)
+
+
+def _unproven(message: str) -> StoreError:
+    return StoreError(Cause.UNEXPECTED, message)
+
+
+def _more_telling(sdk_error: StoreError, script_error: StoreError) -> FailedAttempt:
+    """The failure of both ways, told by the error that says more."""
+    tells_more = sdk_error.cause == Cause.UNEXPECTED or not script_error.cause.is_transient
+    error = script_error if tells_more else sdk_error
+    return FailedAttempt(error, Provider.SCRIPT)

@@ -1,0 +1,17 @@
+"""The configuration of `rq worker -c jobs.worker`: where the queue is, and how it logs.
+
+Reading it also loads what jobs need, so that the first sign-up does not wait for imports.
+"""
+
+from jobs.context import worker
+from jobs.milvus import load_pymilvus
+from webapp.logs import configure_logging, logging_config
+
+_settings = worker().settings
+configure_logging(_settings)
+load_pymilvus()
+
+REDIS_URL = _settings.redis_address
+# In this order: a sign-up never waits behind the backfill.
+QUEUES = [_settings.partition_queue, _settings.backfill_queue]
+DICT_CONFIG = logging_config(_settings)
