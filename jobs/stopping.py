@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
@@ -37,6 +38,6 @@ def stop_requests() -> Iterator[threading.Event]:
             _restore(before)
 
 
-def _restore(handlers: dict[signal.Signals, signal._HANDLER]) -> None:
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)

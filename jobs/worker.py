@@ -3,6 +3,7 @@
 Reading it also loads what jobs need, so that the first sign-up does not wait for imports.
 """
 
+import jobs.provisioning  # noqa: F401  a job that cannot be imported must stop the start
 from jobs.context import worker
 from jobs.milvus import load_pymilvus
 from webapp.logs import configure_logging, logging_config
