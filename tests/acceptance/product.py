@@ -1,0 +1,217 @@
+"""The running product, seen from outside: its processes, API, commands and logs."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MARKS = {
+    "web": "gunicorn",
+    "worker": "rq worker",
+    "reconciler": "partitions reconcile",
+    "redis": "redis-server",
+    "milvus": "milvus-lite",
+}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(
+    condition: Callable[[], Any], what: str, within_s: float = 60, every_s: float = 0.05
+) -> Any:
+    """The condition's first true value; fails naming `what` when there is none in time."""
+    give_up_at = time.monotonic() + within_s
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"not within {within_s:g} s: {what}")
+        time.sleep(every_s)
+
+
+class Product:
+    """`make run` without make: started in a folder of its own, on a free port."""
+
+    def __init__(self, var_dir: Path, **environ: str) -> None:
+        self.var_dir = var_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.password = secrets.token_urlsafe(12)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "VAR_DIR": str(var_dir),
+            "PORT": str(self.port),
+            "ADMIN_PASSWORD": self.password,
+            **environ,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._token: str | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        output = (self.var_dir / "launch.out").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "launch"],
+            cwd=ROOT,
+            env=self.environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        eventually(self._serves, f"the product serves; see {output.name}", within_s=90)
+
+    def _serves(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError((self.var_dir / "launch.out").read_text()[-3000:])
+        try:
+            ready = httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+        return ready and bool(self.pids("worker")) and bool(self.pids("reconciler"))
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C would."""
+        if self._process is not None and self._process.poll() is None:
+            for part in MARKS:
+                self.signal(part, signal.SIGCONT)
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(30)
+
+    def pids(self, part: str) -> list[int]:
+        """The processes of one of its parts."""
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and self._is(entry, MARKS[part])
+        ]
+
+    def _is(self, entry: Path, mark: str) -> bool:
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environ = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return mark in command and f"VAR_DIR={self.var_dir}".encode() in environ
+
+    def signal(self, part: str, number: signal.Signals) -> None:
+        """Send a signal to every process of a part."""
+        for pid in self.pids(part):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def kill(self, part: str) -> None:
+        """Kill a part; the supervisor starts it again."""
+        self.signal(part, signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self, part: str) -> Iterator[None]:
+        """A part that does not move while the block runs."""
+        self.signal(part, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(part, signal.SIGCONT)
+
+    def flask(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the product as in a second terminal."""
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "flask"), *words],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    @property
+    def token(self) -> str:
+        """An API token with every right, made by the command line."""
+        if self._token is None:
+            name = f"test-{secrets.token_hex(4)}"
+            made = self.flask("tokens", "create", "--name", name, "--role", "admin")
+            self._token = made.stdout.splitlines()[-1]
+        return self._token
+
+    def api(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call the API with the token."""
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def create(self, name: str = "Acme") -> dict[str, Any]:
+        """Create a tenant; returns it as the API answered."""
+        answer = self.api("POST", "/api/tenants", json={"name": name})
+        assert answer.status_code == 201, answer.text
+        tenant: dict[str, Any] = answer.json()
+        return tenant
+
+    def tenant(self, tenant_id: int) -> dict[str, Any]:
+        """A tenant as the API shows it now."""
+        tenant: dict[str, Any] = self.api("GET", f"/api/tenants/{tenant_id}").json()
+        return tenant
+
+    def await_state(self, tenant_id: int, state: str, within_s: float = 60) -> dict[str, Any]:
+        """The tenant, once its partition is in that state."""
+
+        def reached() -> dict[str, Any] | None:
+            tenant = self.tenant(tenant_id)
+            return tenant if tenant["partition"]["status"] == state else None
+
+        found: dict[str, Any] = eventually(reached, f"tenant {tenant_id} {state}", within_s)
+        return found
+
+    def events(self, tenant_id: int) -> list[dict[str, Any]]:
+        """A tenant's timeline, oldest first."""
+        answer = self.api("GET", f"/api/tenants/{tenant_id}/events?limit=200")
+        events: list[dict[str, Any]] = answer.json()["items"]
+        return events[::-1]
+
+    def logged(self, part: str, event: str) -> list[dict[str, Any]]:
+        """The log lines of a part with this event name."""
+        lines = (self.var_dir / "log" / f"{part}.log").read_text().splitlines()
+        entries = [json.loads(line) for line in lines if line.startswith("{")]
+        return [entry for entry in entries if entry.get("event") == event]
+
+    def browser(self) -> httpx.Client:
+        """A client with the session of the first admin."""
+        client = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30)
+        page = client.get("/login").text
+        form = {
+            "email": "admin@example.com",
+            "password": self.password,
+            "csrf_token": csrf_token(page),
+        }
+        answer = client.post("/login", data=form)
+        assert answer.url.path == "/admin/", answer.text
+        return client
+
+
+def csrf_token(page: str) -> str:
+    """The token in a page's form."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found, page
+    return found.group(1)
