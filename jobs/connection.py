@@ -7,6 +7,8 @@ from typing import Any
 
 from jobs.deadline import Deadline, OverrunError, in_background
 
+CLOSE_WITHIN_S = 2.0
+
 
 class Connection:
     """A client and the number of calls in it: a bad one closes when its last call has left.
@@ -42,11 +44,14 @@ class Connection:
         if empty:
             self.close()
 
-    def close(self) -> None:
-        """Close now, which cancels the calls inside. Does not wait for pymilvus' global lock."""
+    def close(self, wait_s: float = 0.0) -> None:
+        """Close, which cancels the calls inside; wait so long for it to be done.
+
+        pymilvus closes under a lock that it also holds while any client connects.
+        """
         with self._lock:
             self._retired = True
-        in_background(self._close_quietly)
+        in_background(self._close_quietly).join(wait_s)
 
     def _close_quietly(self) -> None:
         with suppress(Exception):
@@ -80,7 +85,10 @@ class Session:
             self._opening.release()
 
     def close(self) -> None:
-        """Give up the connection, if there is one; the next call opens another."""
+        """Give up the connection, if there is one; the next call opens another.
+
+        It is closed on return, so that the process may fork, unless pymilvus is stuck.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.retire()
+            connection.close(CLOSE_WITHIN_S)

@@ -48,9 +48,11 @@ class Deadline:
             raise OverrunError from error
 
 
-def in_background(work: Callable[[], object]) -> None:
+def in_background(work: Callable[[], object]) -> threading.Thread:
     """Run the work in a thread of its own, which does not keep the process alive."""
-    threading.Thread(target=work, daemon=True).start()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def _settle(outcome: Future[T], work: Callable[[], T]) -> None:
