@@ -44,7 +44,11 @@ ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
         r"|invalid collection name",
     ),
     ("auth", frozenset({1400, 1401}), r"auth check failure|permission deny|not authenticated"),
-    ("milvus_unreachable", frozenset({CONNECT_FAILED}), r"not ready|service unavailable"),
+    (
+        "milvus_unreachable",
+        frozenset({CONNECT_FAILED}),
+        r"not ready|service unavailable|closed channel",
+    ),
     ("timeout", frozenset(), r"deadline exceeded|timed? ?out"),
 )
 
@@ -184,7 +188,7 @@ class Work:
         try:
             self.client = connect(self._left_s())
             self.result = self._check() if check else self._ensure()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self.result = error
 
     def _check(self) -> str:
@@ -211,7 +215,7 @@ class Work:
                 timeout=self._left_s(),
                 retry_on_rate_limit=False,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - pymilvus raises gRPC's errors, too
             return error
         return None
 
@@ -244,9 +248,10 @@ def load_pymilvus() -> Any:
 def ensure(args: argparse.Namespace, token: str) -> dict[str, str]:
     """The answer to be printed. Never raises."""
     answer = {"collection": args.collection, "partition": args.partition}
+    if not is_partition_name(args.partition):
+        message = "letters, digits and _ only, the first no digit, 255 at most"
+        return {**answer, "result": "failed", "cause": "invalid_name", "message": message}
     try:
-        if not is_partition_name(args.partition):
-            raise Failed("invalid_name", "letters, digits and _ only, not first a digit, max 255")
         milvus = load_pymilvus()
         work = Work(args.collection, args.partition, args.timeout)
 
@@ -254,7 +259,7 @@ def ensure(args: argparse.Namespace, token: str) -> dict[str, str]:
             return milvus.MilvusClient(args.uri, token=token, timeout=timeout_s, dedicated=True)
 
         return {**answer, "result": work.run(connect, args.check)}
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the outer edge: every failure is an answer
         cause, message = diagnose(error, token)
         return {**answer, "result": "failed", "cause": cause, "message": message}
 

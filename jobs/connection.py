@@ -87,7 +87,7 @@ class Session:
     def close(self) -> None:
         """Give up the connection, if there is one; the next call opens another.
 
-        It is closed on return, so that the process may fork, unless pymilvus is stuck.
+        It is closed on return, unless pymilvus is stuck.
         """
         connection, self._connection = self._connection, None
         if connection is not None:

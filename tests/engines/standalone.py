@@ -16,7 +16,7 @@ from tests.engines.process import ServerProcess
 
 NAME = "milvus-standalone"
 MAX_PARTITIONS = 16
-ROOT_TOKEN = "root:Milvus"  # noqa: S105 - the public first password of every Milvus server
+ROOT_TOKEN = "root:Milvus"
 
 UNPACK = "import milvus, sys; milvus._initialize_data_files(sys.argv[1])"
 CONFIGURE = Path(__file__).with_name("standalone_config.py")

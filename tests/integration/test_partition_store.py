@@ -27,11 +27,10 @@ SLACK_S = 0.5
 
 FORKING = """
 import os, sys
+import pymilvus
 from jobs.milvus import MilvusPartitionStore
 uri, collection = sys.argv[1:]
 store = MilvusPartitionStore(uri, "", 5)
-assert store.list_partitions(collection) == {"_default"}
-store.close()
 if os.fork() == 0:
     assert store.list_partitions(collection) == {"_default"}
     print("child", flush=True)
@@ -178,10 +177,10 @@ def test_store_goes_on_when_it_was_closed(store: MilvusPartitionStore, collectio
     assert store.list_partitions(collection) == {"_default"}
 
 
-def test_child_opens_its_own_connection_when_process_is_forked(
+def test_child_and_parent_open_their_own_when_process_forks_before_the_first_call(
     engine: Engine, collection: str
 ) -> None:
-    # In a process of its own: this one has clients of other tests, beside which a fork can hang.
+    # In a process of its own: where gRPC has once had a channel, open or closed, a fork can hang.
     done = subprocess.run(
         [sys.executable, "-c", FORKING, engine.uri, collection],
         cwd=Path(__file__).parents[2],
@@ -191,6 +190,18 @@ def test_child_opens_its_own_connection_when_process_is_forked(
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "child\nparent\n"), done.stderr
+
+
+def test_connection_is_left_alone_when_another_process_opened_it(
+    store: MilvusPartitionStore, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here = store.call(lambda client, _: client)
+    monkeypatch.setattr("jobs.milvus.os.getpid", lambda: -1)
+    assert store.call(lambda client, _: client) is not opened_here
+    store.close()
+    monkeypatch.undo()
+    assert store.call(lambda client, _: client) is opened_here
+    assert store.list_partitions(collection) == {"_default"}
 
 
 def test_unreachable_is_said_at_once_when_connection_is_refused() -> None:

@@ -51,7 +51,7 @@ def test_cause_is_the_scripts_when_it_failed() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["print('hello')", "print('[1]')", "print('{\"result\": \"fine\"}')", "1 / 0", ""],
+    ["print('hello')", "print('[1]')", 'print(\'{"result": "fine"}\')', "1 / 0", ""],
 )
 def test_failure_is_unexpected_when_answer_cannot_be_read(
     fake: Callable[[str], Path], source: str
@@ -111,7 +111,7 @@ def test_runs_take_turns_when_several_are_asked_for(
 
 
 def test_run_times_out_when_its_turn_does_not_come(fake: Callable[[str], Path]) -> None:
-    path = fake("import time; time.sleep(1.5); print('{\"result\": \"created\"}')")
+    path = fake('import time; time.sleep(1.5); print(\'{"result": "created"}\')')
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(run_script, "http://x", "", "c", "p", 5, path)
         wait_until(is_held, 3, "the first run to have its turn")
