@@ -27,8 +27,10 @@ class MilvusPartitionStore:
 
     pymilvus is imported and the connection opened at the first call, by the process that makes
     it: an inherited channel hangs in one of six forked processes. For the same reason a process
-    that has called must not fork, not even after `close`: gRPC's own threads remain. After an error that may be the
-    connection's fault the next call opens a fresh one, so it never waits for gRPC's own pause.
+    that has called must not fork, not even after `close`: gRPC's own threads remain.
+
+    After an error that may be the connection's fault the next call opens a fresh one, so it
+    never waits for gRPC's own pause.
     """
 
     def __init__(self, uri: str, token: str, timeout_s: float) -> None:
