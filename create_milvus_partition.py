@@ -1,0 +1,349 @@
+"""Make sure that one Milvus partition exists, in a process of its own that needs pymilvus alone."""
+
+import argparse
+import json
+import logging
+import math
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+EXIT_EXISTS, EXIT_FAILED, EXIT_USAGE, EXIT_ABSENT = 0, 1, 2, 3
+EXIT_CODES = {"created": EXIT_EXISTS, "already_exists": EXIT_EXISTS, "exists": EXIT_EXISTS}
+EXIT_CODES |= {"absent": EXIT_ABSENT, "failed": EXIT_FAILED}
+
+# Milvus' own rule. Checked here because Milvus Lite takes any name for a folder's, `../../x` too.
+PARTITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
+MAX_MESSAGE = 500
+MAX_TIMEOUT_S = 86_400.0
+
+CONNECT_FAILED = 2
+STATUS_CAUSES = {
+    "DEADLINE_EXCEEDED": "timeout",
+    "UNAVAILABLE": "milvus_unreachable",
+    "CANCELLED": "milvus_unreachable",
+    "RESOURCE_EXHAUSTED": "rate_limited",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+}
+# The server's codes 1 (Lite) and 65535 (standalone) stand for anything, so most rules read text.
+ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
+    ("capacity", frozenset(), r"partition.*exceed|general capacity"),
+    ("partition_key_mode", frozenset(), r"partition[ _]key"),
+    ("rate_limited", frozenset({8, 9}), r"rate ?limit|quota exceeded"),
+    ("invalid_name", frozenset(), r"invalid partition name"),
+    (
+        "collection_missing",
+        frozenset({100}),
+        r"collection not found|can't find collection|collection .*does not exist"
+        r"|invalid collection name",
+    ),
+    ("auth", frozenset({1400, 1401}), r"auth check failure|permission deny|not authenticated"),
+    (
+        "milvus_unreachable",
+        frozenset({CONNECT_FAILED}),
+        r"not ready|service unavailable|closed channel",
+    ),
+    ("timeout", frozenset(), r"deadline exceeded|timed? ?out"),
+)
+
+
+class Failed(Exception):
+    """The partition could not be proven to exist; `cause` is one of the product's stable codes."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+
+
+def is_partition_name(name: str) -> bool:
+    """Whether Milvus allows the name."""
+    return PARTITION_NAME.fullmatch(name) is not None
+
+
+def unusable_uri(uri: str) -> str | None:
+    """What is wrong with an address, in words that do not repeat it; None when it can be used."""
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "is not an address"
+    if parts.scheme not in ("http", "https", "tcp"):
+        return "must begin with http://, https:// or tcp://"
+    if "@" in parts.netloc:
+        return "must not hold credentials; set MILVUS_TOKEN"
+    if not host or port == 0 or re.search(r"[\s\x00-\x1f]", uri):
+        return "must name a host, and a port from 1 to 65535 if any"
+    # pymilvus takes an address that ends so for a local file and starts a server on it.
+    return "must be a server's address, not a file" if uri.endswith(".db") else None
+
+
+def diagnose(error: BaseException, secret: str = "") -> tuple[str, str]:
+    """The product's code for an error of pymilvus or gRPC, and its message without the secret.
+
+    Reads attributes instead of types, so that neither library is needed to name a failure.
+    """
+    cause = error.cause if isinstance(error, Failed) else _cause_of(error)
+    return cause, redact(_text_of(error), secret)
+
+
+def redact(text: str, secret: str) -> str:
+    """The text on one line of bounded length, without the secret or an address's credentials."""
+    password = secret.partition(":")[2]
+    for part in (secret, password if len(password) > 3 else ""):
+        text = text.replace(part, "***") if part else text
+    text = re.sub(r"//[^/@\s]*@", "//***@", text)
+    return " ".join(text.split())[:MAX_MESSAGE]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it. pymilvus raises errors `from` themselves, hence the set."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _code(error: BaseException) -> Any:
+    code = getattr(error, "code", None)
+    return code() if callable(code) else code
+
+
+def _status(error: BaseException) -> str | None:
+    """The name of gRPC's status, where the error or what caused it has one."""
+    for link in _chain(error):
+        code = _code(link)
+        if type(code).__name__ == "StatusCode":
+            return str(code.name)
+    return None
+
+
+def _cause_of(error: BaseException) -> str:
+    code, status = _code(error), _status(error)
+    cause = STATUS_CAUSES.get(status or "")
+    if code == CONNECT_FAILED and cause != "auth":
+        # Whatever kept pymilvus from connecting, nothing was asked of the server yet.
+        return "milvus_unreachable"
+    if cause is not None:
+        return cause
+    text = _text_of(error).lower()
+    for cause, codes, pattern in ANSWER_CAUSES:
+        if code in codes or re.search(pattern, text):
+            return cause
+    return "unexpected"
+
+
+def _text_of(error: BaseException) -> str:
+    texts = []
+    for link in _chain(error):
+        details = getattr(link, "details", None)
+        text = details() if callable(details) else getattr(link, "message", None) or str(link)
+        if text and text not in texts:
+            texts.append(str(text))
+    return ": ".join(texts) or type(error).__name__
+
+
+def is_duplicate(error: BaseException, partition: str) -> bool:
+    """Whether the error says that the partition exists: Milvus Lite's message is its bare name."""
+    message = str(getattr(error, "message", "") or "")
+    return message == partition or "already exist" in message
+
+
+class Work:
+    """Asks, creates and asks again, all before one deadline."""
+
+    def __init__(self, collection: str, partition: str, timeout_s: float) -> None:
+        self.collection = collection
+        self.partition = partition
+        self.timeout_s = timeout_s
+        self.ends_at = time.monotonic() + timeout_s
+        self.client: Any = None
+        self.result: str | BaseException | None = None
+
+    def run(self, connect: Callable[[float], Any], check: bool) -> str:
+        """The result, at the deadline at the latest, whatever pymilvus is doing by then.
+
+        Raises:
+            Exception: of pymilvus or gRPC, or Failed at the deadline.
+        """
+        thread = threading.Thread(target=self._try, args=(connect, check), daemon=True)
+        thread.start()
+        thread.join(max(0.0, self._left_s()))
+        if isinstance(self.result, BaseException):
+            raise self.result
+        if self.result is None:
+            cause = "milvus_unreachable" if self.client is None else "timeout"
+            raise Failed(cause, f"no answer within {self.timeout_s:g} s")
+        return self.result
+
+    def _try(self, connect: Callable[[float], Any], check: bool) -> None:
+        try:
+            self.client = connect(self._left_s())
+            self.result = self._check() if check else self._ensure()
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
+            self.result = error
+
+    def _check(self) -> str:
+        return "exists" if self._exists() else "absent"
+
+    def _ensure(self) -> str:
+        if self._exists():
+            return "already_exists"
+        refusal = self._create()
+        if self._exists():
+            return "created"
+        raise refusal or Failed("unexpected", "Milvus answered success but does not list it")
+
+    def _exists(self) -> bool:
+        names = self.client.list_partitions(self.collection, timeout=self._left_s())
+        return self.partition in names
+
+    def _create(self) -> Exception | None:
+        """The error of the creation, which proves nothing yet: the caller asks again."""
+        try:
+            self.client.create_partition(
+                self.collection,
+                self.partition,
+                timeout=self._left_s(),
+                retry_on_rate_limit=False,
+            )
+        except Exception as error:  # noqa: BLE001 - pymilvus raises gRPC's errors, too
+            return error
+        return None
+
+    def _left_s(self) -> float:
+        left_s = self.ends_at - time.monotonic()
+        if left_s <= 0:
+            cause = "milvus_unreachable" if self.client is None else "timeout"
+            raise Failed(cause, f"no answer within {self.timeout_s:g} s")
+        return left_s
+
+
+def load_pymilvus() -> Any:
+    """The module, kept from reading addresses of its own and from writing to our streams.
+
+    Raises:
+        Exception: whatever the import raises.
+    """
+    # pymilvus parses MILVUS_URI while it is imported and dies of one it does not like; and it
+    # reads the first `.env` above its own folder. The address here is decided already.
+    for name in ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION", "MILVUS_CONN_TIMEOUT"):
+        os.environ.pop(name, None)
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    import pymilvus
+
+    # It logs every refusal with a traceback; what matters of it stands in our answer.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
+    return pymilvus
+
+
+def ensure(args: argparse.Namespace, token: str) -> dict[str, str]:
+    """The answer to be printed. Never raises."""
+    answer = {"collection": args.collection, "partition": args.partition}
+    if not is_partition_name(args.partition):
+        message = "letters, digits and _ only, the first no digit, 255 at most"
+        return {**answer, "result": "failed", "cause": "invalid_name", "message": message}
+    try:
+        milvus = load_pymilvus()
+        work = Work(args.collection, args.partition, args.timeout)
+
+        def connect(timeout_s: float) -> Any:
+            return milvus.MilvusClient(args.uri, token=token, timeout=timeout_s, dedicated=True)
+
+        return {**answer, "result": work.run(connect, args.check)}
+    except BaseException as error:  # noqa: BLE001 - the outer edge: every failure is an answer
+        cause, message = diagnose(error, token)
+        return {**answer, "result": "failed", "cause": cause, "message": message}
+
+
+class Parser(argparse.ArgumentParser):
+    """Never repeats what it was given: a credential typed in the wrong place stays unprinted."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say how it is used, and stop with exit code 2."""
+        self.exit(EXIT_USAGE, f"{self.format_usage()}{self.prog}: error: {message}\n")
+
+
+def parse(argv: list[str], env: Mapping[str, str]) -> argparse.Namespace:
+    """The command line, completed from the environment, where an empty variable counts as unset.
+
+    Raises:
+        SystemExit: 2, when either is unusable; the message names the flag or the variable.
+    """
+    parser = Parser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--collection", required=True)
+    parser.add_argument("--partition", required=True)
+    parser.add_argument("--check", action="store_true", help="ask only, create nothing")
+    parser.add_argument("--timeout", help="seconds for all calls (MILVUS_TIMEOUT, 10)")
+    parser.add_argument("--uri", help="address (MILVUS_URI, or MILVUS_HOST and MILVUS_PORT)")
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        parser.error("an argument is not known")
+    if not args.collection:
+        parser.error("--collection must not be empty")
+    args.timeout = _timeout(parser, args.timeout, env)
+    args.uri = _uri(parser, args.uri, env)
+    return args
+
+
+def _timeout(parser: Parser, given: str | None, env: Mapping[str, str]) -> float:
+    name, text = "--timeout", given
+    if text is None:
+        name, text = "MILVUS_TIMEOUT", env.get("MILVUS_TIMEOUT") or "10"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MAX_TIMEOUT_S:
+        parser.error(f"{name} must be a number of seconds, above 0 and at most {MAX_TIMEOUT_S:g}")
+    return seconds
+
+
+def _uri(parser: Parser, given: str | None, env: Mapping[str, str]) -> str:
+    name, uri = "--uri", given
+    if not uri:
+        name, uri = "MILVUS_URI", env.get("MILVUS_URI")
+    if not uri:
+        name, uri = "MILVUS_HOST", _uri_of_host(parser, env)
+    problem = unusable_uri(uri)
+    if problem:
+        parser.error(f"{name} {problem}")
+    return uri
+
+
+def _uri_of_host(parser: Parser, env: Mapping[str, str]) -> str:
+    host, port = env.get("MILVUS_HOST") or "127.0.0.1", env.get("MILVUS_PORT") or "19530"
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
+        parser.error("MILVUS_PORT must be a number from 1 to 65535")
+    if not re.fullmatch(r"[\w.:-]+", host):
+        parser.error("MILVUS_HOST must be a host's name or address")
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def main() -> int:
+    """Print the one line of the answer, and return the exit code."""
+    token = os.environ.get("MILVUS_TOKEN") or ""
+    args = parse(sys.argv[1:], os.environ)
+    answer = ensure(args, token)
+    try:
+        print(json.dumps(answer), flush=True)
+    except OSError:
+        return EXIT_FAILED
+    return EXIT_CODES[answer["result"]]
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = EXIT_FAILED
+    # A call that outlived the deadline may still sit in its thread: leave without waiting for it.
+    os._exit(code)

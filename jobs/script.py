@@ -1,0 +1,142 @@
+"""The script provider: runs create_milvus_partition.py in a process group of its own."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from create_milvus_partition import redact
+from jobs.store import StoreError
+from webapp.tenants.causes import Cause
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "create_milvus_partition.py"
+# The script's deadline begins after its import of pymilvus: 0.5 to 1.3 s were measured, and five
+# times as much is left for a loaded machine.
+IMPORT_ALLOWANCE_S = 6.0
+TURN_POLL_S = 0.05
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True)
+class ScriptAnswer:
+    """What the script proved."""
+
+    result: Literal["created", "already_exists"]
+
+
+def run_script(
+    uri: str,
+    token: str,
+    collection: str,
+    partition: str,
+    timeout_s: float,
+    script: Path = SCRIPT,
+) -> ScriptAnswer:
+    """Have the script make sure of the partition; one runs at a time on a machine.
+
+    Ends within `timeout_s` for its turn and `timeout_s` + IMPORT_ALLOWANCE_S for its work, by
+    when no process of its group is left.
+
+    Raises:
+        StoreError: with the script's cause; `timeout` when it was not done in time, or did not get
+            its turn; `unexpected` when it answered nothing that can be read.
+    """
+    command = [sys.executable, str(script), f"--uri={uri}", f"--collection={collection}"]
+    command += [f"--partition={partition}", f"--timeout={timeout_s:g}"]
+    with _turn(timeout_s):
+        output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
+    return _read(output, errors, token)
+
+
+@contextmanager
+def _turn(timeout_s: float) -> Iterator[None]:
+    """Hold the machine's one turn; the kernel gives it back when this process dies."""
+    ends_at = time.monotonic() + timeout_s
+    path = Path(tempfile.gettempdir()) / f"paratia-script-{os.getuid()}.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        while not _is_ours(handle):
+            if time.monotonic() >= ends_at:
+                raise StoreError(
+                    Cause.TIMEOUT, f"another run of the script took over {timeout_s:g} s"
+                )
+            time.sleep(TURN_POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_ours(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
+    """What it wrote to stdout and stderr. Kills its whole group, whatever happens."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_environment(token),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from error
+    finally:
+        _kill_group(process)
+    return output.decode(errors="replace"), errors.decode(errors="replace")
+
+
+def _environment(token: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ENVIRONMENT or name.startswith("PYTHON")
+    }
+    return kept | {"MILVUS_TOKEN": token}
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _read(output: str, errors: str, token: str) -> ScriptAnswer:
+    answer = _parsed(output)
+    result = answer.get("result")
+    if result in ("created", "already_exists"):
+        return ScriptAnswer(result)
+    with suppress(ValueError):
+        cause = Cause(str(answer.get("cause")))
+        raise StoreError(cause, redact(str(answer.get("message", "")), token))
+    seen = redact(errors[-400:], token) or redact(output[-400:], token) or "nothing"
+    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {seen}")
+
+
+def _parsed(output: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

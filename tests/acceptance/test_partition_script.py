@@ -1,0 +1,158 @@
+"""The script of the command line, as an operator runs it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines.lite import LiteServer
+from tests.engines.process import free_port
+from tests.engines.standalone import StandaloneServer
+from tests.milvus_collections import make_collection
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "s3cretpass"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one run ended."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The one line of stdout."""
+        assert self.output.count("\n") == 1, self.output
+        parsed: dict[str, Any] = json.loads(self.output)
+        return parsed
+
+
+def script(*arguments: str, **variables: str) -> Run:
+    environment = {"PATH": os.environ["PATH"], "MILVUS_TOKEN": f"root:{SECRET}", **variables}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    done = subprocess.run(
+        [sys.executable, "create_milvus_partition.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    run = Run(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in run.errors
+    assert SECRET not in run.output + run.errors
+    return run
+
+
+def named(collection: str, partition: str) -> list[str]:
+    return ["--collection", collection, "--partition", partition]
+
+
+def test_partition_is_made_once_when_script_runs_twice(milvus_lite: LiteServer) -> None:
+    wanted = named(make_collection(milvus_lite.uri), "tenant_1")
+    address = ["--uri", milvus_lite.uri]
+    absent = script(*wanted, *address, "--check")
+    made = script(*wanted, *address)
+    again = script(*wanted, *address)
+    there = script(*wanted, *address, "--check")
+    assert [run.code for run in (absent, made, again, there)] == [3, 0, 0, 0]
+    results = [run.answer["result"] for run in (absent, made, again, there)]
+    assert results == ["absent", "created", "already_exists", "exists"]
+    assert made.answer == {"collection": wanted[1], "partition": "tenant_1", "result": "created"}
+
+
+def test_address_comes_from_variables_when_uri_is_left_out(milvus_lite: LiteServer) -> None:
+    wanted = [*named(make_collection(milvus_lite.uri), "tenant_1"), "--check"]
+    assert script(*wanted, MILVUS_URI=milvus_lite.uri, MILVUS_PORT="x").code == 3
+    host = {"MILVUS_URI": "", "MILVUS_HOST": "", "MILVUS_PORT": str(milvus_lite.port)}
+    assert script(*wanted, **host, MILVUS_TIMEOUT="").code == 3
+    assert script(*wanted, "--uri", milvus_lite.uri, MILVUS_URI="file:/x").code == 3
+
+
+def test_cause_is_told_when_collection_is_missing(milvus_lite: LiteServer) -> None:
+    run = script(*named("nope", "tenant_1"), "--uri", milvus_lite.uri)
+    assert run.code == 1
+    assert run.answer["result"] == "failed"
+    assert run.answer["cause"] == "collection_missing"
+    assert "nope" in run.answer["message"]
+
+
+def test_cause_is_told_when_nothing_listens() -> None:
+    run = script(*named("c", "tenant_1"), "--uri", f"http://127.0.0.1:{free_port()}")
+    assert (run.code, run.answer["cause"]) == (1, "milvus_unreachable")
+
+
+def test_script_ends_in_time_when_nothing_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as black_hole:
+        uri = f"http://127.0.0.1:{black_hole.getsockname()[1]}"
+        started = time.monotonic()
+        run = script(*named("c", "tenant_1"), "--uri", uri, "--timeout", "1")
+    assert (run.code, run.answer["cause"]) == (1, "milvus_unreachable")
+    assert time.monotonic() - started < 5
+
+
+def test_script_ends_in_time_when_server_is_frozen(spare_lite: LiteServer) -> None:
+    wanted = named(make_collection(spare_lite.uri), "tenant_1")
+    spare_lite.freeze()
+    run = script(*wanted, "--uri", spare_lite.uri, "--timeout", "1")
+    assert (run.code, run.answer["cause"]) == (1, "milvus_unreachable")
+
+
+def test_cause_is_auth_when_token_is_wrong(guarded_standalone: StandaloneServer) -> None:
+    run = script(*named("c", "tenant_1"), "--uri", guarded_standalone.uri)
+    assert (run.code, run.answer["cause"]) == (1, "auth")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../../evil", "tenant-1", "a\n", "é", "a" * 256, '"}', "--check"]
+)
+def test_no_call_is_made_when_name_is_not_allowed(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        run = script("--collection", "c", f"--partition={name}", "--uri", uri)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert (run.code, run.answer["cause"], run.answer["partition"]) == (1, "invalid_name", name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named_there"),
+    [
+        ([], {}, "--collection"),
+        (["--collection", "c"], {}, "--partition"),
+        (["--collection", "", "--partition", "p"], {}, "--collection"),
+        ([*named("c", "p"), "--timeout", "soon"], {}, "--timeout"),
+        ([*named("c", "p"), "--timeout", "nan"], {}, "--timeout"),
+        ([*named("c", "p"), "--timeout", "0"], {}, "--timeout"),
+        (named("c", "p"), {"MILVUS_TIMEOUT": "-1"}, "MILVUS_TIMEOUT"),
+        ([*named("c", "p"), "--uri", "file:///tmp/x"], {}, "--uri"),
+        ([*named("c", "p"), "--uri", "./milvus.db"], {}, "--uri"),
+        ([*named("c", "p"), "--uri", "http://h/x.db"], {}, "--uri"),
+        ([*named("c", "p"), "--uri", f"http://u:{SECRET}@h:1"], {}, "--uri"),
+        ([*named("c", "p"), "--uri", "http://h:99999"], {}, "--uri"),
+        (named("c", "p"), {"MILVUS_URI": f"http://u:{SECRET}@h"}, "MILVUS_URI"),
+        (named("c", "p"), {"MILVUS_PORT": "0"}, "MILVUS_PORT"),
+        (named("c", "p"), {"MILVUS_PORT": "x1"}, "MILVUS_PORT"),
+        (named("c", "p"), {"MILVUS_HOST": "http://h"}, "MILVUS_HOST"),
+        ([*named("c", "p"), "--token", SECRET], {}, "argument"),
+    ],
+)
+def test_exit_code_is_2_when_usage_is_bad(
+    arguments: list[str], variables: dict[str, str], named_there: str
+) -> None:
+    run = script(*arguments, **variables)
+    assert (run.code, run.output) == (2, "")
+    assert named_there in run.errors.rpartition("error:")[2]

@@ -1,0 +1,146 @@
+"""Real engines for every test that asks for one: started at the first asking, shared, stopped."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.engines.availability import is_switched_off, switched_off
+from tests.engines.lite import LiteServer
+from tests.engines.process import ServerProcess
+from tests.engines.redis import RedisServer
+
+# Standalone and PostgreSQL are imported where they are started: most runs want neither.
+
+Server = TypeVar("Server", bound=ServerProcess)
+
+
+def skip_when_switched_off(name: str) -> None:
+    """End the test as skipped when its engine was switched off by name."""
+    if is_switched_off(name):
+        pytest.skip(f"{name} is switched off by PARATIA_TEST_WITHOUT")
+
+
+def pytest_configure() -> None:
+    """Refuse names of engines that do not exist before any test runs."""
+    try:
+        switched_off()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which engines the run went without."""
+    if switched_off():
+        terminalreporter.section("engines switched off")
+        terminalreporter.line(", ".join(sorted(switched_off())))
+
+
+@pytest.fixture(scope="session")
+def new_directory() -> Iterator[Callable[[str], Path]]:
+    """Makes directories whose paths are short enough for unix sockets; removed at the end."""
+    root = Path(tempfile.mkdtemp(prefix="paratia-"))
+
+    def make(name: str) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+
+    yield make
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
+    """The Redis that all tests share; isolate by names, never flush or stop it."""
+    skip_when_switched_off("redis")
+    yield from _running(RedisServer(new_directory("redis")))
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    """Address of the shared Redis."""
+    return redis_server.url
+
+
+@pytest.fixture
+def spare_redis(new_directory: Callable[[str], Path]) -> Iterator[Callable[..., RedisServer]]:
+    """Starts Redis servers that the test may flush, freeze and kill: `spare_redis(over_tcp=…)`."""
+    skip_when_switched_off("redis")
+    started: list[RedisServer] = []
+
+    def start(*, over_tcp: bool = False) -> RedisServer:
+        started.append(RedisServer(new_directory("redis"), over_tcp=over_tcp))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def milvus_lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
+    """The Milvus Lite that all tests share; isolate by collections, never stop or freeze it."""
+    skip_when_switched_off("milvus-lite")
+    yield from _running(LiteServer(new_directory("lite")))
+
+
+@pytest.fixture
+def spare_lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
+    """A running Milvus Lite that the test may freeze, kill and restart on its data."""
+    skip_when_switched_off("milvus-lite")
+    yield from _running(LiteServer(new_directory("lite")))
+
+
+@pytest.fixture(scope="session")
+def milvus_standalone(new_directory: Callable[[str], Path]) -> Iterator[ServerProcess]:
+    """The Milvus standalone that all tests share; its collections hold few partitions."""
+    skip_when_switched_off("milvus-standalone")
+    from tests.engines.standalone import StandaloneServer
+
+    yield from _thrown_away(StandaloneServer(new_directory("standalone")))
+
+
+@pytest.fixture(scope="session")
+def guarded_standalone(new_directory: Callable[[str], Path]) -> Iterator[ServerProcess]:
+    """A Milvus standalone that wants credentials, and refuses a quick pace of creations."""
+    skip_when_switched_off("milvus-standalone")
+    from tests.engines.standalone import StandaloneServer
+
+    yield from _thrown_away(StandaloneServer(new_directory("guarded"), guarded=True))
+
+
+@pytest.fixture(scope="session")
+def fresh_database(new_directory: Callable[[str], Path]) -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL database at every call and returns its SQLAlchemy URL."""
+    skip_when_switched_off("postgres")
+    from tests.engines.postgres import PostgresServer
+
+    server = PostgresServer(new_directory("postgres"))
+    yield server.fresh_database
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def postgres_url(fresh_database: Callable[[], str]) -> str:
+    """An empty PostgreSQL database for the tests of one module."""
+    return fresh_database()
+
+
+def _running(server: Server) -> Iterator[Server]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _thrown_away(server: Server) -> Iterator[Server]:
+    """Killed at the end: its graceful stop takes over 15 s, and nobody needs its data."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

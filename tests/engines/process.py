@@ -1,0 +1,123 @@
+"""A server process that tests start, freeze, kill and start again."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens on the port of the loopback address."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], within_s: float, what: str) -> None:
+    """Return as soon as the condition holds.
+
+    Raises:
+        TimeoutError: naming `what` was waited for.
+    """
+    ends_at = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() >= ends_at:
+            raise TimeoutError(f"waited {within_s:g} s for {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class ServerProcess:
+    """One server: `start` returns when it answers; the data stay over `kill` and `restart`."""
+
+    command: Sequence[str]
+    log: Path
+    answers: Callable[[], bool]
+    ready_within_s: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    environment: dict[str, str] | None = None
+    cwd: Path | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        return self._running.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers.
+
+        Raises:
+            RuntimeError: with the end of its log, when it stops by itself.
+            TimeoutError: when it does not answer in time.
+        """
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                list(self.command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+        try:
+            wait_until(self._is_up, self.ready_within_s, f"{self.command[0]} to answer")
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Ask it to end and wait for that; kill it after 15 s. Nothing when it is not running."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(self.stop_signal)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it without a warning, as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop, where it runs, and start on the same data and address."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Let it keep its connections and answer nothing, until `thaw`."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._running.send_signal(signal.SIGCONT)
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self.command[0]} is not running")
+        return self._process
+
+    def _is_up(self) -> bool:
+        if self._running.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{self.command[0]} ended with {self._running.returncode}: {tail}")
+        return self.answers()

@@ -1,0 +1,52 @@
+"""A redis-server of its own for the tests, over a unix socket or a port of the loopback address."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from redis import Redis, RedisError
+
+from tests.engines.availability import EngineMissing
+from tests.engines.process import ServerProcess, free_port
+
+NAME = "redis"
+
+
+def executable() -> str:
+    """The `redis-server` on the PATH, else the one that a wheel put beside the interpreter.
+
+    Raises:
+        EngineMissing: when there is neither.
+    """
+    beside = Path(sys.executable).with_name("redis-server")
+    found = shutil.which("redis-server") or (str(beside) if beside.exists() else None)
+    if found is None:
+        raise EngineMissing(NAME, "there is no redis-server on the PATH nor in the environment")
+    return found
+
+
+class RedisServer(ServerProcess):
+    """Redis with append-only persistence in the directory, whose path must be short."""
+
+    def __init__(self, directory: Path, *, over_tcp: bool = False) -> None:
+        command = [executable(), "--dir", str(directory), "--appendonly", "yes", "--save", ""]
+        if over_tcp:
+            port = free_port()
+            self.url = f"redis://127.0.0.1:{port}/0"
+            command += ["--bind", "127.0.0.1", "--port", str(port)]
+        else:
+            self.url = f"unix://{directory}/redis.sock"
+            command += ["--port", "0", "--unixsocket", f"{directory}/redis.sock"]
+        super().__init__(command=command, log=directory / "redis.log", answers=self._answers)
+
+    def flush(self) -> None:
+        """Lose everything it holds, as an operator's FLUSHALL does."""
+        with Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def _answers(self) -> bool:
+        try:
+            with Redis.from_url(self.url, socket_timeout=1) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False

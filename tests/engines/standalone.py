@@ -1,0 +1,99 @@
+"""Milvus standalone 2.3.5, the newest real server that comes as a wheel."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.engines import overlay
+from tests.engines.availability import EngineMissing
+from tests.engines.process import ServerProcess
+
+NAME = "milvus-standalone"
+MAX_PARTITIONS = 16
+ROOT_TOKEN = "root:Milvus"
+
+UNPACK = "import milvus, sys; milvus._initialize_data_files(sys.argv[1])"
+CONFIGURE = Path(__file__).with_name("standalone_config.py")
+
+
+def prepare() -> Path:
+    """The folder of the server's binaries, unpacked once (8 s) and not for every server.
+
+    Raises:
+        EngineMissing: when the wheel cannot be installed or unpacked.
+    """
+    packages = overlay.install(NAME)
+    unpacked = packages / "unpacked"
+    if not (unpacked / "done").exists():
+        _python(packages, "-c", UNPACK, str(unpacked))
+        (unpacked / "done").touch()
+    return unpacked / "bin"
+
+
+class StandaloneServer(ServerProcess):
+    """Milvus standalone whose collections hold `max_partitions`, `_default` included.
+
+    Its etcd listens on the loopback address alone; the server's own parts listen on all, which
+    this version cannot be told otherwise. Killed, it needs a minute until it starts again on the
+    same data: its session in etcd must expire first.
+    """
+
+    max_partitions: int | None = MAX_PARTITIONS
+
+    def __init__(self, directory: Path, *, guarded: bool = False) -> None:
+        """Guarded: it wants credentials, and refuses more than a few partitions a second."""
+        binaries = prepare()
+        request = {"directory": str(directory), "first_port": random.randrange(20_000, 30_000)}
+        settings = {"rootCoord.maxPartitionNum": MAX_PARTITIONS, "log.level": "warn"}
+        if guarded:
+            settings |= {"authorization_enabled": True, "quotaAndLimits.ddl.enabled": True}
+            settings |= {"quotaAndLimits.ddl.partitionRate": 1}
+        request["settings"] = settings
+        ports = json.loads(_python(binaries.parents[1], str(CONFIGURE), json.dumps(request)))
+        self.token = ROOT_TOKEN if guarded else ""
+        self.port = int(ports["proxy"])
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._health = f"http://127.0.0.1:{ports['health']}/healthz"
+        super().__init__(
+            command=[str(binaries / "milvus"), "run", "standalone"],
+            log=directory / "milvus.log",
+            answers=self._is_healthy,
+            ready_within_s=90,
+            stop_signal=signal.SIGINT,
+            environment=_environment(directory, binaries, ports["health"]),
+            cwd=directory,
+        )
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(self._health, timeout=1) as answer:
+                return b"OK" in answer.read()
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def _environment(directory: Path, binaries: Path, health_port: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "LD_LIBRARY_PATH": str(binaries),
+        "DEPLOY_MODE": "STANDALONE",
+        "METRICS_PORT": str(health_port),
+        "ETCD_CONFIG_PATH": str(directory / "etcd.yaml"),
+    }
+
+
+def _python(packages: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise EngineMissing(NAME, f"the wheel's own code failed: {done.stderr[-2000:]}")
+    return done.stdout

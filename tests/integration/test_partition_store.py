@@ -1,0 +1,266 @@
+"""What a partition store promises, held against every Milvus and every pymilvus there is."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from jobs.milvus import MilvusPartitionStore, create_collection_if_missing
+from jobs.store import StoreError
+from tests.engines.lite import LiteServer
+from tests.engines.process import free_port
+from tests.milvus_collections import drop_collection, make_collection
+from webapp.tenants.causes import Cause
+
+TIMEOUT_S = 5.0
+SHORT_S = 1.0
+# What a loaded machine of two cores may add to a bound that was kept.
+SLACK_S = 0.5
+
+
+FORKING = """
+import os, sys
+import pymilvus
+from jobs.milvus import MilvusPartitionStore
+uri, collection = sys.argv[1:]
+store = MilvusPartitionStore(uri, "", 5)
+if os.fork() == 0:
+    assert store.list_partitions(collection) == {"_default"}
+    print("child", flush=True)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+assert store.list_partitions(collection) == {"_default"}
+print("parent", flush=True)
+"""
+
+
+class Engine(Protocol):
+    """What the suite needs to know of a running server."""
+
+    uri: str
+    token: str
+    max_partitions: int | None
+
+
+@pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each Milvus in turn."""
+    server: Engine = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def store(engine: Engine) -> Iterator[MilvusPartitionStore]:
+    """A store of the engine, with time enough."""
+    with opened(engine.uri) as store:
+        yield store
+
+
+@pytest.fixture
+def collection(engine: Engine) -> str:
+    """An empty collection of the engine."""
+    return make_collection(engine.uri)
+
+
+@contextmanager
+def opened(uri: str, timeout_s: float = TIMEOUT_S) -> Iterator[MilvusPartitionStore]:
+    store = MilvusPartitionStore(uri, "", timeout_s)
+    yield store
+    store.close()
+
+
+def cause_of(call: Callable[[], object]) -> Cause:
+    with pytest.raises(StoreError) as caught:
+        call()
+    return caught.value.cause
+
+
+def seconds(call: Callable[[], object]) -> float:
+    started = time.monotonic()
+    call()
+    return time.monotonic() - started
+
+
+def test_partition_is_listed_when_created(store: MilvusPartitionStore, collection: str) -> None:
+    store.create_partition(collection, "tenant_1")
+    assert store.list_partitions(collection) == {"_default", "tenant_1"}
+
+
+def test_creation_succeeds_when_partition_exists(
+    store: MilvusPartitionStore, collection: str
+) -> None:
+    store.create_partition(collection, "tenant_1")
+    store.create_partition(collection, "tenant_1")
+    assert store.list_partitions(collection) == {"_default", "tenant_1"}
+
+
+def test_partition_is_listed_once_when_16_threads_create_it(
+    store: MilvusPartitionStore, collection: str
+) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: store.create_partition(collection, "tenant_1"), range(16)))
+    names = list(store.call(lambda c, left_s: c.list_partitions(collection, timeout=left_s)))
+    assert sorted(names) == ["_default", "tenant_1"]
+
+
+def test_all_are_listed_when_8_threads_create_others(
+    store: MilvusPartitionStore, collection: str
+) -> None:
+    names = {f"tenant_{number}" for number in range(1, 13)}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: store.create_partition(collection, name), names))
+    assert store.list_partitions(collection) == names | {"_default"}
+
+
+def test_listing_and_creation_say_so_when_collection_is_missing(
+    store: MilvusPartitionStore,
+) -> None:
+    assert cause_of(lambda: store.list_partitions("nope")) is Cause.COLLECTION_MISSING
+    assert cause_of(lambda: store.create_partition("nope", "a")) is Cause.COLLECTION_MISSING
+
+
+def test_answers_are_fresh_when_collection_is_dropped_and_made_again(
+    engine: Engine, store: MilvusPartitionStore, collection: str
+) -> None:
+    store.create_partition(collection, "tenant_1")
+    drop_collection(engine.uri, collection)
+    assert cause_of(lambda: store.list_partitions(collection)) is Cause.COLLECTION_MISSING
+    make_collection(engine.uri, name=collection)
+    assert store.list_partitions(collection) == {"_default"}
+    store.create_partition(collection, "tenant_1")
+
+
+def test_creation_is_refused_when_milvus_manages_the_partitions(
+    engine: Engine, store: MilvusPartitionStore
+) -> None:
+    keyed = make_collection(engine.uri, partition_key=True)
+    assert cause_of(lambda: store.create_partition(keyed, "a")) is Cause.PARTITION_KEY_MODE
+
+
+def test_only_new_partitions_are_refused_when_collection_is_full(
+    engine: Engine, store: MilvusPartitionStore, collection: str
+) -> None:
+    if engine.max_partitions is None:
+        pytest.skip("this engine knows no limit")
+    for number in range(1, engine.max_partitions):
+        store.create_partition(collection, f"tenant_{number}")
+    assert cause_of(lambda: store.create_partition(collection, "tenant_0")) is Cause.CAPACITY
+    store.create_partition(collection, "tenant_1")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "tenant-1", "../../evil", "1a", "a\n", "è", "a" * 256])
+def test_creation_is_refused_when_name_is_not_allowed(
+    store: MilvusPartitionStore, collection: str, name: str
+) -> None:
+    assert cause_of(lambda: store.create_partition(collection, name)) is Cause.INVALID_NAME
+    assert store.list_partitions(collection) == {"_default"}
+
+
+def test_collection_is_made_once_when_missing(engine: Engine) -> None:
+    name = make_collection(engine.uri)
+    drop_collection(engine.uri, name)
+    assert create_collection_if_missing(engine.uri, "", name, 30)
+    assert not create_collection_if_missing(engine.uri, "", name, 30)
+
+
+def test_store_goes_on_when_it_was_closed(store: MilvusPartitionStore, collection: str) -> None:
+    store.list_partitions(collection)
+    store.close()
+    store.close()
+    assert store.list_partitions(collection) == {"_default"}
+
+
+def test_child_and_parent_open_their_own_when_process_forks_before_the_first_call(
+    engine: Engine, collection: str
+) -> None:
+    # In a process of its own: where gRPC has once had a channel, open or closed, a fork can hang.
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, engine.uri, collection],
+        cwd=Path(__file__).parents[2],
+        timeout=30,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "child\nparent\n"), done.stderr
+
+
+def test_connection_is_left_alone_when_another_process_opened_it(
+    store: MilvusPartitionStore, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here = store.call(lambda client, _: client)
+    monkeypatch.setattr("jobs.milvus.os.getpid", lambda: -1)
+    assert store.call(lambda client, _: client) is not opened_here
+    store.close()
+    monkeypatch.undo()
+    assert store.call(lambda client, _: client) is opened_here
+    assert store.list_partitions(collection) == {"_default"}
+
+
+def test_unreachable_is_said_at_once_when_connection_is_refused() -> None:
+    with opened(f"http://127.0.0.1:{free_port()}") as store:
+        cause_of(lambda: store.list_partitions("warm"))
+        took_s = seconds(lambda: cause_of(lambda: store.list_partitions("c")))
+        assert cause_of(lambda: store.create_partition("c", "a")) is Cause.MILVUS_UNREACHABLE
+    assert took_s < 1
+
+
+def test_calls_end_in_time_when_nothing_answers_behind_the_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as black_hole:
+        uri = f"http://127.0.0.1:{black_hole.getsockname()[1]}"
+        with opened(uri, SHORT_S) as store, ThreadPoolExecutor(8) as threads:
+            started = time.monotonic()
+            causes = set(
+                threads.map(lambda _: cause_of(lambda: store.list_partitions("c")), range(8))
+            )
+            took_s = time.monotonic() - started
+    assert causes == {Cause.MILVUS_UNREACHABLE}
+    assert took_s < SHORT_S + SLACK_S
+
+
+def test_calls_end_in_time_when_server_is_frozen(spare_lite: LiteServer) -> None:
+    name = make_collection(spare_lite.uri)
+    with opened(spare_lite.uri, SHORT_S) as store:
+        store.list_partitions(name)
+        spare_lite.freeze()
+        for _ in range(2):
+            took_s = seconds(lambda: cause_of(lambda: store.create_partition(name, "a")))
+            assert took_s < SHORT_S + SLACK_S
+        spare_lite.thaw()
+        assert "_default" in store.list_partitions(name)
+
+
+def test_timeout_is_said_when_connected_server_freezes(spare_lite: LiteServer) -> None:
+    name = make_collection(spare_lite.uri)
+    with opened(spare_lite.uri, SHORT_S) as store:
+        store.list_partitions(name)
+        spare_lite.freeze()
+        assert cause_of(lambda: store.create_partition(name, "a")) is Cause.TIMEOUT
+
+
+def test_next_call_succeeds_when_server_is_back(spare_lite: LiteServer) -> None:
+    name = make_collection(spare_lite.uri)
+    with opened(spare_lite.uri) as store:
+        store.create_partition(name, "tenant_1")
+        spare_lite.kill()
+        for _ in range(20):
+            assert cause_of(lambda: store.list_partitions(name)) is Cause.MILVUS_UNREACHABLE
+        spare_lite.start()
+        took_s = seconds(lambda: store.list_partitions(name))
+        assert store.list_partitions(name) == {"_default", "tenant_1"}
+    assert took_s < 1
+
+
+def test_call_succeeds_when_server_was_restarted_unnoticed(spare_lite: LiteServer) -> None:
+    name = make_collection(spare_lite.uri)
+    with opened(spare_lite.uri) as store:
+        store.create_partition(name, "tenant_1")
+        spare_lite.restart()
+        assert store.list_partitions(name) == {"_default", "tenant_1"}

@@ -1,0 +1,148 @@
+"""Running the fallback script: what it answers, and that nothing of it is left behind."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from jobs import script
+from jobs.script import ScriptAnswer, run_script
+from jobs.store import StoreError
+from tests.engines.lite import LiteServer
+from tests.engines.process import free_port, wait_until
+from tests.milvus_collections import make_collection
+from webapp.tenants.causes import Cause
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a script that stands in for the real one."""
+
+    def write(source: str) -> Path:
+        path = tmp_path / "script.py"
+        path.write_text(source)
+        return path
+
+    return write
+
+
+def failure(**arguments: object) -> StoreError:
+    with pytest.raises(StoreError) as caught:
+        run_script("http://127.0.0.1:1", "", "c", "p", 5, **arguments)  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_script_answers_what_it_did_when_it_runs_twice(milvus_lite: LiteServer) -> None:
+    collection = make_collection(milvus_lite.uri)
+    answers = [run_script(milvus_lite.uri, "", collection, "tenant_1", 10) for _ in range(2)]
+    assert answers == [ScriptAnswer("created"), ScriptAnswer("already_exists")]
+
+
+def test_cause_is_the_scripts_when_it_failed() -> None:
+    with pytest.raises(StoreError) as caught:
+        run_script(f"http://127.0.0.1:{free_port()}", "", "c", "tenant_1", 5)
+    assert caught.value.cause is Cause.MILVUS_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["print('hello')", "print('[1]')", 'print(\'{"result": "fine"}\')', "1 / 0", ""],
+)
+def test_failure_is_unexpected_when_answer_cannot_be_read(
+    fake: Callable[[str], Path], source: str
+) -> None:
+    assert failure(script=fake(source)).cause is Cause.UNEXPECTED
+
+
+def test_message_holds_the_end_of_stderr_when_script_crashes(fake: Callable[[str], Path]) -> None:
+    assert "ZeroDivisionError" in failure(script=fake("1 / 0")).message
+
+
+def test_token_is_given_by_environment_and_hidden_when_script_prints_it(
+    fake: Callable[[str], Path],
+) -> None:
+    path = fake("import os, sys; sys.exit(' '.join(sys.argv) + ' <' + os.environ['MILVUS_TOKEN'])")
+    with pytest.raises(StoreError) as caught:
+        run_script("http://127.0.0.1:1", "root:s3cret", "c", "p", 5, path)
+    assert caught.value.message.endswith("<***")
+
+
+def test_environment_is_bare_when_ours_holds_more(
+    fake: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "hidden")
+    monkeypatch.setenv("MILVUS_URI", "http://elsewhere")
+    path = fake("import os, sys; sys.exit(' '.join(sorted(os.environ)))")
+    message = failure(script=path).message
+    assert "MILVUS_TOKEN" in message
+    assert "SECRET_KEY" not in message
+    assert "MILVUS_URI" not in message
+
+
+def test_no_process_is_left_when_script_hangs(
+    fake: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "IMPORT_ALLOWANCE_S", 0.5)
+    started = time.monotonic()
+    with pytest.raises(StoreError) as caught:
+        run_script("http://x", "", "c", "p", 1, fake(hanging(tmp_path)))
+    assert caught.value.cause is Cause.TIMEOUT
+    assert time.monotonic() - started < 3
+    child = int((tmp_path / "child").read_text())
+    wait_until(lambda: not is_alive(child), 2, "the script's child to be gone")
+
+
+def test_runs_take_turns_when_several_are_asked_for(
+    fake: Callable[[str], Path], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    path = fake(
+        f"import time\nf = open({str(log)!r}, 'a', 1)\nf.write('in ')\ntime.sleep(.1)\n"
+        "f.write('out ')\nprint('{\"result\": \"created\"}')"
+    )
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: run_script("http://x", "", "c", "p", 10, path), range(4)))
+    assert log.read_text() == "in out " * 4
+
+
+def test_run_times_out_when_its_turn_does_not_come(fake: Callable[[str], Path]) -> None:
+    path = fake('import time; time.sleep(1.5); print(\'{"result": "created"}\')')
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(run_script, "http://x", "", "c", "p", 5, path)
+        wait_until(is_held, 3, "the first run to have its turn")
+        with pytest.raises(StoreError) as caught:
+            run_script("http://x", "", "c", "p", 0.2, path)
+        assert first.result() == ScriptAnswer("created")
+    assert caught.value.cause is Cause.TIMEOUT
+
+
+def hanging(directory: Path) -> str:
+    return (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        f"    open({str(directory / 'child')!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+
+
+def is_held() -> bool:
+    path = Path(tempfile.gettempdir()) / f"paratia-script-{os.getuid()}.lock"
+    with path.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
