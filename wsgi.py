@@ -3,6 +3,7 @@
 import sys
 
 from webapp import create_app
+from webapp.auth.cli import tokens_cli, users_cli
 from webapp.settings import SettingsError, load_settings
 
 try:
@@ -10,3 +11,6 @@ try:
     app = create_app(settings)
 except SettingsError as error:
     sys.exit(str(error))
+
+app.cli.add_command(users_cli)
+app.cli.add_command(tokens_cli)
