@@ -1,6 +1,9 @@
 """The login and logout pages, by Flask-Security with all that is not used switched off."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 from flask import Flask, render_template
@@ -63,12 +66,27 @@ def init_app(app: Flask) -> None:
         mail_util_cls=EmailNames,
     )
     _close_other_ways_in(security)
+    app.view_functions["security.login"] = _staying_here(app.view_functions["security.login"])
     app.add_url_rule("/logout", "logout_page", logout_page, methods=["GET"])
 
 
 def logout_page() -> str:
     """Ask before logging out: following a link must change nothing."""
     return render_template("security/logout_user.html")
+
+
+def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
+    """The view, leading home instead of to anything but a path of this site."""
+
+    @wraps(view)
+    def login() -> Any:
+        answer = view()
+        location = getattr(answer, "location", None)
+        if location and not re.match(r"/(?![/\\])", location):
+            answer.location = HOME
+        return answer
+
+    return login
 
 
 def _close_other_ways_in(security: Security) -> None:
