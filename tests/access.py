@@ -15,6 +15,7 @@ from webapp.auth.roles import Role
 from webapp.auth.tokens import create_token
 from webapp.auth.users import create_user
 from webapp.database import Database
+from webapp.extensions import db
 from webapp.settings import Settings
 
 PASSWORD = "correct horse battery"
@@ -28,6 +29,12 @@ def migrated_app(settings: Settings) -> APIFlask:
     with app.app_context():
         upgrade()
     return app
+
+
+def close(app: APIFlask) -> None:
+    """Close the application's connections to its database."""
+    with app.app_context():
+        db.engine.dispose()
 
 
 def settings_in(var_dir: Path, **values: Any) -> Settings:

@@ -2,13 +2,13 @@
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 
-from tests.access import Visitor, migrated_app, settings_in
+from tests.access import Visitor, close, migrated_app, settings_in
 from webapp import create_app
 
 _addresses = itertools.count(1)
@@ -18,15 +18,17 @@ _addresses = itertools.count(1)
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a migrated database, to be copied: migrating takes longer than most tests."""
     var_dir = tmp_path_factory.mktemp("migrated")
-    migrated_app(settings_in(var_dir))
+    close(migrated_app(settings_in(var_dir)))
     return var_dir
 
 
 @pytest.fixture
-def app(migrated_database: Path, tmp_path: Path, redis_url: str) -> APIFlask:
+def app(migrated_database: Path, tmp_path: Path, redis_url: str) -> Iterator[APIFlask]:
     """The application with an empty database."""
     shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
-    return create_app(settings_in(tmp_path, redis_url=redis_url))
+    app = create_app(settings_in(tmp_path, redis_url=redis_url))
+    yield app
+    close(app)
 
 
 @pytest.fixture
@@ -48,10 +50,14 @@ def new_address() -> str:
 
 
 @pytest.fixture
-def another_app(app: APIFlask, tmp_path: Path, redis_url: str) -> Callable[..., APIFlask]:
+def another_app(app: APIFlask, tmp_path: Path, redis_url: str) -> Iterator[Callable[..., APIFlask]]:
     """Makes further applications on the same database, as another process has them."""
+    made: list[APIFlask] = []
 
     def make(**values: str) -> APIFlask:
-        return create_app(settings_in(tmp_path, **{"redis_url": redis_url, **values}))
+        made.append(create_app(settings_in(tmp_path, **{"redis_url": redis_url, **values})))
+        return made[-1]
 
-    return make
+    yield make
+    for another in made:
+        close(another)
