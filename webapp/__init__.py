@@ -2,6 +2,7 @@
 
 from apiflask import APIFlask
 
+from webapp import auth, errors, health, requests, security
 from webapp.database import Database, engine_options, prepare_engine
 from webapp.extensions import csrf, db, migrate
 from webapp.settings import PROJECT_ROOT, Settings
@@ -22,6 +23,11 @@ def create_app(settings: Settings) -> APIFlask:
     _init_database(app, settings)
     _init_domain(app, settings)
     csrf.init_app(app)
+    requests.init_app(app)
+    security.init_app(app)
+    auth.init_app(app, settings)
+    health.init_app(app)
+    errors.init_app(app)
     return app
 
 

@@ -1,0 +1,15 @@
+"""Who may do what: users, roles, sessions, API tokens, the login pages."""
+
+from flask import Flask
+
+import webapp.auth.models  # noqa: F401  registers the tables
+from webapp.auth import guard, limits, login, sessions
+from webapp.settings import Settings
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Deny by default, then the ways in. Must come before any other `before_request`."""
+    guard.init_app(app)
+    sessions.init_app(app)
+    login.init_app(app)
+    limits.init_app(app, settings)

@@ -1,0 +1,133 @@
+"""Applications on real databases, and visitors who use them as a browser does."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIFlask
+from flask_migrate import upgrade
+from werkzeug.test import TestResponse
+
+from webapp import create_app
+from webapp.auth.roles import Role
+from webapp.auth.tokens import create_token
+from webapp.auth.users import create_user
+from webapp.database import Database
+from webapp.extensions import db
+from webapp.settings import Settings
+
+PASSWORD = "correct horse battery"
+CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+SAMPLES = {"int": 1, "default": "x", "string": "x", "path": "x", "uuid": "0" * 32}
+
+
+def migrated_app(settings: Settings) -> APIFlask:
+    """The application with its tables made."""
+    app = create_app(settings)
+    with app.app_context():
+        upgrade()
+    return app
+
+
+def close(app: APIFlask) -> None:
+    """Close the application's connections to its database."""
+    with app.app_context():
+        db.engine.dispose()
+
+
+def settings_in(var_dir: Path, **values: Any) -> Settings:
+    """Settings that find nothing on this machine but what they are given."""
+    return Settings(var_dir=var_dir, **values)
+
+
+def database_of(app: APIFlask) -> Database:
+    """The application's database."""
+    database: Database = app.extensions["database"]
+    return database
+
+
+def add_user(app: APIFlask, role: Role = Role.VIEWER, email: str | None = None) -> str:
+    """A user with `PASSWORD`; returns the e-mail address."""
+    email = email or f"{role}-{secrets.token_hex(4)}@example.test"
+    with app.app_context():
+        create_user(database_of(app), email, role, PASSWORD)
+    return email
+
+
+def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) -> str:
+    """A token; returns its secret."""
+    with app.app_context():
+        return create_token(database_of(app), name or f"t-{secrets.token_hex(4)}", role)
+
+
+class Visitor:
+    """One browser: keeps cookies, sends the CSRF token of the page it looked at."""
+
+    def __init__(self, app: APIFlask, address: str = "127.0.0.1", scheme: str = "http") -> None:
+        self.client = app.test_client()
+        self._environ = {"REMOTE_ADDR": address}
+        self._base = f"{scheme}://localhost"
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """GET, redirects not followed."""
+        return self._open(path, method="GET", **options)
+
+    def post(self, path: str, data: dict[str, str] | None = None, **options: Any) -> TestResponse:
+        """POST of exactly this form: add `csrf_token` where it is wanted."""
+        return self._open(path, method="POST", data=data or {}, **options)
+
+    def csrf_token(self, page: str = "/login") -> str:
+        """The CSRF token in the form of a page."""
+        found = CSRF_FIELD.search(self.get(page).text)
+        assert found, f"no CSRF token on {page}"
+        return found.group(1)
+
+    def login(self, email: str, password: str = PASSWORD, **fields: str) -> TestResponse:
+        """Fill in the login form and send it."""
+        token = self.csrf_token()
+        form = {"email": email, "password": password, "csrf_token": token, **fields}
+        return self.post("/login", form, headers=self._referer())
+
+    def logout(self) -> TestResponse:
+        """Press the button on the logout page."""
+        token = self.csrf_token("/logout")
+        return self.post("/logout", {"csrf_token": token}, headers=self._referer())
+
+    def session_cookie(self) -> str:
+        """What somebody who copies the cookie has."""
+        cookie = self.client.get_cookie("session")
+        assert cookie is not None
+        return cookie.value
+
+    def steal(self, session_cookie: str) -> None:
+        """Use a copied session cookie."""
+        self.client.set_cookie("session", session_cookie)
+
+    def is_logged_in(self) -> bool:
+        """Whether a page behind the login opens."""
+        return self.get("/logout").status_code == 200
+
+    def _referer(self) -> dict[str, str]:
+        return {"Referer": f"{self._base}/login"}
+
+    def _open(self, path: str, **options: Any) -> TestResponse:
+        return self.client.open(
+            path, base_url=self._base, environ_overrides=self._environ, **options
+        )
+
+
+def addresses(app: APIFlask) -> Iterator[tuple[str, str, str]]:
+    """Every rule of the application with every method: (endpoint, method, address)."""
+    with app.test_request_context():
+        adapter = app.create_url_adapter(None) or app.url_map.bind("localhost")
+        for rule in app.url_map.iter_rules():
+            values = {name: _sample(converter) for name, converter in rule._converters.items()}
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield rule.endpoint, method, adapter.build(rule.endpoint, values, method=method)
+
+
+def _sample(converter: Any) -> Any:
+    kinds = {"IntegerConverter": "int", "UUIDConverter": "uuid", "PathConverter": "path"}
+    return SAMPLES[kinds.get(type(converter).__name__, "default")]

@@ -1,0 +1,115 @@
+"""Headers, ids and pages of every answer, errors too."""
+
+import re
+from http import HTTPStatus
+
+import pytest
+from apiflask import APIFlask
+from flask import abort
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tests.access import Visitor, add_user
+from webapp.security import allow_below
+
+STATUSES = [400, 403, 404, 405, 413, 429, 500, 503]
+
+
+@pytest.fixture
+def failing(app: APIFlask, visitor: Visitor) -> Visitor:
+    """A logged-in browser, and addresses `/fail/STATUS` and `/api/fail/STATUS`."""
+    app.add_url_rule("/fail/<int:code>", "fail", abort)
+    app.add_url_rule("/api/fail/<int:code>", "api_fail", abort)
+    visitor.login(add_user(app))
+    return visitor
+
+
+@pytest.mark.parametrize("path", ["/login", "/nothing", "/api/nothing", "/healthz"])
+def test_the_headers_are_there_when_anything_is_answered(visitor: Visitor, path: str) -> None:
+    headers = visitor.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert re.search(r"script-src 'self' 'nonce-[\w-]{22}'", policy)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
+    assert "Strict-Transport-Security" not in headers
+
+
+def test_the_nonce_is_another_when_asked_again(visitor: Visitor) -> None:
+    policies = {visitor.get("/login").headers["Content-Security-Policy"] for _ in range(3)}
+    assert len(policies) == 3
+
+
+def test_browsers_are_bound_to_tls_when_they_came_over_it(app: APIFlask) -> None:
+    headers = Visitor(app, "198.19.2.1", scheme="https").get("/nothing").headers
+    assert "max-age=" in headers["Strict-Transport-Security"]
+
+
+def test_a_path_alone_gets_more_when_it_was_allowed(app: APIFlask, visitor: Visitor) -> None:
+    allow_below(app, "/rq/", {"script-src": ["'unsafe-eval'"]})
+    assert "'unsafe-eval'" in visitor.get("/rq/").headers["Content-Security-Policy"]
+    assert "unsafe" not in visitor.get("/rqx").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_errors_are_pages_of_ours_when_outside_the_api(failing: Visitor, status: int) -> None:
+    answer = failing.get(f"/fail/{status}")
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert HTTPStatus(status).phrase in answer.text
+    assert answer.headers["X-Request-ID"] in answer.text
+    assert "nonce-" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_errors_are_problems_when_below_the_api(failing: Visitor, status: int) -> None:
+    answer = failing.get(f"/api/fail/{status}")
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    body = answer.get_json(force=True)
+    assert body["status"] == status
+    assert body["code"]
+
+
+def test_a_crash_shows_no_trace_when_it_happens(app: APIFlask, visitor: Visitor) -> None:
+    app.add_url_rule("/crash", "crash", lambda: 1 // 0)
+    visitor.login(add_user(app))
+    answer = visitor.get("/crash")
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    assert "nosniff" in answer.headers["X-Content-Type-Options"]
+
+
+@pytest.mark.parametrize("path", ["/broken", "/api/broken"])
+@pytest.mark.parametrize(
+    "error", [OperationalError("SELECT 1", {"p": "canary"}, Exception("gone")), PoolTimeout()]
+)
+def test_the_answer_is_503_when_the_database_is_in_trouble(
+    app: APIFlask, visitor: Visitor, path: str, error: Exception
+) -> None:
+    def broken() -> str:
+        raise error
+
+    app.add_url_rule(path, "broken", broken)
+    visitor.login(add_user(app))
+    answer = visitor.get(path)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "canary" not in answer.text
+
+
+def test_a_request_keeps_its_id_when_the_client_sent_a_harmless_one(visitor: Visitor) -> None:
+    answer = visitor.get("/login", headers={"X-Request-ID": "abc.DEF_1-2"})
+    assert answer.headers["X-Request-ID"] == "abc.DEF_1-2"
+
+
+@pytest.mark.parametrize("sent", ["", "a" * 65, "a b", 'x"y', "<script>"])
+def test_a_request_gets_an_id_when_the_one_sent_is_unusable(visitor: Visitor, sent: str) -> None:
+    answer = visitor.get("/login", headers={"X-Request-ID": sent})
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_a_login_without_csrf_token_is_refused_when_sent(app: APIFlask, visitor: Visitor) -> None:
+    answer = visitor.post("/login", {"email": add_user(app), "password": "x"})
+    assert answer.status_code == 400
+    assert "nothing was changed" in answer.text

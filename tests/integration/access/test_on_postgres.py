@@ -1,0 +1,103 @@
+"""Access on PostgreSQL, and what visitors see when it goes away."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from apiflask import APIFlask
+from sqlalchemy import func, select
+
+from tests.access import (
+    PASSWORD,
+    Visitor,
+    add_token,
+    add_user,
+    close,
+    database_of,
+    migrated_app,
+    settings_in,
+)
+from tests.engines.postgres import PostgresServer
+from tests.integration.access.conftest import new_address
+from webapp.auth.models import User
+from webapp.auth.salt import stored_secret
+from webapp.auth.tokens import TokenNameTaken
+from webapp.auth.users import ensure_admin
+from webapp.extensions import db
+
+KEY = "sixteen characters or more"
+
+
+@pytest.fixture
+def on_postgres(
+    fresh_database: Callable[[], str], tmp_path: Path, redis_url: str
+) -> Iterator[APIFlask]:
+    """The application on an empty PostgreSQL database."""
+    settings = settings_in(
+        tmp_path, redis_url=redis_url, database_url=fresh_database(), secret_key=KEY
+    )
+    app = migrated_app(settings)
+    yield app
+    close(app)
+
+
+def test_the_tables_are_in_step_with_the_models_when_migrated(on_postgres: APIFlask) -> None:
+    with on_postgres.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_users_log_in_and_out_when_the_database_is_postgres(on_postgres: APIFlask) -> None:
+    visitor = Visitor(on_postgres, new_address())
+    assert visitor.login("a\x00b@c.d", PASSWORD).status_code == 200
+    assert visitor.login(add_user(on_postgres)).status_code == 302
+    assert visitor.is_logged_in()
+    visitor.logout()
+    assert not visitor.is_logged_in()
+
+
+def test_a_token_name_is_taken_when_a_live_token_has_it(on_postgres: APIFlask) -> None:
+    add_token(on_postgres, name="ci")
+    with pytest.raises(TokenNameTaken):
+        add_token(on_postgres, name="ci")
+
+
+def test_one_admin_and_one_salt_are_made_when_machines_start_at_once(
+    on_postgres: APIFlask,
+) -> None:
+    database = database_of(on_postgres)
+
+    def start(number: int) -> str:
+        with on_postgres.app_context():
+            ensure_admin(database, f"admin{number}@example.test", PASSWORD)
+        return stored_secret(database, "raced")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(start, range(4)))) == 1
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(User)) == 1
+
+
+def test_every_page_says_503_when_the_database_went_away(
+    new_directory: Callable[[str], Path], tmp_path: Path, redis_url: str
+) -> None:
+    server = PostgresServer(new_directory("leaving"))
+    address = server.fresh_database()
+    app = migrated_app(
+        settings_in(tmp_path, redis_url=redis_url, database_url=address, secret_key=KEY)
+    )
+    visitor, token = Visitor(app, new_address()), add_token(app)
+    visitor.login(add_user(app))
+    server.stop()
+    page = visitor.get("/admin/")
+    problem = visitor.get("/api/tenants", headers={"Authorization": f"Bearer {token}"})
+    for answer, kind in ((page, "text/html"), (problem, "application/problem+json")):
+        assert (answer.status_code, answer.mimetype) == (503, kind)
+        assert answer.headers["Retry-After"]
+        assert "psycopg" not in answer.text
+    assert visitor.get("/healthz").status_code == 200
+    assert visitor.get("/readyz").get_json()["database"] == "down"
+    close(app)

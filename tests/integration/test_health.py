@@ -1,0 +1,110 @@
+"""The health checks: what they say, and that they say it in time."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from tests.access import database_of, migrated_app, settings_in
+from tests.engines.redis import RedisServer
+from webapp import create_app
+from webapp.database import utc_now
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import ObservedCollection
+
+BLACK_HOLE = "postgresql://u:p@10.255.255.1:5432/x?connect_timeout=30"
+
+
+@pytest.fixture
+def app(tmp_path: Path, redis_url: str) -> APIFlask:
+    """The application on an empty SQLite and the shared Redis."""
+    return migrated_app(settings_in(tmp_path, redis_url=redis_url))
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """Somebody who has no credentials."""
+    return app.test_client()
+
+
+def observe(app: APIFlask, cause: Cause | None, age_s: float = 0) -> None:
+    row = ObservedCollection(
+        collection="kb_chunks_v1", observed_at=utc_now() - timedelta(seconds=age_s), cause=cause
+    )
+    with database_of(app).transaction() as session:
+        session.merge(row)
+
+
+def test_the_process_is_alive_when_nothing_else_is(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path / "gone", redis_url="redis://127.0.0.1:1/0"))
+    answer = app.test_client().get("/healthz")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
+
+
+def test_the_process_is_ready_when_database_and_redis_answer(client: FlaskClient) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "status": "ok",
+        "database": "ok",
+        "redis": "ok",
+        "milvus": {"status": "unknown", "cause": None, "observed_at": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("cause", "age_s", "status"),
+    [
+        (None, 0, "ok"),
+        (Cause.MILVUS_UNREACHABLE, 0, "down"),
+        (Cause.COLLECTION_MISSING, 0, "ok"),
+        (None, 3600, "unknown"),
+    ],
+)
+def test_the_last_seen_state_of_milvus_is_told_when_there_is_one(
+    app: APIFlask, client: FlaskClient, cause: Cause | None, age_s: float, status: str
+) -> None:
+    observe(app, cause, age_s)
+    answer = client.get("/readyz")
+    milvus = answer.get_json()["milvus"]
+    assert (answer.status_code, milvus["status"], milvus["cause"]) == (200, status, cause)
+    assert milvus["observed_at"].endswith("Z")
+
+
+def test_the_process_is_not_ready_when_redis_is_frozen(
+    tmp_path: Path, app: APIFlask, spare_redis: Callable[..., RedisServer]
+) -> None:
+    redis = spare_redis()
+    waiting = create_app(settings_in(tmp_path, redis_url=redis.url)).test_client()
+    assert waiting.get("/readyz").status_code == 200
+    redis.freeze()
+    began = time.monotonic()
+    answer = waiting.get("/readyz")
+    assert time.monotonic() - began < 3
+    body = answer.get_json()
+    assert (answer.status_code, body["status"], body["redis"]) == (503, "unavailable", "down")
+
+
+def test_the_process_is_not_ready_when_the_tables_are_missing(
+    tmp_path: Path, redis_url: str
+) -> None:
+    client = create_app(settings_in(tmp_path, redis_url=redis_url)).test_client()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "down")
+
+
+def test_the_answer_comes_in_time_when_the_database_is_a_black_hole(
+    tmp_path: Path, redis_url: str
+) -> None:
+    settings = settings_in(
+        tmp_path, redis_url=redis_url, database_url=BLACK_HOLE, secret_key="sixteen or more of it"
+    )
+    began = time.monotonic()
+    answer = create_app(settings).test_client().get("/readyz")
+    assert time.monotonic() - began < 4
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "down")
+    assert "10.255" not in answer.text

@@ -1,0 +1,105 @@
+"""The login and logout pages, by Flask-Security with all that is not used switched off."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from flask import Flask, render_template
+from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
+from wtforms import Field
+
+from webapp.auth.emails import EmailNames, InvalidEmail, normalized
+from webapp.auth.models import User
+from webapp.auth.salt import password_salt
+from webapp.auth.sessions import begin_session
+from webapp.extensions import db
+
+HOME = "/admin/"
+REFUSED = "E-mail address or password is wrong."
+
+
+class PanelLoginForm(LoginForm):
+    """E-mail and password. There is no 'remember me': a copied cookie must not live on."""
+
+    remember = None
+
+    def validate_next(self, field: Field) -> None:
+        """Accept any value: the redirect looks at it again, and goes home for a foreign one."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Check the password; a user who passes starts with all older sessions ended."""
+        if not super().validate(**kwargs):
+            return False
+        if not isinstance(self.user, User):
+            return False
+        begin_session(self.user)
+        return True
+
+
+def init_app(app: Flask) -> None:
+    """Add `/login` and `/logout`, and load users into requests."""
+    app.config.update(
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  the name of a scheme
+        SECURITY_PASSWORD_SCHEMES=["argon2"],
+        SECURITY_PASSWORD_SALT=password_salt,
+        SECURITY_USER_IDENTITY_ATTRIBUTES=[
+            {"email": {"mapper": _email_or_none, "case_insensitive": False}}
+        ],
+        SECURITY_RETURN_GENERIC_RESPONSES=True,
+        SECURITY_MSG_GENERIC_AUTHN_FAILED=(REFUSED, "error"),
+        SECURITY_POST_LOGIN_VIEW=HOME,
+        SECURITY_POST_LOGOUT_VIEW="/login",
+        SECURITY_LOGOUT_METHODS=["POST"],
+        SECURITY_FRESHNESS=timedelta(seconds=-1),
+        SECURITY_STATIC_FOLDER=None,
+        SECURITY_CACHE_CONTROL=None,
+        SECURITY_CLI_USERS_NAME=None,
+        SECURITY_CLI_ROLES_NAME=None,
+        SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
+    )
+    security = Security(
+        app,
+        SQLAlchemyUserDatastore(db, User, None),  # type: ignore[arg-type]  # roles are a column
+        login_form=PanelLoginForm,
+        mail_util_cls=EmailNames,
+    )
+    _close_other_ways_in(security)
+    app.view_functions["security.login"] = _staying_here(app.view_functions["security.login"])
+    app.add_url_rule("/logout", "logout_page", logout_page, methods=["GET"])
+
+
+def logout_page() -> str:
+    """Ask before logging out: following a link must change nothing."""
+    return render_template("security/logout_user.html")
+
+
+def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
+    """The view, leading home instead of to anything but a path of this site."""
+
+    @wraps(view)
+    def login() -> Any:
+        answer = view()
+        location = getattr(answer, "location", None)
+        if location and not re.match(r"/(?![/\\])", location):
+            answer.location = HOME
+        return answer
+
+    return login
+
+
+def _close_other_ways_in(security: Security) -> None:
+    # Flask-Security would answer JSON logins, and take tokens of its own from a header,
+    # a query or a body; ours are the only ones.
+    security.want_json(lambda _request: False)
+    security.login_manager.request_loader(lambda _request: None)
+    # Flask-Principal would load the user before every request, static files included.
+    security.principal.identity_loaders.clear()
+
+
+def _email_or_none(identity: str) -> str | None:
+    try:
+        return normalized(identity)
+    except InvalidEmail:
+        return None

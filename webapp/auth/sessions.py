@@ -1,0 +1,54 @@
+"""Sessions that can be ended on the server, whatever cookies somebody kept a copy of."""
+
+import uuid
+
+from flask import Flask, current_app, g, request, session
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import user_logged_out
+from sqlalchemy import update
+
+from webapp.auth.models import User
+from webapp.database import Database, utc_now
+from webapp.extensions import db
+
+
+class PanelSessions(SecureCookieSessionInterface):
+    """Session cookies that are Secure over TLS, and still work on http://127.0.0.1."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether this very request came over TLS."""
+        return request.is_secure
+
+
+def new_session_key() -> str:
+    """A key for `User.fs_uniquifier` that no older cookie holds."""
+    return uuid.uuid4().hex
+
+
+def init_app(app: Flask) -> None:
+    """Use these sessions, and end a user's sessions at logout."""
+    app.session_interface = PanelSessions()
+    user_logged_out.connect(_end_sessions, app)
+
+
+def begin_session(user: User) -> None:
+    """End the user's older sessions and forget this visitor's, before logging the user in."""
+    _rotate(user, logged_in_at=utc_now())
+    session.clear()
+    g.pop("csrf_token", None)
+
+
+def _end_sessions(_app: Flask, user: object, **_: object) -> None:
+    if isinstance(user, User):
+        _rotate(user)
+
+
+def _rotate(user: User, **values: object) -> None:
+    database: Database = current_app.extensions["database"]
+    with database.transaction() as writing:
+        writing.execute(
+            update(User).where(User.id == user.id).values(fs_uniquifier=new_session_key(), **values)
+        )
+    # The session that read the user may still see the state of before.
+    db.session.rollback()
+    db.session.refresh(user)

@@ -1,0 +1,107 @@
+"""API tokens: made, revoked, and known again by their hash."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import Update, or_, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from webapp.auth.models import ApiToken
+from webapp.auth.principal import Principal
+from webapp.auth.roles import Role
+from webapp.database import Database, utc_now
+from webapp.logs import get_logger
+
+PREFIX = "par_"
+SECRET_BYTES = 32
+# Reads must not turn into writes: the last use is kept to the minute only.
+LAST_USE_STEP = timedelta(minutes=1)
+
+log = get_logger(__name__)
+
+
+class TokenNameTaken(Exception):
+    """A live token already has this name."""
+
+
+class TokenUnknown(Exception):
+    """No live token has this name or number."""
+
+
+def create_token(database: Database, name: str, role: Role) -> str:
+    """Make a token and return its secret, which cannot be had again.
+
+    Raises:
+        TokenNameTaken: when a token that is not revoked has this name.
+    """
+    secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    try:
+        with database.transaction() as session:
+            session.add(ApiToken(name=name, role=role, digest=_digest(secret)))
+    except IntegrityError as error:
+        raise TokenNameTaken(f"a token named {name!r} exists") from error
+    log.info("auth.token.created", name=name, role=role)
+    return secret
+
+
+def revoke_token(database: Database, name_or_id: str) -> ApiToken:
+    """End a live token, named by its name or else its number.
+
+    Raises:
+        TokenUnknown: when there is no such live token.
+    """
+    with database.transaction() as session:
+        live = select(ApiToken).where(ApiToken.revoked_at.is_(None))
+        token = session.scalar(live.where(ApiToken.name == name_or_id))
+        if token is None and name_or_id.isascii() and name_or_id.isdigit():
+            token = session.scalar(live.where(ApiToken.id == int(name_or_id[:18])))
+        if token is None:
+            raise TokenUnknown(f"no live token is named or numbered {name_or_id!r}")
+        token.revoked_at = utc_now()
+    log.info("auth.token.revoked", name=token.name)
+    return token
+
+
+def list_tokens(database: Database) -> list[ApiToken]:
+    """All tokens, revoked ones too, oldest first."""
+    with database.reading() as session:
+        return list(session.scalars(select(ApiToken).order_by(ApiToken.id)))
+
+
+def authenticate(authorization_header: str | None) -> Principal | None:
+    """Who sent `Authorization: Bearer TOKEN`, or None for a missing, wrong or revoked token."""
+    scheme, _, secret = (authorization_header or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    database: Database = current_app.extensions["database"]
+    digest = _digest(secret.strip())
+    with database.reading() as session:
+        token = session.scalar(select(ApiToken).where(ApiToken.digest == digest))
+    if token is None or token.revoked_at or not hmac.compare_digest(token.digest, digest):
+        return None
+    _note_use(database, token)
+    return Principal(kind="token", name=token.name, role=token.role)
+
+
+def _note_use(database: Database, token: ApiToken) -> None:
+    now = utc_now()
+    if token.last_used_at and token.last_used_at > now - LAST_USE_STEP:
+        return
+    try:
+        with database.transaction() as session:
+            session.execute(_use_at(token.id, now))
+    except OperationalError:
+        # Knowing the last use is not worth refusing the request.
+        log.warning("auth.token.use_not_noted", name=token.name)
+
+
+def _use_at(token_id: int, now: datetime) -> Update:
+    unnoted = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= now - LAST_USE_STEP)
+    return update(ApiToken).where(ApiToken.id == token_id, unnoted).values(last_used_at=now)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

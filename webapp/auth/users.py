@@ -1,0 +1,119 @@
+"""Users of the panel: made, changed, deactivated. Each change ends the user's sessions."""
+
+import secrets
+from typing import Any
+
+from flask_security import hash_password
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.auth.emails import normalized
+from webapp.auth.models import User
+from webapp.auth.roles import Role
+from webapp.auth.sessions import new_session_key
+from webapp.database import Database
+from webapp.logs import get_logger
+
+PASSWORD_BYTES = 15
+MIN_PASSWORD = 8
+# Any number of ours will do: it keeps two machines from each making a first admin.
+FIRST_ADMIN_LOCK = 7_274_283
+
+log = get_logger(__name__)
+
+
+class EmailTaken(Exception):
+    """A user with this e-mail address exists."""
+
+
+class UserUnknown(Exception):
+    """No user has this e-mail address."""
+
+
+def generated_password() -> str:
+    """A password that need not be remembered: 120 random bits."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+def create_user(database: Database, email: str, role: Role, password: str) -> User:
+    """Make a user who may log in at once.
+
+    Raises:
+        InvalidEmail: when the address cannot be one.
+        EmailTaken: when a user has it.
+    """
+    user = _new_user(email, role, password)
+    try:
+        with database.transaction() as session:
+            session.add(user)
+    except IntegrityError as error:
+        raise EmailTaken(f"a user with the address {user.email} exists") from error
+    log.info("auth.user.created", email=user.email, role=role)
+    return user
+
+
+def ensure_admin(database: Database, email: str, password: str) -> User | None:
+    """Make the first admin; None when an active one exists. Of several at once, one is made.
+
+    Raises:
+        EmailTaken: when the address belongs to a user who is no active admin.
+    """
+    with database.reading() as session:
+        if _has_admin(session):
+            return None
+    user = _new_user(email, Role.ADMIN, password)
+    with database.transaction() as session:
+        _take_turns(session)
+        if _has_admin(session):
+            return None
+        if session.scalar(select(User.id).where(User.email == user.email)):
+            raise EmailTaken(f"{user.email} belongs to a user who is no active admin")
+        session.add(user)
+    log.info("auth.user.created", email=user.email, role=user.role)
+    return user
+
+
+def change_user(database: Database, email: str, **changes: Any) -> None:
+    """Set `role`, `active` or `password` of a user, and end all sessions of theirs.
+
+    Raises:
+        UserUnknown: when nobody has this address.
+    """
+    if "password" in changes:
+        changes["password"] = hash_password(changes["password"])
+    changes["fs_uniquifier"] = new_session_key()
+    with database.transaction() as session:
+        found = session.execute(
+            update(User).where(User.email == normalized(email)).values(**changes).returning(User.id)
+        ).first()
+    if found is None:
+        raise UserUnknown(f"there is no user {email}")
+    log.info("auth.user.changed", email=email, changed=sorted(changes.keys() - {"fs_uniquifier"}))
+
+
+def list_users(database: Database) -> list[User]:
+    """All users, by address."""
+    with database.reading() as session:
+        return list(session.scalars(select(User).order_by(User.email)))
+
+
+def _new_user(email: str, role: Role, password: str) -> User:
+    return User(
+        email=normalized(email),
+        role=role,
+        password=hash_password(password),
+        active=True,
+        fs_uniquifier=new_session_key(),
+    )
+
+
+def _has_admin(session: Session) -> bool:
+    admins = select(User.id).where(User.role == Role.ADMIN, User.active.is_(True))
+    return session.scalar(admins.limit(1)) is not None
+
+
+def _take_turns(session: Session) -> None:
+    # On SQLite a writing transaction holds the database's one lock anyway.
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SELECT pg_advisory_xact_lock({FIRST_ADMIN_LOCK})"))

@@ -1,0 +1,73 @@
+"""Every error as a small clear page, or below the API as problem+json; never a traceback."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, current_app, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from webapp.auth.principal import API_PREFIX
+from webapp.logs import get_logger
+from webapp.problems import answer_http_error, problem
+from webapp.requests import request_id
+
+RETRY_AFTER_S = {429: 60, 503: 5}
+SAYS = {
+    400: "The request could not be understood. Go back, reload the page and try again.",
+    401: "Log in first.",
+    403: "Your role does not allow this. An admin can give you another one.",
+    404: "There is nothing at this address.",
+    405: "This address cannot be used this way.",
+    413: "What was sent is too large.",
+    429: "Too many attempts. Wait a minute, then try again.",
+    500: "Something went wrong here. It has been logged under the number below.",
+    503: "The database does not answer. Nothing was changed; try again in a few seconds.",
+}
+CSRF_SAYS = (
+    "The form was too old or did not come from this site, so nothing was changed. "
+    "Go back, reload the page and send it again."
+)
+
+log = get_logger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Answer all errors. Must come after whatever else registers handlers for them."""
+    app.register_error_handler(HTTPException, _answer_http_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(kind, _answer_database_error)
+
+
+def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error.get_response()
+    if request.path.startswith(API_PREFIX):
+        return answer_http_error(error)
+    kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    says = CSRF_SAYS if isinstance(error, CSRFError) else SAYS.get(error.code, error.name)
+    return _page(error.code, says, kept)
+
+
+def _answer_database_error(error: Exception) -> ResponseReturnValue:
+    # The statement and its parameters stay out of the log, the driver's first line does not.
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    message = next(iter(str(cause).splitlines()), "")
+    log.error("database.unavailable", error=type(cause).__name__, message=message)
+    if request.path.startswith(API_PREFIX):
+        return problem(
+            503, "unavailable", SAYS[503], headers={"Retry-After": str(RETRY_AFTER_S[503])}
+        )
+    return _page(503, SAYS[503], {})
+
+
+def _page(status: int, detail: str, headers: dict[str, str]) -> Response:
+    if status in RETRY_AFTER_S:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
+    # Without the context processors: they would ask for the user in a database that is down.
+    template = current_app.jinja_env.get_template("error.html")
+    title = HTTPStatus(status).phrase
+    page = template.render(status=status, title=title, detail=detail, request_id=request_id())
+    return Response(page, status, headers)

@@ -1,0 +1,115 @@
+"""Health checks, open to everyone: is the process alive, can it serve."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, jsonify
+from flask.typing import ResponseReturnValue
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.database import Database, utc_now
+from webapp.settings import Settings
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import ObservedCollection
+
+ANSWER_WITHIN_S = 1.5
+# A sweep that is this many turns late says nothing about now.
+STALE_AFTER_TURNS = 4
+NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.AUTH})
+
+blueprint = Blueprint("health", __name__)
+# APIFlask asks every blueprint; these pages are none of the API's.
+blueprint.enable_openapi = False  # type: ignore[attr-defined]
+
+
+def init_app(app: Flask) -> None:
+    """Add `/healthz` and `/readyz`."""
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """Whether this process answers at all; nothing else is asked."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Whether database and Redis answer in time. Milvus may be down: sign-ups work without."""
+    settings: Settings = current_app.extensions["settings"]
+    database: Database = current_app.extensions["database"]
+    asked = _checkers().submit(_milvus_last_seen, database, settings)
+    redis = "ok" if _answers(_ping, settings.redis_address) else "down"
+    milvus = _result(asked)
+    ready = redis == "ok" and milvus is not None
+    body = {
+        "status": "ok" if ready else "unavailable",
+        "database": "ok" if milvus is not None else "down",
+        "redis": redis,
+        "milvus": milvus or _seen("unknown"),
+    }
+    return jsonify(body), 200 if ready else 503
+
+
+def _answers(check: Callable[[str], bool], address: str) -> bool:
+    return _result(_checkers().submit(check, address)) is True
+
+
+def _result(asked: Future[Any]) -> Any:
+    try:
+        return asked.result(ANSWER_WITHIN_S)
+    except (TimeoutError, SQLAlchemyError):
+        asked.cancel()
+        return None
+
+
+@cache
+def _checkers() -> ThreadPoolExecutor:
+    # A driver's own time-outs are too long for a health check, so a thread waits them out.
+    # There are few of them: while all of those wait, the answer is "down" without a new one.
+    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
+
+
+def _ping(address: str) -> bool:
+    client = Redis.from_url(
+        address,
+        socket_timeout=ANSWER_WITHIN_S,
+        socket_connect_timeout=ANSWER_WITHIN_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _milvus_last_seen(database: Database, settings: Settings) -> dict[str, str | None]:
+    with database.reading() as session:
+        session.execute(text("SELECT 1"))
+        row = session.get(ObservedCollection, settings.milvus_collection)
+    if row is None:
+        return _seen("unknown")
+    late = utc_now() - row.observed_at > _stale_after(settings)
+    status = "unknown" if late else "down" if row.cause in NO_ANSWER else "ok"
+    return _seen(status, row.cause, row.observed_at.isoformat().replace("+00:00", "Z"))
+
+
+def _stale_after(settings: Settings) -> timedelta:
+    return timedelta(
+        seconds=STALE_AFTER_TURNS * settings.reconcile_interval + settings.milvus_timeout
+    )
+
+
+def _seen(
+    status: str, cause: str | None = None, observed_at: str | None = None
+) -> dict[str, str | None]:
+    return {"status": status, "cause": cause, "observed_at": observed_at}
