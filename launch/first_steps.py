@@ -6,11 +6,13 @@ when it generated one.
 
 from flask_migrate import upgrade
 
-from wsgi import app
+from webapp.logs import configure_logging
+from wsgi import app, settings
 
 
 def main() -> None:
     """Both steps may run again at any time: what is done already is left as it is."""
+    configure_logging(settings, "stderr")
     with app.app_context():
         upgrade()
     app.cli.main(["users", "ensure-admin"], prog_name="flask")
