@@ -1,0 +1,58 @@
+# Each target does its own set-up, once: a stamp in .venv says what is installed.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock
+
+BIN := .venv/bin
+# The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& echo $$p && exit; done; echo python3)
+
+help:
+	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
+	@echo "make test   the whole suite on real engines"
+	@echo "make check  lint, types, import rules, migrations in step with the models"
+	@echo "make bench  the benchmark tables"
+	@echo "make lock   pin the dependencies of pyproject.toml anew"
+
+# Started without a shell in between, and tethered: it stops when make is stopped or dies.
+run: .venv/.runtime
+	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
+
+test: .venv/.dev
+	@$(BIN)/python -m tests.engines prepare
+	@$(BIN)/python -m pytest
+
+check: .venv/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		export DATABASE_URL="sqlite:///$$folder/check.db" SECRET_KEY=only-for-this-check && \
+		$(BIN)/flask db upgrade 2>/dev/null && $(BIN)/flask db check
+
+bench: .venv/.dev
+	@$(BIN)/python -m bench
+
+lock: .venv/.dev
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed; say where: make run PYTHON=…")'
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/.runtime: requirements.txt | .venv/bin/python
+	@echo "Installing into .venv …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	@echo "Installing what tests and checks need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

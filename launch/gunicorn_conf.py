@@ -1,0 +1,26 @@
+"""How gunicorn serves the application: `gunicorn -c launch/gunicorn_conf.py wsgi:app`."""
+
+from typing import Any
+
+from launch.tether import end_with_parent
+from webapp.logs import logging_config
+from webapp.settings import load_settings
+
+_settings = load_settings()
+
+bind = f"127.0.0.1:{_settings.port}"
+worker_class = "gthread"
+workers = 2
+threads = 4
+timeout = 60
+graceful_timeout = 10
+logconfig_dict = logging_config(_settings)
+# Requests are logged by the application, with their ids.
+logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL"}
+# Its default place in the home folder would be shared by all runs of one user.
+control_socket_disable = True
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Let a worker end with its master, or it would keep the port from the next one."""
+    end_with_parent()

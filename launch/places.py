@@ -1,0 +1,130 @@
+"""Where the parts may live: one run per folder, ports and sockets that nobody else holds."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import random
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launch.errors import StartError
+from webapp.settings import MAX_SOCKET_PATH_BYTES, Settings
+
+LOOPBACK = "127.0.0.1"
+# Below the range from which Linux takes the ports of outgoing connections.
+OTHER_PORTS = range(20_000, 32_000)
+
+
+@contextlib.contextmanager
+def only_run(var_dir: Path) -> Iterator[None]:
+    """Hold `var_dir` for this process; the kernel lets go of it however the process ends.
+
+    Raises:
+        StartError: another run holds it, or it cannot be written.
+    """
+    try:
+        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (var_dir / "log").mkdir(exist_ok=True)
+        lock = (var_dir / "run.lock").open("a+")
+    except OSError as error:
+        raise StartError(f"VAR_DIR {var_dir} cannot be used: {error.strerror}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise StartError(
+                f"VAR_DIR {var_dir} is in use by another run (process {lock.read().strip()}). "
+                "Stop that one, or set VAR_DIR to another folder."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def require_web_port(port: int) -> None:
+    """Raises StartError, naming `PORT`, when the panel could not listen there."""
+    try:
+        _try_to_listen(port)
+    except OSError as error:
+        why = "is taken by another program" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartError(f"PORT {port} on {LOOPBACK}: {why}. Set PORT to a free one.") from error
+
+
+@contextlib.contextmanager
+def milvus_port(settings: Settings) -> Iterator[int]:
+    """A port for Milvus Lite, the one of the last run if it is free; else another is remembered.
+
+    Milvus Lite listens with SO_REUSEPORT: two of them on one port would share it silently,
+    each with half of the partitions. So the port is claimed against other runs as well,
+    for as long as the block lasts.
+    """
+    last = urlsplit(settings.milvus_address).port or 0
+    for port in (last, *random.sample(OTHER_PORTS, 100)):
+        claim = _claimed(port)
+        if claim:
+            break
+    else:
+        raise StartError("No free port was found for Milvus Lite; set MILVUS_URI to a Milvus.")
+    with claim:
+        if port != last:
+            remember(settings.var_dir / "milvus.port", str(port))
+        yield port
+
+
+def settle_redis_socket(settings: Settings) -> None:
+    """Make and remember a private short folder where `var_dir` is too long for a socket."""
+    if not _is_too_long(settings.var_dir / "redis.sock"):
+        return
+    last = settings.redis_socket
+    if _is_too_long(last) or not _is_private(last.parent):
+        folder = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp"))
+        remember(settings.var_dir / "redis.socket", str(folder / "redis.sock"))
+
+
+def remember(note: Path, value: str) -> None:
+    """Write the value so that a reader sees the old one or the new one, never a half."""
+    draft = note.with_name(f"{note.name}.new")
+    draft.write_text(f"{value}\n")
+    draft.replace(note)
+
+
+def _claimed(port: int) -> socket.socket | None:
+    """A hold on the port against other runs, or None where anybody has it."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # An abstract name: it needs no file, and it is gone with the process.
+        claim.bind(f"\0paratia-milvus-{port}")
+        _try_to_listen(port)
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+def _try_to_listen(port: int) -> None:
+    with socket.socket() as probe:
+        # Connections of the last run that are still closing do not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOOPBACK, port))
+        probe.listen()
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether the folder is there, ours, and closed to everybody else."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    is_ours = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
+    return is_ours and not found.st_mode & 0o077
+
+
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES

@@ -1,0 +1,88 @@
+"""What has to be in place before the product serves: tables, an admin, a collection."""
+
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+
+from launch.errors import StartError
+from launch.parts import tethered
+from webapp.settings import PROJECT_ROOT, Settings
+
+POLL_S = 0.1
+MILVUS_WAIT_S = 30
+
+
+class Stopped(Exception):
+    """The user asked to stop while the set-up was running."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    process: subprocess.Popen[str]
+    failure: str
+
+
+def prepare(settings: Settings, stop: threading.Event) -> str | None:
+    """Migrate, make the first admin, and in embedded mode the collection, side by side.
+
+    What is done already is left as it is. Returns the first admin's password when one was
+    generated just now.
+
+    Raises:
+        StartError: a step failed, with what it complained of.
+        Stopped: `stop` was set meanwhile; no step is running any more.
+    """
+    first = _begin("launch.first_steps", failure="The database could not be prepared")
+    collection = _begin_collection(settings) if settings.milvus_is_embedded else None
+    try:
+        password = _finish(first, stop).strip()
+        if collection:
+            _finish(collection, stop)
+    finally:
+        _end(first)
+        if collection:
+            _end(collection)
+    return password or None
+
+
+def _begin_collection(settings: Settings) -> _Step:
+    return _begin(
+        "jobs.embedded",
+        *("--uri", settings.milvus_address, "--collection", settings.milvus_collection),
+        *("--wait", str(MILVUS_WAIT_S)),
+        failure=f"Milvus Lite is not ready, see {settings.var_dir / 'log' / 'milvus.log'}",
+    )
+
+
+def _begin(module: str, *arguments: str, failure: str) -> _Step:
+    process = subprocess.Popen(
+        tethered(sys.executable, "-m", module, *arguments),
+        cwd=PROJECT_ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return _Step(process, failure)
+
+
+def _finish(step: _Step, stop: threading.Event) -> str:
+    """The step's output, once it is done."""
+    while True:
+        try:
+            output, complaint = step.process.communicate(timeout=POLL_S)
+            break
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                raise Stopped from None
+    if stop.is_set():
+        raise Stopped
+    if step.process.returncode:
+        raise StartError(f"{step.failure}:\n{complaint.strip()}")
+    return output
+
+
+def _end(step: _Step) -> None:
+    step.process.terminate()
+    step.process.communicate()

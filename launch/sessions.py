@@ -1,0 +1,48 @@
+"""The processes of one session, as the kernel knows them: nobody can leave it by accident."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+POLL_S = 0.05
+
+
+def members(session: int) -> list[int]:
+    """The pids of the living processes of a session, whatever they call themselves."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_in(entry, session)]
+
+
+def ended(session: int, within_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
+    """Whether nobody of the session is left, waited for at most so long."""
+    deadline = time.monotonic() + within_s
+    while members(session):
+        if time.monotonic() > deadline or give_up():
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def kill(session: int) -> None:
+    """Kill all who are left. Only for a session whose leader has not been reaped yet.
+
+    Until then its number cannot belong to anybody else.
+    """
+    while pids := members(session):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(POLL_S)
+
+
+def _is_in(entry: Path, session: int) -> bool:
+    try:
+        # The name in brackets may itself hold brackets and spaces (proc(5)).
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    state, _parent, _group, its_session = fields[:4]
+    return int(its_session) == session and state not in {"Z", "X"}

@@ -1,0 +1,129 @@
+"""Runs supervisord, which runs the parts, and brings it back when it dies itself."""
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from launch import sessions
+from launch.parts import Part, program, tethered
+from webapp.settings import PROJECT_ROOT
+
+STOP_WITHIN_S = 22.0
+ORPHANS_STOP_WITHIN_S = 8.0
+
+
+class Supervisor:
+    """One supervisord in a session of its own, so that all its descendants can be told."""
+
+    def __init__(self, var_dir: Path, parts: Sequence[Part]) -> None:
+        self._var_dir = var_dir
+        self._config = var_dir / "supervisord.conf"
+        self._gate = var_dir / "run" / "prepared"
+        self._config.write_text(_configuration(var_dir, self._gate, parts))
+        for engine in (part for part in parts if part.is_engine):
+            (var_dir / engine.name).mkdir(exist_ok=True)
+
+    def start(self) -> None:
+        """Start the engines; the other parts wait until `open_gate`."""
+        self._gate.unlink(missing_ok=True)
+        self._spawn()
+
+    def open_gate(self) -> None:
+        """Let the parts start that wait for the set-up."""
+        self._gate.parent.mkdir(exist_ok=True)
+        self._gate.touch()
+
+    def is_alive(self) -> bool:
+        """Whether supervisord runs. Its pid stays ours until it is started again."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def restart(self) -> None:
+        """After supervisord died: see the parts off, which were told to end, and start afresh."""
+        self._end_session(ORPHANS_STOP_WITHIN_S)
+        self._spawn()
+
+    def stop(self) -> None:
+        """Stop everything. When this returns, no process is left of those it started."""
+        if self.is_alive():
+            self._process.send_signal(signal.SIGTERM)
+        self._end_session(STOP_WITHIN_S)
+
+    def _spawn(self) -> None:
+        command = tethered(program("supervisord"), "-c", str(self._config))
+        self._process = subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _end_session(self, within_s: float) -> None:
+        session = self._process.pid
+        if not sessions.ended(session, within_s):
+            sessions.kill(session)
+        self._process.wait()
+
+
+def await_former_run(var_dir: Path) -> None:
+    """Wait for the parts of a run whose launcher was killed: they are stopping already."""
+    try:
+        former = int((var_dir / "supervisord.pid").read_text())
+    except (OSError, ValueError):
+        return
+    sessions.ended(former, STOP_WITHIN_S)
+
+
+def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
+    first = [part.name for part in parts if part.is_engine]
+    later = [part.name for part in parts if not part.is_engine]
+    lines = [
+        "[supervisord]",
+        "nodaemon=true",
+        f"pidfile={_quoted(var_dir / 'supervisord.pid')}",
+        f"logfile={_quoted(var_dir / 'log' / 'supervisor.log')}",
+        "logfile_maxbytes=10MB",
+        "logfile_backups=3",
+        "loglevel=warn",
+        # supervisord warns a root that has not said so.
+        *(["user=root"] if os.getuid() == 0 else []),
+    ]
+    # Groups stop one after the other, the engines last; the parts of a group all at once.
+    for name, names, priority in (("engines", first, 1), ("product", later, 2)):
+        if names:
+            lines += [f"[group:{name}]", f"programs={','.join(names)}", f"priority={priority}"]
+    for part in parts:
+        lines += _program(part, var_dir, gate)
+    return "\n".join(lines) + "\n"
+
+
+def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
+    command = tethered(
+        *part.command,
+        paced_by=var_dir / "run" / f"{part.name}.started",
+        after=None if part.is_engine else gate,
+    )
+    return [
+        f"[program:{part.name}]",
+        f"command={shlex.join(command).replace('%', '%%')}",
+        f"directory={_quoted(PROJECT_ROOT)}",
+        # With no time that a start must last there is no last try: a part comes back for
+        # ever, and the tether sees to the pauses.
+        "startsecs=0",
+        "autorestart=true",
+        f"stopsignal={part.stop_signal}",
+        f"stopwaitsecs={part.stop_wait_s}",
+        "killasgroup=true",
+        "redirect_stderr=true",
+        f"stdout_logfile={_quoted(var_dir / 'log' / f'{part.name}.log')}",
+        "stdout_logfile_maxbytes=10MB",
+        "stdout_logfile_backups=3",
+    ]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%%")

@@ -1,0 +1,63 @@
+"""Starts a program that ends with its parent, and that never restarts in a tight loop.
+
+Run as a file, on the standard library alone: `python tether.py [options] COMMAND…`. The
+command takes this process over, so that it keeps its pid and its own command line.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PAUSE_S = 3.0
+GATE_POLL_S = 0.05
+
+
+def end_with_parent(signum: int = signal.SIGTERM) -> None:
+    """Have the kernel send `signum` to this process when its parent dies, however it dies."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signum)
+
+
+def wait_for_turn(stamp: Path, pause_s: float = PAUSE_S) -> None:
+    """Wait until `pause_s` have passed since the last turn, which the stamp's age tells.
+
+    A part that ran for longer restarts at once; one that dies while starting is tried
+    again for ever, and leaves the machine in peace in between.
+    """
+    try:
+        # A clock that was set back must not make anybody wait for hours.
+        age_s = max(time.time() - stamp.stat().st_mtime, 0)
+        time.sleep(max(pause_s - age_s, 0))
+    except FileNotFoundError:
+        pass
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.touch()
+
+
+def main() -> None:
+    """Wait as the options say, then become the command."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--paced-by", type=Path, metavar="FILE")
+    options.add_argument("--after", type=Path, metavar="FILE", help="wait until it exists")
+    options.add_argument("command", nargs=argparse.REMAINDER)
+    chosen = options.parse_args()
+    end_with_parent()
+    if chosen.paced_by:
+        wait_for_turn(chosen.paced_by)
+    while chosen.after and not chosen.after.exists():
+        time.sleep(GATE_POLL_S)
+    try:
+        os.execvp(chosen.command[0], chosen.command)  # noqa: S606  replacing this process is the point
+    except OSError as error:
+        sys.exit(f"{chosen.command[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
