@@ -47,10 +47,10 @@ def clean_name(name: str) -> str:
         ValueError: it is empty, too long, or holds characters that no name has.
     """
     cleaned = unicodedata.normalize("NFC", name).strip()
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in cleaned):
+        raise ValueError("must not hold control characters or lone surrogates")
     if not any(not unicodedata.category(c).startswith(("Z", "C")) for c in cleaned):
         raise ValueError("must not be empty")
     if len(cleaned) > MAX_NAME_LENGTH:
         raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in cleaned):
-        raise ValueError("must not hold control characters or lone surrogates")
     return cleaned
