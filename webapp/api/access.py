@@ -1,0 +1,61 @@
+"""What every call passes before its view: the role it needs, then the bounds of its body."""
+
+from flask import current_app, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+
+from webapp.api.blueprint import api
+from webapp.auth.guard import require
+from webapp.auth.roles import Role
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY_BYTES = 1024 * 1024
+
+
+@api.before_request
+def require_role() -> None:
+    """Reading takes any role, everything else an operator's: a new endpoint begins closed."""
+    require(Role.VIEWER if request.method in READING else Role.OPERATOR)
+
+
+@api.before_request
+def bound_body() -> None:
+    """Refuse a body that is too large: by its announced length, else once it was read so far.
+
+    Raises:
+        RequestEntityTooLarge: it has more than `MAX_BODY_BYTES`.
+    """
+    # Werkzeug cuts a chunked body off at its limit without a word; one byte more tells.
+    request.max_content_length = MAX_BODY_BYTES + 1
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if _takes_body() and len(request.get_data()) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+
+
+@api.before_request
+def read_json() -> None:
+    """Read the body of a call that takes one; the view's schema finds it parsed.
+
+    Raises:
+        UnsupportedMediaType: it is not declared as JSON.
+        BadRequest: it is no JSON, or nested deeper than anybody means it.
+    """
+    if not _takes_body():
+        return
+    if not request.is_json:
+        raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
+    try:
+        # The parser would take other encodings too, and halves of surrogate pairs.
+        request.get_data().decode("utf-8")
+        request.get_json()
+    except RecursionError:
+        raise BadRequest("The JSON is nested too deeply.") from None
+    except (UnicodeDecodeError, BadRequest):
+        raise BadRequest("The body is no JSON in UTF-8.") from None
+
+
+def _takes_body() -> bool:
+    if request.method in READING:
+        return False
+    view = current_app.view_functions.get(request.endpoint or "")
+    return "body" in getattr(view, "_spec", {})

@@ -1,0 +1,76 @@
+"""Examples for the API's description."""
+
+from typing import Any
+
+NEW_TENANT = {"name": "Acme S.p.A."}
+
+_TENANT: dict[str, Any] = {
+    "id": 7,
+    "name": "Acme S.p.A.",
+    "slug": "acme-s-p-a",
+    "status": "active",
+    "created_at": "2026-03-01T09:30:00.120000Z",
+}
+_PARTITION: dict[str, Any] = {
+    "collection": "kb_chunks_v1",
+    "name": "tenant_7",
+    "status": "pending",
+    "provider": None,
+    "result": None,
+    "attempts": 0,
+    "cause": None,
+    "error": None,
+    "requested_at": "2026-03-01T09:30:00.120000Z",
+    "ready_at": None,
+    "verified_at": None,
+}
+_DONE = {
+    "status": "ready",
+    "provider": "sdk",
+    "result": "created",
+    "attempts": 1,
+    "ready_at": "2026-03-01T09:30:00.140000Z",
+    "verified_at": "2026-03-01T09:30:00.140000Z",
+}
+
+PENDING = {**_TENANT, "partition": _PARTITION}
+READY = {**_TENANT, "partition": {**_PARTITION, **_DONE}}
+
+EVENT = {
+    "event": "milvus.partition.created",
+    "at": "2026-03-01T09:30:00.140000Z",
+    "attempt": 1,
+    "provider": "sdk",
+    "cause": None,
+    "message": None,
+    "duration_ms": 8,
+    "job_id": "t7-g1-d1",
+    "actor": None,
+}
+
+SUMMARY = {
+    "tenants": 12,
+    "states": {
+        "pending": 0,
+        "provisioning": 1,
+        "ready": 9,
+        "failed": 1,
+        "removing": 0,
+        "removed": 0,
+    },
+    "causes": {"capacity": 1},
+    "without_wish": 1,
+    "collections": [
+        {
+            "collection": "kb_chunks_v1",
+            "used": 10,
+            "limit": 1024,
+            "left": 1014,
+            "observed_at": "2026-03-01T09:30:10Z",
+            "answered_at": "2026-03-01T09:30:10Z",
+            "cause": None,
+            "error": None,
+            "latency_ms": 3,
+        }
+    ],
+}

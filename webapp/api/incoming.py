@@ -1,0 +1,120 @@
+"""What the API takes: bodies and queries, checked field by field."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from webapp.tenants.naming import (
+    MAX_NAME_LENGTH,
+    MAX_SLUG_LENGTH,
+    SLUG_PATTERN,
+    clean_name,
+    is_slug,
+)
+from webapp.tenants.states import PartitionState, TenantState
+
+
+def _slug(value: str) -> str:
+    if not is_slug(value):
+        raise ValueError(
+            "must be lower-case letters and digits, joined by single hyphens, "
+            f"at most {MAX_SLUG_LENGTH} characters"
+        )
+    return value
+
+
+Name = Annotated[
+    StrictStr,
+    AfterValidator(clean_name),
+    Field(
+        description="Kept in Unicode's NFC form, without spaces around it.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+    ),
+]
+Slug = Annotated[
+    StrictStr,
+    AfterValidator(_slug),
+    Field(json_schema_extra={"pattern": f"^{SLUG_PATTERN}$", "maxLength": MAX_SLUG_LENGTH}),
+]
+
+
+class Incoming(BaseModel):
+    """A body. Fields that it does not know are refused, so that no typing error is lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewTenant(Incoming):
+    """A tenant to be created. A slug left out is made from the name."""
+
+    name: Name
+    slug: Slug | None = None
+
+
+class TenantChange(Incoming):
+    """What to change of a tenant: the name, the slug, or both."""
+
+    name: Name | SkipJsonSchema[None] = None
+    slug: Slug | SkipJsonSchema[None] = None
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    @field_validator("name", "slug", mode="before")
+    @classmethod
+    def _not_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("cannot be taken away; leave it out to keep it")
+        return value
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give a name, a slug or both")
+        return self
+
+
+class Paging(BaseModel):
+    """Which page. Unknown parameters are refused; an empty one counts as left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=200, description="At most so many items.")
+    cursor: str | SkipJsonSchema[None] = Field(
+        None, max_length=100, description="The next_cursor of an earlier answer."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_ones(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if value != ""}
+
+
+class TenantQuery(Paging):
+    """Which tenants. Deleted ones are listed only by status deleted, removing or removed."""
+
+    status: PartitionState | TenantState | SkipJsonSchema[None] = Field(
+        None, description="A partition's status, or `active` or `deleted`."
+    )
+    q: str = Field("", max_length=255, description="The number, or a part of the name or the slug.")
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _is_status(cls, value: str) -> PartitionState | TenantState:
+        for kind in (PartitionState, TenantState):
+            if value in set(kind):
+                return kind(value)
+        raise ValueError(f"must be one of {', '.join([*PartitionState, *TenantState])}")
+
+    @field_validator("q")
+    @classmethod
+    def _is_text(cls, value: str) -> str:
+        return clean_name(value) if value.strip() else ""

@@ -1,0 +1,170 @@
+"""The API's own description, as OpenAPI 3.1."""
+
+import re
+from http import HTTPStatus
+from typing import Any, cast
+
+from apiflask import APIFlask
+from pydantic.json_schema import models_json_schema
+
+from webapp.api import incoming, outgoing
+from webapp.auth.principal import API_PREFIX
+from webapp.problems import MEDIA_TYPE, code_of
+from webapp.tenants.naming import MAX_TENANT_ID
+
+Spec = dict[str, Any]
+
+REF = "#/components/schemas/{model}"
+INCOMING = (incoming.NewTenant, incoming.TenantChange)
+OUTGOING = (outgoing.TenantPage, outgoing.EventPage, outgoing.Summary, outgoing.Problem)
+
+ABOUT = """\
+Tenants of the platform and their Milvus partitions.
+
+Programs send `Authorization: Bearer TOKEN`; reading takes any role, changes take `operator`.
+A browser that is logged in to the panel may use its session, with the header `X-CSRFToken` on
+changes. Errors are problems after RFC 9457, with a stable `code`.
+"""
+
+TAGS = [
+    {"name": "Tenants", "description": "Customers, each with a partition of its own."},
+    {"name": "Partitions", "description": "All partitions at once."},
+]
+
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "session",
+        "description": "The session of the panel.",
+    },
+}
+
+# What each kind of call may answer besides what its own declaration says.
+ALWAYS = {
+    401: "No credentials, or wrong ones.",
+    403: "The role does not allow it.",
+    500: "An error of ours; nothing is known to have been done.",
+    503: "The database does not answer; nothing was acknowledged.",
+}
+WITH_NUMBER = {404: "There is no such tenant."}
+WITH_QUERY = {422: "A parameter is unusable; `errors` names it."}
+WITH_BODY = {
+    400: "The body is no JSON.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "A field is unusable or unknown; `errors` names it.",
+}
+
+
+def init_app(app: APIFlask) -> None:
+    """Describe the API as it is, and only the API."""
+    app.config.update(
+        AUTO_SERVERS=False,  # else the first caller's Host header would be kept
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+    )
+
+
+def describe(app: APIFlask) -> Spec:
+    """The description of all endpoints below the API; to be asked when all are mounted."""
+    for blueprint in app.blueprints.values():
+        # APIFlask asks every blueprint for this, those of other libraries too.
+        if not hasattr(blueprint, "enable_openapi"):
+            blueprint.enable_openapi = False  # type: ignore[attr-defined]
+    return complete(cast(Spec, app.spec))
+
+
+def complete(spec: Spec) -> Spec:
+    """The description with what APIFlask does not know: problems, clean names, security."""
+    paths = {path: item for path, item in spec["paths"].items() if path.startswith(API_PREFIX)}
+    for item in paths.values():
+        for operation in item.values():
+            _complete_operation(operation)
+    described = {
+        "openapi": spec["openapi"],
+        "info": {**spec["info"], "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "security": [{name: []} for name in SECURITY_SCHEMES],
+        "tags": TAGS,
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES},
+    }
+    return cast(Spec, _tidied(described))
+
+
+def _complete_operation(operation: Spec) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            _complete_number(parameter)
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+    declared = operation["responses"]
+    problems = {
+        int(status): answer["description"] for status, answer in declared.items() if status >= "4"
+    }
+    problems.update(_usual_problems(operation))
+    declared.update({str(code): _problem(code, problems[code]) for code in sorted(problems)})
+    if "201" in declared:
+        declared["201"]["headers"] = {
+            "Location": {
+                "description": "The address of the tenant.",
+                "required": True,
+                "schema": {"type": "string"},
+            }
+        }
+
+
+def _complete_number(parameter: Spec) -> None:
+    parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": MAX_TENANT_ID}
+    parameter["description"] = "The tenant's number."
+    parameter["required"] = True
+
+
+def _usual_problems(operation: Spec) -> dict[int, str]:
+    places = {parameter["in"] for parameter in operation["parameters"]}
+    return {
+        **ALWAYS,
+        **(WITH_NUMBER if "path" in places else {}),
+        **(WITH_QUERY if "query" in places else {}),
+        **(WITH_BODY if "requestBody" in operation else {}),
+    }
+
+
+def _problem(status: int, description: str) -> Spec:
+    # A conflict's description begins with its code.
+    code = description.partition(":")[0] if status == 409 else code_of(status)
+    example = outgoing.Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=description,
+        code=code,
+        errors={"q": ["must not hold control characters"]} if status == 422 else None,
+    )
+    content = {
+        "schema": {"$ref": REF.format(model="Problem")},
+        "example": example.model_dump(exclude_none=True),
+    }
+    return {"description": description, "content": {MEDIA_TYPE: content}}
+
+
+def _schemas() -> Spec:
+    """All schemas under their own names; APIFlask would repeat them for each that holds them."""
+    _, incoming = models_json_schema([(m, "validation") for m in INCOMING], ref_template=REF)
+    _, outgoing = models_json_schema([(m, "serialization") for m in OUTGOING], ref_template=REF)
+    merged: Spec = {**incoming["$defs"], **outgoing["$defs"]}
+    return dict(sorted(merged.items()))
+
+
+def _tidied(node: Any) -> Any:
+    """The same without APIFlask's names for nested schemas, and without defaults of null."""
+    if isinstance(node, list):
+        return [_tidied(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return {**node, "$ref": re.sub(r"schemas/\w+\.", "schemas/", node["$ref"])}
+    return {key: _tidied(value) for key, value in node.items() if (key, value) != ("default", None)}

@@ -1,0 +1,111 @@
+"""What the API answers, in the contract's order of fields."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import PartitionState, Provider, Result, TenantState
+
+
+class Outgoing(BaseModel):
+    """An answer, read from the domain's objects."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, found: object) -> Self:
+        """The answer that shows an object of the domain."""
+        return cls.model_validate(found)
+
+
+class Partition(Outgoing):
+    """Where a tenant's vectors go, and whether the partition is there."""
+
+    collection: str
+    name: str
+    status: PartitionState = Field(validation_alias="state")
+    provider: Provider | None
+    result: Result | None
+    attempts: int = Field(description="Tries within the present wish.")
+    cause: Cause | None
+    error: str | None
+    requested_at: datetime
+    ready_at: datetime | None
+    verified_at: datetime | None
+
+
+class Tenant(Outgoing):
+    """A customer of the platform. The partition is null while none was ever asked for."""
+
+    id: int
+    name: str
+    slug: str
+    status: TenantState
+    created_at: datetime
+    partition: Partition | None
+
+
+class TenantPage(Outgoing):
+    """Tenants by ascending number. Pass `next_cursor` on as `cursor`; null is the end."""
+
+    items: list[Tenant]
+    next_cursor: str | None
+
+
+class Event(Outgoing):
+    """One line of a tenant's timeline; `event` is the name of the log event."""
+
+    event: str
+    at: datetime
+    attempt: int | None
+    provider: Provider | None
+    cause: Cause | None
+    message: str | None
+    duration_ms: int | None
+    job_id: str | None
+    actor: str | None
+
+
+class EventPage(Outgoing):
+    """Events, newest first. Pass `next_cursor` on as `cursor`; null is the end."""
+
+    items: list[Event]
+    next_cursor: str | None
+
+
+class Headroom(Outgoing):
+    """How full a collection is, as it was last seen. Null is unknown, never zero."""
+
+    collection: str
+    used: int | None
+    limit: int
+    left: int | None
+    observed_at: datetime | None
+    answered_at: datetime | None
+    cause: Cause | None
+    error: str | None
+    latency_ms: int | None
+
+
+class Summary(Outgoing):
+    """Counts of tenants by the state of their partition and by cause of failure."""
+
+    tenants: int = Field(description="Active tenants.")
+    states: dict[PartitionState, int] = Field(description="All six, zeros too.")
+    causes: dict[Cause, int] = Field(description="Failed partitions only.")
+    without_wish: int = Field(description="Active tenants whose partition nobody asked for yet.")
+    collections: list[Headroom]
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). `code` is stable; `errors` names the fields on 422."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: dict[str, list[str]] | SkipJsonSchema[None] = None

@@ -1,0 +1,139 @@
+"""The endpoints of tenants: thin doors to the use cases and the lists."""
+
+from flask import Response, abort, url_for
+
+from webapp import current
+from webapp.api import incoming, outgoing
+from webapp.api.blueprint import api
+from webapp.api.examples import EVENT, NEW_TENANT, PENDING, READY
+from webapp.auth.principal import current_principal
+from webapp.problems import invalid, problem
+from webapp.requests import request_id
+from webapp.tenants.errors import DomainError, InvalidField, TenantNotFound
+from webapp.tenants.queries import TenantFilter, get_tenant, list_events, list_tenants
+
+STATUS_OF = {"not_found": 404, "slug_taken": 409, "not_failed": 409, "tenant_deleted": 409}
+
+
+@api.post("/tenants")
+@api.input(incoming.NewTenant, arg_name="new", example=NEW_TENANT)
+@api.output(outgoing.Tenant, 201, description="Created; the partition follows.", example=PENDING)
+@api.doc(
+    operation_id="create_tenant",
+    tags=["Tenants"],
+    responses={409: "slug_taken: another tenant has the slug."},
+)
+def create(new: incoming.NewTenant) -> tuple[outgoing.Tenant, int, dict[str, str]]:
+    """Create a tenant
+
+    Stores the tenant and the wish for its partition, and answers at once, also while Redis
+    or Milvus is down. Where the vectors will go stands in the answer.
+    """
+    tenant = current.tenants().create(new.name, new.slug, actor=_actor(), request_id=request_id())
+    return outgoing.Tenant.of(tenant), 201, {"Location": url_for("api.one", tenant_id=tenant.id)}
+
+
+@api.get("/tenants")
+@api.input(incoming.TenantQuery, location="query", arg_name="query")
+@api.output(outgoing.TenantPage, example={"items": [READY], "next_cursor": "7"})
+@api.doc(operation_id="list_tenants", tags=["Tenants"])
+def many(query: incoming.TenantQuery) -> outgoing.TenantPage:
+    """List tenants
+
+    By ascending number, so that tenants added meanwhile neither hide nor repeat others.
+    """
+    wanted = TenantFilter(status=query.status, q=query.q)
+    with current.database().reading() as session:
+        page = list_tenants(session, wanted, query.limit, query.cursor)
+    return outgoing.TenantPage.of(page)
+
+
+@api.get("/tenants/<tenant_id:tenant_id>")
+@api.output(outgoing.Tenant, example=READY)
+@api.doc(operation_id="get_tenant", tags=["Tenants"])
+def one(tenant_id: int) -> outgoing.Tenant:
+    """Get a tenant
+
+    Deleted ones too, with status `deleted`.
+    """
+    with current.database().reading() as session:
+        tenant = get_tenant(session, tenant_id)
+    if tenant is None:
+        raise TenantNotFound(tenant_id)
+    return outgoing.Tenant.of(tenant)
+
+
+@api.patch("/tenants/<tenant_id:tenant_id>")
+@api.input(incoming.TenantChange, arg_name="change", example={"name": "Acme Group"})
+@api.output(outgoing.Tenant, example=READY)
+@api.doc(
+    operation_id="update_tenant",
+    tags=["Tenants"],
+    responses={409: "slug_taken: another tenant has the slug; or tenant_deleted."},
+)
+def update(tenant_id: int, change: incoming.TenantChange) -> outgoing.Tenant:
+    """Change a tenant's name or slug
+
+    The partition's name never changes.
+    """
+    tenant = current.tenants().rename(tenant_id, name=change.name, slug=change.slug, actor=_actor())
+    return outgoing.Tenant.of(tenant)
+
+
+@api.delete("/tenants/<tenant_id:tenant_id>")
+@api.output(outgoing.Tenant, 202, description="Deleted; the partition goes later.")
+@api.doc(operation_id="delete_tenant", tags=["Tenants"])
+def delete(tenant_id: int) -> outgoing.Tenant:
+    """Delete a tenant
+
+    Repeating it changes nothing. The number is never used again.
+    """
+    tenant = current.tenants().delete(tenant_id, actor=_actor())
+    return outgoing.Tenant.of(tenant)
+
+
+@api.post("/tenants/<tenant_id:tenant_id>/retry")
+@api.output(outgoing.Tenant, 202, description="Wished for again.", example=PENDING)
+@api.doc(
+    operation_id="retry_tenant",
+    tags=["Tenants"],
+    responses={409: "not_failed: the partition is in another state."},
+)
+def retry(tenant_id: int) -> outgoing.Tenant:
+    """Try a failed partition again
+
+    With all its attempts, at once.
+    """
+    tenant = current.tenants().retry(tenant_id, actor=_actor(), request_id=request_id())
+    return outgoing.Tenant.of(tenant)
+
+
+@api.get("/tenants/<tenant_id:tenant_id>/events")
+@api.input(incoming.Paging, location="query", arg_name="paging")
+@api.output(outgoing.EventPage, example={"items": [EVENT], "next_cursor": None})
+@api.doc(operation_id="list_tenant_events", tags=["Tenants"])
+def events(tenant_id: int, paging: incoming.Paging) -> outgoing.EventPage:
+    """List what happened to a tenant's partition
+
+    Newest first.
+    """
+    with current.database().reading() as session:
+        if get_tenant(session, tenant_id) is None:
+            raise TenantNotFound(tenant_id)
+        page = list_events(session, tenant_id, paging.limit, paging.cursor)
+    return outgoing.EventPage.of(page)
+
+
+@api.errorhandler(DomainError)
+def refuse(error: DomainError) -> Response:
+    """What a use case refuses, as a problem with its code."""
+    if isinstance(error, InvalidField):
+        return invalid({error.field: [str(error)]})
+    return problem(STATUS_OF.get(error.code, 409), error.code, str(error))
+
+
+def _actor() -> str:
+    principal = current_principal()
+    if principal is None:
+        abort(401)
+    return principal.actor
