@@ -1,0 +1,1 @@
+"""The JSON API on real databases and a real Redis."""

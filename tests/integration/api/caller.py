@@ -1,0 +1,70 @@
+"""A program that calls the API with a token."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from apiflask import APIFlask
+from werkzeug.test import TestResponse
+
+from tests.access import add_token
+from webapp.auth.roles import Role
+
+
+class Caller:
+    """Sends JSON with the token of a role."""
+
+    def __init__(self, app: APIFlask, role: Role = Role.OPERATOR) -> None:
+        self._client = app.test_client()
+        self._headers = {"Authorization": f"Bearer {add_token(app, role)}"}
+
+    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Any request below `/api`."""
+        headers = {**self._headers, **options.pop("headers", {})}
+        return self._client.open(f"/api{path}", method=method, headers=headers, **options)
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        """GET with a query."""
+        return self.call("GET", path, query_string=query)
+
+    def post(self, path: str, body: Any = None) -> TestResponse:
+        """POST of JSON."""
+        return self.call("POST", path, json=body)
+
+    def patch(self, path: str, body: Any) -> TestResponse:
+        """PATCH with JSON."""
+        return self.call("PATCH", path, json=body)
+
+    def delete(self, path: str) -> TestResponse:
+        """DELETE."""
+        return self.call("DELETE", path)
+
+    def tenant(self, name: str = "Acme", **fields: str) -> dict[str, Any]:
+        """A new tenant."""
+        answer = self.post("/tenants", {"name": name, **fields})
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json
+        return created
+
+    def pages(self, path: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
+        """The items of each page, until there is none left."""
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = self.get(path, cursor=cursor, **query).json
+            yield answer["items"]
+            cursor = answer["next_cursor"]
+
+
+def unique(prefix: str) -> str:
+    """A slug that no other test has."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def assert_problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """The body of an answer that has to be this problem."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = answer.json
+    assert body["type"] and body["title"] and body["detail"]
+    assert (body["status"], body["code"]) == (status, code)
+    return body

@@ -1,0 +1,48 @@
+"""Applications on each database, and programs that call them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+
+from tests.access import migrated_app, settings_in
+from tests.integration.api.caller import Caller, unique
+from webapp.auth.roles import Role
+from webapp.extensions import db
+from webapp.settings import Settings
+
+SECRET_KEY = "for these tests and nothing else"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def settings(
+    request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis_url: str
+) -> Settings:
+    """Settings with a database of this module's own."""
+    values = {"redis_url": redis_url, "partition_queue": unique("api")}
+    if request.param == "postgres":
+        values["database_url"] = request.getfixturevalue("postgres_url")
+        values["secret_key"] = SECRET_KEY
+    return settings_in(new_directory("api"), **values)
+
+
+@pytest.fixture(scope="module")
+def app(settings: Settings) -> Iterator[APIFlask]:
+    """The application with all its tables."""
+    app = migrated_app(settings)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def api(app: APIFlask) -> Caller:
+    """A program that may change tenants."""
+    return Caller(app)
+
+
+@pytest.fixture(scope="module")
+def viewer(app: APIFlask) -> Caller:
+    """A program that may only read."""
+    return Caller(app, Role.VIEWER)

@@ -1,0 +1,225 @@
+"""Creating, reading, renaming and deleting tenants by the API."""
+
+import re
+import unicodedata
+
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import update
+
+from tests.access import database_of
+from tests.integration.api.caller import Caller, assert_problem, unique
+from webapp.settings import Settings
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.states import PartitionState
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+TENANT_KEYS = ["id", "name", "slug", "status", "created_at", "partition"]
+PARTITION_KEYS = [
+    "collection",
+    "name",
+    "status",
+    "provider",
+    "result",
+    "attempts",
+    "cause",
+    "error",
+    "requested_at",
+    "ready_at",
+    "verified_at",
+]
+EVENT_KEYS = [
+    "event",
+    "at",
+    "attempt",
+    "provider",
+    "cause",
+    "message",
+    "duration_ms",
+    "job_id",
+    "actor",
+]
+
+
+def fail(app: APIFlask, tenant_id: int) -> None:
+    """Record a failure as a worker does whose attempts are used up."""
+    with database_of(app).transaction() as session:
+        session.execute(
+            update(Partition)
+            .where(Partition.tenant_id == tenant_id)
+            .values(state=PartitionState.FAILED, cause=Cause.CAPACITY, error="full", attempts=1)
+        )
+
+
+def test_tenant_is_answered_as_in_the_contract_when_created(api: Caller) -> None:
+    answer = api.post("/tenants", {"name": "Acme S.p.A."})
+    tenant = answer.json
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/api/tenants/{tenant['id']}"
+    assert list(tenant) == TENANT_KEYS
+    assert list(tenant["partition"]) == PARTITION_KEYS
+    assert (tenant["name"], tenant["status"]) == ("Acme S.p.A.", "active")
+    assert TIME.fullmatch(tenant["created_at"])
+    assert TIME.fullmatch(tenant["partition"]["requested_at"])
+
+
+def test_answer_says_where_vectors_will_go_when_partition_is_not_ready(
+    api: Caller, settings: Settings
+) -> None:
+    tenant = api.tenant()
+    partition = tenant["partition"]
+    assert partition["collection"] == settings.milvus_collection
+    assert partition["name"] == f"tenant_{tenant['id']}"
+    assert partition["status"] == "pending"
+    assert partition["ready_at"] is None
+
+
+def test_location_leads_to_the_tenant_when_followed(api: Caller) -> None:
+    created = api.post("/tenants", {"name": "Acme"})
+    path = created.headers["Location"].removeprefix("/api")
+    assert api.get(path).json == created.json
+
+
+def test_slug_is_numbered_when_made_from_a_name_that_is_taken(api: Caller) -> None:
+    name = unique("twin")
+    slugs = [api.tenant(name)["slug"] for _ in range(3)]
+    assert slugs == [name, f"{name}-2", f"{name}-3"]
+
+
+def test_slug_is_tenant_when_nothing_is_left_of_the_name(api: Caller) -> None:
+    assert api.tenant("日本")["slug"].startswith("tenant")
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoë 🚀", "Zoe\u0308", "\u200f\u05e9\u05dc\u05d5\u05dd", "x" * 255, "  spaced  "]
+)
+def test_name_is_stored_as_nfc_when_it_is_unusual(api: Caller, name: str) -> None:
+    created = api.tenant(name)
+    assert created["name"] == unicodedata.normalize("NFC", name).strip()
+    assert api.get(f"/tenants/{created['id']}").json["name"] == created["name"]
+
+
+def test_second_tenant_is_refused_when_its_slug_is_taken(api: Caller) -> None:
+    slug = unique("taken")
+    api.tenant(slug=slug)
+    assert_problem(api.post("/tenants", {"name": "Other", "slug": slug}), 409, "slug_taken")
+
+
+def test_slug_is_free_again_when_its_tenant_is_deleted(api: Caller) -> None:
+    slug = unique("again")
+    first = api.tenant(slug=slug)
+    api.delete(f"/tenants/{first['id']}")
+    assert api.tenant(slug=slug)["id"] > first["id"]
+
+
+def test_partition_is_null_when_nobody_asked_for_it(api: Caller, app: APIFlask) -> None:
+    with database_of(app).transaction() as session:
+        imported = Tenant(name="Earlier", slug=unique("earlier"))
+        session.add(imported)
+    assert api.get(f"/tenants/{imported.id}").json["partition"] is None
+
+
+def test_partition_keeps_its_name_when_tenant_is_renamed(api: Caller) -> None:
+    created = api.tenant()
+    changes = {"name": "Acme Group", "slug": unique("group")}
+    renamed = api.patch(f"/tenants/{created['id']}", changes)
+    assert renamed.status_code == 200
+    assert renamed.json == {**created, **changes}
+
+
+def test_slug_stays_when_only_the_name_is_changed(api: Caller) -> None:
+    created = api.tenant()
+    renamed = api.patch(f"/tenants/{created['id']}", {"name": "Other"}).json
+    assert (renamed["name"], renamed["slug"]) == ("Other", created["slug"])
+
+
+def test_rename_is_refused_when_another_has_the_slug(api: Caller) -> None:
+    first, second = api.tenant(), api.tenant()
+    answer = api.patch(f"/tenants/{second['id']}", {"slug": first["slug"]})
+    assert_problem(answer, 409, "slug_taken")
+
+
+@pytest.mark.parametrize("body", [{}, {"name": None}, {"slug": None}, {"status": "deleted"}])
+def test_rename_is_refused_when_it_changes_nothing_that_may_change(
+    api: Caller, body: dict[str, object]
+) -> None:
+    tenant = api.tenant()
+    assert_problem(api.patch(f"/tenants/{tenant['id']}", body), 422, "invalid")
+
+
+def test_tenant_is_shown_as_deleted_when_it_was_deleted(api: Caller) -> None:
+    tenant = api.tenant()
+    deleted = api.delete(f"/tenants/{tenant['id']}")
+    assert deleted.status_code == 202
+    assert (deleted.json["status"], deleted.json["partition"]["status"]) == ("deleted", "removing")
+    assert api.get(f"/tenants/{tenant['id']}").json == deleted.json
+
+
+def test_deletion_changes_nothing_when_repeated(api: Caller) -> None:
+    path = f"/tenants/{api.tenant()['id']}"
+    first = api.delete(path)
+    second = api.delete(path)
+    assert (second.status_code, second.json) == (202, first.json)
+
+
+def test_rename_is_refused_when_tenant_is_deleted(api: Caller) -> None:
+    path = f"/tenants/{api.tenant()['id']}"
+    api.delete(path)
+    assert_problem(api.patch(path, {"name": "Late"}), 409, "tenant_deleted")
+
+
+def test_failed_partition_is_wished_for_again_when_retried(api: Caller, app: APIFlask) -> None:
+    tenant = api.tenant()
+    fail(app, tenant["id"])
+    answer = api.post(f"/tenants/{tenant['id']}/retry")
+    assert answer.status_code == 202
+    assert answer.json["partition"]["status"] == "pending"
+    assert answer.json["partition"]["attempts"] == 0
+
+
+def test_retry_is_refused_when_partition_has_not_failed(api: Caller) -> None:
+    tenant = api.tenant()
+    assert_problem(api.post(f"/tenants/{tenant['id']}/retry"), 409, "not_failed")
+
+
+def test_failure_is_shown_with_its_cause_when_partition_failed(api: Caller, app: APIFlask) -> None:
+    tenant = api.tenant()
+    fail(app, tenant["id"])
+    partition = api.get(f"/tenants/{tenant['id']}").json["partition"]
+    assert (partition["status"], partition["cause"], partition["error"]) == (
+        "failed",
+        "capacity",
+        "full",
+    )
+
+
+def test_events_are_listed_newest_first_when_asked_for(api: Caller) -> None:
+    tenant = api.tenant()
+    api.delete(f"/tenants/{tenant['id']}")
+    items = [page[0] for page in api.pages(f"/tenants/{tenant['id']}/events", limit=1)]
+    names = [item["event"] for item in items]
+    assert names[0] == "milvus.partition.removing"
+    assert names[-1] == "milvus.partition.requested"
+    assert list(items[0]) == EVENT_KEYS
+    assert items[-1]["actor"].startswith("token:")
+    assert TIME.fullmatch(items[0]["at"])
+
+
+def test_summary_counts_a_failure_when_there_is_one(api: Caller, app: APIFlask) -> None:
+    before = api.get("/partitions/summary").json
+    fail(app, api.tenant()["id"])
+    after = api.get("/partitions/summary").json
+    states = ["pending", "provisioning", "ready", "failed", "removing", "removed"]
+    assert list(after["states"]) == states
+    assert after["tenants"] == before["tenants"] + 1
+    assert after["states"]["failed"] == before["states"]["failed"] + 1
+    assert after["causes"]["capacity"] == before["causes"].get("capacity", 0) + 1
+
+
+def test_summary_says_unknown_when_milvus_was_never_seen(api: Caller, settings: Settings) -> None:
+    (collection,) = api.get("/partitions/summary").json["collections"]
+    assert collection["collection"] == settings.milvus_collection
+    assert collection["limit"] == settings.milvus_max_partitions
+    assert (collection["used"], collection["left"], collection["observed_at"]) == (None,) * 3
