@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,22 +15,7 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
-
-MARKS = {
-    "web": "gunicorn",
-    "worker": "rq worker",
-    "reconciler": "partitions reconcile",
-    "redis": "redis-server",
-    "milvus": "milvus-lite",
-}
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.acceptance.running import NAMES, ROOT, Run, environment, running
 
 
 def eventually(
@@ -48,73 +32,19 @@ def eventually(
 
 
 class Product:
-    """`make run` without make: started in a folder of its own, on a free port."""
+    """A run of the product, with what a user of it would do."""
 
-    def __init__(self, var_dir: Path, **environ: str) -> None:
-        self.var_dir = var_dir
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.password = secrets.token_urlsafe(12)
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "VAR_DIR": str(var_dir),
-            "PORT": str(self.port),
-            "ADMIN_PASSWORD": self.password,
-            **environ,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, run: Run, password: str, settings: dict[str, str]) -> None:
+        self.run = run
+        self.var_dir = run.var_dir
+        self.url = f"http://127.0.0.1:{run.port}"
+        self._password = password
+        self._environment = environment(run.var_dir, run.port, **settings)
         self._token: str | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it serves."""
-        output = (self.var_dir / "launch.out").open("ab")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "launch"],
-            cwd=ROOT,
-            env=self.environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        eventually(self._serves, f"the product serves; see {output.name}", within_s=90)
-
-    def _serves(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise AssertionError((self.var_dir / "launch.out").read_text()[-3000:])
-        try:
-            ready = httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
-        return ready and bool(self.pids("worker")) and bool(self.pids("reconciler"))
-
-    def stop(self) -> None:
-        """Stop it as Ctrl-C would."""
-        if self._process is not None and self._process.poll() is None:
-            for part in MARKS:
-                self.signal(part, signal.SIGCONT)
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
-
-    def pids(self, part: str) -> list[int]:
-        """The processes of one of its parts."""
-        return [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and self._is(entry, MARKS[part])
-        ]
-
-    def _is(self, entry: Path, mark: str) -> bool:
-        try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            environ = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return mark in command and f"VAR_DIR={self.var_dir}".encode() in environ
 
     def signal(self, part: str, number: signal.Signals) -> None:
         """Send a signal to every process of a part."""
-        for pid in self.pids(part):
+        for pid in self.run.pids(part):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -138,7 +68,7 @@ class Product:
         done = subprocess.run(
             [str(Path(sys.executable).parent / "flask"), *words],
             cwd=ROOT,
-            env=self.environ,
+            env=self._environment,
             capture_output=True,
             text=True,
             timeout=180,
@@ -178,7 +108,10 @@ class Product:
         """The tenant, once its partition is in that state."""
 
         def reached() -> dict[str, Any] | None:
-            tenant = self.tenant(tenant_id)
+            try:
+                tenant = self.tenant(tenant_id)
+            except httpx.TransportError:
+                return None
             return tenant if tenant["partition"]["status"] == state else None
 
         found: dict[str, Any] = eventually(reached, f"tenant {tenant_id} {state}", within_s)
@@ -202,12 +135,26 @@ class Product:
         page = client.get("/login").text
         form = {
             "email": "admin@example.com",
-            "password": self.password,
+            "password": self._password,
             "csrf_token": csrf_token(page),
         }
         answer = client.post("/login", data=form)
         assert answer.url.path == "/admin/", answer.text
         return client
+
+
+@contextmanager
+def running_product(var_dir: Path, **settings: str) -> Iterator[Product]:
+    """The product, serving, with an admin whose password is known."""
+    password = secrets.token_urlsafe(12)
+    settings = {"ADMIN_PASSWORD": password} | settings
+    with running(var_dir, **settings) as run:
+        product = Product(run, password, settings)
+        try:
+            yield product
+        finally:
+            for part in NAMES:
+                product.signal(part, signal.SIGCONT)
 
 
 def csrf_token(page: str) -> str:

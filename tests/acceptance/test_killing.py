@@ -11,7 +11,7 @@ import redis
 from pymilvus import MilvusClient
 
 from jobs.milvus import create_collection_if_missing
-from tests.acceptance.product import Product, eventually
+from tests.acceptance.product import Product, eventually, running_product
 from tests.engines.lite import LiteServer
 
 COLLECTION = "kb_chunks_v1"
@@ -30,16 +30,9 @@ def milvus(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
 @pytest.fixture(scope="module")
 def product(new_directory: Callable[[str], Path], milvus: LiteServer) -> Iterator[Product]:
     """The product with short waits, so that its healing is seen soon."""
-    running = Product(
-        new_directory("var"),
-        MILVUS_URI=milvus.uri,
-        MILVUS_TIMEOUT="2",
-        PARTITION_BACKOFF="1",
-        RECONCILE_INTERVAL="2",
-    )
-    running.start()
-    yield running
-    running.stop()
+    short_waits = {"MILVUS_TIMEOUT": "2", "PARTITION_BACKOFF": "1", "RECONCILE_INTERVAL": "2"}
+    with running_product(new_directory("var"), MILVUS_URI=milvus.uri, **short_waits) as running:
+        yield running
 
 
 def partitions(milvus: LiteServer) -> set[str]:
