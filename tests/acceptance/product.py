@@ -78,6 +78,11 @@ class Product:
             assert done.returncode == 0, done.stderr
         return done
 
+    def config(self) -> dict[str, Any]:
+        """The settings in force."""
+        settings: dict[str, Any] = json.loads(self.flask("config", "--json").stdout)
+        return settings
+
     @property
     def token(self) -> str:
         """An API token with every right, made by the command line."""
@@ -129,18 +134,18 @@ class Product:
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry for entry in entries if entry.get("event") == event]
 
-    def browser(self) -> httpx.Client:
+    @contextmanager
+    def browser(self) -> Iterator[httpx.Client]:
         """A client with the session of the first admin."""
-        client = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30)
-        page = client.get("/login").text
-        form = {
-            "email": "admin@example.com",
-            "password": self._password,
-            "csrf_token": csrf_token(page),
-        }
-        answer = client.post("/login", data=form)
-        assert answer.url.path == "/admin/", answer.text
-        return client
+        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as client:
+            form = {
+                "email": "admin@example.com",
+                "password": self._password,
+                "csrf_token": csrf_token(client.get("/login").text),
+            }
+            answer = client.post("/login", data=form)
+            assert answer.url.path == "/admin/", answer.text
+            yield client
 
 
 @contextmanager

@@ -44,13 +44,14 @@ class StandaloneServer(ServerProcess):
     same data: its session in etcd must expire first.
     """
 
-    max_partitions: int | None = MAX_PARTITIONS
-
-    def __init__(self, directory: Path, *, guarded: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, guarded: bool = False, max_partitions: int = MAX_PARTITIONS
+    ) -> None:
         """Guarded: it wants credentials, and refuses more than a few partitions a second."""
+        self.max_partitions: int | None = max_partitions
         binaries = prepare()
         request = {"directory": str(directory), "first_port": random.randrange(20_000, 30_000)}
-        settings = {"rootCoord.maxPartitionNum": MAX_PARTITIONS, "log.level": "warn"}
+        settings = {"rootCoord.maxPartitionNum": max_partitions, "log.level": "warn"}
         if guarded:
             settings |= {"authorization_enabled": True, "quotaAndLimits.ddl.enabled": True}
             settings |= {"quotaAndLimits.ddl.partitionRate": 1}

@@ -1,0 +1,58 @@
+"""The product under test: once with what it embeds, once on servers of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.milvus import create_collection_if_missing
+from tests.acceptance.product import Product, running_product
+from tests.conftest import skip_when_switched_off
+from tests.engines.redis import RedisServer
+
+SECRET_KEY = "only-for-these-tests-only-for-these-tests"
+
+
+@pytest.fixture(scope="session")
+def embedded_product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
+    """`make run` as a newcomer has it."""
+    with running_product(new_directory("var"), RECONCILE_INTERVAL="3") as product:
+        yield product
+
+
+@pytest.fixture(scope="session")
+def served_product(
+    request: pytest.FixtureRequest, new_directory: Callable[[str], Path]
+) -> Iterator[Product]:
+    """The product on PostgreSQL, a Redis over TCP and a Milvus standalone."""
+    for engine in ("postgres", "redis", "milvus-standalone"):
+        skip_when_switched_off(engine)
+    from tests.engines.standalone import StandaloneServer
+
+    redis, milvus = RedisServer(new_directory("redis"), over_tcp=True), None
+    fresh_database = request.getfixturevalue("fresh_database")
+    try:
+        redis.start()
+        milvus = StandaloneServer(new_directory("acceptance"), max_partitions=4096)
+        milvus.start()
+        create_collection_if_missing(milvus.uri, "", "kb_chunks_v1", 30)
+        with running_product(
+            new_directory("var"),
+            DATABASE_URL=fresh_database(),
+            SECRET_KEY=SECRET_KEY,
+            REDIS_URL=redis.url,
+            MILVUS_URI=milvus.uri,
+            RECONCILE_INTERVAL="3",
+        ) as product:
+            yield product
+    finally:
+        redis.kill()
+        if milvus is not None:
+            milvus.kill()
+
+
+@pytest.fixture(scope="session", params=["embedded", "served"])
+def product(request: pytest.FixtureRequest) -> Product:
+    """The running product, on each of the two stacks in turn."""
+    running: Product = request.getfixturevalue(f"{request.param}_product")
+    return running
