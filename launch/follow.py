@@ -21,11 +21,11 @@ def say(text: str) -> None:
 def follow(log_dir: Path, names: Sequence[str]) -> None:
     """Show, from now on and in the background, what is appended to each part's log."""
     width = max(map(len, names))
-    logs = [_Log(log_dir / f"{name}.log", f"{name:<{width}} | ") for name in names]
+    logs = [Log(log_dir / f"{name}.log", f"{name:<{width}} | ") for name in names]
     threading.Thread(target=_show, args=(logs,), daemon=True).start()
 
 
-def _show(logs: Sequence["_Log"]) -> None:
+def _show(logs: Sequence["Log"]) -> None:
     idle = threading.Event()
     while not idle.wait(POLL_S):
         for log in logs:
@@ -33,10 +33,11 @@ def _show(logs: Sequence["_Log"]) -> None:
                 say(f"{log.prefix}{line}\n")
 
 
-class _Log:
+class Log:
     """A file that grows and, when rotated, is replaced by a new one of the same name."""
 
     def __init__(self, path: Path, prefix: str) -> None:
+        """Begin at the end of what is there; `prefix` goes before each line shown."""
         self.prefix = prefix
         self._path = path
         self._rest = b""
@@ -58,6 +59,11 @@ class _Log:
             written += opened.read()
         *lines, self._rest = (self._rest + written).split(b"\n")
         return [line.decode(errors="replace") for line in lines]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file:
+            self._file.close()
 
     def _open(self) -> BinaryIO | None:
         try:
