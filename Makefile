@@ -29,7 +29,7 @@ check: .venv/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-		export DATABASE_URL="sqlite:///$$folder/check.db" SECRET_KEY=only-for-this-check && \
+		export DATABASE_URL="sqlite:///$$folder/check.db" SECRET_KEY=only-for-this-check LOG_LEVEL=WARNING && \
 		$(BIN)/flask db upgrade 2>/dev/null && $(BIN)/flask db check
 
 bench: .venv/.dev

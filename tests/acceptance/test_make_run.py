@@ -1,5 +1,6 @@
 """`make run` from outside: it serves, refuses, heals and stops as promised."""
 
+import json
 import os
 import re
 import signal
