@@ -1,6 +1,8 @@
 """The admin panel: overview, tenants, partitions, and the job queue's own dashboard."""
 
 from apiflask import APIFlask
+from flask import redirect, url_for
+from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
@@ -28,3 +30,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)
     rq.init_app(app, settings)
+    app.add_url_rule("/", "home", _home)
+
+
+def _home() -> ResponseReturnValue:
+    return redirect(url_for("admin.index"))

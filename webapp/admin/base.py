@@ -1,12 +1,15 @@
 """What every page of the panel stands on: nothing is allowed that was not granted."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flask import Response, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin import BaseView, expose
+from flask_admin import BaseView
+from flask_admin import expose as flask_admin_expose
 from flask_admin.contrib.sqla import ModelView
+from sqlalchemy.orm import Session
 
 from webapp import current
 from webapp.admin.queues import Board, look
@@ -18,10 +21,22 @@ from webapp.extensions import db
 from webapp.logs import get_logger
 from webapp.tenants.queries import Summary, summary
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 log = get_logger("paratia.admin")
 
 # htmx sends this header with each refresh of a page's live part.
 FRAGMENT_HEADER = "HX-Request"
+
+
+def expose(url: str, methods: Iterable[str] = ("GET",)) -> Callable[[View], View]:
+    """Flask-Admin's decorator of a view's methods, with its type."""
+    return cast(Callable[[View], View], flask_admin_expose(url, methods))
+
+
+def reading() -> Session:
+    """The session that this request reads with; services write with their own."""
+    return db.session()
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ def shell() -> Shell:
             abort(403)
         g.shell = Shell(
             principal=principal,
-            summary=summary(db.session, current.settings()),
+            summary=summary(reading(), current.settings()),
             board=look(current_app.extensions["doorbell"]),
         )
     frame: Shell = g.shell

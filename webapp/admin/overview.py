@@ -3,15 +3,14 @@
 from typing import Any
 
 from flask.typing import ResponseReturnValue
-from flask_admin import AdminIndexView, expose
+from flask_admin import AdminIndexView
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.admin.base import Guarded, Shell, shell
+from webapp.admin.base import Guarded, Shell, expose, reading, shell
 from webapp.admin.words import CAUSES, clock
-from webapp.extensions import db
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.queries import Family, families
+from webapp.tenants.queries import Family, Summary, families
 from webapp.tenants.states import PartitionState
 
 LATEST_EVENTS = 10
@@ -37,47 +36,57 @@ class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
 
 def _figures() -> dict[str, Any]:
     frame = shell()
-    failures = families(db.session)
+    failures = families(reading())
     return {
         "nav": "overview",
         "every": 5,
         "families": failures[:CAUSES_SHOWN],
         "verdict": verdict(frame, failures),
-        "longest": _longest_wait(db.session),
-        "latest": _latest(db.session),
+        "longest": _longest_wait(reading()),
+        "latest": _latest(reading()),
     }
 
 
 def verdict(frame: Shell, failures: list[Family]) -> tuple[str, str]:
     """A role and one sentence: how the tenants are, and what most of the trouble has in common."""
-    counts = frame.summary
-    states = counts.states
-    failed = states[PartitionState.FAILED]
-    waiting = sum(states[state] for state in WAITING)
-    if counts.tenants == 0:
+    if frame.summary.tenants == 0:
         return "neutral", "No tenants yet."
+    return _trouble(frame, failures) or _progress(frame.summary)
+
+
+def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
+    counts, board = frame.summary, frame.board
+    failed, waiting = counts.states[PartitionState.FAILED], _waiting(counts)
     if failed:
         return "danger", _failing(failed + waiting, counts.tenants, failures)
-    if not frame.board.answers:
-        return "warning", "Redis does not answer: sign-ups are kept, and provisioned once it is back."
-    if not frame.board.workers:
-        return "warning", f"No workers are running. {_people(waiting, 'tenant')} waiting."
-    seen = counts.collections[0]
-    if seen.cause:
-        return "warning", f"{CAUSES[seen.cause]}: new tenants will wait until that is mended."
-    if waiting:
+    if not board.answers:
+        return "warning", "Redis does not answer: sign-ups are kept, and go on once it is back."
+    if not board.workers:
+        return "warning", f"No workers are running. {_several(waiting, 'tenant')} waiting."
+    if cause := counts.collections[0].cause:
+        return "warning", f"{CAUSES[cause]}: new tenants will wait until that is mended."
+    return None
+
+
+def _progress(counts: Summary) -> tuple[str, str]:
+    if waiting := _waiting(counts):
         verb = "is" if waiting == 1 else "are"
-        return "info", f"{waiting} of {_people(counts.tenants, 'tenant')} {verb} being provisioned."
-    if counts.without_wish:
-        return "info", f"{_people(counts.without_wish, 'tenant')} without a partition: run a backfill."
+        tenants = _several(counts.tenants, "tenant")
+        return "info", f"{waiting} of {tenants} {verb} being provisioned."
+    if missing := counts.without_wish:
+        return "info", f"{_several(missing, 'tenant')} without a partition: run a backfill."
     if counts.tenants == 1:
         return "success", "The one tenant is ready."
     return "success", f"All {counts.tenants} tenants are ready."
 
 
+def _waiting(counts: Summary) -> int:
+    return sum(counts.states[state] for state in WAITING)
+
+
 def _failing(unready: int, tenants: int, failures: list[Family]) -> str:
     verb = "is" if unready == 1 else "are"
-    sentence = f"{unready} of {_people(tenants, 'tenant')} {verb} not ready"
+    sentence = f"{unready} of {_several(tenants, 'tenant')} {verb} not ready"
     if not failures:
         return f"{sentence}."
     first = failures[0]
@@ -87,7 +96,7 @@ def _failing(unready: int, tenants: int, failures: list[Family]) -> str:
     return f"{sentence}; {first.tenants} share one cause: {cause}, since {clock(first.first_seen)}."
 
 
-def _people(count: int, noun: str) -> str:
+def _several(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -5,14 +5,13 @@ from typing import Any
 
 from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_admin import expose
 from werkzeug.datastructures import MultiDict
 
 from webapp import current
-from webapp.admin.base import Page, actor, audit, shell
+from webapp.admin.base import Page, actor, audit, expose, reading, shell
 from webapp.admin.listing import read_choice, tenants_page
 from webapp.admin.words import is_stuck
-from webapp.extensions import db
+from webapp.requests import request_id
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import FailedSelection, families
@@ -31,6 +30,7 @@ SKIPPED = {
     "removed": "removed",
     "unknown": "without a partition",
     "other_cause": "failed for another cause",
+    "changed": "changed meanwhile",
 }
 
 
@@ -60,14 +60,18 @@ class PartitionsView(Page):
             selection=selection,
             report=report,
             skipped=_skipped(report.skipped),
-            groups=families(db.session) if selection == FailedSelection() else [],
+            groups=families(reading()) if selection == FailedSelection() else [],
         )
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
         """Queues the failed of a selection; each is looked at again when it is rung."""
         selections = _selections(request.form)
-        reports = [current.tenants().retry_failed(each, actor=actor()) for each in selections]
+        tenants = current.tenants()
+        reports = [
+            tenants.retry_failed(each, actor=actor(), request_id=request_id())
+            for each in selections
+        ]
         queued = sum(report.queued for report in reports)
         audit("partitions.retry", queued=queued, causes=[str(each.cause) for each in selections])
         flash(_said(queued), "info" if queued else "warning")
@@ -89,10 +93,10 @@ def _figures() -> dict[str, Any]:
         "stuck": lambda partition: is_stuck(partition, settings),
     }
     if figures["tab"] == "all":
-        figures["found"] = tenants_page(db.session, choice, shell().summary, PAGE_SIZE)
+        figures["found"] = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
         figures["retryable"] = _retryable(figures["found"].items)
     if figures["tab"] == "causes":
-        figures["families"] = families(db.session)
+        figures["families"] = families(reading())
     return figures
 
 
@@ -108,7 +112,9 @@ def _has_failed(tenant: Tenant) -> bool:
 def _selection(values: MultiDict[str, str]) -> FailedSelection:
     """The failed tenants that a form names: by number, by cause, or all of them."""
     if values.get("scope") == "selected":
-        numbers = [int(n) for n in values.getlist("id") if n.isascii() and n.isdigit() and len(n) < 16]
+        numbers = [
+            int(n) for n in values.getlist("id") if n.isascii() and n.isdigit() and len(n) < 16
+        ]
         return FailedSelection(tenant_ids=tuple(sorted(set(numbers)))[:MOST_SELECTED])
     cause = values.get("cause") or None
     if cause not in {None, *Cause}:

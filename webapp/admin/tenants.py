@@ -5,17 +5,16 @@ from typing import Any
 
 from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_admin import expose
 from flask_admin.form import BaseForm
 from wtforms import StringField
 
 from webapp import current
-from webapp.admin.base import Records, actor, audit, is_fragment, shell
-from webapp.admin.listing import Choice, read_choice, tenants_page
+from webapp.admin.base import Records, actor, audit, expose, is_fragment, reading, shell
+from webapp.admin.listing import read_choice, tenants_page
 from webapp.admin.words import is_stuck
 from webapp.auth.roles import Role
 from webapp.database import utc_now
-from webapp.extensions import db
+from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
@@ -75,7 +74,7 @@ class TenantView(Records):
     column_sortable_list = ("name", "id")
 
     @property
-    def can_create(self) -> bool:
+    def can_create(self) -> bool:  # type: ignore[override]
         """Whether the form is offered to whoever asks."""
         return shell().principal.may(Role.OPERATOR)
 
@@ -83,8 +82,8 @@ class TenantView(Records):
 
     def get_list(self, page: Any, sort_column: Any, *args: Any, **kwargs: Any) -> Any:
         """The tenants that the address asks for: `state`, `cause`, `search`, `page`, `desc`."""
-        choice = read_choice(request.args)
-        found = tenants_page(db.session, choice, shell().summary, self.page_size)
+        found = tenants_page(reading(), read_choice(request.args), shell().summary, self.page_size)
+        self._template_args["found"] = found
         return found.total, found.items
 
     def render(self, template: str, **kwargs: Any) -> str:
@@ -95,6 +94,7 @@ class TenantView(Records):
                 "nav": "tenant",
                 "choice": read_choice(request.args),
                 "room": Room.of(shell().summary.collections[0]),
+                "stuck": lambda partition: is_stuck(partition, current.settings()),
                 **kwargs,
             },
         )
@@ -105,16 +105,19 @@ class TenantView(Records):
         form = self.create_form()
         tenant = self.create_model(form) if request.method == "POST" else None
         if tenant is None:
-            return self.render(self.create_template, form=form), _status(form)
+            return self.render(self.create_template, form=form), _status()
         flash(f"{tenant.name} was created.", "success")
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def create_model(self, form: Any) -> Tenant | None:
         """The new tenant, or None with the reason at the field that it is about."""
         try:
-            tenant = current.tenants().create(form.name.data or "", form.slug.data or None, actor=actor())
+            tenant = current.tenants().create(
+                form.name.data or "", form.slug.data or None, actor=actor(), request_id=request_id()
+            )
         except DomainError as error:
-            return _show(error, form)
+            _show(error, form)
+            return None
         audit("tenant.create", tenant_id=tenant.id)
         return tenant
 
@@ -126,7 +129,7 @@ class TenantView(Records):
         if request.method == "POST" and self.update_model(form, tenant):
             flash("The change was saved.", "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
-        return self.render(self.edit_template, form=form, model=tenant), _status(form)
+        return self.render(self.edit_template, form=form, model=tenant), _status()
 
     def update_model(self, form: Any, model: Any) -> bool:
         """True when saved; else the reason stands at its field."""
@@ -155,7 +158,7 @@ class TenantView(Records):
         """Another try for one failed tenant."""
         tenant_id = _number(request.form.get("id"))
         try:
-            current.tenants().retry(tenant_id, actor=actor())
+            current.tenants().retry(tenant_id, actor=actor(), request_id=request_id())
         except DomainError as error:
             said, role = _sentence(error), "danger"
         else:
@@ -190,7 +193,7 @@ class TenantView(Records):
 
 def _asked() -> Tenant:
     """The tenant whose number the address or the form names; 404 where there is none."""
-    tenant = get_tenant(db.session, _number(request.form.get("id") or request.args.get("id")))
+    tenant = get_tenant(reading(), _number(request.form.get("id") or request.args.get("id")))
     if tenant is None:
         abort(404)
     return tenant
@@ -208,7 +211,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
     return {
         "model": tenant,
         "partition": partition,
-        "events": list_events(db.session, tenant.id, EVENTS_SHOWN),
+        "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
         "observed": observed.get(partition.collection) if partition else None,
         "stuck": is_stuck(partition, current.settings()),
         "every": 1 if partition and partition.state in UNSETTLED else 5,
@@ -224,12 +227,11 @@ def _show(error: DomainError, form: Any) -> None:
         field.errors = [*field.errors, _sentence(error)]
 
 
-def _status(form: Any) -> int:
+def _status() -> int:
+    """A form that is shown again after it was sent has something in it that is refused."""
     return 422 if request.method == "POST" else 200
 
 
 def _sentence(error: DomainError) -> str:
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
-
-
