@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flask import url_for
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from webapp.tenants.causes import Cause
@@ -93,14 +93,16 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
     return Found(items, _total(session, choice, counts, wanted), choice.page, size)
 
 
-def _ordered(statement: Select[tuple[Tenant]], choice: Choice) -> Select[tuple[Tenant]]:
+def _ordered(statement: Select[Tenant], choice: Choice) -> Select[Tenant]:
     """By name; within one state whoever has been in it longest first. Both have an index."""
     if choice.state:
         return statement.order_by(Partition.state_since, Tenant.id)
     return statement.order_by(Tenant.name, Tenant.id)
 
 
-def _total(session: Session, choice: Choice, counts: Summary, wanted: list) -> int:  # type: ignore[type-arg]
+def _total(
+    session: Session, choice: Choice, counts: Summary, wanted: list[ColumnElement[bool]]
+) -> int:
     """How many are meant; the figures that the page has already are not counted again."""
     if not choice.q and not choice.cause:
         if choice.without_wish:

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
+from rq.worker.base import BaseWorker
 
 from webapp.database import utc_now
 from webapp.tenants.dispatch import Doorbell
@@ -88,11 +91,13 @@ def _queue(queue: Queue) -> QueueFigures:
 
 
 def _waited(queue: Queue, job_id: bytes) -> float | None:
-    enqueued = queue.connection.hget(Job.key_for(job_id.decode()), "enqueued_at")
-    if not enqueued:
-        return None
-    moment = datetime.fromisoformat(enqueued.decode().replace("Z", "+00:00"))
-    return max(0.0, (utc_now() - moment).total_seconds())
+    enqueued = _moment_of(queue.connection, job_id.decode(), "enqueued_at")
+    return max(0.0, (utc_now() - enqueued).total_seconds()) if enqueued else None
+
+
+def _moment_of(connection: Redis, job_id: str, field_name: str) -> datetime | None:
+    written = connection.hget(Job.key_for(job_id), field_name)
+    return datetime.fromisoformat(as_text(written).replace("Z", "+00:00")) if written else None
 
 
 def _workers(doorbell: Doorbell) -> list[WorkerFigures]:
@@ -100,9 +105,11 @@ def _workers(doorbell: Doorbell) -> list[WorkerFigures]:
     return sorted((_worker(worker) for worker in found), key=lambda worker: worker.name)
 
 
-def _worker(worker: Worker) -> WorkerFigures:
+def _worker(worker: BaseWorker) -> WorkerFigures:
     job_id = worker.get_current_job_id()
-    since = _started(worker, job_id) if job_id else worker.birth_date
+    since = worker.birth_date
+    if job_id:
+        since = _moment_of(worker.connection, job_id, "started_at")
     return WorkerFigures(
         name=worker.name,
         state=str(getattr(worker.get_state(), "value", worker.get_state())),
@@ -111,11 +118,6 @@ def _worker(worker: Worker) -> WorkerFigures:
         since=_aware(since),
         heartbeat=_aware(worker.last_heartbeat),
     )
-
-
-def _started(worker: Worker, job_id: str) -> datetime | None:
-    started = worker.connection.hget(Job.key_for(job_id), "started_at")
-    return datetime.fromisoformat(started.decode().replace("Z", "+00:00")) if started else None
 
 
 def _aware(moment: datetime | None) -> datetime | None:
