@@ -77,17 +77,23 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         state=PartitionState(state) if state in set(PartitionState) else None,
         cause=Cause(cause) if cause in set(Cause) else None,
         q=arguments.get("search", "").strip()[:255].replace("\0", ""),
-        page=min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 9 else 0,
+        page=min(int(page), MAX_PAGE)
+        if page.isascii() and page.isdigit() and len(page) < 9
+        else 0,
         without_wish=state == NO_WISH,
     )
 
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
     """The page of tenants that the choice names."""
-    wanted = conditions(TenantFilter(status=choice.state, q=choice.q, cause=choice.cause))
+    wanted = conditions(
+        TenantFilter(status=choice.state, q=choice.q, cause=choice.cause)
+    )
     if choice.without_wish:
         wanted.append(Partition.tenant_id.is_(None))
-    chosen = select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
+    chosen = (
+        select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
+    )
     chosen = _ordered(chosen, choice).options(contains_eager(Tenant.partition))
     items = session.scalars(chosen.limit(size).offset(choice.page * size)).all()
     return Found(items, _total(session, choice, counts, wanted), choice.page, size)

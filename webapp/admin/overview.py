@@ -60,11 +60,20 @@ def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
     if failed:
         return "danger", _failing(failed + waiting, counts.tenants, failures)
     if not board.answers:
-        return "warning", "Redis does not answer: sign-ups are kept, and go on once it is back."
+        return (
+            "warning",
+            "Redis does not answer: sign-ups are kept, and go on once it is back.",
+        )
     if not board.workers:
-        return "warning", f"No workers are running. {_several(waiting, 'tenant')} waiting."
+        return (
+            "warning",
+            f"No workers are running. {_several(waiting, 'tenant')} waiting.",
+        )
     if cause := counts.collections[0].cause:
-        return "warning", f"{CAUSES[cause]}: new tenants will wait until that is mended."
+        return (
+            "warning",
+            f"{CAUSES[cause]}: new tenants will wait until that is mended.",
+        )
     return None
 
 
@@ -74,7 +83,10 @@ def _progress(counts: Summary) -> tuple[str, str]:
         tenants = _several(counts.tenants, "tenant")
         return "info", f"{waiting} of {tenants} {verb} being provisioned."
     if missing := counts.without_wish:
-        return "info", f"{_several(missing, 'tenant')} without a partition: run a backfill."
+        return (
+            "info",
+            f"{_several(missing, 'tenant')} without a partition: run a backfill.",
+        )
     if counts.tenants == 1:
         return "success", "The one tenant is ready."
     return "success", f"All {counts.tenants} tenants are ready."
@@ -110,5 +122,9 @@ def _longest_wait(session: Session) -> Any:
 
 
 def _latest(session: Session) -> Any:
-    newest = select(PartitionEvent, Tenant.name).join(Tenant, Tenant.id == PartitionEvent.tenant_id)
-    return session.execute(newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()
+    newest = select(PartitionEvent, Tenant.name).join(
+        Tenant, Tenant.id == PartitionEvent.tenant_id
+    )
+    return session.execute(
+        newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)
+    ).all()

@@ -73,7 +73,11 @@ class PartitionsView(Page):
             for each in selections
         ]
         queued = sum(report.queued for report in reports)
-        audit("partitions.retry", queued=queued, causes=[str(each.cause) for each in selections])
+        audit(
+            "partitions.retry",
+            queued=queued,
+            causes=[str(each.cause) for each in selections],
+        )
         flash(_said(queued), "info" if queued else "warning")
         return redirect(self.get_url(".index"))
 
@@ -113,7 +117,9 @@ def _selection(values: MultiDict[str, str]) -> FailedSelection:
     """The failed tenants that a form names: by number, by cause, or all of them."""
     if values.get("scope") == "selected":
         numbers = [
-            int(n) for n in values.getlist("id") if n.isascii() and n.isdigit() and len(n) < 16
+            int(n)
+            for n in values.getlist("id")
+            if n.isascii() and n.isdigit() and len(n) < 16
         ]
         return FailedSelection(tenant_ids=tuple(sorted(set(numbers)))[:MOST_SELECTED])
     cause = values.get("cause") or None
@@ -137,7 +143,10 @@ def _skipped(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     if not total:
         return ""
-    parts = [f"{count} {SKIPPED.get(state, state)}" for state, count in sorted(counts.items())]
+    parts = [
+        f"{count} {SKIPPED.get(state, state)}"
+        for state, count in sorted(counts.items())
+    ]
     return f"{total} skipped: {', '.join(parts)}."
 
 

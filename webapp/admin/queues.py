@@ -62,7 +62,9 @@ class Board:
     @property
     def oldest_s(self) -> float | None:
         """For how long the oldest waiting job has waited, in seconds."""
-        return max((q.oldest_s for q in self.queues if q.oldest_s is not None), default=None)
+        return max(
+            (q.oldest_s for q in self.queues if q.oldest_s is not None), default=None
+        )
 
     @property
     def busy(self) -> int:
@@ -75,7 +77,9 @@ def look(doorbell: Doorbell) -> Board:
     try:
         return Board(
             answers=True,
-            queues=[_queue(queue) for queue in (doorbell.queue, doorbell.backfill_queue)],
+            queues=[
+                _queue(queue) for queue in (doorbell.queue, doorbell.backfill_queue)
+            ],
             workers=_workers(doorbell),
         )
     except (RedisError, OSError):
@@ -97,7 +101,11 @@ def _waited(queue: Queue, job_id: bytes) -> float | None:
 
 def _moment_of(connection: Redis, job_id: str, field_name: str) -> datetime | None:
     written = connection.hget(Job.key_for(job_id), field_name)
-    return datetime.fromisoformat(as_text(written).replace("Z", "+00:00")) if written else None
+    return (
+        datetime.fromisoformat(as_text(written).replace("Z", "+00:00"))
+        if written
+        else None
+    )
 
 
 def _workers(doorbell: Doorbell) -> list[WorkerFigures]:

@@ -25,7 +25,15 @@ from webapp.security import allow_below
 from webapp.settings import Settings, without_password
 
 PREFIX = "/rq"
-REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
+REGISTRIES = {
+    "queued",
+    "failed",
+    "deferred",
+    "started",
+    "finished",
+    "scheduled",
+    "canceled",
+}
 
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
 ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
@@ -65,7 +73,9 @@ def _guard() -> None:
         abort(404)
     if arguments.get("registry_name") not in {None, *REGISTRIES}:
         abort(404)
-    if not all(str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")):
+    if not all(
+        str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")
+    ):
         abort(404)
     if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         raise MethodNotAllowed(["POST"])
@@ -76,7 +86,11 @@ def _give_token(response: Response) -> Response:
     """The dashboard's scripts read the CSRF token from a cookie."""
     if response.mimetype == "text/html":
         response.set_cookie(
-            "_csrf_token", generate_csrf(), path=PREFIX, secure=request.is_secure, samesite="Lax"
+            "_csrf_token",
+            generate_csrf(),
+            path=PREFIX,
+            secure=request.is_secure,
+            samesite="Lax",
         )
     return response
 

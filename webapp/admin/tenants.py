@@ -31,7 +31,11 @@ class TenantForm(BaseForm):  # type: ignore[misc]
     name = StringField(
         "Name",
         description="As people call them. It can be changed later.",
-        render_kw={"maxlength": MAX_NAME_LENGTH, "required": True, "autocomplete": "off"},
+        render_kw={
+            "maxlength": MAX_NAME_LENGTH,
+            "required": True,
+            "autocomplete": "off",
+        },
     )
     slug = StringField(
         "Slug",
@@ -82,7 +86,9 @@ class TenantView(Records):
 
     def get_list(self, page: Any, sort_column: Any, *args: Any, **kwargs: Any) -> Any:
         """The tenants that the address asks for: `state`, `cause`, `search`, `page`, `desc`."""
-        found = tenants_page(reading(), read_choice(request.args), shell().summary, self.page_size)
+        found = tenants_page(
+            reading(), read_choice(request.args), shell().summary, self.page_size
+        )
         self._template_args["found"] = found
         return found.total, found.items
 
@@ -113,7 +119,10 @@ class TenantView(Records):
         """The new tenant, or None with the reason at the field that it is about."""
         try:
             tenant = current.tenants().create(
-                form.name.data or "", form.slug.data or None, actor=actor(), request_id=request_id()
+                form.name.data or "",
+                form.slug.data or None,
+                actor=actor(),
+                request_id=request_id(),
             )
         except DomainError as error:
             _show(error, form)
@@ -135,7 +144,10 @@ class TenantView(Records):
         """True when saved; else the reason stands at its field."""
         try:
             current.tenants().rename(
-                model.id, name=form.name.data or "", slug=form.slug.data or None, actor=actor()
+                model.id,
+                name=form.name.data or "",
+                slug=form.slug.data or None,
+                actor=actor(),
             )
         except DomainError as error:
             _show(error, form)
@@ -151,7 +163,9 @@ class TenantView(Records):
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
         """The part of the details that keeps itself up to date."""
-        return self.render("admin/tenant/_live.html", fragment=True, **_details(_asked()))
+        return self.render(
+            "admin/tenant/_live.html", fragment=True, **_details(_asked())
+        )
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
@@ -177,7 +191,10 @@ class TenantView(Records):
             return self.render("admin/tenant/delete.html", model=tenant)
         if not self.delete_model(tenant):
             return redirect(self.get_url(".details_view", id=tenant.id))
-        flash(f"{tenant.name} was deleted. Its partition is marked for removal.", "success")
+        flash(
+            f"{tenant.name} was deleted. Its partition is marked for removal.",
+            "success",
+        )
         return redirect(self.get_url(".index_view"))
 
     def delete_model(self, model: Any) -> bool:
@@ -193,7 +210,9 @@ class TenantView(Records):
 
 def _asked() -> Tenant:
     """The tenant whose number the address or the form names; 404 where there is none."""
-    tenant = get_tenant(reading(), _number(request.form.get("id") or request.args.get("id")))
+    tenant = get_tenant(
+        reading(), _number(request.form.get("id") or request.args.get("id"))
+    )
     if tenant is None:
         abort(404)
     return tenant
