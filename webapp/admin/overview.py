@@ -9,12 +9,15 @@ from sqlalchemy.orm import Session
 
 from webapp.admin.base import Guarded, Shell, expose, reading, shell
 from webapp.admin.words import CAUSES, clock
+from webapp.tenants import timeline
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
 from webapp.tenants.queries import Family, Summary, families
 from webapp.tenants.states import PartitionState
 
 LATEST_EVENTS = 10
 CAUSES_SHOWN = 3
+# What happens on the way to an outcome is told in the tenant's own timeline.
+STEPS = (timeline.DISPATCHED, timeline.CREATING, timeline.FALLBACK)
 WAITING = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
