@@ -101,11 +101,7 @@ def _waited(queue: Queue, job_id: bytes) -> float | None:
 
 def _moment_of(connection: Redis, job_id: str, field_name: str) -> datetime | None:
     written = connection.hget(Job.key_for(job_id), field_name)
-    return (
-        datetime.fromisoformat(as_text(written).replace("Z", "+00:00"))
-        if written
-        else None
-    )
+    return datetime.fromisoformat(as_text(written)) if written else None
 
 
 def _workers(doorbell: Doorbell) -> list[WorkerFigures]:
