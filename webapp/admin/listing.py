@@ -13,7 +13,7 @@ from webapp.tenants.queries import Summary, TenantFilter, conditions
 from webapp.tenants.states import PartitionState
 
 NO_WISH = "none"
-MAX_PAGE = 1_000_000
+PAGE_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -72,28 +72,25 @@ class Found:
 def read_choice(arguments: Mapping[str, str]) -> Choice:
     """The choice in an address; what makes no sense there is left out."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
-    page = arguments.get("page", "0")
     return Choice(
         state=PartitionState(state) if state in set(PartitionState) else None,
         cause=Cause(cause) if cause in set(Cause) else None,
-        q=arguments.get("search", "").strip()[:255].replace("\0", ""),
-        page=min(int(page), MAX_PAGE)
-        if page.isascii() and page.isdigit() and len(page) < 9
-        else 0,
+        q=arguments.get("search", "").replace("\0", "").strip()[:255],
+        page=_page_number(arguments.get("page", "")),
         without_wish=state == NO_WISH,
     )
 
 
+def _page_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= PAGE_DIGITS else 0
+
+
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
     """The page of tenants that the choice names."""
-    wanted = conditions(
-        TenantFilter(status=choice.state, q=choice.q, cause=choice.cause)
-    )
+    wanted = conditions(TenantFilter(status=choice.state, q=choice.q, cause=choice.cause))
     if choice.without_wish:
         wanted.append(Partition.tenant_id.is_(None))
-    chosen = (
-        select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
-    )
+    chosen = select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
     chosen = _ordered(chosen, choice).options(contains_eager(Tenant.partition))
     items = session.scalars(chosen.limit(size).offset(choice.page * size)).all()
     return Found(items, _total(session, choice, counts, wanted), choice.page, size)

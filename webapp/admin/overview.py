@@ -125,9 +125,5 @@ def _longest_wait(session: Session) -> Any:
 
 
 def _latest(session: Session) -> Any:
-    newest = select(PartitionEvent, Tenant.name).join(
-        Tenant, Tenant.id == PartitionEvent.tenant_id
-    )
-    return session.execute(
-        newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)
-    ).all()
+    newest = select(PartitionEvent, Tenant.name).join(Tenant, Tenant.id == PartitionEvent.tenant_id)
+    return session.execute(newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()

@@ -117,9 +117,7 @@ def _selection(values: MultiDict[str, str]) -> FailedSelection:
     """The failed tenants that a form names: by number, by cause, or all of them."""
     if values.get("scope") == "selected":
         numbers = [
-            int(n)
-            for n in values.getlist("id")
-            if n.isascii() and n.isdigit() and len(n) < 16
+            int(n) for n in values.getlist("id") if n.isascii() and n.isdigit() and len(n) < 16
         ]
         return FailedSelection(tenant_ids=tuple(sorted(set(numbers)))[:MOST_SELECTED])
     cause = values.get("cause") or None
@@ -143,10 +141,7 @@ def _skipped(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     if not total:
         return ""
-    parts = [
-        f"{count} {SKIPPED.get(state, state)}"
-        for state, count in sorted(counts.items())
-    ]
+    parts = [f"{count} {SKIPPED.get(state, state)}" for state, count in sorted(counts.items())]
     return f"{total} skipped: {', '.join(parts)}."
 
 

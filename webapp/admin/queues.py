@@ -62,9 +62,7 @@ class Board:
     @property
     def oldest_s(self) -> float | None:
         """For how long the oldest waiting job has waited, in seconds."""
-        return max(
-            (q.oldest_s for q in self.queues if q.oldest_s is not None), default=None
-        )
+        return max((q.oldest_s for q in self.queues if q.oldest_s is not None), default=None)
 
     @property
     def busy(self) -> int:
@@ -77,9 +75,7 @@ def look(doorbell: Doorbell) -> Board:
     try:
         return Board(
             answers=True,
-            queues=[
-                _queue(queue) for queue in (doorbell.queue, doorbell.backfill_queue)
-            ],
+            queues=[_queue(queue) for queue in (doorbell.queue, doorbell.backfill_queue)],
             workers=_workers(doorbell),
         )
     except (RedisError, OSError):

@@ -73,9 +73,7 @@ def _guard() -> None:
         abort(404)
     if arguments.get("registry_name") not in {None, *REGISTRIES}:
         abort(404)
-    if not all(
-        str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")
-    ):
+    if not all(str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")):
         abort(404)
     if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         raise MethodNotAllowed(["POST"])

@@ -86,9 +86,7 @@ class TenantView(Records):
 
     def get_list(self, page: Any, sort_column: Any, *args: Any, **kwargs: Any) -> Any:
         """The tenants that the address asks for: `state`, `cause`, `search`, `page`, `desc`."""
-        found = tenants_page(
-            reading(), read_choice(request.args), shell().summary, self.page_size
-        )
+        found = tenants_page(reading(), read_choice(request.args), shell().summary, self.page_size)
         self._template_args["found"] = found
         return found.total, found.items
 
@@ -163,9 +161,7 @@ class TenantView(Records):
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
         """The part of the details that keeps itself up to date."""
-        return self.render(
-            "admin/tenant/_live.html", fragment=True, **_details(_asked())
-        )
+        return self.render("admin/tenant/_live.html", fragment=True, **_details(_asked()))
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
@@ -210,9 +206,7 @@ class TenantView(Records):
 
 def _asked() -> Tenant:
     """The tenant whose number the address or the form names; 404 where there is none."""
-    tenant = get_tenant(
-        reading(), _number(request.form.get("id") or request.args.get("id"))
-    )
+    tenant = get_tenant(reading(), _number(request.form.get("id") or request.args.get("id")))
     if tenant is None:
         abort(404)
     return tenant

@@ -98,9 +98,7 @@ def is_stuck(partition: Partition | None, settings: Settings) -> bool:
         return False
     if partition.state not in {PartitionState.PENDING, PartitionState.PROVISIONING}:
         return False
-    expected = timedelta(
-        seconds=settings.partition_attempts * settings.partition_backoff
-    )
+    expected = timedelta(seconds=settings.partition_attempts * settings.partition_backoff)
     return utc_now() - partition.state_since > expected + STUCK_MARGIN
 
 
