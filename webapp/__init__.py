@@ -2,7 +2,7 @@
 
 from apiflask import APIFlask
 
-from webapp import api, auth, errors, health, requests, security
+from webapp import admin, api, auth, errors, health, requests, security
 from webapp.database import Database, engine_options, prepare_engine
 from webapp.extensions import csrf, db, migrate
 from webapp.settings import PROJECT_ROOT, Settings
@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> APIFlask:
     requests.init_app(app)
     security.init_app(app)
     auth.init_app(app, settings)
+    admin.init_app(app, settings)
     api.init_app(app)
     health.init_app(app)
     errors.init_app(app)

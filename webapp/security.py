@@ -61,7 +61,7 @@ def _policy() -> str:
     for prefix, allowed in current_app.extensions[EXTENSION].items():
         if request.path.startswith(prefix):
             for name, sources in allowed.items():
-                directives[name].extend(sources)
+                directives.setdefault(name, []).extend(sources)
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
 

@@ -1,0 +1,37 @@
+"""The admin panel: overview, tenants, partitions, and the job queue's own dashboard."""
+
+from apiflask import APIFlask
+from flask import redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin
+from flask_admin.theme import Bootstrap4Theme
+
+from webapp.admin import rq
+from webapp.admin.overview import Overview
+from webapp.admin.partitions import PartitionsView
+from webapp.admin.tenants import TenantView
+from webapp.admin.words import FILTERS
+from webapp.extensions import db
+from webapp.settings import Settings
+from webapp.tenants.models import Tenant
+
+
+def init_app(app: APIFlask, settings: Settings) -> None:
+    """Add the panel's pages to the application."""
+    admin = Admin(
+        app,
+        name="Paratia",
+        theme=Bootstrap4Theme(base_template="admin/frame.html"),
+        index_view=Overview(name="Overview", url="/admin"),
+    )
+    admin.add_view(TenantView(Tenant, db, name="Tenants", endpoint="tenant"))
+    admin.add_view(PartitionsView(name="Partitions", endpoint="partitions"))
+    for view in admin._views:
+        view.blueprint.enable_openapi = False
+    app.jinja_env.filters.update(FILTERS)
+    rq.init_app(app, settings)
+    app.add_url_rule("/", "home", _home)
+
+
+def _home() -> ResponseReturnValue:
+    return redirect(url_for("admin.index"))

@@ -1,0 +1,214 @@
+// The panel's behaviour: one listener per kind of event, told by data attributes what to do.
+(() => {
+  "use strict";
+
+  const STILL_FRESH = 3;
+  const root = document.documentElement;
+  const find = (selector, within = document) => within.querySelector(selector);
+  const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Theme: the system's, unless a choice is stored.
+
+  const THEMES = ["system", "light", "dark"];
+
+  function theme() {
+    const stored = localStorage.getItem("theme");
+    return THEMES.includes(stored) ? stored : "system";
+  }
+
+  function showTheme() {
+    const button = find("[data-theme-toggle]");
+    if (!button) return;
+    button.hidden = false;
+    find("[data-theme-word]", button).textContent = `Theme: ${theme()}`;
+    const use = find("[data-theme-icon] use", button);
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, `#${theme()}`));
+  }
+
+  function nextTheme() {
+    const choice = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
+    if (choice === "system") {
+      localStorage.removeItem("theme");
+      delete root.dataset.theme;
+    } else {
+      localStorage.setItem("theme", choice);
+      root.dataset.theme = choice;
+    }
+    showTheme();
+  }
+
+  // Dialogs: a page with an element #confirm, shown above this one. Without a script, or when
+  // it cannot be fetched, the page itself opens.
+
+  async function openDialog(address) {
+    const dialog = find("#dialog");
+    try {
+      const answer = await fetch(address, { credentials: "same-origin" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const content = answer.ok && !answer.redirected && page.querySelector("#confirm");
+      if (!content) throw new Error("no dialog");
+      dialog.replaceChildren(document.adoptNode(content));
+      dialog.showModal();
+    } catch {
+      location.assign(address);
+    }
+  }
+
+  async function copy(button) {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const word = find("span", button);
+    word.textContent = "Copied";
+    setTimeout(() => (word.textContent = "Copy"), 1500);
+  }
+
+  // Selection of rows. It is kept here too, since a refresh may draw a row anew.
+
+  const picked = new Set();
+
+  function showSelection() {
+    const boxes = findAll("[data-pick]");
+    const known = new Set(boxes.map((box) => box.value));
+    for (const value of picked) if (!known.has(value)) picked.delete(value);
+    for (const box of boxes) box.checked = picked.has(box.value);
+    const button = find("[data-bulk]");
+    if (button) {
+      button.disabled = picked.size === 0;
+      find("[data-bulk-word]").textContent = picked.size
+        ? `Retry ${picked.size} selected…`
+        : "Retry selected";
+    }
+    const all = find("[data-pick-all]");
+    if (all) {
+      all.checked = boxes.length > 0 && picked.size === boxes.length;
+      all.indeterminate = picked.size > 0 && picked.size < boxes.length;
+    }
+  }
+
+  // Live parts: refreshed by htmx, but never while the page is hidden or paused.
+
+  const live = find("[data-live]");
+  let paused = false;
+  let missed = 0;
+  let timer = 0;
+
+  const asOf = () => find("#as-of").dataset;
+
+  function showStamp() {
+    const stamp = find("[data-stamp]");
+    if (!stamp) return;
+    const stale = missed >= STILL_FRESH;
+    live.classList.toggle("stale", stale);
+    stamp.classList.toggle("stale", stale);
+    const text = stale
+      ? `Live updates stopped. Figures are from ${asOf().at}`
+      : paused
+        ? `Paused. Figures are from ${asOf().at}`
+        : `Updated ${asOf().at} · every ${asOf().every} s`;
+    const place = find("[data-stamp-text]", stamp);
+    if (place.textContent !== text) place.textContent = text;
+    const button = find("[data-pause]", stamp);
+    button.hidden = false;
+    find("span", button).textContent = paused ? "Go on" : "Pause";
+    const use = find("use", button);
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, paused ? "#play" : "#pause"));
+  }
+
+  function schedule() {
+    clearTimeout(timer);
+    if (!paused && !document.hidden) timer = setTimeout(refresh, asOf().every * 1000);
+  }
+
+  function refresh() {
+    clearTimeout(timer);
+    htmx.trigger(live, "refresh");
+  }
+
+  function answered(fine) {
+    missed = fine ? 0 : missed + 1;
+    showSelection();
+    showStamp();
+    schedule();
+  }
+
+  document.addEventListener("htmx:before:response", (event) => {
+    const answer = event.detail.ctx.response.raw;
+    // 401 leads to the login by itself; no other failure may take the place of what is shown.
+    if ((!answer.ok || answer.redirected) && answer.status !== 401) event.preventDefault();
+  });
+
+  document.addEventListener("htmx:finally:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.request.action.includes("/live/")) answered(ctx.status === "swapped");
+    else if (ctx.status !== "swapped") location.reload();
+    else if (live) setTimeout(refresh, 300);
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (live && !document.hidden && !paused) refresh();
+  });
+
+  // Everything that is clicked, sent, changed or typed.
+
+  document.addEventListener("click", (event) => {
+    const on = (selector) => event.target.closest(selector);
+    const link = on("a[data-dialog]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      openDialog(link.href);
+    } else if (on("dialog [data-close]")) {
+      event.preventDefault();
+      find("#dialog").close();
+    } else if (on("[data-dismiss]")) {
+      on(".notice").remove();
+    } else if (on("[data-copy]")) {
+      copy(on("[data-copy]"));
+    } else if (on("[data-theme-toggle]")) {
+      nextTheme();
+    } else if (on("[data-pause]")) {
+      paused = !paused;
+      showStamp();
+      if (paused) clearTimeout(timer);
+      else refresh();
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-dialog]")) return;
+    event.preventDefault();
+    const values = new URLSearchParams(new FormData(form));
+    openDialog(`${form.action}?${values}`);
+  });
+
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    if (box.matches("[data-pick]")) {
+      picked[box.checked ? "add" : "delete"](box.value);
+    } else if (box.matches("[data-pick-all]")) {
+      for (const each of findAll("[data-pick]")) picked[box.checked ? "add" : "delete"](each.value);
+    } else {
+      return;
+    }
+    showSelection();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, dialog");
+    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const search = find("[data-search]");
+    if (!search) return;
+    event.preventDefault();
+    search.focus();
+    search.select();
+  });
+
+  showTheme();
+  if (find("[data-pick]")) {
+    for (const box of findAll("[data-pick]:checked")) picked.add(box.value);
+    showSelection();
+  }
+  if (live) {
+    showStamp();
+    schedule();
+  }
+})();

@@ -1,0 +1,170 @@
+"""What every page of the panel stands on: nothing is allowed that was not granted."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from flask import Response, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_admin import BaseView
+from flask_admin import expose as flask_admin_expose
+from flask_admin.contrib.sqla import ModelView
+from sqlalchemy.orm import Session
+
+from webapp import current
+from webapp.admin.queues import Board, look
+from webapp.auth.guard import require
+from webapp.auth.principal import Principal, current_principal
+from webapp.auth.roles import Role
+from webapp.database import utc_now
+from webapp.extensions import db
+from webapp.logs import get_logger
+from webapp.tenants.queries import Summary, summary
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+log = get_logger("paratia.admin")
+
+# htmx sends this header with each refresh of a page's live part.
+FRAGMENT_HEADER = "HX-Request"
+
+
+def expose(url: str, methods: Iterable[str] = ("GET",)) -> Callable[[View], View]:
+    """Flask-Admin's decorator of a view's methods, with its type."""
+    return cast(Callable[[View], View], flask_admin_expose(url, methods))
+
+
+def reading() -> Session:
+    """The session that this request reads with; services write with their own."""
+    return db.session()
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What the frame around every page shows."""
+
+    principal: Principal
+    summary: Summary
+    board: Board
+
+    @property
+    def may_change(self) -> bool:
+        """Whether buttons that change something are shown."""
+        return self.principal.may(Role.OPERATOR)
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether the pages for administrators are shown."""
+        return self.principal.may(Role.ADMIN)
+
+
+def shell() -> Shell:
+    """The frame's figures, read once a request."""
+    if "shell" not in g:
+        principal = current_principal()
+        if principal is None:
+            abort(403)
+        g.shell = Shell(
+            principal=principal,
+            summary=summary(reading(), current.settings()),
+            board=look(current_app.extensions["doorbell"]),
+        )
+    frame: Shell = g.shell
+    return frame
+
+
+def actor() -> str:
+    """Who is acting in this request, as timelines name them."""
+    principal = current_principal()
+    if principal is None:
+        abort(403)
+    return principal.actor
+
+
+def audit(action: str, **fields: Any) -> None:
+    """A line in the log for a change that somebody made in the panel."""
+    log.info("admin.action", action=action, actor=actor(), **fields)
+
+
+def is_fragment() -> bool:
+    """Whether a script of ours asks, and wants a part of a page."""
+    return request.headers.get(FRAGMENT_HEADER) == "true"
+
+
+class Guarded:
+    """A view that viewers may read where `reads` names the method; all else asks for more."""
+
+    reads: frozenset[str] = frozenset()
+    reader = Role.VIEWER
+    changer = Role.OPERATOR
+
+    def is_accessible(self) -> bool:
+        """Whether the view may be seen at all; Flask-Admin's menu and pages ask this."""
+        principal = current_principal()
+        return principal is not None and principal.may(self.reader)
+
+    def inaccessible_callback(self, name: str, **kwargs: Any) -> ResponseReturnValue:
+        """To the login, or 403 for whoever is logged in and may not."""
+        if current_principal() is None:
+            return redirect(url_for("security.login"))
+        return abort(403)
+
+    def _handle_view(self, name: str, **kwargs: Any) -> ResponseReturnValue | None:
+        if not self.is_accessible():
+            return self.inaccessible_callback(name, **kwargs)
+        if name not in self.reads:
+            require(self.changer)
+        return None
+
+    def render(self, template: str, **kwargs: Any) -> str:
+        """The template with the frame's figures and the moment they are from."""
+        page: str = super().render(  # type: ignore[misc]
+            template, **{"shell": shell(), "now": utc_now(), "nav": None, **kwargs}
+        )
+        return page
+
+
+class Page(Guarded, BaseView):  # type: ignore[misc]
+    """A page of our own."""
+
+
+class Records(Guarded, ModelView):  # type: ignore[misc]
+    """A list of records. Everything that Flask-Admin would change by itself is refused."""
+
+    can_create = can_edit = can_delete = can_export = False
+    can_view_details = True
+    column_display_actions = False
+    page_size = 50
+
+    def create_model(self, form: Any) -> Any:
+        """Refused: records are made by the services alone."""
+        abort(405)
+
+    def update_model(self, form: Any, model: Any) -> Any:
+        """Refused: records are changed by the services alone."""
+        abort(405)
+
+    def delete_model(self, model: Any) -> Any:
+        """Refused: records are removed by the services alone."""
+        abort(405)
+
+    # Flask-Admin's inline edit looks at `column_editable_list` alone, whatever a user may.
+    @expose("/ajax/update/", methods=("POST",))
+    def ajax_update(self) -> Response:
+        """There is no inline edit."""
+        abort(404)
+
+    @expose("/ajax/lookup/")
+    def ajax_lookup(self) -> Response:
+        """There are no fields that look records up."""
+        abort(404)
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> Response:
+        """There are no actions of Flask-Admin's kind."""
+        abort(404)
+
+    @expose("/export/<export_type>/")
+    def export(self, export_type: str) -> Response:
+        """There is no export."""
+        abort(404)

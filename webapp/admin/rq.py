@@ -1,0 +1,130 @@
+"""rq-dashboard at /rq/, for admins only, with its known holes closed.
+
+The dashboard (0.9.0) has no login, unpickles what it finds, changes state by GET and shows
+a job's description and traceback as markup; see its issue 526.
+"""
+
+import functools
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, abort, current_app, request
+from flask_wtf.csrf import generate_csrf
+from redis.exceptions import RedisError
+from rq import Queue, Worker, requeue_job
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker.base import BaseWorker
+from rq_dashboard import web
+from werkzeug.exceptions import MethodNotAllowed
+
+from webapp.auth.guard import require
+from webapp.auth.roles import Role
+from webapp.security import allow_below
+from webapp.settings import Settings, without_password
+
+PREFIX = "/rq"
+REGISTRIES = {
+    "queued",
+    "failed",
+    "deferred",
+    "started",
+    "finished",
+    "scheduled",
+    "canceled",
+}
+
+# Underscore compiles its templates with `new Function`, and the markup has style attributes.
+ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
+
+
+class JsonJob(Job):
+    """A job that is read as JSON: a pickle planted in Redis is never opened."""
+
+    @classmethod
+    def fetch(cls, *args: Any, **kwargs: Any) -> Job:
+        """The job, read as JSON, which the callers forget to say."""
+        return super().fetch(*args, **{**kwargs, "serializer": JSONSerializer})
+
+
+class JsonWorker(Worker):
+    """A worker whose current job is read as JSON; the dashboard's own list gives 500."""
+
+    @classmethod
+    def all(cls, *args: Any, **kwargs: Any) -> list[BaseWorker]:
+        """All workers, reading their jobs as JSON."""
+        return super().all(*args, **{**kwargs, "serializer": JSONSerializer})
+
+
+class JsonQueue(Queue):
+    """A queue whose jobs are read as JSON."""
+
+    @classmethod
+    def all(cls, *args: Any, **kwargs: Any) -> list[Queue]:
+        """All queues, reading their jobs as JSON."""
+        return super().all(*args, **{**kwargs, "serializer": JSONSerializer})
+
+
+def _guard() -> None:
+    require(Role.ADMIN)
+    arguments = request.view_args or {}
+    if arguments.get("instance_number") not in {None, 0}:
+        abort(404)
+    if arguments.get("registry_name") not in {None, *REGISTRIES}:
+        abort(404)
+    if not all(str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")):
+        abort(404)
+    if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
+        raise MethodNotAllowed(["POST"])
+    current_app.redis_conn = current_app.extensions["doorbell"].connection  # type: ignore[attr-defined]
+
+
+def _give_token(response: Response) -> Response:
+    """The dashboard's scripts read the CSRF token from a cookie."""
+    if response.mimetype == "text/html":
+        response.set_cookie(
+            "_csrf_token",
+            generate_csrf(),
+            path=PREFIX,
+            secure=request.is_secure,
+            samesite="Lax",
+        )
+    return response
+
+
+def _unknown_job(_error: Exception) -> tuple[str, int]:
+    return "There is no such job in the queue's registry.", 404
+
+
+def _unreadable(_error: Exception) -> tuple[str, int]:
+    return "This job cannot be read: it is not JSON.", 422
+
+
+def _no_redis(_error: Exception) -> tuple[str, int]:
+    return "Redis does not answer.", 503
+
+
+@functools.cache
+def _mend() -> None:
+    """Mend the dashboard's module and blueprint, once a process: both are shared by all apps."""
+    web.config.serializer = JSONSerializer
+    web.Job, web.Worker, web.Queue = JsonJob, JsonWorker, JsonQueue
+    web.requeue_job = functools.partial(requeue_job, serializer=JSONSerializer)
+    blueprint = web.blueprint
+    blueprint.enable_openapi = False
+    # In place of its own connection for each request, which comes before any guard.
+    blueprint.before_request_funcs[None] = [_guard]
+    blueprint.after_request(_give_token)
+    for error in (NoSuchJobError, InvalidJobOperation):
+        blueprint.register_error_handler(error, _unknown_job)
+    blueprint.register_error_handler(ValueError, _unreadable)
+    blueprint.register_error_handler(RedisError, _no_redis)
+
+
+def init_app(app: APIFlask, settings: Settings) -> None:
+    """Mount the dashboard on the application's own Redis."""
+    _mend()
+    app.config["RQ_DASHBOARD_REDIS_URL"] = [without_password(settings.redis_address)]
+    allow_below(app, f"{PREFIX}/", ALLOWED)
+    app.register_blueprint(web.blueprint, url_prefix=PREFIX)

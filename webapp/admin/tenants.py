@@ -1,0 +1,250 @@
+"""The tenants: list, form, details with the timeline, and what can be done to one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin.form import BaseForm
+from wtforms import StringField
+
+from webapp import current
+from webapp.admin.base import Records, actor, audit, expose, is_fragment, reading, shell
+from webapp.admin.listing import read_choice, tenants_page
+from webapp.admin.words import is_stuck
+from webapp.auth.roles import Role
+from webapp.database import utc_now
+from webapp.requests import request_id
+from webapp.tenants.errors import DomainError
+from webapp.tenants.models import Tenant
+from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
+from webapp.tenants.queries import Headroom, get_tenant, list_events
+from webapp.tenants.states import PartitionState
+
+EVENTS_SHOWN = 50
+UNSETTLED = {PartitionState.PENDING, PartitionState.PROVISIONING}
+
+
+class TenantForm(BaseForm):  # type: ignore[misc]
+    """What a human gives a tenant; the service checks it."""
+
+    name = StringField(
+        "Name",
+        description="As people call them. It can be changed later.",
+        render_kw={
+            "maxlength": MAX_NAME_LENGTH,
+            "required": True,
+            "autocomplete": "off",
+        },
+    )
+    slug = StringField(
+        "Slug",
+        description="For addresses: small letters, digits and hyphens. Left empty, it is made "
+        "from the name.",
+        render_kw={
+            "maxlength": MAX_SLUG_LENGTH,
+            "autocomplete": "off",
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where the next tenant's vectors will go, and how many more fit there."""
+
+    collection: str
+    left: int | None
+    places: int
+
+    @classmethod
+    def of(cls, headroom: Headroom) -> "Room":
+        """The room in a collection; `_default` takes one place."""
+        return cls(headroom.collection, headroom.left, headroom.limit - 1)
+
+
+class TenantView(Records):
+    """Tenants, created, renamed and deleted through the same service as by the API."""
+
+    reads = frozenset({"index_view", "details_view", "live"})
+    list_template = "admin/tenant/list.html"
+    create_template = "admin/tenant/new.html"
+    edit_template = "admin/tenant/edit.html"
+    details_template = "admin/tenant/details.html"
+    form = TenantForm
+    column_list = ("name", "partition", "updated_at")
+    column_searchable_list = ("name", "slug")
+    column_sortable_list = ("name", "id")
+
+    @property
+    def can_create(self) -> bool:  # type: ignore[override]
+        """Whether the form is offered to whoever asks."""
+        return shell().principal.may(Role.OPERATOR)
+
+    can_edit = can_delete = can_create
+
+    def get_list(self, page: Any, sort_column: Any, *args: Any, **kwargs: Any) -> Any:
+        """The tenants that the address asks for: `state`, `cause`, `search`, `page`, `desc`."""
+        found = tenants_page(reading(), read_choice(request.args), shell().summary, self.page_size)
+        self._template_args["found"] = found
+        return found.total, found.items
+
+    def render(self, template: str, **kwargs: Any) -> str:
+        """The template with the choice of tenants in the address."""
+        return super().render(
+            template,
+            **{
+                "nav": "tenant",
+                "choice": read_choice(request.args),
+                "room": Room.of(shell().summary.collections[0]),
+                "stuck": lambda partition: is_stuck(partition, current.settings()),
+                **kwargs,
+            },
+        )
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> ResponseReturnValue:
+        """The form of a new tenant; leads to its details, where it is seen to become ready."""
+        form = self.create_form()
+        tenant = self.create_model(form) if request.method == "POST" else None
+        if tenant is None:
+            return self.render(self.create_template, form=form), _status()
+        flash(f"{tenant.name} was created.", "success")
+        return redirect(self.get_url(".details_view", id=tenant.id))
+
+    def create_model(self, form: Any) -> Tenant | None:
+        """The new tenant, or None with the reason at the field that it is about."""
+        try:
+            tenant = current.tenants().create(
+                form.name.data or "",
+                form.slug.data or None,
+                actor=actor(),
+                request_id=request_id(),
+            )
+        except DomainError as error:
+            _show(error, form)
+            return None
+        audit("tenant.create", tenant_id=tenant.id)
+        return tenant
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> ResponseReturnValue:
+        """The form that renames a tenant; its partition keeps its name."""
+        tenant = _asked()
+        form = self.edit_form(obj=tenant)
+        if request.method == "POST" and self.update_model(form, tenant):
+            flash("The change was saved.", "success")
+            return redirect(self.get_url(".details_view", id=tenant.id))
+        return self.render(self.edit_template, form=form, model=tenant), _status()
+
+    def update_model(self, form: Any, model: Any) -> bool:
+        """True when saved; else the reason stands at its field."""
+        try:
+            current.tenants().rename(
+                model.id,
+                name=form.name.data or "",
+                slug=form.slug.data or None,
+                actor=actor(),
+            )
+        except DomainError as error:
+            _show(error, form)
+            return False
+        audit("tenant.rename", tenant_id=model.id)
+        return True
+
+    @expose("/details/")
+    def details_view(self) -> ResponseReturnValue:
+        """One tenant: where its vectors go, its state, what to do, and what happened."""
+        return self.render(self.details_template, **_details(_asked()))
+
+    @expose("/live/")
+    def live(self) -> ResponseReturnValue:
+        """The part of the details that keeps itself up to date."""
+        return self.render("admin/tenant/_live.html", fragment=True, **_details(_asked()))
+
+    @expose("/retry/", methods=("POST",))
+    def retry(self) -> ResponseReturnValue:
+        """Another try for one failed tenant."""
+        tenant_id = _number(request.form.get("id"))
+        try:
+            current.tenants().retry(tenant_id, actor=actor(), request_id=request_id())
+        except DomainError as error:
+            said, role = _sentence(error), "danger"
+        else:
+            audit("tenant.retry", tenant_id=tenant_id)
+            said, role = f"Queued at {utc_now():%H:%M:%S} UTC.", "info"
+        if is_fragment():
+            return self.render("admin/_said.html", said=said, role=role)
+        flash(said, role)
+        return redirect(self.get_url(".details_view", id=tenant_id))
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> ResponseReturnValue:
+        """Asks with name and consequence, then deletes."""
+        tenant = _asked()
+        if request.method == "GET":
+            return self.render("admin/tenant/delete.html", model=tenant)
+        if not self.delete_model(tenant):
+            return redirect(self.get_url(".details_view", id=tenant.id))
+        flash(
+            f"{tenant.name} was deleted. Its partition is marked for removal.",
+            "success",
+        )
+        return redirect(self.get_url(".index_view"))
+
+    def delete_model(self, model: Any) -> bool:
+        """True when the tenant is deleted; else says why not."""
+        try:
+            current.tenants().delete(model.id, actor=actor())
+        except DomainError as error:
+            flash(_sentence(error), "danger")
+            return False
+        audit("tenant.delete", tenant_id=model.id)
+        return True
+
+
+def _asked() -> Tenant:
+    """The tenant whose number the address or the form names; 404 where there is none."""
+    tenant = get_tenant(reading(), _number(request.form.get("id") or request.args.get("id")))
+    if tenant is None:
+        abort(404)
+    return tenant
+
+
+def _number(text: str | None) -> int:
+    if not text or not (text.isascii() and text.isdigit()) or len(text) > 18:
+        abort(404)
+    return int(text)
+
+
+def _details(tenant: Tenant) -> dict[str, Any]:
+    partition = tenant.partition
+    observed = {seen.collection: seen for seen in shell().summary.collections}
+    return {
+        "model": tenant,
+        "partition": partition,
+        "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
+        "observed": observed.get(partition.collection) if partition else None,
+        "stuck": is_stuck(partition, current.settings()),
+        "every": 1 if partition and partition.state in UNSETTLED else 5,
+    }
+
+
+def _show(error: DomainError, form: Any) -> None:
+    """Put the reason beside the field it is about, or above the page."""
+    field = getattr(form, getattr(error, "field", ""), None)
+    if field is None:
+        flash(_sentence(error), "danger")
+    else:
+        field.errors = [*field.errors, _sentence(error)]
+
+
+def _status() -> int:
+    """A form that is shown again after it was sent has something in it that is refused."""
+    return 422 if request.method == "POST" else 200
+
+
+def _sentence(error: DomainError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

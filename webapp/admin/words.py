@@ -1,0 +1,157 @@
+"""What the panel calls states, causes and events, and how it says for how long."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from webapp.database import utc_now
+from webapp.settings import Settings
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition
+from webapp.tenants.states import PartitionState
+
+# How much longer than all attempts with their pauses may take, before waiting is called stuck.
+STUCK_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word with its icon, and the role that colours it."""
+
+    word: str
+    icon: str
+    role: str
+
+
+BADGES = {
+    PartitionState.PENDING: Badge("pending", "clock", "neutral"),
+    PartitionState.PROVISIONING: Badge("provisioning", "arrows", "info"),
+    PartitionState.READY: Badge("ready", "check", "success"),
+    PartitionState.FAILED: Badge("failed", "octagon", "danger"),
+    PartitionState.REMOVING: Badge("removing", "arrow-out", "warning"),
+    PartitionState.REMOVED: Badge("removed", "dash", "outline"),
+}
+NO_WISH = Badge("not requested", "dash", "outline")
+STUCK = Badge("stuck", "hourglass", "warning")
+
+CAUSES = {
+    Cause.MILVUS_UNREACHABLE: "Milvus unreachable",
+    Cause.TIMEOUT: "No answer in time",
+    Cause.RATE_LIMITED: "Pace refused",
+    Cause.UNEXPECTED: "Unknown error",
+    Cause.COLLECTION_MISSING: "Collection missing",
+    Cause.CAPACITY: "Collection full",
+    Cause.PARTITION_KEY_MODE: "Partition key in use",
+    Cause.AUTH: "Credentials refused",
+    Cause.INVALID_NAME: "Name refused",
+    Cause.FOREIGN_DATA: "Foreign data",
+}
+
+RETRY_HELPS = {
+    Cause.MILVUS_UNREACHABLE: "Yes, once Milvus answers.",
+    Cause.TIMEOUT: "Yes, usually.",
+    Cause.RATE_LIMITED: "Yes, after a while.",
+    Cause.UNEXPECTED: "Perhaps. Try one first.",
+    Cause.COLLECTION_MISSING: "Only once the collection exists.",
+    Cause.CAPACITY: "Only once there is room.",
+    Cause.PARTITION_KEY_MODE: "Only with another collection.",
+    Cause.AUTH: "Only once the credentials are mended.",
+    Cause.INVALID_NAME: "No. Report it.",
+    Cause.FOREIGN_DATA: "No. Find the owner of the rows first.",
+}
+
+EVENTS = {
+    "requested": "Partition requested",
+    "dispatched": "Handed to the queue",
+    "dispatch_failed": "The queue did not take it",
+    "creating": "Attempt started",
+    "created": "Partition created",
+    "already_exists": "Partition was there already",
+    "create_failed": "Attempt failed",
+    "fallback": "Trying the script instead of the SDK",
+    "handed_back": "Handed back by a stopping worker",
+    "lease_expired": "The worker vanished",
+    "cause_changed": "The cause is another one now",
+    "reopened": "Tried again by itself",
+    "retried": "Retry asked for",
+    "removing": "Tenant deleted",
+}
+EVENT_ROLES = {
+    "created": "success",
+    "already_exists": "success",
+    "create_failed": "danger",
+    "dispatch_failed": "warning",
+    "fallback": "warning",
+    "lease_expired": "warning",
+    "removing": "warning",
+    "creating": "info",
+}
+
+
+def badge(partition: Partition | None) -> Badge:
+    """The badge of a partition's state; tenants that were imported may have no wish yet."""
+    return BADGES[partition.state] if partition else NO_WISH
+
+
+def is_stuck(partition: Partition | None, settings: Settings) -> bool:
+    """True where all attempts and pauses could have passed, and nothing has come of it."""
+    if partition is None:
+        return False
+    if partition.state not in {PartitionState.PENDING, PartitionState.PROVISIONING}:
+        return False
+    expected = timedelta(seconds=settings.partition_attempts * settings.partition_backoff)
+    return utc_now() - partition.state_since > expected + STUCK_MARGIN
+
+
+def event_word(event: str) -> str:
+    """The event's name in words; the name itself where it has none."""
+    return EVENTS.get(event.rpartition(".")[2], event)
+
+
+def event_role(event: str) -> str:
+    """The role that colours an event in the timeline."""
+    return EVENT_ROLES.get(event.rpartition(".")[2], "neutral")
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in the one or two units that matter: 12 s, 38 min, 5 h, 3 d."""
+    if seconds is None:
+        return "unknown"
+    whole = max(0, int(seconds))
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if whole >= 2 * size or (whole >= size and size == 60):
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago the moment was."""
+    return "never" if moment is None else duration((utc_now() - moment).total_seconds())
+
+
+def clock(moment: datetime | None) -> str:
+    """The time of day in UTC."""
+    return "never" if moment is None else f"{moment:%H:%M:%S} UTC"
+
+
+def stamp(moment: datetime | None) -> str:
+    """Date and time in UTC."""
+    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def percent(part: int, whole: int) -> int:
+    """The share in whole percent, never 100 before it is full."""
+    return 0 if whole <= 0 else min(100, part * 100 // whole)
+
+
+FILTERS = {
+    "ago": ago,
+    "clock": clock,
+    "stamp": stamp,
+    "duration": duration,
+    "badge": badge,
+    "event_word": event_word,
+    "event_role": event_role,
+    "percent": percent,
+    "cause_word": CAUSES.__getitem__,
+    "retry_helps": RETRY_HELPS.__getitem__,
+}
