@@ -77,7 +77,7 @@ def settings_for(var_dir: Path, **values: Any) -> Settings:
         "secret_key": "a secret of the tests",
         "milvus_uri": NOBODY,
         "milvus_timeout": 5,
-        "partition_backoff": 0.2,
+        "partition_backoff": 0.1,
         "partition_queue": f"q-{uuid.uuid4().hex[:12]}",
     }
     return Settings(**(defaults | values))
