@@ -227,6 +227,7 @@ class Attempts:
         Returns False, and records nothing, when the claim was lost.
         """
         now = utc_now()
+        may_pass = cause.is_transient or cause == Cause.CAPACITY
         values: dict[str, Any] = {
             "state": PartitionState.FAILED,
             "state_since": now,
@@ -234,7 +235,7 @@ class Attempts:
             "error": message,
             "provider": provider,
             "lease_until": None,
-            "reopen_at": now + reopen_pause(claim.reopens) if cause.is_transient else None,
+            "reopen_at": now + reopen_pause(claim.reopens) if may_pass else None,
         }
         if cause.is_transient and not claim.is_last:
             due = now + self._rules.backoff

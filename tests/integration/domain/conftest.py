@@ -11,6 +11,13 @@ from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import Product, empty, migrate, open_engine, settings_for
 from tests.milvus_collections import make_collection
+from webapp.logs import configure_logging
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _product_logs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Logs as the product writes them; the library's own renderer takes a second a traceback."""
+    configure_logging(settings_for(tmp_path_factory.mktemp("logs")), "stderr")
 
 
 @pytest.fixture(scope="session")

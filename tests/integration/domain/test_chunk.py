@@ -7,6 +7,7 @@ import pytest
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
 from tests.factories import FaultyStore, Product
+from webapp.database import utc_now
 from webapp.tenants.attempts import Claim
 from webapp.tenants.causes import Cause
 
@@ -17,6 +18,12 @@ def claims_of(product: Product, count: int) -> list[Claim]:
     """Claims as a chunk's job takes them."""
     wishes = [(product.create(f"T{n}").id, 1) for n in range(count)]
     return product.domain.attempts.claim(wishes, "chunk-1")
+
+
+def seconds_left(product: Product, tenant_id: int) -> float:
+    """Until the tenant's lease runs out."""
+    until = product.row(tenant_id).lease_until
+    return (until - utc_now()).total_seconds() if until else 0.0
 
 
 def test_all_are_ready_with_two_listings_when_a_chunk_has_run(
@@ -127,11 +134,14 @@ def test_claim_is_left_alone_when_it_was_lost_meanwhile(
 def test_leases_are_renewed_together_when_a_chunk_takes_long(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    claims = claims_of(whole, 10)
+    claims = claims_of(whole, 3)
     for claim in claims:
         whole.age(claim.tenant_id, "lease_until", -1)
-    whole.chunk(FaultyStore(store)).run(claims)
-    assert whole.states() == ["ready"] * 10
+    left: list[float] = []
+    watched = FaultyStore(store)
+    watched.before_creating = lambda: left.append(seconds_left(whole, 3))
+    whole.chunk(watched).run(claims)
+    assert min(left) > 2 * whole.settings.milvus_timeout
 
 
 def test_wish_is_rung_by_itself_when_its_chunk_is_lost_from_redis(
