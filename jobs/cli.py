@@ -18,6 +18,7 @@ from webapp.tenants import queries
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import DomainError, TenantNotFound
 from webapp.tenants.imports import ImportRefused, ImportRow
+from webapp.tenants.naming import MAX_TENANT_ID
 from webapp.tenants.queries import FailedSelection
 from webapp.tenants.states import PartitionState
 
@@ -29,10 +30,11 @@ tenants = AppGroup("tenants", help="Take over tenants from before.")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+number = click.IntRange(1, MAX_TENANT_ID)
 some = click.option(
     "--tenant-id",
     "tenant_ids",
-    type=click.IntRange(min=1),
+    type=number,
     multiple=True,
     help="Only this tenant; may be repeated.",
 )
@@ -120,7 +122,7 @@ def _tell(report: dict[str, Any], dry_run: bool) -> None:
 
 
 @partitions.command()
-@click.option("--tenant-id", type=click.IntRange(min=1), help="Only this tenant.")
+@click.option("--tenant-id", type=number, help="Only this tenant.")
 @as_json
 def status(tenant_id: int | None, as_json: bool) -> None:
     """Counts by state, or one tenant's partition."""

@@ -3,12 +3,14 @@
 import json
 
 import click
+from flask.cli import with_appcontext
 
 from webapp import current
 
 
 @click.command("config")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_appcontext
 def config_command(as_json: bool) -> None:
     """Show the settings in force and where each comes from; secrets are masked."""
     settings = current.settings()

@@ -3,7 +3,7 @@
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -28,6 +29,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MAX_SOCKET_PATH_BYTES = 100
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+
+
+PORT_RULE = "has a port outside 1 to 65535"
 
 
 class SettingsError(Exception):
@@ -43,14 +47,27 @@ def _milvus_uri(value: str) -> str:
         )
     if "@" in parts.netloc:
         raise ValueError("must hold no credentials; put them into MILVUS_TOKEN")
-    if parts.port is not None and parts.port < 1:
-        raise ValueError("has a port outside 1 to 65535")
+    if _port(value) == 0:
+        raise ValueError(PORT_RULE)
     return value
+
+
+def _port(url: str) -> int | None:
+    """The port of the address. An error must not repeat it: it may be a part of a password."""
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        raise ValueError(PORT_RULE) from None
 
 
 def _redis_url(value: str) -> str:
     if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://, rediss:// or unix://")
+    _port(value)
+    try:
+        parse_url(value)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise ValueError("is no address such as redis://:password@host:6379/0") from None
     return value
 
 
@@ -59,7 +76,7 @@ def _database_url(value: str) -> str:
         value = value.replace("postgres://", "postgresql://", 1)
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError(
             "is no database address such as postgresql://user:password@host/name"
         ) from None
@@ -129,6 +146,10 @@ class Settings(BaseModel):
     log_format: Literal["json", "console"] = "json"
 
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Names and values for `repr`, which ends up in logs and traces: without secrets."""
+        yield from self.in_force().items()
 
     @model_validator(mode="after")
     def _secret_key_is_there(self) -> Self:

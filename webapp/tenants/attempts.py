@@ -88,7 +88,12 @@ class Attempts:
                 Partition.state == PartitionState.PENDING,
                 or_(Partition.next_attempt_at.is_(None), Partition.next_attempt_at <= now),
             ),
-            and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now),
+            and_(
+                Partition.state == PartitionState.PROVISIONING,
+                Partition.lease_until < now,
+                # After the last attempt the sweep records the failure; a ring adds no attempt.
+                Partition.attempts < Partition.max_attempts,
+            ),
         )
         wanted = tuple_(Partition.tenant_id, Partition.generation).in_(wishes)
         with self._database.transaction() as session:
@@ -110,7 +115,7 @@ class Attempts:
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
-            afresh = session.execute(
+            afresh = session.scalars(
                 update(Partition)
                 .where(failed)
                 .values(
@@ -123,14 +128,14 @@ class Attempts:
                     reopen_at=None,
                     reopens=0,
                 )
-                .returning(Partition.generation)
-            ).scalar()
-            if afresh is None:
+                .returning(Partition)
+            ).all()
+            if not afresh:
                 return []
-            mine = and_(Partition.tenant_id == tenant_id, Partition.generation == afresh)
-            claims = self._take(session, mine, job_id, now)
-            retried = [_entry(claim, timeline.RETRIED, actor="queue") for claim in claims]
+            retried = [timeline.entry_of(row, timeline.RETRIED, actor="queue") for row in afresh]
             timeline.write(session, retried)
+            mine = and_(Partition.tenant_id == tenant_id, Partition.generation == generation + 1)
+            claims = self._take(session, mine, job_id, now)
         timeline.announce([*retried, *_creating(claims)])
         return claims
 
@@ -222,6 +227,7 @@ class Attempts:
         Returns False, and records nothing, when the claim was lost.
         """
         now = utc_now()
+        may_pass = cause.is_transient or cause == Cause.CAPACITY
         values: dict[str, Any] = {
             "state": PartitionState.FAILED,
             "state_since": now,
@@ -229,7 +235,7 @@ class Attempts:
             "error": message,
             "provider": provider,
             "lease_until": None,
-            "reopen_at": now + reopen_pause(claim.reopens) if cause.is_transient else None,
+            "reopen_at": now + reopen_pause(claim.reopens) if may_pass else None,
         }
         if cause.is_transient and not claim.is_last:
             due = now + self._rules.backoff

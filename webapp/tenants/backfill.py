@@ -145,7 +145,7 @@ class Backfill:
                 Partition.tenant_id.is_(None),
             )
             .order_by(Tenant.id)
-            .with_for_update(of=Tenant)
+            .with_for_update(of=Tenant, key_share=True)
         )
         now = utc_now()
         wishes = [first_wish(number, self._rules, now) for number in session.scalars(without)]

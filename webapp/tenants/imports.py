@@ -15,6 +15,9 @@ from webapp.tenants.queries import batches
 
 log = get_logger("paratia.import")
 
+# Numbers given out later lie above the file's highest one, and need room there.
+HIGHEST = MAX_TENANT_ID // 2
+
 
 @dataclass(frozen=True)
 class ImportRow:
@@ -94,9 +97,8 @@ def _checked(rows: Sequence[ImportRow]) -> tuple[list[str], list[dict[str, objec
 
 def _problems(row: ImportRow) -> list[str]:
     problems = []
-    digits = row.id.isascii() and row.id.isdigit() and not row.id.startswith("0")
-    if not digits or len(row.id) > 16 or int(row.id) > MAX_TENANT_ID:
-        problems.append(f"id {row.id[:40]!r} must be a number from 1 to {MAX_TENANT_ID}")
+    if not _is_number(row.id):
+        problems.append(f"id {row.id[:40]!r} must be a number from 1 to {HIGHEST}")
     try:
         clean_name(row.name)
     except ValueError as error:
@@ -109,16 +111,19 @@ def _problems(row: ImportRow) -> list[str]:
     return problems
 
 
+def _is_number(text: str) -> bool:
+    digits = text.isascii() and text.isdigit() and not text.startswith("0")
+    return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
+
+
 def _in_use(session: Session, rows: Sequence[ImportRow]) -> list[str]:
     """The rows whose number or slug somebody has already; deleted tenants keep their number."""
-    lines = {row.id: row.line for row in rows}
-    slug_lines = {row.slug: row.line for row in rows}
-    numbers = [int(number) for number in lines if number.isascii() and number.isdigit()]
+    lines = {int(row.id): row.line for row in rows if _is_number(row.id)}
+    slug_lines = {row.slug: row.line for row in rows if is_slug(row.slug)}
     errors = []
-    for ids in batches([number for number in numbers if number <= MAX_TENANT_ID]):
+    for ids in batches(list(lines)):
         for number in session.scalars(select(Tenant.id).where(Tenant.id.in_(ids))):
-            line = lines.get(str(number))
-            errors.append(f"line {line}: id {number} is taken")
+            errors.append(f"line {lines[number]}: id {number} is taken")
     slugs = list(slug_lines)
     for start in range(0, len(slugs), 500):
         taken = select(Tenant.slug).where(

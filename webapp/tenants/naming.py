@@ -40,6 +40,11 @@ def is_slug(text: str) -> bool:
     return len(text) <= MAX_SLUG_LENGTH and re.fullmatch(SLUG_PATTERN, text) is not None
 
 
+def is_storable(text: str) -> bool:
+    """False where control characters or lone surrogates stand in it, as in no name and no slug."""
+    return not any(unicodedata.category(c) in {"Cc", "Cs"} for c in text)
+
+
 def clean_name(name: str) -> str:
     """The name as it is stored: in Unicode's NFC form, without spaces around it.
 
@@ -47,7 +52,7 @@ def clean_name(name: str) -> str:
         ValueError: it is empty, too long, or holds characters that no name has.
     """
     cleaned = unicodedata.normalize("NFC", name).strip()
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in cleaned):
+    if not is_storable(cleaned):
         raise ValueError("must not hold control characters or lone surrogates")
     if not any(not unicodedata.category(c).startswith(("Z", "C")) for c in cleaned):
         raise ValueError("must not be empty")

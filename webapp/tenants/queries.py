@@ -5,20 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from webapp.settings import Settings
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import InvalidField
 from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
-from webapp.tenants.naming import MAX_TENANT_ID
+from webapp.tenants.naming import MAX_TENANT_ID, is_storable
 from webapp.tenants.states import PartitionState, TenantState
 
 T = TypeVar("T")
 
 GONE = (PartitionState.REMOVING, PartitionState.REMOVED)
 BATCH = 500
+# More than any number has, and few enough for every integer of the databases.
+MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,14 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
 
 def _matches(text: str) -> ColumnElement[bool]:
     """The number, the partition's name, or a part of the name or the slug."""
+    if not is_storable(text):
+        return false()
     either = [
         Tenant.name.icontains(text, autoescape=True),
         Tenant.slug.icontains(text, autoescape=True),
     ]
     digits = text.removeprefix("tenant_").removeprefix("#")
-    if digits.isascii() and digits.isdigit() and int(digits) <= MAX_TENANT_ID:
+    if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS:
         either.append(Tenant.id == int(digits))
     return or_(*either)
 
@@ -156,7 +160,7 @@ def _page(session: Session, statement: Select[Any], limit: int) -> Page[Any]:
 def _number(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
         raise InvalidField("cursor", "must be the next_cursor of an earlier answer")
     return int(cursor)
 

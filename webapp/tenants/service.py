@@ -157,10 +157,11 @@ class TenantService:
             NotFailed: its partition is in another state.
         """
         with self._database.transaction() as session:
+            tenant = _found(session, tenant_id)
             entries, rings = self._wish_again(
                 session, Partition.tenant_id == tenant_id, actor, request_id
             )
-            tenant = _found(session, tenant_id)
+            session.refresh(tenant)
         if not rings:
             state = tenant.partition.state if tenant.partition else "not asked for"
             raise NotFailed(tenant_id, state)
@@ -185,17 +186,19 @@ class TenantService:
             skipped = skipped_states(session, selection)
         if dry_run:
             return RetryReport(len(failed), skipped)
-        rings: list[Ring] = []
+        queued, rung = 0, True
         for batch in batches(failed):
             with self._database.transaction() as session:
-                entries, more = self._wish_again(
+                entries, rings = self._wish_again(
                     session, Partition.tenant_id.in_(batch), actor, request_id
                 )
             timeline.announce(entries)
-            rings += more
-        if len(failed) > len(rings):
-            skipped["changed"] = len(failed) - len(rings)
-        return RetryReport(len(rings), skipped, rung=self._ringing.ring(rings))
+            # Batch by batch, or the due loop would ring for the first before the last is written.
+            rung &= self._ringing.ring(rings)
+            queued += len(rings)
+        if len(failed) > queued:
+            skipped["changed"] = len(failed) - queued
+        return RetryReport(queued, skipped, rung)
 
     def _wish_again(
         self, session: Session, which: ColumnElement[bool], actor: str, request_id: str | None
@@ -209,7 +212,10 @@ class TenantService:
 def _found(session: Session, tenant_id: int) -> Tenant:
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         raise TenantNotFound(tenant_id)
-    tenant = session.get(Tenant, tenant_id, with_for_update={"of": Tenant})
+    # FOR NO KEY UPDATE: a worker that holds the partition's row writes an event, whose foreign
+    # key locks the tenant's row FOR KEY SHARE. Under FOR UPDATE the two would wait for each other.
+    lock = {"of": Tenant, "key_share": True}
+    tenant = session.get(Tenant, tenant_id, with_for_update=lock)
     if tenant is None:
         raise TenantNotFound(tenant_id)
     return tenant

@@ -131,14 +131,17 @@ class Upkeep:
         """Give failed tenants of a collection that answers one more try each; returns how many.
 
         Those of the causes `at_once` now, other transient ones when their pause is over, and
-        up to `after_capacity` of those that found the collection full.
+        up to `after_capacity` of those that found the collection full: after a pause too, since
+        the server's limit may be lower than the one in the settings.
         """
         now = utc_now()
-        rested = and_(Partition.cause.in_(TRANSIENT), Partition.reopen_at <= now)
-        passed = or_(Partition.cause.in_(list(at_once)), rested)
+        rested = Partition.reopen_at <= now
+        passed = or_(
+            Partition.cause.in_(list(at_once)), and_(Partition.cause.in_(TRANSIENT), rested)
+        )
         reopened = self._reopen(collection, passed, now)
         if after_capacity:
-            full = Partition.cause == Cause.CAPACITY
+            full = and_(Partition.cause == Cause.CAPACITY, rested)
             reopened += self._reopen(collection, full, now, limit=after_capacity)
         return reopened
 

@@ -1,0 +1,324 @@
+"""What tests of the domain and its jobs are made of: a product on real engines, and its rows."""
+
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+from sqlalchemy import Engine, create_engine, event, insert, select, text, update
+
+import jobs.context
+from jobs.chunk import Chunk
+from jobs.context import Worker
+from jobs.fallback import OneAttempt, Script
+from jobs.leases import Leases
+from jobs.reconcile import Reconciler
+from jobs.store import PartitionStore, StoreError
+from webapp import create_app
+from webapp.database import Database, engine_options, prepare_engine, utc_now
+from webapp.domain import Domain, build_domain
+from webapp.extensions import Base
+from webapp.settings import Settings
+from webapp.tenants.attempts import Claim, Outcome
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.tenants.states import PartitionState, Provider, Result
+
+NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
+ACTOR = "user:test@example.test"
+
+
+def migrate(database_url: str, var_dir: Path) -> None:
+    """Bring the database to the newest revision, as `flask db upgrade` does."""
+    from flask_migrate import upgrade
+
+    from webapp.extensions import db
+
+    app = create_app(settings_for(var_dir, database_url=database_url))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
+def open_engine(database_url: str) -> Engine:
+    """The engine as the product opens it."""
+    engine = create_engine(database_url, **engine_options(database_url))
+    prepare_engine(engine)
+    return engine
+
+
+def empty(engine: Engine) -> None:
+    """Take out all rows, and begin the numbers again."""
+    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            names = ", ".join(f'"{name}"' for name in tables)
+            connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+            return
+        for name in (*tables, "sqlite_sequence"):
+            connection.execute(text(f'DELETE FROM "{name}"'))
+
+
+def settings_for(var_dir: Path, **values: Any) -> Settings:
+    """Settings of a test: nobody answers, and pauses are short."""
+    defaults: dict[str, Any] = {
+        "var_dir": var_dir,
+        "secret_key": "a secret of the tests",
+        "milvus_uri": NOBODY,
+        "milvus_timeout": 5,
+        "partition_backoff": 0.1,
+        "partition_queue": f"q-{uuid.uuid4().hex[:12]}",
+    }
+    return Settings(**(defaults | values))
+
+
+@dataclass
+class Product:
+    """The domain on one database and one Redis, and what a worker process would add."""
+
+    settings: Settings
+    engine: Engine
+    domain: Domain = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.domain = build_domain(self.settings, Database(self.engine))
+
+    def configured(self, **values: Any) -> "Product":
+        """The same product, as processes with other settings see it."""
+        return Product(Settings(**(self.settings.model_dump() | values)), self.engine)
+
+    # Making and reading rows.
+
+    def create(self, name: str = "Acme", **values: Any) -> Tenant:
+        """A tenant, rung for."""
+        return self.domain.tenants.create(name, actor=ACTOR, **values)
+
+    def row(self, tenant: Tenant | int) -> Partition:
+        """The partition's row as it is now."""
+        number = tenant if isinstance(tenant, int) else tenant.id
+        with self.domain.tenants._database.reading() as session:
+            found = session.get(Partition, number)
+        assert found is not None
+        return found
+
+    def states(self) -> list[str]:
+        """The states of all partitions, by the tenants' numbers."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(Partition.state).order_by(Partition.tenant_id))
+            return [str(row.state) for row in rows]
+
+    def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
+        """The timeline, oldest first."""
+        number = tenant if isinstance(tenant, int) else tenant.id
+        mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number)
+        with self.domain.tenants._database.reading() as session:
+            return list(session.scalars(mine.order_by(PartitionEvent.id)))
+
+    def told(self, tenant: Tenant | int) -> list[str]:
+        """The short names of the timeline's events, oldest first."""
+        return [row.event.removeprefix("milvus.partition.") for row in self.events(tenant)]
+
+    def change(self, tenant: Tenant | int, **values: Any) -> None:
+        """Put the row into a condition that would take long to arise."""
+        number = tenant if isinstance(tenant, int) else tenant.id
+        statement = update(Partition).where(Partition.tenant_id == number).values(**values)
+        with self.engine.execution_options(writes=True).begin() as connection:
+            connection.execute(statement)
+
+    def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
+        """Let a moment of the row lie in the past."""
+        self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
+
+    def tenants_of_before(self, count: int, first: int = 1) -> list[int]:
+        """Tenants without a wish, as an import leaves them."""
+        numbers = list(range(first, first + count))
+        rows = [{"id": n, "name": f"Before {n}", "slug": f"before-{n}"} for n in numbers]
+        with self.engine.execution_options(writes=True).begin() as connection:
+            connection.execute(insert(Tenant), rows)
+        return numbers
+
+    # What workers do, one step at a time.
+
+    def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
+        """A worker's claim for this wish."""
+        number = tenant if isinstance(tenant, int) else tenant.id
+        return self.domain.attempts.claim([(number, generation)], job_id)
+
+    def make_ready(self, tenant: Tenant | int) -> None:
+        """Let an attempt succeed."""
+        claims = self.claim(tenant, self.row(tenant).generation)
+        outcome = Outcome(Result.CREATED, Provider.SDK)
+        assert self.domain.attempts.record_ready(claims, outcome, 1)
+
+    def fail(self, tenant: Tenant | int, cause: Cause, job_id: str = "job") -> None:
+        """Let attempts fail until the wish has."""
+        while self.row(tenant).state != PartitionState.FAILED:
+            self.change(tenant, next_attempt_at=None)
+            (claim,) = self.claim(tenant, self.row(tenant).generation, job_id)
+            assert self.domain.attempts.record_failure(
+                claim, cause, "as the test has it", provider=Provider.SDK, duration_ms=1
+            )
+
+    def one_attempt(
+        self, store: PartitionStore, script: Script, claim: Claim, stop: threading.Event
+    ) -> OneAttempt:
+        """An attempt by hand."""
+        attempts, rules = self.domain.attempts, self.domain.rules
+        leases = Leases(attempts, [claim], rules.lease)
+        return OneAttempt(store, script, attempts, leases, stop, rules.max_partitions)
+
+    def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
+        """A chunk by hand."""
+        attempts, rules = self.domain.attempts, self.domain.rules
+        return Chunk(store, attempts, rules, stop or threading.Event(), 60)
+
+    def reconciler(self, store: PartitionStore) -> Reconciler:
+        """A reconciler of its own name."""
+        reconciler = Reconciler(self.domain, store, self.settings)
+        reconciler._name = f"sweeper-{uuid.uuid4().hex[:8]}"
+        return reconciler
+
+    # The queue.
+
+    def queued(self) -> list[str]:
+        """The ids of waiting jobs of both queues."""
+        doorbell = self.domain.doorbell
+        return [*doorbell.queue.get_job_ids(), *doorbell.backfill_queue.get_job_ids()]
+
+    def failed_jobs(self) -> list[str]:
+        """The ids of failed jobs of both queues."""
+        return self.domain.doorbell.failed_job_ids()
+
+    def requeue(self, job_id: str) -> None:
+        """What a human does in rq-dashboard."""
+        FailedJobRegistry(queue=self.domain.doorbell.queue).requeue(job_id)
+
+    def work(
+        self,
+        store: PartitionStore | None = None,
+        script: Script | None = None,
+        jobs_at_most: int = 999,
+    ) -> None:
+        """Run the waiting jobs in this process, as a worker in burst mode does."""
+        connection = Redis.from_url(self.settings.redis_address)
+        names = [self.settings.partition_queue, self.settings.backfill_queue]
+        queues = [Queue(n, connection=connection, serializer=JSONSerializer) for n in names]
+        worker = SimpleWorker(queues, connection=connection, serializer=JSONSerializer)
+        with self.as_worker(store, script), _handlers_kept():
+            worker.work(burst=True, max_jobs=jobs_at_most, logging_level="WARNING")
+        connection.close()
+
+    @contextmanager
+    def as_worker(
+        self, store: PartitionStore | None = None, script: Script | None = None
+    ) -> Iterator[Worker]:
+        """Let the jobs of this process work for this product."""
+        app = Flask("worker")
+        app.extensions["domain"] = self.domain
+        own = Worker(self.settings, app)
+        if store is not None:
+            own.__dict__["store"] = store
+        if script is not None:
+            own.__dict__["script"] = script
+        before = jobs.context.worker
+        jobs.context.worker = lambda: own  # type: ignore[assignment]
+        try:
+            yield own
+        finally:
+            jobs.context.worker = before
+            if store is None:
+                own.store.close()
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """RQ leaves its own signal handlers behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """The SQL that is executed meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each returns or raises, each in a thread of its own, all let go at one moment."""
+    gate = threading.Barrier(len(works))
+
+    def run(work: Callable[[], Any]) -> Any:
+        gate.wait()
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001  the test looks at it
+            return error
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        return list(threads.map(run, works))
+
+
+class FaultyStore:
+    """A real store, or none at all, with errors where a test wants them."""
+
+    def __init__(
+        self,
+        real: PartitionStore | None = None,
+        *,
+        listing: StoreError | None = None,
+        creating: StoreError | None = None,
+        takes_effect: bool = False,
+    ) -> None:
+        self.real = real
+        self.listing = listing
+        self.creating = creating
+        self.takes_effect = takes_effect
+        self.calls: list[str] = []
+        self.before_creating: Callable[[], None] = lambda: None
+
+    def list_partitions(self, collection: str) -> frozenset[str]:
+        """As the real one, or the error."""
+        self.calls.append("list")
+        if self.listing:
+            raise self.listing
+        assert self.real is not None
+        return self.real.list_partitions(collection)
+
+    def create_partition(self, collection: str, partition: str) -> None:
+        """As the real one, or the error, which may come after the effect."""
+        self.calls.append("create")
+        self.before_creating()
+        if self.creating is None or self.takes_effect:
+            assert self.real is not None
+            self.real.create_partition(collection, partition)
+        if self.creating:
+            raise self.creating
+
+    def close(self) -> None:
+        """Nothing of its own to close."""
+
+
+def no_script(collection: str, partition: str) -> Result:
+    """A script that fails as well, or that nobody may run."""
+    raise StoreError(Cause.UNEXPECTED, "the script has failed too")

@@ -1,0 +1,226 @@
+"""Claims, leases and records: whatever workers do at once, one truth is kept."""
+
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import select
+
+from tests.factories import Product, all_at_once
+from webapp.tenants.attempts import CLAIMED, Claim, Outcome
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition
+from webapp.tenants.states import TRANSITIONS, Provider, Result
+
+CREATED = Outcome(Result.CREATED, Provider.SDK)
+
+
+def test_one_wins_when_sixteen_claim_one_wish(product: Product) -> None:
+    tenant = product.create()
+    results = all_at_once([partial(product.claim, tenant)] * 16)
+    assert sorted(len(claims) for claims in results) == [0] * 15 + [1]
+    assert product.row(tenant).attempts == 1
+
+
+def test_each_wish_goes_to_one_when_chunks_claim_the_same_at_once(product: Product) -> None:
+    wishes = [(product.create(f"T{n}").id, 1) for n in range(30)]
+    claim = product.domain.attempts.claim
+    works = [
+        partial(claim, wishes if n % 2 else list(reversed(wishes)), f"chunk-{n}") for n in range(6)
+    ]
+    claimed = [claim.tenant_id for claims in all_at_once(works) for claim in claims]
+    assert sorted(claimed) == [number for number, _ in wishes]
+
+
+def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> None:
+    tenant = product.create()
+    (claim,) = product.claim(tenant)
+    slow = product.configured(partition_backoff=3600)
+    assert _fail(slow, claim)
+    assert product.claim(tenant) == []
+    assert product.domain.ringing.ring_due() == 0
+    product.age(tenant, "next_attempt_at", 0)
+    assert [again.attempt for again in product.claim(tenant)] == [2]
+
+
+def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.AUTH)
+    product.domain.tenants.retry(tenant.id, actor="x")
+    assert product.claim(tenant, generation=1) == []
+    assert len(product.claim(tenant, generation=2)) == 1
+
+
+def test_claim_is_given_when_the_lease_of_another_ran_out(product: Product) -> None:
+    tenant = product.create()
+    assert product.claim(tenant)
+    assert product.claim(tenant) == []
+    product.age(tenant, "lease_until", 1)
+    assert [claim.attempt for claim in product.claim(tenant)] == [2]
+
+
+def test_claim_is_refused_when_the_lease_of_the_last_attempt_ran_out(product: Product) -> None:
+    """The sweep ends such a wish; a ring of old must not give it one attempt more."""
+    tenant = product.create()
+    for _ in range(3):
+        product.claim(tenant)
+        product.age(tenant, "lease_until", 1)
+    assert product.row(tenant).attempts == 3
+    assert product.claim(tenant) == []
+
+
+def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -> None:
+    tenant = product.create()
+    frozen = product.claim(tenant)
+    product.age(tenant, "lease_until", 1)
+    overtaking = product.claim(tenant)
+    attempts = product.domain.attempts
+    assert attempts.renew(frozen) == []
+    assert attempts.record_ready(frozen, CREATED, 1) == []
+    assert not _fail(product, frozen[0])
+    attempts.hand_back(frozen, "stopped")
+    row = product.row(tenant)
+    assert (row.state, row.attempts) == ("provisioning", 2)
+    assert attempts.record_ready(overtaking, CREATED, 1) == overtaking
+
+
+def test_frozen_worker_changes_nothing_when_another_has_finished(product: Product) -> None:
+    tenant = product.create()
+    frozen = product.claim(tenant)
+    product.age(tenant, "lease_until", 1)
+    product.make_ready(tenant)
+    assert not _fail(product, frozen[0])
+    assert product.row(tenant).state == "ready"
+    assert "create_failed" not in product.told(tenant)
+
+
+def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
+    tenant = product.create()
+    product.domain.attempts.hand_back(product.claim(tenant), "stopped")
+    row = product.row(tenant)
+    assert (row.state, row.attempts) == ("pending", 0)
+    assert product.domain.ringing.ring_due() == 1
+
+
+def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Product) -> None:
+    tenant = product.create()
+    (claim,) = product.claim(tenant)
+    assert not claim.is_ours
+    (renewed,) = product.domain.attempts.renew([claim], seen_absent=True)
+    assert renewed.is_ours
+    assert _fail(product, renewed)
+    product.change(tenant, next_attempt_at=None)
+    (second,) = product.claim(tenant)
+    assert second.is_ours
+
+
+def test_partition_is_not_ours_when_it_was_ready_before(product: Product) -> None:
+    tenant = product.create()
+    (claim,) = product.claim(tenant)
+    product.domain.attempts.renew([claim], seen_absent=True)
+    product.domain.attempts.record_ready([claim], CREATED, 1)
+    product.change(tenant, state="pending")
+    (again,) = product.claim(tenant)
+    assert not again.is_ours
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_wish_fails_at_once_only_when_no_retry_cures_the_cause(
+    simple: Product, cause: Cause
+) -> None:
+    tenant = simple.create()
+    (claim,) = simple.claim(tenant)
+    assert _fail(simple, claim, cause)
+    row = simple.row(tenant)
+    assert row.state == ("pending" if cause.is_transient else "failed")
+    assert (row.cause, row.error) == (cause, "seen")
+    assert (row.next_attempt_at is not None) == cause.is_transient
+
+
+def test_wish_fails_after_three_attempts_when_the_cause_is_transient(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    failures = [row for row in product.events(tenant) if row.event.endswith("create_failed")]
+    assert [row.attempt for row in failures] == [1, 2, 3]
+    row = product.row(tenant)
+    assert (row.attempts, row.next_attempt_at, row.ring_at) == (3, None, None)
+
+
+def test_requeued_job_makes_a_new_wish_when_it_is_the_one_that_failed(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
+    (claim,) = product.domain.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
+    assert (claim.generation, claim.attempt, claim.max_attempts) == (2, 1, 3)
+    assert product.told(tenant)[-2:] == ["retried", "creating"]
+
+
+def test_failed_row_stays_when_a_late_ring_of_it_comes(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
+    requeued = product.domain.attempts.claim_requeued
+    assert requeued(tenant.id, 1, "t1-g1-d2") == []
+    assert requeued(tenant.id, 2, "t1-g1-d3") == []
+    assert product.row(tenant).state == "failed"
+
+
+def test_one_new_wish_is_made_when_a_failed_job_is_requeued_twice_at_once(
+    product: Product,
+) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.TIMEOUT, job_id="j")
+    requeued = partial(product.domain.attempts.claim_requeued, tenant.id, 1, "j")
+    assert sorted(len(claims) for claims in all_at_once([requeued] * 8)) == [0] * 7 + [1]
+
+
+def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
+    """Walks the flows and looks at each state that follows another."""
+    domain = simple.domain
+    tenant = simple.create()
+    seen = [simple.row(tenant).state]
+
+    def look() -> None:
+        seen.append(simple.row(tenant).state)
+
+    def claim() -> None:
+        simple.change(tenant, next_attempt_at=None)
+        assert simple.claim(tenant, simple.row(tenant).generation, "j")
+        look()
+
+    claim()
+    domain.attempts.hand_back(_claim_of(simple, tenant.id), "stopped")
+    look()
+    claim()
+    simple.age(tenant, "lease_until", 1)
+    domain.upkeep.expire_leases()
+    look()
+    for _ in range(2):
+        claim()
+        _fail(simple, _claim_of(simple, tenant.id)[0])
+        look()
+    domain.attempts.claim_requeued(tenant.id, 1, "j")
+    look()
+    _fail(simple, _claim_of(simple, tenant.id)[0], Cause.AUTH)
+    look()
+    domain.tenants.retry(tenant.id, actor="x")
+    look()
+    claim()
+    domain.attempts.record_ready(_claim_of(simple, tenant.id), CREATED, 1)
+    look()
+    domain.tenants.delete(tenant.id, actor="x")
+    look()
+    steps = {step for step in pairwise(seen) if step[0] != step[1]}
+    assert {step for step in steps if step[1] not in TRANSITIONS[step[0]]} == set()
+    assert len(steps) == 7
+
+
+def _claim_of(product: Product, tenant_id: int) -> list[Claim]:
+    """The claim that holds now, as its worker has it."""
+    with product.engine.connect() as connection:
+        row = connection.execute(select(*CLAIMED).where(Partition.tenant_id == tenant_id)).one()
+    return [Claim(**row._asdict(), job_id="j")]
+
+
+def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:
+    return product.domain.attempts.record_failure(
+        claim, cause, "seen", provider=Provider.SDK, duration_ms=1
+    )

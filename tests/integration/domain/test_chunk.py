@@ -1,0 +1,158 @@
+"""Chunks: many partitions with one listing before and one after."""
+
+import threading
+
+import pytest
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.factories import FaultyStore, Product
+from webapp.database import utc_now
+from webapp.tenants.attempts import Claim
+from webapp.tenants.causes import Cause
+
+UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
+
+
+def claims_of(product: Product, count: int) -> list[Claim]:
+    """Claims as a chunk's job takes them."""
+    wishes = [(product.create(f"T{n}").id, 1) for n in range(count)]
+    return product.domain.attempts.claim(wishes, "chunk-1")
+
+
+def seconds_left(product: Product, tenant_id: int) -> float:
+    """Until the tenant's lease runs out."""
+    until = product.row(tenant_id).lease_until
+    return (until - utc_now()).total_seconds() if until else 0.0
+
+
+def test_all_are_ready_with_two_listings_when_a_chunk_has_run(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    watched = FaultyStore(store)
+    whole.chunk(watched).run(claims_of(whole, 20))
+    assert whole.states() == ["ready"] * 20
+    assert sorted(watched.calls) == ["create"] * 20 + ["list"] * 2
+    assert whole.told(1)[-2:] == ["creating", "created"]
+
+
+def test_nothing_is_created_when_all_of_a_chunk_exist(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    claims = claims_of(whole, 3)
+    for claim in claims:
+        store.create_partition(claim.collection, claim.partition)
+    watched = FaultyStore(store)
+    whole.chunk(watched).run(claims)
+    assert "create" not in watched.calls
+    assert {whole.row(claim.tenant_id).result for claim in claims} == {"already_exists"}
+
+
+def test_existing_one_was_created_when_an_earlier_attempt_saw_it_absent(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    (claim,) = whole.domain.attempts.renew(claims_of(whole, 1), seen_absent=True)
+    store.create_partition(claim.collection, claim.partition)
+    whole.chunk(FaultyStore(store)).run([claim])
+    assert whole.row(claim.tenant_id).result == "created"
+
+
+def test_those_that_fail_get_jobs_of_their_own_with_all_attempts(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    claims = claims_of(whole, 4)
+    refused = {claims[1].partition, claims[3].partition}
+
+    class Choosy(FaultyStore):
+        def create_partition(self, collection: str, partition: str) -> None:
+            if partition in refused:
+                raise StoreError(Cause.UNEXPECTED, "not this one")
+            super().create_partition(collection, partition)
+
+    whole.chunk(Choosy(store)).run(claims)
+    assert whole.states() == ["ready", "pending", "ready", "pending"]
+    assert whole.row(claims[1].tenant_id).attempts == 0
+    assert whole.domain.ringing.ring_due() == 2
+    assert "create_failed" not in whole.told(claims[1].tenant_id)
+    whole.work(store)
+    assert whole.states() == ["ready"] * 4
+
+
+@pytest.mark.parametrize("broken", [{"listing": UNREACHABLE}, {"creating": UNREACHABLE}])
+def test_all_are_handed_back_soon_when_milvus_does_not_answer(
+    whole: Product, store: MilvusPartitionStore, broken: dict[str, StoreError]
+) -> None:
+    silent = FaultyStore(store, **broken)
+    whole.chunk(silent).run(claims_of(whole, 30))
+    assert whole.states() == ["pending"] * 30
+    assert silent.calls.count("create") <= 8
+
+
+def test_those_made_are_proven_when_a_creation_timed_out_but_took_effect(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    late = StoreError(Cause.TIMEOUT, "no answer")
+    whole.chunk(FaultyStore(store, creating=late, takes_effect=True)).run(claims_of(whole, 3))
+    assert whole.states() == ["ready"] * 3
+
+
+def test_rest_is_handed_back_when_the_worker_stops_in_the_middle(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    stop = threading.Event()
+    watched = FaultyStore(store)
+    watched.before_creating = lambda: stop.set() if watched.calls.count("create") >= 5 else None
+    whole.chunk(watched, stop).run(claims_of(whole, 40))
+    states = whole.states()
+    assert 5 <= states.count("ready") <= 15
+    assert states.count("pending") == 40 - states.count("ready")
+
+
+def test_only_what_fits_is_made_when_the_collection_gets_full(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    small = whole.configured(milvus_max_partitions=4)
+    small.chunk(FaultyStore(store)).run(claims_of(small, 5))
+    assert small.states() == ["ready"] * 3 + ["pending"] * 2
+    small.domain.ringing.ring_due()
+    small.work(store)
+    assert small.states() == ["ready"] * 3 + ["failed"] * 2
+    assert small.row(5).cause == "capacity"
+
+
+def test_claim_is_left_alone_when_it_was_lost_meanwhile(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    claims = claims_of(whole, 3)
+    whole.domain.tenants.delete(claims[1].tenant_id, actor="x")
+    whole.chunk(FaultyStore(store)).run(claims)
+    assert whole.states() == ["ready", "removing", "ready"]
+    names = store.list_partitions(whole.settings.milvus_collection)
+    assert claims[1].partition not in names
+
+
+def test_leases_are_renewed_together_when_a_chunk_takes_long(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    claims = claims_of(whole, 3)
+    for claim in claims:
+        whole.age(claim.tenant_id, "lease_until", -1)
+    left: list[float] = []
+    watched = FaultyStore(store)
+    watched.before_creating = lambda: left.append(seconds_left(whole, 3))
+    whole.chunk(watched).run(claims)
+    assert min(left) > 2 * whole.settings.milvus_timeout
+
+
+def test_wish_is_rung_by_itself_when_its_chunk_is_lost_from_redis(
+    simple: Product,
+) -> None:
+    numbers = simple.tenants_of_before(30)
+    simple.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    (job_id,) = simple.queued()
+    simple.domain.doorbell.backfill_queue.empty()
+    for number in numbers:
+        simple.age(number, "dispatched_at", 11)
+    assert simple.domain.upkeep.ring_lost() == 30
+    assert len(simple.queued()) == 1
+    assert simple.queued() != [job_id]

@@ -1,0 +1,140 @@
+"""SDK first, script second, proof last: on Milvus Lite, with errors where a test wants them."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from jobs.fallback import FailedAttempt, Stopped
+from jobs.leases import LeaseLost
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.factories import FaultyStore, Product, no_script
+from webapp.tenants.attempts import Claim, Outcome
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import Provider, Result
+
+UNEXPECTED = StoreError(Cause.UNEXPECTED, "the SDK is broken")
+TIMEOUT = StoreError(Cause.TIMEOUT, "no answer")
+UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
+
+
+@pytest.fixture
+def claim(whole: Product) -> Claim:
+    """A worker's claim for a new tenant."""
+    (claim,) = whole.claim(whole.create())
+    return claim
+
+
+def attempt(
+    product: Product, store: FaultyStore, claim: Claim, script: Callable[..., Result] = no_script
+) -> Outcome:
+    return product.one_attempt(store, script, claim, threading.Event()).run(claim)
+
+
+def script_says(result: Result) -> Callable[[str, str], Result]:
+    """A script that answers this and does nothing."""
+    return lambda collection, partition: result
+
+
+@pytest.mark.parametrize(
+    "broken", [{"creating": UNEXPECTED}, {"listing": UNEXPECTED, "creating": UNEXPECTED}]
+)
+def test_script_makes_it_when_the_sdk_is_broken(
+    whole: Product, store: MilvusPartitionStore, claim: Claim, broken: dict[str, StoreError]
+) -> None:
+    with whole.as_worker() as worker:
+        outcome = attempt(whole, FaultyStore(store, **broken), claim, worker.script)
+    assert outcome == Outcome(Result.CREATED, Provider.SCRIPT)
+    assert claim.partition in store.list_partitions(claim.collection)
+    (told,) = [e for e in whole.events(claim.tenant_id) if e.event.endswith("fallback")]
+    assert (told.provider, told.cause, told.message) == ("sdk", "unexpected", "the SDK is broken")
+
+
+def test_sdk_made_it_when_a_creation_that_timed_out_took_effect(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    late = FaultyStore(store, creating=TIMEOUT, takes_effect=True)
+    assert attempt(whole, late, claim) == Outcome(Result.CREATED, Provider.SDK)
+
+
+def test_next_attempt_made_it_when_an_earlier_one_timed_out_and_took_effect(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    """The first attempt sees nobody answer; its creation arrives all the same."""
+    late = FaultyStore(store, creating=TIMEOUT, takes_effect=True)
+    late.before_creating = lambda: setattr(late, "listing", TIMEOUT)
+    with pytest.raises(FailedAttempt) as caught:
+        attempt(whole, late, claim)
+    assert (caught.value.cause, caught.value.provider) == ("timeout", "script")
+    whole.domain.attempts.hand_back([claim], "test")
+    (again,) = whole.claim(claim.tenant_id)
+    assert attempt(whole, FaultyStore(store), again) == Outcome(Result.CREATED, Provider.SDK)
+
+
+def test_attempt_fails_when_milvus_acknowledges_but_lists_nothing(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    class Liar(FaultyStore):
+        def create_partition(self, collection: str, partition: str) -> None:
+            """Success, and nothing done."""
+
+    with pytest.raises(FailedAttempt):
+        attempt(whole, Liar(store), claim, script_says(Result.CREATED))
+
+
+def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Claim) -> None:
+    deaf = FaultyStore(listing=UNREACHABLE)
+    outcome = attempt(whole, deaf, claim, script_says(Result.ALREADY_EXISTS))
+    assert outcome == Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
+
+
+def test_cause_of_the_sdk_is_told_when_it_says_more_than_the_scripts(
+    whole: Product, claim: Claim
+) -> None:
+    with pytest.raises(FailedAttempt) as caught:
+        attempt(whole, FaultyStore(listing=UNREACHABLE), claim)
+    assert caught.value.cause == Cause.MILVUS_UNREACHABLE
+
+
+def test_permanent_cause_of_the_script_is_told_when_the_sdk_was_broken(
+    whole: Product, claim: Claim
+) -> None:
+    def refused(collection: str, partition: str) -> Result:
+        raise StoreError(Cause.COLLECTION_MISSING, "not there")
+
+    with pytest.raises(FailedAttempt) as caught:
+        attempt(whole, FaultyStore(listing=UNEXPECTED), claim, refused)
+    assert caught.value.cause == Cause.COLLECTION_MISSING
+
+
+def test_capacity_is_told_without_creating_when_the_limit_is_reached(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    full = whole.configured(milvus_max_partitions=2)
+    store.create_partition(claim.collection, "other")
+    watched = FaultyStore(store)
+    with pytest.raises(FailedAttempt) as caught:
+        attempt(full, watched, claim)
+    assert (caught.value.cause, watched.calls) == ("capacity", ["list"])
+
+
+def test_nothing_is_created_when_the_claim_is_lost(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    watched = FaultyStore(store)
+    whole.domain.tenants.delete(claim.tenant_id, actor="x")
+    with pytest.raises(LeaseLost):
+        attempt(whole, watched, claim)
+    assert watched.calls == []
+
+
+def test_attempt_ends_before_its_next_call_when_the_worker_stops(
+    whole: Product, store: MilvusPartitionStore, claim: Claim
+) -> None:
+    stop = threading.Event()
+    watched = FaultyStore(store)
+    watched.before_creating = stop.set
+    with pytest.raises(Stopped):
+        whole.one_attempt(watched, no_script, claim, stop).run(claim)
+    assert watched.calls == ["list", "create"]

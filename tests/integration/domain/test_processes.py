@@ -1,0 +1,139 @@
+"""The product's own processes: what they load, what they log, how they stop."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.engines.lite import LiteServer
+from tests.engines.process import wait_until
+from tests.factories import Product
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVING = """
+import sys
+import wsgi
+wsgi.app.test_client().get("/")
+print(sorted(name for name in sys.modules if name.split(".")[0] in ("pymilvus", "grpc")))
+"""
+
+
+def environment(product: Product, **more: str) -> dict[str, str]:
+    """What a process of the product is started with."""
+    settings = product.settings
+    return {
+        "PATH": os.environ["PATH"],
+        "VAR_DIR": str(settings.var_dir),
+        "DATABASE_URL": settings.database_address,
+        "REDIS_URL": settings.redis_address,
+        "SECRET_KEY": "a secret of the tests",
+        "MILVUS_URI": settings.milvus_address,
+        "MILVUS_TIMEOUT": f"{settings.milvus_timeout:g}",
+        "MILVUS_COLLECTION": settings.milvus_collection,
+        "PARTITION_QUEUE": settings.partition_queue,
+        **more,
+    }
+
+
+def rq_worker(*options: str) -> list[str]:
+    beside = str(Path(sys.executable).parent / "rq")
+    simple = ["-w", "rq.SimpleWorker", "-S", "rq.serializers.JSONSerializer"]
+    return [beside, "worker", "-c", "jobs.worker", *simple, *options]
+
+
+@contextmanager
+def started(command: list[str], product: Product, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """The process, killed at the end where it still runs."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(product, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_pymilvus_is_not_loaded_when_the_web_process_serves(simple: Product) -> None:
+    command = [sys.executable, "-c", SERVING]
+    with started(command, simple) as process:
+        output, _ = process.communicate(timeout=30)
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_start_ends_with_the_settings_name_when_one_is_invalid(simple: Product) -> None:
+    command = [sys.executable, "-c", "import wsgi"]
+    with started(command, simple, MILVUS_PORT="many") as process:
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert output.startswith("Settings: MILVUS_PORT ")
+    assert "Traceback" not in output
+
+
+def test_lines_tell_of_request_and_job_when_a_worker_logs(whole: Product) -> None:
+    tenant = whole.create(request_id="request-77")
+    with started(rq_worker("--burst"), whole, MILVUS_TOKEN="canary-token") as process:
+        output, _ = process.communicate(timeout=60)
+    assert "canary-token" not in output
+    lines = [json.loads(line) for line in output.splitlines()]
+    ours = {line["event"]: line for line in lines if line.get("tenant_id") == tenant.id}
+    created = ours["milvus.partition.created"]
+    assert set(ours) == {"milvus.partition.creating", "milvus.partition.created"}
+    assert created["partition"] == f"tenant_{tenant.id}"
+    assert created["collection"] == whole.settings.milvus_collection
+    assert (created["attempt"], created["provider"], created["level"]) == (1, "sdk", "info")
+    assert (created["request_id"], created["job_id"]) == ("request-77", f"t{tenant.id}-g1-d1")
+    assert created["duration_ms"] >= 0
+    assert "timestamp" in created
+    assert "cause" not in created
+
+
+def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
+    whole: Product, spare_lite: LiteServer
+) -> None:
+    from tests.milvus_collections import make_collection
+
+    collection = make_collection(spare_lite.uri)
+    own = whole.configured(milvus_uri=spare_lite.uri, milvus_collection=collection)
+    spare_lite.freeze()
+    tenant = own.create()
+    with started(rq_worker(), own) as process:
+        wait_until(lambda: own.row(tenant).state == "provisioning", 30, "the attempt to begin")
+        process.terminate()
+        process.wait(30)
+    spare_lite.thaw()
+    row = own.row(tenant)
+    assert (row.state, row.attempts, own.told(tenant)[-1]) == ("pending", 0, "handed_back")
+    own.domain.ringing.ring_due()
+    own.work()
+    assert own.row(tenant).state == "ready"
+
+
+def test_wish_is_taken_over_when_its_worker_is_killed(
+    whole: Product, spare_lite: LiteServer
+) -> None:
+    from tests.milvus_collections import make_collection
+
+    collection = make_collection(spare_lite.uri)
+    own = whole.configured(milvus_uri=spare_lite.uri, milvus_collection=collection)
+    spare_lite.freeze()
+    tenant = own.create()
+    with started(rq_worker(), own) as process:
+        wait_until(lambda: own.row(tenant).state == "provisioning", 30, "the attempt to begin")
+        process.kill()
+        process.wait(10)
+    spare_lite.thaw()
+    own.age(tenant, "lease_until", 1)
+    assert own.domain.upkeep.expire_leases() == 1
+    own.domain.ringing.ring_due()
+    own.work()
+    row = own.row(tenant)
+    assert (row.state, row.attempts) == ("ready", 2)

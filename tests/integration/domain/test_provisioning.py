@@ -1,0 +1,162 @@
+"""The jobs on a real queue and a real Milvus: attempts, pauses, and what RQ shows of them."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.engines.process import wait_until
+from tests.factories import FaultyStore, Product, no_script
+from webapp.tenants.causes import Cause
+from webapp.tenants.dispatch import CHUNK, ONE
+
+BROKEN = StoreError(Cause.UNEXPECTED, "the SDK is broken")
+
+
+def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
+    """Ring and work until the wish is settled."""
+
+    def settled() -> bool:
+        product.domain.ringing.ring_due()
+        product.work(store, no_script)
+        return product.row(tenant_id).state in {"ready", "failed"}
+
+    wait_until(settled, 15, "the wish to be settled")
+
+
+def test_partition_is_ready_when_the_job_has_run(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.work(store)
+    row = whole.row(tenant)
+    assert (row.state, row.result, row.provider, row.attempts) == ("ready", "created", "sdk", 1)
+    assert row.ready_at is not None
+    assert row.name in store.list_partitions(row.collection)
+    assert whole.told(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert whole.failed_jobs() == []
+
+
+def test_partition_is_found_when_somebody_made_it_before(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    store.create_partition(whole.settings.milvus_collection, f"tenant_{tenant.id}")
+    whole.work(store)
+    assert whole.row(tenant).result == "already_exists"
+    assert whole.told(tenant)[-1] == "already_exists"
+
+
+def test_ring_does_nothing_when_it_is_repeated(whole: Product, store: MilvusPartitionStore) -> None:
+    tenant = whole.create()
+    whole.work(store)
+    told = whole.told(tenant)
+    job = whole.domain.doorbell.queue.enqueue(ONE, tenant.id, 1)
+    whole.work(store)
+    assert whole.told(tenant) == told
+    assert job.get_status() == "finished"
+
+
+def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
+    assert whole.row(tenant).state == "failed"
+    attempt = ["creating", "fallback", "create_failed"]
+    told = [name for name in whole.told(tenant) if name not in {"requested", "dispatched"}]
+    assert told == attempt * 3
+    failed = [row.at for row in whole.events(tenant) if row.event.endswith("create_failed")]
+    begun = [row.at for row in whole.events(tenant) if row.event.endswith("creating")]
+    pauses = [(b - f).total_seconds() for f, b in zip(failed, begun[1:], strict=False)]
+    assert min(pauses) >= whole.settings.partition_backoff
+
+
+def test_one_failed_job_is_shown_when_a_tenant_is_failing(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
+    assert whole.failed_jobs() == [f"t{tenant.id}-g1-d3"]
+
+
+def test_no_failed_job_is_left_when_a_later_attempt_succeeds(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.work(FaultyStore(store, creating=BROKEN), no_script)
+    assert len(whole.failed_jobs()) == 1
+    drive(whole, tenant.id, FaultyStore(store))
+    assert whole.row(tenant).state == "ready"
+    assert whole.failed_jobs() == []
+
+
+def test_script_does_not_run_when_the_cause_is_permanent(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
+    row = whole.row(tenant)
+    assert (row.state, row.cause, row.attempts) == ("failed", "auth", 1)
+    assert "fallback" not in whole.told(tenant)
+    assert len(whole.failed_jobs()) == 1
+
+
+def test_all_attempts_are_given_when_the_failed_job_is_requeued(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    broken = FaultyStore(store, creating=BROKEN)
+    drive(whole, tenant.id, broken)
+    whole.requeue(f"t{tenant.id}-g1-d3")
+    whole.work(broken, no_script)
+    row = whole.row(tenant)
+    assert (row.state, row.generation, row.attempts) == ("pending", 2, 1)
+    drive(whole, tenant.id, broken)
+    assert whole.row(tenant).attempts == 3
+    assert len(whole.failed_jobs()) == 1
+
+
+def test_failed_job_disappears_when_its_tenant_is_deleted(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
+    whole.domain.tenants.delete(tenant.id, actor="x")
+    assert whole.failed_jobs() == []
+
+
+def test_old_ring_ends_quietly_when_the_tenant_is_deleted(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.domain.tenants.delete(tenant.id, actor="x")
+    whole.work(store)
+    assert whole.row(tenant).state == "removing"
+    assert whole.failed_jobs() == []
+    assert f"tenant_{tenant.id}" not in store.list_partitions(whole.settings.milvus_collection)
+
+
+@pytest.mark.parametrize("name", [ONE, CHUNK])
+def test_name_of_the_job_resolves_when_a_worker_imports_it(name: str) -> None:
+    from rq.utils import import_attribute
+
+    assert callable(import_attribute(name))
+
+
+def test_nothing_is_lost_when_redis_is_down_between_attempts(
+    whole: Product, store: MilvusPartitionStore, tmp_path: Path
+) -> None:
+    tenant = whole.create()
+    whole.work(FaultyStore(store, creating=BROKEN), no_script)
+    deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
+
+    def missed() -> bool:
+        assert deaf.domain.ringing.ring_due() == 0
+        return whole.row(tenant).dispatch == 2
+
+    wait_until(missed, 5, "a ring that nobody hears")
+    whole.age(tenant, "ring_at", 1)
+    drive(whole, tenant.id, FaultyStore(store))
+    assert whole.row(tenant).state == "ready"

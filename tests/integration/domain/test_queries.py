@@ -1,0 +1,126 @@
+"""What pages and API read: pages of tenants, counts, families, headroom."""
+
+import pytest
+
+from tests.factories import ACTOR, Product, statements
+from webapp.tenants import queries
+from webapp.tenants.causes import Cause
+from webapp.tenants.errors import InvalidField
+from webapp.tenants.observing import Observation
+from webapp.tenants.queries import TenantFilter
+from webapp.tenants.states import PartitionState, TenantState
+
+
+def found(product: Product, **wanted: object) -> list[str]:
+    with product.domain.tenants._database.reading() as session:
+        page = queries.list_tenants(session, TenantFilter(**wanted), 100)
+        return [tenant.name for tenant in page.items]
+
+
+def test_every_tenant_is_seen_once_when_pages_are_followed(product: Product) -> None:
+    names = [product.create(f"T{n}").name for n in range(7)]
+    seen: list[str] = []
+    cursor = None
+    with product.domain.tenants._database.reading() as session:
+        while True:
+            page = queries.list_tenants(session, TenantFilter(), 3, cursor)
+            seen += [tenant.name for tenant in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert seen == names
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.0", "", "9" * 30, "٣"])
+def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str) -> None:
+    with simple.domain.tenants._database.reading() as session:
+        with pytest.raises(InvalidField):
+            queries.list_tenants(session, TenantFilter(), 3, cursor)
+        with pytest.raises(InvalidField):
+            queries.list_events(session, 1, 3, cursor)
+
+
+def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
+    product.create("Waiting 100%")
+    failed = product.create("Failed")
+    gone = product.create("Gone")
+    product.tenants_of_before(1, first=50)
+    product.fail(failed, Cause.AUTH)
+    product.domain.tenants.delete(gone.id, actor=ACTOR)
+    assert found(product) == ["Waiting 100%", "Failed", "Before 50"]
+    assert found(product, status=PartitionState.FAILED) == ["Failed"]
+    assert found(product, status=PartitionState.REMOVING) == ["Gone"]
+    assert found(product, status=TenantState.DELETED) == ["Gone"]
+    assert found(product, cause=Cause.AUTH) == ["Failed"]
+    assert found(product, q="FAIL") == ["Failed"]
+    assert found(product, q="0%") == ["Waiting 100%"]
+    assert found(product, q="tenant_50") == found(product, q="#50") == ["Before 50"]
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "a\x00b", "\ud800", "%", "_", "'; --", "\\"])
+def test_nobody_is_found_when_the_text_is_hostile(product: Product, text: str) -> None:
+    product.create("Acme")
+    assert found(product, q=text) == []
+
+
+def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
+    product.create("Waiting")
+    for n in range(2):
+        product.fail(product.create(f"F{n}"), Cause.CAPACITY)
+    product.make_ready(product.create("Ready"))
+    product.domain.tenants.delete(product.create("Gone").id, actor=ACTOR)
+    product.tenants_of_before(3, first=50)
+    with product.domain.tenants._database.reading() as session:
+        counted = queries.summary(session, product.settings)
+    assert counted.tenants == 7
+    assert counted.states == {
+        "pending": 1,
+        "provisioning": 0,
+        "ready": 1,
+        "failed": 2,
+        "removing": 1,
+        "removed": 0,
+    }
+    assert (counted.causes, counted.without_wish) == ({"capacity": 2}, 3)
+
+
+def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
+    in_use = product.settings.milvus_collection
+    with product.domain.tenants._database.reading() as session:
+        (room,) = queries.headroom(session, product.settings)
+    assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
+    product.domain.observing.record(Observation(in_use, 4, partitions=1000))
+    product.domain.observing.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
+    with product.domain.tenants._database.reading() as session:
+        first, second = queries.headroom(session, product.settings)
+    assert (first.used, first.left) == (1000, 24)
+    assert (second.collection, second.left, second.cause) == ("another", None, "timeout")
+
+
+def test_largest_family_comes_first_when_failures_are_grouped(product: Product) -> None:
+    for n in range(3):
+        product.fail(product.create(f"A{n}"), Cause.CAPACITY)
+    product.fail(product.create("B"), Cause.AUTH)
+    with product.domain.tenants._database.reading() as session:
+        first, second = queries.families(session)
+    assert (first.cause, first.tenants, first.example_tenant_id) == ("capacity", 3, 3)
+    assert first.example_error == "as the test has it"
+    assert first.first_seen <= first.last_seen
+    assert (second.cause, second.tenants) == ("auth", 1)
+
+
+def test_number_of_queries_does_not_grow_with_the_tenants(product: Product) -> None:
+    def cost() -> int:
+        reading = product.domain.tenants._database.reading
+        with statements(product.engine) as seen, reading() as session:
+            queries.list_tenants(session, TenantFilter(), 50)
+            queries.summary(session, product.settings)
+            queries.families(session)
+            queries.list_events(session, 1, 50)
+        return len([line for line in seen if line.startswith("SELECT")])
+
+    product.create("First")
+    few = cost()
+    for n in range(20):
+        product.create(f"T{n}")
+    assert cost() == few <= 7

@@ -1,0 +1,337 @@
+"""What the reconciler repairs: lost rings, dead workers, outages; and what that costs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.engines.lite import LiteServer
+from tests.engines.process import wait_until
+from tests.engines.redis import RedisServer
+from tests.factories import FaultyStore, Product, all_at_once, statements
+from tests.milvus_collections import make_collection
+from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Observation
+
+LONG = timedelta(minutes=1)
+
+
+class Listing(FaultyStore):
+    """A Milvus whose collections hold what the test says."""
+
+    def __init__(self, names: frozenset[str] = frozenset({"_default"})) -> None:
+        super().__init__()
+        self.names = names
+
+    def list_partitions(self, collection: str) -> frozenset[str]:
+        self.calls.append(collection)
+        if self.listing:
+            raise self.listing
+        return self.names
+
+
+def sweep(product: Product, store: FaultyStore | None = None) -> None:
+    assert product.reconciler(store or Listing()).sweep()
+
+
+# Rings.
+
+
+def test_wish_is_rung_within_three_seconds_when_its_maker_never_rang(
+    simple: Product, tmp_path: Path
+) -> None:
+    deaf = simple.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
+    tenant = deaf.create()
+    simple.change(tenant, ring_at=simple.row(tenant).requested_at + timedelta(seconds=2))
+    began = time.monotonic()
+    with running(simple, Listing()):
+        wait_until(lambda: simple.row(tenant).job_id is not None, 5, "the ring")
+    assert time.monotonic() - began < 3.5
+
+
+def test_wishes_are_rung_again_when_redis_lost_everything(
+    product: Product, spare_redis: Callable[..., RedisServer]
+) -> None:
+    redis = spare_redis()
+    lossy = product.configured(redis_url=redis.url)
+    tenants = [lossy.create(f"T{n}") for n in range(3)]
+    redis.flush()
+    assert lossy.domain.upkeep.ring_lost() == 0
+    for tenant in tenants:
+        lossy.age(tenant, "dispatched_at", 11)
+    sweep(lossy)
+    assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
+    assert lossy.domain.upkeep.ring_lost() == 0
+
+
+def test_no_job_is_rung_twice_when_the_queue_is_long(product: Product) -> None:
+    for n in range(30):
+        product.age(product.create(f"T{n}"), "dispatched_at")
+    with statements(product.engine) as seen:
+        assert product.domain.upkeep.ring_lost() == 0
+    assert len([line for line in seen if line.startswith("SELECT")]) == 1
+    assert len(product.queued()) == 30
+
+
+def test_other_steps_run_when_redis_is_down(product: Product, tmp_path: Path) -> None:
+    tenant = product.create()
+    product.claim(tenant)
+    product.age(tenant, "lease_until")
+    deaf = product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
+    sweep(deaf)
+    assert product.row(tenant).state == "pending"
+
+
+# Leases.
+
+
+def test_wish_waits_again_when_its_worker_died(product: Product) -> None:
+    tenant = product.create()
+    product.claim(tenant)
+    assert product.domain.upkeep.expire_leases() == 0
+    product.age(tenant, "lease_until", 1)
+    assert product.domain.upkeep.expire_leases() == 1
+    row = product.row(tenant)
+    assert (row.state, row.attempts) == ("pending", 1)
+    assert product.told(tenant)[-1] == "lease_expired"
+    assert product.domain.ringing.ring_due() == 1
+
+
+def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
+    tenant = product.create()
+    for _ in range(3):
+        product.claim(tenant)
+        product.age(tenant, "lease_until", 1)
+    product.domain.upkeep.expire_leases()
+    row = product.row(tenant)
+    assert (row.state, row.cause) == ("failed", "unexpected")
+    assert product.told(tenant)[-1] == "create_failed"
+
+
+# Causes that come and go.
+
+
+def test_outage_is_over_for_all_at_once_when_milvus_answers_again(product: Product) -> None:
+    tenants = [product.create(f"T{n}") for n in range(3)]
+    for tenant in tenants:
+        product.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    milvus = Listing()
+    milvus.listing = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
+    sweep(product, milvus)
+    assert product.states() == ["failed"] * 3
+    milvus.listing = None
+    sweep(product, milvus)
+    row = product.row(tenants[0])
+    assert (row.state, row.generation, row.max_attempts) == ("pending", 2, 1)
+    assert product.told(tenants[0])[-2:] == ["reopened", "dispatched"]
+    assert product.events(tenants[0])[-2].actor == "sweep"
+
+
+def test_pause_grows_to_five_minutes_when_a_reopened_one_fails_again(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.UNEXPECTED)
+    pauses = []
+    for _ in range(7):
+        row = product.row(tenant)
+        assert row.reopen_at is not None
+        pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
+        assert product.domain.upkeep.reopen(row.collection, []) == 0
+        product.age(tenant, "reopen_at", 1)
+        assert product.domain.upkeep.reopen(row.collection, []) == 1
+        product.fail(tenant, Cause.UNEXPECTED)
+    assert pauses == [15, 30, 60, 120, 240, 300, 300]
+
+
+def test_cause_is_corrected_without_an_attempt_when_the_collection_is_missing(
+    product: Product,
+) -> None:
+    waiting, failed = product.create("Waiting"), product.create("Failed")
+    product.fail(failed, Cause.MILVUS_UNREACHABLE)
+    (claim,) = product.claim(waiting)
+    product.domain.attempts.record_failure(
+        claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1
+    )
+    milvus = Listing()
+    milvus.listing = StoreError(Cause.COLLECTION_MISSING, "not there")
+    sweep(product, milvus)
+    rows = [product.row(tenant) for tenant in (waiting, failed)]
+    assert [(row.state, row.cause, row.attempts) for row in rows] == [
+        ("pending", "collection_missing", 1),
+        ("failed", "collection_missing", 3),
+    ]
+    told = product.told(failed).count("cause_changed")
+    sweep(product, milvus)
+    assert product.told(failed).count("cause_changed") == told == 1
+
+
+def test_everything_goes_on_when_the_missing_collection_is_created(
+    whole: Product, store: MilvusPartitionStore, milvus_lite: LiteServer
+) -> None:
+    name = "made_later_" + whole.settings.partition_queue.replace("-", "_")
+    early = whole.configured(milvus_collection=name)
+    tenant = early.create()
+    early.work(store)
+    assert early.row(tenant).cause == "collection_missing"
+    make_collection(milvus_lite.uri, name=name)
+    sweep(early, FaultyStore(store))
+    early.work(store)
+    assert early.row(tenant).state == "ready"
+    assert early.failed_jobs() == []
+
+
+def test_untouched_wishes_move_when_the_collection_was_corrected(product: Product) -> None:
+    wrong = product.configured(milvus_collection="wrong")
+    untouched, touched, ready = (wrong.create(f"T{n}") for n in range(3))
+    wrong.fail(untouched, Cause.COLLECTION_MISSING)
+    wrong.domain.attempts.renew(wrong.claim(touched), seen_absent=True)
+    wrong.change(touched, state="pending")
+    wrong.make_ready(ready)
+    sweep(product)
+    collections = [product.row(tenant).collection for tenant in (untouched, touched, ready)]
+    assert collections == [product.settings.milvus_collection, "wrong", "wrong"]
+    assert product.row(untouched).state == "pending"
+
+
+def test_no_more_are_reopened_than_fit_when_a_full_collection_has_room(product: Product) -> None:
+    tenants = [product.create(f"T{n}") for n in range(4)]
+    for tenant in tenants:
+        product.fail(tenant, Cause.CAPACITY)
+        product.age(tenant, "reopen_at", 1)
+    small = product.configured(milvus_max_partitions=3)
+    sweep(small, Listing())
+    assert product.states() == ["pending", "pending", "failed", "failed"]
+
+
+def test_full_ones_are_left_in_peace_when_the_server_knows_a_lower_limit(
+    product: Product,
+) -> None:
+    """The settings promise room, the server refuses: the sweep must not try at every turn."""
+    tenant = product.create()
+    product.fail(tenant, Cause.CAPACITY)
+    for _ in range(3):
+        sweep(product, Listing())
+    assert product.row(tenant).generation == 1
+    product.age(tenant, "reopen_at", 1)
+    sweep(product, Listing())
+    assert product.row(tenant).generation == 2
+
+
+@pytest.mark.parametrize(
+    "cause", [Cause.AUTH, Cause.FOREIGN_DATA, Cause.INVALID_NAME, Cause.PARTITION_KEY_MODE]
+)
+def test_failed_one_stays_when_the_sweep_cannot_know_the_cause_is_over(
+    simple: Product, cause: Cause
+) -> None:
+    tenant = simple.create()
+    simple.fail(tenant, cause)
+    sweep(simple)
+    assert simple.row(tenant).state == "failed"
+
+
+def test_refused_ones_go_on_when_the_sweep_was_refused_too_and_is_let_in(
+    simple: Product,
+) -> None:
+    tenant = simple.create()
+    simple.fail(tenant, Cause.AUTH)
+    milvus = Listing()
+    milvus.listing = StoreError(Cause.AUTH, "refused")
+    sweep(simple, milvus)
+    milvus.listing = None
+    sweep(simple, milvus)
+    assert simple.row(tenant).state == "pending"
+
+
+def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")))
+    assert len(whole.failed_jobs()) == 1
+    assert whole.domain.upkeep.forget_ghosts() == 0
+    whole.change(tenant, state="ready")
+    assert whole.domain.upkeep.forget_ghosts() == 1
+    assert whole.failed_jobs() == []
+
+
+# Whose turn it is, and what was seen.
+
+
+def test_one_sweeps_when_several_replicas_begin_at_once(product: Product) -> None:
+    took = [
+        lambda name=f"s{n}": product.domain.observing.take_turn(name, LONG, timedelta(0))
+        for n in range(6)
+    ]
+    assert sorted(all_at_once(took)) == [False] * 5 + [True]
+    assert not product.reconciler(Listing()).sweep()
+
+
+def test_next_one_rests_when_a_sweep_ended_just_now(product: Product) -> None:
+    sweep(product)
+    assert not product.reconciler(Listing()).sweep(rest=LONG)
+    assert product.reconciler(Listing()).sweep()
+
+
+def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
+    take = product.domain.observing.take_turn
+    assert take("dead", timedelta(seconds=-1), timedelta(0))
+    assert take("alive", LONG, timedelta(0))
+
+
+def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
+    record = product.domain.observing.record
+    assert record(Observation("c", 3, partitions=7)) is None
+    assert record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow")) is None
+    assert record(Observation("c", 3, partitions=8)) == Cause.TIMEOUT
+
+
+def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
+    slow = whole.configured(milvus_uri=spare_lite.uri, milvus_timeout=30, reconcile_interval=0.2)
+    frozen = MilvusPartitionStore(spare_lite.uri, "", 30)
+    with pytest.raises(StoreError):
+        frozen.list_partitions("none")
+    spare_lite.freeze()
+    watched = FaultyStore(frozen)
+    try:
+        with running(slow, watched):
+            wait_until(lambda: watched.calls != [], 5, "the sweep to ask Milvus")
+            tenant = slow.create()
+            slow.domain.doorbell.queue.empty()
+            slow.age(tenant, "ring_at", 1)
+            wait_until(lambda: slow.queued() != [], 5, "the ring")
+            spare_lite.thaw()
+    finally:
+        frozen.close()
+
+
+def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> None:
+    def cost(first: int, count: int) -> int:
+        numbers = product.tenants_of_before(count, first)
+        product.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+        product.domain.doorbell.backfill_queue.empty()
+        with product.engine.execution_options(writes=True).begin() as connection:
+            connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
+        with statements(product.engine) as seen:
+            sweep(product)
+        return len(seen)
+
+    assert cost(1, 10) == cost(11, 1990)
+
+
+@contextmanager
+def running(product: Product, store: FaultyStore) -> Iterator[None]:
+    """A reconciler at work in a thread."""
+    stop = threading.Event()
+    thread = threading.Thread(target=product.reconciler(store).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(40)
+    assert not thread.is_alive()

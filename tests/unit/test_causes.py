@@ -1,0 +1,29 @@
+"""Causes of failure: the codes that scripts rely on, and advice for each."""
+
+import pytest
+
+from webapp.tenants.causes import PERMANENT, TRANSIENT, Cause
+
+
+def test_codes_are_the_ones_that_scripts_know() -> None:
+    assert {cause.value for cause in TRANSIENT} == {
+        "milvus_unreachable",
+        "timeout",
+        "rate_limited",
+        "unexpected",
+    }
+    assert {cause.value for cause in PERMANENT} == {
+        "collection_missing",
+        "capacity",
+        "partition_key_mode",
+        "auth",
+        "invalid_name",
+        "foreign_data",
+    }
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_operator_is_told_what_to_do_about_every_cause(cause: Cause) -> None:
+    assert cause.advice.meaning.endswith(".")
+    assert cause.advice.remedy.endswith(".")
+    assert cause.is_transient == (cause in TRANSIENT)

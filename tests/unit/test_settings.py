@@ -1,0 +1,185 @@
+"""Settings: what is read from where, what is refused by name, and that secrets stay secret."""
+
+from pathlib import Path
+
+import pytest
+
+from webapp.settings import (
+    MAX_SOCKET_PATH_BYTES,
+    Settings,
+    SettingsError,
+    load_settings,
+    without_password,
+)
+
+CANARY = "canary-7f3a9"
+KEY = {"SECRET_KEY": "x" * 40}
+
+
+def loaded(root: Path, **environ: str) -> Settings:
+    return load_settings(environ, root)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MILVUS_URI", "./milvus.db"),
+        ("MILVUS_URI", "http://"),
+        ("MILVUS_URI", "http://u:p@host:19530"),
+        ("MILVUS_URI", "http://host:99999"),
+        ("MILVUS_HOST", "http://host"),
+        ("MILVUS_HOST", "ho st"),
+        ("MILVUS_PORT", "0"),
+        ("MILVUS_PORT", "65536"),
+        ("MILVUS_PORT", "abc"),
+        ("MILVUS_COLLECTION", "1st"),
+        ("MILVUS_COLLECTION", "a b"),
+        ("MILVUS_TIMEOUT", "0"),
+        ("MILVUS_TIMEOUT", "nan"),
+        ("MILVUS_TIMEOUT", "inf"),
+        ("MILVUS_MAX_PARTITIONS", "1"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://h/d"),
+        ("DATABASE_URL", "postgresql://u:p@h:port/d"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://localhost:port/0"),
+        ("REDIS_URL", "redis://localhost?socket_timeout=soon"),
+        ("PARTITION_QUEUE", "a b"),
+        ("PARTITION_ATTEMPTS", "0"),
+        ("PARTITION_ATTEMPTS", "many"),
+        ("PARTITION_BACKOFF", "-1"),
+        ("RECONCILE_INTERVAL", "0"),
+        ("SECRET_KEY", "short"),
+        ("ADMIN_EMAIL", "nobody"),
+        ("ADMIN_PASSWORD", "short"),
+        ("PORT", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_setting_is_named_when_it_is_invalid(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^Settings: {name} ") as caught:
+        loaded(tmp_path, **({} if name == "SECRET_KEY" else KEY), **{name: value})
+    assert caught.value.__cause__ is None
+
+
+def test_all_are_named_when_several_are_invalid(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"MILVUS_PORT.*PORT"):
+        loaded(tmp_path, MILVUS_PORT="x", PORT="y")
+
+
+def test_secret_key_is_required_when_the_database_is_shared(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="SECRET_KEY"):
+        loaded(tmp_path, DATABASE_URL="postgresql://h/d")
+
+
+def test_default_holds_when_a_variable_is_empty(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, MILVUS_HOST="", MILVUS_PORT="", REDIS_URL="", PORT="")
+    assert settings.milvus_is_embedded
+    assert settings.redis_is_embedded
+    assert settings.port == 8000
+
+
+def test_environment_wins_when_the_file_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nMILVUS_COLLECTION=from_file\n")
+    settings = loaded(tmp_path, PORT="9002")
+    assert (settings.port, settings.milvus_collection) == (9002, "from_file")
+    assert settings.source_of("PORT") == "environment"
+    assert settings.source_of("MILVUS_COLLECTION") == ".env"
+    assert settings.source_of("REDIS_URL") == "embedded"
+    assert settings.source_of("LOG_LEVEL") == "default"
+
+
+def test_var_dir_counts_from_the_root_when_it_is_relative(tmp_path: Path) -> None:
+    assert loaded(tmp_path, VAR_DIR="data/x").var_dir == tmp_path / "data" / "x"
+    assert loaded(tmp_path, VAR_DIR=str(tmp_path)).var_dir == tmp_path
+    assert loaded(tmp_path).var_dir == tmp_path / "var"
+
+
+def test_socket_is_where_it_is_remembered_when_the_path_is_long(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * MAX_SOCKET_PATH_BYTES)
+    deep.mkdir()
+    (deep / "redis.socket").write_text("/tmp/short/redis.sock\n")
+    settings = loaded(tmp_path, VAR_DIR=str(deep))
+    assert settings.redis_address == "unix:///tmp/short/redis.sock"
+
+
+def test_embedded_port_is_the_remembered_one(tmp_path: Path) -> None:
+    (tmp_path / "milvus.port").write_text("20111")
+    assert loaded(tmp_path, VAR_DIR=".").milvus_address == "http://127.0.0.1:20111"
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({"MILVUS_HOST": "h"}, "http://h:19530"),
+        ({"MILVUS_PORT": "1"}, "http://127.0.0.1:1"),
+        ({"MILVUS_HOST": "::1", "MILVUS_PORT": "2"}, "http://[::1]:2"),
+        ({"MILVUS_URI": "https://c.example", "MILVUS_HOST": "h"}, "https://c.example"),
+    ],
+)
+def test_milvus_is_not_embedded_when_any_address_is_set(
+    tmp_path: Path, environ: dict[str, str], address: str
+) -> None:
+    settings = loaded(tmp_path, **environ)
+    assert (settings.milvus_is_embedded, settings.milvus_address) == (False, address)
+
+
+def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path,
+        MILVUS_TOKEN=CANARY,
+        SECRET_KEY=CANARY * 3,
+        ADMIN_PASSWORD=CANARY,
+        REDIS_URL=f"redis://user:{CANARY}@h/0",
+        DATABASE_URL=f"postgresql://u:{CANARY}@h/d",
+    )
+    for shown in (repr(settings), str(settings), str(settings.in_force())):
+        assert CANARY not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"nonsense {CANARY}"),
+        ("DATABASE_URL", f"postgresql://u:{CANARY}@h:{CANARY}/d"),
+        ("REDIS_URL", f"redis://:{CANARY}/x@h"),
+        ("REDIS_URL", f"http://:{CANARY}@h"),
+        ("MILVUS_URI", f"https://root:{CANARY}@h"),
+        ("MILVUS_URI", f"https://root:{CANARY}/x@h"),
+        ("MILVUS_PORT", CANARY),
+    ],
+)
+def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, **KEY, **{name: value})
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:1/0", "redis://h:1/0"),
+        ("redis://u:p@h/0", "redis://u:********@h/0"),
+        ("redis://:p@h/0", "redis://:********@h/0"),
+        ("unix:///a/b.sock", "unix:///a/b.sock"),
+        ("unix:///a/b.sock?password=p&db=1", "unix:///a/b.sock?password=********&db=1"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("postgresql+psycopg://u:p@/d?host=/run", "postgresql+psycopg://u:********@/d?host=/run"),
+    ],
+)
+def test_address_is_kept_but_for_its_password_when_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_signing_key_is_made_once_when_none_is_set(tmp_path: Path) -> None:
+    first = loaded(tmp_path).signing_key
+    assert loaded(tmp_path).signing_key == first
+    assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_postgres_driver_is_chosen_when_the_address_names_none(tmp_path: Path) -> None:
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        settings = loaded(tmp_path, **KEY, DATABASE_URL=f"{scheme}://u:p@h/d")
+        assert settings.database_address == "postgresql+psycopg://u:p@h/d"

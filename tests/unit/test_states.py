@@ -1,0 +1,27 @@
+"""The table of states: complete, closed, and without a way back from deletion."""
+
+from webapp.tenants.states import TRANSITIONS, PartitionState, sources_of
+
+
+def test_every_state_has_its_followers() -> None:
+    assert set(TRANSITIONS) == set(PartitionState)
+
+
+def test_sources_are_the_table_read_backwards() -> None:
+    for source, following in TRANSITIONS.items():
+        for target in PartitionState:
+            assert (source in sources_of(target)) == (target in following)
+
+
+def test_nothing_leads_out_of_removal() -> None:
+    assert TRANSITIONS[PartitionState.REMOVING] == {PartitionState.REMOVED}
+    assert TRANSITIONS[PartitionState.REMOVED] == set()
+
+
+def test_only_a_worker_that_holds_the_row_makes_it_ready() -> None:
+    assert sources_of(PartitionState.READY) == {PartitionState.PROVISIONING}
+
+
+def test_deletion_is_possible_from_every_living_state() -> None:
+    gone = {PartitionState.REMOVING, PartitionState.REMOVED}
+    assert sources_of(PartitionState.REMOVING) == set(PartitionState) - gone
