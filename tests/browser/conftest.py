@@ -1,0 +1,102 @@
+"""One running product and one login for all browser tests."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.acceptance.product import Product
+
+EMAIL = "admin@example.com"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """The browser of the PATH where there is one, else Playwright's own."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    options: dict[str, Any] = {"args": ["--no-sandbox"]}
+    return options | ({"executable_path": found} if found else {})
+
+
+@pytest.fixture(scope="session")
+def product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
+    """The product with a single quick attempt, and nobody who repairs what failed meanwhile."""
+    running = Product(
+        new_directory("panel"),
+        PARTITION_ATTEMPTS="1",
+        MILVUS_TIMEOUT="1",
+        RECONCILE_INTERVAL="600",
+    )
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def session_state(product: Product, browser: Browser) -> Any:
+    """The cookies of a browser that has logged in through the form."""
+    context = browser.new_context(base_url=product.url)
+    page = context.new_page()
+    page.goto("/login")
+    page.get_by_label("E-mail address").fill(EMAIL)
+    page.get_by_label("Password").fill(product.password)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/admin/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained of: errors, dialogs, refused scripts and styles."""
+    return []
+
+
+@pytest.fixture
+def context(
+    browser: Browser, product: Product, session_state: Any, complaints: list[str]
+) -> Iterator[BrowserContext]:
+    """A logged-in browser; the test fails when the console shows an error."""
+    context = browser.new_context(base_url=product.url, storage_state=session_state)
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, complaints: list[str]) -> Page:
+    """A page that notes every complaint."""
+    page = context.new_page()
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def refuse(dialog: Any) -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        with contextlib.suppress(Exception):
+            dialog.dismiss()
+
+    page.on("dialog", refuse)
+    return page
+
+
+@pytest.fixture
+def failed(product: Product) -> Callable[..., list[int]]:
+    """Makes tenants whose only attempt fails, because Milvus does not answer."""
+
+    def make(*names: str) -> list[int]:
+        with product.frozen("milvus"):
+            numbers = [product.create(name)["id"] for name in names]
+            for number in numbers:
+                product.await_state(number, "failed")
+        return numbers
+
+    return make

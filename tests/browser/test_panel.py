@@ -1,0 +1,225 @@
+"""The panel in a real browser, on the whole running product."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from tests.acceptance.product import Product
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def plant(product: Product) -> None:
+    """A job whose description is hostile, in a queue that nobody works."""
+    connection = Redis.from_url(f"unix://{product.var_dir}/redis.sock")
+    queue = Queue("planted", connection=connection, serializer=JSONSerializer)
+    queue.enqueue_call("jobs.nothing", job_id="planted", description=HOSTILE)
+    connection.close()
+
+
+def test_login_leads_back_to_the_page_when_one_was_asked_for(
+    browser: Browser, product: Product
+) -> None:
+    context = browser.new_context(base_url=product.url)
+    page = context.new_page()
+    page.goto("/admin/partitions/")
+    page.get_by_label("E-mail address").fill("admin@example.com")
+    page.get_by_label("Password").fill(product.password)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/admin/partitions/")
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    page.goto("/admin/")
+    page.wait_for_url("**/login**")
+    context.close()
+
+
+def test_a_new_tenant_turns_ready_without_a_reload_when_made_by_the_form(page: Page) -> None:
+    page.goto("/admin/tenant/")
+    page.get_by_role("link", name="Add a tenant").first.click()
+    page.get_by_label("Name", exact=True).fill("Acme S.p.A.")
+    page.get_by_role("button", name="Add tenant").click()
+    page.wait_for_url("**/admin/tenant/details/**")
+    page.evaluate("window.stayed = true")
+    number = re.findall(r"id=(\d+)", page.url)[0]
+    expect(page.locator("#partition")).to_have_text(f"tenant_{number}")
+    expect(page.locator("#collection")).to_have_text("kb_chunks_v1")
+    expect(page.locator("#badge")).to_have_text("ready")
+    expect(page.locator("#timeline")).to_contain_text("Partition created")
+    assert page.evaluate("window.stayed")
+
+
+def test_a_failed_tenant_becomes_ready_when_its_retry_button_is_pressed(
+    page: Page, failed: Callable[..., list[int]]
+) -> None:
+    (number,) = failed("Alone")
+    page.goto(f"/admin/tenant/details/?id={number}")
+    expect(page.locator("#badge")).to_have_text("failed")
+    expect(page.locator("#cause")).to_contain_text("Will a retry help?")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("#badge")).to_have_text("ready")
+    expect(page.locator("#cause")).to_have_count(0)
+
+
+def test_the_selected_become_ready_when_they_are_retried(
+    page: Page, failed: Callable[..., list[int]]
+) -> None:
+    one, two, other = failed("Pick one", "Pick two", "Pick none")
+    page.goto("/admin/partitions/?state=failed")
+    for number in (one, two):
+        page.locator(f"#pick-{number}").check()
+    page.get_by_role("button", name="Retry 2 selected…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("2 will be queued. Nothing has changed yet.")
+    dialog.get_by_role("button", name="Queue 2 retries").click()
+    expect(page.locator("#notices")).to_contain_text("2 retries queued.")
+    for number in (one, two):
+        expect(page.locator(f"#row-{number} .badge")).to_have_text("ready")
+    expect(page.locator(f"#row-{other} .badge")).to_have_text("failed")
+
+
+def test_all_of_a_cause_become_ready_when_the_cause_is_retried(
+    page: Page, product: Product, failed: Callable[..., list[int]]
+) -> None:
+    numbers = failed("Cause one", "Cause two")
+    page.goto("/admin/partitions/?tab=causes")
+    page.get_by_role("link", name=re.compile(r"^Retry \d+…$")).first.click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Queue")).click()
+    expect(page.locator("#notices")).to_contain_text("queued.")
+    for number in numbers:
+        product.await_state(number, "ready")
+
+
+def test_selection_focus_and_question_stay_when_the_page_refreshes_itself(
+    page: Page, failed: Callable[..., list[int]]
+) -> None:
+    (number,) = failed("Stay")
+    page.goto("/admin/partitions/?state=failed")
+    page.locator(f"#pick-{number}").check()
+    page.locator(f"#retry-{number} button").focus()
+    page.evaluate("window.scrollTo(0, 40)")
+    for _ in range(2):
+        with page.expect_response("**/admin/partitions/live/**"):
+            pass
+    expect(page.locator(f"#pick-{number}")).to_be_checked()
+    expect(page.locator(f"#retry-{number} button")).to_be_focused()
+    page.get_by_role("button", name="Retry 1 selected…").click()
+    with page.expect_response("**/admin/partitions/live/**"):
+        pass
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("link", name="Not now").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(f"#pick-{number}")).to_be_checked()
+
+
+def test_the_stamp_says_so_when_updates_stop(page: Page, complaints: list[str]) -> None:
+    page.goto("/admin/partitions/")
+    page.route("**/live/**", lambda route: route.fulfill(status=503, body="down"))
+    stamp = page.locator("[data-stamp-text]")
+    expect(stamp).to_contain_text("Live updates stopped. Figures are from", timeout=15_000)
+    expect(page.locator("#live")).to_have_class(re.compile("stale"))
+    page.unroute("**/live/**")
+    expect(stamp).to_contain_text("every 2 s")
+    # Chromium itself notes each answer of 503.
+    assert all("503" in complaint for complaint in complaints)
+    complaints.clear()
+
+
+def test_nothing_is_asked_when_the_page_is_paused(page: Page) -> None:
+    page.goto("/admin/partitions/")
+    page.get_by_role("button", name="Pause").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2_500)
+    assert asked == []
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("[data-stamp-text]")).to_contain_text("Updated")
+
+
+def test_the_tenant_stays_when_its_deletion_is_dismissed(page: Page, product: Product) -> None:
+    number = product.create("Keep me")["id"]
+    page.goto(f"/admin/tenant/details/?id={number}")
+    page.get_by_role("link", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete Keep me?")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert product.tenant(number)["status"] == "active"
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete tenant").click()
+    expect(page.locator("#notices")).to_contain_text("Keep me was deleted.")
+    assert product.tenant(number)["status"] == "deleted"
+
+
+def test_the_question_is_a_page_when_there_is_no_script(
+    browser: Browser, product: Product, session_state: object
+) -> None:
+    number = product.create("No script")["id"]
+    context = browser.new_context(
+        base_url=product.url,
+        storage_state=session_state,  # type: ignore[arg-type]
+        java_script_enabled=False,
+    )
+    page = context.new_page()
+    page.goto(f"/admin/tenant/details/?id={number}")
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("link", name="Keep it").click()
+    assert product.tenant(number)["status"] == "active"
+    context.close()
+
+
+def test_a_hostile_name_stays_text_when_shown_anywhere(page: Page, product: Product) -> None:
+    page.goto("/admin/tenant/new/")
+    page.get_by_label("Name", exact=True).fill(HOSTILE)
+    page.get_by_role("button", name="Add tenant").click()
+    expect(page.locator("#notices")).to_contain_text(HOSTILE)
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    for address in ("/admin/", "/admin/tenant/", "/admin/partitions/"):
+        page.goto(address)
+        expect(page.get_by_text(HOSTILE).first).to_be_visible()
+
+
+def test_a_hostile_description_stays_text_when_rq_dashboard_shows_it(
+    page: Page, product: Product
+) -> None:
+    plant(product)
+    page.goto("/rq/0/view/job/planted")
+    expect(page.locator("#job-data")).to_contain_text(HOSTILE)
+    page.goto("/rq/0/view/jobs/planted/queued/8/asc/1")
+    expect(page.locator("#jobs")).to_contain_text(HOSTILE)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_and_nothing_is_refused_when_opened(
+    page: Page, product: Product, width: int, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    number = product.create("A name that is rather long, and longer still, S.p.A.")["id"]
+    for address in (
+        *("/admin/", "/admin/tenant/", "/admin/tenant/new/", "/admin/partitions/"),
+        *("/admin/partitions/?tab=causes", "/admin/partitions/?tab=queues", "/rq/"),
+        *(f"/admin/tenant/details/?id={number}", f"/admin/tenant/edit/?id={number}"),
+    ):
+        page.goto(address)
+        if address == "/rq/":
+            continue
+        assert page.locator("h1").count() == 1, address
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wide) == 0, address
+
+
+def test_the_theme_is_kept_when_one_was_chosen(page: Page) -> None:
+    page.goto("/admin/")
+    page.get_by_role("button", name="Theme: system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    page.goto("/admin/tenant/")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(20, 24, 29)"

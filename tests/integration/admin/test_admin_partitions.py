@@ -1,0 +1,114 @@
+"""The partitions page: filters, paging, retries of many, queues and workers."""
+
+from pathlib import Path
+
+from apiflask import APIFlask
+
+from tests.access import Visitor, add_user, close, settings_in
+from tests.integration.access.conftest import new_address
+from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of
+from webapp import create_app
+from webapp.auth.roles import Role
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import PartitionState
+
+PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
+
+
+def test_only_what_is_asked_for_is_listed_when_filtered(app: APIFlask, operator: Visitor) -> None:
+    add_tenant(app, "Alba")
+    add_failed(app, "Borgo", Cause.TIMEOUT)
+    add_failed(app, "Corte", Cause.AUTH)
+    address = "/admin/partitions/?state=failed&cause=auth"
+    page = operator.get(address).text
+    assert "Corte" in page
+    assert "Alba" not in page
+    assert "Borgo" not in page
+    assert "Corte" in operator.get(address.replace("/?", "/live/?")).text
+
+
+def test_every_tenant_is_seen_once_when_paged_through(app: APIFlask, operator: Visitor) -> None:
+    for number in range(60):
+        add_tenant(app, f"Name {number:02}")
+    pages = [operator.get(f"/admin/partitions/?page={page}").text for page in (0, 1)]
+    shown = [sum(f">Name {number:02}<" in page for page in pages) for number in range(60)]
+    assert shown == [1] * 60
+    assert "51–60 of 60" in pages[1]
+
+
+def test_a_cause_says_what_it_means_and_what_to_do_when_something_failed(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_failed(app, "Acme", Cause.FOREIGN_DATA)
+    page = operator.get("/admin/partitions/?tab=causes").text
+    advice = Cause.FOREIGN_DATA.advice
+    assert advice.meaning.replace("'", "&#39;") in page
+    assert advice.remedy in page
+    assert "error of Acme" in page
+
+
+def test_nothing_changes_when_a_retry_is_reviewed(app: APIFlask, operator: Visitor) -> None:
+    failed, waiting = add_failed(app), add_tenant(app, "Borgo")
+    address = f"/admin/partitions/review/?scope=selected&id={failed}&id={waiting}&id=999"
+    page = operator.get(address).text
+    assert "1 will be queued." in page
+    assert "2 skipped: 1 already waiting, 1 without a partition." in page
+    assert state_of(app, failed) == FAILED
+
+
+def test_only_one_cause_is_queued_when_that_cause_is_retried(
+    app: APIFlask, operator: Visitor
+) -> None:
+    timeout, auth = add_failed(app, "A"), add_failed(app, "B", Cause.AUTH)
+    assert send(operator, "/admin/partitions/retry/", cause="auth") == 302
+    assert (state_of(app, timeout), state_of(app, auth)) == (FAILED, PENDING)
+
+
+def test_only_ticked_causes_are_queued_when_all_are_retried(
+    app: APIFlask, operator: Visitor
+) -> None:
+    timeout, foreign = add_failed(app, "A"), add_failed(app, "B", Cause.FOREIGN_DATA)
+    question = operator.get("/admin/partitions/review/").text
+    assert 'value="timeout" checked' in question
+    assert 'value="foreign_data" checked' not in question
+    send(operator, "/admin/partitions/retry/", scope="causes", causes="timeout")
+    assert (state_of(app, timeout), state_of(app, foreign)) == (PENDING, FAILED)
+
+
+def test_only_the_selected_are_queued_when_they_are_retried(
+    app: APIFlask, operator: Visitor
+) -> None:
+    one, other = add_failed(app, "A"), add_failed(app, "B")
+    send(operator, "/admin/partitions/retry/", scope="selected", id=str(one))
+    assert (state_of(app, one), state_of(app, other)) == (PENDING, FAILED)
+
+
+def test_nothing_is_queued_when_a_form_leaves_out_what_is_meant(
+    app: APIFlask, operator: Visitor
+) -> None:
+    tenant_id = add_failed(app)
+    assert send(operator, "/admin/partitions/retry/") == 400
+    assert send(operator, "/admin/partitions/retry/", cause="nonsense") == 404
+    assert state_of(app, tenant_id) == FAILED
+
+
+def test_waiting_jobs_and_the_lack_of_workers_are_told_when_nothing_works_the_queue(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_tenant(app)
+    page = operator.get("/admin/partitions/?tab=queues").text
+    assert app.extensions["doorbell"].queue.name in page
+    assert "wait; nothing moves until one starts." in page.replace("waits;", "wait;")
+
+
+def test_every_page_is_served_when_redis_does_not_answer(tmp_path: Path, app: APIFlask) -> None:
+    add_failed(app, "Acme")
+    cut_off = create_app(settings_in(tmp_path, redis_url=f"unix://{tmp_path}/gone.sock"))
+    operator = Visitor(cut_off, new_address())
+    operator.login(add_user(app, Role.OPERATOR))
+    for address in ("/admin/", "/admin/partitions/", "/admin/partitions/?tab=queues"):
+        answer = operator.get(address)
+        assert answer.status_code == 200
+        assert "Redis does not answer" in answer.text
+    assert "Acme" in operator.get("/admin/tenant/").text
+    close(cut_off)

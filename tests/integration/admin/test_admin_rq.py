@@ -1,0 +1,120 @@
+"""rq-dashboard, mounted: for admins only, and without its known holes."""
+
+import pickle
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+
+from tests.access import Visitor
+from tests.integration.admin.tenants import add_tenant
+
+
+def queue_of(app: APIFlask) -> Queue:
+    queue: Queue = app.extensions["doorbell"].queue
+    return queue
+
+
+@pytest.fixture
+def busy_worker(app: APIFlask) -> Iterator[SimpleWorker]:
+    """A worker that has a job in hand."""
+    queue = queue_of(app)
+    worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    worker.register_birth()
+    worker.set_state(WorkerStatus.BUSY)
+    yield worker
+    worker.register_death()
+
+
+def test_nothing_is_requeued_when_the_address_is_only_opened(app: APIFlask, admin: Visitor) -> None:
+    assert admin.get(f"/rq/requeue/{queue_of(app).name}").status_code == 405
+    assert admin.post(f"/rq/requeue/{queue_of(app).name}").status_code == 400
+
+
+def test_requeueing_works_when_the_token_of_the_cookie_is_sent(
+    app: APIFlask, admin: Visitor
+) -> None:
+    admin.get("/rq/")
+    cookie = admin.client.get_cookie("_csrf_token", path="/rq")
+    assert cookie is not None
+    headers = {"X-CSRFToken": cookie.value}
+    answer = admin.post(f"/rq/requeue/{queue_of(app).name}", headers=headers)
+    assert answer.json == {"status": "OK", "count": 0}
+
+
+def test_unknown_things_are_not_found_when_asked_for(admin: Visitor) -> None:
+    for address in (
+        *("/rq/0/view/job/nothing", "/rq/0/data/job/nothing.json", "/rq/1/view/queues"),
+        *("/rq/0/data/jobs/default/nonsense/8/asc/1.json", "/rq/0/data/jobs/q/failed/x/asc/1.json"),
+    ):
+        assert admin.get(address).status_code == 404, address
+
+
+def test_jobs_are_shown_when_they_wait(app: APIFlask, admin: Visitor) -> None:
+    tenant_id = add_tenant(app)
+    name = queue_of(app).name
+    listed = admin.get(f"/rq/0/data/jobs/{name}/queued/8/asc/1.json").json
+    assert [job["id"] for job in listed["jobs"]] == [f"t{tenant_id}-g1-d1"]
+    job = admin.get(f"/rq/0/data/job/t{tenant_id}-g1-d1.json").json
+    assert job["status"] == "queued"
+
+
+def test_workers_are_listed_when_one_is_busy(
+    app: APIFlask, admin: Visitor, busy_worker: SimpleWorker
+) -> None:
+    tenant_id = add_tenant(app)
+    job = {"current_job": f"t{tenant_id}-g1-d1"}
+    busy_worker.connection.hset(busy_worker.key, mapping=job)
+    answer = admin.get("/rq/0/data/workers.json")
+    found = {worker["name"]: worker for worker in answer.json["workers"]}
+    assert found[busy_worker.name]["current_job"]["job_id"] == f"t{tenant_id}-g1-d1"
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Path.touch, (self.mark,)  # type: ignore[return-value]
+
+
+def test_a_pickle_planted_in_redis_is_never_opened_when_its_pages_are(
+    app: APIFlask, admin: Visitor, tmp_path: Path
+) -> None:
+    queue, mark = queue_of(app), tmp_path / "exploded"
+    job = queue.create_job("jobs.provisioning.create_partition", args=[1, 1])
+    job.save()
+    bomb = pickle.dumps(Bomb(mark))
+    planted = {"data": bomb, "meta": bomb, "result": bomb, "description": "x"}
+    queue.connection.hset(Job.key_for(job.id), mapping=planted)
+    queue.push_job_id(job.id)
+    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
+    for address in (
+        *(f"/rq/0/view/job/{job.id}", f"/rq/0/data/job/{job.id}.json"),
+        *(f"/rq/0/data/jobs/{queue.name}/queued/8/asc/1.json", "/rq/0/data/workers.json"),
+    ):
+        assert admin.get(address).status_code in {200, 404, 422}, address
+    for action in ("requeue", "delete"):
+        admin.post(f"/rq/job/{job.id}/{action}", headers=headers)
+    assert not mark.exists()
+
+
+def test_eval_is_allowed_for_the_dashboard_alone_when_its_pages_are_served(admin: Visitor) -> None:
+    assert "'unsafe-eval'" in admin.get("/rq/").headers["Content-Security-Policy"]
+    assert "unsafe" not in admin.get("/admin/").headers["Content-Security-Policy"]
+
+
+def test_a_password_in_the_redis_address_is_not_shown_when_the_dashboard_opens(
+    admin: Visitor,
+) -> None:
+    secret = secrets.token_hex(8)
+    admin.client.application.config["RQ_DASHBOARD_REDIS_URL"] = [f"redis://:{secret}@localhost"]
+    assert secret not in admin.get("/rq/").text
