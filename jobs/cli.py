@@ -212,10 +212,8 @@ def retry(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Dispatch failed ones afresh, with all their attempts."""
+    """Dispatch failed ones afresh, with all their attempts; without options all of them."""
     _to_stderr()
-    if not (everyone or tenant_ids or cause):
-        _refuse("say which: --all, --tenant-id or --cause")
     if everyone and (tenant_ids or cause):
         _refuse("--all excludes --tenant-id and --cause")
     selection = FailedSelection(tenant_ids or None, Cause(cause) if cause else None)

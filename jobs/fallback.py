@@ -73,7 +73,7 @@ class OneAttempt:
             result = Result.CREATED if claim.is_ours else Result.ALREADY_EXISTS
             return Outcome(result, Provider.SDK)
         check_room(len(names), self._max_partitions, claim.collection)
-        self._before_a_call(claim, seen_absent=True)
+        self._before_a_change(claim, seen_absent=True)
         failure: StoreError | None = None
         try:
             self._store.create_partition(claim.collection, claim.partition)
@@ -92,7 +92,7 @@ class OneAttempt:
         raise failure or _unproven("Milvus acknowledged the partition but does not list it")
 
     def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
-        claim = self._before_a_call(claim)
+        claim = self._before_a_change(claim)
         self._attempts.note_fallback(claim, sdk_error.cause, sdk_error.message)
         answer: Result | None = None
         script_error: StoreError | None = None
@@ -113,13 +113,19 @@ class OneAttempt:
         raise _more_telling(sdk_error, script_error)
 
     def _ask(self, claim: Claim) -> frozenset[str]:
-        self._before_a_call(claim)
+        """Milvus's list. Asking changes nothing, so a lease that outlasts it is enough."""
+        self._go_on()
+        self._leases.hold(claim)
         return self._store.list_partitions(claim.collection)
 
-    def _before_a_call(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
+    def _before_a_change(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
+        """The claim, renewed right now: a row that was deleted or taken gets no partition."""
+        self._go_on()
+        return self._leases.renew_one(claim, seen_absent=seen_absent)
+
+    def _go_on(self) -> None:
         if self._stop.is_set():
             raise Stopped
-        return self._leases.renew_one(claim, seen_absent=seen_absent)
 
 
 def check_room(used: int, limit: int, collection: str) -> None:
