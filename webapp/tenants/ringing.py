@@ -101,7 +101,8 @@ class Ringing:
                 "of_fence": ring.fence,
                 "of_job": chunk_id or ring.job_id,
             }
-            for ring in rings
+            # In the order in which claims lock them: a worker may be claiming these rows already.
+            for ring in sorted(rings, key=lambda ring: ring.tenant_id)
         ]
         entries = [self._dispatched(ring, chunk_id or ring.job_id) for ring in rings]
         with self._database.transaction() as session:

@@ -49,12 +49,16 @@ class Upkeep:
             "error": DIED,
             "reopen_at": now + reopen_pause(0),
         }
+        # Two transactions, each locking in the order of the numbers as workers do.
+        waiting = self._expire(and_(expired, ~spent), again, timeline.LEASE_EXPIRED, now)
+        return waiting + self._expire(and_(expired, spent), failed, timeline.CREATE_FAILED, now)
+
+    def _expire(
+        self, which: ColumnElement[bool], values: dict[str, Any], event: str, now: datetime
+    ) -> int:
         since = {"state_since": now, "lease_until": None}
         with self._database.transaction() as session:
-            waiting = _change(session, and_(expired, ~spent), again | since)
-            lost = _change(session, and_(expired, spent), failed | since)
-            entries = [_expired(row, timeline.LEASE_EXPIRED) for row in waiting]
-            entries += [_expired(row, timeline.CREATE_FAILED) for row in lost]
+            entries = [_expired(row, event) for row in _change(session, which, values | since)]
             timeline.write(session, entries)
         timeline.announce(entries)
         return len(entries)
