@@ -53,8 +53,11 @@ def run_script(
     """
     command = [sys.executable, str(script), f"--uri={uri}", f"--collection={collection}"]
     command += [f"--partition={partition}", f"--timeout={timeout_s:g}"]
-    with _turn(timeout_s):
-        output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
+    try:
+        with _turn(timeout_s):
+            output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
+    except OSError as error:
+        raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from error
     return _read(output, errors, token)
 
 

@@ -1,7 +1,9 @@
 """SDK first, script second, proof last: on Milvus Lite, with errors where a test wants them."""
 
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +83,16 @@ def test_attempt_fails_when_milvus_acknowledges_but_lists_nothing(
 
     with pytest.raises(FailedAttempt):
         attempt(whole, Liar(store), claim, script_says(Result.CREATED))
+
+
+def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(
+    whole: Product, claim: Claim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would be recorded until the lease runs out."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    with whole.as_worker() as worker, pytest.raises(FailedAttempt) as caught:
+        attempt(whole, FaultyStore(listing=UNEXPECTED), claim, worker.script)
+    assert (caught.value.cause, caught.value.provider) == ("unexpected", "script")
 
 
 def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Claim) -> None:
