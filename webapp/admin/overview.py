@@ -126,4 +126,5 @@ def _longest_wait(session: Session) -> Any:
 
 def _latest(session: Session) -> Any:
     newest = select(PartitionEvent, Tenant.name).join(Tenant, Tenant.id == PartitionEvent.tenant_id)
+    newest = newest.where(PartitionEvent.event.not_in(STEPS))
     return session.execute(newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()
