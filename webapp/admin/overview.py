@@ -105,10 +105,11 @@ def _failing(unready: int, tenants: int, failures: list[Family]) -> str:
     if not failures:
         return f"{sentence}."
     first = failures[0]
-    cause = CAUSES[first.cause]
-    if len(failures) == 1:
-        return f"{sentence}: {cause}, since {clock(first.first_seen)}."
-    return f"{sentence}; {first.tenants} share one cause: {cause}, since {clock(first.first_seen)}."
+    cause = f"{CAUSES[first.cause]}, since {clock(first.first_seen)}"
+    if first.tenants == unready:
+        return f"{sentence}: {cause}."
+    shares = "failed for" if first.tenants == 1 else "share one cause,"
+    return f"{sentence}; {first.tenants} {shares} {cause}."
 
 
 def _several(count: int, noun: str) -> str:
