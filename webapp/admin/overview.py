@@ -105,10 +105,11 @@ def _failing(unready: int, tenants: int, failures: list[Family]) -> str:
     if not failures:
         return f"{sentence}."
     first = failures[0]
-    cause = CAUSES[first.cause]
-    if len(failures) == 1:
-        return f"{sentence}: {cause}, since {clock(first.first_seen)}."
-    return f"{sentence}; {first.tenants} share one cause: {cause}, since {clock(first.first_seen)}."
+    cause = f"{CAUSES[first.cause]}, since {clock(first.first_seen)}"
+    if first.tenants == unready:
+        return f"{sentence}: {cause}."
+    shares = "failed for" if first.tenants == 1 else "share one cause,"
+    return f"{sentence}; {first.tenants} {shares} {cause}."
 
 
 def _several(count: int, noun: str) -> str:
@@ -126,4 +127,5 @@ def _longest_wait(session: Session) -> Any:
 
 def _latest(session: Session) -> Any:
     newest = select(PartitionEvent, Tenant.name).join(Tenant, Tenant.id == PartitionEvent.tenant_id)
+    newest = newest.where(PartitionEvent.event.not_in(STEPS))
     return session.execute(newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()

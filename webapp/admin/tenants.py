@@ -166,7 +166,8 @@ class TenantView(Records):
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
         """Another try for one failed tenant."""
-        tenant_id = _number(request.form.get("id"))
+        # Not `id`: a form with a field of that name has no `id` of its own for scripts.
+        tenant_id = _number(request.form.get("tenant_id"))
         try:
             current.tenants().retry(tenant_id, actor=actor(), request_id=request_id())
         except DomainError as error:

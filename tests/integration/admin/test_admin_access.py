@@ -66,7 +66,10 @@ def test_nothing_changes_when_the_csrf_token_is_missing(
     app: APIFlask, operator: Visitor, address: str
 ) -> None:
     tenant_id = add_failed(app)
-    assert operator.post(address, {"id": str(tenant_id)}).status_code == 400
+    assert (
+        operator.post(address, {"id": str(tenant_id), "tenant_id": str(tenant_id)}).status_code
+        == 400
+    )
     assert state_of(app, tenant_id) == PartitionState.FAILED
 
 
@@ -80,4 +83,4 @@ def test_a_viewer_sees_no_button_that_is_refused_when_something_failed(
         assert "Retry" not in page
         assert "/admin/tenant/new/" not in page
         assert "/rq/" not in page
-    assert send(viewer, "/admin/tenant/retry/", id=str(tenant_id)) == 403
+    assert send(viewer, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 403

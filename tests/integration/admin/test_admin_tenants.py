@@ -69,7 +69,7 @@ def test_a_retry_says_why_not_when_the_partition_has_not_failed(
     app: APIFlask, operator: Visitor
 ) -> None:
     tenant_id = add_tenant(app)
-    assert send(operator, "/admin/tenant/retry/", id=str(tenant_id)) == 302
+    assert send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 302
     page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
     assert f"The partition of tenant {tenant_id} is pending, not failed." in page
 
@@ -81,7 +81,7 @@ def test_a_failed_partition_is_asked_for_again_when_retried(
     token = operator.csrf_token("/admin/")
     answer = operator.post(
         "/admin/tenant/retry/",
-        {"csrf_token": token, "id": str(tenant_id)},
+        {"csrf_token": token, "tenant_id": str(tenant_id)},
         headers={"HX-Request": "true"},
     )
     assert "Queued at" in answer.text
