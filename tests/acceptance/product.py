@@ -38,7 +38,7 @@ class Product:
         self.run = run
         self.var_dir = run.var_dir
         self.url = f"http://127.0.0.1:{run.port}"
-        self._password = password
+        self.password = password
         self._environment = environment(run.var_dir, run.port, **settings)
         self._token: str | None = None
 
@@ -140,7 +140,7 @@ class Product:
         with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as client:
             form = {
                 "email": "admin@example.com",
-                "password": self._password,
+                "password": self.password,
                 "csrf_token": csrf_token(client.get("/login").text),
             }
             answer = client.post("/login", data=form)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.acceptance.product import Product
+from tests.acceptance.product import Product, running_product
 
 EMAIL = "admin@example.com"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -26,17 +26,9 @@ def browser_type_launch_args() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
     """The product with a single quick attempt, and nobody who repairs what failed meanwhile."""
-    running = Product(
-        new_directory("panel"),
-        PARTITION_ATTEMPTS="1",
-        MILVUS_TIMEOUT="1",
-        RECONCILE_INTERVAL="600",
-    )
-    try:
-        running.start()
+    quick = {"PARTITION_ATTEMPTS": "1", "MILVUS_TIMEOUT": "1", "RECONCILE_INTERVAL": "600"}
+    with running_product(new_directory("panel"), **quick) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")
