@@ -117,7 +117,6 @@ def test_exit_is_1_when_redis_takes_no_job(whole: Product, tmp_path: Path, run: 
         ["partitions", "backfill", "--tenant-id", "9" * 30],
         ["partitions", "backfill", "--all", "--tenant-id", "1"],
         ["partitions", "status", "--tenant-id", "99"],
-        ["partitions", "retry"],
         ["partitions", "retry", "--tenant-id", "99"],
         ["partitions", "retry", "--tenant-id", "9" * 30],
         ["partitions", "retry", "--cause", "bad"],
@@ -159,7 +158,7 @@ def test_failed_ones_are_retried_by_cause(whole: Product, run: Run) -> None:
     assert (dry["dispatched"], whole.states()) == (1, ["failed", "failed"])
     run("partitions", "retry", "--cause", "auth")
     assert whole.states() == ["pending", "failed"]
-    run("partitions", "retry", "--all")
+    run("partitions", "retry")
     assert whole.states() == ["pending", "pending"]
 
 
