@@ -81,37 +81,30 @@ class Reconciler:
 
     def _observe(self, collection: str) -> int:
         """Look at one collection; returns how many tenants were given another try."""
-        started = time.monotonic()
-        try:
-            names = self._store.list_partitions(collection)
-        except StoreError as error:
-            self._record(collection, started, cause=error.cause, error=error.message)
-            if not error.cause.is_transient:
-                self._domain.upkeep.note_cause(collection, error.cause, error.message)
-            return 0
-        before = self._record(collection, started, partitions=len(names))
-        room = max(self._domain.rules.max_partitions - len(names), 0)
-        return self._domain.upkeep.reopen(collection, _passed(before), after_capacity=room)
+        upkeep, observing = self._domain.upkeep, self._domain.observing
+        seen = self._look(collection)
+        before = observing.last_cause(collection)
+        changed = 0
+        if seen.partitions is not None:
+            room = max(self._domain.rules.max_partitions - seen.partitions, 0)
+            changed = upkeep.reopen(collection, _passed(before), after_capacity=room)
+        elif seen.cause and not seen.cause.is_transient:
+            upkeep.note_cause(collection, seen.cause, seen.error or "")
+        # Stored last: whoever sweeps after a crash in between still knows of the outage.
+        observing.record(seen)
+        if before != seen.cause:
+            log.warning("milvus.observed", collection=collection, cause=seen.cause, before=before)
+        return changed
 
-    def _record(
-        self,
-        collection: str,
-        started: float,
-        partitions: int | None = None,
-        cause: Cause | None = None,
-        error: str | None = None,
-    ) -> Cause | None:
-        seen = Observation(
-            collection=collection,
-            latency_ms=round((time.monotonic() - started) * 1000),
-            partitions=partitions,
-            cause=cause,
-            error=error,
-        )
-        before = self._domain.observing.record(seen)
-        if before != cause:
-            log.warning("milvus.observed", collection=collection, cause=cause, before=before)
-        return before
+    def _look(self, collection: str) -> Observation:
+        started = time.monotonic()
+        partitions, cause, message = None, None, None
+        try:
+            partitions = len(self._store.list_partitions(collection))
+        except StoreError as error:
+            cause, message = error.cause, error.message
+        latency_ms = round((time.monotonic() - started) * 1000)
+        return Observation(collection, latency_ms, partitions, cause, message)
 
     def run(self, stop: threading.Event) -> None:
         """Ring what is due every second and sweep every interval, until `stop` is set.

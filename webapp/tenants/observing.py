@@ -38,15 +38,20 @@ class Observing:
             wanted = session.scalars(select(Partition.collection).where(open_wishes).distinct())
             return [in_use, *sorted(set(wanted) - {in_use})]
 
-    def record(self, seen: Observation) -> Cause | None:
-        """Store what was seen; returns the cause that the look before it had met, if any."""
+    def last_cause(self, collection: str) -> Cause | None:
+        """Why the last look at the collection got no answer; None when it did, or was none."""
+        with self._database.reading() as session:
+            row = session.get(ObservedCollection, collection)
+            return row.cause if row else None
+
+    def record(self, seen: Observation) -> None:
+        """Store what was seen, in place of what was seen before."""
         now = utc_now()
         with self._database.transaction() as session:
             row = session.get(ObservedCollection, seen.collection, with_for_update=True)
             if row is None:
                 row = ObservedCollection(collection=seen.collection, observed_at=now)
                 session.add(row)
-            before = row.cause
             row.observed_at = now
             row.latency_ms = seen.latency_ms
             row.cause = seen.cause
@@ -54,7 +59,6 @@ class Observing:
             if seen.cause is None:
                 row.answered_at = now
                 row.partitions = seen.partitions
-            return before
 
     def take_turn(self, holder: str, lasts: timedelta, rest: timedelta) -> bool:
         """Take the turn to sweep, unless another has it or one ended less than `rest` ago."""
