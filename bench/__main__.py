@@ -21,6 +21,8 @@ TABLES = {
 def main() -> int:
     """Exit code 0 when every table was printed, 130 after Ctrl-C."""
     options = _options()
+    # A shell starts what runs in the background deaf to Ctrl-C; engines must not outlive us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _end)
     try:
         progress(f"starting Redis and Milvus {options.engine}")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,10 +41,12 @@ def post_tenants(port: int, token: str, connections: int, seconds: float) -> Loa
 def _post_until(ends_at: float, port: int, token: str) -> list[float]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_WITHIN_S)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    body = json.dumps({"name": "Acme S.p.A."})
     taken = []
     try:
         while (started := time.monotonic()) < ends_at:
+            # Names of customers differ; the same one again and again would measure only how
+            # the product looks for a free slug.
+            body = json.dumps({"name": f"Customer {secrets.token_hex(6)}"})
             connection.request("POST", "/api/tenants", body, headers)
             answer = connection.getresponse()
             text = answer.read()
