@@ -1,0 +1,1 @@
+"""Measures the product beside its peers on the same engines in one run: `python -m bench`."""
