@@ -17,6 +17,7 @@ from tests.engines.redis import RedisServer
 from tests.factories import FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
 from webapp.tenants.causes import Cause
+from webapp.tenants.models import ObservedCollection
 from webapp.tenants.observing import Observation
 
 LONG = timedelta(minutes=1)
@@ -283,11 +284,24 @@ def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
     assert take("alive", LONG, timedelta(0))
 
 
+def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
+    observing = product.domain.observing
+    assert observing.last_cause("c") is None
+    observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    assert observing.last_cause("c") == Cause.TIMEOUT
+    observing.record(Observation("c", 3, partitions=8))
+    assert observing.last_cause("c") is None
+
+
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
-    record = product.domain.observing.record
-    assert record(Observation("c", 3, partitions=7)) is None
-    assert record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow")) is None
-    assert record(Observation("c", 3, partitions=8)) == Cause.TIMEOUT
+    product.domain.observing.record(Observation("c", 3, partitions=7))
+    product.domain.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    with product.database.reading() as session:
+        seen = session.get(ObservedCollection, "c")
+    assert seen is not None
+    assert (seen.partitions, seen.cause) == (7, Cause.TIMEOUT)
+    assert seen.answered_at is not None
+    assert seen.answered_at < seen.observed_at
 
 
 def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
