@@ -69,8 +69,9 @@ def test_workers_are_listed_when_one_is_busy(
     app: APIFlask, admin: Visitor, busy_worker: SimpleWorker
 ) -> None:
     tenant_id = add_tenant(app)
-    job = {"current_job": f"t{tenant_id}-g1-d1"}
-    busy_worker.connection.hset(busy_worker.key, mapping=job)
+    job = queue_of(app).fetch_job(f"t{tenant_id}-g1-d1")
+    assert job is not None
+    busy_worker.prepare_execution(job)
     answer = admin.get("/rq/0/data/workers.json")
     found = {worker["name"]: worker for worker in answer.json["workers"]}
     assert found[busy_worker.name]["current_job"]["job_id"] == f"t{tenant_id}-g1-d1"
