@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock
+.PHONY: help run test check bench lock vendor
 
 BIN := .venv/bin
 # The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
@@ -8,12 +8,16 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& echo $$p && exit; done; echo python3)
 
+# The tests mostly wait for servers, so more of them run at once than there are cores.
+WORKERS ?= 4
+
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
 	@echo "make test   the whole suite on real engines"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
 	@echo "make bench  the benchmark tables"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
+	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
 # Started without a shell in between, and tethered: it stops when make is stopped or dies.
 run: .venv/.runtime
@@ -21,7 +25,7 @@ run: .venv/.runtime
 
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/.dev
 	@$(BIN)/ruff check .
@@ -40,6 +44,14 @@ lock: .venv/.dev
 		pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+HTMX := node_modules/htmx.org
+SWAGGER := node_modules/swagger-ui-dist
+vendor:
+	@npm ci --no-audit --no-fund
+	@cp $(HTMX)/LICENSE $(HTMX)/dist/htmx.min.js static/vendor/htmx/
+	@cp $(SWAGGER)/LICENSE $(SWAGGER)/NOTICE $(SWAGGER)/swagger-ui-bundle.js \
+		$(SWAGGER)/swagger-ui-bundle.js.LICENSE.txt $(SWAGGER)/swagger-ui.css static/vendor/swagger-ui/
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

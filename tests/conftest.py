@@ -1,5 +1,6 @@
 """Real engines for every test that asks for one: started at the first asking, shared, stopped."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,11 +26,24 @@ def skip_when_switched_off(name: str) -> None:
 
 
 def pytest_configure() -> None:
-    """Refuse names of engines that do not exist before any test runs."""
+    """Refuse names of engines that do not exist before any test runs.
+
+    Each of several processes that test at once takes a folder for its temporary files, and with
+    it what the product has once per machine, as if it were one.
+    """
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        tempfile.tempdir = tempfile.mkdtemp(prefix=f"{worker}-")
+        os.environ["TMPDIR"] = tempfile.tempdir
     try:
         switched_off()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_unconfigure() -> None:
+    """Take the folder of temporary files away."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -162,13 +162,8 @@ def test_deleted_tenant_leaves_the_lists_and_its_number_stays_used(product: Prod
 def test_script_by_hand_agrees_with_the_product(product: Product) -> None:
     tenant_id = product.create()["id"]
     product.await_state(tenant_id, "ready")
-    command = [
-        sys.executable,
-        "create_milvus_partition.py",
-        "--uri",
-        product.config()["MILVUS_URI"],
-    ]
-    command += ["--partition", f"tenant_{tenant_id}"]
+    command = [sys.executable, "create_milvus_partition.py", "--collection", COLLECTION]
+    command += ["--uri", product.config()["MILVUS_URI"], "--partition", f"tenant_{tenant_id}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["result"] == "already_exists"
 

@@ -296,7 +296,7 @@ def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
     product.domain.observing.record(Observation("c", 3, partitions=7))
     product.domain.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
-    with product.database.reading() as session:
+    with Session(product.engine) as session:
         seen = session.get(ObservedCollection, "c")
     assert seen is not None
     assert (seen.partitions, seen.cause) == (7, Cause.TIMEOUT)
