@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
