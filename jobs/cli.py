@@ -50,8 +50,14 @@ def _print_json(value: Any) -> None:
 
 
 def _to_stderr() -> None:
-    """Results go to stdout alone, so the logs of a command go to stderr."""
-    configure_logging(current.settings(), stream="stderr")
+    """Results go to stdout alone, so the logs of a command go to stderr.
+
+    On a terminal only what is wrong: a line for each tenant would bury result and progress.
+    """
+    settings = current.settings()
+    if sys.stderr.isatty():
+        settings = settings.model_copy(update={"log_level": "WARNING"})
+    configure_logging(settings, stream="stderr")
 
 
 @partitions.command()
