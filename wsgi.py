@@ -8,6 +8,7 @@ from jobs import cli
 from webapp import create_app
 from webapp.auth.cli import tokens_cli, users_cli
 from webapp.config_command import config_command
+from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
 from webapp.settings import SettingsError, load_settings
 
@@ -19,5 +20,5 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-for command in (cli.partitions, cli.tenants, users_cli, tokens_cli, config_command):
+for command in (cli.partitions, tenants_cli, users_cli, tokens_cli, config_command):
     app.cli.add_command(command)

@@ -1,12 +1,10 @@
-"""The commands `flask partitions …` and `flask tenants import`."""
+"""The commands `flask partitions …`."""
 
-import csv
 import json
 import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -16,8 +14,7 @@ from webapp import current
 from webapp.logs import configure_logging
 from webapp.tenants import queries
 from webapp.tenants.causes import Cause
-from webapp.tenants.errors import DomainError, TenantNotFound
-from webapp.tenants.imports import ImportRefused, ImportRow
+from webapp.tenants.errors import TenantNotFound
 from webapp.tenants.naming import MAX_TENANT_ID
 from webapp.tenants.queries import FailedSelection
 from webapp.tenants.states import PartitionState
@@ -26,7 +23,6 @@ ACTOR = "cli"
 POLL_S = 0.25
 
 partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
-tenants = AppGroup("tenants", help="Take over tenants from before.")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -187,7 +183,8 @@ def failed(as_json: bool) -> None:
         click.echo("Nothing failed.")
     for family in families:
         advice = family.cause.advice
-        click.echo(f"{family.cause}: {family.tenants} tenants, last {_moment(family.last_seen)}")
+        tenants = "1 tenant" if family.tenants == 1 else f"{family.tenants} tenants"
+        click.echo(f"{family.cause}: {tenants}, last {_moment(family.last_seen)}")
         click.echo(f"  {advice.meaning} {advice.remedy}")
         click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
 
@@ -258,39 +255,3 @@ def _sweep_once(reconciler: Any) -> None:
         if time.monotonic() > give_up_at:
             raise click.ClickException("another sweep does not end; see its log")
         time.sleep(POLL_S)
-
-
-@tenants.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@dry
-def import_(file: Path, dry_run: bool) -> None:
-    """Take over the tenants of FILE (CSV: id, name, slug), all or none. Numbers are kept."""
-    _to_stderr()
-    try:
-        count = current.domain().imports.run(_rows(file), dry_run=dry_run, actor=ACTOR)
-    except ImportRefused as error:
-        for line in error.errors:
-            click.echo(line, err=True)
-        raise click.ClickException("nothing was imported") from error
-    except DomainError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{count} tenants {'would be' if dry_run else 'were'} imported")
-
-
-def _rows(file: Path) -> list[ImportRow]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, strict=True)
-            if set(reader.fieldnames or ()) != {"id", "name", "slug"}:
-                _refuse("the first line of the file must be: id,name,slug")
-            return [_row(reader.line_num, values) for values in reader]
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file} is not UTF-8: {error.reason}") from error
-    except csv.Error as error:
-        raise click.ClickException(f"{file} is not a CSV file: {error}") from error
-
-
-def _row(line: int, values: dict[Any, Any]) -> ImportRow:
-    if None in values or None in values.values():
-        raise click.ClickException(f"line {line}: must have three columns: id,name,slug")
-    return ImportRow(line, values["id"].strip(), values["name"], values["slug"].strip())

@@ -2,8 +2,7 @@
 
 import pytest
 
-from webapp.auth.principal import Principal
-from webapp.auth.roles import Role
+from webapp.auth.roles import Principal, Role
 
 
 @pytest.mark.parametrize(

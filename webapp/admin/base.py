@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from webapp import current
 from webapp.admin.queues import Board, look
 from webapp.auth.guard import require
-from webapp.auth.principal import Principal, current_principal
-from webapp.auth.roles import Role
+from webapp.auth.principal import current_principal
+from webapp.auth.roles import Principal, Role
 from webapp.database import utc_now
 from webapp.extensions import db
 from webapp.logs import get_logger

@@ -1,33 +1,13 @@
 """Who is asking: a token below the API, a logged-in user elsewhere."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from flask import g, request
 from flask_login import current_user
 
-from webapp.auth.roles import Role
+from webapp.auth.roles import Principal
+from webapp.auth.tokens import authenticate
 
 API_PREFIX = "/api/"
 METRICS_PATH = "/metrics"
-
-
-@dataclass(frozen=True)
-class Principal:
-    """Whoever makes a request, and what they may do."""
-
-    kind: Literal["user", "token"]
-    name: str
-    role: Role
-
-    @property
-    def actor(self) -> str:
-        """How logs and timelines name them: `user:a@b.c`, `token:ci`."""
-        return f"{self.kind}:{self.name}"
-
-    def may(self, role: Role) -> bool:
-        """Whether they may do what asks for `role`."""
-        return self.role.includes(role)
 
 
 def takes_tokens() -> bool:
@@ -52,9 +32,6 @@ def current_principal() -> Principal | None:
 
 
 def _from_token() -> Principal | None:
-    # Tokens are made of principals, so their module imports this one.
-    from webapp.auth.tokens import authenticate
-
     return authenticate(request.headers.get("Authorization"))
 
 

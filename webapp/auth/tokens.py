@@ -10,8 +10,7 @@ from sqlalchemy import Update, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from webapp.auth.models import ApiToken
-from webapp.auth.principal import Principal
-from webapp.auth.roles import Role
+from webapp.auth.roles import Principal, Role
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
 

@@ -9,29 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, or_, tuple_
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
+from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
 from webapp.tenants.states import PartitionState, Provider, Result
-
-CLAIMED = (
-    Partition.tenant_id,
-    Partition.generation,
-    Partition.attempts.label("attempt"),
-    Partition.max_attempts,
-    Partition.fence,
-    Partition.collection,
-    Partition.name.label("partition"),
-    Partition.seen_absent_at,
-    Partition.ready_at,
-    Partition.reopens,
-    Partition.request_id,
-)
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,24 @@ class Claim:
     reopens: int
     request_id: str | None
     job_id: str | None
+
+    @classmethod
+    def of(cls, row: Partition) -> "Claim":
+        """The claim that holds on this row now."""
+        return cls(
+            tenant_id=row.tenant_id,
+            generation=row.generation,
+            attempt=row.attempts,
+            max_attempts=row.max_attempts,
+            fence=row.fence,
+            collection=row.collection,
+            partition=row.name,
+            seen_absent_at=row.seen_absent_at,
+            ready_at=row.ready_at,
+            reopens=row.reopens,
+            request_id=row.request_id,
+            job_id=row.claimed_job_id,
+        )
 
     @property
     def is_ours(self) -> bool:
@@ -115,21 +120,20 @@ class Attempts:
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
-            afresh = session.scalars(
-                update(Partition)
-                .where(failed)
-                .values(
-                    generation=Partition.generation + 1,
-                    attempts=0,
-                    max_attempts=self._rules.attempts,
-                    state=PartitionState.PENDING,
-                    requested_at=now,
-                    next_attempt_at=None,
-                    reopen_at=None,
-                    reopens=0,
-                )
-                .returning(Partition)
-            ).all()
+            afresh = change(
+                session,
+                failed,
+                {
+                    "generation": Partition.generation + 1,
+                    "attempts": 0,
+                    "max_attempts": self._rules.attempts,
+                    "state": PartitionState.PENDING,
+                    "requested_at": now,
+                    "next_attempt_at": None,
+                    "reopen_at": None,
+                    "reopens": 0,
+                },
+            )
             if not afresh:
                 return []
             retried = [timeline.entry_of(row, timeline.RETRIED, actor="queue") for row in afresh]
@@ -142,26 +146,17 @@ class Attempts:
     def _take(
         self, session: Session, which: ColumnElement[bool], job_id: str | None, now: datetime
     ) -> list[Claim]:
-        # Locked in one order, so that two chunks with the same tenants cannot wait for each other.
-        chosen = (
-            select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()
-        )
-        rows = session.execute(
-            update(Partition)
-            .where(Partition.tenant_id.in_(chosen), which)
-            .values(
-                state=PartitionState.PROVISIONING,
-                state_since=now,
-                attempts=Partition.attempts + 1,
-                fence=Partition.fence + 1,
-                lease_until=now + self._rules.lease,
-                claimed_job_id=job_id,
-                next_attempt_at=None,
-                ring_at=None,
-            )
-            .returning(*CLAIMED)
-        ).all()
-        claims = [Claim(**row._asdict(), job_id=job_id) for row in rows]
+        taken = {
+            "state": PartitionState.PROVISIONING,
+            "state_since": now,
+            "attempts": Partition.attempts + 1,
+            "fence": Partition.fence + 1,
+            "lease_until": now + self._rules.lease,
+            "claimed_job_id": job_id,
+            "next_attempt_at": None,
+            "ring_at": None,
+        }
+        claims = [Claim.of(row) for row in change(session, which, taken)]
         timeline.write(session, _creating(claims))
         return claims
 
@@ -301,16 +296,7 @@ class Attempts:
             ),
             Partition.state == PartitionState.PROVISIONING,
         )
-        ordered = (
-            select(Partition.tenant_id).where(mine).order_by(Partition.tenant_id).with_for_update()
-        )
-        changed = session.execute(
-            update(Partition)
-            .where(Partition.tenant_id.in_(ordered), mine)
-            .values(**values)
-            .returning(Partition.tenant_id)
-        )
-        return set(changed.scalars())
+        return {row.tenant_id for row in change(session, mine, values)}
 
 
 def _creating(claims: Iterable[Claim]) -> list[timeline.Entry]:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
@@ -18,6 +17,7 @@ from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.models import Partition
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
+from webapp.tenants.rows import change
 from webapp.tenants.rules import LOST_AFTER, RING_GRACE, Rules, reopen_pause
 from webapp.tenants.states import PartitionState
 from webapp.tenants.wishes import ring_for
@@ -58,7 +58,7 @@ class Upkeep:
     ) -> int:
         since = {"state_since": now, "lease_until": None}
         with self._database.transaction() as session:
-            entries = [_expired(row, event) for row in _change(session, which, values | since)]
+            entries = [_expired(row, event) for row in change(session, which, values | since)]
             timeline.write(session, entries)
         timeline.announce(entries)
         return len(entries)
@@ -99,7 +99,7 @@ class Upkeep:
             Partition.seen_absent_at.is_(None),
         )
         with self._database.transaction() as session:
-            moved = _change(session, untouched, {"collection": self._rules.collection})
+            moved = change(session, untouched, {"collection": self._rules.collection})
         return len(moved)
 
     def note_cause(self, collection: str, cause: Cause, message: str) -> int:
@@ -114,7 +114,7 @@ class Upkeep:
         )
         changed = {"cause": cause, "error": message, "reopen_at": None}
         with self._database.transaction() as session:
-            rows = _change(session, concerned, changed)
+            rows = change(session, concerned, changed)
             entries = [
                 timeline.entry_of(
                     row, timeline.CAUSE_CHANGED, cause=cause, message=message, actor="sweep"
@@ -182,7 +182,7 @@ class Upkeep:
             "ring_at": now + RING_GRACE,
         }
         with self._database.transaction() as session:
-            rows = _change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
+            rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
             entries = [timeline.entry_of(row, timeline.REOPENED, actor="sweep") for row in rows]
             timeline.write(session, entries)
         timeline.announce(entries)
@@ -210,20 +210,6 @@ class Upkeep:
                 haunting -= set(session.scalars(failing))
         self._doorbell.forget_failed(haunting)
         return len(haunting)
-
-
-def _change(
-    session: Session, which: ColumnElement[bool], values: dict[str, Any]
-) -> Sequence[Partition]:
-    ordered = (
-        select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()
-    )
-    return session.scalars(
-        update(Partition)
-        .where(Partition.tenant_id.in_(ordered), which)
-        .values(values)
-        .returning(Partition)
-    ).all()
 
 
 def _expired(row: Partition, event: str) -> timeline.Entry:

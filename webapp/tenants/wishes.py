@@ -1,14 +1,16 @@
 """Making a wish: a partition's row that asks for provisioning, new or once more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_
 from sqlalchemy.orm import Session
 
 from webapp.tenants.dispatch import Ring
 from webapp.tenants.models import Partition
 from webapp.tenants.naming import partition_name
+from webapp.tenants.rows import change
 from webapp.tenants.rules import RING_GRACE, Rules
 from webapp.tenants.states import PartitionState, sources_of
 
@@ -36,54 +38,39 @@ def wish_again(
     attempts: int,
     now: datetime,
     request_id: str | None = None,
-) -> list[Partition]:
+) -> Sequence[Partition]:
     """Make a new wish of the failed ones among these rows, and return their rows.
 
     Rings of the old generation become harmless.
     """
-    ordered = (
-        select(Partition.tenant_id)
-        .where(which, Partition.state == PartitionState.FAILED)
-        .order_by(Partition.tenant_id)
-        .with_for_update()
-    )
-    rows = session.scalars(
-        update(Partition)
-        .where(Partition.tenant_id.in_(ordered), Partition.state == PartitionState.FAILED)
-        .values(
-            generation=Partition.generation + 1,
-            dispatch=Partition.dispatch + 1,
-            ring_at=now + RING_GRACE,
-            request_id=request_id,
-            **_afresh(attempts, now),
-        )
-        .returning(Partition)
-    )
-    return list(rows)
+    failed = and_(which, Partition.state == PartitionState.FAILED)
+    once_more = {
+        "generation": Partition.generation + 1,
+        "dispatch": Partition.dispatch + 1,
+        "ring_at": now + RING_GRACE,
+        "request_id": request_id,
+    }
+    return change(session, failed, once_more | _afresh(attempts, now))
 
 
-def withdraw(session: Session, tenant_id: int, now: datetime) -> list[Partition]:
+def withdraw(session: Session, tenant_id: int, now: datetime) -> Sequence[Partition]:
     """Turn a deleted tenant's wish around: its partition is to go. Returns the row, if any.
 
     The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
     """
-    rows = session.scalars(
-        update(Partition)
-        .where(
-            Partition.tenant_id == tenant_id,
-            Partition.state.in_(sources_of(PartitionState.REMOVING)),
-        )
-        .values(
-            state=PartitionState.REMOVING,
-            state_since=now,
-            generation=Partition.generation + 1,
-            ring_at=None,
-            next_attempt_at=None,
-            reopen_at=None,
-        )
-        .returning(Partition)
+    wanted = and_(
+        Partition.tenant_id == tenant_id,
+        Partition.state.in_(sources_of(PartitionState.REMOVING)),
     )
-    return list(rows)
+    to_go = {
+        "state": PartitionState.REMOVING,
+        "state_since": now,
+        "generation": Partition.generation + 1,
+        "ring_at": None,
+        "next_attempt_at": None,
+        "reopen_at": None,
+    }
+    return change(session, wanted, to_go)
 
 
 def ring_for(partition: Partition) -> Ring:

@@ -4,12 +4,10 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select
 
 from tests.factories import Product, all_at_once
-from webapp.tenants.attempts import CLAIMED, Claim, Outcome
+from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
 from webapp.tenants.states import TRANSITIONS, Provider, Result
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
@@ -215,9 +213,7 @@ def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
 
 def _claim_of(product: Product, tenant_id: int) -> list[Claim]:
     """The claim that holds now, as its worker has it."""
-    with product.engine.connect() as connection:
-        row = connection.execute(select(*CLAIMED).where(Partition.tenant_id == tenant_id)).one()
-    return [Claim(**row._asdict(), job_id="j")]
+    return [Claim.of(product.row(tenant_id))]
 
 
 def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:

@@ -14,6 +14,7 @@ from jobs import cli
 from jobs.milvus import MilvusPartitionStore
 from tests.factories import Product
 from webapp.config_command import config_command
+from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
 from webapp.tenants.causes import Cause
 
@@ -31,7 +32,7 @@ def runner(product: Product) -> Run:
     app = Flask("commands")
     app.extensions |= {"settings": product.settings, "domain": product.domain}
     app.extensions["database"] = product.domain.tenants._database
-    for command in (cli.partitions, cli.tenants, config_command):
+    for command in (cli.partitions, tenants_cli, config_command):
         app.cli.add_command(command)
 
     def run(*arguments: str) -> Result:
