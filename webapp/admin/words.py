@@ -123,6 +123,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def took(milliseconds: int) -> str:
+    """How long an attempt took: 12 ms, 1.5 s, 24 s."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return duration(milliseconds / 1000)
+
+
 def ago(moment: datetime | None) -> str:
     """How long ago the moment was."""
     return "never" if moment is None else duration((utc_now() - moment).total_seconds())
@@ -148,6 +157,7 @@ FILTERS = {
     "clock": clock,
     "stamp": stamp,
     "duration": duration,
+    "took": took,
     "badge": badge,
     "event_word": event_word,
     "event_role": event_role,
