@@ -21,6 +21,8 @@ from webapp.tenants.states import PartitionState
 
 ACTOR = "cli"
 POLL_S = 0.25
+# Longer than a claim's wait for a free worker, shorter than a human's patience.
+HINT_AFTER_S = 15.0
 
 partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
 
@@ -104,8 +106,14 @@ def _bar(length: int, label: str) -> Any:
 def _settle(tenant_ids: list[int]) -> Any:
     work = current.domain().backfill
     left = len(tenant_ids)
+    told, moved_at = False, time.monotonic()
     with _bar(left, "Provisioning") as bar:
         while remaining := len(work.unsettled(tenant_ids)):
+            if remaining < left:
+                moved_at = time.monotonic()
+            elif not told and time.monotonic() - moved_at > HINT_AFTER_S:
+                click.echo("Nothing moves; does a worker run, and does Milvus answer?", err=True)
+                told = True
             bar.update(left - remaining)
             left = remaining
             time.sleep(POLL_S)

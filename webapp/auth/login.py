@@ -29,7 +29,7 @@ class PanelLoginForm(LoginForm):
         """Accept any value: the redirect looks at it again, and goes home for a foreign one."""
 
     def validate(self, **kwargs: Any) -> bool:
-        """Check the password; a user who passes starts with all older sessions ended."""
+        """Check the password; a user who passes starts a session with nothing of before in it."""
         if not super().validate(**kwargs):
             return False
         if not isinstance(self.user, User):

@@ -32,23 +32,25 @@ def init_app(app: Flask) -> None:
 
 
 def begin_session(user: User) -> None:
-    """End the user's older sessions and forget this visitor's, before logging the user in."""
-    _rotate(user, logged_in_at=utc_now())
+    """Forget what this visitor's cookie held, before logging the user in.
+
+    Sessions of the same user elsewhere go on: two on call may share an account, and one person
+    has more than one screen. Logging out ends them all.
+    """
+    _change(user, logged_in_at=utc_now())
     session.clear()
     g.pop("csrf_token", None)
 
 
 def _end_sessions(_app: Flask, user: object, **_: object) -> None:
     if isinstance(user, User):
-        _rotate(user)
+        _change(user, fs_uniquifier=new_session_key())
 
 
-def _rotate(user: User, **values: object) -> None:
+def _change(user: User, **values: object) -> None:
     database: Database = current_app.extensions["database"]
     with database.transaction() as writing:
-        writing.execute(
-            update(User).where(User.id == user.id).values(fs_uniquifier=new_session_key(), **values)
-        )
+        writing.execute(update(User).where(User.id == user.id).values(**values))
     # The session that read the user may still see the state of before.
     db.session.rollback()
     db.session.refresh(user)
