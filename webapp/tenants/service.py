@@ -82,8 +82,9 @@ class TenantService:
                     entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor)
                     timeline.write(session, [entry])
             except IntegrityError as error:
-                if slug is not None or not tries_left:
-                    raise SlugTaken(slug or made) from error
+                # Else an import took the number that was drawn; the next one is free.
+                if (slug and "slug" in str(error.orig)) or not tries_left:
+                    raise SlugTaken(made) from error
             else:
                 timeline.announce([entry])
                 return tenant, partition
