@@ -20,6 +20,13 @@ wsgi.app.test_client().get("/")
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("pymilvus", "grpc")))
 """
 
+# Read by every Python process; takes pymilvus from all but the script.
+WITHOUT_SDK = """
+import sys
+if not any("create_milvus_partition" in word for word in sys.orig_argv):
+    sys.modules["pymilvus"] = None
+"""
+
 
 def environment(product: Product, **more: str) -> dict[str, str]:
     """What a process of the product is started with."""
@@ -137,3 +144,15 @@ def test_wish_is_taken_over_when_its_worker_is_killed(
     own.work()
     row = own.row(tenant)
     assert (row.state, row.attempts) == ("ready", 2)
+
+
+def test_script_makes_the_partition_when_the_workers_sdk_cannot_be_imported(
+    whole: Product, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_SDK)
+    tenant = whole.create()
+    with started(rq_worker("--burst"), whole, PYTHONPATH=str(tmp_path)) as process:
+        output, _ = process.communicate(timeout=60)
+    row = whole.row(tenant)
+    assert (row.state, row.provider, row.result) == ("ready", "script", "created"), output
+    assert "milvus.partition.fallback" in output
