@@ -19,6 +19,7 @@ from webapp.tenants.models import Partition
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
 from webapp.tenants.states import PartitionState, Provider, Result
+from webapp.tenants.wishes import wish_again
 
 
 @dataclass(frozen=True)
@@ -113,27 +114,13 @@ class Attempts:
         that the row failed under. Any other ring of a failed row is an old one.
         """
         now = utc_now()
-        failed = and_(
+        its_own = and_(
             Partition.tenant_id == tenant_id,
             Partition.generation == generation,
-            Partition.state == PartitionState.FAILED,
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
-            afresh = change(
-                session,
-                failed,
-                {
-                    "generation": Partition.generation + 1,
-                    "attempts": 0,
-                    "max_attempts": self._rules.attempts,
-                    "state": PartitionState.PENDING,
-                    "requested_at": now,
-                    "next_attempt_at": None,
-                    "reopen_at": None,
-                    "reopens": 0,
-                },
-            )
+            afresh = wish_again(session, its_own, self._rules.attempts, now)
             if not afresh:
                 return []
             retried = [timeline.entry_of(row, timeline.RETRIED, actor="queue") for row in afresh]
@@ -221,25 +208,13 @@ class Attempts:
 
         Returns False, and records nothing, when the claim was lost.
         """
-        now = utc_now()
-        may_pass = cause.is_transient or cause == Cause.CAPACITY
-        values: dict[str, Any] = {
-            "state": PartitionState.FAILED,
-            "state_since": now,
+        values = self._after_failure(claim, cause) | {
+            "state_since": utc_now(),
             "cause": cause,
             "error": message,
             "provider": provider,
             "lease_until": None,
-            "reopen_at": now + reopen_pause(claim.reopens) if may_pass else None,
         }
-        if cause.is_transient and not claim.is_last:
-            due = now + self._rules.backoff
-            values |= {
-                "state": PartitionState.PENDING,
-                "next_attempt_at": due,
-                "ring_at": due,
-                "reopen_at": None,
-            }
         with self._database.transaction() as session:
             if not self._change(session, [claim], values):
                 return False
@@ -254,6 +229,21 @@ class Attempts:
             timeline.write(session, [entry])
         timeline.announce([entry])
         return True
+
+    def _after_failure(self, claim: Claim, cause: Cause) -> dict[str, Any]:
+        """What comes next: another attempt after the pause, or rest until the sweep's try."""
+        now = utc_now()
+        if cause.is_transient and not claim.is_last:
+            due = now + self._rules.backoff
+            return {
+                "state": PartitionState.PENDING,
+                "next_attempt_at": due,
+                "ring_at": due,
+                "reopen_at": None,
+            }
+        may_pass = cause.is_transient or cause == Cause.CAPACITY
+        pause = reopen_pause(claim.reopens)
+        return {"state": PartitionState.FAILED, "reopen_at": now + pause if may_pass else None}
 
     def note_fallback(self, claim: Claim, cause: Cause, message: str) -> None:
         """Tell that the SDK failed, and that the script is tried now."""
