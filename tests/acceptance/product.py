@@ -7,8 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,7 @@ from typing import Any
 import httpx
 
 from tests.acceptance.running import NAMES, ROOT, Run, environment, running
-
-
-def eventually(
-    condition: Callable[[], Any], what: str, within_s: float = 60, every_s: float = 0.05
-) -> Any:
-    """The condition's first true value; fails naming `what` when there is none in time."""
-    give_up_at = time.monotonic() + within_s
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > give_up_at:
-            raise AssertionError(f"not within {within_s:g} s: {what}")
-        time.sleep(every_s)
+from tests.engines.process import wait_until
 
 
 class Product:
@@ -119,7 +106,8 @@ class Product:
                 return None
             return tenant if tenant["partition"]["status"] == state else None
 
-        found: dict[str, Any] = eventually(reached, f"tenant {tenant_id} {state}", within_s)
+        found = wait_until(reached, within_s, f"tenant {tenant_id} to be {state}")
+        assert found is not None
         return found
 
     def events(self, tenant_id: int) -> list[dict[str, Any]]:

@@ -5,15 +5,14 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from launch import sessions
+from tests.engines.process import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN_S = 60.0
@@ -26,21 +25,6 @@ NAMES = {
     "redis": "redis-server",
     "milvus": "milvus-lite",
 }
-
-
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], object], within_s: float, what: str) -> None:
-    """Wait for a condition; fails, saying what was waited for, when the time is up."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.05)
 
 
 def environment(var_dir: Path, port: int, **settings: str) -> dict[str, str]:

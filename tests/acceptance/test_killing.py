@@ -11,8 +11,9 @@ import redis
 from pymilvus import MilvusClient
 
 from jobs.milvus import create_collection_if_missing
-from tests.acceptance.product import Product, eventually, running_product
+from tests.acceptance.product import Product, running_product
 from tests.engines.lite import LiteServer
+from tests.engines.process import wait_until
 
 COLLECTION = "kb_chunks_v1"
 
@@ -66,7 +67,7 @@ def test_tenant_ends_ready_when_web_dies_between_commit_and_ring(
         # The ring waits for the frozen Redis, so the commit lies behind and the ring ahead.
         request = threading.Thread(target=_post_and_be_cut_off, args=(product, token))
         request.start()
-        made = eventually(lambda: numbers(product) - before, "the row is committed")
+        made = wait_until(lambda: numbers(product) - before, 60, "the row to be committed")
         product.kill("web")
         request.join()
     assert_all_ready(product, milvus, made)

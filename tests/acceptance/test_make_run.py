@@ -65,6 +65,7 @@ def test_address_and_password_are_shown_once_when_it_is_ready(product: Run) -> N
 def test_logs_of_the_parts_are_followed_when_they_write(product: Run) -> None:
     wait_until(lambda: re.search(r"^web +\| .*Listening", product.shown(), re.M), 10, "web's log")
     wait_until(lambda: re.search(r"^redis +\| .*ready", product.shown(), re.M), 10, "redis's log")
+    assert "Traceback" not in product.shown()
 
 
 def test_second_terminal_sees_the_same_addresses_when_it_runs_a_command(product: Run) -> None:
@@ -118,6 +119,7 @@ def test_part_comes_back_when_it_is_killed(product: Run, part: str) -> None:
 
     wait_until(is_new, HEAL_WITHIN_S, f"{part} is back")
     wait_until(product.serves, HEAL_WITHIN_S, "the panel answers")
+    assert before[0] not in product.pids(part)
 
 
 def test_web_worker_is_replaced_when_it_alone_is_killed(product: Run) -> None:
@@ -129,6 +131,7 @@ def test_web_worker_is_replaced_when_it_alone_is_killed(product: Run) -> None:
         HEAL_WITHIN_S,
         "two workers again",
     )
+    assert product.serves()
 
 
 def test_everything_comes_back_when_the_supervisor_is_killed(product: Run) -> None:

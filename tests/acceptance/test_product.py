@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 
-from tests.acceptance.product import Product, csrf_token, eventually
+from tests.acceptance.product import Product, csrf_token
 from tests.acceptance.running import ROOT
+from tests.engines.process import wait_until
 
 COLLECTION = "kb_chunks_v1"
 
@@ -83,7 +84,7 @@ def test_log_tells_the_story_of_a_tenant_from_request_to_proof(product: Product)
 def test_timeline_holds_request_dispatch_attempt_and_proof(product: Product) -> None:
     tenant_id = product.create()["id"]
     product.await_state(tenant_id, "ready")
-    eventually(lambda: len(product.events(tenant_id)) == 4, "four events")
+    wait_until(lambda: len(product.events(tenant_id)) == 4, 60, "four events")
     names = [event["event"] for event in product.events(tenant_id)]
     assert names[0] == "milvus.partition.requested"
     assert names[-1] in {"milvus.partition.created", "milvus.partition.dispatched"}
@@ -176,7 +177,7 @@ def test_summary_counts_and_knows_the_headroom(product: Product) -> None:
         summary = product.api("GET", "/api/partitions/summary").json()
         return COLLECTION in json.dumps(summary) and '"observed_at": "2' in json.dumps(summary)
 
-    eventually(observed, "the sweep has observed the collection")
+    wait_until(observed, 60, "the sweep to observe the collection")
     ready = product.api("GET", "/readyz").json()
     assert (ready["database"], ready["redis"], ready["milvus"]["status"]) == ("ok", "ok", "ok")
 

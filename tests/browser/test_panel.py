@@ -39,6 +39,7 @@ def test_login_leads_back_to_the_page_when_one_was_asked_for(
     page.wait_for_url("**/login")
     page.goto("/admin/")
     page.wait_for_url("**/login**")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
     context.close()
 
 

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -24,17 +27,18 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    """Return as soon as the condition holds.
+def wait_until(condition: Callable[[], T], within_s: float, what: str) -> T:
+    """The condition's first true value, as soon as it has one.
 
     Raises:
         TimeoutError: naming `what` was waited for.
     """
     ends_at = time.monotonic() + within_s
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() >= ends_at:
             raise TimeoutError(f"waited {within_s:g} s for {what}")
         time.sleep(0.02)
+    return value
 
 
 @dataclass
