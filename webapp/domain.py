@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from webapp.database import Database
 from webapp.settings import Settings
+from webapp.tenants import records  # noqa: F401  its tables belong to the schema
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
 from webapp.tenants.dispatch import Doorbell

@@ -87,6 +87,19 @@ def _database_url(value: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _duration(value: object) -> object:
+    """Seconds, or a number with its unit: 90, 90s, 15m, 12h, 7d."""
+    if not isinstance(value, str):
+        return value
+    written = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", value.strip())
+    if written is None:
+        raise ValueError("must be a number of seconds, or one with s, m, h or d behind it: 7d")
+    return float(written[1]) * SECONDS_IN[written[2] or "s"]
+
+
 def _matches(pattern: str, what: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -136,6 +149,9 @@ class Settings(BaseModel):
     partition_backoff: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     partition_chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
     partition_chunk_timeout: Seconds = 300.0
+    partition_grace: Annotated[float, BeforeValidator(_duration), Field(ge=0, le=315_360_000)] = (
+        7 * 86_400.0
+    )
     reconcile_interval: Seconds = 15.0
     secret_key: Annotated[str, SECRET_KEY_RULE] | None = None
     admin_email: Annotated[str, EMAIL_RULE] = "admin@example.com"

@@ -183,3 +183,18 @@ def test_postgres_driver_is_chosen_when_the_address_names_none(tmp_path: Path) -
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         settings = loaded(tmp_path, **KEY, DATABASE_URL=f"{scheme}://u:p@h/d")
         assert settings.database_address == "postgresql+psycopg://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("0", 0), ("90", 90), ("1.5h", 5400), ("15m", 900), ("7d", 604_800)]
+)
+def test_grace_is_understood_with_and_without_a_unit(
+    tmp_path: Path, written: str, seconds: float
+) -> None:
+    assert loaded(tmp_path, PARTITION_GRACE=written).partition_grace == seconds
+
+
+@pytest.mark.parametrize("written", ["-1", "7 days", "1e9", "nan", "d", "11y", "999999999d"])
+def test_grace_is_refused_when_it_is_no_length_of_time(tmp_path: Path, written: str) -> None:
+    with pytest.raises(SettingsError, match="PARTITION_GRACE"):
+        loaded(tmp_path, PARTITION_GRACE=written)

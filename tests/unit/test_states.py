@@ -1,4 +1,4 @@
-"""The table of states: complete, closed, and without a way back from deletion."""
+"""The table of states: complete, closed, and without a way back from removal."""
 
 from webapp.tenants.states import TRANSITIONS, PartitionState, sources_of
 
@@ -13,8 +13,8 @@ def test_sources_are_the_table_read_backwards() -> None:
             assert (source in sources_of(target)) == (target in following)
 
 
-def test_nothing_leads_out_of_removal() -> None:
-    assert TRANSITIONS[PartitionState.REMOVING] == {PartitionState.REMOVED}
+def test_a_departure_is_called_back_or_ends_for_good() -> None:
+    assert TRANSITIONS[PartitionState.REMOVING] == {PartitionState.PENDING, PartitionState.REMOVED}
     assert TRANSITIONS[PartitionState.REMOVED] == set()
 
 

@@ -9,7 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from webapp.database import UtcDateTime, utc_now
 from webapp.extensions import Model
 from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState, Provider, Result, TenantState
+from webapp.tenants.states import (
+    CanaryOutcome,
+    DriftKind,
+    IfExists,
+    PartitionState,
+    Provider,
+    Result,
+    TenantState,
+)
 
 # SQLite numbers rows without gaps being reused only for INTEGER PRIMARY KEY AUTOINCREMENT.
 Number = BigInteger().with_variant(Integer, "sqlite")
@@ -72,6 +80,8 @@ class Partition(Model):
         Index("ix_partition_state_lease_until", "state", "lease_until"),
         Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
         Index("ix_partition_state_reopen_at", "state", "reopen_at"),
+        Index("ix_partition_state_remove_at", "state", "remove_at"),
+        Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
     )
 
     tenant_id: Mapped[int] = mapped_column(
@@ -111,6 +121,17 @@ class Partition(Model):
     seen_absent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # A partition that holds rows, and that no attempt of ours ever saw absent.
+    if_exists: Mapped[IfExists] = mapped_column(
+        code(IfExists), default=IfExists.REFUSE, server_default=IfExists.REFUSE.value
+    )
+    adopted_rows: Mapped[int | None] = mapped_column(BigInteger)
+
+    # Departure: nothing is dropped before `remove_at`, which moves on with each drop that
+    # failed. Once a drop has begun the tenant cannot be called back.
+    remove_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    drop_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # How often the sweep has given this tenant another try, and when it may do so next.
     reopens: Mapped[int] = mapped_column(default=0)
@@ -155,6 +176,14 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
+    # When its list was last compared with ours, row by row.
+    compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The isolation canary: when the next one is due, and what the last one showed.
+    canary_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    canary_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    canary_outcome: Mapped[CanaryOutcome | None] = mapped_column(code(CanaryOutcome))
+    canary_message: Mapped[str | None] = mapped_column(Text)
 
 
 class SweepTurn(Model):
@@ -166,3 +195,34 @@ class SweepTurn(Model):
     holder: Mapped[str | None] = mapped_column(String(100))
     held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class PartitionDrift(Model):
+    """A partition that is in Milvus though nobody wants it there; gone when it is settled."""
+
+    __tablename__ = "partition_drift"
+
+    collection: Mapped[str] = mapped_column(String(255), primary_key=True)
+    partition: Mapped[str] = mapped_column(String(255), primary_key=True)
+    kind: Mapped[DriftKind] = mapped_column(code(DriftKind))
+    # The number in its name, which may be nobody's.
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    note: Mapped[str | None] = mapped_column(Text)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class Circuit(Model):
+    """Whether attempts may call Milvus, for all workers together."""
+
+    __tablename__ = "circuit"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # Attempts in a row that got no answer, and whose was the last of them.
+    failures: Mapped[int] = mapped_column(default=0)
+    last_tenant_id: Mapped[int | None] = mapped_column(Number)
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    message: Mapped[str | None] = mapped_column(Text)
+    # While it is open: when the next probe may begin, which a probe under way moves ahead.
+    probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

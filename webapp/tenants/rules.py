@@ -30,6 +30,10 @@ class Rules:
     attempts: int
     backoff: timedelta
     lease: timedelta
+    # What one call to Milvus may last.
+    timeout: timedelta
+    # How long a departing tenant can be called back.
+    grace: timedelta
     chunk_size: int
     max_partitions: int
 
@@ -45,6 +49,8 @@ class Rules:
             attempts=settings.partition_attempts,
             backoff=timedelta(seconds=settings.partition_backoff),
             lease=timedelta(seconds=2 * settings.milvus_timeout + 5),
+            timeout=timedelta(seconds=settings.milvus_timeout),
+            grace=timedelta(seconds=settings.partition_grace),
             chunk_size=settings.partition_chunk_size,
             max_partitions=settings.milvus_max_partitions,
         )
