@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from create_milvus_partition import diagnose, is_duplicate, is_partition_name
+from jobs import contents
 from jobs.connection import Connection, Session
 from jobs.deadline import Deadline, OverrunError
 from jobs.store import StoreError
@@ -59,8 +60,7 @@ class MilvusPartitionStore:
             StoreError: with the cause that the server's answer shows, or `invalid_name` unasked,
                 since Milvus Lite makes folders of names that point outside its own.
         """
-        if not is_partition_name(partition):
-            raise StoreError(Cause.INVALID_NAME, "Milvus does not allow this partition name")
+        _check_name(partition)
 
         def create(client: Any, timeout_s: float) -> None:
             try:
@@ -73,6 +73,30 @@ class MilvusPartitionStore:
                     raise
 
         self.call(create)
+
+    def count_rows(self, collection: str, partition: str) -> int | None:
+        """Rows of the partition, none of a missing one.
+
+        Raises:
+            StoreError: as for a creation; `rate_limited` where only a flush would tell.
+        """
+        _check_name(partition)
+        return self.call(
+            lambda client, timeout_s: contents.count_rows(client, collection, partition, timeout_s)
+        )
+
+    def drop_partition(self, collection: str, partition: str) -> None:
+        """Release the partition alone and drop it; that it is missing is a success too.
+
+        Raises:
+            StoreError: as for a creation.
+        """
+        _check_name(partition)
+        self.call(
+            lambda client, timeout_s: contents.drop_partition(
+                client, collection, partition, timeout_s
+            )
+        )
 
     def call(self, request: Request[T]) -> T:
         """What the request returns; it is given a client and the seconds that are left.
@@ -119,6 +143,11 @@ class MilvusPartitionStore:
             for connection in entered:
                 connection.retire()
         return StoreError(cause, message)
+
+
+def _check_name(partition: str) -> None:
+    if not is_partition_name(partition):
+        raise StoreError(Cause.INVALID_NAME, "Milvus does not allow this partition name")
 
 
 def load_pymilvus() -> Any:

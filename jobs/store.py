@@ -40,5 +40,24 @@ class PartitionStore(Protocol):
             StoreError: with the cause that the server's answer shows.
         """
 
+    def count_rows(self, collection: str, partition: str) -> int | None:
+        """Rows of the partition, none of a missing one; None: the store cannot tell.
+
+        Zero is said only where no row was found that was written before the call. What is not
+        loaded may be counted with rows that were deleted. Take None for "it holds rows".
+
+        Raises:
+            StoreError: `collection_missing`, or why there was no answer; `rate_limited` too.
+        """
+
+    def drop_partition(self, collection: str, partition: str) -> None:
+        """Ask for the partition to go, loaded or not. As with a creation: list to prove.
+
+        A missing partition is a success, so the call may be repeated. No other is touched.
+
+        Raises:
+            StoreError: with the cause that the server's answer shows.
+        """
+
     def close(self) -> None:
         """Give up the connection; the next call opens another. Never raises."""

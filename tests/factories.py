@@ -288,14 +288,19 @@ class FaultyStore:
         *,
         listing: StoreError | None = None,
         creating: StoreError | None = None,
+        counting: StoreError | None = None,
+        dropping: StoreError | None = None,
         takes_effect: bool = False,
     ) -> None:
         self.real = real
         self.listing = listing
         self.creating = creating
+        self.counting = counting
+        self.dropping = dropping
         self.takes_effect = takes_effect
         self.calls: list[str] = []
         self.before_creating: Callable[[], None] = lambda: None
+        self.before_dropping: Callable[[], None] = lambda: None
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """As the real one, or the error."""
@@ -314,6 +319,24 @@ class FaultyStore:
             self.real.create_partition(collection, partition)
         if self.creating:
             raise self.creating
+
+    def count_rows(self, collection: str, partition: str) -> int | None:
+        """As the real one, or the error."""
+        self.calls.append("count")
+        if self.counting:
+            raise self.counting
+        assert self.real is not None
+        return self.real.count_rows(collection, partition)
+
+    def drop_partition(self, collection: str, partition: str) -> None:
+        """As the real one, or the error, which may come after the effect."""
+        self.calls.append("drop")
+        self.before_dropping()
+        if self.dropping is None or self.takes_effect:
+            assert self.real is not None
+            self.real.drop_partition(collection, partition)
+        if self.dropping:
+            raise self.dropping
 
     def close(self) -> None:
         """Nothing of its own to close."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,12 @@ from jobs.milvus import MilvusPartitionStore, create_collection_if_missing
 from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port
-from tests.milvus_collections import drop_collection, make_collection
+from tests.milvus_collections import (
+    delete_rows,
+    drop_collection,
+    insert_rows,
+    make_collection,
+)
 from webapp.tenants.causes import Cause
 
 TIMEOUT_S = 5.0
@@ -170,6 +176,83 @@ def test_collection_is_made_once_when_missing(engine: Engine) -> None:
     assert not create_collection_if_missing(engine.uri, "", name, 30)
 
 
+@pytest.mark.parametrize("loaded", [True, False])
+def test_rows_are_counted_by_partition_when_they_were_written_just_now(
+    engine: Engine, store: MilvusPartitionStore, loaded: bool
+) -> None:
+    name = make_collection(engine.uri, loaded=loaded)
+    store.create_partition(name, "tenant_1")
+    store.create_partition(name, "tenant_2")
+    assert store.count_rows(name, "tenant_1") == 0
+    insert_rows(engine.uri, name, "tenant_1", 25)
+    assert store.count_rows(name, "tenant_1") == 25
+    assert store.count_rows(name, "tenant_2") == 0
+
+
+def test_none_are_counted_when_rows_were_deleted_or_the_partition_is_missing(
+    engine: Engine, store: MilvusPartitionStore
+) -> None:
+    name = make_collection(engine.uri, loaded=True)
+    store.create_partition(name, "tenant_1")
+    insert_rows(engine.uri, name, "tenant_1", 3)
+    delete_rows(engine.uri, name, "tenant_1")
+    assert store.count_rows(name, "tenant_1") == 0
+    assert store.count_rows(name, "tenant_2") == 0
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_partition_is_gone_and_its_neighbour_stays_loaded_when_dropped(
+    engine: Engine, store: MilvusPartitionStore, loaded: bool
+) -> None:
+    name = make_collection(engine.uri, loaded=loaded)
+    for partition in ("tenant_1", "tenant_2"):
+        store.create_partition(name, partition)
+        insert_rows(engine.uri, name, partition, 5)
+    store.drop_partition(name, "tenant_1")
+    store.drop_partition(name, "tenant_1")
+    assert store.list_partitions(name) == {"_default", "tenant_2"}
+    assert store.count_rows(name, "tenant_2") == 5
+    if loaded:
+        assert found_in(store, name, "tenant_2") == 5
+
+
+def found_in(store: MilvusPartitionStore, collection: str, partition: str) -> int:
+    """How many rows a search in the partition finds, which must be loaded for it."""
+    where = {"partition_names": [partition], "consistency_level": "Strong"}
+    (hits,) = store.call(
+        lambda client, left_s: client.search(
+            collection, data=[[0.1, 0.2, 0.3, 0.4]], limit=100, timeout=left_s, **where
+        )
+    )
+    return len(hits)
+
+
+def test_partition_made_after_a_drop_can_be_searched_when_the_collection_is_loaded(
+    engine: Engine, store: MilvusPartitionStore
+) -> None:
+    name = make_collection(engine.uri, loaded=True)
+    store.create_partition(name, "tenant_1")
+    store.drop_partition(name, "tenant_1")
+    store.create_partition(name, "tenant_2")
+    insert_rows(engine.uri, name, "tenant_2", 2)
+    assert found_in(store, name, "tenant_2") == 2
+
+
+def test_counting_and_dropping_say_so_when_the_collection_is_missing_or_the_name_is_bad(
+    store: MilvusPartitionStore,
+) -> None:
+    for call in (store.count_rows, store.drop_partition):
+        assert cause_of(partial(call, "nope", "tenant_1")) is Cause.COLLECTION_MISSING
+        assert cause_of(partial(call, "nope", "../evil")) is Cause.INVALID_NAME
+
+
+def test_default_partition_is_not_dropped_when_asked_for(
+    store: MilvusPartitionStore, collection: str
+) -> None:
+    assert cause_of(lambda: store.drop_partition(collection, "_default")) is Cause.UNEXPECTED
+    assert store.list_partitions(collection) == {"_default"}
+
+
 def test_store_goes_on_when_it_was_closed(store: MilvusPartitionStore, collection: str) -> None:
     store.list_partitions(collection)
     store.close()
@@ -230,8 +313,8 @@ def test_calls_end_in_time_when_server_is_frozen(spare_lite: LiteServer) -> None
     with opened(spare_lite.uri, SHORT_S) as store:
         store.list_partitions(name)
         spare_lite.freeze()
-        for _ in range(2):
-            took_s = seconds(lambda: cause_of(lambda: store.create_partition(name, "a")))
+        for call in (store.create_partition, store.count_rows, store.drop_partition):
+            took_s = seconds(partial(cause_of, partial(call, name, "a")))
             assert took_s < SHORT_S + SLACK_S
         spare_lite.thaw()
         assert "_default" in store.list_partitions(name)
