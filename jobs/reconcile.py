@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
+from jobs.departures import DepartureLane
 from jobs.store import PartitionStore, StoreError
 from webapp.domain import Domain
 from webapp.logs import get_logger
@@ -29,11 +30,16 @@ class Reconciler:
         self._domain = domain
         self._store = store
         self._settings = settings
+        self._lane = DepartureLane(domain.departures, store)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         # A sweeper that dies is replaced after this; one that lives renews it at each step.
         self._turn = timedelta(
             seconds=max(settings.reconcile_interval, settings.milvus_timeout + 5)
         )
+
+    def depart(self, stop: threading.Event) -> int:
+        """Drop what is due to go; returns how many partitions are gone."""
+        return self._lane.run_due(stop)
 
     def ring_due(self) -> None:
         """Ring for what has come due, leases that ran out included."""
@@ -109,7 +115,8 @@ class Reconciler:
     def run(self, stop: threading.Event) -> None:
         """Ring what is due every second and sweep every interval, until `stop` is set.
 
-        The sweep has a thread of its own: while Milvus keeps it waiting, rings go on.
+        Sweep and departures have threads of their own: while Milvus keeps them waiting, rings
+        go on.
         """
         interval_s = self._settings.reconcile_interval
         # Of several replicas, one sweeps an interval; a little less, so that none is missed.
@@ -118,8 +125,13 @@ class Reconciler:
             target=_every, args=(interval_s, lambda: self.sweep(rest), stop), daemon=True
         )
         sweeper.start()
+        departing = threading.Thread(
+            target=_every, args=(DUE_EVERY_S, lambda: self.depart(stop), stop), daemon=True
+        )
+        departing.start()
         _every(DUE_EVERY_S, self.ring_due, stop)
-        sweeper.join(timeout=self._settings.milvus_timeout)
+        for thread in (sweeper, departing):
+            thread.join(timeout=self._settings.milvus_timeout)
         self._store.close()
 
 

@@ -7,6 +7,7 @@ from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
+from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.imports import Imports
 from webapp.tenants.observing import Observing
@@ -27,6 +28,7 @@ class Domain:
     attempts: Attempts
     upkeep: Upkeep
     observing: Observing
+    departures: Departures
     backfill: Backfill
     imports: Imports
 
@@ -44,6 +46,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         attempts=Attempts(database, rules),
         upkeep=Upkeep(database, doorbell, ringing, rules),
         observing=Observing(database),
+        departures=Departures(database, rules),
         backfill=Backfill(database, doorbell, ringing, rules),
         imports=Imports(database),
     )

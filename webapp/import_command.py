@@ -1,4 +1,4 @@
-"""The command `flask tenants import`: takes over tenants of before from a file."""
+"""The commands `flask tenants …`: taking over tenants of before, calling deleted ones back."""
 
 import csv
 from pathlib import Path
@@ -9,9 +9,11 @@ from flask.cli import AppGroup
 
 from webapp import current
 from webapp.logs import configure_logging
+from webapp.tenants.errors import NotRemoving, TenantNotFound
 from webapp.tenants.imports import ImportRefused, ImportRow
+from webapp.tenants.naming import MAX_TENANT_ID
 
-tenants_cli = AppGroup("tenants", help="Take over tenants from before.")
+tenants_cli = AppGroup("tenants", help="Take over tenants from before; call deleted ones back.")
 
 
 @tenants_cli.command("import")
@@ -27,6 +29,20 @@ def import_(file: Path, dry_run: bool) -> None:
             click.echo(line, err=True)
         raise click.ClickException("nothing was imported") from error
     click.echo(f"{count} tenants {'would be' if dry_run else 'were'} imported")
+
+
+@tenants_cli.command()
+@click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID), required=True)
+def restore(tenant_id: int) -> None:
+    """Call a deleted tenant back, as long as its partition is not being dropped."""
+    configure_logging(current.settings(), stream="stderr")
+    try:
+        tenant = current.tenants().restore(tenant_id, actor="cli")
+    except TenantNotFound as error:
+        raise click.UsageError(str(error)) from error
+    except NotRemoving as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"tenant {tenant.id} is back, with the slug {tenant.slug}")
 
 
 def _rows(file: Path) -> list[ImportRow]:

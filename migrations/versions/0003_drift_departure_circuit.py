@@ -129,6 +129,11 @@ def _let_removals_begin_after_the_grace_time() -> None:
     )
     removing = sa.update(partition).where(partition.c.state == "removing")
     op.execute(removing.values(remove_at=datetime.now(UTC) + timedelta(days=7)))
+    op.execute(
+        "INSERT INTO departure (tenant_id, requested_at, requested_by) "
+        "SELECT tenant.id, tenant.deleted_at, 'unknown' FROM tenant "
+        "JOIN partition ON partition.tenant_id = tenant.id WHERE partition.state = 'removing'"
+    )
 
 
 def downgrade() -> None:

@@ -74,6 +74,12 @@ EVENTS = {
     "reopened": "Tried again by itself",
     "retried": "Retry asked for",
     "removing": "Tenant deleted",
+    "restored": "Called back",
+    "dropping": "Drop begun",
+    "drop_failed": "Drop failed",
+    "dropped": "Partition dropped, and seen to be gone",
+    "absent": "No partition there to drop",
+    "kept": "Left in Milvus: the rows may be somebody else's",
 }
 EVENT_ROLES = {
     "created": "success",
@@ -83,6 +89,11 @@ EVENT_ROLES = {
     "fallback": "warning",
     "lease_expired": "warning",
     "removing": "warning",
+    "restored": "info",
+    "drop_failed": "danger",
+    "dropped": "success",
+    "absent": "success",
+    "kept": "warning",
     "creating": "info",
 }
 

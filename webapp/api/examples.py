@@ -23,6 +23,7 @@ _PARTITION: dict[str, Any] = {
     "requested_at": "2026-03-01T09:30:00.120000Z",
     "ready_at": None,
     "verified_at": None,
+    "remove_at": None,
 }
 _DONE = {
     "status": "ready",
@@ -34,7 +35,35 @@ _DONE = {
 }
 
 PENDING = {**_TENANT, "partition": _PARTITION}
-READY = {**_TENANT, "partition": {**_PARTITION, **_DONE}}
+READY: dict[str, Any] = {**_TENANT, "partition": {**_PARTITION, **_DONE}}
+
+LEAVING = {
+    **READY,
+    "status": "deleted",
+    "partition": {
+        **READY["partition"],
+        "status": "removing",
+        "remove_at": "2026-03-09T08:00:00Z",
+    },
+}
+
+DEPARTURE = {
+    "tenant_id": 7,
+    "name": "Acme S.p.A.",
+    "slug": "acme-s-p-a",
+    "collection": "kb_chunks_v1",
+    "partition": "tenant_7",
+    "status": "removed",
+    "requested_at": "2026-03-02T08:00:00Z",
+    "requested_by": "token:crm",
+    "request_id": "5f2c",
+    "remove_at": "2026-03-09T08:00:00Z",
+    "rows": 1250,
+    "counted_at": "2026-03-09T08:00:00.300000Z",
+    "dropped_at": "2026-03-09T08:00:00.350000Z",
+    "confirmed_at": "2026-03-09T08:00:00.350000Z",
+    "outcome": "dropped",
+}
 
 EVENT = {
     "event": "milvus.partition.created",

@@ -16,7 +16,13 @@ Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
 INCOMING = (incoming.NewTenant, incoming.TenantChange)
-OUTGOING = (outgoing.TenantPage, outgoing.EventPage, outgoing.Summary, outgoing.Problem)
+OUTGOING = (
+    outgoing.TenantPage,
+    outgoing.Departure,
+    outgoing.EventPage,
+    outgoing.Summary,
+    outgoing.Problem,
+)
 
 ABOUT = """\
 Tenants of the platform and their Milvus partitions.

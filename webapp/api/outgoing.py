@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState, Provider, Result, TenantState
+from webapp.tenants.states import DepartureOutcome, PartitionState, Provider, Result, TenantState
 
 
 class Outgoing(BaseModel):
@@ -35,6 +35,10 @@ class Partition(Outgoing):
     requested_at: datetime
     ready_at: datetime | None
     verified_at: datetime | None
+    remove_at: datetime | None = Field(
+        description="When it is dropped, or the drop is tried again; until then a deleted "
+        "tenant can be called back, unless a drop has begun."
+    )
 
 
 class Tenant(Outgoing):
@@ -46,6 +50,32 @@ class Tenant(Outgoing):
     status: TenantState
     created_at: datetime
     partition: Partition | None
+
+
+class Departure(Outgoing):
+    """The record of a departure. `rows` null: not counted yet, or Milvus could not say.
+
+    `dropped_at` is when Milvus acknowledged the drop, `confirmed_at` when its list proved it.
+    """
+
+    tenant_id: int
+    name: str
+    slug: str
+    collection: str
+    partition: str
+    status: PartitionState
+    requested_at: datetime
+    requested_by: str
+    request_id: str | None
+    remove_at: datetime | None
+    rows: int | None
+    counted_at: datetime | None
+    dropped_at: datetime | None
+    confirmed_at: datetime | None
+    outcome: DepartureOutcome | None = Field(
+        description="dropped; absent: there was none; kept: it holds rows that are not known "
+        "to be this tenant's; null while it is under way."
+    )
 
 
 class TenantPage(Outgoing):

@@ -5,12 +5,18 @@ from flask import Response, abort, url_for
 from webapp import current
 from webapp.api import incoming, outgoing
 from webapp.api.blueprint import api
-from webapp.api.examples import EVENT, NEW_TENANT, PENDING, READY
+from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, READY
 from webapp.auth.principal import current_principal
 from webapp.problems import invalid, problem
 from webapp.requests import request_id
-from webapp.tenants.errors import DomainError, InvalidField, TenantNotFound
-from webapp.tenants.queries import TenantFilter, get_tenant, list_events, list_tenants
+from webapp.tenants.errors import DomainError, InvalidField, NoDeparture, TenantNotFound
+from webapp.tenants.queries import (
+    TenantFilter,
+    departure_of,
+    get_tenant,
+    list_events,
+    list_tenants,
+)
 
 STATUS_OF = {"not_found": 404, "slug_taken": 409, "not_failed": 409, "tenant_deleted": 409}
 
@@ -81,15 +87,50 @@ def update(tenant_id: int, change: incoming.TenantChange) -> outgoing.Tenant:
 
 
 @api.delete("/tenants/<tenant_id:tenant_id>")
-@api.output(outgoing.Tenant, 202, description="Deleted; the partition goes later.")
+@api.output(outgoing.Tenant, 202, description="Deleted; the partition goes later.", example=LEAVING)
 @api.doc(operation_id="delete_tenant", tags=["Tenants"])
 def delete(tenant_id: int) -> outgoing.Tenant:
     """Delete a tenant
 
-    Repeating it changes nothing. The number is never used again.
+    Its partition is dropped at `remove_at`. Repeating it changes nothing. The number is never
+    used again.
     """
-    tenant = current.tenants().delete(tenant_id, actor=_actor())
+    tenant = current.tenants().delete(tenant_id, actor=_actor(), request_id=request_id())
     return outgoing.Tenant.of(tenant)
+
+
+@api.post("/tenants/<tenant_id:tenant_id>/restore")
+@api.output(outgoing.Tenant, 202, description="Called back.", example=PENDING)
+@api.doc(
+    operation_id="restore_tenant",
+    tags=["Tenants"],
+    responses={409: "not_removing: it is not deleted, or its drop has begun."},
+)
+def restore(tenant_id: int) -> outgoing.Tenant:
+    """Call a deleted tenant back
+
+    With all it had, as long as its drop has not begun. A slug that was taken meanwhile is
+    replaced by a free one.
+    """
+    tenant = current.tenants().restore(tenant_id, actor=_actor(), request_id=request_id())
+    return outgoing.Tenant.of(tenant)
+
+
+@api.get("/tenants/<tenant_id:tenant_id>/departure")
+@api.output(outgoing.Departure, example=DEPARTURE)
+@api.doc(operation_id="get_departure", tags=["Tenants"])
+def departure(tenant_id: int) -> tuple[outgoing.Departure, int, dict[str, str]]:
+    """Get the record of a departure
+
+    Who asked for it and when, the rows at the time, and the proof that the partition is gone.
+    404 for a tenant that was never deleted, or was called back.
+    """
+    with current.database().reading() as session:
+        record = departure_of(session, tenant_id)
+    if record is None:
+        raise NoDeparture(tenant_id)
+    saved_as = f"attachment; filename=tenant-{tenant_id}-departure.json"
+    return outgoing.Departure.of(record), 200, {"Content-Disposition": saved_as}
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/retry")

@@ -45,6 +45,24 @@ class TenantDeleted(DomainError):
         super().__init__(f"tenant {tenant_id} is deleted")
 
 
+class NotRemoving(DomainError):
+    """Only a deleted tenant can be called back, and only until its drop begins."""
+
+    code = "not_removing"
+
+    def __init__(self, tenant_id: int, state: str) -> None:
+        super().__init__(f"tenant {tenant_id} cannot be called back: {state}")
+
+
+class NoDeparture(DomainError):
+    """Nobody deleted the tenant, or it was called back."""
+
+    code = "not_found"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(f"tenant {tenant_id} is not departing and never did")
+
+
 class NotFailed(DomainError):
     """Only a failed partition can be tried again."""
 

@@ -13,7 +13,8 @@ from webapp.tenants.causes import Cause
 from webapp.tenants.errors import InvalidField
 from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
 from webapp.tenants.naming import MAX_TENANT_ID, is_storable
-from webapp.tenants.states import PartitionState, TenantState
+from webapp.tenants.records import Departure
+from webapp.tenants.states import DepartureOutcome, PartitionState, TenantState
 
 T = TypeVar("T")
 
@@ -46,6 +47,27 @@ class FailedSelection:
 
     tenant_ids: tuple[int, ...] | None = None
     cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class DepartureRecord:
+    """Who asked for a tenant's departure, what was there, and the proof that it is gone."""
+
+    tenant_id: int
+    name: str
+    slug: str
+    collection: str
+    partition: str
+    status: PartitionState
+    requested_at: datetime
+    requested_by: str
+    request_id: str | None
+    remove_at: datetime | None
+    rows: int | None
+    counted_at: datetime | None
+    dropped_at: datetime | None
+    confirmed_at: datetime | None
+    outcome: DepartureOutcome | None
 
 
 @dataclass(frozen=True)
@@ -135,6 +157,38 @@ def _matches(text: str) -> ColumnElement[bool]:
     if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS:
         either.append(Tenant.id == int(digits))
     return or_(*either)
+
+
+def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:
+    """The record of a tenant's departure, as far as it has come; None where there is none."""
+    if not 1 <= tenant_id <= MAX_TENANT_ID:
+        return None
+    found = session.execute(
+        select(Departure, Tenant, Partition)
+        .join(Tenant, Tenant.id == Departure.tenant_id)
+        .join(Partition, Partition.tenant_id == Departure.tenant_id)
+        .where(Departure.tenant_id == tenant_id)
+    ).first()
+    if found is None:
+        return None
+    departure, tenant, partition = found
+    return DepartureRecord(
+        tenant_id=tenant_id,
+        name=tenant.name,
+        slug=tenant.slug,
+        collection=partition.collection,
+        partition=partition.name,
+        status=partition.state,
+        requested_at=departure.requested_at,
+        requested_by=departure.requested_by,
+        request_id=departure.request_id,
+        remove_at=partition.remove_at,
+        rows=departure.rows,
+        counted_at=departure.counted_at,
+        dropped_at=departure.dropped_at,
+        confirmed_at=departure.confirmed_at,
+        outcome=departure.outcome,
+    )
 
 
 def list_events(

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
-from webapp.tenants import timeline
+from webapp.tenants import audit, timeline
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import (
     InvalidField,
@@ -16,13 +16,15 @@ from webapp.tenants.errors import (
     TenantDeleted,
     TenantNotFound,
 )
+from webapp.tenants.leaving import come_back, leave
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
 from webapp.tenants.queries import FailedSelection, batches, failed_ids, skipped_states
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.slugs import free_slug, random_slug
-from webapp.tenants.wishes import first_wish, ring_for, wish_again, withdraw
+from webapp.tenants.states import PartitionState
+from webapp.tenants.wishes import first_wish, ring_for, wish_again
 
 TRIES_FOR_A_SLUG = 5
 
@@ -116,10 +118,10 @@ class TenantService:
         )
         return tenant
 
-    def delete(self, tenant_id: int, *, actor: str) -> Tenant:
+    def delete(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
         """Take the tenant out of use and withdraw its wish. Repeating it changes nothing.
 
-        The row, and with it the number, stays for ever.
+        The partition goes after the grace time. The row, and with it the number, stays for ever.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -128,17 +130,61 @@ class TenantService:
             tenant = _found(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
-            now = utc_now()
-            tenant.deleted_at = tenant.updated_at = now
-            entries = [
-                timeline.entry_of(partition, timeline.REMOVING, actor=actor)
-                for partition in withdraw(session, tenant_id, now)
-            ]
-            timeline.write(session, entries)
+            row = leave(session, tenant, self._rules, actor=actor, request_id=request_id)
+            entry = timeline.entry_of(row, timeline.REMOVING, actor=actor)
+            timeline.write(session, [entry])
+            deed = audit.write(
+                session,
+                actor=actor,
+                action="tenant.delete",
+                tenant_id=tenant_id,
+                before={"status": "active", "name": tenant.name, "slug": tenant.slug},
+                after={"status": "deleted"},
+                request_id=request_id,
+            )
             session.refresh(tenant)
         timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor)
-        timeline.announce(entries)
+        audit.announce(deed)
+        timeline.announce([entry])
         self._forget_failed_job(tenant)
+        return tenant
+
+    def restore(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+        """Call a deleted tenant back, with a new wish, as long as its drop has not begun.
+
+        A slug that somebody else took meanwhile is replaced by a free one.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+            NotRemoving: it is not deleted, or it is too late.
+        """
+        for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
+            try:
+                with self._database.transaction() as session:
+                    tenant = _found(session, tenant_id)
+                    slug = tenant.slug
+                    row = come_back(session, tenant, self._rules, request_id)
+                    entry = timeline.entry_of(row, timeline.RESTORED, actor=actor)
+                    timeline.write(session, [entry])
+                    deed = audit.write(
+                        session,
+                        actor=actor,
+                        action="tenant.restore",
+                        tenant_id=tenant_id,
+                        before={"status": "deleted", "slug": slug},
+                        after={"status": "active", "slug": tenant.slug},
+                        request_id=request_id,
+                    )
+                    session.flush()
+                    session.refresh(tenant)
+                break
+            except IntegrityError as error:
+                if not tries_left:
+                    raise SlugTaken(slug) from error
+        audit.announce(deed)
+        timeline.announce([entry])
+        if row.state == PartitionState.PENDING:
+            self._ringing.ring([ring_for(row)])
         return tenant
 
     def _forget_failed_job(self, tenant: Tenant) -> None:

@@ -26,8 +26,16 @@ CAUSE_CHANGED: Final = "milvus.partition.cause_changed"
 REOPENED: Final = "milvus.partition.reopened"
 RETRIED: Final = "milvus.partition.retried"
 REMOVING: Final = "milvus.partition.removing"
+RESTORED: Final = "milvus.partition.restored"
+DROPPING: Final = "milvus.partition.dropping"
+DROP_FAILED: Final = "milvus.partition.drop_failed"
+DROPPED: Final = "milvus.partition.dropped"
+ABSENT: Final = "milvus.partition.absent"
+KEPT: Final = "milvus.partition.kept"
 
-WARNINGS = frozenset({FALLBACK, HANDED_BACK, LEASE_EXPIRED, CAUSE_CHANGED, DISPATCH_FAILED})
+WARNINGS = frozenset(
+    {FALLBACK, HANDED_BACK, LEASE_EXPIRED, CAUSE_CHANGED, DISPATCH_FAILED, DROP_FAILED, KEPT}
+)
 
 log = get_logger("paratia.partition")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, delete
 from sqlalchemy.orm import Session
 
 from webapp.tenants.dispatch import Ring
@@ -13,6 +13,9 @@ from webapp.tenants.naming import partition_name
 from webapp.tenants.rows import change
 from webapp.tenants.rules import RING_GRACE, Rules
 from webapp.tenants.states import PartitionState, sources_of
+
+# The generation of a row whose tenant was deleted before anybody wished for its partition.
+NEVER_WISHED = 0
 
 
 def first_wish(
@@ -53,7 +56,9 @@ def wish_again(
     return change(session, failed, once_more | _afresh(attempts, now))
 
 
-def withdraw(session: Session, tenant_id: int, now: datetime) -> Sequence[Partition]:
+def withdraw(
+    session: Session, tenant_id: int, now: datetime, remove_at: datetime
+) -> Sequence[Partition]:
     """Turn a deleted tenant's wish around: its partition is to go. Returns the row, if any.
 
     The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
@@ -69,8 +74,61 @@ def withdraw(session: Session, tenant_id: int, now: datetime) -> Sequence[Partit
         "ring_at": None,
         "next_attempt_at": None,
         "reopen_at": None,
+        "remove_at": remove_at,
+        "reopens": 0,
+        "cause": None,
+        "error": None,
     }
     return change(session, wanted, to_go)
+
+
+def unwished(tenant_id: int, rules: Rules, now: datetime, remove_at: datetime) -> Partition:
+    """The row of a deleted tenant that never had a wish, so that what Milvus has of it goes too."""
+    return Partition(
+        tenant_id=tenant_id,
+        collection=rules.collection,
+        name=partition_name(tenant_id),
+        generation=NEVER_WISHED,
+        dispatch=0,
+        fence=0,
+        **_afresh(rules.attempts, now) | {"state": PartitionState.REMOVING, "remove_at": remove_at},
+    )
+
+
+def wish_back(
+    session: Session, tenant_id: int, attempts: int, now: datetime, request_id: str | None
+) -> Sequence[Partition]:
+    """Make a new wish of one that was withdrawn, unless its drop has begun. Returns the row.
+
+    Whoever was about to drop it loses the row. The lease of an attempt from before the
+    deletion stays, in case the next deletion comes before it has ended.
+    """
+    wanted_again = {
+        "generation": Partition.generation + 1,
+        "dispatch": Partition.dispatch + 1,
+        "fence": Partition.fence + 1,
+        "ring_at": now + RING_GRACE,
+        "remove_at": None,
+        "request_id": request_id,
+    }
+    afresh = _afresh(attempts, now)
+    del afresh["lease_until"]
+    wished = and_(_still_there(tenant_id), Partition.generation > NEVER_WISHED)
+    return change(session, wished, wanted_again | afresh)
+
+
+def unwish(session: Session, tenant_id: int) -> Sequence[Partition]:
+    """Take away the row of a tenant that never had a wish, unless its drop has begun."""
+    never = and_(_still_there(tenant_id), Partition.generation == NEVER_WISHED)
+    return session.scalars(delete(Partition).where(never).returning(Partition)).all()
+
+
+def _still_there(tenant_id: int) -> ColumnElement[bool]:
+    return and_(
+        Partition.tenant_id == tenant_id,
+        Partition.state == PartitionState.REMOVING,
+        Partition.drop_began_at.is_(None),
+    )
 
 
 def ring_for(partition: Partition) -> Ring:

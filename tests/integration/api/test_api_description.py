@@ -22,6 +22,8 @@ OPERATIONS = {
     "update_tenant",
     "delete_tenant",
     "retry_tenant",
+    "restore_tenant",
+    "get_departure",
     "list_tenant_events",
     "get_partitions_summary",
 }

@@ -29,6 +29,7 @@ PARTITION_KEYS = [
     "requested_at",
     "ready_at",
     "verified_at",
+    "remove_at",
 ]
 EVENT_KEYS = [
     "event",

@@ -1,0 +1,66 @@
+"""The audit: who did what to a tenant, written with the deed and never changed."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from webapp.logs import get_logger
+from webapp.tenants.records import AuditEntry
+
+log = get_logger("paratia.audit")
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody did, with what was before it and what after; both without secrets."""
+
+    actor: str
+    action: str
+    tenant_id: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    request_id: str | None = None
+
+
+def write(
+    session: Session,
+    *,
+    actor: str,
+    action: str,
+    tenant_id: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    request_id: str | None = None,
+) -> Deed:
+    """Add an entry within the transaction that does the deed; announce it after the commit."""
+    deed = Deed(actor, action, tenant_id, before, after, request_id)
+    session.add(
+        AuditEntry(
+            actor=actor,
+            action=action,
+            tenant_id=tenant_id,
+            before=_text(before),
+            after=_text(after),
+            request_id=request_id,
+        )
+    )
+    return deed
+
+
+def announce(deed: Deed) -> None:
+    """Log the deed; called after the commit, so that no line tells of what was undone."""
+    log.info(
+        "audit",
+        actor=deed.actor,
+        action=deed.action,
+        tenant_id=deed.tenant_id,
+        before=deed.before,
+        after=deed.after,
+        request_id=deed.request_id,
+    )
+
+
+def _text(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, default=str)
