@@ -10,14 +10,12 @@ from jobs.fallback import check_room
 from jobs.leases import LeaseLost, Leases
 from jobs.store import PartitionStore, StoreError
 from webapp.tenants.attempts import Attempts, Claim, Outcome
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import NO_ANSWER
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import Provider, Result
 
 # Milvus makes no more partitions a second with 16 callers than with 8 (it is bound by its CPU).
 CALLERS = 8
-
-NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 
 
 class Chunk:
@@ -37,13 +35,20 @@ class Chunk:
         self._stop = stop
         self._give_up_at = time.monotonic() + timeout_s
 
-    def run(self, claims: Sequence[Claim]) -> None:
-        """Record what exists and what was made; hand back the rest with its attempts."""
+    def run(self, claims: Sequence[Claim]) -> StoreError | None:
+        """Record what exists and what was made; hand back the rest with its attempts.
+
+        Returns the error by which Milvus did not answer a listing, where it did not.
+        """
+        unanswered: StoreError | None = None
         by_collection = sorted(claims, key=lambda claim: claim.collection)
         for collection, group in groupby(by_collection, key=lambda claim: claim.collection):
-            self._run(collection, list(group))
+            error = self._run(collection, list(group))
+            if error and error.cause in NO_ANSWER:
+                unanswered = error
+        return unanswered
 
-    def _run(self, collection: str, claims: list[Claim]) -> None:
+    def _run(self, collection: str, claims: list[Claim]) -> StoreError | None:
         started = time.monotonic()
         leases = Leases(self._attempts, claims, self._rules.lease)
         try:
@@ -53,11 +58,12 @@ class Chunk:
             names = self._store.list_partitions(collection)
         except StoreError as error:
             self._attempts.hand_back(claims, error.message)
-            return
+            return error
         proven = [claim for claim in left if claim.partition in names]
         self._record(proven, Result.CREATED, started)
         missing = [claim for claim in left if claim.partition not in names]
         self._attempts.hand_back(missing, "not made in this chunk; each is tried by itself")
+        return None
 
     def _record_existing(
         self, claims: Sequence[Claim], names: frozenset[str], started: float

@@ -6,7 +6,7 @@ from typing import Protocol
 from jobs.leases import Leases
 from jobs.store import PartitionStore, StoreError
 from webapp.tenants.attempts import Attempts, Claim, Outcome
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import NO_ANSWER, Cause
 from webapp.tenants.states import Provider, Result
 
 
@@ -15,9 +15,9 @@ class Stopped(Exception):
 
 
 class FailedAttempt(Exception):
-    """Neither way worked. `provider` is the last one tried."""
+    """Neither way worked. `provider` is the last one tried, None where none was."""
 
-    def __init__(self, error: StoreError, provider: Provider) -> None:
+    def __init__(self, error: StoreError, provider: Provider | None) -> None:
         super().__init__(error.message)
         self.cause = error.cause
         self.message = error.message
@@ -45,6 +45,8 @@ class OneAttempt:
         leases: Leases,
         stop: threading.Event,
         max_partitions: int,
+        *,
+        is_probe: bool = False,
     ) -> None:
         self._store = store
         self._script = script
@@ -52,6 +54,9 @@ class OneAttempt:
         self._leases = leases
         self._stop = stop
         self._max_partitions = max_partitions
+        self._is_probe = is_probe
+        # Whether Milvus answered any call of this attempt.
+        self.was_answered = False
 
     def run(self, claim: Claim) -> Outcome:
         """The proven outcome.
@@ -63,7 +68,9 @@ class OneAttempt:
         try:
             return self._by_sdk(claim)
         except StoreError as error:
-            if not error.cause.is_transient:
+            # A probe has found out what it was to: the script would only wait once more.
+            probed = self._is_probe and error.cause in NO_ANSWER
+            if probed or not error.cause.is_transient:
                 raise FailedAttempt(error, Provider.SDK) from error
             return self._by_script(claim, error)
 
@@ -116,7 +123,9 @@ class OneAttempt:
         """Milvus's list. Asking changes nothing, so a lease that outlasts it is enough."""
         self._go_on()
         self._leases.hold(claim)
-        return self._store.list_partitions(claim.collection)
+        names = self._store.list_partitions(claim.collection)
+        self.was_answered = True
+        return names
 
     def _before_a_change(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
         """The claim, renewed right now: a row that was deleted or taken gets no partition."""

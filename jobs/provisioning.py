@@ -7,9 +7,11 @@ from jobs.context import Worker, job_context
 from jobs.fallback import FailedAttempt, OneAttempt, Stopped
 from jobs.leases import LeaseLost, Leases
 from jobs.stopping import stop_requests
+from jobs.store import StoreError
 from webapp.logs import get_logger
 from webapp.tenants.attempts import Claim
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import NO_ANSWER, Cause
+from webapp.tenants.circuit import CircuitOpen, Entry
 
 log = get_logger("paratia.jobs")
 
@@ -47,34 +49,80 @@ def create_partitions(wishes: list[list[int]]) -> None:
     """
     pairs = [(tenant_id, generation) for tenant_id, generation in wishes]
     with job_context() as (worker, job_id), stop_requests() as stop:
-        claims = worker.domain.attempts.claim(pairs, job_id)
-        Chunk(
-            worker.store,
-            worker.domain.attempts,
-            worker.domain.rules,
-            stop,
-            worker.settings.partition_chunk_timeout,
-        ).run(claims)
+        attempts, circuit = worker.domain.attempts, worker.domain.circuit
+        claims = attempts.claim(pairs, job_id)
+        if not claims:
+            return
+        try:
+            entry = circuit.enter()
+        except CircuitOpen as shut:
+            attempts.hand_back(claims, str(shut))
+            return
+        timeout_s = worker.settings.partition_chunk_timeout
+        chunk = Chunk(worker.store, attempts, worker.domain.rules, stop, timeout_s)
+        unanswered = chunk.run(claims)
+        if unanswered:
+            circuit.no_answer(entry, unanswered.cause, unanswered.message)
+        else:
+            circuit.answered(entry)
 
 
 def _attempt(worker: Worker, claim: Claim) -> None:
-    attempts, rules = worker.domain.attempts, worker.domain.rules
     started = time.monotonic()
+    try:
+        entry = worker.domain.circuit.enter()
+    except CircuitOpen as shut:
+        refusal = FailedAttempt(StoreError(shut.cause, str(shut)), None)
+        _record_failure(worker, claim, refusal, started)
+        return
+    _attempt_within(entry, worker, claim, started)
+
+
+def _attempt_within(entry: Entry, worker: Worker, claim: Claim, started: float) -> None:
+    attempts, rules, circuit = worker.domain.attempts, worker.domain.rules, worker.domain.circuit
     with stop_requests() as stop:
         leases = Leases(attempts, [claim], rules.lease)
-        one = OneAttempt(worker.store, worker.script, attempts, leases, stop, rules.max_partitions)
+        one = OneAttempt(
+            worker.store,
+            worker.script,
+            attempts,
+            leases,
+            stop,
+            rules.max_partitions,
+            is_probe=entry.is_probe,
+        )
         try:
             outcome = one.run(claim)
         except Stopped:
+            circuit.give_up(entry)
             attempts.hand_back([claim], "the worker was asked to stop")
             return
         except LeaseLost:
+            circuit.give_up(entry)
             log.warning("milvus.partition.lease_lost", tenant_id=claim.tenant_id)
             return
         except FailedAttempt as error:
+            _tell_circuit(entry, worker, claim, error, answered_before=one.was_answered)
             _record_failure(worker, claim, error, started)
             return
     attempts.record_ready([claim], outcome, _ms_since(started))
+    circuit.answered(entry)
+
+
+def _tell_circuit(
+    entry: Entry, worker: Worker, claim: Claim, error: FailedAttempt, *, answered_before: bool
+) -> None:
+    circuit = worker.domain.circuit
+    if error.cause not in NO_ANSWER:
+        circuit.answered(entry)
+        return
+    circuit.no_answer(
+        entry,
+        error.cause,
+        error.message,
+        tenant_id=claim.tenant_id,
+        answered_before=answered_before,
+    )
 
 
 def _record_failure(worker: Worker, claim: Claim, error: FailedAttempt, started: float) -> None:

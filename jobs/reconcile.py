@@ -90,10 +90,11 @@ class Reconciler:
         upkeep, observing = self._domain.upkeep, self._domain.observing
         seen = self._look(collection)
         before = observing.last_cause(collection)
+        over = self._close_circuit() if seen.cause not in OUTAGE else frozenset()
         changed = 0
         if seen.partitions is not None:
             room = max(self._domain.rules.max_partitions - seen.partitions, 0)
-            changed = upkeep.reopen(collection, _passed(before), after_capacity=room)
+            changed = upkeep.reopen(collection, over | _passed(before), after_capacity=room)
         elif seen.cause and not seen.cause.is_transient:
             upkeep.note_cause(collection, seen.cause, seen.error or "")
         # Stored last: whoever sweeps after a crash in between still knows of the outage.
@@ -101,6 +102,14 @@ class Reconciler:
         if before != seen.cause:
             log.warning("milvus.observed", collection=collection, cause=seen.cause, before=before)
         return changed
+
+    def _close_circuit(self) -> frozenset[Cause]:
+        """Let attempts through again; the causes of an outage that no sweep has seen are over.
+
+        A circuit that time-outs opened may have met creations that hang, while listings answer.
+        """
+        was = self._domain.circuit.close()
+        return OUTAGE if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
 
     def _look(self, collection: str) -> Observation:
         started = time.monotonic()

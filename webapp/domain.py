@@ -7,6 +7,7 @@ from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
+from webapp.tenants.circuit import CircuitBreaker
 from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.imports import Imports
@@ -26,6 +27,7 @@ class Domain:
     ringing: Ringing
     tenants: TenantService
     attempts: Attempts
+    circuit: CircuitBreaker
     upkeep: Upkeep
     observing: Observing
     departures: Departures
@@ -44,6 +46,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         ringing=ringing,
         tenants=TenantService(database, doorbell, ringing, rules),
         attempts=Attempts(database, rules),
+        circuit=CircuitBreaker(database, rules),
         upkeep=Upkeep(database, doorbell, ringing, rules),
         observing=Observing(database),
         departures=Departures(database, rules),

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column(
             "last_tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cause", sa.String(length=32), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),

@@ -42,6 +42,9 @@ TRANSIENT = frozenset(
 )
 PERMANENT = frozenset(Cause) - TRANSIENT
 
+# Milvus did not answer at all; every other cause is an answer of its own.
+NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
+
 ADVICE = {
     Cause.MILVUS_UNREACHABLE: Advice(
         "No connection to Milvus could be made.",

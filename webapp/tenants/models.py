@@ -218,9 +218,11 @@ class Circuit(Model):
     __tablename__ = "circuit"
 
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # Attempts in a row that got no answer, and whose was the last of them.
+    # Attempts in a row that got no answer, whose was the last of them, and when an answer last
+    # set the count back: an attempt that began before then is not counted.
     failures: Mapped[int] = mapped_column(default=0)
     last_tenant_id: Mapped[int | None] = mapped_column(Number)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cause: Mapped[Cause | None] = mapped_column(code(Cause))
     message: Mapped[str | None] = mapped_column(Text)

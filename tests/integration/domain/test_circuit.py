@@ -1,0 +1,196 @@
+"""The circuit breaker: who may call Milvus, and what each attempt's end does to the others."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.provisioning import create_partitions
+from jobs.store import StoreError
+from tests.factories import FaultyStore, Product, all_at_once, no_script, statements
+from webapp.database import utc_now
+from webapp.tenants.causes import Cause
+from webapp.tenants.circuit import CircuitOpen, Entry
+from webapp.tenants.models import Circuit
+
+UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
+TIMEOUT = StoreError(Cause.TIMEOUT, "no answer within 5 s")
+
+
+def no_answer(product: Product, tenant_id: int | None = None, *, answered: bool = False) -> None:
+    circuit = product.domain.circuit
+    circuit.no_answer(
+        circuit.enter(), Cause.TIMEOUT, "no answer", tenant_id=tenant_id, answered_before=answered
+    )
+
+
+def open_circuit(product: Product) -> None:
+    for tenant_id in (1, 2, 3):
+        no_answer(product, tenant_id)
+    assert product.domain.circuit.state().is_open
+
+
+def let_a_probe_be_due(product: Product) -> None:
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(update(Circuit).values(probe_at=utc_now() - timedelta(seconds=1)))
+
+
+def probe_at(product: Product) -> object:
+    with product.engine.connect() as connection:
+        return connection.execute(select(Circuit.probe_at)).scalar_one()
+
+
+def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product) -> None:
+    open_circuit(product)
+    with pytest.raises(CircuitOpen, match=r"not answered since .*Z \(no answer\)") as caught:
+        product.domain.circuit.enter()
+    state = product.domain.circuit.state()
+    assert (caught.value.cause, state.cause, state.message) == ("timeout", "timeout", "no answer")
+
+
+def test_circuit_stays_closed_when_an_answer_comes_in_between(product: Product) -> None:
+    circuit = product.domain.circuit
+    for tenant_id in range(6):
+        if tenant_id % 2 == 0:
+            circuit.answered(circuit.enter())
+        no_answer(product, tenant_id)
+    assert not circuit.state().is_open
+
+
+def test_circuit_stays_closed_when_it_is_always_the_same_tenant(product: Product) -> None:
+    for _ in range(5):
+        no_answer(product, 7, answered=True)
+    assert not product.domain.circuit.state().is_open
+
+
+def test_circuit_opens_once_when_ten_workers_fail_at_one_moment(product: Product) -> None:
+    entry = product.domain.circuit.enter()
+    fail = product.domain.circuit.no_answer
+    works = [
+        lambda number=number: fail(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
+        for number in range(10)
+    ]
+    assert all_at_once(works) == [None] * 10
+    with product.engine.connect() as connection:
+        row = connection.execute(select(Circuit.failures, Circuit.opened_at)).one()
+    assert row.failures == 10
+    assert row.opened_at is not None
+
+
+def test_one_probe_is_let_in_when_ten_ask_at_one_moment(product: Product) -> None:
+    open_circuit(product)
+    let_a_probe_be_due(product)
+    asked = all_at_once([product.domain.circuit.enter] * 10)
+    assert [entry.is_probe for entry in asked if isinstance(entry, Entry)] == [True]
+    assert sum(isinstance(entry, CircuitOpen) for entry in asked) == 9
+
+
+def test_next_probe_comes_when_the_worker_of_the_last_one_died(product: Product) -> None:
+    open_circuit(product)
+    let_a_probe_be_due(product)
+    died = product.domain.circuit.enter()
+    assert died.is_probe
+    assert died.probing_until == probe_at(product)
+    let_a_probe_be_due(product)  # as after the lease
+    assert product.domain.circuit.enter().is_probe
+
+
+def test_next_probe_may_begin_when_one_was_given_up(product: Product) -> None:
+    open_circuit(product)
+    let_a_probe_be_due(product)
+    product.domain.circuit.give_up(product.domain.circuit.enter())
+    assert product.domain.circuit.enter().is_probe
+
+
+def test_circuit_closes_when_the_probe_is_answered(product: Product) -> None:
+    open_circuit(product)
+    let_a_probe_be_due(product)
+    product.domain.circuit.answered(product.domain.circuit.enter())
+    assert not product.domain.circuit.enter().is_probe
+
+
+def test_door_stays_shut_when_the_probe_gets_no_answer(product: Product) -> None:
+    open_circuit(product)
+    let_a_probe_be_due(product)
+    no_answer(product, 9)
+    with pytest.raises(CircuitOpen):
+        product.domain.circuit.enter()
+
+
+def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Product) -> None:
+    circuit = product.domain.circuit
+    stale = [circuit.enter() for _ in range(3)]
+    open_circuit(product)
+    circuit.close()
+    for number, entry in enumerate(stale):
+        circuit.no_answer(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
+    assert not circuit.state().is_open
+
+
+def test_attempt_costs_one_read_when_the_circuit_is_closed(simple: Product) -> None:
+    circuit = simple.domain.circuit
+    with statements(simple.engine) as seen:
+        circuit.answered(circuit.enter())
+    assert [statement.split()[0] for statement in seen if "circuit" in statement] == ["SELECT"]
+
+
+def test_attempts_fail_without_a_call_when_the_circuit_is_open(simple: Product) -> None:
+    tenants = [simple.create(f"Tenant {number}") for number in range(6)]
+    store = FaultyStore(listing=UNREACHABLE)
+    simple.work(store, no_script)
+    called = len(store.calls)
+    assert called == 3 * 2, "three attempts ask before and after; the others do not ask"
+    for tenant in tenants[3:]:
+        row = simple.row(tenant)
+        assert (row.state, row.cause, row.attempts) == ("pending", "milvus_unreachable", 1)
+        assert "not answered since" in str(row.error)
+        told = simple.told(tenant)
+        assert told.count("create_failed") == 1
+        assert "fallback" not in told
+
+
+def test_chunk_hands_back_without_a_call_when_the_circuit_is_open(simple: Product) -> None:
+    open_circuit(simple)
+    tenant = simple.create()
+    store = FaultyStore(listing=UNREACHABLE)
+    with simple.as_worker(store):
+        create_partitions([[tenant.id, 1]])
+    assert (store.calls, simple.row(tenant).attempts) == ([], 0)
+    assert "handed_back" in simple.told(tenant)
+
+
+def test_sweep_closes_the_circuit_when_a_listing_is_answered(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenants = [whole.create(f"Tenant {number}") for number in range(4)]
+    for tenant in tenants:
+        whole.change(tenant, max_attempts=1)
+    whole.work(FaultyStore(listing=UNREACHABLE), no_script)
+    assert whole.states() == ["failed"] * 4
+    whole.reconciler(store).sweep()
+    assert not whole.domain.circuit.state().is_open
+    whole.work(store)
+    assert whole.states() == ["ready"] * 4
+
+
+def test_others_are_made_when_one_tenants_creation_always_hangs(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    class Poisoned(FaultyStore):
+        def create_partition(self, collection: str, partition: str) -> None:
+            if partition == name:
+                raise TIMEOUT
+            super().create_partition(collection, partition)
+
+    poisoned = whole.create("Poison")
+    name = whole.row(poisoned).name
+    for _ in range(3):
+        whole.work(Poisoned(store), no_script)
+        whole.change(poisoned, next_attempt_at=None, ring_at=utc_now())
+        whole.domain.ringing.ring_due()
+    others = [whole.create(f"Tenant {number}") for number in range(5)]
+    whole.work(Poisoned(store), no_script)
+    assert [whole.row(tenant).state for tenant in others] == ["ready"] * 5
+    assert (whole.row(poisoned).state, whole.row(poisoned).cause) == ("failed", "timeout")
+    assert not whole.domain.circuit.state().is_open
