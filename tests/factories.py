@@ -33,6 +33,7 @@ from webapp.settings import Settings
 from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.tenants.queries import DepartureRecord, departure_of
 from webapp.tenants.states import PartitionState, Provider, Result
 
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
@@ -139,6 +140,26 @@ class Product:
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
         """Let a moment of the row lie in the past."""
         self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
+
+    def departure(self, tenant: Tenant | int) -> DepartureRecord:
+        """The record of the departure as it is now."""
+        number = tenant if isinstance(tenant, int) else tenant.id
+        with self.domain.tenants._database.reading() as session:
+            found = departure_of(session, number)
+        assert found is not None
+        return found
+
+    def delete(self, *tenants: Tenant | int, due: bool = True) -> None:
+        """Delete the tenants; `due` lets their grace time be over."""
+        for tenant in tenants:
+            number = tenant if isinstance(tenant, int) else tenant.id
+            self.domain.tenants.delete(number, actor=ACTOR)
+            if due:
+                self.age(number, "remove_at", 1)
+
+    def depart(self, store: PartitionStore) -> int:
+        """What the reconciler does each second for those that are to go."""
+        return self.reconciler(store).depart(threading.Event())
 
     def tenants_of_before(self, count: int, first: int = 1) -> list[int]:
         """Tenants without a wish, as an import leaves them."""

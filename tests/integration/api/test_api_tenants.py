@@ -165,6 +165,33 @@ def test_deletion_changes_nothing_when_repeated(api: Caller) -> None:
     assert (second.status_code, second.json) == (202, first.json)
 
 
+def test_tenant_is_called_back_when_it_is_not_dropped_yet(api: Caller) -> None:
+    path = f"/tenants/{api.tenant()['id']}"
+    assert_problem(api.post(f"{path}/restore"), 409, "not_removing")
+    assert TIME.fullmatch(api.delete(path).json["partition"]["remove_at"])
+    answer = api.post(f"{path}/restore")
+    assert answer.status_code == 202
+    assert (answer.json["status"], answer.json["partition"]["status"]) == ("active", "pending")
+    assert api.get(path).json == answer.json
+
+
+def test_record_of_a_departure_is_a_file_when_tenant_was_deleted(api: Caller) -> None:
+    tenant = api.tenant()
+    path = f"/tenants/{tenant['id']}/departure"
+    assert_problem(api.get(path), 404, "not_found")
+    api.delete(f"/tenants/{tenant['id']}")
+    answer = api.get(path)
+    saved_as = f"attachment; filename=tenant-{tenant['id']}-departure.json"
+    assert answer.headers["Content-Disposition"] == saved_as
+    record = answer.json
+    assert (record["tenant_id"], record["status"]) == (tenant["id"], "removing")
+    assert record["requested_by"].startswith("token:")
+    assert TIME.fullmatch(record["requested_at"])
+    assert (record["rows"], record["outcome"]) == (None, None)
+    api.post(f"/tenants/{tenant['id']}/restore")
+    assert_problem(api.get(path), 404, "not_found")
+
+
 def test_rename_is_refused_when_tenant_is_deleted(api: Caller) -> None:
     path = f"/tenants/{api.tenant()['id']}"
     api.delete(path)

@@ -231,3 +231,25 @@ def test_nothing_is_imported_and_no_trace_is_shown_when_the_file_is_hostile(
     assert message in result.stderr
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert whole.domain.backfill.plan().tenant_ids == []
+
+
+def test_deleted_tenant_is_called_back_by_command_until_it_is_gone(
+    whole: Product, run: Run
+) -> None:
+    tenant = whole.create(slug="acme")
+    whole.delete(tenant, due=False)
+    back = run("tenants", "restore", "--tenant-id", str(tenant.id))
+    assert (back.exit_code, back.stdout) == (0, f"tenant {tenant.id} is back, with the slug acme\n")
+    assert run("tenants", "restore", "--tenant-id", str(tenant.id)).exit_code == 1
+    assert run("tenants", "restore", "--tenant-id", "999").exit_code == 2
+
+
+def test_due_partition_is_dropped_when_reconciled_once(
+    whole: Product, store: MilvusPartitionStore, run: Run
+) -> None:
+    tenant = whole.create()
+    store.create_partition(whole.settings.milvus_collection, f"tenant_{tenant.id}")
+    whole.make_ready(tenant)
+    whole.delete(tenant)
+    assert run("partitions", "reconcile", "--once").exit_code == 0
+    assert whole.departure(tenant).outcome == "dropped"

@@ -1,0 +1,324 @@
+"""The departures lane on a real Milvus: dropped, proven, recorded, whatever dies in between."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.engines.process import ServerProcess, wait_until
+from tests.factories import FaultyStore, Product, all_at_once, empty, no_script, settings_for
+from tests.milvus_collections import drop_collection, insert_rows, make_collection
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Tenant
+
+DOWN = StoreError(Cause.MILVUS_UNREACHABLE, "connection refused")
+SILENT = StoreError(Cause.TIMEOUT, "no answer within 5 s")
+REFUSED = StoreError(Cause.UNEXPECTED, "partition is loaded")
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def ready(
+    product: Product, store: MilvusPartitionStore, count: int = 1, rows: int = 0
+) -> list[Tenant]:
+    """Tenants with partitions that hold rows."""
+    tenants = [product.create(f"T{n}") for n in range(count)]
+    for tenant in tenants:
+        store.create_partition(product.settings.milvus_collection, f"tenant_{tenant.id}")
+        product.make_ready(tenant)
+        if rows:
+            insert(product, tenant, rows)
+    return tenants
+
+
+def insert(product: Product, tenant: Tenant | int, rows: int) -> None:
+    number = tenant if isinstance(tenant, int) else tenant.id
+    where = (product.settings.milvus_address, product.settings.milvus_collection)
+    insert_rows(*where, f"tenant_{number}", rows)
+
+
+def listed(product: Product, store: MilvusPartitionStore) -> frozenset[str]:
+    return store.list_partitions(product.settings.milvus_collection) - {"_default"}
+
+
+def test_partition_is_dropped_proven_and_on_record_when_the_grace_time_is_over(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    leaver, neighbour = ready(whole, store, 2, rows=25)
+    whole.delete(leaver)
+    assert whole.depart(store) == 1
+    record = whole.departure(leaver)
+    assert (record.status, record.outcome, record.rows) == ("removed", "dropped", 25)
+    assert record.counted_at is not None
+    assert record.dropped_at is not None
+    assert record.confirmed_at is not None
+    assert listed(whole, store) == {f"tenant_{neighbour.id}"}
+    assert whole.told(leaver)[-3:] == ["removing", "dropping", "dropped"]
+    assert whole.depart(store) == 0
+
+
+def test_partition_stays_when_its_grace_time_is_not_over(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    (tenant,) = ready(whole, store)
+    whole.delete(tenant, due=False)
+    assert whole.depart(store) == 0
+    assert listed(whole, store) == {f"tenant_{tenant.id}"}
+
+
+def test_partition_goes_at_once_when_there_is_no_grace_time(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    quick = whole.configured(partition_grace=0)
+    (tenant,) = ready(quick, store)
+    quick.delete(tenant, due=False)
+    assert quick.depart(store) == 1
+    assert listed(quick, store) == frozenset()
+
+
+def test_absence_is_recorded_when_there_was_no_partition_or_no_collection(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    first, second = whole.create("A"), whole.create("B")
+    whole.delete(first)
+    assert whole.depart(store) == 1
+    drop_collection(whole.settings.milvus_address, whole.settings.milvus_collection)
+    whole.delete(second)
+    assert whole.depart(store) == 1
+    for tenant in (first, second):
+        record = whole.departure(tenant)
+        assert (record.outcome, record.rows, record.dropped_at) == ("absent", None, None)
+        assert whole.told(tenant)[-1] == "absent"
+
+
+@pytest.mark.parametrize(("rows", "outcome"), [(3, "kept"), (0, "dropped")])
+def test_rows_are_left_alone_when_they_are_not_known_to_be_the_tenants(
+    whole: Product, store: MilvusPartitionStore, rows: int, outcome: str
+) -> None:
+    (number,) = whole.tenants_of_before(1)
+    store.create_partition(whole.settings.milvus_collection, f"tenant_{number}")
+    if rows:
+        insert(whole, number, rows)
+    whole.delete(number)
+    whole.depart(store)
+    record = whole.departure(number)
+    assert (record.status, record.outcome, record.rows) == ("removed", outcome, rows)
+    assert bool(listed(whole, store)) == bool(rows)
+    assert whole.told(number)[-1] == outcome
+
+
+def test_drop_is_tried_again_when_it_fails(whole: Product, store: MilvusPartitionStore) -> None:
+    (tenant,) = ready(whole, store, rows=2)
+    whole.delete(tenant)
+    assert whole.depart(FaultyStore(store, dropping=REFUSED)) == 0
+    row = whole.row(tenant)
+    assert (row.state, row.cause, row.error) == ("removing", "unexpected", "partition is loaded")
+    whole.age(tenant, "remove_at", 1)
+    assert whole.depart(store) == 1
+    assert whole.told(tenant)[-4:] == ["dropping", "drop_failed", "dropping", "dropped"]
+    assert whole.departure(tenant).rows == 2
+
+
+def test_drop_counts_when_it_took_effect_though_the_answer_was_lost(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    (tenant,) = ready(whole, store)
+    whole.delete(tenant)
+    assert whole.depart(FaultyStore(store, dropping=SILENT, takes_effect=True)) == 1
+    assert whole.departure(tenant).outcome == "dropped"
+
+
+def test_acknowledged_drop_is_not_believed_when_it_is_listed_still(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    class Liar(FaultyStore):
+        def drop_partition(self, collection: str, partition: str) -> None:
+            """Acknowledged, and nothing done."""
+
+    (tenant,) = ready(whole, store)
+    whole.delete(tenant)
+    assert whole.depart(Liar(store)) == 0
+    assert whole.row(tenant).error == "Milvus acknowledged the drop but lists it still"
+
+
+def test_nobodys_try_is_used_up_when_milvus_does_not_answer(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenants = ready(whole, store, 3)
+    whole.delete(*tenants)
+    away = FaultyStore(store, listing=DOWN)
+    assert whole.depart(away) == 0
+    assert away.calls == ["list"]
+    assert [whole.row(tenant).fence for tenant in tenants] == [1, 1, 1]
+    assert whole.depart(store) == 3
+
+
+def test_drop_is_finished_when_milvus_goes_away_before_the_proof(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    (tenant,) = ready(whole, store, rows=4)
+    whole.delete(tenant)
+    failing = FaultyStore(store)
+    failing.before_dropping = lambda: setattr(failing, "listing", DOWN)
+    assert whole.depart(failing) == 0
+    assert whole.row(tenant).state == "removing"
+    assert whole.depart(store) == 1
+    record = whole.departure(tenant)
+    assert (record.outcome, record.rows) == ("dropped", 4)
+
+
+@pytest.mark.parametrize("after_the_drop", [False, True])
+def test_next_one_finishes_when_the_reconciler_dies_around_the_drop(
+    whole: Product, store: MilvusPartitionStore, after_the_drop: bool
+) -> None:
+    class Dying(FaultyStore):
+        def drop_partition(self, collection: str, partition: str) -> None:
+            if after_the_drop:
+                store.drop_partition(collection, partition)
+            raise Killed
+
+    (tenant,) = ready(whole, store, rows=7)
+    whole.delete(tenant)
+    with pytest.raises(Killed):
+        whole.depart(Dying(store))
+    assert whole.depart(store) == 0
+    whole.age(tenant, "lease_until")
+    assert whole.depart(store) == 1
+    record = whole.departure(tenant)
+    assert (record.outcome, record.rows, record.status) == ("dropped", 7, "removed")
+    assert listed(whole, store) == frozenset()
+
+
+def test_others_go_when_one_cannot_be_counted(whole: Product, store: MilvusPartitionStore) -> None:
+    tenants = ready(whole, store, 5)
+    poisoned = f"tenant_{tenants[0].id}"
+
+    class Poisoned(FaultyStore):
+        def count_rows(self, collection: str, partition: str) -> int | None:
+            if partition == poisoned:
+                raise SILENT
+            return store.count_rows(collection, partition)
+
+    whole.delete(*tenants)
+    lane = Poisoned(store)
+    whole.depart(lane)
+    whole.depart(lane)
+    assert listed(whole, store) == {poisoned}
+    # What cannot be counted must not stay for ever: it is the tenant's own.
+    whole.age(tenants[0], "remove_at", 1)
+    assert whole.depart(lane) == 1
+    assert whole.departure(tenants[0]).rows is None
+
+
+def test_two_listings_serve_many_when_they_leave_at_once(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenants = ready(whole, store, 40)
+    whole.delete(*tenants)
+    counted = FaultyStore(store)
+    assert whole.depart(counted) == 40
+    assert counted.calls.count("list") == 2
+    assert listed(whole, store) == frozenset()
+
+
+def test_each_goes_once_when_several_reconcilers_work_at_once(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenants = ready(whole, store, 12)
+    whole.delete(*tenants)
+    assert sum(all_at_once([partial(whole.depart, store)] * 3)) == 12
+    assert {whole.told(tenant).count("dropped") for tenant in tenants} == {1}
+
+
+def test_nothing_is_left_when_a_frozen_worker_thaws_before_the_drop(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenant = whole.create()
+    (claim,) = whole.claim(tenant)
+    late = FaultyStore(store)
+    # Frozen right behind its last look at the lease, thawed when the tenant is gone.
+    late.before_creating = lambda: whole.delete(tenant)
+    outcome = whole.one_attempt(late, no_script, claim, threading.Event()).run
+    with suppress(Exception):
+        outcome(claim)
+    assert listed(whole, store) == {f"tenant_{tenant.id}"}
+    assert whole.depart(store) == 0, "its lease still runs"
+    whole.age(tenant, "lease_until")
+    assert whole.depart(store) == 1
+    assert whole.states() == ["removed"]
+    assert listed(whole, store) == frozenset()
+
+
+def test_nobody_is_resurrected_and_nothing_leaks_when_deletion_meets_provisioning(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    tenants = [whole.create(f"T{n}") for n in range(100)]
+    with whole.as_worker(store, no_script):
+        from jobs.provisioning import create_partition
+
+        for start in range(0, 100, 4):
+            some = tenants[start : start + 4]
+            makers = [partial(create_partition, tenant.id, 1) for tenant in some]
+            takers = [partial(whole.domain.tenants.delete, t.id, actor="x") for t in some]
+            results = all_at_once([*makers, *takers])
+            assert [each for each in results if isinstance(each, Exception)] == []
+    assert set(whole.states()) == {"removing"}
+    for tenant in tenants:
+        whole.change(tenant, lease_until=None)
+        whole.age(tenant, "remove_at", 1)
+    assert whole.depart(store) == 100
+    assert set(whole.states()) == {"removed"}
+    assert listed(whole, store) == frozenset()
+
+
+def test_running_reconciler_lets_go_of_what_is_due(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    (tenant,) = ready(whole, store)
+    with running(whole.configured(reconcile_interval=60), store):
+        whole.delete(tenant)
+        wait_until(lambda: whole.row(tenant).state == "removed", 10, "the departure")
+
+
+@contextmanager
+def running(product: Product, store: MilvusPartitionStore) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=product.reconciler(FaultyStore(store)).run, args=(stop,))
+    thread.start()
+    yield
+    stop.set()
+    thread.join(15)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def on_standalone(
+    sqlite_engine: Engine, redis_url: str, tmp_path: Path, milvus_standalone: ServerProcess
+) -> Iterator[Product]:
+    """The domain on SQLite with a loaded collection of Milvus standalone."""
+    uri: str = milvus_standalone.uri  # type: ignore[attr-defined]
+    values = {"milvus_uri": uri, "milvus_collection": make_collection(uri, loaded=True)}
+    yield Product(settings_for(tmp_path, redis_url=redis_url, **values), sqlite_engine)
+    empty(sqlite_engine)
+
+
+def test_loaded_partition_goes_and_its_neighbour_stays_loaded_when_milvus_is_standalone(
+    on_standalone: Product,
+) -> None:
+    with closing(MilvusPartitionStore(on_standalone.settings.milvus_address, "", 10)) as store:
+        leaver, neighbour = ready(on_standalone, store, 2, rows=6)
+        on_standalone.delete(leaver)
+        assert on_standalone.depart(store) == 1
+        assert listed(on_standalone, store) == {f"tenant_{neighbour.id}"}
+        collection = on_standalone.settings.milvus_collection
+        assert store.count_rows(collection, f"tenant_{neighbour.id}") == 6
+    record = on_standalone.departure(leaver)
+    assert (record.outcome, record.rows) == ("dropped", 6)

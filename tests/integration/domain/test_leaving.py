@@ -1,0 +1,257 @@
+"""Deleting tenants and calling them back, on both databases: who may still do what, and when."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.factories import ACTOR, Product, all_at_once
+from webapp.tenants.causes import Cause
+from webapp.tenants.departures import Leaver
+from webapp.tenants.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.queries import departure_of
+from webapp.tenants.records import AuditEntry
+
+
+def claim(product: Product) -> list[Leaver]:
+    return product.domain.departures.claim(product.settings.milvus_collection, 100)
+
+
+def begin(product: Product, leavers: list[Leaver], rows: int | None = 3) -> list[Leaver]:
+    return product.domain.departures.begin(dict.fromkeys(leavers, rows))
+
+
+def restore(product: Product, tenant: Tenant | int) -> Tenant:
+    number = tenant if isinstance(tenant, int) else tenant.id
+    return product.domain.tenants.restore(number, actor=ACTOR, request_id="r-9")
+
+
+def has_record(product: Product, tenant: Tenant) -> bool:
+    with product.domain.tenants._database.reading() as session:
+        return departure_of(session, tenant.id) is not None
+
+
+def audited(product: Product) -> list[tuple[Any, ...]]:
+    with product.engine.connect() as connection:
+        columns = select(AuditEntry.action, AuditEntry.actor, AuditEntry.request_id)
+        return [tuple(row) for row in connection.execute(columns.order_by(AuditEntry.id))]
+
+
+def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_deleted(
+    product: Product,
+) -> None:
+    tenant = product.create()
+    product.domain.tenants.delete(tenant.id, actor=ACTOR, request_id="r-1")
+    record = product.departure(tenant)
+    assert (record.requested_by, record.request_id, record.outcome) == (ACTOR, "r-1", None)
+    assert record.remove_at == record.requested_at + timedelta(days=7)
+    assert audited(product) == [("tenant.delete", ACTOR, "r-1")]
+    assert claim(product) == []
+
+
+def test_wish_is_made_again_and_rung_when_a_tenant_is_called_back(product: Product) -> None:
+    tenant = product.create(slug="acme")
+    product.make_ready(tenant)
+    product.delete(tenant)
+    back = restore(product, tenant)
+    row = product.row(tenant)
+    assert (back.status, back.slug) == ("active", "acme")
+    assert (row.state, row.generation, row.remove_at) == ("pending", 3, None)
+    assert product.queued()[-1] == f"t{tenant.id}-g3-d2"
+    assert product.told(tenant)[-3:] == ["removing", "restored", "dispatched"]
+    assert not has_record(product, tenant)
+    assert audited(product)[-1] == ("tenant.restore", ACTOR, "r-9")
+
+
+def test_a_free_slug_is_made_when_another_took_it_meanwhile(product: Product) -> None:
+    tenant = product.create(slug="acme")
+    product.delete(tenant)
+    product.create(slug="acme")
+    assert restore(product, tenant).slug == "acme-2"
+
+
+def test_tenant_has_no_wish_again_when_it_never_had_one_and_is_called_back(
+    product: Product,
+) -> None:
+    (number,) = product.tenants_of_before(1)
+    product.delete(number)
+    row = product.row(number)
+    assert (row.state, row.generation, row.name) == ("removing", 0, f"tenant_{number}")
+    assert restore(product, number).partition is None
+    assert product.states() == []
+    assert product.domain.backfill.plan().tenant_ids == [number]
+
+
+def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Product) -> None:
+    tenant = product.create()
+    with pytest.raises(NotRemoving, match="not deleted"):
+        restore(product, tenant)
+    product.delete(tenant)
+    begun = begin(product, claim(product))
+    with pytest.raises(NotRemoving, match="being dropped"):
+        restore(product, tenant)
+    product.domain.departures.record_gone(begun, {tenant.id})
+    with pytest.raises(NotRemoving, match="gone"):
+        restore(product, tenant)
+    with pytest.raises(TenantNotFound):
+        restore(product, tenant.id + 1)
+
+
+def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
+    product: Product,
+) -> None:
+    tenant = product.create()
+    product.delete(tenant)
+    claimed = claim(product)
+    restore(product, tenant)
+    assert begin(product, claimed) == []
+    product.delete(tenant, due=False)
+    # A second departure has a grace time of its own; the claim of the first is worth nothing.
+    assert begin(product, claimed) == []
+    assert product.domain.departures.record_gone(claimed, set()) == 0
+    assert product.row(tenant).state == "removing"
+
+
+def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> None:
+    for _ in range(10):
+        tenant = product.create()
+        product.delete(tenant)
+        claimed = claim(product)
+        begun, back = all_at_once(
+            [partial(begin, product, claimed), partial(restore, product, tenant)]
+        )
+        assert isinstance(back, NotRemoving) == (len(begun) == 1)
+        assert product.row(tenant).state == ("removing" if begun else "pending")
+        product.domain.departures.record_gone(begun, set())
+
+
+def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
+    product: Product,
+) -> None:
+    tenant = product.create()
+    product.claim(tenant)
+    product.delete(tenant)
+    assert claim(product) == []
+    product.age(tenant, "lease_until", product.settings.milvus_timeout - 1)
+    assert claim(product) == []
+    product.age(tenant, "lease_until", product.settings.milvus_timeout + 1)
+    assert [leaver.tenant_id for leaver in claim(product)] == [tenant.id]
+
+
+def test_lease_of_an_attempt_still_counts_when_a_tenant_comes_back_and_leaves_again(
+    product: Product,
+) -> None:
+    tenant = product.create()
+    product.claim(tenant)
+    product.delete(tenant)
+    restore(product, tenant)
+    product.delete(tenant)
+    assert claim(product) == []
+
+
+def test_attempt_changes_nothing_when_its_tenant_left_and_came_back(product: Product) -> None:
+    tenant = product.create()
+    (attempt,) = product.claim(tenant)
+    product.delete(tenant)
+    restore(product, tenant)
+    assert product.domain.attempts.renew([attempt]) == []
+    assert len(product.claim(tenant, product.row(tenant).generation)) == 1
+
+
+def test_each_is_claimed_once_when_several_reconcilers_claim_at_once(product: Product) -> None:
+    tenants = [product.create(f"T{n}") for n in range(12)]
+    product.delete(*tenants)
+    claims = all_at_once([partial(claim, product)] * 4)
+    numbers = [leaver.tenant_id for each in claims for leaver in each]
+    assert sorted(numbers) == [tenant.id for tenant in tenants]
+
+
+def test_rows_stay_on_record_when_who_counted_them_dies_before_the_end(product: Product) -> None:
+    tenant = product.create()
+    product.delete(tenant)
+    begin(product, claim(product), rows=25)
+    product.age(tenant, "lease_until")
+    next_one = claim(product)
+    assert product.domain.departures.record_gone(next_one, set()) == 1
+    record = product.departure(tenant)
+    assert (record.rows, record.outcome, record.status) == (25, "dropped", "removed")
+    assert record.dropped_at is None
+    assert record.confirmed_at is not None
+
+
+def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Product) -> None:
+    tenant = product.create()
+    product.delete(tenant)
+    frozen = claim(product)
+    product.age(tenant, "lease_until")
+    begun = begin(product, claim(product))
+    departures = product.domain.departures
+    departures.hand_back(frozen)
+    departures.record_failure(frozen[0], Cause.TIMEOUT, "late")
+    assert begin(product, frozen) == departures.record_gone([], set()) * [0]
+    assert departures.record_kept(dict.fromkeys(frozen, 1)) == 0
+    assert departures.record_gone(begun, {tenant.id}) == 1
+    assert product.told(tenant)[-2:] == ["dropping", "dropped"]
+
+
+def test_pauses_grow_when_drops_fail(product: Product) -> None:
+    tenant = product.create()
+    product.delete(tenant)
+    pauses = []
+    for _ in range(3):
+        (leaver,) = claim(product)
+        product.domain.departures.record_failure(leaver, Cause.TIMEOUT, "no answer")
+        row = product.row(tenant)
+        assert row.remove_at is not None
+        pauses.append(row.remove_at - product.events(tenant)[-1].at)
+        assert claim(product) == []
+        product.age(tenant, "remove_at", 1)
+    assert pauses == sorted(pauses)
+    assert pauses[2] > 3 * pauses[0]
+    assert product.told(tenant)[-1] == "drop_failed"
+    assert (row.cause, row.error) == ("timeout", "no answer")
+
+
+def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.CAPACITY)
+    product.delete(tenant)
+    tenants, attempts = product.domain.tenants, product.domain.attempts
+    for state in ("removing", "removed"):
+        assert product.row(tenant).state == state
+        with pytest.raises(NotFailed):
+            tenants.retry(tenant.id, actor=ACTOR)
+        with pytest.raises(TenantDeleted):
+            tenants.rename(tenant.id, name="Other", actor=ACTOR)
+        assert product.domain.backfill.plan([tenant.id]).tenant_ids == []
+        assert product.domain.backfill.dispatch([tenant.id], actor="x", progress=print) == (0, True)
+        assert attempts.claim_requeued(tenant.id, 1, "job") == []
+        assert product.domain.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
+        product.domain.departures.record_gone(claim(product), set())
+
+
+def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> None:
+    tenant = product.create()
+    product.delete(tenant)
+    restore(product, tenant)
+    product.delete(tenant, due=False)
+    assert product.row(tenant).generation == 4
+    assert product.departure(tenant).remove_at == product.departure(tenant).requested_at + (
+        timedelta(days=7)
+    )
+    assert claim(product) == []
+
+
+def test_due_ones_are_found_by_an_index_when_many_are_ready(product: Product) -> None:
+    statement = select(Partition.collection).where(
+        product.domain.departures._due(product.create().created_at)
+    )
+    if product.engine.dialect.name != "sqlite":
+        pytest.skip("on few rows PostgreSQL reads the table")
+    with product.engine.connect() as connection:
+        text = str(statement.compile(product.engine, compile_kwargs={"literal_binds": True}))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+    assert "ix_partition_state_remove_at" in str(plan)
