@@ -238,6 +238,20 @@ def retry(
 
 
 @partitions.command()
+@click.option("--repair", is_flag=True, help="Make again what is missing, drop what came back.")
+@as_json
+def verify(repair: bool, as_json: bool) -> None:
+    """Compare Milvus's partitions with the database's, now.
+
+    Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
+    """
+    from jobs import verify_command
+
+    _to_stderr()
+    verify_command.verify(repair=repair, as_json=as_json)
+
+
+@partitions.command()
 @click.option("--once", is_flag=True, help="Sweep once and end.")
 def reconcile(once: bool) -> None:
     """Ring what is due, and sweep every RECONCILE_INTERVAL, until stopped."""

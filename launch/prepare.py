@@ -1,4 +1,4 @@
-"""What has to be in place before the product serves: tables, an admin, a collection."""
+"""What has to be in place before the product serves: tables, numbers, an admin, a collection."""
 
 import subprocess
 import sys
@@ -6,11 +6,14 @@ import threading
 from dataclasses import dataclass
 
 from launch.errors import StartError
+from launch.follow import say
 from launch.parts import tethered
 from webapp.settings import PROJECT_ROOT, Settings
 
 POLL_S = 0.1
 MILVUS_WAIT_S = 30
+# How the first steps begin a line that is meant for the terminal.
+WARNING = "Warning:"
 
 
 class Stopped(Exception):
@@ -24,7 +27,7 @@ class _Step:
 
 
 def prepare(settings: Settings, stop: threading.Event) -> str | None:
-    """Migrate, make the first admin, and in embedded mode the collection, side by side.
+    """Migrate, lift the numbers, make the first admin, and beside it an embedded collection.
 
     What is done already is left as it is. Returns the first admin's password when one was
     generated just now.
@@ -36,7 +39,7 @@ def prepare(settings: Settings, stop: threading.Event) -> str | None:
     first = _begin("launch.first_steps", failure="The database could not be prepared")
     collection = _begin_collection(settings) if settings.milvus_is_embedded else None
     try:
-        password = _finish(first, stop).strip()
+        password = _without_warnings(_finish(first, stop))
         if collection:
             _finish(collection, stop)
     finally:
@@ -81,6 +84,15 @@ def _finish(step: _Step, stop: threading.Event) -> str:
     if step.process.returncode:
         raise StartError(f"{step.failure}:\n{complaint.strip()}")
     return output
+
+
+def _without_warnings(output: str) -> str:
+    """The rest of the output; warnings are said at once."""
+    lines = output.splitlines()
+    for line in lines:
+        if line.startswith(WARNING):
+            say(f"{line}\n")
+    return "\n".join(line for line in lines if not line.startswith(WARNING)).strip()
 
 
 def _end(step: _Step) -> None:

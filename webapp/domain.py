@@ -10,7 +10,10 @@ from webapp.tenants.backfill import Backfill
 from webapp.tenants.circuit import CircuitBreaker
 from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.drift import Drift
 from webapp.tenants.imports import Imports
+from webapp.tenants.ledger import DriftLedger
+from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
@@ -31,6 +34,9 @@ class Domain:
     upkeep: Upkeep
     observing: Observing
     departures: Departures
+    drift: Drift
+    ledger: DriftLedger
+    numbers: Numbers
     backfill: Backfill
     imports: Imports
 
@@ -50,6 +56,9 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         upkeep=Upkeep(database, doorbell, ringing, rules),
         observing=Observing(database),
         departures=Departures(database, rules),
+        drift=Drift(database, ringing, rules),
+        ledger=DriftLedger(database),
+        numbers=Numbers(database),
         backfill=Backfill(database, doorbell, ringing, rules),
         imports=Imports(database),
     )

@@ -10,12 +10,12 @@ from werkzeug.datastructures import MultiDict
 from webapp import current
 from webapp.admin.base import Page, actor, audit, expose, reading, shell
 from webapp.admin.listing import read_choice, tenants_page
-from webapp.admin.words import is_stuck
 from webapp.requests import request_id
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import FailedSelection, families
 from webapp.tenants.states import PartitionState
+from webapp.tenants.stuck import is_stuck
 
 TABS = ("all", "causes", "queues")
 PAGE_SIZE = 50
@@ -89,12 +89,12 @@ class PartitionsView(Page):
 def _figures() -> dict[str, Any]:
     tab = request.args.get("tab", "all")
     choice = read_choice(request.args)
-    settings = current.settings()
+    rules = current.domain().rules
     figures: dict[str, Any] = {
         "tab": tab if tab in TABS else "all",
         "choice": choice,
         "every": 2,
-        "stuck": lambda partition: is_stuck(partition, settings),
+        "stuck": lambda partition: is_stuck(partition, rules),
     }
     if figures["tab"] == "all":
         figures["found"] = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)

@@ -11,7 +11,6 @@ from wtforms import StringField
 from webapp import current
 from webapp.admin.base import Records, actor, audit, expose, is_fragment, reading, shell
 from webapp.admin.listing import read_choice, tenants_page
-from webapp.admin.words import is_stuck
 from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.requests import request_id
@@ -20,6 +19,7 @@ from webapp.tenants.models import Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
 from webapp.tenants.queries import Headroom, get_tenant, list_events
 from webapp.tenants.states import PartitionState
+from webapp.tenants.stuck import is_stuck
 
 EVENTS_SHOWN = 50
 UNSETTLED = {PartitionState.PENDING, PartitionState.PROVISIONING}
@@ -98,7 +98,7 @@ class TenantView(Records):
                 "nav": "tenant",
                 "choice": read_choice(request.args),
                 "room": Room.of(shell().summary.collections[0]),
-                "stuck": lambda partition: is_stuck(partition, current.settings()),
+                "stuck": lambda partition: is_stuck(partition, current.domain().rules),
                 **kwargs,
             },
         )
@@ -227,7 +227,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "partition": partition,
         "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
         "observed": observed.get(partition.collection) if partition else None,
-        "stuck": is_stuck(partition, current.settings()),
+        "stuck": is_stuck(partition, current.domain().rules),
         "every": 1 if partition and partition.state in UNSETTLED else 5,
     }
 

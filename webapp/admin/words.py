@@ -1,16 +1,12 @@
 """What the panel calls states, causes and events, and how it says for how long."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from webapp.database import utc_now
-from webapp.settings import Settings
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
 from webapp.tenants.states import PartitionState
-
-# How much longer than all attempts with their pauses may take, before waiting is called stuck.
-STUCK_MARGIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,7 @@ EVENTS = {
     "dropped": "Partition dropped, and seen to be gone",
     "absent": "No partition there to drop",
     "kept": "Left in Milvus: the rows may be somebody else's",
+    "drift": "Milvus departed from what was wanted",
 }
 EVENT_ROLES = {
     "created": "success",
@@ -94,6 +91,7 @@ EVENT_ROLES = {
     "dropped": "success",
     "absent": "success",
     "kept": "warning",
+    "drift": "warning",
     "creating": "info",
 }
 
@@ -101,16 +99,6 @@ EVENT_ROLES = {
 def badge(partition: Partition | None) -> Badge:
     """The badge of a partition's state; tenants that were imported may have no wish yet."""
     return BADGES[partition.state] if partition else NO_WISH
-
-
-def is_stuck(partition: Partition | None, settings: Settings) -> bool:
-    """True where all attempts and pauses could have passed, and nothing has come of it."""
-    if partition is None:
-        return False
-    if partition.state not in {PartitionState.PENDING, PartitionState.PROVISIONING}:
-        return False
-    expected = timedelta(seconds=settings.partition_attempts * settings.partition_backoff)
-    return utc_now() - partition.state_since > expected + STUCK_MARGIN
 
 
 def event_word(event: str) -> str:

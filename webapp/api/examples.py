@@ -103,3 +103,28 @@ SUMMARY = {
         }
     ],
 }
+
+DRIFT = {
+    "drift": True,
+    "counts": {"missing": 0, "orphan": 1, "resurrected": 0, "stuck": 0, "adopted": 0},
+    "missing": [],
+    "orphan": [
+        {
+            "tenant_id": None,
+            "collection": "kb_chunks_v1",
+            "partition": "tenant_90",
+            "rows": None,
+            "note": "no tenant has this number",
+        }
+    ],
+    "resurrected": [],
+    "stuck": [],
+    "adopted": [],
+    "collections": [
+        {
+            "collection": "kb_chunks_v1",
+            "partitions": 10,
+            "compared_at": "2026-03-01T09:30:10Z",
+        }
+    ],
+}

@@ -21,6 +21,7 @@ OUTGOING = (
     outgoing.Departure,
     outgoing.EventPage,
     outgoing.Summary,
+    outgoing.Drift,
     outgoing.Problem,
 )
 

@@ -7,7 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from webapp.tenants.causes import Cause
-from webapp.tenants.states import DepartureOutcome, PartitionState, Provider, Result, TenantState
+from webapp.tenants.states import (
+    DepartureOutcome,
+    DriftKind,
+    PartitionState,
+    Provider,
+    Result,
+    TenantState,
+)
 
 
 class Outgoing(BaseModel):
@@ -128,6 +135,37 @@ class Summary(Outgoing):
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
     without_wish: int = Field(description="Active tenants whose partition nobody asked for yet.")
     collections: list[Headroom]
+
+
+class Finding(Outgoing):
+    """A partition that is not as it is wanted; the tenant is null where nobody has the number."""
+
+    tenant_id: int | None
+    collection: str
+    partition: str
+    rows: int | None = Field(description="Null: not counted, or Milvus could not tell.")
+    note: str | None
+
+
+class ComparedCollection(Outgoing):
+    """A collection, and when its partitions were last compared with ours."""
+
+    collection: str
+    partitions: int | None
+    compared_at: datetime | None
+
+
+class Drift(Outgoing):
+    """Where Milvus departs from what is wanted. Of each kind the first 1,000 are listed."""
+
+    drift: bool = Field(description="Anything missing, orphan, resurrected or stuck?")
+    counts: dict[DriftKind, int] = Field(description="All five, exact.")
+    missing: list[Finding] = Field(description="Ready with us, gone there; being made again.")
+    orphan: list[Finding] = Field(description="There, and nobody's here; never dropped by itself.")
+    resurrected: list[Finding] = Field(description="Empty, of a removed tenant; is dropped again.")
+    stuck: list[Finding] = Field(description="Should have come to an end, and has not.")
+    adopted: list[Finding] = Field(description="There before it was asked for; no drift.")
+    collections: list[ComparedCollection]
 
 
 class Problem(BaseModel):

@@ -1,9 +1,10 @@
-"""The endpoint that counts partitions."""
+"""The endpoints about all partitions at once."""
 
 from webapp import current
 from webapp.api import outgoing
 from webapp.api.blueprint import api
-from webapp.api.examples import SUMMARY
+from webapp.api.examples import DRIFT, SUMMARY
+from webapp.tenants.findings import known_drift
 from webapp.tenants.queries import summary
 
 
@@ -18,3 +19,16 @@ def counts() -> outgoing.Summary:
     with current.database().reading() as session:
         counted = summary(session, current.settings())
     return outgoing.Summary.of(counted)
+
+
+@api.get("/partitions/drift")
+@api.output(outgoing.Drift, example=DRIFT)
+@api.doc(operation_id="get_partitions_drift", tags=["Partitions"])
+def drift() -> outgoing.Drift:
+    """Show where Milvus departs from what is wanted
+
+    What the last sweep found, with the time of its comparison; Milvus is not asked.
+    """
+    with current.database().reading() as session:
+        known = known_drift(session, current.domain().rules)
+    return outgoing.Drift.of(known)

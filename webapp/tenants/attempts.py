@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import PROBED, Cause
 from webapp.tenants.models import Partition
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
@@ -241,7 +241,7 @@ class Attempts:
                 "ring_at": due,
                 "reopen_at": None,
             }
-        may_pass = cause.is_transient or cause == Cause.CAPACITY
+        may_pass = cause.is_transient or cause == Cause.CAPACITY or cause in PROBED
         pause = reopen_pause(claim.reopens)
         return {"state": PartitionState.FAILED, "reopen_at": now + pause if may_pass else None}
 

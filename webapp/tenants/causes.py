@@ -45,6 +45,15 @@ PERMANENT = frozenset(Cause) - TRANSIENT
 # Milvus did not answer at all; every other cause is an answer of its own.
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 
+# Nothing but an attempt shows that these are over: the sweep lets one tenant try now and then,
+# and the others follow once somebody's partition was made.
+PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})
+
+# These hold for a collection, so they say nothing any more once a wish moves to another.
+OF_THE_COLLECTION = frozenset(
+    {Cause.COLLECTION_MISSING, Cause.CAPACITY, Cause.PARTITION_KEY_MODE, Cause.AUTH}
+)
+
 ADVICE = {
     Cause.MILVUS_UNREACHABLE: Advice(
         "No connection to Milvus could be made.",

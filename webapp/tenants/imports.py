@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
 from webapp.tenants.models import Tenant
-from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
+from webapp.tenants.naming import MAX_SLUG_LENGTH, clean_name, is_slug
+from webapp.tenants.numbers import HIGHEST, lift
 from webapp.tenants.queries import batches
 
 log = get_logger("paratia.import")
-
-# Numbers given out later lie above the file's highest one, and need room there.
-HIGHEST = MAX_TENANT_ID // 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ class Imports:
                     raise ImportRefused(errors)
                 if tenants and not dry_run:
                     session.execute(insert(Tenant), tenants)
-                    _lift_sequence(session)
+                    # On PostgreSQL a number that is given does not move the counter by itself.
+                    lift(session, max(int(row.id) for row in rows))
         except IntegrityError as error:
             raise ImportRefused(
                 ["a number or a slug of the file was taken meanwhile; run it again"]
@@ -133,19 +132,3 @@ def _in_use(session: Session, rows: Sequence[ImportRow]) -> list[str]:
             f"line {slug_lines[slug]}: slug {slug} is taken" for slug in session.scalars(taken)
         ]
     return errors
-
-
-def _lift_sequence(session: Session) -> None:
-    """On PostgreSQL a given number does not move the sequence; SQLite remembers by itself."""
-    if session.get_bind().dialect.name != "postgresql":
-        return
-    # Locked, so that no number drawn meanwhile can lie above the one that is set.
-    session.execute(text("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE"))
-    highest = session.scalar(select(func.max(Tenant.id)))
-    session.execute(
-        text(
-            "SELECT setval(pg_get_serial_sequence('tenant', 'id'), "
-            "GREATEST(:highest, (SELECT last_value FROM tenant_id_seq)))"
-        ),
-        {"highest": highest},
-    )

@@ -22,6 +22,15 @@ def partition_name(tenant_id: int) -> str:
     return f"tenant_{tenant_id}"
 
 
+def number_in(partition: str) -> int | None:
+    """The number in a name as `partition_name` makes them; None for any other name.
+
+    It may be higher than any tenant's.
+    """
+    canonical = re.fullmatch(r"tenant_([1-9][0-9]*)", partition)
+    return int(canonical[1]) if canonical else None
+
+
 def slugify(name: str) -> str:
     """A slug of the name: ASCII letters and digits joined by `-`; `tenant` if none is left."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -1,14 +1,14 @@
 """What was last seen of Milvus, and whose turn it is to look."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.database import Database, utc_now
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection, Partition, SweepTurn
+from webapp.tenants.models import ObservedCollection, Partition, PartitionDrift, SweepTurn
 from webapp.tenants.states import PartitionState
 
 SWEEP = "sweep"
@@ -23,6 +23,7 @@ class Observation:
     partitions: int | None = None
     cause: Cause | None = None
     error: str | None = None
+    looked_at: datetime = field(default_factory=utc_now)
 
 
 class Observing:
@@ -32,11 +33,21 @@ class Observing:
         self._database = database
 
     def collections(self, in_use: str) -> list[str]:
-        """The collections that a sweep looks at: the one in use, and those with open wishes."""
+        """The collections that a sweep looks at, the one in use first.
+
+        The others are those with open wishes, and those seen before that rows or findings of
+        ours are in; a name that was only mistyped once is asked for no more.
+        """
         open_wishes = Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED])
+        wanted = select(Partition.collection).where(open_wishes).distinct()
+        holds = or_(
+            exists().where(Partition.collection == ObservedCollection.collection),
+            exists().where(PartitionDrift.collection == ObservedCollection.collection),
+        )
+        held = select(ObservedCollection.collection).where(holds)
         with self._database.reading() as session:
-            wanted = session.scalars(select(Partition.collection).where(open_wishes).distinct())
-            return [in_use, *sorted(set(wanted) - {in_use})]
+            others = {*session.scalars(wanted), *session.scalars(held)}
+        return [in_use, *sorted(others - {in_use})]
 
     def last_cause(self, collection: str) -> Cause | None:
         """Why the last look at the collection got no answer; None when it did, or was none."""
@@ -45,13 +56,15 @@ class Observing:
             return row.cause if row else None
 
     def record(self, seen: Observation) -> None:
-        """Store what was seen, in place of what was seen before."""
+        """Store what was seen, in place of what was seen before, not of what was seen since."""
         now = utc_now()
         with self._database.transaction() as session:
             row = session.get(ObservedCollection, seen.collection, with_for_update=True)
             if row is None:
                 row = ObservedCollection(collection=seen.collection, observed_at=now)
                 session.add(row)
+            elif row.observed_at > seen.looked_at:
+                return
             row.observed_at = now
             row.latency_ms = seen.latency_ms
             row.cause = seen.cause
@@ -84,6 +97,17 @@ class Observing:
                 return won.first() is not None
         except IntegrityError:
             return False
+
+    def keep_turn(self, holder: str, lasts: timedelta) -> bool:
+        """Lengthen the turn; False when another has it now, so that this one must stop."""
+        with self._database.transaction() as session:
+            kept = session.execute(
+                update(SweepTurn)
+                .where(SweepTurn.name == SWEEP, SweepTurn.holder == holder)
+                .values(held_until=utc_now() + lasts)
+                .returning(SweepTurn.name)
+            )
+            return kept.first() is not None
 
     def end_turn(self, holder: str) -> None:
         """Give the turn back, and note when."""

@@ -16,6 +16,7 @@ LOST_AFTER = timedelta(seconds=10)
 
 FIRST_REOPEN_PAUSE = timedelta(seconds=15)
 LONGEST_REOPEN_PAUSE = timedelta(minutes=5)
+MOST_DOUBLINGS = 8
 
 # Beyond this many at once, rings go as chunks to the backfill's queue, so that a sign-up
 # never waits behind them.
@@ -58,5 +59,5 @@ class Rules:
 
 def reopen_pause(reopens: int) -> timedelta:
     """How long a tenant that keeps failing rests before the sweep's next try."""
-    doublings: int = 2 ** min(reopens, 8)
+    doublings: int = 2 ** min(reopens, MOST_DOUBLINGS)
     return min(FIRST_REOPEN_PAUSE * doublings, LONGEST_REOPEN_PAUSE)

@@ -32,9 +32,19 @@ DROP_FAILED: Final = "milvus.partition.drop_failed"
 DROPPED: Final = "milvus.partition.dropped"
 ABSENT: Final = "milvus.partition.absent"
 KEPT: Final = "milvus.partition.kept"
+DRIFT: Final = "milvus.partition.drift"
 
 WARNINGS = frozenset(
-    {FALLBACK, HANDED_BACK, LEASE_EXPIRED, CAUSE_CHANGED, DISPATCH_FAILED, DROP_FAILED, KEPT}
+    {
+        FALLBACK,
+        HANDED_BACK,
+        LEASE_EXPIRED,
+        CAUSE_CHANGED,
+        DISPATCH_FAILED,
+        DROP_FAILED,
+        KEPT,
+        DRIFT,
+    }
 )
 
 log = get_logger("paratia.partition")

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 
-from webapp.database import Database, utc_now
+from webapp.database import Database, UtcDateTime, utc_now
 from webapp.tenants import timeline
-from webapp.tenants.causes import TRANSIENT, Cause
+from webapp.tenants.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.models import Partition
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
 from webapp.tenants.rows import change
-from webapp.tenants.rules import LOST_AFTER, RING_GRACE, Rules, reopen_pause
-from webapp.tenants.states import PartitionState
+from webapp.tenants.rules import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
+from webapp.tenants.states import PartitionState, Result
 from webapp.tenants.wishes import ring_for
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -47,7 +47,7 @@ class Upkeep:
             "state": PartitionState.FAILED,
             "cause": Cause.UNEXPECTED,
             "error": DIED,
-            "reopen_at": now + reopen_pause(0),
+            "reopen_at": _after_pause(now),
         }
         # Two transactions, each locking in the order of the numbers as workers do.
         waiting = self._expire(and_(expired, ~spent), again, timeline.LEASE_EXPIRED, now)
@@ -91,7 +91,10 @@ class Upkeep:
         return rung
 
     def follow_collection(self) -> int:
-        """Move wishes that no attempt has touched yet to the collection of the settings."""
+        """Move wishes that no attempt has touched yet to the collection of the settings.
+
+        Those that failed for something that only their old collection had are reopened.
+        """
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
             Partition.collection != self._rules.collection,
@@ -100,6 +103,11 @@ class Upkeep:
         )
         with self._database.transaction() as session:
             moved = change(session, untouched, {"collection": self._rules.collection})
+        left_behind = and_(
+            Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
+        )
+        for batch in batches([row.tenant_id for row in moved if row.cause in OF_THE_COLLECTION]):
+            self._reopen_batch(batch, left_behind, utc_now())
         return len(moved)
 
     def note_cause(self, collection: str, cause: Cause, message: str) -> int:
@@ -136,7 +144,8 @@ class Upkeep:
 
         Those of the causes `at_once` now, other transient ones when their pause is over, and
         up to `after_capacity` of those that found the collection full: after a pause too, since
-        the server's limit may be lower than the one in the settings.
+        the server's limit may be lower than the one in the settings. Where nothing but an
+        attempt can show it, one tries, and the others follow a success.
         """
         now = utc_now()
         rested = Partition.reopen_at <= now
@@ -147,7 +156,29 @@ class Upkeep:
         if after_capacity:
             full = and_(Partition.cause == Cause.CAPACITY, rested)
             reopened += self._reopen(collection, full, now, limit=after_capacity)
-        return reopened
+        return reopened + self._probe(collection, now)
+
+    def _probe(self, collection: str, now: datetime) -> int:
+        refused = Partition.cause.in_(PROBED)
+        mine = Partition.collection == collection
+        first = select(func.min(Partition.state_since)).where(
+            mine, refused, Partition.state == PartitionState.FAILED
+        )
+        with self._database.reading() as session:
+            since = session.scalar(first)
+            if since is None:
+                return 0
+            made_at = session.scalar(
+                select(func.max(Partition.state_since)).where(
+                    mine,
+                    Partition.state == PartitionState.READY,
+                    Partition.state_since > since,
+                    Partition.result == Result.CREATED,
+                )
+            )
+        if made_at is not None:
+            return self._reopen(collection, and_(refused, Partition.state_since < made_at), now)
+        return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
 
     def _reopen(
         self,
@@ -215,3 +246,13 @@ class Upkeep:
 def _expired(row: Partition, event: str) -> timeline.Entry:
     cause = Cause.UNEXPECTED if event == timeline.CREATE_FAILED else None
     return timeline.entry_of(row, event, attempt=row.attempts, cause=cause, message=DIED)
+
+
+def _after_pause(now: datetime) -> ColumnElement[datetime]:
+    """When the pause of a row that fails now is over: `reopen_pause` of its own reopenings."""
+    moments = {
+        reopens: literal(now + reopen_pause(reopens), UtcDateTime())
+        for reopens in range(MOST_DOUBLINGS)
+    }
+    longest = literal(now + reopen_pause(MOST_DOUBLINGS), UtcDateTime())
+    return case(moments, value=Partition.reopens, else_=longest)

@@ -47,13 +47,15 @@ def wish_again(
     Rings of the old generation become harmless.
     """
     failed = and_(which, Partition.state == PartitionState.FAILED)
-    once_more = {
-        "generation": Partition.generation + 1,
-        "dispatch": Partition.dispatch + 1,
-        "ring_at": now + RING_GRACE,
-        "request_id": request_id,
-    }
-    return change(session, failed, once_more | _afresh(attempts, now))
+    return change(session, failed, _once_more(attempts, now, request_id))
+
+
+def wish_missing(
+    session: Session, which: ColumnElement[bool], attempts: int, now: datetime
+) -> Sequence[Partition]:
+    """Make a new wish of the ready ones among these rows, whose partitions are gone."""
+    gone = and_(which, Partition.state == PartitionState.READY)
+    return change(session, gone, _once_more(attempts, now))
 
 
 def withdraw(
@@ -143,6 +145,16 @@ def ring_for(partition: Partition) -> Ring:
         stale_job_id=partition.claimed_job_id,
         request_id=partition.request_id,
     )
+
+
+def _once_more(attempts: int, now: datetime, request_id: str | None = None) -> dict[str, Any]:
+    return {
+        "generation": Partition.generation + 1,
+        "dispatch": Partition.dispatch + 1,
+        "ring_at": now + RING_GRACE,
+        "request_id": request_id,
+        **_afresh(attempts, now),
+    }
 
 
 def _afresh(attempts: int, now: datetime) -> dict[str, Any]:

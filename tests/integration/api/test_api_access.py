@@ -9,7 +9,14 @@ from tests.access import Visitor, add_user
 from tests.integration.api.caller import Caller, assert_problem
 from webapp.auth.roles import Role
 
-READING = ["/tenants", "/tenants/1", "/tenants/1/events", "/partitions/summary", "/openapi.json"]
+READING = [
+    "/tenants",
+    "/tenants/1",
+    "/tenants/1/events",
+    "/partitions/summary",
+    "/partitions/drift",
+    "/openapi.json",
+]
 CHANGING = [
     ("POST", "/tenants"),
     ("PATCH", "/tenants/1"),

@@ -26,6 +26,7 @@ OPERATIONS = {
     "get_departure",
     "list_tenant_events",
     "get_partitions_summary",
+    "get_partitions_drift",
 }
 
 
@@ -124,6 +125,7 @@ def test_answers_have_the_described_fields_when_asked_for(
         "EventPage": page,
         "Event": page["items"][0],
         "Summary": api.get("/partitions/summary").json,
+        "Drift": api.get("/partitions/drift").json,
     }.items():
         assert list(answer) == list(schemas[name]["properties"]) == schemas[name]["required"]
 

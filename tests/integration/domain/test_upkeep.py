@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from jobs.milvus import MilvusPartitionStore
@@ -17,8 +18,9 @@ from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
+from webapp.database import utc_now
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection
+from webapp.tenants.models import ObservedCollection, SweepTurn
 from webapp.tenants.observing import Observation
 
 LONG = timedelta(minutes=1)
@@ -30,9 +32,11 @@ class Listing(FaultyStore):
     def __init__(self, names: frozenset[str] = frozenset({"_default"})) -> None:
         super().__init__()
         self.names = names
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         self.calls.append(collection)
+        self.meanwhile()
         if self.listing:
             raise self.listing
         return self.names
@@ -114,6 +118,22 @@ def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -
     row = product.row(tenant)
     assert (row.state, row.cause) == ("failed", "unexpected")
     assert product.told(tenant)[-1] == "create_failed"
+
+
+def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product) -> None:
+    tenant = product.create()
+    product.fail(tenant, Cause.UNEXPECTED)
+    pauses = []
+    for _ in range(7):
+        product.age(tenant, "reopen_at", 1)
+        product.domain.upkeep.reopen(product.row(tenant).collection, [])
+        product.claim(tenant, product.row(tenant).generation)
+        product.age(tenant, "lease_until", 1)
+        assert product.domain.upkeep.expire_leases() == 1
+        row = product.row(tenant)
+        assert row.reopen_at is not None
+        pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
+    assert pauses == [30, 60, 120, 240, 300, 300, 300]
 
 
 # Causes that come and go.
@@ -249,6 +269,50 @@ def test_refused_ones_go_on_when_the_sweep_was_refused_too_and_is_let_in(
     assert simple.row(tenant).state == "pending"
 
 
+def test_outage_is_over_when_milvus_refused_something_before_it_answered(
+    simple: Product,
+) -> None:
+    tenant = simple.create()
+    simple.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    milvus = Listing()
+    for cause in (Cause.MILVUS_UNREACHABLE, Cause.RATE_LIMITED):
+        milvus.listing = StoreError(cause, "not yet")
+        sweep(simple, milvus)
+    milvus.listing = None
+    sweep(simple, milvus)
+    assert simple.row(tenant).state == "pending"
+
+
+@pytest.mark.parametrize("cause", [Cause.AUTH, Cause.PARTITION_KEY_MODE])
+def test_one_tries_and_the_others_follow_when_only_a_creation_is_refused(
+    product: Product, cause: Cause
+) -> None:
+    tenants = [product.create(f"T{n}") for n in range(4)]
+    for tenant in tenants:
+        product.fail(tenant, cause)
+        product.age(tenant, "reopen_at", 1)
+    sweep(product)
+    assert product.states() == ["pending", "failed", "failed", "failed"]
+    product.fail(tenants[0], cause)
+    sweep(product)
+    assert product.states() == ["failed", "pending", "failed", "failed"]
+    product.make_ready(tenants[1])
+    sweep(product, Listing(frozenset({"tenant_2"})))
+    assert product.states() == ["pending", "ready", "pending", "pending"]
+
+
+def test_failed_ones_are_tried_again_when_they_move_to_a_better_collection(
+    product: Product,
+) -> None:
+    wrong = product.configured(milvus_collection="wrong")
+    keyed, foreign = wrong.create("Keyed"), wrong.create("Foreign")
+    wrong.fail(keyed, Cause.PARTITION_KEY_MODE)
+    wrong.fail(foreign, Cause.FOREIGN_DATA)
+    sweep(product)
+    assert product.states() == ["pending", "failed"]
+    assert product.row(keyed).collection == product.settings.milvus_collection
+
+
 def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
@@ -285,12 +349,61 @@ def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
     assert take("alive", LONG, timedelta(0))
 
 
+def test_another_sweeps_within_an_interval_when_the_sweeper_died_in_the_middle(
+    product: Product,
+) -> None:
+    brief, milvus = product.configured(reconcile_interval=2), Listing()
+    assert brief.domain.observing.take_turn("dead", brief.reconciler(milvus)._turn, timedelta(0))
+    began = time.monotonic()
+    with running(brief, milvus):
+        wait_until(lambda: milvus.calls != [], 5, "a sweep")
+    assert time.monotonic() - began < 2
+
+
+def test_turn_is_kept_when_milvus_keeps_the_sweep_waiting_for_longer(product: Product) -> None:
+    brief, milvus = product.configured(reconcile_interval=2), Listing()
+    turn_s = brief.reconciler(milvus)._turn.total_seconds()
+    others: list[bool] = []
+
+    def meanwhile() -> None:
+        until = time.monotonic() + 1.5 * turn_s
+        while time.monotonic() < until:
+            others.append(brief.reconciler(Listing()).sweep())
+            threading.Event().wait(turn_s / 5)
+
+    milvus.meanwhile = meanwhile
+    sweep(brief, milvus)
+    assert not any(others)
+
+
+def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: Product) -> None:
+    milvus, now = Listing(), utc_now()
+
+    def replaced() -> None:
+        with product.engine.execution_options(writes=True).begin() as connection:
+            connection.execute(update(SweepTurn).values(holder="other", held_until=now + LONG))
+
+    milvus.meanwhile = replaced
+    assert not product.reconciler(milvus).sweep()
+    with Session(product.engine) as session:
+        turn = session.get(SweepTurn, "sweep")
+    assert turn is not None
+    assert turn.holder == "other"
+
+
 def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
     observing = product.domain.observing
     assert observing.last_cause("c") is None
     observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     assert observing.last_cause("c") == Cause.TIMEOUT
     observing.record(Observation("c", 3, partitions=8))
+    assert observing.last_cause("c") is None
+
+
+def test_newer_observation_stands_when_a_sweeper_was_frozen(product: Product) -> None:
+    observing, late = product.domain.observing, Observation("c", 9, cause=Cause.TIMEOUT)
+    observing.record(Observation("c", 3, partitions=8))
+    observing.record(late)
     assert observing.last_cause("c") is None
 
 
@@ -325,17 +438,24 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
 
 
 def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> None:
-    def cost(first: int, count: int) -> int:
+    product, milvus = product.configured(milvus_max_partitions=4096), Listing()
+
+    def cost(first: int, count: int) -> tuple[int, list[str]]:
         numbers = product.tenants_of_before(count, first)
         product.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
         product.domain.doorbell.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
+        milvus.names |= {f"tenant_{number}" for number in numbers}
+        sweep(product, milvus)
+        milvus.calls.clear()
         with statements(product.engine) as seen:
-            sweep(product)
-        return len(seen)
+            sweep(product, milvus)
+        # The turn is lengthened by the clock, not by what there is to do.
+        return len([line for line in seen if "UPDATE sweep_turn" not in line]), milvus.calls[:]
 
     assert cost(1, 10) == cost(11, 1990)
+    assert milvus.calls == [product.settings.milvus_collection]
 
 
 @contextmanager

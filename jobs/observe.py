@@ -1,0 +1,113 @@
+"""The sweep's look at Milvus: one listing for each collection, and all that follows from it."""
+
+import time
+
+from jobs.store import PartitionStore, StoreError
+from jobs.unwanted import Unwanted, with_what_is_known
+from webapp.database import utc_now
+from webapp.domain import Domain
+from webapp.logs import get_logger
+from webapp.tenants.causes import NO_ANSWER, Cause
+from webapp.tenants.drift import Listing
+from webapp.tenants.observing import Observation
+
+log = get_logger("paratia.reconcile")
+
+
+def listing_of(domain: Domain, store: PartitionStore, collection: str) -> Listing:
+    """Milvus's list of a collection, with what it must hold.
+
+    Raises:
+        StoreError: there is none.
+    """
+    ready = domain.drift.ready(collection)
+    asked_at = utc_now()
+    return Listing(collection, asked_at, ready, store.list_partitions(collection))
+
+
+class Observer:
+    """Looks at collections, stores what was seen, and drives on what that allows."""
+
+    def __init__(self, domain: Domain, store: PartitionStore) -> None:
+        self._domain = domain
+        self._store = store
+        self._unwanted = Unwanted(store, domain.drift)
+
+    def look_at_all(self) -> int:
+        """Look at each collection; returns how many tenants were given another try."""
+        collections = self._domain.observing.collections(self._domain.rules.collection)
+        return sum(self._look_at(name) for name in collections)
+
+    def _look_at(self, collection: str) -> int:
+        """One collection; trouble with it must not keep the others from being looked at."""
+        try:
+            seen, listing = self._ask(collection)
+            changed = self._follow(seen)
+            if listing is not None:
+                changed += self._compare(listing)
+        except Exception:
+            log.exception("reconcile.step_failed", step="observe", collection=collection)
+            return 0
+        return changed
+
+    def _ask(self, collection: str) -> tuple[Observation, Listing | None]:
+        listing, cause, message = None, None, None
+        looked_at, started = utc_now(), time.monotonic()
+        try:
+            listing = listing_of(self._domain, self._store, collection)
+        except StoreError as error:
+            cause, message = error.cause, error.message
+        latency_ms = round((time.monotonic() - started) * 1000)
+        partitions = len(listing.names) if listing else None
+        seen = Observation(collection, latency_ms, partitions, cause, message, looked_at)
+        return seen, listing
+
+    def _follow(self, seen: Observation) -> int:
+        """Reopen what the answer shows to be over, or note what it shows to be wrong."""
+        upkeep, observing = self._domain.upkeep, self._domain.observing
+        before = observing.last_cause(seen.collection)
+        over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
+        reopened = 0
+        if seen.partitions is not None:
+            room = max(self._domain.rules.max_partitions - seen.partitions, 0)
+            passed = over | _passed(before)
+            reopened = upkeep.reopen(seen.collection, passed, after_capacity=room)
+        elif seen.cause and not seen.cause.is_transient:
+            upkeep.note_cause(seen.collection, seen.cause, seen.error or "")
+        # Stored last: whoever sweeps after a crash in between still knows of the outage.
+        observing.record(seen)
+        if before != seen.cause:
+            log.warning(
+                "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
+            )
+        return reopened
+
+    def _close_circuit(self) -> frozenset[Cause]:
+        """Let attempts through again; the causes of an outage that no sweep has seen are over.
+
+        A circuit that time-outs opened may have met creations that hang, while listings answer.
+        """
+        was = self._domain.circuit.close()
+        return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
+
+    def _compare(self, listing: Listing) -> int:
+        """Make again what is missing, and put what nobody wants into the ledger."""
+        self._domain.numbers.lift_above(listing.names)
+        comparison = self._domain.drift.compare(listing)
+        made_again = self._domain.drift.make_again(comparison)
+        reported = self._domain.ledger.reported(listing.collection)
+        # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
+        unwanted = self._unwanted.settle(with_what_is_known(comparison.unwanted, reported))
+        self._domain.ledger.store(listing, [*comparison.missing, *unwanted])
+        return made_again
+
+
+def _passed(before: Cause | None) -> frozenset[Cause]:
+    """The causes that an answered listing shows to be over, given what the last one met."""
+    over = {Cause.COLLECTION_MISSING}
+    if before is not None:
+        # Whatever came between the outage and this answer, the outage is over.
+        over |= NO_ANSWER
+    if before == Cause.AUTH:
+        over.add(Cause.AUTH)
+    return frozenset(over)

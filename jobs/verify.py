@@ -1,0 +1,96 @@
+"""Compares database and Milvus now, for a human or a script that wants to know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from jobs.observe import listing_of
+from jobs.store import PartitionStore, StoreError
+from jobs.unwanted import Unwanted
+from webapp.database import Database
+from webapp.domain import Domain
+from webapp.tenants.drift import Comparison
+from webapp.tenants.findings import DRIFT, Finding, adopted_ones, stuck_ones
+from webapp.tenants.states import DriftKind
+
+
+@dataclass
+class Report:
+    """What was found. A collection that could not be compared is named, with the error."""
+
+    findings: list[Finding] = field(default_factory=list)
+    compared: list[Comparison] = field(default_factory=list)
+    not_compared: dict[str, StoreError] = field(default_factory=dict)
+    repaired: dict[DriftKind, int] | None = None
+
+    @property
+    def is_drift(self) -> bool:
+        """True where something is not as it is wanted, or was not before it was repaired."""
+        return any(finding.kind in DRIFT for finding in self.findings)
+
+    def of(self, kind: DriftKind) -> list[Finding]:
+        """The findings of one kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+
+class Verification:
+    """One comparison of all collections, with a connection of its own."""
+
+    def __init__(self, domain: Domain, database: Database, store: PartitionStore) -> None:
+        self._domain = domain
+        self._database = database
+        self._store = store
+        self._unwanted = Unwanted(store, domain.drift)
+
+    def run(self, *, repair: bool) -> Report:
+        """Compare, note each proof, and repair where asked to: what the sweep would, at once.
+
+        Orphans, and what is stuck, are only reported. Repaired or not, it was drift.
+        """
+        report = Report()
+        if repair:
+            report.repaired = {DriftKind.MISSING: 0, DriftKind.RESURRECTED: 0}
+        for collection in self._domain.observing.collections(self._domain.rules.collection):
+            try:
+                listing = listing_of(self._domain, self._store, collection)
+            except StoreError as error:
+                report.not_compared[collection] = error
+                continue
+            self._compare(self._domain.drift.compare(listing), report)
+        if report.compared:
+            with self._database.reading() as session:
+                report.findings += stuck_ones(session, self._domain.rules)
+                report.findings += adopted_ones(session)
+        return report
+
+    def _compare(self, comparison: Comparison, report: Report) -> None:
+        self._domain.drift.note_verified(comparison.listing)
+        unwanted = self._counted(comparison.unwanted)
+        left = unwanted
+        if report.repaired is not None:
+            report.repaired[DriftKind.MISSING] += self._domain.drift.make_again(comparison)
+            left = [finding for finding in unwanted if not self._dropped(finding)]
+            report.repaired[DriftKind.RESURRECTED] += len(unwanted) - len(left)
+        self._domain.ledger.store(comparison.listing, [*comparison.missing, *left])
+        report.findings += [*comparison.missing, *unwanted]
+        report.compared.append(comparison)
+
+    def _counted(self, findings: Iterable[Finding]) -> list[Finding]:
+        """With their rows, as far as Milvus tells: after an error the others go uncounted."""
+        counted: list[Finding] = []
+        asking = True
+        for finding in findings:
+            try:
+                counted.append(self._unwanted.counted(finding) if asking else finding)
+            except StoreError as error:
+                asking = False
+                note = f"{finding.note}; its rows could not be counted: {error.message}"
+                counted.append(replace(finding, note=note))
+        return counted
+
+    def _dropped(self, finding: Finding) -> bool:
+        if finding.kind != DriftKind.RESURRECTED or finding.rows is None:
+            return False
+        try:
+            return self._unwanted.drop(finding)
+        except StoreError:
+            return False

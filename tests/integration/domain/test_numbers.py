@@ -1,0 +1,151 @@
+"""Numbers are never given twice, also after the database was restored from a backup."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from jobs.context import Worker
+from jobs.milvus import MilvusPartitionStore
+from jobs.numbers import lift_at_start
+from jobs.store import StoreError
+from tests.engines.lite import LiteServer
+from tests.factories import FaultyStore, Product, all_at_once
+from tests.milvus_collections import make_collection
+from webapp.tenants.causes import Cause
+from webapp.tenants.findings import known_drift
+from webapp.tenants.naming import number_in
+from webapp.tenants.numbers import REACH, lift
+
+
+def lifted(product: Product, *numbers: int) -> int | None:
+    return product.domain.numbers.lift_above([f"tenant_{number}" for number in numbers])
+
+
+def roll_back(product: Product, highest: int) -> None:
+    """What a restored backup looks like: later rows are gone, and the counter is as it was."""
+    with product.engine.execution_options(writes=True).begin() as connection:
+        for table, column in (("partition_event", "tenant_id"), ("partition", "tenant_id")):
+            connection.execute(text(f"DELETE FROM {table} WHERE {column} > {highest}"))
+        connection.execute(text(f"DELETE FROM tenant WHERE id > {highest}"))
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT setval('tenant_id_seq', {highest})"))
+        else:
+            connection.execute(text(f"UPDATE sqlite_sequence SET seq = {highest}"))
+
+
+@pytest.fixture
+def placed(product: Product, milvus_lite: LiteServer) -> Product:
+    """The domain on each database, with a collection of Milvus Lite."""
+    collection = make_collection(milvus_lite.uri)
+    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
+
+
+@pytest.mark.parametrize("before_the_web_serves", [True, False])
+def test_no_number_is_given_twice_when_the_database_was_restored(
+    placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
+) -> None:
+    numbers = placed.tenants_of_before(60)
+    placed.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    placed.work(store)
+    roll_back(placed, 10)
+    if before_the_web_serves:
+        with placed.as_worker(store) as worker:
+            assert lift_at_start(worker) is None
+    else:
+        assert placed.reconciler(store).sweep()
+    new = [placed.create(f"New {n}").id for n in range(3)]
+    assert new == [61, 62, 63]
+    assert placed.reconciler(store).sweep()
+    with placed.domain.tenants._database.reading() as session:
+        known = known_drift(session, placed.domain.rules)
+    assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
+    assert {each.tenant_id for each in known.orphan} == {None}
+
+
+def test_numbers_begin_above_when_the_database_is_empty_and_milvus_is_not(
+    product: Product,
+) -> None:
+    assert lifted(product, 3, 17) == 17
+    assert product.create().id == 18
+
+
+def test_nothing_is_lifted_when_the_counter_stands_high_enough(product: Product) -> None:
+    tenants = [product.create(f"T{n}") for n in range(5)]
+    assert lifted(product, 5, 2) is None
+    roll_back_rows_only(product, tenants[1].id)
+    assert lifted(product, 4) is None
+    assert product.create().id == 6
+
+
+def roll_back_rows_only(product: Product, highest: int) -> None:
+    with product.engine.execution_options(writes=True).begin() as connection:
+        for table, column in (("partition_event", "tenant_id"), ("partition", "tenant_id")):
+            connection.execute(text(f"DELETE FROM {table} WHERE {column} > {highest}"))
+        connection.execute(text(f"DELETE FROM tenant WHERE id > {highest}"))
+
+
+def test_numbers_lie_above_the_rows_when_these_were_copied_in(product: Product) -> None:
+    product.tenants_of_before(1, first=500)
+    lifted(product)
+    assert product.create().id == 501
+
+
+def test_one_far_above_lifts_nothing_and_is_reported(product: Product) -> None:
+    own = product.create().id
+    assert lifted(product, own + REACH + 1, 30) == 30
+    assert lifted(product, own + REACH) == own + REACH
+    assert product.create().id == own + REACH + 1
+
+
+def test_names_of_other_forms_lift_nothing(product: Product) -> None:
+    names = ["_default", "tenant_", "tenant_007", "tenant_-9", "tenant_9x", "tenant_٩", "x_9"]
+    assert product.domain.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
+    assert product.create().id == 1
+
+
+def test_no_number_below_is_given_out_when_sign_ups_go_on_meanwhile(product: Product) -> None:
+    """Whoever begins after the counter was lifted is above it; nobody meets a taken number."""
+    done = threading.Event()
+    database = product.domain.tenants._database
+
+    def sign_up() -> list[tuple[bool, int]]:
+        return [(done.is_set(), product.create(f"T{n}").id) for n in range(8)]
+
+    def lift_once() -> list[tuple[bool, int]]:
+        with database.transaction() as session:
+            lift(session, 1000)
+        done.set()
+        return []
+
+    made = [each for some in all_at_once([sign_up, sign_up, lift_once]) for each in some]
+    assert len({number for _, number in made}) == 16
+    assert all(number > 1000 for was_lifted, number in made if was_lifted)
+    assert product.create("Last").id > 1000
+
+
+def test_the_start_goes_on_with_a_warning_when_milvus_does_not_answer(simple: Product) -> None:
+    milvus = FaultyStore(listing=StoreError(Cause.TIMEOUT, "no answer within 5 s"))
+    with simple.as_worker(milvus) as worker:
+        warning = lift_at_start(worker)
+    assert "no answer within 5 s" in str(warning)
+    assert milvus.calls == ["list"]
+
+
+def test_the_start_goes_on_in_silence_when_the_collection_is_yet_to_be_made(
+    simple: Product,
+) -> None:
+    milvus = FaultyStore(listing=StoreError(Cause.COLLECTION_MISSING, "not there"))
+    with simple.as_worker(milvus) as worker:
+        assert lift_at_start(worker) is None
+
+
+def test_an_embedded_milvus_is_awaited_when_it_starts_at_the_same_time(simple: Product) -> None:
+    starting = FaultyStore(listing=StoreError(Cause.MILVUS_UNREACHABLE, "refused"))
+    settings = simple.settings.model_copy(update={"milvus_uri": None, "milvus_timeout": 0.5})
+    assert settings.milvus_is_embedded
+    with simple.as_worker(starting) as worker:
+        own = Worker(settings, worker.app)
+        own.__dict__["store"] = starting
+        assert "refused" in str(lift_at_start(own))
+    assert len(starting.calls) > 2
