@@ -7,6 +7,7 @@ from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
+from webapp.tenants.bulk import Bulk
 from webapp.tenants.circuit import CircuitBreaker
 from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
@@ -15,6 +16,7 @@ from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
+from webapp.tenants.repeats import Repeats
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.service import TenantService
@@ -29,6 +31,8 @@ class Domain:
     doorbell: Doorbell
     ringing: Ringing
     tenants: TenantService
+    bulk: Bulk
+    repeats: Repeats
     attempts: Attempts
     circuit: CircuitBreaker
     upkeep: Upkeep
@@ -51,6 +55,8 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         doorbell=doorbell,
         ringing=ringing,
         tenants=TenantService(database, doorbell, ringing, rules),
+        bulk=Bulk(database, ringing, rules),
+        repeats=Repeats(database),
         attempts=Attempts(database, rules),
         circuit=CircuitBreaker(database, rules),
         upkeep=Upkeep(database, doorbell, ringing, rules),

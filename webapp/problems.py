@@ -75,8 +75,13 @@ def answer_unusable_input(error: HTTPError) -> Response:
         for name, messages in fields.items():
             # Pydantic's name for what no single field is to blame for.
             key = "body" if name == "_schema" else name
-            errors[key] = [message.removeprefix("Value error, ") for message in messages]
+            errors[key] = [unwrapped(message) for message in messages]
     return invalid(errors)
+
+
+def unwrapped(message: str) -> str:
+    """A message of a check of our own, without what pydantic puts before it."""
+    return message.removeprefix("Value error, ")
 
 
 def _detail(error: HTTPException, status: int) -> str:

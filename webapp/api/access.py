@@ -1,11 +1,12 @@
 """What every call passes before its view: the role it needs, then the bounds of its body."""
 
-from flask import current_app, request
+from flask import abort, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from webapp.api.blueprint import api
 from webapp.auth.guard import require
-from webapp.auth.roles import Role
+from webapp.auth.principal import current_principal
+from webapp.auth.roles import Principal, Role
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 1024 * 1024
@@ -28,7 +29,7 @@ def bound_body() -> None:
     request.max_content_length = MAX_BODY_BYTES + 1
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
-    if _takes_body() and len(request.get_data()) > MAX_BODY_BYTES:
+    if takes_body() and len(request.get_data()) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
 
 
@@ -40,7 +41,7 @@ def read_json() -> None:
         UnsupportedMediaType: it is not declared as JSON.
         BadRequest: it is no JSON, or nested deeper than anybody means it.
     """
-    if not _takes_body():
+    if not takes_body():
         return
     if not request.is_json:
         raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
@@ -54,7 +55,16 @@ def read_json() -> None:
         raise BadRequest("The body is no JSON in UTF-8.") from None
 
 
-def _takes_body() -> bool:
+def caller() -> Principal:
+    """Who makes this call; nobody else gets as far as a view."""
+    principal = current_principal()
+    if principal is None:
+        abort(401)
+    return principal
+
+
+def takes_body() -> bool:
+    """Whether this call's view reads a body."""
     if request.method in READING:
         return False
     view = current_app.view_functions.get(request.endpoint or "")

@@ -3,6 +3,7 @@
 from typing import Any
 
 NEW_TENANT = {"name": "Acme S.p.A."}
+NEW_TENANTS = {"tenants": [NEW_TENANT, {"name": "Acme Group", "slug": "acme"}]}
 
 _TENANT: dict[str, Any] = {
     "id": 7,
@@ -63,6 +64,23 @@ DEPARTURE = {
     "dropped_at": "2026-03-09T08:00:00.350000Z",
     "confirmed_at": "2026-03-09T08:00:00.350000Z",
     "outcome": "dropped",
+}
+
+BULK = {
+    "results": [
+        {"index": 0, "status": 201, "tenant": PENDING},
+        {
+            "index": 1,
+            "status": 409,
+            "error": {
+                "type": "about:blank",
+                "title": "Conflict",
+                "status": 409,
+                "detail": "the slug acme is taken by another tenant",
+                "code": "slug_taken",
+            },
+        },
+    ]
 }
 
 EVENT = {

@@ -8,11 +8,16 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
+from webapp.problems import unwrapped
+from webapp.tenants.errors import InvalidRow
 from webapp.tenants.naming import (
     MAX_NAME_LENGTH,
     MAX_SLUG_LENGTH,
@@ -21,6 +26,8 @@ from webapp.tenants.naming import (
     is_slug,
 )
 from webapp.tenants.states import PartitionState, TenantState
+
+MAX_ROWS = 1000
 
 
 def _slug(value: str) -> str:
@@ -58,6 +65,30 @@ class NewTenant(Incoming):
 
     name: Name
     slug: Slug | None = None
+
+
+def _apart(row: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """The tenant, or what is wrong with the row: an unusable one must not spoil the others."""
+    try:
+        return validate(row)
+    except ValidationError as error:
+        wrong: dict[str, list[str]] = {}
+        for each in error.errors():
+            field = ".".join(map(str, each["loc"])) or "row"
+            wrong.setdefault(field, []).append(unwrapped(each["msg"]))
+        return InvalidRow(wrong)
+
+
+class NewTenants(Incoming):
+    """Tenants to be created, each for itself: a row that is unusable is refused alone."""
+
+    tenants: list[Annotated[NewTenant, WrapValidator(_apart)]] = Field(
+        min_length=1, max_length=MAX_ROWS
+    )
+
+    def rows(self) -> list[NewTenant | InvalidRow]:
+        """The rows in their order, the unusable ones as what is wrong with them."""
+        return list(self.tenants)
 
 
 class TenantChange(Incoming):

@@ -8,6 +8,7 @@ from apiflask import APIFlask
 from pydantic.json_schema import models_json_schema
 
 from webapp.api import incoming, outgoing
+from webapp.api.repeats import HEADER, MAX_LENGTH, REPLAYED
 from webapp.auth.principal import API_PREFIX
 from webapp.problems import MEDIA_TYPE, code_of
 from webapp.tenants.naming import MAX_TENANT_ID
@@ -15,7 +16,7 @@ from webapp.tenants.naming import MAX_TENANT_ID
 Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-INCOMING = (incoming.NewTenant, incoming.TenantChange)
+INCOMING = (incoming.NewTenants, incoming.TenantChange)
 OUTGOING = (
     outgoing.TenantPage,
     outgoing.Departure,
@@ -23,6 +24,7 @@ OUTGOING = (
     outgoing.Summary,
     outgoing.Drift,
     outgoing.Problem,
+    outgoing.BulkResults,
 )
 
 ABOUT = """\
@@ -30,7 +32,8 @@ Tenants of the platform and their Milvus partitions.
 
 Programs send `Authorization: Bearer TOKEN`; reading takes any role, changes take `operator`.
 A browser that is logged in to the panel may use its session, with the header `X-CSRFToken` on
-changes. Errors are problems after RFC 9457, with a stable `code`.
+changes. Every POST takes an `Idempotency-Key`, so that it can be repeated after a time-out without
+doing it twice. Errors are problems after RFC 9457, with a stable `code`.
 """
 
 TAGS = [
@@ -63,6 +66,29 @@ WITH_BODY = {
     415: "The body is not declared as JSON.",
     422: "A field is unusable or unknown; `errors` names it.",
 }
+KEY_IN_USE = "idempotency_in_progress: the first request with this key is still under way."
+KEY_UNUSABLE = (
+    "The Idempotency-Key is unusable, or (`idempotency_mismatch`) came before with another request."
+)
+KEY_PARAMETER = {
+    "in": "header",
+    "name": HEADER,
+    "required": False,
+    "description": (
+        "Chosen by the client, a new one for each action. For 24 hours a repeat with the same key "
+        "and body does nothing and gets the first answer again, with `Idempotent-Replayed: true`."
+    ),
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_LENGTH,
+        "pattern": "^[ -~]+$",
+    },
+}
+REPLAYED_HEADER = {
+    "description": "`true` where an earlier answer is given again.",
+    "schema": {"type": "string", "const": "true"},
+}
 
 
 def init_app(app: APIFlask) -> None:
@@ -88,8 +114,10 @@ def complete(spec: Spec) -> Spec:
     """The description with what APIFlask does not know: problems, clean names, security."""
     paths = {path: item for path, item in spec["paths"].items() if path.startswith(API_PREFIX)}
     for item in paths.values():
-        for operation in item.values():
+        for method, operation in item.items():
             _complete_operation(operation)
+            if method == "post":
+                _complete_post(operation)
     described = {
         "openapi": spec["openapi"],
         "info": {**spec["info"], "description": ABOUT},
@@ -122,6 +150,19 @@ def _complete_operation(operation: Spec) -> None:
                 "schema": {"type": "string"},
             }
         }
+
+
+def _complete_post(operation: Spec) -> None:
+    """Every POST can be repeated; a test holds each of them to it."""
+    operation["parameters"].append(KEY_PARAMETER)
+    answers = operation["responses"]
+    for status, says in ((409, KEY_IN_USE), (422, KEY_UNUSABLE)):
+        said = answers.get(str(status), {}).get("description")
+        answers[str(status)] = _problem(status, f"{said} Or {says}" if said else says)
+    for status, told in answers.items():
+        if status < "4":
+            told.setdefault("headers", {})[REPLAYED] = REPLAYED_HEADER
+    operation["responses"] = dict(sorted(answers.items()))
 
 
 def _complete_number(parameter: Spec) -> None:

@@ -1,7 +1,7 @@
 """What the API answers, in the contract's order of fields."""
 
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -176,4 +176,28 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
-    errors: dict[str, list[str]] | SkipJsonSchema[None] = None
+    errors: dict[str, list[str]] | SkipJsonSchema[None] = Field(
+        None, exclude_if=lambda errors: errors is None
+    )
+
+
+class BulkCreated(Outgoing):
+    """A row that became a tenant."""
+
+    index: int = Field(description="Which row, counted from 0.")
+    status: Literal[201]
+    tenant: Tenant
+
+
+class BulkRefused(Outgoing):
+    """A row that was refused, with the problem that it alone would have got."""
+
+    index: int = Field(description="Which row, counted from 0.")
+    status: int
+    error: Problem
+
+
+class BulkResults(Outgoing):
+    """A result for each row, in their order."""
+
+    results: list[BulkCreated | BulkRefused]

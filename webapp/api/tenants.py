@@ -1,15 +1,16 @@
 """The endpoints of tenants: thin doors to the use cases and the lists."""
 
-from flask import Response, abort, url_for
+from flask import url_for
 
 from webapp import current
 from webapp.api import incoming, outgoing
+from webapp.api.access import caller
 from webapp.api.blueprint import api
 from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, READY
-from webapp.auth.principal import current_principal
-from webapp.problems import invalid, problem
+from webapp.api.repeats import answer, honours_keys
 from webapp.requests import request_id
-from webapp.tenants.errors import DomainError, InvalidField, NoDeparture, TenantNotFound
+from webapp.tenants.errors import NoDeparture, TenantNotFound
+from webapp.tenants.models import Tenant
 from webapp.tenants.queries import (
     TenantFilter,
     departure_of,
@@ -17,8 +18,16 @@ from webapp.tenants.queries import (
     list_events,
     list_tenants,
 )
+from webapp.tenants.repeats import Answer, Once
 
-STATUS_OF = {"not_found": 404, "slug_taken": 409, "not_failed": 409, "tenant_deleted": 409}
+
+def _created(tenant: Tenant) -> Answer:
+    location = url_for("api.one", tenant_id=tenant.id)
+    return answer(outgoing.Tenant.of(tenant), 201, location)
+
+
+def _accepted(tenant: Tenant) -> Answer:
+    return answer(outgoing.Tenant.of(tenant), 202)
 
 
 @api.post("/tenants")
@@ -29,14 +38,16 @@ STATUS_OF = {"not_found": 404, "slug_taken": 409, "not_failed": 409, "tenant_del
     tags=["Tenants"],
     responses={409: "slug_taken: another tenant has the slug."},
 )
-def create(new: incoming.NewTenant) -> tuple[outgoing.Tenant, int, dict[str, str]]:
+@honours_keys(_created)
+def create(new: incoming.NewTenant, once: Once) -> Tenant:
     """Create a tenant
 
     Stores the tenant and the wish for its partition, and answers at once, also while Redis
     or Milvus is down. Where the vectors will go stands in the answer.
     """
-    tenant = current.tenants().create(new.name, new.slug, actor=_actor(), request_id=request_id())
-    return outgoing.Tenant.of(tenant), 201, {"Location": url_for("api.one", tenant_id=tenant.id)}
+    return current.tenants().create(
+        new.name, new.slug, actor=_actor(), request_id=request_id(), once=once
+    )
 
 
 @api.get("/tenants")
@@ -140,13 +151,13 @@ def departure(tenant_id: int) -> tuple[outgoing.Departure, int, dict[str, str]]:
     tags=["Tenants"],
     responses={409: "not_failed: the partition is in another state."},
 )
-def retry(tenant_id: int) -> outgoing.Tenant:
+@honours_keys(_accepted)
+def retry(tenant_id: int, once: Once) -> Tenant:
     """Try a failed partition again
 
     With all its attempts, at once.
     """
-    tenant = current.tenants().retry(tenant_id, actor=_actor(), request_id=request_id())
-    return outgoing.Tenant.of(tenant)
+    return current.tenants().retry(tenant_id, actor=_actor(), request_id=request_id(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")
@@ -165,16 +176,5 @@ def events(tenant_id: int, paging: incoming.Paging) -> outgoing.EventPage:
     return outgoing.EventPage.of(page)
 
 
-@api.errorhandler(DomainError)
-def refuse(error: DomainError) -> Response:
-    """What a use case refuses, as a problem with its code."""
-    if isinstance(error, InvalidField):
-        return invalid({error.field: [str(error)]})
-    return problem(STATUS_OF.get(error.code, 409), error.code, str(error))
-
-
 def _actor() -> str:
-    principal = current_principal()
-    if principal is None:
-        abort(401)
-    return principal.actor
+    return caller().actor

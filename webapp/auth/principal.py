@@ -38,4 +38,6 @@ def _from_token() -> Principal | None:
 def _from_session() -> Principal | None:
     if not current_user.is_authenticated:
         return None
-    return Principal(kind="user", name=current_user.email, role=current_user.role)
+    return Principal(
+        kind="user", id=current_user.id, name=current_user.email, role=current_user.role
+    )

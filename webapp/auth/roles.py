@@ -23,6 +23,7 @@ class Principal:
     """Whoever makes a request, and what they may do."""
 
     kind: Literal["user", "token"]
+    id: int
     name: str
     role: Role
 
@@ -30,6 +31,11 @@ class Principal:
     def actor(self) -> str:
         """How logs and timelines name them: `user:a@b.c`, `token:ci`."""
         return f"{self.kind}:{self.name}"
+
+    @property
+    def owner(self) -> str:
+        """Whose their things are: a later token of the same name is somebody else."""
+        return f"{self.kind}:{self.id}"
 
     def may(self, role: Role) -> bool:
         """Whether they may do what asks for `role`."""

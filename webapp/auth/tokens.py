@@ -82,7 +82,7 @@ def authenticate(authorization_header: str | None) -> Principal | None:
     if token is None or token.revoked_at or not hmac.compare_digest(token.digest, digest):
         return None
     _note_use(database, token)
-    return Principal(kind="token", name=token.name, role=token.role)
+    return Principal(kind="token", id=token.id, name=token.name, role=token.role)
 
 
 def _note_use(database: Database, token: ApiToken) -> None:

@@ -17,6 +17,16 @@ class InvalidField(DomainError):
         self.field = field
 
 
+class InvalidRow(DomainError):
+    """A row of many is unusable; `errors` names its fields, with what would be accepted."""
+
+    code = "invalid"
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(f"Not usable: {', '.join(errors)}.")
+        self.errors = errors
+
+
 class SlugTaken(DomainError):
     """Another tenant has this slug."""
 
@@ -61,6 +71,28 @@ class NoDeparture(DomainError):
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(f"tenant {tenant_id} is not departing and never did")
+
+
+class KeyMismatch(DomainError):
+    """An idempotency key came before, with another request."""
+
+    code = "idempotency_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Idempotency-Key came before with another request; take a new one for each action"
+        )
+
+
+class KeyInUse(DomainError):
+    """The first request with this idempotency key is still under way."""
+
+    code = "idempotency_in_progress"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the first request with this Idempotency-Key is still under way; repeat it in a moment"
+        )
 
 
 class NotFailed(DomainError):

@@ -20,6 +20,7 @@ from webapp.tenants.leaving import come_back, leave
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
 from webapp.tenants.queries import FailedSelection, batches, failed_ids, skipped_states
+from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.slugs import free_slug, random_slug
@@ -50,7 +51,13 @@ class TenantService:
         self._rules = rules
 
     def create(
-        self, name: str, slug: str | None = None, *, actor: str, request_id: str | None = None
+        self,
+        name: str,
+        slug: str | None = None,
+        *,
+        actor: str,
+        request_id: str | None = None,
+        once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Store a tenant with the wish for its partition, then ring for it.
 
@@ -60,20 +67,22 @@ class TenantService:
         Raises:
             InvalidField: the name or the slug is unusable.
             SlugTaken: the slug that was given is in use.
+            Repeated: see `Once`.
         """
-        name = _checked_name(name)
+        name = checked_name(name)
         if slug is not None:
-            _check_slug(slug)
-        tenant, partition = self._insert(name, slug, actor, request_id)
+            check_slug(slug)
+        tenant, partition = self._insert(name, slug, actor, request_id, once)
         self._ringing.ring([ring_for(partition)])
         return tenant
 
     def _insert(
-        self, name: str, slug: str | None, actor: str, request_id: str | None
+        self, name: str, slug: str | None, actor: str, request_id: str | None, once: Once
     ) -> tuple[Tenant, Partition]:
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
                 with self._database.transaction() as session:
+                    once.begin(session)
                     made = slug or (free_slug(session, name) if tries_left else random_slug(name))
                     tenant = Tenant(name=name, slug=made)
                     session.add(tenant)
@@ -83,6 +92,7 @@ class TenantService:
                     session.flush()
                     entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor)
                     timeline.write(session, [entry])
+                    once.finish(session, tenant)
             except IntegrityError as error:
                 # Else an import took the number that was drawn; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
@@ -102,12 +112,12 @@ class TenantService:
             TenantNotFound, TenantDeleted: there is nothing to rename.
         """
         if slug is not None:
-            _check_slug(slug)
+            check_slug(slug)
         try:
             with self._database.transaction() as session:
                 tenant = _living(session, tenant_id)
                 before = {"name": tenant.name, "slug": tenant.slug}
-                tenant.name = _checked_name(name) if name is not None else tenant.name
+                tenant.name = checked_name(name) if name is not None else tenant.name
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
         except IntegrityError as error:
@@ -196,22 +206,32 @@ class TenantService:
                     timeline.DISPATCH_FAILED, tenant_id=tenant.id, message=str(error)
                 )
 
-    def retry(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+    def retry(
+        self,
+        tenant_id: int,
+        *,
+        actor: str,
+        request_id: str | None = None,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
         """Make a new wish, with all its attempts, for a tenant whose partition failed.
 
         Raises:
             TenantNotFound: there never was such a tenant.
             NotFailed: its partition is in another state.
+            Repeated: see `Once`.
         """
         with self._database.transaction() as session:
+            once.begin(session)
             tenant = _found(session, tenant_id)
             entries, rings = self._wish_again(
                 session, Partition.tenant_id == tenant_id, actor, request_id
             )
             session.refresh(tenant)
-        if not rings:
-            state = tenant.partition.state if tenant.partition else "not asked for"
-            raise NotFailed(tenant_id, state)
+            if not rings:
+                state = tenant.partition.state if tenant.partition else "not asked for"
+                raise NotFailed(tenant_id, state)
+            once.finish(session, tenant)
         timeline.announce(entries)
         self._ringing.ring(rings)
         return tenant
@@ -275,14 +295,24 @@ def _living(session: Session, tenant_id: int) -> Tenant:
     return tenant
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name as it is stored.
+
+    Raises:
+        InvalidField: it is unusable.
+    """
     try:
         return clean_name(name)
     except ValueError as error:
         raise InvalidField("name", str(error)) from error
 
 
-def _check_slug(slug: str) -> None:
+def check_slug(slug: str) -> None:
+    """Refuse what is no slug.
+
+    Raises:
+        InvalidField: it is unusable.
+    """
     if not is_slug(slug):
         raise InvalidField(
             "slug",

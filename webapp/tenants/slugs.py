@@ -1,6 +1,9 @@
 """Finding a slug that no living tenant has."""
 
 import secrets
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import chain, count
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,6 +13,11 @@ from webapp.tenants.naming import numbered_slug, slugify
 
 FIRST_NUMBERS = range(2, 22)
 HIGHEST_POWER = 2**20
+
+# For many names at once, so many slugs are asked for at most; whoever then has none, gets one
+# that nobody will think of.
+ASKED_AT_MOST = 20_000
+ASKED_AT_ONCE = 1_000
 
 
 def free_slug(session: Session, name: str) -> str:
@@ -25,6 +33,54 @@ def free_slug(session: Session, name: str) -> str:
         if candidate not in taken:
             return candidate
     return numbered_slug(base, _first_free_number(session, base))
+
+
+def free_slugs(session: Session, names: Sequence[str], reserved: Collection[str]) -> list[str]:
+    """A free slug for each name, numbered as in `free_slug`; none twice, and none of `reserved`.
+
+    Costs a few queries, however many names there are and however many of them are alike.
+    """
+    made: dict[int, str] = {}
+    gone = set(reserved)
+    waiting = _by_base(names)
+    numbers = {base: count(1) for base in waiting}
+    spare, asked = 0, 0
+    while waiting and asked < ASKED_AT_MOST:
+        offered = {
+            base: [_numbered(base, next(numbers[base])) for _ in range(len(places) + spare)]
+            for base, places in waiting.items()
+        }
+        gone |= slugs_in_use(session, list(chain.from_iterable(offered.values())))
+        for base, slugs in offered.items():
+            for slug in slugs:
+                if waiting[base] and slug not in gone:
+                    made[waiting[base].popleft()] = slug
+                    gone.add(slug)
+        waiting = {base: places for base, places in waiting.items() if places}
+        asked += sum(map(len, offered.values()))
+        spare = spare * 4 or 4
+    return [made.get(place) or random_slug(name) for place, name in enumerate(names)]
+
+
+def _by_base(names: Sequence[str]) -> dict[str, deque[int]]:
+    """Which places want a slug of which base."""
+    places: dict[str, deque[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(slugify(name), deque()).append(place)
+    return places
+
+
+def _numbered(base: str, number: int) -> str:
+    return base if number == 1 else numbered_slug(base, number)
+
+
+def slugs_in_use(session: Session, slugs: Sequence[str]) -> set[str]:
+    """Those of the slugs that a living tenant has."""
+    return {
+        slug
+        for start in range(0, len(slugs), ASKED_AT_ONCE)
+        for slug in _taken(session, list(slugs[start : start + ASKED_AT_ONCE]))
+    }
 
 
 def random_slug(name: str) -> str:

@@ -19,6 +19,7 @@ READING = [
 ]
 CHANGING = [
     ("POST", "/tenants"),
+    ("POST", "/tenants/bulk"),
     ("PATCH", "/tenants/1"),
     ("DELETE", "/tenants/1"),
     ("POST", "/tenants/1/retry"),

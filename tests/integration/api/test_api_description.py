@@ -17,6 +17,7 @@ pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scop
 
 OPERATIONS = {
     "create_tenant",
+    "create_tenants",
     "list_tenants",
     "get_tenant",
     "update_tenant",
@@ -107,7 +108,7 @@ def test_errors_are_problems_when_described(spec: dict[str, Any]) -> None:
 
 def test_errors_of_the_body_are_described_when_there_is_one(spec: dict[str, Any]) -> None:
     with_body = [each for each in operations(spec) if "requestBody" in each]
-    assert len(with_body) == 2
+    assert len(with_body) == 3
     for operation in with_body:
         assert {"400", "409", "413", "415", "422"} <= set(operation["responses"])
 
