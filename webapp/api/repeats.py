@@ -72,7 +72,8 @@ def _key() -> Key | None:
     text = request.headers.get(HEADER)
     if text is None:
         return None
-    if not USABLE.fullmatch(text):
+    # Spaces around it are no part of a header's value.
+    if not USABLE.fullmatch(text := text.strip(" ")):
         raise InvalidField(HEADER, UNUSABLE)
     return Key(caller().owner, text, _fingerprint())
 

@@ -14,9 +14,11 @@ from webapp.auth.roles import Role
 class Caller:
     """Sends JSON with the token of a role."""
 
-    def __init__(self, app: APIFlask, role: Role = Role.OPERATOR) -> None:
+    def __init__(
+        self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
+    ) -> None:
         self._client = app.test_client()
-        self._headers = {"Authorization": f"Bearer {add_token(app, role)}"}
+        self._headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
         """Any request below `/api`."""
@@ -27,9 +29,10 @@ class Caller:
         """GET with a query."""
         return self.call("GET", path, query_string=query)
 
-    def post(self, path: str, body: Any = None) -> TestResponse:
-        """POST of JSON."""
-        return self.call("POST", path, json=body)
+    def post(self, path: str, body: Any = None, key: str | None = None) -> TestResponse:
+        """POST of JSON, with an idempotency key where one is given."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.call("POST", path, json=body, headers=headers)
 
     def patch(self, path: str, body: Any) -> TestResponse:
         """PATCH with JSON."""

@@ -8,6 +8,7 @@ from apiflask import APIFlask
 
 from tests.access import migrated_app, settings_in
 from tests.integration.api.caller import Caller, unique
+from tests.integration.api.serving import Gunicorn
 from webapp.auth.roles import Role
 from webapp.extensions import db
 from webapp.settings import Settings
@@ -40,6 +41,17 @@ def app(settings: Settings) -> Iterator[APIFlask]:
 def api(app: APIFlask) -> Caller:
     """A program that may change tenants."""
     return Caller(app)
+
+
+@pytest.fixture(scope="module")
+def server(
+    app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
+) -> Iterator[str]:
+    """The address of a gunicorn with threads."""
+    gunicorn = Gunicorn(settings, new_directory("web") / "web.log")
+    gunicorn.start()
+    yield gunicorn.address
+    gunicorn.stop()
 
 
 @pytest.fixture(scope="module")

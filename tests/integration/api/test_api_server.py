@@ -1,62 +1,18 @@
 """The API behind the real web server: many callers at once, and bodies without a length."""
 
-import os
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 from apiflask import APIFlask
 
 from tests.access import add_token
-from tests.engines.process import ServerProcess, free_port
 from tests.integration.api.caller import unique
 from webapp.auth.roles import Role
-from webapp.settings import PROJECT_ROOT, Settings
 
 AT_ONCE = 50
-
-
-def is_alive(address: str) -> bool:
-    """Whether a worker answers."""
-    try:
-        return httpx.get(f"{address}/healthz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def server(
-    app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
-) -> Iterator[str]:
-    """The address of a gunicorn with threads."""
-    port = free_port()
-    environment = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
-    }
-    environment |= {
-        "VAR_DIR": str(settings.var_dir),
-        "DATABASE_URL": settings.database_url or "",
-        "SECRET_KEY": settings.secret_key or "",
-        "REDIS_URL": settings.redis_url or "",
-        "PARTITION_QUEUE": settings.partition_queue,
-    }
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
-    command += ["--threads", "16", "wsgi:app"]
-    process = ServerProcess(
-        command=command,
-        log=new_directory("web") / "web.log",
-        answers=lambda: is_alive(address),
-        environment=environment,
-        cwd=PROJECT_ROOT,
-    )
-    process.start()
-    yield address
-    process.stop()
 
 
 @pytest.fixture
@@ -84,6 +40,18 @@ def test_all_tenants_get_slugs_when_20_of_one_name_come_at_once(caller: httpx.Cl
         answers = list(pool.map(lambda _: caller.post("/api/tenants", json=body), range(20)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["slug"] for answer in answers}) == 20
+
+
+def test_one_tenant_is_made_when_20_repeat_at_once(caller: httpx.Client) -> None:
+    body, headers = {"name": unique("again")}, {"Idempotency-Key": unique("key")}
+
+    def send(_: int) -> httpx.Response:
+        return caller.post("/api/tenants", json=body, headers=headers)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(send, range(20)))
+    assert {(each.status_code, each.content) for each in answers} == {(201, answers[0].content)}
+    assert len(caller.get("/api/tenants", params={"q": body["name"]}).json()["items"]) == 1
 
 
 def test_body_is_refused_when_it_is_too_large_and_chunked(caller: httpx.Client) -> None:
