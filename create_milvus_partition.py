@@ -23,6 +23,7 @@ MAX_MESSAGE = 500
 MAX_TIMEOUT_S = 86_400.0
 
 CONNECT_FAILED = 2
+PARTITION_NOT_FOUND = 200
 STATUS_CAUSES = {
     "DEADLINE_EXCEEDED": "timeout",
     "UNAVAILABLE": "milvus_unreachable",
@@ -51,6 +52,9 @@ ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
     ),
     ("timeout", frozenset(), r"deadline exceeded|timed? ?out"),
 )
+
+
+Answer = dict[str, Any]
 
 
 class Failed(Exception):
@@ -157,6 +161,73 @@ def is_duplicate(error: BaseException, partition: str) -> bool:
     return message == partition or "already exist" in message
 
 
+def is_lite(client: Any, left_s: Callable[[], float]) -> bool:
+    """Whether the server is Milvus Lite."""
+    return str(client.get_server_version(timeout=left_s())).startswith("milvus_lite")
+
+
+def count_rows(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> int:
+    """Rows of the partition; those of a missing one are none.
+
+    A loaded partition is counted. What the statistics of one that is not loaded say, they say
+    of what was flushed (deleted rows among it), so nothing is told to be empty before a flush.
+
+    Raises:
+        Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
+    """
+    try:
+        # Milvus Lite counts the whole collection whichever partition is named, but its
+        # statistics are exact.
+        lite = is_lite(client, left_s)
+        if not lite and is_loaded(client, collection, partition, left_s):
+            return count_loaded(client, collection, [partition], left_s)
+        known = count_flushed(client, collection, partition, left_s)
+        if known == 0 and not lite:
+            client.flush(collection, timeout=left_s(), retry_on_rate_limit=False)
+            known = count_flushed(client, collection, partition, left_s)
+    except Exception as error:
+        if not is_missing(error):
+            raise
+        return 0
+    return known
+
+
+def count_loaded(
+    client: Any,
+    collection: str,
+    partitions: list[str],
+    left_s: Callable[[], float],
+    consistency: str = "Strong",
+) -> int:
+    """Rows of loaded partitions together."""
+    answer = client.query(
+        collection,
+        filter="",
+        output_fields=["count(*)"],
+        partition_names=partitions,
+        consistency_level=consistency,
+        timeout=left_s(),
+    )
+    return int(answer[0]["count(*)"])
+
+
+def count_flushed(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> int:
+    """Rows of the partition by its statistics."""
+    answer = client.get_partition_stats(collection, partition, timeout=left_s())
+    return int(answer["row_count"])
+
+
+def is_loaded(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> bool:
+    """Whether the partition can be queried."""
+    state = client.get_load_state(collection, partition_name=partition, timeout=left_s())
+    return bool(state["state"].name == "Loaded")
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether the error says that the partition does not exist."""
+    return getattr(error, "code", None) == PARTITION_NOT_FOUND
+
+
 class Work:
     """Asks, creates and asks again, all before one deadline."""
 
@@ -166,10 +237,12 @@ class Work:
         self.timeout_s = timeout_s
         self.ends_at = time.monotonic() + timeout_s
         self.client: Any = None
-        self.result: str | BaseException | None = None
+        self.result: Answer | BaseException | None = None
 
-    def run(self, connect: Callable[[float], Any], check: bool) -> str:
+    def run(self, connect: Callable[[float], Any], check: bool) -> Answer:
         """The result, at the deadline at the latest, whatever pymilvus is doing by then.
+
+        A partition that was there has `rows`, None where they cannot be counted.
 
         Raises:
             Exception: of pymilvus or gRPC, or Failed at the deadline.
@@ -191,20 +264,35 @@ class Work:
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self.result = error
 
-    def _check(self) -> str:
-        return "exists" if self._exists() else "absent"
-
-    def _ensure(self) -> str:
+    def _check(self) -> Answer:
         if self._exists():
-            return "already_exists"
+            return {"result": "exists", "rows": self._rows()}
+        return {"result": "absent"}
+
+    def _ensure(self) -> Answer:
+        if self._exists():
+            return {"result": "already_exists", "rows": self._rows()}
         refusal = self._create()
         if self._exists():
-            return "created"
+            return {"result": "created"}
         raise refusal or Failed("unexpected", "Milvus answered success but does not list it")
 
     def _exists(self) -> bool:
         names = self.client.list_partitions(self.collection, timeout=self._left_s())
         return self.partition in names
+
+    def _rows(self) -> int | None:
+        """The rows in it; that they cannot be counted does not make it less existent."""
+        # A part of the time is kept for the answer itself.
+        ends_at = time.monotonic() + 0.8 * self._left_s()
+
+        def left_s() -> float:
+            return max(0.01, ends_at - time.monotonic())
+
+        try:
+            return count_rows(self.client, self.collection, self.partition, left_s)
+        except Exception:  # noqa: BLE001 - pymilvus raises gRPC's errors, too
+            return None
 
     def _create(self) -> Exception | None:
         """The error of the creation, which proves nothing yet: the caller asks again."""
@@ -245,7 +333,7 @@ def load_pymilvus() -> Any:
     return pymilvus
 
 
-def ensure(args: argparse.Namespace, token: str) -> dict[str, str]:
+def ensure(args: argparse.Namespace, token: str) -> Answer:
     """The answer to be printed. Never raises."""
     answer = {"collection": args.collection, "partition": args.partition}
     if not is_partition_name(args.partition):
@@ -258,7 +346,7 @@ def ensure(args: argparse.Namespace, token: str) -> dict[str, str]:
         def connect(timeout_s: float) -> Any:
             return milvus.MilvusClient(args.uri, token=token, timeout=timeout_s, dedicated=True)
 
-        return {**answer, "result": work.run(connect, args.check)}
+        return {**answer, **work.run(connect, args.check)}
     except BaseException as error:  # noqa: BLE001 - the outer edge: every failure is an answer
         cause, message = diagnose(error, token)
         return {**answer, "result": "failed", "cause": cause, "message": message}

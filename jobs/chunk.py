@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 from jobs.fallback import check_room
 from jobs.leases import LeaseLost, Leases
+from jobs.ownership import accepted, is_to_be_emptied
 from jobs.store import PartitionStore, StoreError
 from webapp.tenants.attempts import Attempts, Claim, Outcome
 from webapp.tenants.causes import NO_ANSWER
@@ -53,7 +54,7 @@ class Chunk:
         leases = Leases(self._attempts, claims, self._rules.lease)
         try:
             names = self._store.list_partitions(collection)
-            left = self._record_existing(claims, names, started)
+            left = self._record_existing(collection, claims, names, started)
             self._make(collection, left, leases, used=len(names))
             names = self._store.list_partitions(collection)
         except StoreError as error:
@@ -66,18 +67,34 @@ class Chunk:
         return None
 
     def _record_existing(
-        self, claims: Sequence[Claim], names: frozenset[str], started: float
+        self, collection: str, claims: Sequence[Claim], names: frozenset[str], started: float
     ) -> list[Claim]:
+        """Record those that exist; returns the claims for which there is something to make."""
         there = [claim for claim in claims if claim.partition in names]
-        self._record([claim for claim in there if claim.is_ours], Result.CREATED, started)
-        others = [claim for claim in there if not claim.is_ours]
-        self._record(others, Result.ALREADY_EXISTS, started)
+        doubtful = [claim.partition for claim in there if not claim.owns_rows]
+        rows = self._store.count_each(collection, doubtful) if doubtful else {}
+        judged = {claim: _judged(claim, rows.get(claim.partition)) for claim in there}
+        found = {claim: outcome for claim, outcome in judged.items() if outcome}
+        adopted = {c.tenant_id: outcome.rows for c, outcome in found.items() if outcome.is_adopted}
+        for result in Result:
+            same = [claim for claim, outcome in found.items() if outcome.result == result]
+            self._record(same, result, started, adopted)
+        refused = [claim for claim, outcome in judged.items() if outcome is None]
+        if refused:
+            self._attempts.hand_back(refused, "rows are there; each is looked at by itself")
         return [claim for claim in claims if claim.partition not in names]
 
-    def _record(self, claims: Sequence[Claim], result: Result, started: float) -> None:
+    def _record(
+        self,
+        claims: Sequence[Claim],
+        result: Result,
+        started: float,
+        adopted: Mapping[int, int | None] | None = None,
+    ) -> None:
         duration_ms = round((time.monotonic() - started) * 1000)
         if claims:
-            self._attempts.record_ready(claims, Outcome(result, Provider.SDK), duration_ms)
+            outcome = Outcome(result, Provider.SDK)
+            self._attempts.record_ready(claims, outcome, duration_ms, adopted)
 
     def _make(self, collection: str, claims: Sequence[Claim], leases: Leases, *, used: int) -> None:
         if not claims:
@@ -107,3 +124,13 @@ class Chunk:
     def _must_end(self, no_answer: threading.Event) -> bool:
         late = time.monotonic() > self._give_up_at
         return late or no_answer.is_set() or self._stop.is_set()
+
+
+def _judged(claim: Claim, rows: int | None) -> Outcome | None:
+    """The outcome for a partition that exists; None where an attempt of its own is to see to it."""
+    if is_to_be_emptied(claim, rows):
+        return None
+    try:
+        return accepted(claim, rows, Provider.SDK)
+    except StoreError:
+        return None

@@ -1,37 +1,60 @@
-"""What a partition holds, and how it goes, asked of one client before one deadline."""
+"""What partitions hold, and how one goes, asked of one client before one deadline."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from create_milvus_partition import count_flushed, count_loaded, is_lite, is_loaded, is_missing
 from jobs.deadline import Deadline
 
-PARTITION_NOT_FOUND = 200
-LITE = "milvus_lite"
 
+def count_each(
+    client: Any, collection: str, partitions: Sequence[str], timeout_s: float
+) -> dict[str, int]:
+    """Rows of each of many partitions, which exist, with as few calls as will do.
 
-def count_rows(client: Any, collection: str, partition: str, timeout_s: float) -> int:
-    """Rows of the partition; those of a missing one are none.
-
-    A loaded partition is counted. What the statistics of one that is not loaded say, they say
-    of what was flushed (deleted rows among it), so nothing is told to be empty before a flush.
+    Nothing is told to be empty of which the server did not say so in an answer that covers
+    everything written before; see `count_rows`.
 
     Raises:
         Exception: of pymilvus or gRPC; OverrunError at the deadline.
     """
-    deadline = Deadline(timeout_s)
-    try:
-        # Milvus Lite counts the whole collection whichever partition is named, but its
-        # statistics are exact.
-        if not _is_lite(client, deadline) and _is_loaded(client, collection, partition, deadline):
-            return _counted(client, collection, partition, deadline)
-        known = _flushed(client, collection, partition, deadline)
-        if known == 0 and not _is_lite(client, deadline):
-            client.flush(collection, timeout=deadline.left_s(), retry_on_rate_limit=False)
-            known = _flushed(client, collection, partition, deadline)
-    except Exception as error:
-        if not _is_missing(error):
-            raise
-        return 0
-    return known
+    left_s = Deadline(timeout_s).left_s
+    if is_lite(client, left_s):
+        return {name: count_flushed(client, collection, name, left_s) for name in partitions}
+    loaded = [name for name in partitions if is_loaded(client, collection, name, left_s)]
+    others = [name for name in partitions if name not in loaded]
+    counts = _count_loaded_ones(client, collection, loaded, left_s)
+    return counts | _count_flushed_ones(client, collection, others, left_s)
+
+
+def _count_loaded_ones(
+    client: Any, collection: str, names: list[str], left_s: Callable[[], float]
+) -> dict[str, int]:
+    """A strong count waits 200 ms for the server's clock, so it is asked of many together.
+
+    What is counted after it without waiting misses nothing that was written before it.
+    """
+    if not names or count_loaded(client, collection, names, left_s) == 0:
+        return dict.fromkeys(names, 0)
+    counts = {
+        name: count_loaded(client, collection, [name], left_s, "Eventually") for name in names
+    }
+    # Another replica may have answered, one that lags: none is told to be empty on its word.
+    empty = [name for name, rows in counts.items() if rows == 0]
+    if empty and count_loaded(client, collection, empty, left_s) > 0:
+        counts |= {name: count_loaded(client, collection, [name], left_s) for name in empty}
+    return counts
+
+
+def _count_flushed_ones(
+    client: Any, collection: str, names: list[str], left_s: Callable[[], float]
+) -> dict[str, int]:
+    counts = {name: count_flushed(client, collection, name, left_s) for name in names}
+    empty = [name for name, rows in counts.items() if rows == 0]
+    if empty:
+        client.flush(collection, timeout=left_s(), retry_on_rate_limit=False)
+        counts |= {name: count_flushed(client, collection, name, left_s) for name in empty}
+    return counts
 
 
 def drop_partition(client: Any, collection: str, partition: str, timeout_s: float) -> None:
@@ -42,44 +65,12 @@ def drop_partition(client: Any, collection: str, partition: str, timeout_s: floa
     Raises:
         Exception: of pymilvus or gRPC; OverrunError at the deadline.
     """
-    deadline = Deadline(timeout_s)
+    left_s = Deadline(timeout_s).left_s
     try:
         # A server refuses to drop what is loaded; Milvus Lite drops it, and knows no release.
-        if not _is_lite(client, deadline):
-            client.release_partitions(collection, [partition], timeout=deadline.left_s())
-        client.drop_partition(
-            collection, partition, timeout=deadline.left_s(), retry_on_rate_limit=False
-        )
+        if not is_lite(client, left_s):
+            client.release_partitions(collection, [partition], timeout=left_s())
+        client.drop_partition(collection, partition, timeout=left_s(), retry_on_rate_limit=False)
     except Exception as error:
-        if not _is_missing(error):
+        if not is_missing(error):
             raise
-
-
-def _is_lite(client: Any, deadline: Deadline) -> bool:
-    return str(client.get_server_version(timeout=deadline.left_s())).startswith(LITE)
-
-
-def _is_loaded(client: Any, collection: str, partition: str, deadline: Deadline) -> bool:
-    answer = client.get_load_state(collection, partition_name=partition, timeout=deadline.left_s())
-    return bool(answer["state"].name == "Loaded")
-
-
-def _counted(client: Any, collection: str, partition: str, deadline: Deadline) -> int:
-    answer = client.query(
-        collection,
-        filter="",
-        output_fields=["count(*)"],
-        partition_names=[partition],
-        consistency_level="Strong",
-        timeout=deadline.left_s(),
-    )
-    return int(answer[0]["count(*)"])
-
-
-def _flushed(client: Any, collection: str, partition: str, deadline: Deadline) -> int:
-    answer = client.get_partition_stats(collection, partition, timeout=deadline.left_s())
-    return int(answer["row_count"])
-
-
-def _is_missing(error: Exception) -> bool:
-    return getattr(error, "code", None) == PARTITION_NOT_FOUND

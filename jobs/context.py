@@ -10,12 +10,11 @@ from flask import Flask
 from rq import get_current_job
 
 from jobs.milvus import MilvusPartitionStore
-from jobs.script import run_script
+from jobs.script import ScriptAnswer, run_script
 from jobs.store import PartitionStore
 from webapp import create_app
 from webapp.domain import Domain
 from webapp.settings import Settings, load_settings
-from webapp.tenants.states import Result
 
 
 class Worker:
@@ -38,17 +37,17 @@ class Worker:
             settings.milvus_address, settings.milvus_token or "", settings.milvus_timeout
         )
 
-    def script(self, collection: str, partition: str) -> Result:
+    def script(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
         """Run the fallback script; see `jobs.script`."""
         settings = self.settings
-        answer = run_script(
+        return run_script(
             settings.milvus_address,
             settings.milvus_token or "",
             collection,
             partition,
             settings.milvus_timeout,
+            check=check,
         )
-        return Result(answer.result)
 
 
 @cache

@@ -4,8 +4,11 @@ import threading
 from typing import Protocol
 
 from jobs.leases import Leases
+from jobs.ownership import accepted, is_to_be_emptied
+from jobs.script import ScriptAnswer
 from jobs.store import PartitionStore, StoreError
-from webapp.tenants.attempts import Attempts, Claim, Outcome
+from webapp.tenants import timeline
+from webapp.tenants.attempts import Attempts, Claim, Outcome, in_words
 from webapp.tenants.causes import NO_ANSWER, Cause
 from webapp.tenants.states import Provider, Result
 
@@ -25,13 +28,13 @@ class FailedAttempt(Exception):
 
 
 class Script(Protocol):
-    """Runs the fallback script for a collection's partition; returns how it came to exist.
+    """Runs the fallback script for a collection's partition; with `check` it makes nothing.
 
     Raises:
-        StoreError: the script did not make it.
+        StoreError: the script did not make it, or could not find out.
     """
 
-    def __call__(self, collection: str, partition: str) -> Result: ...
+    def __call__(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer: ...
 
 
 class OneAttempt:
@@ -77,8 +80,10 @@ class OneAttempt:
     def _by_sdk(self, claim: Claim) -> Outcome:
         names = self._ask(claim)
         if claim.partition in names:
-            result = Result.CREATED if claim.is_ours else Result.ALREADY_EXISTS
-            return Outcome(result, Provider.SDK)
+            rows = self._count(claim)
+            if not is_to_be_emptied(claim, rows):
+                return accepted(claim, rows, Provider.SDK)
+            names = self._empty(claim, rows)
         check_room(len(names), self._max_partitions, claim.collection)
         self._before_a_change(claim, seen_absent=True)
         failure: StoreError | None = None
@@ -87,6 +92,30 @@ class OneAttempt:
         except StoreError as error:
             failure = error
         return self._prove(claim, failure)
+
+    def _count(self, claim: Claim) -> int | None:
+        """The rows in the partition; not asked for where they can only be the tenant's own."""
+        if claim.owns_rows:
+            return None
+        self._go_on()
+        self._leases.hold(claim)
+        return self._store.count_rows(claim.collection, claim.partition)
+
+    def _empty(self, claim: Claim, rows: int | None) -> frozenset[str]:
+        """Drop the partition with its rows; returns Milvus's list, as proof that it is gone."""
+        # Told first: a worker that dies after the drop leaves word of what it destroyed.
+        self._attempts.note(claim, timeline.EMPTYING, f"{in_words(rows)} are to be dropped")
+        claim = self._before_a_change(claim)
+        failure: StoreError | None = None
+        try:
+            self._store.drop_partition(claim.collection, claim.partition)
+        except StoreError as error:
+            failure = error
+        names = self._ask(claim)
+        if claim.partition in names:
+            raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
+        self._attempts.note(claim, timeline.EMPTIED, f"{in_words(rows)} dropped")
+        return names
 
     def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:
         """Ask again: neither a success nor a failure of the creation is believed unseen."""
@@ -101,23 +130,51 @@ class OneAttempt:
     def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
         claim = self._before_a_change(claim)
         self._attempts.note_fallback(claim, sdk_error.cause, sdk_error.message)
-        answer: Result | None = None
-        script_error: StoreError | None = None
+        claim, answer, script_error = self._ask_script(claim)
         try:
-            answer = self._script(claim.collection, claim.partition)
-        except StoreError as error:
-            script_error = error
-        try:
-            exists: bool | None = claim.partition in self._ask(claim)
+            exists = claim.partition in self._ask(claim)
+            rows = self._count(claim) if exists else None
         except StoreError:
-            # The script asks before and after by itself, so its word stands where the SDK,
-            # which is what failed, cannot confirm it.
+            # The script asks before and after by itself, and counts, so its word stands where
+            # the SDK, which is what failed, cannot confirm it.
             exists = answer is not None
+            rows = answer.rows if answer else None
         if exists:
-            return _outcome(claim, answer)
+            return self._settled(claim, answer, rows, sdk_error)
         if script_error is None:
-            script_error = _unproven("the script made the partition but Milvus does not list it")
+            script_error = _unproven("the script found the partition but Milvus does not list it")
         raise _more_telling(sdk_error, script_error)
+
+    def _ask_script(self, claim: Claim) -> tuple[Claim, ScriptAnswer | None, StoreError | None]:
+        """The claim as it is then, and the script's word that the partition exists, or its error.
+
+        The row learns that the partition was absent before the script makes it, as it does
+        before the SDK does.
+        """
+        try:
+            if not claim.owns_rows:
+                answer = self._script(claim.collection, claim.partition, check=True)
+                if answer.result == "exists":
+                    return claim, answer, None
+                claim = self._before_a_change(claim, seen_absent=True)
+            return claim, self._script(claim.collection, claim.partition), None
+        except StoreError as error:
+            return claim, None, error
+
+    def _settled(
+        self, claim: Claim, answer: ScriptAnswer | None, rows: int | None, sdk_error: StoreError
+    ) -> Outcome:
+        if is_to_be_emptied(claim, rows):
+            # The script cannot drop; the next attempt tries again.
+            raise FailedAttempt(sdk_error, Provider.SDK)
+        if answer and answer.result == "created":
+            return Outcome(Result.CREATED, Provider.SCRIPT)
+        # What is ours by now is the SDK's: its call took effect, too late for its own proof.
+        provider = Provider.SCRIPT if answer and not claim.is_ours else Provider.SDK
+        try:
+            return accepted(claim, rows, provider)
+        except StoreError as error:
+            raise FailedAttempt(error, provider) from error
 
     def _ask(self, claim: Claim) -> frozenset[str]:
         """Milvus's list. Asking changes nothing, so a lease that outlasts it is enough."""
@@ -148,15 +205,6 @@ def check_room(used: int, limit: int, collection: str) -> None:
             Cause.CAPACITY,
             f"collection {collection} holds {used} partitions; the limit is {limit}",
         )
-
-
-def _outcome(claim: Claim, answer: Result | None) -> Outcome:
-    if answer == Result.CREATED:
-        return Outcome(Result.CREATED, Provider.SCRIPT)
-    if claim.is_ours:
-        # The SDK's call took effect after all, too late for its own proof.
-        return Outcome(Result.CREATED, Provider.SDK)
-    return Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT if answer else Provider.SDK)
 
 
 def _unproven(message: str) -> StoreError:

@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from create_milvus_partition import diagnose, is_duplicate, is_partition_name
+from create_milvus_partition import count_rows, diagnose, is_duplicate, is_partition_name
 from jobs import contents
 from jobs.connection import Connection, Session
 from jobs.deadline import Deadline, OverrunError
@@ -81,8 +81,20 @@ class MilvusPartitionStore:
             StoreError: as for a creation; `rate_limited` where only a flush would tell.
         """
         _check_name(partition)
+
+        def count(client: Any, timeout_s: float) -> int:
+            return count_rows(client, collection, partition, Deadline(timeout_s).left_s)
+
+        return self.call(count)
+
+    def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
+        """Rows of each of the partitions, which exist, with few calls but one time-out for all.
+
+        Raises:
+            StoreError: as for one of them.
+        """
         return self.call(
-            lambda client, timeout_s: contents.count_rows(client, collection, partition, timeout_s)
+            lambda client, timeout_s: contents.count_each(client, collection, partitions, timeout_s)
         )
 
     def drop_partition(self, collection: str, partition: str) -> None:

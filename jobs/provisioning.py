@@ -105,7 +105,8 @@ def _attempt_within(entry: Entry, worker: Worker, claim: Claim, started: float) 
             _tell_circuit(entry, worker, claim, error, answered_before=one.was_answered)
             _record_failure(worker, claim, error, started)
             return
-    attempts.record_ready([claim], outcome, _ms_since(started))
+    adopted = {claim.tenant_id: outcome.rows} if outcome.is_adopted else None
+    attempts.record_ready([claim], outcome, _ms_since(started), adopted)
     circuit.answered(entry)
 
 

@@ -24,14 +24,16 @@ SCRIPT = ROOT / "create_milvus_partition.py"
 # turn and this, a run stays within the lease of its claim (2 time-outs and 5 s).
 IMPORT_ALLOWANCE_S = 4.0
 TURN_POLL_S = 0.05
+MADE = ("created", "already_exists")
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True)
 class ScriptAnswer:
-    """What the script proved."""
+    """What the script proved. `rows` is the number in a partition that was there, where known."""
 
-    result: Literal["created", "already_exists"]
+    result: Literal["created", "already_exists", "exists", "absent"]
+    rows: int | None = None
 
 
 def run_script(
@@ -41,8 +43,12 @@ def run_script(
     partition: str,
     timeout_s: float,
     script: Path = SCRIPT,
+    *,
+    check: bool = False,
 ) -> ScriptAnswer:
     """Have the script make sure of the partition; one runs at a time on a machine.
+
+    With `check` it only finds out whether the partition is there.
 
     Ends within `timeout_s` for its turn and `timeout_s` + IMPORT_ALLOWANCE_S for its work, by
     when no process of its group is left.
@@ -53,12 +59,13 @@ def run_script(
     """
     command = [sys.executable, str(script), f"--uri={uri}", f"--collection={collection}"]
     command += [f"--partition={partition}", f"--timeout={timeout_s:g}"]
+    command += ["--check"] if check else []
     try:
         with _turn(timeout_s):
             output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
     except OSError as error:
         raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from error
-    return _read(output, errors, token)
+    return _read(output, errors, token, ("exists", "absent") if check else MADE)
 
 
 @contextmanager
@@ -125,11 +132,11 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
             stream.close()
 
 
-def _read(output: str, errors: str, token: str) -> ScriptAnswer:
+def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> ScriptAnswer:
     answer = _parsed(output)
-    result = answer.get("result")
-    if result in ("created", "already_exists"):
-        return ScriptAnswer(result)
+    result, rows = answer.get("result"), answer.get("rows")
+    if result in expected:
+        return ScriptAnswer(result, rows if type(rows) is int and rows >= 0 else None)
     with suppress(ValueError):
         cause = Cause(str(answer.get("cause")))
         raise StoreError(cause, redact(str(answer.get("message", "")), token))

@@ -1,8 +1,11 @@
 """What provisioning needs of a vector store, whichever client does it."""
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from webapp.tenants.causes import Cause
+
+T = TypeVar("T")
 
 
 class StoreError(Exception):
@@ -50,6 +53,13 @@ class PartitionStore(Protocol):
             StoreError: `collection_missing`, or why there was no answer; `rate_limited` too.
         """
 
+    def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
+        """As `count_rows`, of many partitions, which exist, before one deadline.
+
+        Raises:
+            StoreError: as for one of them.
+        """
+
     def drop_partition(self, collection: str, partition: str) -> None:
         """Ask for the partition to go, loaded or not. As with a creation: list to prove.
 
@@ -57,6 +67,13 @@ class PartitionStore(Protocol):
 
         Raises:
             StoreError: with the cause that the server's answer shows.
+        """
+
+    def call(self, request: Callable[[Any, float], T]) -> T:
+        """What the request returns; it is given the store's client and the seconds it has.
+
+        Raises:
+            StoreError: whatever went wrong, within the store's time-out.
         """
 
     def close(self) -> None:

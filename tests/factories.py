@@ -3,7 +3,7 @@
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from jobs.context import Worker
 from jobs.fallback import OneAttempt, Script
 from jobs.leases import Leases
 from jobs.reconcile import Reconciler
+from jobs.script import ScriptAnswer
 from jobs.store import PartitionStore, StoreError
 from webapp import create_app
 from webapp.database import Database, engine_options, prepare_engine, utc_now
@@ -349,6 +350,14 @@ class FaultyStore:
         assert self.real is not None
         return self.real.count_rows(collection, partition)
 
+    def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
+        """As the real one, or the error."""
+        self.calls.append("count each")
+        if self.counting:
+            raise self.counting
+        assert self.real is not None
+        return self.real.count_each(collection, partitions)
+
     def drop_partition(self, collection: str, partition: str) -> None:
         """As the real one, or the error, which may come after the effect."""
         self.calls.append("drop")
@@ -359,10 +368,15 @@ class FaultyStore:
         if self.dropping:
             raise self.dropping
 
+    def call(self, request: Callable[[Any, float], Any]) -> Any:
+        """As the real one."""
+        assert self.real is not None
+        return self.real.call(request)
+
     def close(self) -> None:
         """Nothing of its own to close."""
 
 
-def no_script(collection: str, partition: str) -> Result:
+def no_script(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
     """A script that fails as well, or that nobody may run."""
     raise StoreError(Cause.UNEXPECTED, "the script has failed too")

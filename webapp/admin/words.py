@@ -77,6 +77,11 @@ EVENTS = {
     "absent": "No partition there to drop",
     "kept": "Left in Milvus: the rows may be somebody else's",
     "drift": "Milvus departed from what was wanted",
+    "adopt_requested": "Adoption of its rows asked for",
+    "empty_requested": "Destruction of its rows asked for",
+    "adopted": "Rows of before adopted",
+    "emptying": "Dropping the rows of before",
+    "emptied": "Rows of before dropped",
 }
 EVENT_ROLES = {
     "created": "success",
@@ -92,6 +97,11 @@ EVENT_ROLES = {
     "absent": "success",
     "kept": "warning",
     "drift": "warning",
+    "adopt_requested": "warning",
+    "empty_requested": "warning",
+    "emptying": "warning",
+    "emptied": "warning",
+    "adopted": "success",
     "creating": "info",
 }
 

@@ -4,12 +4,12 @@ Every change is a conditional UPDATE on the fence, a number that only grows: who
 frozen and overtaken changes nothing any more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
@@ -18,7 +18,7 @@ from webapp.tenants.causes import PROBED, Cause
 from webapp.tenants.models import Partition
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
-from webapp.tenants.states import PartitionState, Provider, Result
+from webapp.tenants.states import IfExists, PartitionState, Provider, Result
 from webapp.tenants.wishes import wish_again
 
 
@@ -36,6 +36,7 @@ class Claim:
     seen_absent_at: datetime | None
     ready_at: datetime | None
     reopens: int
+    if_exists: IfExists
     request_id: str | None
     job_id: str | None
 
@@ -53,6 +54,7 @@ class Claim:
             seen_absent_at=row.seen_absent_at,
             ready_at=row.ready_at,
             reopens=row.reopens,
+            if_exists=row.if_exists,
             request_id=row.request_id,
             job_id=row.claimed_job_id,
         )
@@ -63,6 +65,11 @@ class Claim:
         return self.seen_absent_at is not None and self.ready_at is None
 
     @property
+    def owns_rows(self) -> bool:
+        """True when rows in the partition are known to be this tenant's own."""
+        return self.seen_absent_at is not None or self.ready_at is not None
+
+    @property
     def is_last(self) -> bool:
         """True for the last attempt of the wish."""
         return self.attempt >= self.max_attempts
@@ -70,10 +77,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A proven result: how the partition came to exist, and by which provider."""
+    """A proven result: how the partition came to exist, and by which provider.
+
+    An adopted one held rows of before, so many of them; None is a number nobody knows.
+    """
 
     result: Result
     provider: Provider
+    is_adopted: bool = False
+    rows: int | None = None
 
 
 class Attempts:
@@ -166,9 +178,17 @@ class Attempts:
         ]
 
     def record_ready(
-        self, claims: Sequence[Claim], outcome: Outcome, duration_ms: int
+        self,
+        claims: Sequence[Claim],
+        outcome: Outcome,
+        duration_ms: int,
+        adopted: Mapping[int, int | None] | None = None,
     ) -> list[Claim]:
-        """Record a proof for the claims still held, and return these."""
+        """Record a proof for the claims still held, and return these.
+
+        `adopted` has the tenants whose partitions held rows of before, with their number.
+        """
+        adopted = adopted or {}
         now = utc_now()
         values = {
             "state": PartitionState.READY,
@@ -182,12 +202,22 @@ class Attempts:
             "lease_until": None,
             "reopens": 0,
             "reopen_at": None,
+            "if_exists": IfExists.REFUSE,
         }
+        if adopted:
+            values["adopted_rows"] = case(
+                adopted, value=Partition.tenant_id, else_=Partition.adopted_rows
+            )
         name = timeline.CREATED if outcome.result == Result.CREATED else timeline.ALREADY_EXISTS
         with self._database.transaction() as session:
             held = self._change(session, claims, values)
             recorded = [claim for claim in claims if claim.tenant_id in held]
             entries = [
+                _entry(claim, timeline.ADOPTED, message=in_words(adopted[claim.tenant_id]))
+                for claim in recorded
+                if claim.tenant_id in adopted
+            ]
+            entries += [
                 _entry(claim, name, provider=outcome.provider, duration_ms=duration_ms)
                 for claim in recorded
             ]
@@ -254,6 +284,13 @@ class Attempts:
             timeline.write(session, [entry])
         timeline.announce([entry])
 
+    def note(self, claim: Claim, event: str, message: str) -> None:
+        """Tell what is being done to the partition under this claim."""
+        entry = _entry(claim, event, provider=Provider.SDK, message=message)
+        with self._database.transaction() as session:
+            timeline.write(session, [entry])
+        timeline.announce([entry])
+
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
         """Give up the claims as if they had never been: each gets a job of its own soon."""
         now = utc_now()
@@ -287,6 +324,13 @@ class Attempts:
             Partition.state == PartitionState.PROVISIONING,
         )
         return {row.tenant_id for row in change(session, mine, values)}
+
+
+def in_words(rows: int | None) -> str:
+    """A number of rows, which may be unknown, as messages have it."""
+    if rows is None:
+        return "an unknown number of rows"
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def _creating(claims: Iterable[Claim]) -> list[timeline.Entry]:

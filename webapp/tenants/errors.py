@@ -95,6 +95,17 @@ class KeyInUse(DomainError):
         )
 
 
+class NotForeign(DomainError):
+    """Only a partition that failed for rows of unknown origin can be adopted or emptied."""
+
+    code = "not_foreign"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(
+            f"the partition of tenant {tenant_id} did not fail for rows that may be somebody else's"
+        )
+
+
 class NotFailed(DomainError):
     """Only a failed partition can be tried again."""
 

@@ -25,6 +25,11 @@ LEASE_EXPIRED: Final = "milvus.partition.lease_expired"
 CAUSE_CHANGED: Final = "milvus.partition.cause_changed"
 REOPENED: Final = "milvus.partition.reopened"
 RETRIED: Final = "milvus.partition.retried"
+ADOPT_REQUESTED: Final = "milvus.partition.adopt_requested"
+EMPTY_REQUESTED: Final = "milvus.partition.empty_requested"
+ADOPTED: Final = "milvus.partition.adopted"
+EMPTYING: Final = "milvus.partition.emptying"
+EMPTIED: Final = "milvus.partition.emptied"
 REMOVING: Final = "milvus.partition.removing"
 RESTORED: Final = "milvus.partition.restored"
 DROPPING: Final = "milvus.partition.dropping"
@@ -44,6 +49,8 @@ WARNINGS = frozenset(
         DROP_FAILED,
         KEPT,
         DRIFT,
+        EMPTYING,
+        EMPTIED,
     }
 )
 

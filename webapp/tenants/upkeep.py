@@ -19,7 +19,7 @@ from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
 from webapp.tenants.rows import change
 from webapp.tenants.rules import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
-from webapp.tenants.states import PartitionState, Result
+from webapp.tenants.states import IfExists, PartitionState, Result
 from webapp.tenants.wishes import ring_for
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -102,7 +102,9 @@ class Upkeep:
             Partition.seen_absent_at.is_(None),
         )
         with self._database.transaction() as session:
-            moved = change(session, untouched, {"collection": self._rules.collection})
+            # Leave to adopt or to empty was given for the collection that it was looked at in.
+            elsewhere = {"collection": self._rules.collection, "if_exists": IfExists.REFUSE}
+            moved = change(session, untouched, elsewhere)
         left_behind = and_(
             Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
         )

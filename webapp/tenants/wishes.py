@@ -12,7 +12,7 @@ from webapp.tenants.models import Partition
 from webapp.tenants.naming import partition_name
 from webapp.tenants.rows import change
 from webapp.tenants.rules import RING_GRACE, Rules
-from webapp.tenants.states import PartitionState, sources_of
+from webapp.tenants.states import IfExists, PartitionState, sources_of
 
 # The generation of a row whose tenant was deleted before anybody wished for its partition.
 NEVER_WISHED = 0
@@ -41,13 +41,15 @@ def wish_again(
     attempts: int,
     now: datetime,
     request_id: str | None = None,
+    if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
 ) -> Sequence[Partition]:
     """Make a new wish of the failed ones among these rows, and return their rows.
 
-    Rings of the old generation become harmless.
+    Rings of the old generation become harmless. What an old wish allowed to be done with rows
+    that are there, the new one does not.
     """
     failed = and_(which, Partition.state == PartitionState.FAILED)
-    return change(session, failed, _once_more(attempts, now, request_id))
+    return change(session, failed, _once_more(attempts, now, request_id, if_exists))
 
 
 def wish_missing(
@@ -112,6 +114,7 @@ def wish_back(
         "ring_at": now + RING_GRACE,
         "remove_at": None,
         "request_id": request_id,
+        "if_exists": IfExists.REFUSE,
     }
     afresh = _afresh(attempts, now)
     del afresh["lease_until"]
@@ -147,8 +150,14 @@ def ring_for(partition: Partition) -> Ring:
     )
 
 
-def _once_more(attempts: int, now: datetime, request_id: str | None = None) -> dict[str, Any]:
+def _once_more(
+    attempts: int,
+    now: datetime,
+    request_id: str | None = None,
+    if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
+) -> dict[str, Any]:
     return {
+        "if_exists": if_exists,
         "generation": Partition.generation + 1,
         "dispatch": Partition.dispatch + 1,
         "ring_at": now + RING_GRACE,

@@ -2,14 +2,15 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from jobs.fallback import FailedAttempt, Stopped
+from jobs.fallback import FailedAttempt, Script, Stopped
 from jobs.leases import LeaseLost
 from jobs.milvus import MilvusPartitionStore
+from jobs.script import ScriptAnswer
 from jobs.store import StoreError
 from tests.factories import FaultyStore, Product, no_script
 from webapp.tenants.attempts import Claim, Outcome
@@ -29,14 +30,21 @@ def claim(whole: Product) -> Claim:
 
 
 def attempt(
-    product: Product, store: FaultyStore, claim: Claim, script: Callable[..., Result] = no_script
+    product: Product, store: FaultyStore, claim: Claim, script: Script = no_script
 ) -> Outcome:
     return product.one_attempt(store, script, claim, threading.Event()).run(claim)
 
 
-def script_says(result: Result) -> Callable[[str, str], Result]:
-    """A script that answers this and does nothing."""
-    return lambda collection, partition: result
+def script_says(result: str, rows: int | None = None) -> Script:
+    """A script that finds this, and does nothing."""
+
+    def script(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
+        exists: Literal["exists", "absent"] = "absent" if result == "created" else "exists"
+        made: Literal["created", "already_exists"]
+        made = "created" if result == "created" else "already_exists"
+        return ScriptAnswer(exists if check else made, rows)
+
+    return script
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(
 
 def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Claim) -> None:
     deaf = FaultyStore(listing=UNREACHABLE)
-    outcome = attempt(whole, deaf, claim, script_says(Result.ALREADY_EXISTS))
+    outcome = attempt(whole, deaf, claim, script_says(Result.ALREADY_EXISTS, rows=0))
     assert outcome == Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
 
 
@@ -112,7 +120,7 @@ def test_cause_of_the_sdk_is_told_when_it_says_more_than_the_scripts(
 def test_permanent_cause_of_the_script_is_told_when_the_sdk_was_broken(
     whole: Product, claim: Claim
 ) -> None:
-    def refused(collection: str, partition: str) -> Result:
+    def refused(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
         raise StoreError(Cause.COLLECTION_MISSING, "not there")
 
     with pytest.raises(FailedAttempt) as caught:
