@@ -1,34 +1,36 @@
 """The commands `flask partitions …`."""
 
-import json
 import signal
 import sys
 import threading
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from flask.cli import AppGroup
 
+from jobs import isolation_cli
+from jobs.console import ACTOR, as_json, number
+from jobs.console import print_json as _print_json
+from jobs.console import refuse as _refuse
+from jobs.console import to_stderr as _to_stderr
 from webapp import current
 from webapp.logs import configure_logging
 from webapp.tenants import queries
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import TenantNotFound
-from webapp.tenants.naming import MAX_TENANT_ID
 from webapp.tenants.queries import FailedSelection
 from webapp.tenants.states import PartitionState
 
-ACTOR = "cli"
 POLL_S = 0.25
 # Longer than a claim's wait for a free worker, shorter than a human's patience.
 HINT_AFTER_S = 15.0
 
 partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
+for command in (isolation_cli.adopt, isolation_cli.empty, isolation_cli.canary):
+    partitions.add_command(command)
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-number = click.IntRange(1, MAX_TENANT_ID)
 some = click.option(
     "--tenant-id",
     "tenant_ids",
@@ -39,60 +41,56 @@ some = click.option(
 everyone = click.option("--all", "everyone", is_flag=True, help="All of them (the default).")
 
 
-def _refuse(message: str) -> NoReturn:
-    raise click.UsageError(message)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _to_stderr() -> None:
-    """Results go to stdout alone, so the logs of a command go to stderr.
-
-    On a terminal only what is wrong: a line for each tenant would bury result and progress.
-    """
-    settings = current.settings()
-    if sys.stderr.isatty():
-        settings = settings.model_copy(update={"log_level": "WARNING"})
-    configure_logging(settings, stream="stderr")
-
-
 @partitions.command()
 @everyone
 @some
 @dry
 @click.option("--wait", is_flag=True, help="Wait until each is ready or failed.")
+@click.option("--adopt", is_flag=True, help="Take rows that are there for the tenants' own.")
 @as_json
 def backfill(
-    everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, wait: bool, as_json: bool
+    everyone: bool,
+    tenant_ids: tuple[int, ...],
+    dry_run: bool,
+    wait: bool,
+    adopt: bool,
+    as_json: bool,
 ) -> None:
     """Make wishes for tenants that have none, and dispatch those that are not ready.
 
     Without --tenant-id: all without a wish, waiting without a live job, or failed of a
-    transient cause. Exit 1: some failed (with --wait), or Redis did not take the jobs.
+    transient cause. A partition that holds rows already is refused (foreign_data), unless
+    --adopt says that what tenants of before have in theirs is their own. Exit 1: some failed
+    (with --wait), or Redis did not take the jobs.
     """
     _to_stderr()
     if everyone and tenant_ids:
         _refuse("--all and --tenant-id exclude each other")
     work = current.domain().backfill
     try:
-        plan = work.plan(tenant_ids or None)
+        plan = work.plan(tenant_ids or None, adopt=adopt)
     except TenantNotFound as error:
         _refuse(str(error))
     report: dict[str, Any] = {"dispatched": len(plan.tenant_ids), "skipped": plan.skipped}
     complete = True
     if not dry_run:
         with _bar(len(plan.tenant_ids), "Dispatching") as bar:
-            wished, complete = work.dispatch(plan.tenant_ids, actor=ACTOR, progress=bar.update)
+            wished, complete = work.dispatch(
+                plan.tenant_ids, actor=ACTOR, progress=bar.update, adopting=plan.adopting
+            )
         report["dispatched"] = wished
         if wait:
             counts = _settle(plan.tenant_ids)
             report["ready"] = counts[PartitionState.READY]
             report["failed"] = counts[PartitionState.FAILED]
+            if adopt:
+                taken = work.adopted(plan.tenant_ids)
+                report |= {"adopted": taken.tenants, "adopted_rows": taken.rows}
     _print_json({"dry_run": dry_run, **report}) if as_json else _tell(report, dry_run)
     if not complete:
         click.echo("Redis does not take jobs; the reconciler rings when it does.", err=True)
+    if report.get("failed"):
+        _tell_of_foreign_data(work.foreign(plan.tenant_ids))
     if report.get("failed") or not complete:
         sys.exit(1)
 
@@ -121,6 +119,15 @@ def _settle(tenant_ids: list[int]) -> Any:
     return work.states(tenant_ids)
 
 
+def _tell_of_foreign_data(tenants: int) -> None:
+    if tenants:
+        click.echo(
+            f"{tenants} failed because their partitions hold rows already. Where these are the "
+            "tenants' own: flask partitions backfill --adopt (or adopt --tenant-id N).",
+            err=True,
+        )
+
+
 def _tell(report: dict[str, Any], dry_run: bool) -> None:
     verb = "would be dispatched" if dry_run else "dispatched"
     click.echo(f"{report['dispatched']} {verb}")
@@ -129,6 +136,8 @@ def _tell(report: dict[str, Any], dry_run: bool) -> None:
     for state in ("ready", "failed"):
         if state in report:
             click.echo(f"{report[state]} {state}")
+    if "adopted" in report:
+        click.echo(f"{report['adopted']} adopted, with {report['adopted_rows']} rows in all")
 
 
 @partitions.command()
@@ -146,6 +155,8 @@ def status(tenant_id: int | None, as_json: bool) -> None:
         else:
             summary = queries.summary(session, current.settings())
             shown = {**summary.states, "without_wish": summary.without_wish}
+            adopted = queries.adopted(session)
+            shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
     if as_json:
         _print_json(shown)
         return
@@ -170,6 +181,7 @@ def _partition(row: Any) -> dict[str, Any] | None:
         "next_attempt_at": _moment(row.next_attempt_at),
         "ready_at": _moment(row.ready_at),
         "verified_at": _moment(row.verified_at),
+        "adopted_rows": row.adopted_rows,
     }
 
 
@@ -265,8 +277,8 @@ def reconcile(once: bool) -> None:
         _sweep_once(reconciler)
         return
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: stop.set())
     reconciler.run(stop)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from jobs.canary_lane import CanaryLane
 from jobs.departures import DepartureLane
 from jobs.observe import Observer
 from jobs.store import PartitionStore
@@ -31,6 +32,7 @@ class Reconciler:
         self._store = store
         self._settings = settings
         self._lane = DepartureLane(domain.departures, store)
+        self._canaries = CanaryLane(domain, store, settings)
         self._observer = Observer(domain, store)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         # A sweeper that dies is replaced after this; one that lives lengthens it meanwhile.
@@ -111,8 +113,8 @@ class Reconciler:
     def run(self, stop: threading.Event) -> None:
         """Ring what is due every second and sweep every interval, until `stop` is set.
 
-        Sweep and departures have threads of their own: while Milvus keeps them waiting, rings
-        go on.
+        Sweep, departures and canary have threads of their own: while Milvus keeps them waiting,
+        rings go on.
         """
         # Of several replicas, one sweeps an interval; all look often whether it still does.
         look_s = min(LOOK_EVERY_S, self._settings.reconcile_interval / 5)
@@ -125,9 +127,15 @@ class Reconciler:
             target=_every, args=(DUE_EVERY_S, lambda: self.depart(stop), stop), daemon=True
         )
         departing.start()
+        checking = threading.Thread(
+            target=_every, args=(interval_s, self._canaries.run_if_due, stop), daemon=True
+        )
+        checking.start()
         _every(DUE_EVERY_S, self.ring_due, stop)
         for thread in (sweeper, departing):
             thread.join(timeout=self._settings.milvus_timeout)
+        # What a check of isolation leaves behind, the next one takes away.
+        checking.join(timeout=DUE_EVERY_S)
         self._store.close()
 
 

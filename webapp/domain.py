@@ -8,10 +8,12 @@ from webapp.tenants import records  # noqa: F401  its tables belong to the schem
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
 from webapp.tenants.bulk import Bulk
+from webapp.tenants.canaries import Canaries
 from webapp.tenants.circuit import CircuitBreaker
 from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.drift import Drift
+from webapp.tenants.foreign import ForeignData
 from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
@@ -33,6 +35,7 @@ class Domain:
     tenants: TenantService
     bulk: Bulk
     repeats: Repeats
+    foreign: ForeignData
     attempts: Attempts
     circuit: CircuitBreaker
     upkeep: Upkeep
@@ -41,6 +44,7 @@ class Domain:
     drift: Drift
     ledger: DriftLedger
     numbers: Numbers
+    canaries: Canaries
     backfill: Backfill
     imports: Imports
 
@@ -57,6 +61,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         tenants=TenantService(database, doorbell, ringing, rules),
         bulk=Bulk(database, ringing, rules),
         repeats=Repeats(database),
+        foreign=ForeignData(database, ringing, rules),
         attempts=Attempts(database, rules),
         circuit=CircuitBreaker(database, rules),
         upkeep=Upkeep(database, doorbell, ringing, rules),
@@ -65,6 +70,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         drift=Drift(database, ringing, rules),
         ledger=DriftLedger(database),
         numbers=Numbers(database),
+        canaries=Canaries(database),
         backfill=Backfill(database, doorbell, ringing, rules),
         imports=Imports(database),
     )

@@ -118,6 +118,11 @@ SUMMARY = {
             "cause": None,
             "error": None,
             "latency_ms": 3,
+            "canary": {
+                "at": "2026-03-01T09:00:00Z",
+                "outcome": "passed",
+                "message": "6 rows were found through their own partition only",
+            },
         }
     ],
 }

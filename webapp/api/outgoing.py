@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from webapp.tenants.causes import Cause
 from webapp.tenants.states import (
+    CanaryOutcome,
     DepartureOutcome,
     DriftKind,
     PartitionState,
@@ -113,6 +114,14 @@ class EventPage(Outgoing):
     next_cursor: str | None
 
 
+class Canary(Outgoing):
+    """What the last check of the isolation between partitions showed."""
+
+    at: datetime
+    outcome: CanaryOutcome
+    message: str
+
+
 class Headroom(Outgoing):
     """How full a collection is, as it was last seen. Null is unknown, never zero."""
 
@@ -125,6 +134,7 @@ class Headroom(Outgoing):
     cause: Cause | None
     error: str | None
     latency_ms: int | None
+    canary: Canary | None = Field(description="Null while none was run.")
 
 
 class Summary(Outgoing):

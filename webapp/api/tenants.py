@@ -160,6 +160,39 @@ def retry(tenant_id: int, once: Once) -> Tenant:
     return current.tenants().retry(tenant_id, actor=_actor(), request_id=request_id(), once=once)
 
 
+@api.post("/tenants/<tenant_id:tenant_id>/adopt")
+@api.output(outgoing.Tenant, 202, description="Wished for again, to adopt.", example=PENDING)
+@api.doc(
+    operation_id="adopt_partition",
+    tags=["Tenants"],
+    responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
+)
+def adopt(tenant_id: int) -> outgoing.Tenant:
+    """Adopt the rows that a partition held before
+
+    For a partition that failed for `foreign_data`, once it is known that they are the tenant's.
+    """
+    tenant = current.domain().foreign.adopt(tenant_id, actor=_actor(), request_id=request_id())
+    return outgoing.Tenant.of(tenant)
+
+
+@api.post("/tenants/<tenant_id:tenant_id>/empty")
+@api.output(outgoing.Tenant, 202, description="Wished for again, emptied.", example=PENDING)
+@api.doc(
+    operation_id="empty_partition",
+    tags=["Tenants"],
+    responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
+)
+def empty(tenant_id: int) -> outgoing.Tenant:
+    """Destroy the rows that a partition held before
+
+    For a partition that failed for `foreign_data`, once it is known that nobody needs them.
+    This cannot be undone.
+    """
+    tenant = current.domain().foreign.empty(tenant_id, actor=_actor(), request_id=request_id())
+    return outgoing.Tenant.of(tenant)
+
+
 @api.get("/tenants/<tenant_id:tenant_id>/events")
 @api.input(incoming.Paging, location="query", arg_name="paging")
 @api.output(outgoing.EventPage, example={"items": [EVENT], "next_cursor": None})

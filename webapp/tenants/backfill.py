@@ -5,30 +5,45 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
+from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import TenantNotFound
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.queries import batches
+from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.tenants.queries import Adopted, adopted, batches
 from webapp.tenants.ringing import Ringing, reserve
+from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules
-from webapp.tenants.states import PartitionState
+from webapp.tenants.states import IfExists, PartitionState
 from webapp.tenants.wishes import first_wish, ring_for, wish_again
+
+IF_EXISTS = cast(Table, Partition.__table__).columns["if_exists"].type
+# Only a backfill makes the first wish of a tenant that was there before.
+OF_BEFORE = "asked for by a backfill"
+FIRST_WISHED_FOR_HERE = exists().where(
+    PartitionEvent.tenant_id == Tenant.id,
+    PartitionEvent.event == timeline.REQUESTED,
+    PartitionEvent.message == OF_BEFORE,
+)
 
 UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a backfill would do: the tenants to dispatch, and why others are left alone."""
+    """What a backfill would do: the tenants to dispatch, and why others are left alone.
+
+    Rows that are there already are adopted for those in `adopting` alone.
+    """
 
     tenant_ids: list[int]
     skipped: dict[str, int] = field(default_factory=dict)
+    adopting: frozenset[int] = frozenset()
 
 
 class Backfill:
@@ -42,18 +57,26 @@ class Backfill:
         self._ringing = ringing
         self._rules = rules
 
-    def plan(self, tenant_ids: Sequence[int] | None = None) -> Plan:
+    def plan(self, tenant_ids: Sequence[int] | None = None, *, adopt: bool = False) -> Plan:
         """Find whom to dispatch; without numbers: everyone whom it can help.
 
         That is: without a wish, waiting without a live job, or failed of a transient cause.
         A permanent failure is tried again only where its number is given.
 
+        With `adopt`, rows that tenants of before have in their partitions are taken for theirs,
+        so those that failed for such rows are helped, too. A tenant that signed up is not of
+        before, and adopts nothing unless its number is given.
+
         Raises:
             TenantNotFound: one of the numbers is nobody's.
         """
         chosen, waiting, skipped = [], {}, Counter[str]()
+        adopting = set()
         for row in self._rows(tenant_ids):
-            why_not = _why_not(row, asked_for=tenant_ids is not None)
+            adopts = adopt and (row.is_of_before or tenant_ids is not None)
+            if adopts:
+                adopting.add(row.id)
+            why_not = _why_not(row, asked_for=tenant_ids is not None, adopts=adopts)
             if why_not == "waiting" and row.ring_at is None:
                 waiting[row.id] = row.job_id
             elif why_not is None:
@@ -62,7 +85,8 @@ class Backfill:
                 skipped[why_not] += 1
         lost = self._without_live_job(waiting)
         skipped["waiting"] += len(waiting) - len(lost)
-        return Plan(sorted(chosen + lost), dict(+skipped))
+        chosen += lost
+        return Plan(sorted(chosen), dict(+skipped), frozenset(adopting.intersection(chosen)))
 
     def _rows(self, tenant_ids: Sequence[int] | None) -> Iterator[Any]:
         columns = select(
@@ -72,6 +96,7 @@ class Backfill:
             Partition.cause,
             Partition.ring_at,
             Partition.job_id,
+            or_(Partition.tenant_id.is_(None), FIRST_WISHED_FOR_HERE).label("is_of_before"),
         ).join(Partition, isouter=True)
         with self._database.reading() as session:
             if tenant_ids is None:
@@ -95,7 +120,12 @@ class Backfill:
         return [tenant_id for tenant_id, job_id in waiting.items() if job_id not in live]
 
     def dispatch(
-        self, tenant_ids: Sequence[int], *, actor: str, progress: Callable[[int], None]
+        self,
+        tenant_ids: Sequence[int],
+        *,
+        actor: str,
+        progress: Callable[[int], None],
+        adopting: frozenset[int] = frozenset(),
     ) -> tuple[int, bool]:
         """Make the wishes and ring for them, chunk by chunk; `progress` gets each chunk's size.
 
@@ -104,24 +134,30 @@ class Backfill:
         """
         wished, all_rung = 0, True
         for chunk in batches(tenant_ids, self._rules.chunk_size):
-            rings = self._wish(chunk, actor)
+            rings = self._wish(chunk, adopting.intersection(chunk), actor)
             if rings:
                 all_rung &= self._ringing.ring_chunk(rings)
             wished += len(rings)
             progress(len(chunk))
         return wished, all_rung
 
-    def _wish(self, tenant_ids: Sequence[int], actor: str) -> list[Ring]:
+    def _wish(self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: str) -> list[Ring]:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
-            fresh = self._insert_first(session, tenant_ids)
-            again = wish_again(session, mine, self._rules.attempts, now)
+            fresh = self._insert_first(session, tenant_ids, adopting)
+            again = wish_again(
+                session, mine, self._rules.attempts, now, if_exists=_if_exists(adopting)
+            )
+            if adopting:
+                waiting = Partition.state == PartitionState.PENDING
+                ours = Partition.tenant_id.in_(adopting)
+                change(session, and_(ours, waiting), {"if_exists": IfExists.ADOPT})
             entries = [
-                timeline.entry_of(row, event, actor=actor)
-                for rows, event in ((fresh, timeline.REQUESTED), (again, timeline.RETRIED))
-                for row in rows
+                timeline.entry_of(row, timeline.REQUESTED, actor=actor, message=OF_BEFORE)
+                for row in fresh
             ]
+            entries += [timeline.entry_of(row, timeline.RETRIED, actor=actor) for row in again]
             timeline.write(session, entries)
             wished = [row.tenant_id for row in (*fresh, *again)]
             lost = and_(
@@ -134,7 +170,9 @@ class Backfill:
         timeline.announce(entries)
         return rings
 
-    def _insert_first(self, session: Session, tenant_ids: Sequence[int]) -> Sequence[Partition]:
+    def _insert_first(
+        self, session: Session, tenant_ids: Sequence[int], adopting: frozenset[int]
+    ) -> Sequence[Partition]:
         """Insert first wishes for living tenants that have none; others' are left alone."""
         without = (
             select(Tenant.id)
@@ -149,6 +187,9 @@ class Backfill:
         )
         now = utc_now()
         wishes = [first_wish(number, self._rules, now) for number in session.scalars(without)]
+        for wish in wishes:
+            if wish.tenant_id in adopting:
+                wish.if_exists = IfExists.ADOPT
         if not wishes:
             return []
         columns = cast(Table, Partition.__table__).columns.keys()
@@ -170,6 +211,25 @@ class Backfill:
                     counts[state] += count
         return counts
 
+    def adopted(self, tenant_ids: Sequence[int]) -> Adopted:
+        """How many of these tenants took rows of before for theirs, and how many rows."""
+        with self._database.reading() as session:
+            parts = [
+                adopted(session, Partition.tenant_id.in_(batch)) for batch in batches(tenant_ids)
+            ]
+        return Adopted(sum(part.tenants for part in parts), sum(part.rows for part in parts))
+
+    def foreign(self, tenant_ids: Sequence[int]) -> int:
+        """How many of these tenants failed for rows that may be somebody else's."""
+        failed = select(func.count()).where(
+            Partition.state == PartitionState.FAILED, Partition.cause == Cause.FOREIGN_DATA
+        )
+        with self._database.reading() as session:
+            return sum(
+                session.scalar(failed.where(Partition.tenant_id.in_(batch))) or 0
+                for batch in batches(tenant_ids)
+            )
+
     def unsettled(self, tenant_ids: Sequence[int]) -> list[int]:
         """Those of the tenants whose wish is still on its way."""
         still = select(Partition.tenant_id).where(Partition.state.in_(UNSETTLED))
@@ -181,7 +241,13 @@ class Backfill:
             ]
 
 
-def _why_not(row: Any, *, asked_for: bool) -> str | None:
+def _if_exists(adopting: frozenset[int]) -> ColumnElement[IfExists]:
+    """One expression for all, or two backfills could lock the same rows crosswise."""
+    adopt, refuse = (literal(value, IF_EXISTS) for value in (IfExists.ADOPT, IfExists.REFUSE))
+    return case((Partition.tenant_id.in_(adopting), adopt), else_=refuse)
+
+
+def _why_not(row: Any, *, asked_for: bool, adopts: bool) -> str | None:
     """Why a tenant is left alone, or None when it is dispatched."""
     if row.deleted_at is not None:
         return str(PartitionState.REMOVING)
@@ -190,5 +256,6 @@ def _why_not(row: Any, *, asked_for: bool) -> str | None:
     if row.state == PartitionState.PENDING:
         return None if row.ring_at is not None and row.ring_at <= utc_now() else "waiting"
     if row.state == PartitionState.FAILED:
-        return None if asked_for or row.cause.is_transient else "failed_permanently"
+        helped = row.cause.is_transient or (adopts and row.cause == Cause.FOREIGN_DATA)
+        return None if asked_for or helped else "failed_permanently"
     return str(row.state)

@@ -73,11 +73,14 @@ class Observing:
                 row.answered_at = now
                 row.partitions = seen.partitions
 
-    def take_turn(self, holder: str, lasts: timedelta, rest: timedelta) -> bool:
-        """Take the turn to sweep, unless another has it or one ended less than `rest` ago."""
+    def take_turn(self, holder: str, lasts: timedelta, rest: timedelta, name: str = SWEEP) -> bool:
+        """Take the turn to sweep, unless another has it or one ended less than `rest` ago.
+
+        Other names are turns of their own.
+        """
         now = utc_now()
         free = and_(
-            SweepTurn.name == SWEEP,
+            SweepTurn.name == name,
             or_(
                 SweepTurn.held_until.is_(None),
                 SweepTurn.held_until < now,
@@ -88,8 +91,8 @@ class Observing:
         taken = {"holder": holder, "held_until": now + lasts}
         try:
             with self._database.transaction() as session:
-                if session.get(SweepTurn, SWEEP) is None:
-                    session.add(SweepTurn(name=SWEEP, **taken))
+                if session.get(SweepTurn, name) is None:
+                    session.add(SweepTurn(name=name, **taken))
                     return True
                 won = session.execute(
                     update(SweepTurn).where(free).values(taken).returning(SweepTurn.name)
@@ -109,11 +112,11 @@ class Observing:
             )
             return kept.first() is not None
 
-    def end_turn(self, holder: str) -> None:
+    def end_turn(self, holder: str, name: str = SWEEP) -> None:
         """Give the turn back, and note when."""
         with self._database.transaction() as session:
             session.execute(
                 update(SweepTurn)
-                .where(SweepTurn.name == SWEEP, SweepTurn.holder == holder)
+                .where(SweepTurn.name == name, SweepTurn.holder == holder)
                 .values(holder=None, held_until=None, finished_at=utc_now())
             )

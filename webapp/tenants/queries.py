@@ -14,7 +14,7 @@ from webapp.tenants.errors import InvalidField
 from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
 from webapp.tenants.naming import MAX_TENANT_ID, is_storable
 from webapp.tenants.records import Departure
-from webapp.tenants.states import DepartureOutcome, PartitionState, TenantState
+from webapp.tenants.states import CanaryOutcome, DepartureOutcome, PartitionState, TenantState
 
 T = TypeVar("T")
 
@@ -71,6 +71,15 @@ class DepartureRecord:
 
 
 @dataclass(frozen=True)
+class LastCanary:
+    """What the last check of the isolation between partitions showed."""
+
+    at: datetime
+    outcome: CanaryOutcome
+    message: str
+
+
+@dataclass(frozen=True)
 class Headroom:
     """How full a collection is, as the sweep last saw it; None is unknown, never zero."""
 
@@ -83,6 +92,7 @@ class Headroom:
     cause: Cause | None = None
     error: str | None = None
     latency_ms: int | None = None
+    canary: LastCanary | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,14 @@ class Summary:
     causes: dict[str, int]
     without_wish: int
     collections: list[Headroom]
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Tenants whose partitions held rows of before that were taken for theirs, and the rows."""
+
+    tenants: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -257,7 +275,23 @@ def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroo
         cause=seen.cause,
         error=seen.error,
         latency_ms=seen.latency_ms,
+        canary=_last_canary(seen),
     )
+
+
+def _last_canary(seen: ObservedCollection) -> LastCanary | None:
+    if seen.canary_at is None or seen.canary_outcome is None:
+        return None
+    return LastCanary(seen.canary_at, seen.canary_outcome, seen.canary_message or "")
+
+
+def adopted(session: Session, *which: ColumnElement[bool]) -> Adopted:
+    """How many tenants adopted rows, and how many in all."""
+    counted = select(
+        func.count(Partition.adopted_rows), func.coalesce(func.sum(Partition.adopted_rows), 0)
+    )
+    tenants, rows = session.execute(counted.where(*which)).one()
+    return Adopted(tenants, int(rows or 0))
 
 
 def families(session: Session) -> list[Family]:

@@ -11,6 +11,10 @@ RING_GRACE = timedelta(seconds=2)
 # How soon the due loop rings again when Redis did not take the ring.
 RING_AGAIN = timedelta(seconds=5)
 
+# How often the isolation of partitions is checked, and how soon again when it could not be.
+CANARY_EVERY = timedelta(hours=1)
+CANARY_AGAIN = timedelta(minutes=5)
+
 # A ring this old, whose job is neither waiting nor running, is taken for lost.
 LOST_AFTER = timedelta(seconds=10)
 

@@ -1,0 +1,56 @@
+"""When the isolation of partitions is checked, and what the last check showed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+
+from webapp.database import Database, utc_now
+from webapp.tenants.models import ObservedCollection
+from webapp.tenants.rules import CANARY_AGAIN, CANARY_EVERY
+from webapp.tenants.states import CanaryOutcome
+
+
+@dataclass(frozen=True)
+class CanaryReport:
+    """What a check showed, and of what, in words."""
+
+    outcome: CanaryOutcome
+    message: str
+
+
+class Canaries:
+    """Keeps the appointments of checks, and their reports, per collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def is_due(self, collection: str) -> bool:
+        """Whether a check is to be made now; not before the collection was first looked at."""
+        with self._database.reading() as session:
+            row = session.get(ObservedCollection, collection)
+        return row is not None and (row.canary_due_at is None or row.canary_due_at <= utc_now())
+
+    def ask(self, collection: str) -> bool:
+        """Have the next check made as soon as the reconciler looks; False when it never looked."""
+        due_now = (
+            update(ObservedCollection)
+            .where(ObservedCollection.collection == collection)
+            .values(canary_due_at=utc_now())
+            .returning(ObservedCollection.collection)
+        )
+        with self._database.transaction() as session:
+            return session.execute(due_now).first() is not None
+
+    def record(self, collection: str, report: CanaryReport) -> None:
+        """Store the report, and make the next appointment."""
+        now = utc_now()
+        pause = CANARY_AGAIN if report.outcome == CanaryOutcome.NOT_RUN else CANARY_EVERY
+        with self._database.transaction() as session:
+            row = session.get(ObservedCollection, collection, with_for_update=True)
+            if row is None:
+                row = ObservedCollection(collection=collection, observed_at=now)
+                session.add(row)
+            row.canary_at = now
+            row.canary_outcome = report.outcome
+            row.canary_message = report.message
+            row.canary_due_at = now + pause
