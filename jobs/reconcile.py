@@ -117,26 +117,28 @@ class Reconciler:
         rings go on.
         """
         # Of several replicas, one sweeps an interval; all look often whether it still does.
-        look_s = min(LOOK_EVERY_S, self._settings.reconcile_interval / 5)
-        rest = timedelta(seconds=self._settings.reconcile_interval - look_s)
-        sweeper = threading.Thread(
-            target=_every, args=(look_s, lambda: self.sweep(rest), stop), daemon=True
-        )
-        sweeper.start()
-        departing = threading.Thread(
-            target=_every, args=(DUE_EVERY_S, lambda: self.depart(stop), stop), daemon=True
-        )
-        departing.start()
-        checking = threading.Thread(
-            target=_every, args=(interval_s, self._canaries.run_if_due, stop), daemon=True
-        )
-        checking.start()
+        interval_s = self._settings.reconcile_interval
+        look_s = min(LOOK_EVERY_S, interval_s / 5)
+        rest = timedelta(seconds=interval_s - look_s)
+        lanes = [
+            _in_a_lane(look_s, lambda: self.sweep(rest), stop),
+            _in_a_lane(DUE_EVERY_S, lambda: self.depart(stop), stop),
+        ]
+        # Not waited for as long: what a check leaves behind, the next one takes away.
+        checking = _in_a_lane(interval_s, self._canaries.run_if_due, stop)
         _every(DUE_EVERY_S, self.ring_due, stop)
-        for thread in (sweeper, departing):
-            thread.join(timeout=self._settings.milvus_timeout)
-        # What a check of isolation leaves behind, the next one takes away.
+        for lane in lanes:
+            lane.join(timeout=self._settings.milvus_timeout)
         checking.join(timeout=DUE_EVERY_S)
         self._store.close()
+
+
+def _in_a_lane(
+    seconds: float, work: Callable[[], object], stop: threading.Event
+) -> threading.Thread:
+    lane = threading.Thread(target=_every, args=(seconds, work, stop), daemon=True)
+    lane.start()
+    return lane
 
 
 def _every(seconds: float, work: Callable[[], object], stop: threading.Event) -> None:
