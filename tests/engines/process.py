@@ -52,6 +52,7 @@ class ServerProcess:
     stop_signal: signal.Signals = signal.SIGTERM
     environment: dict[str, str] | None = None
     cwd: Path | None = None
+    user: str | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -74,6 +75,7 @@ class ServerProcess:
                 stderr=output,
                 env=self.environment,
                 cwd=self.cwd,
+                user=self.user,
                 start_new_session=True,
             )
         try:
