@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from webapp.patience import left_s
+
 BUSY_TIMEOUT_S = 10
-CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT_MS = 30_000
+POOL_TIMEOUT_S = 5
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -40,31 +41,43 @@ def engine_options(database_address: str) -> dict[str, Any]:
     """Options for `create_engine`, with a bound on every wait for this database."""
     if make_url(database_address).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    from webapp.postgres import CONNECT_S, STATEMENT_S
+
     return {
         "pool_pre_ping": True,
         "pool_size": 5,
         "max_overflow": 10,
-        "pool_timeout": CONNECT_TIMEOUT_S,
+        "pool_timeout": POOL_TIMEOUT_S,
         "connect_args": {
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            "connect_timeout": CONNECT_S,
+            "options": f"-c statement_timeout={STATEMENT_S}s -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
+            "tcp_user_timeout": STATEMENT_S * 1000,
         },
     }
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite keep what it acknowledged, and begin writing transactions as writers.
+    """Bound each wait for the database, and make SQLite keep what it acknowledged."""
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+        return
+    from webapp.postgres import connect
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
+        return connect(*arguments, **options)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Begin writing transactions as writers.
 
     A transaction that reads first and writes later fails at once when another wrote in
     between (SQLITE_BUSY_SNAPSHOT), whatever the busy timeout; one that begins IMMEDIATE
     waits its turn instead.
     """
-    if engine.dialect.name != "sqlite":
-        return
 
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: Any, _record: object) -> None:
@@ -78,6 +91,8 @@ def prepare_engine(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
+        busy_ms = round(left_s(BUSY_TIMEOUT_S) * 1000)
+        connection.connection.cursor().execute(f"PRAGMA busy_timeout={busy_ms}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

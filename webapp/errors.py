@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -24,7 +24,10 @@ SAYS = {
     413: "What was sent is too large.",
     429: "Too many attempts. Wait a minute, then try again.",
     500: "Something went wrong here. It has been logged under the number below.",
-    503: "The database does not answer. Nothing was changed; try again in a few seconds.",
+    503: (
+        "The database does not answer. Try again in a few seconds; after a change, "
+        "look first whether it was made."
+    ),
 }
 CSRF_SAYS = (
     "The form was too old or did not come from this site, so nothing was changed. "
@@ -37,7 +40,8 @@ log = get_logger(__name__)
 def init_app(app: Flask) -> None:
     """Answer all errors. Must come after whatever else registers handlers for them."""
     app.register_error_handler(HTTPException, _answer_http_error)
-    for kind in (OperationalError, InterfaceError, PoolTimeout):
+    # Internal errors are a server that recovers, or was made a read-only replica.
+    for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(kind, _answer_database_error)
 
 

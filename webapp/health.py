@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -15,9 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.database import Database, utc_now
+from webapp.patience import answered_within
 from webapp.settings import Settings
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection
+from webapp.tenants.circuit import MILVUS, CircuitState
+from webapp.tenants.models import Circuit, ObservedCollection
 
 ANSWER_WITHIN_S = 1.5
 # A sweep that is this many turns late says nothing about now.
@@ -53,7 +55,7 @@ def readyz() -> ResponseReturnValue:
         "status": "ok" if ready else "unavailable",
         "database": "ok" if milvus is not None else "down",
         "redis": redis,
-        "milvus": milvus or _seen("unknown"),
+        "milvus": milvus or _seen("unknown") | {"circuit": "unknown", "circuit_since": None},
     }
     return jsonify(body), 200 if ready else 503
 
@@ -93,20 +95,33 @@ def _ping(address: str) -> bool:
 
 
 def _milvus_last_seen(database: Database, settings: Settings) -> dict[str, str | None]:
-    with database.reading() as session:
+    # This thread serves the next check too, so it must not wait on for this one.
+    with answered_within(ANSWER_WITHIN_S), database.reading() as session:
         session.execute(text("SELECT 1"))
         row = session.get(ObservedCollection, settings.milvus_collection)
+        circuit = CircuitState.of(session.get(Circuit, MILVUS))
+    return _last_look(row, settings) | {
+        "circuit": "open" if circuit.is_open else "closed",
+        "circuit_since": _moment(circuit.since),
+    }
+
+
+def _last_look(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
     if row is None:
         return _seen("unknown")
     late = utc_now() - row.observed_at > _stale_after(settings)
     status = "unknown" if late else "down" if row.cause in NO_ANSWER else "ok"
-    return _seen(status, row.cause, row.observed_at.isoformat().replace("+00:00", "Z"))
+    return _seen(status, row.cause, _moment(row.observed_at))
 
 
 def _stale_after(settings: Settings) -> timedelta:
     return timedelta(
         seconds=STALE_AFTER_TURNS * settings.reconcile_interval + settings.milvus_timeout
     )
+
+
+def _moment(value: datetime | None) -> str | None:
+    return value.isoformat().replace("+00:00", "Z") if value else None
 
 
 def _seen(

@@ -49,6 +49,11 @@ class SparePostgres(ServerProcess):
             stop_signal=signal.SIGINT,
         )
 
+    @property
+    def socket(self) -> str:
+        """The path of its socket, for a proxy."""
+        return str(self._data / ".s.PGSQL.5432")
+
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database in it."""
         return f"postgresql+psycopg://postgres@/{database}?host={self._data}"

@@ -52,7 +52,13 @@ def test_the_process_is_ready_when_database_and_redis_answer(client: FlaskClient
         "status": "ok",
         "database": "ok",
         "redis": "ok",
-        "milvus": {"status": "unknown", "cause": None, "observed_at": None},
+        "milvus": {
+            "status": "unknown",
+            "cause": None,
+            "observed_at": None,
+            "circuit": "closed",
+            "circuit_since": None,
+        },
     }
 
 

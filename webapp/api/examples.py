@@ -150,4 +150,5 @@ DRIFT = {
             "compared_at": "2026-03-01T09:30:10Z",
         }
     ],
+    "circuit": {"is_open": False, "since": None, "cause": None, "message": None},
 }

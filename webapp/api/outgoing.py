@@ -137,6 +137,15 @@ class Headroom(Outgoing):
     canary: Canary | None = Field(description="Null while none was run.")
 
 
+class Circuit(Outgoing):
+    """While it is open, attempts fail at once instead of calling a Milvus that is silent."""
+
+    is_open: bool
+    since: datetime | None
+    cause: Cause | None
+    message: str | None
+
+
 class Summary(Outgoing):
     """Counts of tenants by the state of their partition and by cause of failure."""
 
@@ -145,6 +154,7 @@ class Summary(Outgoing):
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
     without_wish: int = Field(description="Active tenants whose partition nobody asked for yet.")
     collections: list[Headroom]
+    circuit: Circuit
 
 
 class Finding(Outgoing):

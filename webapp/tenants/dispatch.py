@@ -1,5 +1,6 @@
 """The doorbell: rings the job queue after a commit. Losing a ring costs time, never a tenant."""
 
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
@@ -21,6 +23,10 @@ ONE = "jobs.provisioning.create_partition"
 CHUNK = "jobs.provisioning.create_partitions"
 
 ANSWER_TIMEOUT_S = 1.0
+
+# A Redis that let one ring wait in vain is not rung for so long: the next sign-ups need not
+# each wait too, since the due loop rings for them.
+SILENCE_S = 3.0
 
 # A job claims its row within milliseconds of its start. One that started longer ago than
 # this, and left the row unclaimed, is gone, whatever Redis says of it.
@@ -66,6 +72,7 @@ class Doorbell:
             # Once, and only for a connection found dead: a Redis that is down is known at once.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
+        self._silent_until = 0.0
         self.queue = self._open(settings.partition_queue)
         self.backfill_queue = self._open(settings.backfill_queue)
         self._attempt_timeout_s = int(settings.milvus_timeout * CALLS_PER_ATTEMPT) + ATTEMPT_SLACK_S
@@ -112,6 +119,8 @@ class Doorbell:
         return str(job.id)
 
     def _push(self, queue: Queue, jobs: Sequence[Job], rings: Sequence[Ring]) -> None:
+        if time.monotonic() < self._silent_until:
+            raise DispatchError("Redis did not answer a moment ago")
         try:
             self._forget(ring.stale_job_id for ring in rings if ring.stale_job_id)
             pipeline = self.connection.pipeline()
@@ -119,6 +128,8 @@ class Doorbell:
                 queue.enqueue_job(job, pipeline=pipeline)
             pipeline.execute()
         except (RedisError, OSError) as error:
+            if isinstance(error, RedisTimeout):
+                self._silent_until = time.monotonic() + SILENCE_S
             raise DispatchError(f"Redis does not take jobs: {error}") from error
 
     def live(self, job_ids: Iterable[str]) -> set[str]:

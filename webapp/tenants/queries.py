@@ -10,8 +10,15 @@ from sqlalchemy.orm import Session, aliased, contains_eager
 
 from webapp.settings import Settings
 from webapp.tenants.causes import Cause
+from webapp.tenants.circuit import MILVUS, CircuitState
 from webapp.tenants.errors import InvalidField
-from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
+from webapp.tenants.models import (
+    Circuit,
+    ObservedCollection,
+    Partition,
+    PartitionEvent,
+    Tenant,
+)
 from webapp.tenants.naming import MAX_TENANT_ID, is_storable
 from webapp.tenants.records import Departure
 from webapp.tenants.states import CanaryOutcome, DepartureOutcome, PartitionState, TenantState
@@ -104,6 +111,7 @@ class Summary:
     causes: dict[str, int]
     without_wish: int
     collections: list[Headroom]
+    circuit: CircuitState
 
 
 @dataclass(frozen=True)
@@ -238,7 +246,7 @@ def _number(cursor: str | None) -> int:
 
 
 def summary(session: Session, settings: Settings) -> Summary:
-    """What the overview shows; three queries, whatever the number of tenants."""
+    """What the overview shows; four queries, whatever the number of tenants."""
     states = {state.value: 0 for state in PartitionState}
     causes: dict[str, int] = {}
     counts = select(Partition.state, Partition.cause, func.count()).group_by(
@@ -250,7 +258,9 @@ def summary(session: Session, settings: Settings) -> Summary:
             causes[cause] = causes.get(cause, 0) + count
     living = session.scalar(select(func.count()).where(Tenant.deleted_at.is_(None))) or 0
     wished = sum(count for state, count in states.items() if state not in GONE)
-    return Summary(living, states, causes, living - wished, headroom(session, settings))
+    circuit = CircuitState.of(session.get(Circuit, MILVUS))
+    collections = headroom(session, settings)
+    return Summary(living, states, causes, living - wished, collections, circuit)
 
 
 def headroom(session: Session, settings: Settings) -> list[Headroom]:

@@ -1,0 +1,214 @@
+"""A database that is frozen, gone, locked or full: an answer in time, and no loss."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from tests.access import PASSWORD, Visitor, add_user, close, migrated_app, settings_in
+from tests.conftest import skip_when_switched_off
+from tests.engines.postgres import SparePostgres
+from tests.engines.proxy import Mode, Proxy
+from tests.integration.api.caller import Caller, assert_problem, unique
+from webapp import patience
+from webapp.auth.roles import Role
+from webapp.extensions import db
+
+REQUEST_S = 2.0  # instead of 8, so that the tests need not wait so long
+# libpq takes two seconds at the least for a new connection.
+ANSWERED_S = REQUEST_S + 2.5
+
+
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "REQUEST_S", REQUEST_S)
+
+
+@pytest.fixture(scope="module")
+def postgres(new_directory: Callable[[str], Path]) -> Iterator[SparePostgres]:
+    """A PostgreSQL that these tests may freeze and kill."""
+    skip_when_switched_off("postgres")
+    server = SparePostgres(new_directory("pg"))
+    server.start()
+    yield server
+    server.thaw()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def network(postgres: SparePostgres) -> Iterator[Proxy]:
+    """The way to it."""
+    with Proxy(postgres.socket) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def app(
+    postgres: SparePostgres, network: Proxy, new_directory: Callable[[str], Path], redis_url: str
+) -> Iterator[APIFlask]:
+    """The application, with that network between it and its database."""
+    postgres.execute("CREATE DATABASE trouble")
+    app = migrated_app(
+        settings_in(
+            new_directory("trouble"),
+            database_url=f"postgresql+psycopg://postgres@127.0.0.1:{network.port}/trouble",
+            secret_key="sixteen or more of it",
+            redis_url=redis_url,
+            partition_queue=unique("trouble"),
+        )
+    )
+    yield app
+    close(app)
+
+
+@pytest.fixture(scope="module")
+def api(app: APIFlask) -> Caller:
+    """A program that may create tenants."""
+    return Caller(app)
+
+
+@pytest.fixture
+def sqlite_app(tmp_path: Path, redis_url: str) -> Iterator[APIFlask]:
+    """The application on SQLite."""
+    app = migrated_app(
+        settings_in(tmp_path, redis_url=redis_url, partition_queue=unique("trouble"))
+    )
+    yield app
+    close(app)
+
+
+def timed(call: Callable[[], TestResponse]) -> tuple[TestResponse, float]:
+    began = time.monotonic()
+    answer = call()
+    return answer, time.monotonic() - began
+
+
+def assert_unavailable(api: Caller, path: str = "/tenants") -> None:
+    """Every kind of call is refused in time, and told when to come again."""
+    for call in (lambda: api.post("/tenants", {"name": "Acme"}), lambda: api.get(path)):
+        answer, took = timed(call)
+        assert_problem(answer, 503, "unavailable")
+        assert took < ANSWERED_S
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def names(api: Caller) -> list[str]:
+    return [item["name"] for items in api.pages("/tenants") for item in items]
+
+
+def test_calls_are_refused_in_time_when_postgres_is_frozen(
+    postgres: SparePostgres, api: Caller
+) -> None:
+    api.tenant()
+    postgres.freeze()
+    try:
+        assert_unavailable(api)
+    finally:
+        postgres.thaw()
+    api.tenant()
+
+
+@pytest.mark.parametrize("mode", [Mode.HANG, Mode.REFUSE, Mode.RESET])
+def test_calls_are_refused_in_time_when_the_network_to_postgres_fails(
+    network: Proxy, api: Caller, mode: Mode
+) -> None:
+    api.tenant()
+    network.switch(mode)
+    try:
+        assert_unavailable(api)
+    finally:
+        network.switch(Mode.PASS)
+    api.tenant()
+
+
+def test_next_call_succeeds_when_postgres_was_killed_and_started_again(
+    postgres: SparePostgres, api: Caller
+) -> None:
+    kept = api.tenant(unique("Kept"))["name"]
+    postgres.kill()
+    assert_unavailable(api)
+    postgres.start()
+    api.tenant()
+    assert kept in names(api)
+
+
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.MUTE])
+def test_a_commit_without_an_answer_is_no_success_when_it_has_been_made(
+    network: Proxy, api: Caller, mode: Mode
+) -> None:
+    """The answer is lost, not the commit: nobody may say that it was or was not made."""
+    name = unique("Unknown")
+    cut = network.watch(b"COMMIT", lambda: network.switch(mode))
+    try:
+        answer, took = timed(lambda: api.post("/tenants", {"name": name}))
+    finally:
+        network.switch(Mode.PASS)
+        network.unwatch()
+    assert cut.is_set()
+    body = assert_problem(answer, 503, "unavailable")
+    assert "whether it was made" in body["detail"]
+    assert took < ANSWERED_S
+    assert name in names(api)
+
+
+def test_form_says_so_in_time_when_postgres_is_frozen(
+    postgres: SparePostgres, app: APIFlask
+) -> None:
+    visitor = Visitor(app)
+    visitor.login(add_user(app, Role.OPERATOR), PASSWORD)
+    form = {"name": "Acme", "csrf_token": visitor.csrf_token("/admin/tenant/new/")}
+    postgres.freeze()
+    try:
+        answer, took = timed(lambda: visitor.post("/admin/tenant/new/", form))
+    finally:
+        postgres.thaw()
+    assert answer.status_code == 503
+    assert took < ANSWERED_S
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "look first whether it was made" in answer.text
+
+
+def test_creating_is_refused_in_time_when_another_process_locks_sqlite(
+    sqlite_app: APIFlask,
+) -> None:
+    api = Caller(sqlite_app)
+    api.tenant()
+    path = sqlite_app.extensions["settings"].database_address.removeprefix("sqlite:///")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    answer, took = timed(lambda: api.post("/tenants", {"name": "Acme"}))
+    assert_problem(answer, 503, "unavailable")
+    assert REQUEST_S - 0.5 < took < ANSWERED_S
+    assert int(answer.headers["Retry-After"]) > 0
+    assert api.get("/tenants").status_code == 200
+    holder.execute("ROLLBACK")
+    holder.close()
+    api.tenant()
+
+
+@pytest.mark.parametrize("trouble", ["max_page_count=1", "query_only=1"])
+def test_creating_is_refused_when_sqlite_cannot_write(sqlite_app: APIFlask, trouble: str) -> None:
+    """As on a full disk, or one that was made read-only: the same errors of SQLite's."""
+    api = Caller(sqlite_app)
+    with sqlite_app.app_context():
+        engine = db.engine
+
+    def break_it(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA {trouble}")
+
+    event.listen(engine, "connect", break_it)
+    engine.dispose()
+    rows = [{"name": "x" * 200} for _ in range(1000)]
+    answer = api.post("/tenants/bulk", {"tenants": rows})
+    if answer.status_code == 404:
+        answers = [api.post("/tenants", {"name": "x" * 255}) for _ in range(30)]
+        answer = answers[-1]
+    assert_problem(answer, 503, "unavailable")
+    event.remove(engine, "connect", break_it)
+    engine.dispose()
+    api.tenant()

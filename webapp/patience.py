@@ -1,0 +1,44 @@
+"""By when whoever asks a database wants its answer: each request has a moment of its own."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from flask import Flask
+
+# All of a request's calls to the database together. A browser, a load balancer and gunicorn
+# itself (10 s at its stop) are still there to take the answer.
+REQUEST_S = 8.0
+
+_ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=None)
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Let all calls to the database in this block, together, take so long and no longer."""
+    token = _ends_at.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+def left_s(otherwise: float) -> float:
+    """Seconds left for the call that follows; never more than `otherwise`, what a call may take."""
+    ends_at = _ends_at.get()
+    if ends_at is None:
+        return otherwise
+    return min(otherwise, max(ends_at - time.monotonic(), 0.0))
+
+
+def init_app(app: Flask) -> None:
+    """Bound what each request waits for the database, from its first step to its last."""
+    serve: Callable[..., Iterable[bytes]] = app.wsgi_app
+
+    def serve_in_time(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with answered_within(REQUEST_S):
+            return serve(environ, start_response)
+
+    app.wsgi_app = serve_in_time  # type: ignore[method-assign]
