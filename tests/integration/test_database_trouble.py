@@ -12,10 +12,14 @@ from werkzeug.test import TestResponse
 
 from tests.access import PASSWORD, Visitor, add_user, close, migrated_app, settings_in
 from tests.conftest import skip_when_switched_off
+from tests.engines.lite import LiteServer
 from tests.engines.postgres import SparePostgres
 from tests.engines.proxy import Mode, Proxy
+from tests.factories import FaultyStore, Product, migrate, open_engine, settings_for
 from tests.integration.api.caller import Caller, assert_problem, unique
+from tests.milvus_collections import make_collection
 from webapp import patience
+from webapp import postgres as connections
 from webapp.auth.roles import Role
 from webapp.extensions import db
 
@@ -212,3 +216,56 @@ def test_creating_is_refused_when_sqlite_cannot_write(sqlite_app: APIFlask, trou
     event.remove(engine, "connect", break_it)
     engine.dispose()
     api.tenant()
+
+
+@pytest.fixture
+def worker_of(
+    postgres: SparePostgres,
+    milvus_lite: LiteServer,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Product]:
+    """What a worker works with, on that PostgreSQL and Milvus Lite."""
+    monkeypatch.setattr(connections, "ANSWER_S", 1.0)
+    name = unique("worker").replace("-", "_")
+    postgres.execute(f"CREATE DATABASE {name}")
+    migrate(postgres.url(name), tmp_path)
+    engine = open_engine(postgres.url(name))
+    settings = settings_for(
+        tmp_path,
+        database_url=postgres.url(name),
+        redis_url=redis_url,
+        milvus_uri=milvus_lite.uri,
+        milvus_collection=make_collection(milvus_lite.uri),
+    )
+    yield Product(settings, engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("harm", "mend"),
+    [(SparePostgres.freeze, SparePostgres.thaw), (SparePostgres.kill, SparePostgres.start)],
+)
+def test_tenant_is_made_after_all_when_postgres_goes_during_its_attempt(
+    worker_of: Product,
+    postgres: SparePostgres,
+    harm: Callable[[SparePostgres], None],
+    mend: Callable[[SparePostgres], None],
+) -> None:
+    """The worker goes on, and the lease brings the tenant back: nothing is restarted."""
+    tenant, other = worker_of.create("Acme"), worker_of.create("Other")
+    with worker_of.as_worker() as worker:
+        store = FaultyStore(worker.store)
+        store.before_creating = lambda: harm(postgres)
+        worker_of.work(store, jobs_at_most=1)
+        mend(postgres)
+        assert worker_of.row(tenant).state == "provisioning"
+        worker_of.work(worker.store)
+        assert worker_of.row(other).state == "ready"
+        worker_of.age(tenant, "lease_until")
+        worker_of.reconciler(worker.store).ring_due()
+        worker_of.work(worker.store)
+    row = worker_of.row(tenant)
+    assert (row.state, row.result, row.attempts) == ("ready", "created", 2)
+    assert worker_of.failed_jobs() == []
