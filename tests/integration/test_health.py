@@ -14,7 +14,8 @@ from tests.engines.redis import RedisServer
 from webapp import create_app
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection
+from webapp.tenants.circuit import MILVUS
+from webapp.tenants.models import Circuit, ObservedCollection
 
 BLACK_HOLE = "postgresql://u:p@10.255.255.1:5432/x?connect_timeout=30"
 
@@ -79,6 +80,15 @@ def test_the_last_seen_state_of_milvus_is_told_when_there_is_one(
     milvus = answer.get_json()["milvus"]
     assert (answer.status_code, milvus["status"], milvus["cause"]) == (200, status, cause)
     assert milvus["observed_at"].endswith("Z")
+
+
+def test_an_open_circuit_is_told_with_its_moment(app: APIFlask, client: FlaskClient) -> None:
+    opened = utc_now() - timedelta(minutes=1)
+    with database_of(app).transaction() as session:
+        session.add(Circuit(name=MILVUS, failures=3, opened_at=opened, cause=Cause.TIMEOUT))
+    milvus = client.get("/readyz").get_json()["milvus"]
+    assert milvus["circuit"] == "open"
+    assert milvus["circuit_since"] == opened.isoformat().replace("+00:00", "Z")
 
 
 def test_the_process_is_not_ready_when_redis_is_frozen(
