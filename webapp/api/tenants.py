@@ -117,14 +117,14 @@ def delete(tenant_id: int) -> outgoing.Tenant:
     tags=["Tenants"],
     responses={409: "not_removing: it is not deleted, or its drop has begun."},
 )
-def restore(tenant_id: int) -> outgoing.Tenant:
+@honours_keys(_accepted)
+def restore(tenant_id: int, once: Once) -> Tenant:
     """Call a deleted tenant back
 
     With all it had, as long as its drop has not begun. A slug that was taken meanwhile is
     replaced by a free one.
     """
-    tenant = current.tenants().restore(tenant_id, actor=_actor(), request_id=request_id())
-    return outgoing.Tenant.of(tenant)
+    return current.tenants().restore(tenant_id, actor=_actor(), request_id=request_id(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/departure")

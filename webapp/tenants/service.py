@@ -159,7 +159,14 @@ class TenantService:
         self._forget_failed_job(tenant)
         return tenant
 
-    def restore(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+    def restore(
+        self,
+        tenant_id: int,
+        *,
+        actor: str,
+        request_id: str | None = None,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
         """Call a deleted tenant back, with a new wish, as long as its drop has not begun.
 
         A slug that somebody else took meanwhile is replaced by a free one.
@@ -167,10 +174,12 @@ class TenantService:
         Raises:
             TenantNotFound: there never was such a tenant.
             NotRemoving: it is not deleted, or it is too late.
+            Repeated: see `Once`.
         """
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
                 with self._database.transaction() as session:
+                    once.begin(session)
                     tenant = _found(session, tenant_id)
                     slug = tenant.slug
                     row = come_back(session, tenant, self._rules, request_id)
@@ -187,6 +196,7 @@ class TenantService:
                     )
                     session.flush()
                     session.refresh(tenant)
+                    once.finish(session, tenant)
                 break
             except IntegrityError as error:
                 if not tries_left:

@@ -307,3 +307,13 @@ def test_no_credentials_are_stored_when_an_answer_is_kept(app: APIFlask, api: Ca
     assert secret not in str(row)
     assert re.fullmatch(r"token:\d+", row.owner)
     assert re.fullmatch(r"[0-9a-f]{64}", row.fingerprint)
+
+
+def test_tenant_is_called_back_once_when_that_is_repeated(api: Caller) -> None:
+    number, key = api.tenant()["id"], new_key()
+    api.delete(f"/tenants/{number}")
+    first = api.post(f"/tenants/{number}/restore", key=key)
+    assert first.status_code == 202
+    api.delete(f"/tenants/{number}")
+    assert told(api.post(f"/tenants/{number}/restore", key=key)) == told(first)
+    assert api.get(f"/tenants/{number}").json["status"] == "deleted"
