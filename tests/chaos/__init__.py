@@ -1,0 +1,1 @@
+"""Kills, freezes, cuts and flushes the running product, and proves that no tenant is lost."""

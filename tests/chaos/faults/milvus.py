@@ -1,0 +1,64 @@
+"""Milvus dead, frozen or out of reach, and partitions that vanish from it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.chaos.faults.fault import Fault, point
+from tests.chaos.ledger import Ledger
+from tests.chaos.target import Target
+from tests.engines.proxy import Mode
+
+LASTS_S = 5.0
+SLOW_S = 0.5
+
+
+@contextmanager
+def gone(target: Target, _ledger: Ledger) -> Iterator[None]:
+    """Killed, and started on its data again at the end."""
+    target.milvus.kill()
+    try:
+        yield
+    finally:
+        target.milvus.start()
+
+
+@contextmanager
+def frozen(target: Target, _ledger: Ledger) -> Iterator[None]:
+    """It takes connections and answers nothing."""
+    target.milvus.freeze()
+    try:
+        yield
+    finally:
+        target.milvus.thaw()
+
+
+def network(mode: Mode) -> Callable[[Target, Ledger], AbstractContextManager[None]]:
+    """The network between the product and Milvus in a mode."""
+
+    @contextmanager
+    def during(target: Target, _ledger: Ledger) -> Iterator[None]:
+        target.network.switch(mode, SLOW_S)
+        try:
+            yield
+        finally:
+            target.network.switch(Mode.PASS)
+
+    return during
+
+
+def _drop_by_hand(target: Target, _ledger: Ledger) -> None:
+    ready = [row.partition for row in target.database.rows() if row.state == "ready"]
+    chosen = target.random.choice([name for name in ready if name])
+    target.partitions.drop(chosen)
+
+
+FAULTS = [
+    Fault("Milvus killed", gone, LASTS_S, is_kill=True),
+    Fault("Milvus frozen", frozen, LASTS_S),
+    Fault("Milvus cut off", network(Mode.REFUSE), LASTS_S),
+    Fault("Milvus behind a black hole", network(Mode.HANG), LASTS_S),
+    Fault("Milvus resetting connections", network(Mode.RESET), LASTS_S),
+    Fault("Milvus slow", network(Mode.DELAY), LASTS_S),
+    Fault("Milvus's answers lost", network(Mode.MUTE), LASTS_S),
+    Fault("partition dropped by hand", point(_drop_by_hand)),
+]

@@ -1,0 +1,38 @@
+"""Harm to Redis, which holds nothing but doorbells."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+
+from tests.chaos.faults.fault import POINT_WITHIN_S, Fault, Heals, point
+from tests.chaos.ledger import Ledger
+from tests.chaos.target import Target
+from tests.engines.process import wait_until
+
+JOBS_LOST = 5
+
+
+def _kill(target: Target, _ledger: Ledger) -> None:
+    wait_until(lambda: target.product.run.pids("redis"), POINT_WITHIN_S, "Redis")
+    target.product.kill("redis")
+
+
+def _flush(target: Target, _ledger: Ledger) -> None:
+    """Lose jobs that wait for a worker, not an empty queue."""
+    with target.product.frozen("worker"):
+        last = target.database.last_number() + JOBS_LOST
+        wait_until(lambda: target.database.last_number() >= last, POINT_WITHIN_S, "waiting jobs")
+        with Redis(unix_socket_path=str(target.product.var_dir / "redis.sock")) as client:
+            client.flushall()
+
+
+@contextmanager
+def _freeze(target: Target, _ledger: Ledger) -> Iterator[None]:
+    with target.product.frozen("redis"):
+        yield
+
+
+KILLED = Fault("Redis killed", point(_kill), heals=Heals.AFTER_LOST_RING, is_kill=True)
+FLUSHED = Fault("Redis flushed", point(_flush), heals=Heals.AFTER_LOST_RING)
+FAULTS = [KILLED, FLUSHED, Fault("Redis frozen", _freeze, 3.0, heals=Heals.AFTER_LOST_RING)]

@@ -1,0 +1,106 @@
+"""The two lists that must agree, each asked directly: the database's and Milvus's own."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pymilvus import MilvusClient
+from sqlalchemy import NullPool, create_engine, text
+
+COLLECTION = "kb_chunks_v1"
+ANSWER_WITHIN_S = 10.0
+
+TENANTS = """
+    SELECT t.id, t.name, t.deleted_at IS NOT NULL AS is_deleted, p.state, p.name AS partition
+    FROM tenant t LEFT JOIN partition p ON p.tenant_id = t.id ORDER BY t.id
+"""
+UNREADY = """
+    SELECT count(*) FROM tenant t LEFT JOIN partition p ON p.tenant_id = t.id
+    WHERE t.id <= :last AND t.deleted_at IS NULL AND (p.state IS NULL OR p.state <> 'ready')
+"""
+# The last table that a creation writes: whoever waits here has not committed.
+HOLD = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "LOCK TABLE partition_event IN SHARE MODE",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tenant as the database holds it."""
+
+    id: int
+    name: str
+    is_deleted: bool
+    state: str | None
+    partition: str | None
+
+
+class Records:
+    """The product's database, read without the product."""
+
+    def __init__(self, url: str) -> None:
+        # Every question opens its own connection: the database may have died since the last one.
+        self._engine = create_engine(url, poolclass=NullPool)
+
+    def rows(self) -> list[Row]:
+        """All tenants, the deleted ones too."""
+        with self._engine.connect() as connection:
+            found = connection.execute(text(TENANTS))
+            return [
+                Row(row.id, row.name, bool(row.is_deleted), row.state, row.partition)
+                for row in found
+            ]
+
+    def last_number(self) -> int:
+        """The highest number of a tenant; 0 while there is none."""
+        return self._number("SELECT coalesce(max(id), 0) FROM tenant")
+
+    def unready(self, last: int) -> int:
+        """How many active tenants up to this number are not ready."""
+        return self._number(UNREADY, last=last)
+
+    def state(self, tenant_id: int) -> str | None:
+        """The state of a tenant's partition."""
+        with self._engine.connect() as connection:
+            question = text("SELECT state FROM partition WHERE tenant_id = :id")
+            return connection.execute(question, {"id": tenant_id}).scalar()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block runs, no creation can commit."""
+        dialect = self._engine.dialect.name
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(HOLD[dialect])
+            yield
+            connection.rollback()
+
+    def _number(self, question: str, **values: int) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(text(question), values).scalar_one())
+
+
+class Partitions:
+    """Milvus, asked by a client of our own and past the proxy."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def names(self) -> Sequence[str]:
+        """Every partition but `_default`, as often as Milvus lists it."""
+        with self._client() as client:
+            found: list[str] = client.list_partitions(COLLECTION, timeout=ANSWER_WITHIN_S)
+        return [name for name in found if name != "_default"]
+
+    def drop(self, name: str) -> None:
+        """Drop it behind the product's back."""
+        with self._client() as client:
+            client.drop_partition(COLLECTION, name, timeout=ANSWER_WITHIN_S)
+
+    @contextmanager
+    def _client(self) -> Iterator[MilvusClient]:
+        client = MilvusClient(self._uri, timeout=ANSWER_WITHIN_S, dedicated=True)
+        try:
+            yield client
+        finally:
+            client.close()

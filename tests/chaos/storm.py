@@ -1,0 +1,67 @@
+"""The storm: every fault at its point, in an order that the seed decides, under sign-ups."""
+
+import math
+from collections.abc import Sequence
+
+from bench.report import progress
+from tests.chaos.clients import callers
+from tests.chaos.faults import FAULTS, faults_on
+from tests.chaos.faults.fault import Fault, Heals
+from tests.chaos.ledger import Ledger
+from tests.chaos.options import Options
+from tests.chaos.table import Line, show
+from tests.chaos.target import Target, target
+from tests.chaos.trial import Trial, run_trial
+
+AFTER_DEATH_S = 60.0
+AFTER_SWEEP_S = 5.0
+# Of a fault that kills nobody, so many trials are enough.
+OTHER_ROUNDS = 2
+
+
+def run(options: Options) -> bool:
+    """True when nobody was lost and every bound is kept, on each of the databases."""
+    kept = [_run_on(database, options) for database in options.databases]
+    return all(kept)
+
+
+def _run_on(database: str, options: Options) -> bool:
+    plan = _plan(database, options)
+    each = math.ceil(options.creations / len(plan))
+    with target(database, options.random()) as running:
+        interval_s = float(running.product.config()["RECONCILE_INTERVAL"])
+        bounds = {
+            Heals.AFTER_DEATH: AFTER_DEATH_S,
+            Heals.AFTER_LOST_RING: interval_s + AFTER_SWEEP_S,
+        }
+        trials = _trials(running, plan, each)
+    lines = [
+        Line.of(done, bounds[FAULTS[name].heals])
+        for name, done in sorted(trials.items(), key=lambda one: list(FAULTS).index(one[0]))
+    ]
+    acknowledged = sum(line.acknowledged for line in lines)
+    title = f"Storm on {database}, seed {options.seed}: {acknowledged} creations acknowledged"
+    return show(title, lines)
+
+
+def _plan(database: str, options: Options) -> list[Fault]:
+    """So many rounds of the faults that at least the asked number of them kills."""
+    chosen = [fault for fault in faults_on(database) if options.chooses(fault.name)]
+    deadly = [fault for fault in chosen if fault.is_kill]
+    rounds = math.ceil(options.kills / len(deadly)) if deadly else options.kills
+    others = [fault for fault in chosen if not fault.is_kill]
+    plan = deadly * rounds + others * min(rounds, OTHER_ROUNDS if deadly else rounds)
+    options.random().shuffle(plan)
+    return plan
+
+
+def _trials(running: Target, plan: Sequence[Fault], creations: int) -> dict[str, list[Trial]]:
+    ledger = Ledger()
+    done: dict[str, list[Trial]] = {}
+    with callers(running.product) as clients:
+        for number, fault in enumerate(plan, start=1):
+            trial = run_trial(running, fault, clients, ledger, creations)
+            harm = f", {len(trial.findings)} HARMED" if trial.findings else ""
+            progress(f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s{harm}")
+            done.setdefault(fault.name, []).append(trial)
+    return done

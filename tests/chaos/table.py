@@ -1,0 +1,65 @@
+"""The table of what was done and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.figures import percentile
+from bench.report import show_table
+from tests.chaos.compare import Finding, Harm
+from tests.chaos.trial import Trial
+
+HEADER = (
+    "fault",
+    "trials",
+    "acknowledged",
+    *Harm,
+    "p50 s",
+    "p99 s",
+    "bound s",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One fault's figures, and the bound that its time to heal must keep."""
+
+    fault: str
+    trials: int
+    acknowledged: int
+    findings: frozenset[Finding]
+    healed_s: Sequence[float]
+    bound_s: float | None
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], bound_s: float) -> "Line":
+        """The line of a fault's trials."""
+        return cls(
+            fault=trials[0].fault,
+            trials=len(trials),
+            acknowledged=sum(trial.acknowledged for trial in trials),
+            findings=frozenset().union(*(trial.findings for trial in trials)),
+            healed_s=[trial.healed_s for trial in trials],
+            bound_s=bound_s,
+        )
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing was harmed and all healed in time."""
+        late = self.bound_s is not None and percentile(self.healed_s, 0.99) > self.bound_s
+        return not self.findings and not late
+
+    def cells(self) -> list[str]:
+        """As the table shows it."""
+        harms = [sum(finding.harm is harm for finding in self.findings) for harm in Harm]
+        times = [f"{percentile(self.healed_s, share):.1f}" for share in (0.5, 0.99)]
+        bound = "" if self.bound_s is None else f"{self.bound_s:g}"
+        numbers = [str(number) for number in (self.trials, self.acknowledged, *harms)]
+        return [self.fault, *numbers, *times, bound, "kept" if self.is_kept else "BROKEN"]
+
+
+def show(title: str, lines: Sequence[Line], notes: Sequence[str] = ()) -> bool:
+    """Print the table; True when every line keeps its bounds."""
+    harmed = [f"{one.harm}: {one.what}" for line in lines for one in sorted(line.findings, key=str)]
+    show_table(title, HEADER, [line.cells() for line in lines], [*notes, *harmed])
+    return all(line.is_kept for line in lines)
