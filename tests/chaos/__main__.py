@@ -6,11 +6,17 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.report import progress, show_load
-from tests.chaos import storm
+from tests.chaos import ceiling, exhaustion, flushes, outage, races, restore, storm
 from tests.chaos.options import parsed
 
 SCENARIOS = {
     "storm": storm.run,
+    "outage": outage.run,
+    "flushes": flushes.run,
+    "races": races.run,
+    "restore": restore.run,
+    "exhaustion": exhaustion.run,
+    "ceiling": ceiling.run,
 }
 
 

@@ -7,6 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 DATABASES = ("sqlite", "postgresql")
+CREATIONS = 1000
+KILLS = 50
+OUTAGE_S = 300.0
+RACES = 1000
 
 
 @dataclass(frozen=True)
@@ -15,15 +19,19 @@ class Options:
 
     seed: int
     databases: Sequence[str] = DATABASES
-    creations: int = 1000
-    kills: int = 50
-    outage_s: float = 300.0
-    races: int = 1000
+    creations: int = CREATIONS
+    kills: int = KILLS
+    outage_s: float = OUTAGE_S
+    races: int = RACES
     faults: Sequence[str] = ()
 
     def random(self) -> random.Random:
         """The same choices again for the same seed."""
         return random.Random(self.seed)
+
+    def share_of(self, times: int) -> int:
+        """So many times in the long form, and fewer in one that has fewer kills."""
+        return max(times * self.kills // KILLS, 1)
 
     def chooses(self, fault: str) -> bool:
         """Whether this fault was asked for: all are, unless some are named by a part of theirs."""
@@ -35,11 +43,11 @@ def parsed(scenarios: Collection[str], arguments: Sequence[str]) -> tuple[list[s
     parser = ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--only", choices=scenarios, action="append", help="may be repeated")
     parser.add_argument("--database", choices=DATABASES, help="default: both, where it matters")
-    parser.add_argument("--creations", type=int, default=1000, metavar="N", help="of the storm")
-    parser.add_argument("--kills", type=int, default=50, metavar="N", help="of the storm, at least")
+    parser.add_argument("--creations", type=int, default=CREATIONS, metavar="N")
+    parser.add_argument("--kills", type=int, default=KILLS, metavar="N")
     parser.add_argument("--fault", action="append", default=[], help="a part of a fault's name")
-    parser.add_argument("--outage", type=float, default=300, metavar="S", help="seconds")
-    parser.add_argument("--races", type=int, default=1000, metavar="N")
+    parser.add_argument("--outage", type=float, default=OUTAGE_S, metavar="S")
+    parser.add_argument("--races", type=int, default=RACES, metavar="N")
     parser.add_argument("--seed", type=int, default=_seed(), help="default: $CHAOS_SEED, or new")
     given = parser.parse_args(arguments)
     options = Options(

@@ -66,6 +66,15 @@ class Records:
             question = text("SELECT state FROM partition WHERE tenant_id = :id")
             return connection.execute(question, {"id": tenant_id}).scalar()
 
+    def failures(self) -> dict[str, int]:
+        """Of those that are not ready: how many by cause, or by state while there is none."""
+        question = """
+            SELECT coalesce(p.cause, p.state) AS cause, count(*) AS tenants
+            FROM partition p WHERE p.state <> 'ready' GROUP BY 1
+        """
+        with self._engine.connect() as connection:
+            return {row.cause: row.tenants for row in connection.execute(text(question))}
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """While the block runs, no creation can commit."""

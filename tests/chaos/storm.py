@@ -21,27 +21,32 @@ OTHER_ROUNDS = 2
 
 def run(options: Options) -> bool:
     """True when nobody was lost and every bound is kept, on each of the databases."""
-    kept = [_run_on(database, options) for database in options.databases]
+    kept = []
+    for database in options.databases:
+        plan = _plan(database, options)
+        each = math.ceil(options.creations / len(plan))
+        kept.append(weather(f"Storm on {database}", database, plan, each, options))
     return all(kept)
 
 
-def _run_on(database: str, options: Options) -> bool:
-    plan = _plan(database, options)
-    each = math.ceil(options.creations / len(plan))
+def weather(
+    title: str, database: str, plan: Sequence[Fault], creations: int, options: Options
+) -> bool:
+    """Strike the faults one after the other under so many creations each, and show the table."""
     with target(database, options.random()) as running:
         interval_s = float(running.product.config()["RECONCILE_INTERVAL"])
-        bounds = {
-            Heals.AFTER_DEATH: AFTER_DEATH_S,
-            Heals.AFTER_LOST_RING: interval_s + AFTER_SWEEP_S,
-        }
-        trials = _trials(running, plan, each)
+        trials = _trials(running, plan, creations)
+    bounds = {
+        Heals.AFTER_DEATH: AFTER_DEATH_S,
+        Heals.AFTER_LOST_RING: interval_s + AFTER_SWEEP_S,
+    }
     lines = [
-        Line.of(done, bounds[FAULTS[name].heals])
-        for name, done in sorted(trials.items(), key=lambda one: list(FAULTS).index(one[0]))
+        Line.of(trials[fault.name], bounds[fault.heals])
+        for fault in FAULTS.values()
+        if fault.name in trials
     ]
     acknowledged = sum(line.acknowledged for line in lines)
-    title = f"Storm on {database}, seed {options.seed}: {acknowledged} creations acknowledged"
-    return show(title, lines)
+    return show(f"{title}, seed {options.seed}: {acknowledged} creations acknowledged", lines)
 
 
 def _plan(database: str, options: Options) -> list[Fault]:

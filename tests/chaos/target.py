@@ -12,7 +12,7 @@ from jobs.milvus import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.chaos.records import COLLECTION, Partitions, Records
 from tests.engines.lite import LiteServer
-from tests.engines.process import ServerProcess
+from tests.engines.postgres import SparePostgres
 from tests.engines.proxy import Proxy
 
 DATABASE = "paratia"
@@ -32,7 +32,7 @@ class Target:
     network: Proxy
     # A way to the web processes on which answers can be cut.
     front: Proxy
-    postgres: ServerProcess | None
+    postgres: SparePostgres | None
     random: Random
 
 
@@ -43,7 +43,7 @@ class Ground:
     folder: Path
     milvus: LiteServer
     network: Proxy
-    postgres: ServerProcess | None
+    postgres: SparePostgres | None
     database_url: str
     random: Random
 
@@ -91,9 +91,7 @@ def ground(database: str, random: Random) -> Iterator[Ground]:
         yield Ground(folder, milvus, network, postgres, url, random)
 
 
-def _postgres(folder: Path, held: ExitStack) -> tuple[ServerProcess, str]:
-    from tests.engines.postgres import SparePostgres
-
+def _postgres(folder: Path, held: ExitStack) -> tuple[SparePostgres, str]:
     server = SparePostgres(folder / "postgres")
     held.callback(server.stop)
     server.start()

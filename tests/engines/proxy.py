@@ -93,14 +93,20 @@ class Proxy:
             self._run(self._switch(mode, delay_s))
 
     def watch(
-        self, needle: bytes, action: Callable[[], object] | None = None, *, answers: bool = False
+        self,
+        needle: bytes,
+        action: Callable[[], object] | None = None,
+        *,
+        answers: bool = False,
+        hold_s: float = 0.0,
     ) -> threading.Event:
         """Act once, at the first piece from the client (or of the answers) with these bytes in it.
 
         The action runs in the thread that moves the bytes, before the piece goes on; the mode
         that it leaves decides what becomes of the piece. The event is set after the action.
+        The piece alone is held for `hold_s`, and goes on even when its client has left.
         """
-        watch = _Watch(needle, action, answers)
+        watch = _Watch(needle, action, answers, hold_s)
         self._watches.append(watch)
         return watch.seen
 
@@ -176,7 +182,7 @@ class Proxy:
         answers: bool = False,
     ) -> None:
         while piece := await source.read(CHUNK):
-            self._look(piece, answers)
+            await asyncio.sleep(self._look(piece, answers))
             if self._mode is Mode.DELAY:
                 await asyncio.sleep(self._delay_s)
             mode = self._mode
@@ -188,23 +194,34 @@ class Proxy:
             sink.write(piece)
             await sink.drain()
 
-    def _look(self, piece: bytes, answers: bool) -> None:
+    def _look(self, piece: bytes, answers: bool) -> float:
+        """For how long the piece is to be held."""
+        hold_s = 0.0
         for watch in list(self._watches):
             if watch.answers == answers and watch.needle in piece:
                 self._watches.remove(watch)
                 if watch.action is not None:
                     watch.action()
                 watch.seen.set()
+                hold_s = max(hold_s, watch.hold_s)
+        return hold_s
 
     def _run(self, step: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(DONE_WITHIN_S)
 
 
 class _Watch:
-    def __init__(self, needle: bytes, action: Callable[[], object] | None, answers: bool) -> None:
+    def __init__(
+        self,
+        needle: bytes,
+        action: Callable[[], object] | None,
+        answers: bool,
+        hold_s: float,
+    ) -> None:
         self.needle = needle
         self.action = action
         self.answers = answers
+        self.hold_s = hold_s
         self.seen = threading.Event()
 
 

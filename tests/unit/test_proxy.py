@@ -191,3 +191,13 @@ def test_action_comes_after_the_effect_when_answers_are_watched(proxy: Proxy, se
         assert answer(client, b"hello") == b"hello"
     assert seen.is_set()
     assert received == [b"hello"]
+
+
+def test_piece_alone_comes_late_when_it_is_held(proxy: Proxy, server: Echo) -> None:
+    seen = proxy.watch(b"tenant_17", hold_s=0.4)
+    with connected(proxy) as leaving:
+        leaving.sendall(b"tenant_17")
+        assert seen.wait(5)
+    with connected(proxy) as other:
+        assert answer(other, b"other,") == b"other,"
+    wait_until(lambda: server.received == b"other,tenant_17", 5, "the held request to arrive")
