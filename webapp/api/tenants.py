@@ -167,13 +167,14 @@ def retry(tenant_id: int, once: Once) -> Tenant:
     tags=["Tenants"],
     responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
 )
-def adopt(tenant_id: int) -> outgoing.Tenant:
+@honours_keys(_accepted)
+def adopt(tenant_id: int, once: Once) -> Tenant:
     """Adopt the rows that a partition held before
 
     For a partition that failed for `foreign_data`, once it is known that they are the tenant's.
     """
-    tenant = current.domain().foreign.adopt(tenant_id, actor=_actor(), request_id=request_id())
-    return outgoing.Tenant.of(tenant)
+    foreign = current.domain().foreign
+    return foreign.adopt(tenant_id, actor=_actor(), request_id=request_id(), once=once)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/empty")
@@ -183,14 +184,15 @@ def adopt(tenant_id: int) -> outgoing.Tenant:
     tags=["Tenants"],
     responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
 )
-def empty(tenant_id: int) -> outgoing.Tenant:
+@honours_keys(_accepted)
+def empty(tenant_id: int, once: Once) -> Tenant:
     """Destroy the rows that a partition held before
 
     For a partition that failed for `foreign_data`, once it is known that nobody needs them.
     This cannot be undone.
     """
-    tenant = current.domain().foreign.empty(tenant_id, actor=_actor(), request_id=request_id())
-    return outgoing.Tenant.of(tenant)
+    foreign = current.domain().foreign
+    return foreign.empty(tenant_id, actor=_actor(), request_id=request_id(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")

@@ -11,6 +11,7 @@ from webapp.tenants.causes import Cause
 from webapp.tenants.errors import NotForeign, TenantNotFound
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import get_tenant
+from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import IfExists, PartitionState
@@ -38,23 +39,37 @@ class ForeignData:
         self._ringing = ringing
         self._rules = rules
 
-    def adopt(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+    def adopt(
+        self,
+        tenant_id: int,
+        *,
+        actor: str,
+        request_id: str | None = None,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
         """Take the rows for the tenant's own: a new wish, whose attempt leaves them in place.
 
         Raises:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, ADOPT, actor, request_id)
+        return self._decide(tenant_id, ADOPT, actor, request_id, once)
 
-    def empty(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+    def empty(
+        self,
+        tenant_id: int,
+        *,
+        actor: str,
+        request_id: str | None = None,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
         """Have the rows destroyed: a new wish, whose attempt drops the partition first.
 
         Raises:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, EMPTY, actor, request_id)
+        return self._decide(tenant_id, EMPTY, actor, request_id, once)
 
     def seen(self, tenant_id: int) -> str:
         """What the failed attempt saw in the partition, in words.
@@ -67,9 +82,10 @@ class ForeignData:
             return _error(_found(session, tenant_id))
 
     def _decide(
-        self, tenant_id: int, decision: Decision, actor: str, request_id: str | None
+        self, tenant_id: int, decision: Decision, actor: str, request_id: str | None, once: Once
     ) -> Tenant:
         with self._database.transaction() as session:
+            once.begin(session)
             error = _error(_found(session, tenant_id))
             row = self._wish(session, tenant_id, decision.if_exists, request_id)
             entry = timeline.entry_of(row, decision.event, actor=actor, message=error)
@@ -84,6 +100,7 @@ class ForeignData:
                 request_id=request_id,
             )
             tenant = _found(session, tenant_id)
+            once.finish(session, tenant)
         audit.announce(deed)
         timeline.announce([entry])
         self._ringing.ring([ring_for(row)])

@@ -26,6 +26,8 @@ OPERATIONS = {
     "restore_tenant",
     "get_departure",
     "list_tenant_events",
+    "adopt_partition",
+    "empty_partition",
     "get_partitions_summary",
     "get_partitions_drift",
 }

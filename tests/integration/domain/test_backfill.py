@@ -94,7 +94,7 @@ def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product)
     numbers = product.tenants_of_before(2)
     product.domain.tenants.delete(1, actor="x")
     assert dispatch(product, numbers) == (1, True)
-    assert product.states() == ["pending"]
+    assert product.states() == ["removing", "pending"]
 
 
 def test_wishes_stand_when_redis_takes_none(product: Product, tmp_path: Path) -> None:
