@@ -14,6 +14,7 @@ from tests.access import PASSWORD, Visitor, add_user, close, migrated_app, setti
 from tests.conftest import skip_when_switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.postgres import SparePostgres
+from tests.engines.process import wait_until
 from tests.engines.proxy import Mode, Proxy
 from tests.factories import FaultyStore, Product, migrate, open_engine, settings_for
 from tests.integration.api.caller import Caller, assert_problem, unique
@@ -269,3 +270,18 @@ def test_tenant_is_made_after_all_when_postgres_goes_during_its_attempt(
     row = worker_of.row(tenant)
     assert (row.state, row.result, row.attempts) == ("ready", "created", 2)
     assert worker_of.failed_jobs() == []
+
+
+def test_the_process_is_ready_again_at_once_when_postgres_thaws(
+    postgres: SparePostgres, app: APIFlask
+) -> None:
+    """Checks that were made meanwhile must not keep the later ones waiting."""
+    client = app.test_client()
+    postgres.freeze()
+    try:
+        asked = [timed(lambda: client.get("/readyz")) for _ in range(5)]
+    finally:
+        postgres.thaw()
+    assert {answer.status_code for answer, _ in asked} == {503}
+    assert max(took for _, took in asked) < 3.5
+    wait_until(lambda: client.get("/readyz").status_code == 200, 5, "the process to be ready")
