@@ -1,16 +1,30 @@
 """Migrations: from nothing to the models and back, on both databases."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import bindparam, inspect, select, text
 
 from tests.factories import settings_for
 from webapp import create_app
+from webapp.database import UtcDateTime
 from webapp.extensions import db
+from webapp.tenants.models import Partition
+from webapp.tenants.records import Departure
+
+LEAVING_TENANT = """
+INSERT INTO tenant (id, name, slug, created_at, updated_at, deleted_at)
+VALUES (1, 'Acme', 'acme', :now, :now, :now)
+"""
+LEAVING_PARTITION = """
+INSERT INTO partition (tenant_id, collection, name, state, state_since, requested_at,
+    generation, attempts, max_attempts, fence, dispatch, reopens)
+VALUES (1, 'c', 'tenant_1', 'removing', :now, :now, 2, 0, 3, 0, 0, 0)
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -39,3 +53,18 @@ def test_nothing_is_left_when_everything_is_downgraded(app: APIFlask) -> None:
     downgrade(revision="base")
     assert inspect(db.engine).get_table_names() == ["alembic_version"]
     upgrade()
+
+
+def test_tenants_that_were_leaving_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
+    upgrade(revision="0002")
+    now = datetime.now(UTC)
+    with db.engine.begin() as connection:
+        for statement in (LEAVING_TENANT, LEAVING_PARTITION):
+            connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
+    upgrade()
+    with db.engine.connect() as connection:
+        record = connection.execute(select(Departure.requested_at, Departure.requested_by)).one()
+        remove_at = connection.scalar(select(Partition.remove_at))
+    assert (record.requested_at, record.requested_by) == (now, "unknown")
+    assert remove_at is not None
+    assert timedelta(days=6) < remove_at - now < timedelta(days=8)
