@@ -8,14 +8,13 @@ from typing import Generic, TypeVar
 
 from jobs.store import PartitionStore, StoreError
 from webapp.logs import get_logger
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import NO_ANSWER, Cause
 from webapp.tenants.departures import Departures, Leaver
 
 # One listing before and one after serve so many.
 AT_ONCE = 200
 CALLERS = 8
 
-NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 STILL_LISTED = StoreError(Cause.UNEXPECTED, "Milvus acknowledged the drop but lists it still")
 
 T = TypeVar("T")
