@@ -7,11 +7,12 @@ import time
 from datetime import timedelta
 
 from jobs.canary import Canary
-from jobs.store import PartitionStore
+from jobs.store import PartitionStore, StoreError
 from webapp.domain import Domain
 from webapp.logs import get_logger
 from webapp.settings import Settings
 from webapp.tenants.canaries import CanaryReport
+from webapp.tenants.observing import Observation
 from webapp.tenants.states import CanaryOutcome
 
 TURN = "canary"
@@ -27,6 +28,7 @@ class CanaryLane:
 
     def __init__(self, domain: Domain, store: PartitionStore, settings: Settings) -> None:
         self._domain = domain
+        self._store = store
         self._collection = settings.milvus_collection
         check_s = max(SHORTEST_CHECK_S, 4 * settings.milvus_timeout)
         self._canary = Canary(store, settings.milvus_max_partitions, check_s)
@@ -71,7 +73,9 @@ class CanaryLane:
             message = f"the check does not understand Milvus: {type(error).__name__}"
             report = CanaryReport(CanaryOutcome.NOT_RUN, message)
         duration_ms = round((time.monotonic() - started) * 1000)
-        self._domain.canaries.record(self._collection, report)
+        if not self._domain.canaries.record(self._collection, report):
+            self._look()
+            self._domain.canaries.record(self._collection, report)
         fields = {
             "collection": self._collection,
             "message": report.message,
@@ -84,3 +88,16 @@ class CanaryLane:
         else:
             log.info("milvus.canary.passed", **fields)
         return report
+
+    def _look(self) -> None:
+        """Note what is seen of a collection that no sweep ever looked at."""
+        started = time.monotonic()
+        names, cause, message = None, None, None
+        try:
+            names = self._store.list_partitions(self._collection)
+        except StoreError as error:
+            cause, message = error.cause, error.message
+        latency_ms = round((time.monotonic() - started) * 1000)
+        partitions = None if names is None else len(names)
+        seen = Observation(self._collection, latency_ms, partitions, cause, message)
+        self._domain.observing.record(seen)

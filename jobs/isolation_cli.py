@@ -1,6 +1,7 @@
 """The commands about rows that may be somebody else's, and about the isolation of partitions."""
 
 import sys
+from typing import TextIO
 
 import click
 from flask.cli import with_appcontext
@@ -56,10 +57,15 @@ def empty(tenant_id: int, yes: bool) -> None:
     click.echo(f"tenant {tenant_id}: dispatched, to destroy what its partition holds")
 
 
+def stdin() -> TextIO:
+    """Where an answer would come from."""
+    return sys.stdin
+
+
 def _ask(seen: str) -> None:
     """Go on only when a human at a terminal wants it."""
     click.echo(f"{seen}. All of it would be destroyed, and cannot be brought back.", err=True)
-    if not sys.stdin.isatty():
+    if not stdin().isatty():
         refuse("nobody can be asked here; say --yes")
     click.confirm("Destroy it?", abort=True, err=True)
 

@@ -15,7 +15,7 @@ import pytest
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port
 from tests.engines.standalone import StandaloneServer
-from tests.milvus_collections import make_collection
+from tests.milvus_collections import insert_rows, make_collection
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s3cretpass"
@@ -71,6 +71,19 @@ def test_partition_is_made_once_when_script_runs_twice(milvus_lite: LiteServer) 
     results = [run.answer["result"] for run in (absent, made, again, there)]
     assert results == ["absent", "created", "already_exists", "exists"]
     assert made.answer == {"collection": wanted[1], "partition": "tenant_1", "result": "created"}
+    assert again.answer == {**made.answer, "result": "already_exists", "rows": 0}
+    assert there.answer["rows"] == 0
+    assert "rows" not in absent.answer
+
+
+def test_rows_are_counted_when_the_partition_was_there(
+    milvus_standalone: StandaloneServer,
+) -> None:
+    collection = make_collection(milvus_standalone.uri, loaded=True)
+    wanted = [*named(collection, "tenant_1"), "--uri", milvus_standalone.uri]
+    script(*wanted)
+    insert_rows(milvus_standalone.uri, collection, "tenant_1", 4)
+    assert [script(*wanted, *more).answer["rows"] for more in ([], ["--check"])] == [4, 4]
 
 
 def test_address_comes_from_variables_when_uri_is_left_out(milvus_lite: LiteServer) -> None:

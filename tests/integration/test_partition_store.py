@@ -189,6 +189,20 @@ def test_rows_are_counted_by_partition_when_they_were_written_just_now(
     assert store.count_rows(name, "tenant_2") == 0
 
 
+@pytest.mark.parametrize("loaded", [True, False])
+def test_each_is_counted_for_itself_when_many_are_asked_for_at_once(
+    engine: Engine, store: MilvusPartitionStore, loaded: bool
+) -> None:
+    name = make_collection(engine.uri, loaded=loaded)
+    rows = {"tenant_1": 3, "tenant_2": 0, "tenant_3": 7}
+    for partition, count in rows.items():
+        store.create_partition(name, partition)
+        if count:
+            insert_rows(engine.uri, name, partition, count)
+    assert store.count_each(name, list(rows)) == rows
+    assert store.count_each(name, ["tenant_2"]) == {"tenant_2": 0}
+
+
 def test_none_are_counted_when_rows_were_deleted_or_the_partition_is_missing(
     engine: Engine, store: MilvusPartitionStore
 ) -> None:

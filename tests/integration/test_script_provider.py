@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from jobs.script import ScriptAnswer, run_script
 from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port, wait_until
-from tests.milvus_collections import make_collection
+from tests.milvus_collections import insert_rows, make_collection
 from webapp.tenants.causes import Cause
 
 
@@ -40,7 +41,34 @@ def failure(**arguments: object) -> StoreError:
 def test_script_answers_what_it_did_when_it_runs_twice(milvus_lite: LiteServer) -> None:
     collection = make_collection(milvus_lite.uri)
     answers = [run_script(milvus_lite.uri, "", collection, "tenant_1", 10) for _ in range(2)]
-    assert answers == [ScriptAnswer("created"), ScriptAnswer("already_exists")]
+    assert answers == [ScriptAnswer("created"), ScriptAnswer("already_exists", 0)]
+
+
+def test_script_makes_nothing_and_counts_when_it_only_checks(milvus_lite: LiteServer) -> None:
+    collection = make_collection(milvus_lite.uri)
+    ask = partial(run_script, milvus_lite.uri, "", collection, "tenant_1", 10, check=True)
+    assert [ask(), ask()] == [ScriptAnswer("absent")] * 2
+    run_script(milvus_lite.uri, "", collection, "tenant_1", 10)
+    insert_rows(milvus_lite.uri, collection, "tenant_1", 2)
+    assert ask() == ScriptAnswer("exists", 2)
+
+
+@pytest.mark.parametrize("rows", ["null", '"2"', "true", "-1", "1.5"])
+def test_number_of_rows_is_unknown_when_the_script_says_nothing_usable(
+    fake: Callable[[str], Path], rows: str
+) -> None:
+    answer = '{"result": "already_exists", "rows": ' + rows + "}"
+    path = fake(f"print({answer!r})")
+    assert run_script("http://x", "", "c", "p", 10, path) == ScriptAnswer("already_exists", None)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_answer_cannot_be_read_when_it_is_the_one_to_another_question(
+    fake: Callable[[str], Path], check: bool
+) -> None:
+    result = "created" if check else "absent"
+    path = fake(f'print(\'{{"result": "{result}"}}\')')
+    assert failure(script=path, check=check).cause is Cause.UNEXPECTED
 
 
 def test_cause_is_the_scripts_when_it_failed() -> None:

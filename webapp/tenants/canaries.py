@@ -1,6 +1,7 @@
 """When the isolation of partitions is checked, and what the last check showed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import update
 
@@ -32,25 +33,26 @@ class Canaries:
 
     def ask(self, collection: str) -> bool:
         """Have the next check made as soon as the reconciler looks; False when it never looked."""
-        due_now = (
+        return self._change(collection, {"canary_due_at": utc_now()})
+
+    def record(self, collection: str, report: CanaryReport) -> bool:
+        """Store the report, and make the next appointment; False where nobody ever looked."""
+        now = utc_now()
+        pause = CANARY_AGAIN if report.outcome == CanaryOutcome.NOT_RUN else CANARY_EVERY
+        values = {
+            "canary_at": now,
+            "canary_outcome": report.outcome,
+            "canary_message": report.message,
+            "canary_due_at": now + pause,
+        }
+        return self._change(collection, values)
+
+    def _change(self, collection: str, values: dict[str, Any]) -> bool:
+        statement = (
             update(ObservedCollection)
             .where(ObservedCollection.collection == collection)
-            .values(canary_due_at=utc_now())
+            .values(values)
             .returning(ObservedCollection.collection)
         )
         with self._database.transaction() as session:
-            return session.execute(due_now).first() is not None
-
-    def record(self, collection: str, report: CanaryReport) -> None:
-        """Store the report, and make the next appointment."""
-        now = utc_now()
-        pause = CANARY_AGAIN if report.outcome == CanaryOutcome.NOT_RUN else CANARY_EVERY
-        with self._database.transaction() as session:
-            row = session.get(ObservedCollection, collection, with_for_update=True)
-            if row is None:
-                row = ObservedCollection(collection=collection, observed_at=now)
-                session.add(row)
-            row.canary_at = now
-            row.canary_outcome = report.outcome
-            row.canary_message = report.message
-            row.canary_due_at = now + pause
+            return session.execute(statement).first() is not None

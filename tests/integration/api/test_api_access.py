@@ -23,6 +23,8 @@ CHANGING = [
     ("PATCH", "/tenants/1"),
     ("DELETE", "/tenants/1"),
     ("POST", "/tenants/1/retry"),
+    ("POST", "/tenants/1/adopt"),
+    ("POST", "/tenants/1/empty"),
 ]
 # What is looked at does not depend on the database.
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")

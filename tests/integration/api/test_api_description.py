@@ -25,6 +25,8 @@ OPERATIONS = {
     "retry_tenant",
     "restore_tenant",
     "get_departure",
+    "adopt_partition",
+    "empty_partition",
     "list_tenant_events",
     "adopt_partition",
     "empty_partition",

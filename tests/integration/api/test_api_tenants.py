@@ -10,9 +10,11 @@ from sqlalchemy import update
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.settings import Settings
+from webapp.tenants.canaries import CanaryReport
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.states import PartitionState
+from webapp.tenants.observing import Observation
+from webapp.tenants.states import CanaryOutcome, PartitionState
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -44,13 +46,13 @@ EVENT_KEYS = [
 ]
 
 
-def fail(app: APIFlask, tenant_id: int) -> None:
+def fail(app: APIFlask, tenant_id: int, cause: Cause = Cause.CAPACITY) -> None:
     """Record a failure as a worker does whose attempts are used up."""
     with database_of(app).transaction() as session:
         session.execute(
             update(Partition)
             .where(Partition.tenant_id == tenant_id)
-            .values(state=PartitionState.FAILED, cause=Cause.CAPACITY, error="full", attempts=1)
+            .values(state=PartitionState.FAILED, cause=cause, error="full", attempts=1)
         )
 
 
@@ -212,6 +214,21 @@ def test_retry_is_refused_when_partition_has_not_failed(api: Caller) -> None:
     assert_problem(api.post(f"/tenants/{tenant['id']}/retry"), 409, "not_failed")
 
 
+@pytest.mark.parametrize("decision", ["adopt", "empty"])
+def test_foreign_partition_is_wished_for_again_when_an_operator_decides(
+    api: Caller, app: APIFlask, decision: str
+) -> None:
+    tenant = api.tenant()
+    path = f"/tenants/{tenant['id']}/{decision}"
+    assert_problem(api.post(path), 409, "not_foreign")
+    fail(app, tenant["id"], Cause.FOREIGN_DATA)
+    answer = api.post(path)
+    assert (answer.status_code, answer.json["partition"]["status"]) == (202, "pending")
+    events = api.get(f"/tenants/{tenant['id']}/events").json["items"]
+    assert f"milvus.partition.{decision}_requested" in [event["event"] for event in events]
+    assert_problem(api.post(f"/tenants/999999/{decision}"), 404, "not_found")
+
+
 def test_failure_is_shown_with_its_cause_when_partition_failed(api: Caller, app: APIFlask) -> None:
     tenant = api.tenant()
     fail(app, tenant["id"])
@@ -251,3 +268,16 @@ def test_summary_says_unknown_when_milvus_was_never_seen(api: Caller, settings: 
     assert collection["collection"] == settings.milvus_collection
     assert collection["limit"] == settings.milvus_max_partitions
     assert (collection["used"], collection["left"], collection["observed_at"]) == (None,) * 3
+
+
+def test_canary_is_shown_when_it_ran(api: Caller, app: APIFlask, settings: Settings) -> None:
+    domain = app.extensions["domain"]
+    domain.observing.record(Observation(settings.milvus_collection, 1, partitions=1))
+    report = CanaryReport(CanaryOutcome.FAILED, "a leak")
+    assert domain.canaries.record(settings.milvus_collection, report)
+    (collection,) = api.get("/partitions/summary").json["collections"]
+    assert (collection["canary"]["outcome"], collection["canary"]["message"]) == (
+        "failed",
+        "a leak",
+    )
+    assert TIME.fullmatch(collection["canary"]["at"])

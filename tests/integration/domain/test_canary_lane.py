@@ -1,0 +1,132 @@
+"""When the canary runs, and what is kept of it."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from jobs.canary_lane import TURN, CanaryLane
+from jobs.milvus import MilvusPartitionStore
+from tests.engines.process import wait_until
+from tests.factories import Product, all_at_once
+from tests.integration.test_canary import Leaking
+from webapp.database import utc_now
+from webapp.tenants import queries
+from webapp.tenants.canaries import CanaryReport
+from webapp.tenants.models import ObservedCollection
+from webapp.tenants.observing import Observation
+from webapp.tenants.states import CanaryOutcome
+
+PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
+
+
+def lane(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryLane:
+    return CanaryLane(product.domain, store, product.settings)
+
+
+def look(product: Product) -> str:
+    """Let the sweep have seen the collection; returns its name."""
+    collection = product.settings.milvus_collection
+    product.domain.observing.record(Observation(collection, 1, partitions=1))
+    return collection
+
+
+def shown(product: Product) -> queries.LastCanary | None:
+    with product.domain.tenants._database.reading() as session:
+        return queries.headroom(session, product.settings)[0].canary
+
+
+def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
+    product: Product,
+) -> None:
+    canaries = product.domain.canaries
+    assert not canaries.is_due(product.settings.milvus_collection)
+    collection = look(product)
+    assert canaries.is_due(collection)
+    canaries.record(collection, PASSED)
+    assert not canaries.is_due(collection)
+    past = update(ObservedCollection).values(canary_due_at=utc_now() - timedelta(seconds=1))
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(past)
+    assert canaries.is_due(collection)
+
+
+def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
+    canaries = product.domain.canaries
+    assert not canaries.ask(product.settings.milvus_collection)
+    collection = look(product)
+    canaries.record(collection, PASSED)
+    assert canaries.ask(collection)
+    assert canaries.is_due(collection)
+
+
+def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
+    collection = look(product)
+    assert shown(product) is None
+    product.domain.canaries.record(collection, PASSED)
+    seen = shown(product)
+    assert seen is not None
+    assert (seen.outcome, seen.message) == ("passed", "fine")
+    look(product)
+    assert shown(product) == seen
+
+
+def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitionStore) -> None:
+    look(whole)
+    reports = all_at_once([lane(whole, store).run_if_due for _ in range(8)])
+    assert [report.outcome for report in reports if report] == ["passed"]
+
+
+def test_check_waits_for_its_turn_when_another_is_at_it(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    observing = whole.domain.observing
+    assert observing.take_turn("another", timedelta(seconds=60), timedelta(0), TURN)
+    reports: list[CanaryReport] = []
+    checking = threading.Thread(target=lambda: reports.append(lane(whole, store).run_now()))
+    checking.start()
+    assert lane(whole, store).run_if_due() is None
+    assert reports == []
+    observing.end_turn("another", TURN)
+    checking.join(20)
+    assert [report.outcome for report in reports] == ["passed"]
+
+
+def test_error_is_logged_when_isolation_is_broken(
+    whole: Product, store: MilvusPartitionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert lane(whole, Leaking(store, "query")).run_now().outcome == "failed"
+    (told,) = [record for record in caplog.records if "milvus.canary.failed" in str(record.msg)]
+    assert told.levelname == "ERROR"
+    assert "another partition" in str(told.msg)
+    seen = shown(whole)
+    assert seen is not None
+    assert seen.outcome == "failed"
+
+
+def test_check_is_not_run_when_its_answers_are_not_understood(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    class Odd(Leaking):
+        def call(self, request: object) -> object:
+            return {}
+
+    report = lane(whole, Odd(store, "")).run_now()
+    assert (report.outcome, "does not understand" in report.message) == ("not_run", True)
+
+
+def test_reconciler_checks_by_itself_when_it_runs(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    quick = whole.configured(reconcile_interval=0.2)
+    stop = threading.Event()
+    # The store is closed at the end of the run, which only makes it connect again.
+    running = threading.Thread(target=lambda: quick.reconciler(store).run(stop))
+    running.start()
+    try:
+        seen = wait_until(lambda: shown(quick), 20, "the first check")
+    finally:
+        stop.set()
+        running.join(20)
+    assert seen.outcome == "passed", seen.message
