@@ -28,8 +28,6 @@ OPERATIONS = {
     "adopt_partition",
     "empty_partition",
     "list_tenant_events",
-    "adopt_partition",
-    "empty_partition",
     "get_partitions_summary",
     "get_partitions_drift",
 }
