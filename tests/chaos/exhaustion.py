@@ -1,9 +1,9 @@
 """Milvus gone for longer than all attempts: everybody fails, and is ready soon after its return."""
 
 import time
+from collections.abc import Sequence
 
-from bench.report import progress
-from tests.chaos.clients import callers, signing_up
+from tests.chaos.clients import Client, callers, signing_up
 from tests.chaos.faults.milvus import gone
 from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
@@ -14,36 +14,40 @@ from tests.engines.process import wait_until
 
 SIGN_UPS = 500
 READY_WITHIN_S = 60.0
-ALL_FAILED_WITHIN_S = 600.0
+SPENT_WITHIN_S = 600.0
 # An hour's attempts in a minute; what heals, the sweep, keeps its default.
 SHORT_WAITS = {"MILVUS_TIMEOUT": "2", "PARTITION_BACKOFF": "1"}
 
 
 def run(options: Options) -> bool:
     """True when all were ready within a minute, with nobody called."""
-    ledger = Ledger()
     database = options.databases[0]
-    with target(database, options.random(), **SHORT_WAITS) as running:
-        with gone(running, ledger):
-            with callers(running.product) as clients, signing_up(clients, ledger, 0):
-                await_sign_ups(ledger, SIGN_UPS)
-            _await_all_failed(running)
-        last = running.database.last_number()
-        healed_s = await_whole(running, last, time.monotonic())
-        line = Line(
-            fault="Milvus gone for all attempts",
-            trials=1,
-            acknowledged=len(ledger.acknowledged()),
-            findings=frozenset(findings(running, ledger)),
-            healed_s=[healed_s],
-            bound_s=READY_WITHIN_S,
-        )
+    with (
+        target(database, options.random(), **SHORT_WAITS) as running,
+        callers(running.product) as clients,
+    ):
+        line = exhaust(running, clients, Ledger(), SIGN_UPS)
     return show(f"Attempts used up on {database}", [line])
 
 
-def _await_all_failed(target: Target) -> None:
-    def failed() -> bool:
-        return all(row.state == "failed" for row in target.database.rows())
-
-    wait_until(failed, ALL_FAILED_WITHIN_S, "every attempt of everybody to be used up")
-    progress("everybody has failed; Milvus returns")
+def exhaust(target: Target, clients: Sequence[Client], ledger: Ledger, sign_ups: int) -> Line:
+    """Sign up while Milvus is gone, until everybody has failed for good; then let it return."""
+    before = len(ledger.acknowledged())
+    with gone(target, ledger):
+        with signing_up(clients, ledger, 0):
+            await_sign_ups(ledger, before + sign_ups)
+        last = target.database.last_number()
+        wait_until(
+            lambda: target.database.unready(last) == target.database.failed(last),
+            SPENT_WITHIN_S,
+            "every attempt of everybody to be used up",
+        )
+    healed_s = await_whole(target, last, time.monotonic())
+    return Line(
+        fault="Milvus gone for all attempts",
+        trials=1,
+        acknowledged=len(ledger.acknowledged()) - before,
+        findings=frozenset(findings(target, ledger)),
+        healed_s=[healed_s],
+        bound_s=READY_WITHIN_S,
+    )

@@ -60,6 +60,10 @@ class Records:
         """How many active tenants up to this number are not ready."""
         return self._number(UNREADY, last=last)
 
+    def failed(self, last: int) -> int:
+        """How many active tenants up to this number have used up all their attempts."""
+        return self._number(UNREADY + "AND p.state = 'failed'", last=last)
+
     def state(self, tenant_id: int) -> str | None:
         """The state of a tenant's partition."""
         with self._engine.connect() as connection:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 # Far above every bound: what is not whole by then is reported as lost.
 WHOLE_WITHIN_S = 180.0
 SIGN_UPS_WITHIN_S = 120.0
-REST_S = 0.25
+REST_S = 0.5
 UNANSWERED = (SQLAlchemyError, MilvusException, RpcError, OSError)
 
 

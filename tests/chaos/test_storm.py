@@ -1,0 +1,64 @@
+"""Whatever dies, every acknowledged tenant ends with exactly its own partition, by itself.
+
+The short form of `make chaos`: a few faults at their named points, with short waits.
+"""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import pytest
+
+from tests.chaos.clients import Client, callers
+from tests.chaos.exhaustion import exhaust
+from tests.chaos.faults import FAULTS
+from tests.chaos.faults.fault import Fault
+from tests.chaos.ledger import Ledger
+from tests.chaos.target import Target, target
+from tests.chaos.trial import run_trial
+
+SHORT_WAITS = {"MILVUS_TIMEOUT": "2", "PARTITION_BACKOFF": "1", "RECONCILE_INTERVAL": "2"}
+CREATIONS = 5
+HEALED_WITHIN_S = 45.0
+CHOSEN = [
+    FAULTS["web killed before the commit"],
+    FAULTS["web killed between commit and ring"],
+    FAULTS["worker killed during the call"],
+    FAULTS["worker killed after the call"],
+    FAULTS["Redis flushed"],
+]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Target]:
+    """One product for all the faults."""
+    with target("sqlite", Random(17), **SHORT_WAITS) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def clients(running: Target) -> Iterator[Sequence[Client]]:
+    """Who signs up meanwhile."""
+    with callers(running.product) as calling:
+        yield calling
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    """What they were told, over all the faults."""
+    return Ledger()
+
+
+@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.name)
+def test_nobody_is_lost_doubled_or_shown_to_another_when(
+    fault: Fault, running: Target, clients: Sequence[Client], ledger: Ledger
+) -> None:
+    trial = run_trial(running, fault, clients, ledger, CREATIONS)
+    assert not trial.findings
+    assert trial.acknowledged >= CREATIONS
+    assert trial.healed_s < HEALED_WITHIN_S
+
+
+def test_everybody_is_ready_soon_when_milvus_returns_after_all_their_attempts(
+    running: Target, clients: Sequence[Client], ledger: Ledger
+) -> None:
+    assert exhaust(running, clients, ledger, CREATIONS).is_kept
