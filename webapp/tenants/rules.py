@@ -15,8 +15,9 @@ RING_AGAIN = timedelta(seconds=5)
 CANARY_EVERY = timedelta(hours=1)
 CANARY_AGAIN = timedelta(minutes=5)
 
-# A ring this old, whose job is neither waiting nor running, is taken for lost.
-LOST_AFTER = timedelta(seconds=10)
+# A ring this old, whose job is neither waiting nor running, is taken for lost. Short enough that
+# a sweep and 5 s bring back what a Redis forgot just after it was rung.
+LOST_AFTER = timedelta(seconds=3)
 
 FIRST_REOPEN_PAUSE = timedelta(seconds=15)
 LONGEST_REOPEN_PAUSE = timedelta(minutes=5)

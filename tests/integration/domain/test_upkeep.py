@@ -70,7 +70,7 @@ def test_wishes_are_rung_again_when_redis_lost_everything(
     redis.flush()
     assert lossy.domain.upkeep.ring_lost() == 0
     for tenant in tenants:
-        lossy.age(tenant, "dispatched_at", 11)
+        lossy.age(tenant, "dispatched_at", 4)
     sweep(lossy)
     assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
     assert lossy.domain.upkeep.ring_lost() == 0
