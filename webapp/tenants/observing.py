@@ -1,15 +1,16 @@
 """What was last seen of Milvus, and whose turn it is to look."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import ObservedCollection, Partition, PartitionDrift, SweepTurn
-from webapp.tenants.states import PartitionState
 
 SWEEP = "sweep"
 
@@ -35,18 +36,12 @@ class Observing:
     def collections(self, in_use: str) -> list[str]:
         """The collections that a sweep looks at, the one in use first.
 
-        The others are those with open wishes, and those seen before that rows or findings of
-        ours are in; a name that was only mistyped once is asked for no more.
+        The others are those that rows or findings of ours are in; a name that was only mistyped
+        once is asked for no more.
         """
-        open_wishes = Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED])
-        wanted = select(Partition.collection).where(open_wishes).distinct()
-        holds = or_(
-            exists().where(Partition.collection == ObservedCollection.collection),
-            exists().where(PartitionDrift.collection == ObservedCollection.collection),
-        )
-        held = select(ObservedCollection.collection).where(holds)
+        found_in = select(PartitionDrift.collection).distinct()
         with self._database.reading() as session:
-            others = {*session.scalars(wanted), *session.scalars(held)}
+            others = {*_with_rows(session), *session.scalars(found_in)}
         return [in_use, *sorted(others - {in_use})]
 
     def last_cause(self, collection: str) -> Cause | None:
@@ -120,3 +115,12 @@ class Observing:
                 .where(SweepTurn.name == name, SweepTurn.holder == holder)
                 .values(holder=None, held_until=None, finished_at=utc_now())
             )
+
+
+def _with_rows(session: Session) -> Iterator[str]:
+    """The collections of all rows: a step in the index for each, however many rows it has."""
+    last = ""
+    while found := session.scalar(
+        select(func.min(Partition.collection)).where(Partition.collection > last)
+    ):
+        yield (last := found)

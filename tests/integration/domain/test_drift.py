@@ -164,6 +164,18 @@ def test_partition_is_made_again_in_the_collection_that_is_not_in_use_any_more(
     )
 
 
+def test_collection_is_looked_at_when_its_tenants_were_ready_before_any_sweep(
+    product: Product,
+) -> None:
+    for n in range(3):
+        product.make_ready(product.create(f"T{n}"))
+    with statements(product.engine) as seen:
+        looked_at = product.domain.observing.collections("another")
+    assert looked_at == ["another", collection_of(product)]
+    # A step in the index for each collection, one beyond the last, and the findings.
+    assert len([line for line in seen if line.startswith("SELECT")]) == 3
+
+
 def test_collection_is_asked_for_no_more_when_nothing_of_ours_is_in_it(product: Product) -> None:
     mistyped = product.configured(milvus_collection="mistyped")
     milvus = Shown()
