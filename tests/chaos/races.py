@@ -1,5 +1,6 @@
 """Deletion against provisioning: nobody comes back, and no partition stays behind."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -104,10 +105,18 @@ def _unfinished(target: Target) -> list[str]:
 
 @contextmanager
 def _frozen(target: Target) -> Iterator[None]:
-    """The worker stops where it is, and goes on when the drops are over."""
-    with target.product.frozen("worker"):
+    """The worker stops while its call is on the way, and goes on when the drop is over."""
+
+    def freeze() -> None:
+        target.product.signal("worker", signal.SIGSTOP)
+
+    called = target.network.watch(NAME, freeze)
+    try:
         yield
+        wait_until(called.is_set, GONE_WITHIN_S, "a creation on its way")
         time.sleep(OVER_THE_DROP_S)
+    finally:
+        target.product.signal("worker", signal.SIGCONT)
 
 
 @contextmanager
