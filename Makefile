@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock vendor
+.PHONY: help run test check bench chaos lock vendor
 
 BIN := .venv/bin
 # The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
@@ -16,6 +16,7 @@ help:
 	@echo "make test   the whole suite on real engines"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
 	@echo "make bench  the benchmark tables"
+	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
@@ -38,6 +39,10 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	@$(BIN)/python -m bench
+
+# Two hours; CHAOS_SEED repeats a run. Pieces: .venv/bin/python -m tests.chaos --help
+chaos: .venv/.dev
+	@$(BIN)/python -m tests.chaos
 
 lock: .venv/.dev
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
