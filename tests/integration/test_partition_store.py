@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.milvus_collections import (
     insert_rows,
     make_collection,
 )
+from tests.model.milvus import InMemoryMilvus
 from webapp.tenants.causes import Cause
 
 TIMEOUT_S = 5.0
@@ -48,23 +49,54 @@ print("parent", flush=True)
 
 
 class Engine(Protocol):
-    """What the suite needs to know of a running server."""
+    """What the suite needs to know of a Milvus, and does to it beside the store."""
 
     uri: str
-    token: str
     max_partitions: int | None
+
+    def make_collection(
+        self, *, name: str | None = None, partition_key: bool = False, loaded: bool = False
+    ) -> str: ...
+
+    def drop_collection(self, name: str) -> None: ...
+
+    def insert_rows(self, collection: str, partition: str, count: int) -> None: ...
+
+    def delete_rows(self, collection: str, partition: str) -> None: ...
+
+
+class Running:
+    """A server that runs."""
+
+    def __init__(self, server: Any) -> None:
+        self.uri: str = server.uri
+        self.max_partitions: int | None = server.max_partitions
+        self.make_collection = partial(make_collection, server.uri)
+        self.drop_collection = partial(drop_collection, server.uri)
+        self.insert_rows = partial(insert_rows, server.uri)
+        self.delete_rows = partial(delete_rows, server.uri)
 
 
 @pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each Milvus in turn."""
-    server: Engine = request.getfixturevalue(request.param)
-    return server
+    if request.param == "in_memory":
+        return InMemoryMilvus(max_partitions=16)
+    return Running(request.getfixturevalue(request.param))
+
+
+# The contract itself, to which the Milvus of the model is held too.
+in_memory_too = pytest.mark.parametrize(
+    "engine", ["in_memory", "milvus_lite", "milvus_standalone"], indirect=True, scope="module"
+)
 
 
 @pytest.fixture
-def store(engine: Engine) -> Iterator[MilvusPartitionStore]:
+def store(engine: Engine) -> Iterator[Any]:
     """A store of the engine, with time enough."""
+    if isinstance(engine, InMemoryMilvus):
+        yield engine
+        return
     with opened(engine.uri) as store:
         yield store
 
@@ -72,7 +104,7 @@ def store(engine: Engine) -> Iterator[MilvusPartitionStore]:
 @pytest.fixture
 def collection(engine: Engine) -> str:
     """An empty collection of the engine."""
-    return make_collection(engine.uri)
+    return engine.make_collection()
 
 
 @contextmanager
@@ -94,11 +126,13 @@ def seconds(call: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
+@in_memory_too
 def test_partition_is_listed_when_created(store: MilvusPartitionStore, collection: str) -> None:
     store.create_partition(collection, "tenant_1")
     assert store.list_partitions(collection) == {"_default", "tenant_1"}
 
 
+@in_memory_too
 def test_creation_succeeds_when_partition_exists(
     store: MilvusPartitionStore, collection: str
 ) -> None:
@@ -116,6 +150,7 @@ def test_partition_is_listed_once_when_16_threads_create_it(
     assert sorted(names) == ["_default", "tenant_1"]
 
 
+@in_memory_too
 def test_all_are_listed_when_8_threads_create_others(
     store: MilvusPartitionStore, collection: str
 ) -> None:
@@ -125,6 +160,7 @@ def test_all_are_listed_when_8_threads_create_others(
     assert store.list_partitions(collection) == names | {"_default"}
 
 
+@in_memory_too
 def test_listing_and_creation_say_so_when_collection_is_missing(
     store: MilvusPartitionStore,
 ) -> None:
@@ -132,24 +168,27 @@ def test_listing_and_creation_say_so_when_collection_is_missing(
     assert cause_of(lambda: store.create_partition("nope", "a")) is Cause.COLLECTION_MISSING
 
 
+@in_memory_too
 def test_answers_are_fresh_when_collection_is_dropped_and_made_again(
     engine: Engine, store: MilvusPartitionStore, collection: str
 ) -> None:
     store.create_partition(collection, "tenant_1")
-    drop_collection(engine.uri, collection)
+    engine.drop_collection(collection)
     assert cause_of(lambda: store.list_partitions(collection)) is Cause.COLLECTION_MISSING
-    make_collection(engine.uri, name=collection)
+    engine.make_collection(name=collection)
     assert store.list_partitions(collection) == {"_default"}
     store.create_partition(collection, "tenant_1")
 
 
+@in_memory_too
 def test_creation_is_refused_when_milvus_manages_the_partitions(
     engine: Engine, store: MilvusPartitionStore
 ) -> None:
-    keyed = make_collection(engine.uri, partition_key=True)
+    keyed = engine.make_collection(partition_key=True)
     assert cause_of(lambda: store.create_partition(keyed, "a")) is Cause.PARTITION_KEY_MODE
 
 
+@in_memory_too
 def test_only_new_partitions_are_refused_when_collection_is_full(
     engine: Engine, store: MilvusPartitionStore, collection: str
 ) -> None:
@@ -161,6 +200,7 @@ def test_only_new_partitions_are_refused_when_collection_is_full(
     store.create_partition(collection, "tenant_1")
 
 
+@in_memory_too
 @pytest.mark.parametrize("name", ["", "a/b", "tenant-1", "../../evil", "1a", "a\n", "è", "a" * 256])
 def test_creation_is_refused_when_name_is_not_allowed(
     store: MilvusPartitionStore, collection: str, name: str
@@ -170,63 +210,67 @@ def test_creation_is_refused_when_name_is_not_allowed(
 
 
 def test_collection_is_made_once_when_missing(engine: Engine) -> None:
-    name = make_collection(engine.uri)
-    drop_collection(engine.uri, name)
+    name = engine.make_collection()
+    engine.drop_collection(name)
     assert create_collection_if_missing(engine.uri, "", name, 30)
     assert not create_collection_if_missing(engine.uri, "", name, 30)
 
 
+@in_memory_too
 @pytest.mark.parametrize("loaded", [True, False])
 def test_rows_are_counted_by_partition_when_they_were_written_just_now(
     engine: Engine, store: MilvusPartitionStore, loaded: bool
 ) -> None:
-    name = make_collection(engine.uri, loaded=loaded)
+    name = engine.make_collection(loaded=loaded)
     store.create_partition(name, "tenant_1")
     store.create_partition(name, "tenant_2")
     assert store.count_rows(name, "tenant_1") == 0
-    insert_rows(engine.uri, name, "tenant_1", 25)
+    engine.insert_rows(name, "tenant_1", 25)
     assert store.count_rows(name, "tenant_1") == 25
     assert store.count_rows(name, "tenant_2") == 0
 
 
+@in_memory_too
 @pytest.mark.parametrize("loaded", [True, False])
 def test_each_is_counted_for_itself_when_many_are_asked_for_at_once(
     engine: Engine, store: MilvusPartitionStore, loaded: bool
 ) -> None:
-    name = make_collection(engine.uri, loaded=loaded)
+    name = engine.make_collection(loaded=loaded)
     rows = {"tenant_1": 3, "tenant_2": 0, "tenant_3": 7}
     for partition, count in rows.items():
         store.create_partition(name, partition)
         if count:
-            insert_rows(engine.uri, name, partition, count)
+            engine.insert_rows(name, partition, count)
     assert store.count_each(name, list(rows)) == rows
     assert store.count_each(name, ["tenant_2"]) == {"tenant_2": 0}
 
 
+@in_memory_too
 def test_none_are_counted_when_rows_were_deleted_or_the_partition_is_missing(
     engine: Engine, store: MilvusPartitionStore
 ) -> None:
-    name = make_collection(engine.uri, loaded=True)
+    name = engine.make_collection(loaded=True)
     store.create_partition(name, "tenant_1")
-    insert_rows(engine.uri, name, "tenant_1", 3)
-    delete_rows(engine.uri, name, "tenant_1")
+    engine.insert_rows(name, "tenant_1", 3)
+    engine.delete_rows(name, "tenant_1")
     assert store.count_rows(name, "tenant_1") == 0
     assert store.count_rows(name, "tenant_2") == 0
 
 
+@in_memory_too
 @pytest.mark.parametrize("loaded", [True, False])
 def test_partition_is_gone_and_its_neighbour_stays_loaded_when_dropped(
     engine: Engine, store: MilvusPartitionStore, loaded: bool
 ) -> None:
-    name = make_collection(engine.uri, loaded=loaded)
+    name = engine.make_collection(loaded=loaded)
     for partition in ("tenant_1", "tenant_2"):
         store.create_partition(name, partition)
-        insert_rows(engine.uri, name, partition, 5)
+        engine.insert_rows(name, partition, 5)
     store.drop_partition(name, "tenant_1")
     store.drop_partition(name, "tenant_1")
     assert store.list_partitions(name) == {"_default", "tenant_2"}
     assert store.count_rows(name, "tenant_2") == 5
-    if loaded:
+    if loaded and not isinstance(engine, InMemoryMilvus):
         assert found_in(store, name, "tenant_2") == 5
 
 
@@ -244,14 +288,15 @@ def found_in(store: MilvusPartitionStore, collection: str, partition: str) -> in
 def test_partition_made_after_a_drop_can_be_searched_when_the_collection_is_loaded(
     engine: Engine, store: MilvusPartitionStore
 ) -> None:
-    name = make_collection(engine.uri, loaded=True)
+    name = engine.make_collection(loaded=True)
     store.create_partition(name, "tenant_1")
     store.drop_partition(name, "tenant_1")
     store.create_partition(name, "tenant_2")
-    insert_rows(engine.uri, name, "tenant_2", 2)
+    engine.insert_rows(name, "tenant_2", 2)
     assert found_in(store, name, "tenant_2") == 2
 
 
+@in_memory_too
 def test_counting_and_dropping_say_so_when_the_collection_is_missing_or_the_name_is_bad(
     store: MilvusPartitionStore,
 ) -> None:
@@ -260,6 +305,7 @@ def test_counting_and_dropping_say_so_when_the_collection_is_missing_or_the_name
         assert cause_of(partial(call, "nope", "../evil")) is Cause.INVALID_NAME
 
 
+@in_memory_too
 def test_default_partition_is_not_dropped_when_asked_for(
     store: MilvusPartitionStore, collection: str
 ) -> None:
@@ -267,6 +313,7 @@ def test_default_partition_is_not_dropped_when_asked_for(
     assert store.list_partitions(collection) == {"_default"}
 
 
+@in_memory_too
 def test_store_goes_on_when_it_was_closed(store: MilvusPartitionStore, collection: str) -> None:
     store.list_partitions(collection)
     store.close()

@@ -1,0 +1,41 @@
+"""The time that the product is told, moved on by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from types import SimpleNamespace
+
+import pytest
+
+BEGINNING = datetime(2031, 3, 1, 8, tzinfo=UTC)
+
+
+class Clock:
+    """A moment that stands still until somebody moves it."""
+
+    def __init__(self) -> None:
+        self.now = BEGINNING
+
+    def pass_by(self, seconds: float) -> None:
+        """Let so many seconds go by at once."""
+        self.now += timedelta(seconds=seconds)
+
+    def monotonic(self) -> float:
+        """Seconds since the beginning, as `time.monotonic` counts them."""
+        return (self.now - BEGINNING).total_seconds()
+
+
+@contextmanager
+def told(clock: Clock) -> Iterator[None]:
+    """Let the database's times, the age of rings and the renewal of leases follow the clock."""
+
+    class Told(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return clock.now
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("webapp.database.datetime", Told)
+        patch.setattr("webapp.tenants.dispatch.datetime", Told)
+        patch.setattr("jobs.leases.time", SimpleNamespace(monotonic=clock.monotonic))
+        yield

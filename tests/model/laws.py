@@ -1,0 +1,111 @@
+"""What must hold of every step, whatever was done and whoever died in it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from tests.model.ledger import Change, Step
+from webapp.tenants.causes import Cause
+from webapp.tenants.drift import MADE_AGAIN
+from webapp.tenants.models import Partition, PartitionEvent
+from webapp.tenants.states import TRANSITIONS, PartitionState
+
+GONE_TOLD = frozenset({"dropped", "absent", "kept"})
+READY_TOLD = frozenset({"created", "already_exists"})
+GIVEN_UP_TOLD = frozenset({"create_failed", "handed_back", "lease_expired"})
+WISHED_AGAIN_TOLD = frozenset({"retried", "reopened", "adopt_requested", "empty_requested"})
+
+
+def check(step: Step, now: datetime) -> None:
+    """All laws that a step can be held to by itself."""
+    for change in step.changes:
+        check_change(change, now)
+    check_told(step.changes, step.events)
+    for row in step.rows:
+        check_way_forward(row)
+
+
+def check_change(change: Change, now: datetime) -> None:
+    """Only allowed transitions; nothing that only grows goes back; one claim at a time."""
+    old, new = change.old, change.new
+    if old is None or new is None:
+        # A row begins with a wish; one that never was a wish may end, when its tenant comes back.
+        assert change.states in {("", "pending"), ("", "removing"), ("removing", "")}
+        return
+    if old.state != new.state or change.is_claim:
+        allowed = TRANSITIONS[PartitionState(old.state)]
+        assert new.state in allowed, f"{old.state} became {new.state}"
+    assert new.fence >= old.fence
+    assert new.generation >= old.generation
+    assert new.dispatch >= old.dispatch
+    assert 0 <= new.attempts <= new.max_attempts
+    if change.is_claim:
+        assert new.fence == old.fence + 1
+        if old.state == "provisioning":
+            assert old.lease_until
+            assert old.lease_until < now, "claimed while another's claim was alive"
+    if new.state == "ready" and old.state != "ready":
+        assert new.fence == old.fence
+
+
+def check_told(changes: Sequence[Change], events: Sequence[PartitionEvent]) -> None:
+    """The timeline tells each change of state, once."""
+    happened = Counter((change.tenant_id, kind) for change in changes for kind in _kinds(change))
+    told = Counter((row.tenant_id, kind) for row in events if (kind := _kind_of(row)))
+    assert happened == told
+
+
+def _kinds(change: Change) -> list[str]:
+    match change.states:
+        case _ if change.is_claim:
+            return ["claimed"]
+        case ("provisioning", "ready"):
+            return ["ready"]
+        case ("provisioning", "pending" | "failed"):
+            return ["given up"]
+        case ("failed", "pending"):
+            return ["wished again"]
+        case ("", "pending"):
+            return ["requested"]
+        case ("removing", "pending" | ""):
+            return ["restored"]
+        case ("ready", "pending"):
+            return ["made again"]
+        case ("removing", "removed"):
+            return ["gone"]
+        case (before, "removing") if before != "removing":
+            return ["removing"]
+    return []
+
+
+def _kind_of(event: PartitionEvent) -> str | None:
+    name = event.event.removeprefix("milvus.partition.")
+    if name == "drift":
+        return "made again" if event.message == MADE_AGAIN else None
+    kinds = {
+        READY_TOLD: "ready",
+        GIVEN_UP_TOLD: "given up",
+        WISHED_AGAIN_TOLD: "wished again",
+        GONE_TOLD: "gone",
+        frozenset({"creating"}): "claimed",
+    }
+    plain = name if name in {"requested", "removing", "restored"} else None
+    return next((kind for names, kind in kinds.items() if name in names), plain)
+
+
+def check_way_forward(row: Partition) -> None:
+    """No open wish stands where nobody will look at it again."""
+    match row.state:
+        case PartitionState.PENDING:
+            goes_on = row.ring_at is not None or (row.dispatched_at and row.job_id)
+        case PartitionState.PROVISIONING:
+            goes_on = row.lease_until is not None
+        case PartitionState.FAILED:
+            assert row.cause is not None
+            rests = row.cause.is_transient or row.cause == Cause.CAPACITY
+            goes_on = row.reopen_at is not None if rests else True
+        case PartitionState.REMOVING:
+            goes_on = row.remove_at is not None
+        case _:
+            goes_on = True
+    assert goes_on, f"tenant {row.tenant_id} is {row.state} for ever"

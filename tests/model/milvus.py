@@ -1,0 +1,148 @@
+"""A Milvus in memory, held to the same contract as the real ones, and what may go wrong with it."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from create_milvus_partition import is_partition_name
+from jobs.fallback import check_room
+from jobs.store import StoreError
+from webapp.tenants.causes import Cause
+
+T = TypeVar("T")
+
+DEFAULT = "_default"
+
+
+class InMemoryMilvus:
+    """Collections of partitions, and how many rows lie in each; safe to call from threads."""
+
+    def __init__(self, max_partitions: int | None = None) -> None:
+        self.max_partitions = max_partitions
+        self.collections: dict[str, dict[str, int]] = {}
+        self.uri = "in memory"
+        # Collections whose partitions are not for anybody to make.
+        self._keyed: set[str] = set()
+        self._lock = threading.RLock()
+
+    def make_collection(
+        self, *, name: str | None = None, partition_key: bool = False, loaded: bool = False
+    ) -> str:
+        """The name of an empty collection, unless there is one; loaded or not is the same here."""
+        name = name or f"c{len(self.collections)}"
+        self.collections.setdefault(name, {DEFAULT: 0})
+        if partition_key:
+            self._keyed.add(name)
+        return name
+
+    def drop_collection(self, name: str) -> None:
+        """Drop it with all that is in it."""
+        del self.collections[name]
+
+    def list_partitions(self, collection: str) -> frozenset[str]:
+        """As the protocol has it."""
+        with self._lock:
+            return frozenset(self._partitions(collection))
+
+    def create_partition(self, collection: str, partition: str) -> None:
+        """As the protocol has it."""
+        _check_name(partition)
+        with self._lock:
+            partitions = self._partitions(collection)
+            if collection in self._keyed:
+                raise StoreError(Cause.PARTITION_KEY_MODE, "Milvus manages these partitions")
+            if partition in partitions:
+                return
+            if self.max_partitions is not None:
+                check_room(len(partitions), self.max_partitions, collection)
+            partitions[partition] = 0
+
+    def count_rows(self, collection: str, partition: str) -> int | None:
+        """As the protocol has it."""
+        _check_name(partition)
+        with self._lock:
+            return self._partitions(collection).get(partition, 0)
+
+    def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
+        """As the protocol has it."""
+        return {name: self.count_rows(collection, name) for name in partitions}
+
+    def drop_partition(self, collection: str, partition: str) -> None:
+        """As the protocol has it."""
+        _check_name(partition)
+        with self._lock:
+            partitions = self._partitions(collection)
+            if partition == DEFAULT:
+                raise StoreError(Cause.UNEXPECTED, "the default partition cannot be dropped")
+            partitions.pop(partition, None)
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+    def insert_rows(self, collection: str, partition: str, count: int) -> None:
+        """What customers do: fill a partition that exists."""
+        with self._lock:
+            self._partitions(collection)[partition] += count
+
+    def delete_rows(self, collection: str, partition: str) -> None:
+        """Take all rows out of a partition."""
+        with self._lock:
+            self._partitions(collection)[partition] = 0
+
+    def holds_rows(self, collection: str, partition: str) -> bool:
+        """Whether there is such a partition, with rows in it."""
+        return self.collections.get(collection, {}).get(partition, 0) > 0
+
+    def _partitions(self, collection: str) -> dict[str, int]:
+        if collection not in self.collections:
+            raise StoreError(Cause.COLLECTION_MISSING, f"there is no collection {collection}")
+        return self.collections[collection]
+
+
+def _check_name(partition: str) -> None:
+    if not is_partition_name(partition):
+        raise StoreError(Cause.INVALID_NAME, "Milvus does not allow this partition name")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a call ends: as asked, or with an error, before or after its effect, or long before."""
+
+    cause: Cause | None = None
+    effect: Literal["now", "never", "later"] = "now"
+    kills: bool = False
+
+    def give(self, call: Callable[[], T], later: list[Callable[[], object]]) -> T:
+        """What the call returns, or the error in its place.
+
+        Raises:
+            StoreError: of the cause.
+            Killed: the caller does not live to see the answer.
+        """
+        if self.effect == "later":
+            later.append(call)
+        if self.effect == "now":
+            result = call()
+        if self.kills:
+            raise Killed
+        if self.cause is not None:
+            raise StoreError(self.cause, "as the model has it")
+        return result
+
+
+class Killed(BaseException):
+    """The process that made the call is no more; nothing of it may catch this."""
+
+
+WELL = Answer()
+KILLED = Answer(effect="never", kills=True)
+ANSWERS = [
+    WELL,
+    Answer(Cause.TIMEOUT, "now"),
+    Answer(Cause.TIMEOUT, "later"),
+    Answer(Cause.TIMEOUT, "never"),
+    *(Answer(cause, "never") for cause in Cause if cause != Cause.TIMEOUT),
+    KILLED,
+    Answer(effect="now", kills=True),
+]

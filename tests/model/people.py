@@ -1,0 +1,117 @@
+"""What customers and operators do, at any moment."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from tests.factories import ACTOR
+from tests.model.world import COLLECTION, World, any_one, failed_registry
+from webapp.tenants.causes import Cause
+from webapp.tenants.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
+from webapp.tenants.imports import ImportRow
+from webapp.tenants.queries import FailedSelection
+from webapp.tenants.states import PartitionState
+
+# What somebody may do; what gives the others something to do, more often.
+DEEDS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
+DEEDS += ["decide", "rename", "requeue", "insert_rows"]
+
+
+class People(World):
+    """Rules for all who use the product."""
+
+    @initialize(before=st.integers(0, 3), filled=st.integers(0, 3), count=st.integers(1, 3))
+    def begin(self, before: int, filled: int, count: int) -> None:
+        """Some customers are older than the product, some have rows already; others sign up."""
+        for number in range(1, filled + 1):
+            self.milvus.create_partition(COLLECTION, f"tenant_{number}")
+            self.milvus.insert_rows(COLLECTION, f"tenant_{number}", 3)
+            self.foreign.add((COLLECTION, f"tenant_{number}"))
+        rows = [ImportRow(n, str(n), f"Before {n}", f"before-{n}") for n in range(1, before + 1)]
+        self.product.domain.imports.run(rows, dry_run=False, actor=ACTOR)
+        for _ in range(count):
+            self.product.create("Acme")
+
+    @rule(deed=st.sampled_from(DEEDS), which=any_one, really=st.booleans())
+    def somebody(self, deed: str, which: int, really: bool) -> None:
+        """Somebody does something to one of the tenants."""
+        getattr(self, deed)(which, really)
+
+    def create(self, which: int, really: bool) -> None:
+        """A sign-up; its number is above all there ever were."""
+        tenant = self.product.create("Acme" if really else "Bolt")
+        assert all(tenant.id > earlier.id for earlier in self.now.tenants)
+
+    def rename(self, which: int, really: bool) -> None:
+        """A new name, which no partition hears of."""
+        tenant = self.pick(self.now.tenants, which)
+        slug = "acme" if really else f"crab-{which}"
+        try:
+            self.product.domain.tenants.rename(tenant.id, name="New", slug=slug, actor=ACTOR)
+        except (SlugTaken, TenantDeleted):
+            return
+        assert tenant.deleted_at is None
+
+    def delete(self, which: int, really: bool) -> None:
+        """A customer leaves."""
+        self.product.domain.tenants.delete(self.pick(self.now.tenants, which).id, actor=ACTOR)
+
+    def restore(self, which: int, really: bool) -> None:
+        """A customer comes back, unless the drop has begun."""
+        tenant = self.pick(self.now.tenants, which)
+        row = self.row_of(tenant.id)
+        is_leaving = row is not None and row.state == PartitionState.REMOVING
+        may_come_back = is_leaving and row is not None and row.drop_began_at is None
+        try:
+            self.product.domain.tenants.restore(tenant.id, actor=ACTOR)
+        except NotRemoving:
+            assert not may_come_back
+        else:
+            assert may_come_back
+
+    def retry(self, which: int, really: bool) -> None:
+        """An operator tries one again."""
+        row = self.pick(self.now.rows, which)
+        try:
+            self.product.domain.tenants.retry(row.tenant_id, actor=ACTOR)
+        except NotFailed:
+            assert row.state != PartitionState.FAILED
+        else:
+            assert row.state == PartitionState.FAILED
+
+    def retry_family(self, which: int, really: bool) -> None:
+        """An operator tries all again that failed for one cause, or all."""
+        cause = self.pick(list(Cause), which) if really else None
+        self.product.domain.tenants.retry_failed(FailedSelection(cause=cause), actor=ACTOR)
+
+    def backfill(self, which: int, really: bool) -> None:
+        """`flask partitions backfill`, for all whom it helps or for everybody by number."""
+        numbers = [tenant.id for tenant in self.now.tenants] if which % 2 else None
+        backfill = self.product.domain.backfill
+        plan = backfill.plan(numbers, adopt=really)
+        backfill.dispatch(
+            plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
+        )
+
+    def decide(self, which: int, really: bool) -> None:
+        """An operator says what is to become of rows of unknown origin."""
+        row = self.pick(self.now.rows, which)
+        foreign = self.product.domain.foreign
+        decision = foreign.empty if really else foreign.adopt
+        is_foreign = row.state == PartitionState.FAILED and row.cause == Cause.FOREIGN_DATA
+        try:
+            decision(row.tenant_id, actor=ACTOR)
+        except NotForeign:
+            assert not is_foreign
+        else:
+            assert is_foreign
+
+    def requeue(self, which: int, really: bool) -> None:
+        """An operator requeues a failed job in rq-dashboard."""
+        if jobs := self.failed_jobs:
+            failed_registry(self.queues[0]).requeue(self.pick(jobs, which))
+
+    def insert_rows(self, which: int, really: bool) -> None:
+        """A customer's documents come in."""
+        for row in self.ready:
+            if row.name in self.milvus.list_partitions(row.collection):
+                self.milvus.insert_rows(row.collection, row.name, 5)

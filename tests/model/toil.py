@@ -1,0 +1,125 @@
+"""What workers and reconcilers do, call by call, and what becomes of them."""
+
+from collections.abc import Callable, Sequence
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.factories import all_at_once
+from tests.model.milvus import ANSWERS, KILLED, WELL, Answer
+from tests.model.workers import HeldProcess
+from tests.model.world import World, any_one
+from webapp.tenants.attempts import Claim, Outcome
+from webapp.tenants.causes import Cause
+from webapp.tenants.states import Provider, Result
+
+PROCESSES_AT_MOST = 5
+OUTCOME = Outcome(Result.CREATED, Provider.SDK)
+
+# Most calls go well, or nothing would ever get far. Who is not answered any more stands frozen.
+_answer = st.one_of(st.just(WELL), st.just(WELL), st.sampled_from(ANSWERS))
+_answers = st.lists(_answer, max_size=8)
+
+DEEDS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
+
+
+class Toil(World):
+    """Rules for the processes that do the work."""
+
+    @property
+    def has_hands(self) -> bool:
+        """Whether one more process may begin."""
+        return len(self.processes) < PROCESSES_AT_MOST
+
+    @precondition(lambda self: self.queued and self.has_hands)
+    @rule(which=any_one, said=_answers)
+    def take_job(self, which: int, said: Sequence[Answer]) -> None:
+        """A worker takes a job, and is answered so often."""
+        self.answer(self.take(self.pick(self.queued, which)), said)
+
+    @precondition(lambda self: self.has_hands)
+    @rule(what=st.sampled_from(["sweep", "depart", "ring"]), said=_answers)
+    def reconcile(self, what: str, said: Sequence[Answer]) -> None:
+        """A reconciler's turn at one of its works; another may be at it already."""
+        works: dict[str, Callable[[HeldProcess], object]] = {
+            "sweep": lambda store: self.product.reconciler(store).sweep(),
+            "depart": lambda store: self.product.reconciler(store).depart(store.stop),
+            "ring": lambda store: self.product.reconciler(store).ring_due(),
+        }
+        self.begin_at(works[what], said)
+
+    def begin_at(self, work: Callable[[HeldProcess], object], said: Sequence[Answer]) -> None:
+        """A process at this work, answered so often."""
+        process = HeldProcess(self.milvus, self.later)
+        self.processes.append(process)
+        process.start(lambda: work(process))
+        self.after(process)
+        self.answer(process, said)
+
+    @precondition(lambda self: self.processes)
+    @rule(which=any_one, said=_answers)
+    def go_on(self, which: int, said: Sequence[Answer]) -> None:
+        """Somebody who stood frozen is answered."""
+        self.answer(self.pick(self.processes, which), said)
+
+    def answer(self, process: HeldProcess, said: Sequence[Answer]) -> None:
+        """Answer its calls in turn, as far as it gets."""
+        for answer in said:
+            if process.at is not None:
+                process.go_on(answer)
+                self.after(process)
+
+    @precondition(lambda self: self.processes)
+    @rule(which=any_one, at_once=st.booleans())
+    def stop(self, which: int, at_once: bool) -> None:
+        """A process gets SIGTERM, or SIGKILL."""
+        process = self.pick(self.processes, which)
+        process.stop.set()
+        self.answer(process, [KILLED] if at_once else [])
+
+    # What workers do to rows, one by one: these keep their claims however stale they are.
+
+    @precondition(lambda self: self.now.rows)
+    @rule(which=any_one)
+    def claim_at_once(self, which: int) -> None:
+        """Several workers claim one wish at the same moment; one at most gets it."""
+        row = self.pick(self.now.rows, which)
+        wish = (row.tenant_id, row.generation)
+        claim = self.product.domain.attempts.claim
+        got = all_at_once([lambda: claim([wish], "crowd")] * 3)
+        claims = [claim for claims in got for claim in claims]
+        assert len(claims) <= 1
+        self.claims = (self.claims + claims)[-4:]
+
+    @precondition(lambda self: self.claims)
+    @rule(deed=st.sampled_from(DEEDS), which=any_one, cause=st.sampled_from(Cause))
+    def act(self, deed: str, which: int, cause: Cause) -> None:
+        """Somebody who has or had a claim acts on it."""
+        claim = self.pick(self.claims, which)
+        getattr(self, deed)(claim, cause)
+
+    def renew(self, claim: Claim, cause: Cause) -> None:
+        """A worker makes sure of its lease."""
+        assert bool(self.product.domain.attempts.renew([claim])) == self.holds(claim)
+
+    def record_ready(self, claim: Claim, cause: Cause) -> None:
+        """A worker makes the partition if it may, and in any case says that it did."""
+        attempts, place = self.product.domain.attempts, (claim.collection, claim.partition)
+        if not self.holds(claim):
+            assert not attempts.record_ready([claim], OUTCOME, 1)
+        elif claim.collection in self.milvus.collections and place not in self.foreign:
+            attempts.renew([claim], seen_absent=True)
+            self.milvus.create_partition(*place)
+            self.saw.add(place)
+            assert attempts.record_ready([claim], OUTCOME, 1)
+
+    def record_failure(self, claim: Claim, cause: Cause) -> None:
+        """A worker says that its attempt failed."""
+        recorded = self.product.domain.attempts.record_failure(
+            claim, cause, "as the model has it", provider=Provider.SDK, duration_ms=1
+        )
+        assert recorded == self.holds(claim)
+
+    def hand_back(self, claim: Claim, cause: Cause) -> None:
+        """A worker gives its claim up."""
+        self.product.domain.attempts.hand_back([claim], "stopped")

@@ -1,0 +1,250 @@
+"""One product among models of Milvus and of time: what all lives of partitions happen in."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from threading import Event
+from typing import TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+from redis import Redis
+from rq import Queue
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.utils import utcformat
+
+from tests.engines.redis import RedisServer
+from tests.factories import ACTOR, Product, empty
+from tests.model import laws
+from tests.model.clock import Clock, told
+from tests.model.ledger import Ledger, Step
+from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
+from tests.model.workers import HeldProcess, HeldWorker, held_jobs
+from webapp.tenants import timeline
+from webapp.tenants.attempts import Claim
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition
+from webapp.tenants.queries import FailedSelection
+from webapp.tenants.states import IfExists, PartitionState
+
+T = TypeVar("T")
+
+COLLECTION, OTHER = "kb_chunks_v1", "kb_chunks_v2"
+LONG_S = 301
+ROUNDS_AT_MOST = 30
+
+any_one = st.integers(0, 7)
+
+
+class World(RuleBasedStateMachine):
+    """Tenants, processes and faults on one real database and Redis; what must always hold."""
+
+    def __init__(self, product: Product, redis: RedisServer) -> None:
+        super().__init__()
+        self.redis = redis
+        self.clock = Clock()
+        self.held = ExitStack()
+        self.held.enter_context(told(self.clock))
+        self.held.enter_context(held_jobs())
+        empty(product.engine)
+        redis.flush()
+        self.products = [
+            product.configured(
+                redis_url=redis.url,
+                milvus_collection=collection,
+                partition_backoff=30,
+                partition_grace=10,
+            )
+            for collection in (COLLECTION, OTHER)
+        ]
+        self.pools = [p.domain.doorbell.connection.connection_pool for p in self.products]
+        self.product = self.products[0]
+        names = [self.product.settings.partition_queue, self.product.settings.backfill_queue]
+        # A connection of its own, which is never cut.
+        own = self.held.enter_context(Redis.from_url(redis.url))
+        self.queues = [Queue(n, connection=own, serializer=JSONSerializer) for n in names]
+        self.milvus = InMemoryMilvus()
+        self.milvus.make_collection(name=COLLECTION)
+        # Partitions whose rows are not known to be their tenant's.
+        self.foreign: set[tuple[str, str]] = set()
+        self.later: list[Callable[[], object]] = []
+        self.processes: list[HeldProcess] = []
+        self.claims: list[Claim] = []
+        self.saw: set[tuple[str, str]] = set()
+        self.ledger = Ledger(product.engine)
+        self.now = self.look()
+
+    # What is looked at.
+
+    def row_of(self, number: int) -> Partition | None:
+        """The tenant's row as it is now, if there is one."""
+        return next((row for row in self.now.rows if row.tenant_id == number), None)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether nobody has overtaken the claim."""
+        row = self.row_of(claim.tenant_id)
+        assert row is not None
+        return row.state == PartitionState.PROVISIONING and row.fence == claim.fence
+
+    @property
+    def ready(self) -> list[Partition]:
+        """Those who are ready."""
+        return [row for row in self.now.rows if row.state == PartitionState.READY]
+
+    @property
+    def queued(self) -> list[str]:
+        """The ids of the jobs that wait."""
+        return [job for queue in self.queues for job in queue.get_job_ids()]
+
+    @property
+    def failed_jobs(self) -> list[str]:
+        """The ids of the jobs that failed."""
+        return [
+            job
+            for queue in self.queues
+            for job in failed_registry(queue).get_job_ids(cleanup=False)
+        ]
+
+    def pick(self, things: Sequence[T], which: int) -> T:
+        """One of them, for any number."""
+        return things[which % len(things)]
+
+    def take(self, job_id: str) -> HeldProcess:
+        """A worker with this job in hand, at its first call to Milvus."""
+        worker = HeldWorker(self.product, self.milvus, self.later)
+        self.processes.append(worker)
+        worker.take(job_id, self.redis.url, utcformat(self.clock.now))
+        self.after(worker)
+        return worker
+
+    def finish(self, process: HeldProcess) -> None:
+        """Answer it well until it ends."""
+        while process.at is not None:
+            process.go_on(WELL)
+            self.after(process)
+
+    def mend_redis(self) -> None:
+        """Rings get through again."""
+        for product, pool in zip(self.products, self.pools, strict=True):
+            product.domain.doorbell.connection.connection_pool = pool
+
+    def after(self, process: HeldProcess) -> None:
+        """What must hold once a process has come to its next call, or to its end."""
+        self.saw |= process.saw
+        if process.at is None:
+            self.processes.remove(process)
+            assert process.error is None, process.error
+        elif process.at[0] in {"create", "script", "drop"}:
+            self.check_right(*process.at)
+
+    def check_right(self, kind: str, collection: str, name: str) -> None:
+        """Who is about to make or drop a partition holds a lease, and may not be called back."""
+        row = next(row for row in self.ledger.rows() if row.name == name)
+        assert row.collection == collection
+        if kind == "drop":
+            emptied = row.if_exists == IfExists.EMPTY
+            assert emptied or (collection, name) not in self.foreign
+            is_over = row.drop_began_at is not None or row.state == PartitionState.REMOVED
+            assert is_over or (emptied and row.state == PartitionState.PROVISIONING)
+            return
+        assert row.lease_until is not None, f"{name} is about to be made without a lease"
+        assert row.lease_until > self.clock.now
+
+    def look(self) -> Step:
+        """Read what happened, and hold it to the laws."""
+        step = self.ledger.read()
+        laws.check(step, self.clock.now)
+        places = {row.tenant_id: (row.collection, row.name) for row in step.rows}
+        adopted = {each.tenant_id for each in step.events if each.event == timeline.ADOPTED}
+        for change in step.changes:
+            if change.states == ("provisioning", "ready"):
+                place = places[change.tenant_id]
+                assert place in self.saw, "ready without proof"
+                assert place not in self.foreign or change.tenant_id in adopted
+                self.foreign.discard(place)
+        self.foreign = {place for place in self.foreign if self.milvus.holds_rows(*place)}
+        self.saw = set()
+        return step
+
+    @invariant()
+    def laws_hold(self) -> None:
+        """After each step."""
+        self.now = self.look()
+
+    def teardown(self) -> None:
+        """Everything heals by itself."""
+        try:
+            if sys.exc_info()[0] is None:
+                self.heal()
+        finally:
+            for process in self.processes:
+                process.go_on(KILLED)
+            self.held.close()
+
+    def heal(self) -> None:
+        """No more faults: every tenant with a wish ends with exactly its own partition."""
+        self.mend_redis()
+        self.milvus.make_collection(name=OTHER)
+        for effect in self.later:
+            effect()
+        for process in list(self.processes):
+            self.finish(process)
+        self.live_on()
+        gave_up = [row for row in self.now.rows if row.state == PartitionState.FAILED]
+        assert all(self.told_by_an_attempt(row) for row in gave_up)
+        for row in gave_up:
+            if row.cause == Cause.FOREIGN_DATA:
+                self.product.domain.foreign.adopt(row.tenant_id, actor=ACTOR)
+        self.product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+        self.live_on()
+        self.check_the_end()
+
+    def live_on(self) -> None:
+        """Let due loop, sweep and workers go on until nothing more happens."""
+        for _ in range(ROUNDS_AT_MOST):
+            self.clock.pass_by(LONG_S)
+            reconciler = self.product.reconciler(self.milvus)
+            reconciler.ring_due()
+            assert reconciler.sweep()
+            reconciler.depart(Event())
+            while jobs := self.queued:
+                self.finish(self.take(jobs[0]))
+            self.now = self.look()
+            if not any(_goes_on(row) for row in self.now.rows):
+                return
+        raise AssertionError("it never comes to rest")
+
+    def told_by_an_attempt(self, row: Partition) -> bool:
+        """Whether it was an attempt that met a cause which no sweep can see to be over."""
+        last = [name for name in self.product.told(row.tenant_id) if name != "dispatched"][-1]
+        return not row.cause.is_transient and last == "create_failed"
+
+    def check_the_end(self) -> None:
+        """Exactly the partitions that are wanted, each in its own place; no job left over."""
+        gone = {t.id for t in self.now.tenants if t.deleted_at is not None}
+        states = {row.tenant_id: row.state for row in self.now.rows}
+        assert {states[number] for number in states.keys() - gone} <= {PartitionState.READY}
+        assert {states[number] for number in gone} <= {PartitionState.REMOVED}
+        wanted = {(row.collection, row.name) for row in self.now.rows if row.tenant_id not in gone}
+        there = {
+            (collection, name)
+            for collection, partitions in self.milvus.collections.items()
+            for name in partitions.keys() - {DEFAULT}
+        }
+        assert there - self.foreign == wanted
+        assert self.failed_jobs == []
+
+
+def failed_registry(queue: Queue) -> FailedJobRegistry:
+    """Where RQ keeps the jobs that failed."""
+    return FailedJobRegistry(queue=queue)
+
+
+def _goes_on(row: Partition) -> bool:
+    open_states = {
+        PartitionState.PENDING,
+        PartitionState.PROVISIONING,
+        PartitionState.REMOVING,
+    }
+    return row.state in open_states or row.reopen_at is not None
