@@ -1,12 +1,13 @@
 """Where Milvus departs from what the database wants: what was found, and what is stored of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, union_all
+from sqlalchemy.orm import Session, aliased
 
 from webapp.tenants.models import ObservedCollection, Partition, PartitionDrift, Tenant
+from webapp.tenants.naming import number_in
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import DriftKind, PartitionState
 from webapp.tenants.stuck import stuck
@@ -16,6 +17,8 @@ SHOWN_AT_MOST = 1_000
 
 # Adopted is information; all others are to be put right, by the sweep or by a human.
 DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
+# What the ledger keeps; the others follow from our own rows.
+STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
 
 # Partitions that were there before they were asked for, seen by no attempt as absent.
 _ADOPTED = and_(Partition.state == PartitionState.READY, Partition.seen_absent_at.is_(None))
@@ -31,6 +34,13 @@ class Finding:
     partition: str
     rows: int | None = None
     note: str | None = None
+    # When it was put into the ledger, or began; None for what was found just now.
+    since: datetime | None = field(default=None, compare=False)
+
+    @property
+    def number(self) -> int | None:
+        """The number in the partition's name, which may be nobody's."""
+        return number_in(self.partition)
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Compared:
     collection: str
     partitions: int | None
     compared_at: datetime | None
+    # Whether rows or findings of ours are in it, so that it is compared again and again.
+    is_held: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,38 +72,68 @@ class KnownDrift:
         return any(self.counts[kind] for kind in DRIFT)
 
 
-def known_drift(session: Session, rules: Rules) -> KnownDrift:
-    """What the last sweep stored, and what our own rows tell."""
-    counted = select(PartitionDrift.kind, func.count().label("n")).group_by(PartitionDrift.kind)
-    counts = dict.fromkeys(DriftKind, 0) | {row.kind: row.n for row in session.execute(counted)}
-    counts[DriftKind.STUCK] = _count(session, stuck(rules))
+def known_drift(session: Session, rules: Rules, at_most: int = SHOWN_AT_MOST) -> KnownDrift:
+    """What the last sweep stored, and what our own rows tell; of each kind so many."""
+    counts = drift_counts(session, rules)
     counts[DriftKind.ADOPTED] = _count(session, _ADOPTED)
-    observed = session.scalars(select(ObservedCollection).order_by(ObservedCollection.collection))
+    stored = _stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
         counts=counts,
-        missing=_stored(session, DriftKind.MISSING),
-        orphan=_stored(session, DriftKind.ORPHAN),
-        resurrected=_stored(session, DriftKind.RESURRECTED),
-        stuck=stuck_ones(session, rules, SHOWN_AT_MOST),
-        adopted=adopted_ones(session, SHOWN_AT_MOST),
-        collections=[Compared(row.collection, row.partitions, row.compared_at) for row in observed],
+        missing=[each for each in stored if each.kind == DriftKind.MISSING],
+        orphan=[each for each in stored if each.kind == DriftKind.ORPHAN],
+        resurrected=[each for each in stored if each.kind == DriftKind.RESURRECTED],
+        stuck=stuck_ones(session, rules, at_most) if counts[DriftKind.STUCK] else [],
+        adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
+        collections=_compared(session),
     )
+
+
+def drift_counts(session: Session, rules: Rules) -> dict[DriftKind, int]:
+    """How many of each kind of drift, adopted ones left out; one query over indexes."""
+    ledger = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
+    late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
+    counted = session.execute(union_all(ledger, late.where(stuck(rules))))
+    return dict.fromkeys(DriftKind, 0) | {kind: count for kind, count in counted}
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:
     return session.scalar(select(func.count()).select_from(Partition).where(which)) or 0
 
 
-def _stored(session: Session, kind: DriftKind) -> list[Finding]:
+def _compared(session: Session) -> list[Compared]:
+    is_held = or_(
+        exists().where(Partition.collection == ObservedCollection.collection),
+        exists().where(PartitionDrift.collection == ObservedCollection.collection),
+    )
+    observed = select(ObservedCollection, is_held.label("is_held"))
+    return [
+        Compared(row.collection, row.partitions, row.compared_at, is_held)
+        for row, is_held in session.execute(observed.order_by(ObservedCollection.collection))
+    ]
+
+
+def _stored(session: Session, at_most: int) -> list[Finding]:
+    """Of each kind the first ones by number."""
+    kind, number = PartitionDrift.kind, PartitionDrift.number
+    place = func.row_number().over(partition_by=kind, order_by=number)
+    ranked = select(PartitionDrift, place.label("place")).subquery()
+    entry = aliased(PartitionDrift, ranked)
     rows = session.execute(
-        select(PartitionDrift, Tenant.id)
-        .join(Tenant, Tenant.id == PartitionDrift.number, isouter=True)
-        .where(PartitionDrift.kind == kind)
-        .order_by(PartitionDrift.number)
-        .limit(SHOWN_AT_MOST)
+        select(entry, Tenant.id)
+        .join(Tenant, Tenant.id == entry.number, isouter=True)
+        .where(ranked.c.place <= at_most)
+        .order_by(entry.kind, entry.number)
     )
     return [
-        Finding(row.kind, tenant_id, row.collection, row.partition, row.rows, row.note)
+        Finding(
+            row.kind,
+            tenant_id,
+            row.collection,
+            row.partition,
+            row.rows,
+            row.note,
+            row.first_seen_at,
+        )
         for row, tenant_id in rows
     ]
 
@@ -115,4 +157,5 @@ def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
 
 
 def _of(row: Partition, kind: DriftKind, note: str) -> Finding:
-    return Finding(kind, row.tenant_id, row.collection, row.name, row.adopted_rows, note)
+    rows, since = row.adopted_rows, row.state_since
+    return Finding(kind, row.tenant_id, row.collection, row.name, rows, note, since)

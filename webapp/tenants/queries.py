@@ -99,7 +99,9 @@ class Headroom:
     cause: Cause | None = None
     error: str | None = None
     latency_ms: int | None = None
+    compared_at: datetime | None = None
     canary: LastCanary | None = None
+    canary_due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class Summary:
     without_wish: int
     collections: list[Headroom]
     circuit: CircuitState
+    # Deleted tenants whose drop failed, and is tried again and again.
+    held_up: int = 0
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,7 @@ def summary(session: Session, settings: Settings) -> Summary:
     """What the overview shows; four queries, whatever the number of tenants."""
     states = {state.value: 0 for state in PartitionState}
     causes: dict[str, int] = {}
+    held_up = 0
     counts = select(Partition.state, Partition.cause, func.count()).group_by(
         Partition.state, Partition.cause
     )
@@ -256,11 +261,13 @@ def summary(session: Session, settings: Settings) -> Summary:
         states[state] += count
         if state == PartitionState.FAILED and cause:
             causes[cause] = causes.get(cause, 0) + count
+        if state == PartitionState.REMOVING and cause:
+            held_up += count
     living = session.scalar(select(func.count()).where(Tenant.deleted_at.is_(None))) or 0
     wished = sum(count for state, count in states.items() if state not in GONE)
     circuit = CircuitState.of(session.get(Circuit, MILVUS))
     collections = headroom(session, settings)
-    return Summary(living, states, causes, living - wished, collections, circuit)
+    return Summary(living, states, causes, living - wished, collections, circuit, held_up)
 
 
 def headroom(session: Session, settings: Settings) -> list[Headroom]:
@@ -285,7 +292,9 @@ def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroo
         cause=seen.cause,
         error=seen.error,
         latency_ms=seen.latency_ms,
+        compared_at=seen.compared_at,
         canary=_last_canary(seen),
+        canary_due_at=seen.canary_due_at,
     )
 
 
