@@ -192,6 +192,17 @@
     showSelection();
   });
 
+  // A name that must be typed: the browser itself says what is wrong when the form is sent.
+
+  const asDrawn = (text) => text.normalize("NFKC").replace(/\s+/g, " ").trim();
+
+  document.addEventListener("input", (event) => {
+    const { mustBe } = event.target.dataset;
+    if (mustBe === undefined) return;
+    const same = asDrawn(event.target.value) === asDrawn(mustBe);
+    event.target.setCustomValidity(same ? "" : "This is not the name as it stands above.");
+  });
+
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, dialog");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,6 +1,6 @@
 """What every page of the panel stands on: nothing is allowed that was not granted."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -19,7 +19,9 @@ from webapp.auth.roles import Principal, Role
 from webapp.database import utc_now
 from webapp.extensions import db
 from webapp.logs import get_logger
+from webapp.tenants.findings import drift_counts
 from webapp.tenants.queries import Summary, summary
+from webapp.tenants.states import DriftKind
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,6 +48,12 @@ class Shell:
     principal: Principal
     summary: Summary
     board: Board
+    drift: Mapping[DriftKind, int]
+
+    @property
+    def drifting(self) -> int:
+        """How many partitions are not as they are wanted, as far as that is known."""
+        return sum(self.drift.values())
 
     @property
     def may_change(self) -> bool:
@@ -68,6 +76,7 @@ def shell() -> Shell:
             principal=principal,
             summary=summary(reading(), current.settings()),
             board=look(current_app.extensions["doorbell"]),
+            drift=drift_counts(reading(), current.domain().rules),
         )
     frame: Shell = g.shell
     return frame

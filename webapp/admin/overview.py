@@ -1,5 +1,6 @@
 """The overview: one sentence that says how things are, the figures behind it, what to do."""
 
+from datetime import datetime
 from typing import Any
 
 from flask.typing import ResponseReturnValue
@@ -7,9 +8,13 @@ from flask_admin import AdminIndexView
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from webapp import current
+from webapp.admin.attention import broken_isolation, needs
 from webapp.admin.base import Guarded, Shell, expose, reading, shell
-from webapp.admin.words import CAUSES, clock
+from webapp.admin.drift import is_stale
+from webapp.admin.words import CAUSES, ago, clock
 from webapp.tenants import timeline
+from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
 from webapp.tenants.queries import Family, Summary, families
 from webapp.tenants.states import PartitionState
@@ -40,26 +45,35 @@ class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
 def _figures() -> dict[str, Any]:
     frame = shell()
     failures = families(reading())
+    settings = current.settings()
+    retryable = [each for each in failures if each.cause != Cause.FOREIGN_DATA]
     return {
         "nav": "overview",
         "every": 5,
-        "families": failures[:CAUSES_SHOWN],
-        "verdict": verdict(frame, failures),
+        "needs": needs(frame, settings),
+        # Rows that may be somebody else's wait for a decision, not for a retry.
+        "families": retryable[:CAUSES_SHOWN],
+        "verdict": verdict(frame, failures, is_stale(_compared_at(frame), settings)),
         "longest": _longest_wait(reading()),
         "latest": _latest(reading()),
     }
 
 
-def verdict(frame: Shell, failures: list[Family]) -> tuple[str, str]:
-    """A role and one sentence: how the tenants are, and what most of the trouble has in common."""
+def verdict(frame: Shell, failures: list[Family], is_blind: bool = False) -> tuple[str, str]:
+    """A role and one sentence: how the tenants are, and what most of the trouble has in common.
+
+    `is_blind` is true where nobody has looked lately whether Milvus still has what we think.
+    """
     if frame.summary.tenants == 0:
         return "neutral", "No tenants yet."
-    return _trouble(frame, failures) or _progress(frame.summary)
+    return _trouble(frame, failures) or _progress(frame.summary) or _ready(frame, is_blind)
 
 
 def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
     counts, board = frame.summary, frame.board
     failed, waiting = counts.states[PartitionState.FAILED], _waiting(counts)
+    if found := broken_isolation(frame):
+        return "danger", f"Rows were found in another partition: isolation failed in {found}."
     if failed:
         return "danger", _failing(failed + waiting, counts.tenants, failures)
     if not board.answers:
@@ -80,7 +94,7 @@ def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
     return None
 
 
-def _progress(counts: Summary) -> tuple[str, str]:
+def _progress(counts: Summary) -> tuple[str, str] | None:
     if waiting := _waiting(counts):
         verb = "is" if waiting == 1 else "are"
         tenants = _several(counts.tenants, "tenant")
@@ -90,9 +104,24 @@ def _progress(counts: Summary) -> tuple[str, str]:
             "info",
             f"{_several(missing, 'tenant')} without a partition: run a backfill.",
         )
-    if counts.tenants == 1:
-        return "success", "The one tenant is ready."
-    return "success", f"All {counts.tenants} tenants are ready."
+    return None
+
+
+def _ready(frame: Shell, is_blind: bool) -> tuple[str, str]:
+    tenants = frame.summary.tenants
+    sentence = "The one tenant is ready" if tenants == 1 else f"All {tenants} tenants are ready"
+    if is_blind:
+        since = _compared_at(frame)
+        when = f"for {ago(since)}" if since else "yet"
+        return "warning", f"{sentence}, but Milvus was not compared with the database {when}."
+    if drifting := frame.drifting:
+        verb = "is" if drifting == 1 else "are"
+        return "warning", f"{sentence}; {_several(drifting, 'partition')} {verb} not as wanted."
+    return "success", f"{sentence}."
+
+
+def _compared_at(frame: Shell) -> datetime | None:
+    return frame.summary.collections[0].compared_at
 
 
 def _waiting(counts: Summary) -> int:

@@ -9,7 +9,9 @@ from werkzeug.datastructures import MultiDict
 
 from webapp import current
 from webapp.admin.base import Page, actor, audit, expose, reading, shell
+from webapp.admin.drift import drift_figures
 from webapp.admin.listing import read_choice, tenants_page
+from webapp.database import utc_now
 from webapp.requests import request_id
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Tenant
@@ -17,7 +19,7 @@ from webapp.tenants.queries import FailedSelection, families
 from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
 
-TABS = ("all", "causes", "queues")
+TABS = ("all", "causes", "drift", "queues")
 PAGE_SIZE = 50
 MOST_SELECTED = 1000
 
@@ -81,6 +83,17 @@ class PartitionsView(Page):
         flash(_said(queued), "info" if queued else "warning")
         return redirect(self.get_url(".index"))
 
+    @expose("/isolation/", methods=("POST",))
+    def isolation(self) -> ResponseReturnValue:
+        """Has the isolation of partitions checked as soon as the reconciler looks."""
+        collection = current.settings().milvus_collection
+        if current.domain().canaries.ask(collection):
+            audit("partitions.check_isolation", collection=collection)
+            flash(f"A check of the isolation was asked for at {utc_now():%H:%M:%S} UTC.", "info")
+        else:
+            flash("Nobody has looked at Milvus yet. Does the reconciler run?", "warning")
+        return redirect(self.get_url(".index", tab="drift"))
+
     def render(self, template: str, **kwargs: Any) -> str:
         """The template, under the heading of the partitions."""
         return super().render(template, **{"nav": "partitions", **kwargs})
@@ -99,6 +112,9 @@ def _figures() -> dict[str, Any]:
     if figures["tab"] == "all":
         figures["found"] = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
         figures["retryable"] = _retryable(figures["found"].items)
+    if figures["tab"] == "drift":
+        figures |= drift_figures(reading(), shell().summary, current.settings(), rules)
+        figures["every"] = 5
     if figures["tab"] == "causes":
         figures["families"] = families(reading())
     return figures

@@ -1,28 +1,34 @@
 """The tenants: list, form, details with the timeline, and what can be done to one."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from flask import abort, flash, redirect, request
+from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin.form import BaseForm
 from wtforms import StringField
 
 from webapp import current
-from webapp.admin.base import Records, actor, audit, expose, is_fragment, reading, shell
+from webapp.admin.asking import asked, number_in, sentence, status
+from webapp.admin.base import actor, audit, expose, is_fragment, reading, shell
+from webapp.admin.foreign import Deciding
+from webapp.admin.leaving import Departing, owns_rows
 from webapp.admin.listing import read_choice, tenants_page
 from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
-from webapp.tenants.models import Tenant
+from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.tenants.queries import Headroom, get_tenant, list_events
+from webapp.tenants.queries import GONE, Headroom, departure_of, list_events
 from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
 
 EVENTS_SHOWN = 50
 UNSETTLED = {PartitionState.PENDING, PartitionState.PROVISIONING}
+# A departure that is nearer than this is watched closely.
+SOON = timedelta(minutes=1)
 
 
 class TenantForm(BaseForm):  # type: ignore[misc]
@@ -64,10 +70,10 @@ class Room:
         return cls(headroom.collection, headroom.left, headroom.limit - 1)
 
 
-class TenantView(Records):
+class TenantView(Departing, Deciding):
     """Tenants, created, renamed and deleted through the same service as by the API."""
 
-    reads = frozenset({"index_view", "details_view", "live"})
+    reads = frozenset({"index_view", "details_view", "live", "departure"})
     list_template = "admin/tenant/list.html"
     create_template = "admin/tenant/new.html"
     edit_template = "admin/tenant/edit.html"
@@ -109,7 +115,7 @@ class TenantView(Records):
         form = self.create_form()
         tenant = self.create_model(form) if request.method == "POST" else None
         if tenant is None:
-            return self.render(self.create_template, form=form), _status()
+            return self.render(self.create_template, form=form), status()
         flash(f"{tenant.name} was created.", "success")
         return redirect(self.get_url(".details_view", id=tenant.id))
 
@@ -131,12 +137,12 @@ class TenantView(Records):
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """The form that renames a tenant; its partition keeps its name."""
-        tenant = _asked()
+        tenant = asked()
         form = self.edit_form(obj=tenant)
         if request.method == "POST" and self.update_model(form, tenant):
             flash("The change was saved.", "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
-        return self.render(self.edit_template, form=form, model=tenant), _status()
+        return self.render(self.edit_template, form=form, model=tenant), status()
 
     def update_model(self, form: Any, model: Any) -> bool:
         """True when saved; else the reason stands at its field."""
@@ -156,22 +162,22 @@ class TenantView(Records):
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
         """One tenant: where its vectors go, its state, what to do, and what happened."""
-        return self.render(self.details_template, **_details(_asked()))
+        return self.render(self.details_template, **_details(asked()))
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
         """The part of the details that keeps itself up to date."""
-        return self.render("admin/tenant/_live.html", fragment=True, **_details(_asked()))
+        return self.render("admin/tenant/_live.html", fragment=True, **_details(asked()))
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
         """Another try for one failed tenant."""
         # Not `id`: a form with a field of that name has no `id` of its own for scripts.
-        tenant_id = _number(request.form.get("tenant_id"))
+        tenant_id = number_in(request.form.get("tenant_id"))
         try:
             current.tenants().retry(tenant_id, actor=actor(), request_id=request_id())
         except DomainError as error:
-            said, role = _sentence(error), "danger"
+            said, role = sentence(error), "danger"
         else:
             audit("tenant.retry", tenant_id=tenant_id)
             said, role = f"Queued at {utc_now():%H:%M:%S} UTC.", "info"
@@ -180,72 +186,32 @@ class TenantView(Records):
         flash(said, role)
         return redirect(self.get_url(".details_view", id=tenant_id))
 
-    @expose("/delete/", methods=("GET", "POST"))
-    def delete_view(self) -> ResponseReturnValue:
-        """Asks with name and consequence, then deletes."""
-        tenant = _asked()
-        if request.method == "GET":
-            return self.render("admin/tenant/delete.html", model=tenant)
-        if not self.delete_model(tenant):
-            return redirect(self.get_url(".details_view", id=tenant.id))
-        flash(
-            f"{tenant.name} was deleted. Its partition is marked for removal.",
-            "success",
-        )
-        return redirect(self.get_url(".index_view"))
-
-    def delete_model(self, model: Any) -> bool:
-        """True when the tenant is deleted; else says why not."""
-        try:
-            current.tenants().delete(model.id, actor=actor())
-        except DomainError as error:
-            flash(_sentence(error), "danger")
-            return False
-        audit("tenant.delete", tenant_id=model.id)
-        return True
-
-
-def _asked() -> Tenant:
-    """The tenant whose number the address or the form names; 404 where there is none."""
-    tenant = get_tenant(reading(), _number(request.form.get("id") or request.args.get("id")))
-    if tenant is None:
-        abort(404)
-    return tenant
-
-
-def _number(text: str | None) -> int:
-    if not text or not (text.isascii() and text.isdigit()) or len(text) > 18:
-        abort(404)
-    return int(text)
-
 
 def _details(tenant: Tenant) -> dict[str, Any]:
     partition = tenant.partition
-    observed = {seen.collection: seen for seen in shell().summary.collections}
+    is_gone = partition is not None and partition.state in GONE
     return {
         "model": tenant,
         "partition": partition,
+        "departure": departure_of(reading(), tenant.id) if is_gone else None,
+        "owns_rows": owns_rows(partition),
         "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
-        "observed": observed.get(partition.collection) if partition else None,
         "stuck": is_stuck(partition, current.domain().rules),
-        "every": 1 if partition and partition.state in UNSETTLED else 5,
+        "every": 1 if partition and _changes_soon(partition) else 5,
     }
+
+
+def _changes_soon(partition: Partition) -> bool:
+    if partition.state in UNSETTLED:
+        return True
+    due = partition.remove_at
+    return partition.state == PartitionState.REMOVING and bool(due and due < utc_now() + SOON)
 
 
 def _show(error: DomainError, form: Any) -> None:
     """Put the reason beside the field it is about, or above the page."""
     field = getattr(form, getattr(error, "field", ""), None)
     if field is None:
-        flash(_sentence(error), "danger")
+        flash(sentence(error), "danger")
     else:
-        field.errors = [*field.errors, _sentence(error)]
-
-
-def _status() -> int:
-    """A form that is shown again after it was sent has something in it that is refused."""
-    return 422 if request.method == "POST" else 200
-
-
-def _sentence(error: DomainError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+        field.errors = [*field.errors, sentence(error)]

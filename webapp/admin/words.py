@@ -6,7 +6,7 @@ from datetime import datetime
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
-from webapp.tenants.states import PartitionState
+from webapp.tenants.states import CanaryOutcome, DepartureOutcome, PartitionState
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,19 @@ BADGES = {
 }
 NO_WISH = Badge("not requested", "dash", "outline")
 STUCK = Badge("stuck", "hourglass", "warning")
+
+CANARIES = {
+    CanaryOutcome.PASSED: Badge("passed", "check", "success"),
+    CanaryOutcome.FAILED: Badge("failed", "octagon", "danger"),
+    CanaryOutcome.NOT_RUN: Badge("could not be made", "warning", "warning"),
+}
+NO_CANARY = Badge("not made yet", "dash", "outline")
+
+DEPARTURES = {
+    DepartureOutcome.DROPPED: "Dropped, and seen to be gone",
+    DepartureOutcome.ABSENT: "Nothing was there to drop",
+    DepartureOutcome.KEPT: "Left in Milvus, since its rows may be somebody else's",
+}
 
 CAUSES = {
     Cause.MILVUS_UNREACHABLE: "Milvus unreachable",
@@ -132,6 +145,18 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def remaining(moment: datetime) -> str:
+    """How long until the moment, in two units: 6 d 23 h, 38 min 5 s; `0 s` when it is past."""
+    seconds = max(0, round((moment - utc_now()).total_seconds()))
+    parts = []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        parts.append((seconds // size, unit))
+        seconds %= size
+    first = next((n for n, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    shown = parts[first : first + 2]
+    return " ".join(f"{count} {unit}" for count, unit in shown if count or unit == shown[0][1])
+
+
 def took(milliseconds: int) -> str:
     """How long an attempt took: 12 ms, 1.5 s, 24 s."""
     if milliseconds < 1000:
@@ -156,6 +181,18 @@ def stamp(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def minute(moment: datetime) -> str:
+    """Date and time in UTC, without seconds: enough for what is days away."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def rows(count: int | None) -> str:
+    """A number of rows, which may be unknown."""
+    if count is None:
+        return "an unknown number of rows"
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
 def percent(part: int, whole: int) -> int:
     """The share in whole percent, never 100 before it is full."""
     return 0 if whole <= 0 else min(100, part * 100 // whole)
@@ -166,7 +203,12 @@ FILTERS = {
     "clock": clock,
     "stamp": stamp,
     "duration": duration,
+    "remaining": remaining,
+    "minute": minute,
+    "rows": rows,
     "took": took,
+    "outcome_word": DEPARTURES.__getitem__,
+    "canary_badge": lambda last: CANARIES[last.outcome] if last else NO_CANARY,
     "badge": badge,
     "event_word": event_word,
     "event_role": event_role,

@@ -1,6 +1,7 @@
 """When the isolation of partitions is checked, and what the last check showed."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import update
@@ -38,12 +39,11 @@ class Canaries:
     def record(self, collection: str, report: CanaryReport) -> bool:
         """Store the report, and make the next appointment; False where nobody ever looked."""
         now = utc_now()
-        pause = CANARY_AGAIN if report.outcome == CanaryOutcome.NOT_RUN else CANARY_EVERY
         values = {
             "canary_at": now,
             "canary_outcome": report.outcome,
             "canary_message": report.message,
-            "canary_due_at": now + pause,
+            "canary_due_at": now + _pause_after(report.outcome),
         }
         return self._change(collection, values)
 
@@ -56,3 +56,15 @@ class Canaries:
         )
         with self._database.transaction() as session:
             return session.execute(statement).first() is not None
+
+
+def asked_at(row: ObservedCollection) -> datetime | None:
+    """When somebody asked for a check that was not made yet; None when nobody did."""
+    if row.canary_at is None or row.canary_outcome is None:
+        return row.canary_due_at
+    appointed = row.canary_at + _pause_after(row.canary_outcome)
+    return None if row.canary_due_at == appointed else row.canary_due_at
+
+
+def _pause_after(outcome: CanaryOutcome) -> timedelta:
+    return CANARY_AGAIN if outcome == CanaryOutcome.NOT_RUN else CANARY_EVERY

@@ -93,7 +93,7 @@ def drift_counts(session: Session, rules: Rules) -> dict[DriftKind, int]:
     ledger = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
     counted = session.execute(union_all(ledger, late.where(stuck(rules))))
-    return dict.fromkeys(DriftKind, 0) | {kind: count for kind, count in counted}
+    return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:

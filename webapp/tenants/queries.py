@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from webapp.settings import Settings
+from webapp.tenants.canaries import asked_at
 from webapp.tenants.causes import Cause
 from webapp.tenants.circuit import MILVUS, CircuitState
 from webapp.tenants.errors import InvalidField
@@ -102,6 +103,7 @@ class Headroom:
     compared_at: datetime | None = None
     canary: LastCanary | None = None
     canary_due_at: datetime | None = None
+    canary_asked_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,7 @@ def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroo
         compared_at=seen.compared_at,
         canary=_last_canary(seen),
         canary_due_at=seen.canary_due_at,
+        canary_asked_at=asked_at(seen),
     )
 
 

@@ -1,0 +1,89 @@
+"""A tenant's departure in the panel: delete, call back, and the record of it."""
+
+from typing import Any
+
+from flask import Response, abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from pydantic import TypeAdapter
+
+from webapp import current
+from webapp.admin.asking import asked, is_typed, number_in, sentence, status
+from webapp.admin.base import Records, actor, audit, expose, reading
+from webapp.database import utc_now
+from webapp.requests import request_id
+from webapp.tenants.errors import DomainError
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.queries import DepartureRecord, departure_of
+
+RECORD = TypeAdapter(DepartureRecord)
+
+
+class Departing(Records):
+    """The part of the tenants' pages that ends a tenant, and calls it back."""
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> ResponseReturnValue:
+        """Asks with name and consequence, then deletes."""
+        tenant = asked()
+        # The page's form always has the field; whoever sends none has not seen the question.
+        typed = request.form.get("typed")
+        if request.method == "GET" or not (typed is None or is_typed(typed, tenant.name)):
+            return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
+        if self.delete_model(tenant):
+            flash(f"{tenant.name} was deleted. {_what_follows()}", "success")
+        return redirect(self.get_url(".details_view", id=tenant.id))
+
+    def delete_model(self, model: Any) -> bool:
+        """True when the tenant is deleted; else says why not."""
+        try:
+            current.tenants().delete(model.id, actor=actor(), request_id=request_id())
+        except DomainError as error:
+            flash(sentence(error), "danger")
+            return False
+        audit("tenant.delete", tenant_id=model.id)
+        return True
+
+    @expose("/restore/", methods=("POST",))
+    def restore(self) -> ResponseReturnValue:
+        """Calls a deleted tenant back; whoever is too late is told so."""
+        tenant_id = number_in(request.form.get("tenant_id"))
+        try:
+            tenant = current.tenants().restore(tenant_id, actor=actor(), request_id=request_id())
+        except DomainError as error:
+            flash(sentence(error), "danger")
+        else:
+            audit("tenant.restore", tenant_id=tenant_id)
+            flash(f"{tenant.name} stays. Its slug is {tenant.slug}.", "success")
+        return redirect(self.get_url(".details_view", id=tenant_id))
+
+    @expose("/departure/")
+    def departure(self) -> ResponseReturnValue:
+        """The record of a departure as a file, the same as the API's."""
+        record = departure_of(reading(), asked().id)
+        if record is None:
+            abort(404)
+        saved_as = f"attachment; filename=tenant-{record.tenant_id}-departure.json"
+        text = RECORD.dump_json(record, indent=2)
+        return Response(text, 200, {"Content-Disposition": saved_as}, "application/json")
+
+
+def owns_rows(partition: Partition | None) -> bool:
+    """Whether its rows are known to be the tenant's, so that they go when it does."""
+    return partition is not None and bool(partition.seen_absent_at or partition.ready_at)
+
+
+def _consequence(tenant: Tenant) -> dict[str, Any]:
+    grace = current.domain().rules.grace
+    return {
+        "model": tenant,
+        "grace": grace,
+        "dropped_at": utc_now() + grace,
+        "owns_rows": owns_rows(tenant.partition),
+        "mistyped": request.method == "POST",
+    }
+
+
+def _what_follows() -> str:
+    if current.domain().rules.grace:
+        return "You can still keep it."
+    return "Its partition is dropped now."
