@@ -12,12 +12,13 @@ from webapp.tenants.states import PartitionState
 
 READ = {
     *("admin.index", "admin.live", "admin.static"),
-    *("tenant.index_view", "tenant.details_view", "tenant.live"),
+    *("tenant.index_view", "tenant.details_view", "tenant.live", "tenant.departure"),
     *("partitions.index", "partitions.live"),
 }
 CHANGE = {
     *("tenant.create_view", "tenant.edit_view", "tenant.delete_view", "tenant.retry"),
-    *("partitions.review", "partitions.retry"),
+    *("tenant.restore", "tenant.adopt", "tenant.empty"),
+    *("partitions.review", "partitions.retry", "partitions.isolation"),
 }
 NEVER = {"tenant.ajax_update", "tenant.ajax_lookup", "tenant.action_view", "tenant.export"}
 

@@ -17,6 +17,7 @@ PAGES = [
     *("/admin/tenant/details/?id=1", "/admin/tenant/live/?id=1", "/admin/tenant/new/"),
     *("/admin/partitions/", "/admin/partitions/?search=a", "/admin/partitions/?tab=causes"),
     *("/admin/partitions/?tab=queues", "/admin/partitions/live/", "/admin/partitions/review/"),
+    *("/admin/partitions/?tab=drift", "/admin/partitions/live/?tab=drift"),
 ]
 
 
