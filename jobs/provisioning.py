@@ -1,5 +1,6 @@
 """The jobs that RQ runs: numbers in, nothing out. The queue rings; the database decides."""
 
+import threading
 import time
 
 from jobs.chunk import Chunk
@@ -34,12 +35,13 @@ def create_partition(tenant_id: int, generation: int) -> None:
     Raises:
         ProvisioningFailed: the attempt failed; the row has its cause and what comes next.
     """
-    with job_context() as (worker, job_id):
+    # Heard before the claim: a worker that is stopped right after it hands the attempt back.
+    with job_context() as (worker, job_id), stop_requests() as stop:
         claims = worker.domain.attempts.claim([(tenant_id, generation)], job_id)
         if not claims and job_id:
             claims = worker.domain.attempts.claim_requeued(tenant_id, generation, job_id)
         for claim in claims:
-            _attempt(worker, claim)
+            _attempt(worker, claim, stop)
 
 
 def create_partitions(wishes: list[list[int]]) -> None:
@@ -67,7 +69,7 @@ def create_partitions(wishes: list[list[int]]) -> None:
             circuit.answered(entry)
 
 
-def _attempt(worker: Worker, claim: Claim) -> None:
+def _attempt(worker: Worker, claim: Claim, stop: threading.Event) -> None:
     started = time.monotonic()
     try:
         entry = worker.domain.circuit.enter()
@@ -75,39 +77,38 @@ def _attempt(worker: Worker, claim: Claim) -> None:
         refusal = FailedAttempt(StoreError(shut.cause, str(shut)), None)
         _record_failure(worker, claim, refusal, started)
         return
-    _attempt_within(entry, worker, claim, started)
+    _attempt_within(entry, worker, claim, stop, started)
 
 
-def _attempt_within(entry: Entry, worker: Worker, claim: Claim, started: float) -> None:
+def _attempt_within(
+    entry: Entry, worker: Worker, claim: Claim, stop: threading.Event, started: float
+) -> None:
     attempts, rules, circuit = worker.domain.attempts, worker.domain.rules, worker.domain.circuit
-    with stop_requests() as stop:
-        leases = Leases(attempts, [claim], rules.lease)
-        one = OneAttempt(
-            worker.store,
-            worker.script,
-            attempts,
-            leases,
-            stop,
-            rules.max_partitions,
-            is_probe=entry.is_probe,
-        )
-        try:
-            outcome = one.run(claim)
-        except Stopped:
-            circuit.give_up(entry)
-            attempts.hand_back([claim], "the worker was asked to stop")
-            return
-        except LeaseLost:
-            circuit.give_up(entry)
-            log.warning("milvus.partition.lease_lost", tenant_id=claim.tenant_id)
-            return
-        except FailedAttempt as error:
-            _tell_circuit(entry, worker, claim, error, answered_before=one.was_answered)
-            _record_failure(worker, claim, error, started)
-            return
-    adopted = {claim.tenant_id: outcome.rows} if outcome.is_adopted else None
-    attempts.record_ready([claim], outcome, _ms_since(started), adopted)
-    circuit.answered(entry)
+    leases = Leases(attempts, [claim], rules.lease)
+    one = OneAttempt(
+        worker.store,
+        worker.script,
+        attempts,
+        leases,
+        stop,
+        rules.max_partitions,
+        is_probe=entry.is_probe,
+    )
+    try:
+        outcome = one.run(claim)
+    except Stopped:
+        circuit.give_up(entry)
+        attempts.hand_back([claim], "the worker was asked to stop")
+    except LeaseLost:
+        circuit.give_up(entry)
+        log.warning("milvus.partition.lease_lost", tenant_id=claim.tenant_id)
+    except FailedAttempt as error:
+        _tell_circuit(entry, worker, claim, error, answered_before=one.was_answered)
+        _record_failure(worker, claim, error, started)
+    else:
+        adopted = {claim.tenant_id: outcome.rows} if outcome.is_adopted else None
+        attempts.record_ready([claim], outcome, _ms_since(started), adopted)
+        circuit.answered(entry)
 
 
 def _tell_circuit(
