@@ -115,14 +115,17 @@ class Upkeep:
     def note_cause(self, collection: str, cause: Cause, message: str) -> int:
         """Record a permanent cause that was observed on those that wait or failed for another.
 
-        Nobody's attempt is used up by it.
+        Nobody's attempt is used up by it. Of a cause that only an attempt shows to be over, one
+        tries after a pause: the next answer may come after an outage, in which it is forgotten.
         """
+        now = utc_now()
         concerned = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
             Partition.cause.in_(TRANSIENT),
             Partition.collection == collection,
         )
-        changed = {"cause": cause, "error": message, "reopen_at": None}
+        tries_at = _after_pause(now) if cause in PROBED else None
+        changed = {"cause": cause, "error": message, "reopen_at": tries_at}
         with self._database.transaction() as session:
             rows = change(session, concerned, changed)
             entries = [

@@ -313,6 +313,23 @@ def test_failed_ones_are_tried_again_when_they_move_to_a_better_collection(
     assert product.row(keyed).collection == product.settings.milvus_collection
 
 
+def test_refused_ones_go_on_when_an_outage_came_between_the_refusal_and_the_answer(
+    simple: Product,
+) -> None:
+    tenant = simple.create()
+    simple.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    milvus = Listing()
+    for cause in (Cause.AUTH, Cause.MILVUS_UNREACHABLE):
+        milvus.listing = StoreError(cause, "as the test has it")
+        sweep(simple, milvus)
+    assert simple.row(tenant).cause == Cause.AUTH
+    milvus.listing = None
+    assert simple.row(tenant).reopen_at is not None
+    simple.age(tenant, "reopen_at", 1)
+    sweep(simple, milvus)
+    assert simple.row(tenant).state == "pending"
+
+
 def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
