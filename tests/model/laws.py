@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tests.model.ledger import Change, Step
-from webapp.tenants.causes import Cause
+from webapp.tenants.causes import PROBED, Cause
 from webapp.tenants.drift import MADE_AGAIN
 from webapp.tenants.models import Partition, PartitionEvent
 from webapp.tenants.states import TRANSITIONS, PartitionState
@@ -102,7 +102,7 @@ def check_way_forward(row: Partition) -> None:
             goes_on = row.lease_until is not None
         case PartitionState.FAILED:
             assert row.cause is not None
-            rests = row.cause.is_transient or row.cause == Cause.CAPACITY
+            rests = row.cause.is_transient or row.cause in {Cause.CAPACITY, *PROBED}
             goes_on = row.reopen_at is not None if rests else True
         case PartitionState.REMOVING:
             goes_on = row.remove_at is not None

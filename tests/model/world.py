@@ -55,6 +55,7 @@ class World(RuleBasedStateMachine):
                 milvus_collection=collection,
                 partition_backoff=30,
                 partition_grace=10,
+                partition_attempts=2,
             )
             for collection in (COLLECTION, OTHER)
         ]
