@@ -214,6 +214,7 @@
   });
 
   showTheme();
+  find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (find("[data-pick]")) {
     for (const box of findAll("[data-pick]:checked")) picked.add(box.value);
     showSelection();

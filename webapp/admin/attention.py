@@ -75,7 +75,8 @@ def _of_tenants(frame: Shell) -> Iterator[Need]:
         address = url_for("partitions.index", tab="drift", _anchor="kind-orphan")
         yield Need("orphans", "warning", said, "Show", address)
     if stuck := frame.drift[DriftKind.STUCK]:
-        said = f"{stuck} {'tenant' if stuck == 1 else 'tenants'} came to no end for too long."
+        tenants = "One tenant is" if stuck == 1 else f"{stuck} tenants are"
+        said = f"{tenants} stuck, and should have come to an end long ago."
         address = url_for("partitions.index", tab="drift", _anchor="kind-stuck")
         yield Need("stuck", "warning", said, "Show", address)
     if held_up := frame.summary.held_up:

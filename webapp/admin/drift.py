@@ -70,9 +70,12 @@ ADVICE = {
         "neutral",
         "Since",
         "Was there before it was asked for, and is the tenant's. This is no drift.",
-        "Nothing to do.",
+        "",
     ),
 }
+
+
+_PLURAL = {DriftKind.ORPHAN: "orphans"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class Group:
     advice: Advice
     count: int
     shown: Sequence[Finding]
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether anybody ever asks how many rows such a partition holds."""
+        return self.kind not in {DriftKind.STUCK, DriftKind.MISSING}
 
     @property
     def unshown(self) -> int:
@@ -119,18 +127,14 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
     found = _found(known)
     if not _all_compared(watched, in_use):
-        return (
-            "warning",
-            f"Not everything was compared yet: what drift there is, is not known.{found}",
-        )
+        sentence = "Not compared yet: whether database and Milvus agree is not known."
+        return "warning", f"{sentence} So far: {found}." if found else sentence
     oldest = min(each.compared_at for each in watched if each.compared_at)
     if is_stale(oldest, settings):
-        return (
-            "warning",
-            f"Last compared {ago(oldest)} ago: what became of Milvus since is not known.{found}",
-        )
-    if known.drift:
-        return "warning", f"Database and Milvus do not agree, compared {ago(oldest)} ago.{found}"
+        sentence = f"Last compared {ago(oldest)} ago: what became of Milvus since is not known."
+        return "warning", f"{sentence} Then: {found}." if found else sentence
+    if found:
+        return "warning", f"Database and Milvus do not agree: {found}. Compared {ago(oldest)} ago."
     return "success", f"Database and Milvus agree, compared {ago(oldest)} ago."
 
 
@@ -147,7 +151,9 @@ def _all_compared(watched: Sequence[Compared], in_use: str) -> bool:
 
 
 def _found(known: KnownDrift) -> str:
-    counts = [
-        f"{known.counts[kind]} {kind}" for kind in ADVICE if kind in DRIFT and known.counts[kind]
-    ]
-    return f" Known: {', '.join(counts)}." if counts else ""
+    """The counts of drift in words; empty where there is none."""
+    return ", ".join(
+        f"{count} {_PLURAL.get(kind, kind) if count > 1 else kind}"
+        for kind in ADVICE
+        if kind in DRIFT and (count := known.counts[kind])
+    )

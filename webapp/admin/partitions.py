@@ -114,7 +114,7 @@ def _figures() -> dict[str, Any]:
         figures["retryable"] = _retryable(figures["found"].items)
     if figures["tab"] == "drift":
         figures |= drift_figures(reading(), shell().summary, current.settings(), rules)
-        figures["every"] = 5
+        figures |= {"nav": "drift", "every": 5}
     if figures["tab"] == "causes":
         figures["families"] = families(reading())
     return figures

@@ -147,7 +147,7 @@ def duration(seconds: float | None) -> str:
 
 def remaining(moment: datetime) -> str:
     """How long until the moment, in two units: 6 d 23 h, 38 min 5 s; `0 s` when it is past."""
-    seconds = max(0, round((moment - utc_now()).total_seconds()))
+    seconds = max(0, int((moment - utc_now()).total_seconds()))
     parts = []
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         parts.append((seconds // size, unit))
