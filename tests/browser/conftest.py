@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
+from pymilvus import MilvusClient
 
 from tests.acceptance.product import Product, running_product
 
@@ -92,3 +93,11 @@ def failed(product: Product) -> Callable[..., list[int]]:
         return numbers
 
     return make
+
+
+@pytest.fixture(scope="session")
+def milvus(product: Product) -> Iterator[MilvusClient]:
+    """A client of the tests' own on the product's Milvus."""
+    client = MilvusClient(product.config()["MILVUS_URI"])
+    yield client
+    client.close()

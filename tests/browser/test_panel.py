@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pymilvus import MilvusClient
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 from tests.acceptance.product import Product
 
+COLLECTION = "kb_chunks_v1"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -153,10 +155,62 @@ def test_the_tenant_stays_when_its_deletion_is_dismissed(page: Page, product: Pr
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert product.tenant(number)["status"] == "active"
+
+
+def test_a_deleted_tenant_is_kept_when_called_back_in_time(page: Page, product: Product) -> None:
+    number = product.create("Come back")["id"]
+    page.goto(f"/admin/tenant/details/?id={number}")
     page.get_by_role("link", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete tenant").click()
-    expect(page.locator("#notices")).to_contain_text("Keep me was deleted.")
-    assert product.tenant(number)["status"] == "deleted"
+    name = page.get_by_label("Type Come back to go on")
+    name.fill("Come")
+    page.get_by_role("button", name="Delete tenant").click()
+    assert page.evaluate("document.querySelector('#typed').validity.customError")
+    name.fill("Come back")
+    page.get_by_role("button", name="Delete tenant").click()
+    expect(page.locator("#notices")).to_contain_text("Come back was deleted.")
+    page.goto("/admin/tenant/")
+    page.get_by_role("link", name=re.compile("^Removing")).click()
+    page.get_by_role("link", name="Come back", exact=True).click()
+    expect(page.locator("#leaving")).to_contain_text("Its partition is dropped in 6 d 23 h")
+    page.get_by_role("button", name="Keep tenant").click()
+    expect(page.locator("#notices")).to_contain_text("Come back stays.")
+    expect(page.locator("#badge")).to_have_text("ready")
+    assert product.tenant(number)["status"] == "active"
+
+
+def test_rows_that_were_there_before_are_the_tenants_when_adopted(
+    page: Page, product: Product, milvus: MilvusClient
+) -> None:
+    number = product.create("Before")["id"] + 1
+    milvus.create_partition(COLLECTION, f"tenant_{number}")
+    rows = [{"text": "old", "vector": [0.1] * 1536}] * 5
+    milvus.insert(COLLECTION, rows, partition_name=f"tenant_{number}")
+    assert product.create("Foreign")["id"] == number
+    page.goto(f"/admin/tenant/details/?id={number}")
+    expect(page.locator("#foreign")).to_contain_text("with 5 rows.")
+    page.get_by_role("link", name="Destroy these rows…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("This cannot be undone.")
+    page.get_by_role("dialog").get_by_role("link", name="Leave them").click()
+    page.get_by_role("button", name="Adopt these rows").click()
+    expect(page.locator("#badge")).to_have_text("ready")
+    expect(page.locator("#state")).to_contain_text("5 rows that were there before")
+
+
+def test_a_partition_of_nobody_is_shown_without_a_reload_when_it_was_found(
+    page: Page, product: Product, milvus: MilvusClient
+) -> None:
+    page.goto("/admin/partitions/?tab=drift")
+    expect(page.locator("#agreement")).to_contain_text("Database and Milvus agree, compared")
+    page.get_by_role("button", name="Check isolation now").click()
+    expect(page.locator("#asked-for")).to_contain_text("Asked for at")
+    page.evaluate("window.stayed = true")
+    milvus.create_partition(COLLECTION, "tenant_4711")
+    assert product.flask("partitions", "verify", check=False).returncode == 1
+    expect(page.locator("#agreement")).to_contain_text("1 orphan")
+    expect(page.locator("#kind-orphan")).to_contain_text("nobody has 4711")
+    expect(page.locator("#nav")).to_contain_text("Drift")
+    assert page.evaluate("window.stayed")
+    milvus.drop_partition(COLLECTION, "tenant_4711")
 
 
 def test_the_question_is_a_page_when_there_is_no_script(
@@ -208,6 +262,7 @@ def test_every_page_fits_and_nothing_is_refused_when_opened(
     for address in (
         *("/admin/", "/admin/tenant/", "/admin/tenant/new/", "/admin/partitions/"),
         *("/admin/partitions/?tab=causes", "/admin/partitions/?tab=queues", "/rq/"),
+        *("/admin/partitions/?tab=drift", f"/admin/tenant/delete/?id={number}"),
         *(f"/admin/tenant/details/?id={number}", f"/admin/tenant/edit/?id={number}"),
     ):
         page.goto(address)

@@ -26,7 +26,8 @@ class Need:
 
 def needs(frame: Shell, settings: Settings) -> list[Need]:
     """The gravest first; empty where nothing waits for anybody."""
-    return [*_of_milvus(frame, settings), *_of_tenants(frame)]
+    found = [*_of_milvus(frame, settings), *_of_tenants(frame)]
+    return sorted(found, key=lambda need: need.role != "danger")
 
 
 def broken_isolation(frame: Shell) -> str | None:
@@ -40,7 +41,7 @@ def broken_isolation(frame: Shell) -> str | None:
 def _of_milvus(frame: Shell, settings: Settings) -> Iterator[Need]:
     drift = url_for("partitions.index", tab="drift")
     if found := broken_isolation(frame):
-        said = f"The check of isolation failed in {found}. Stop searches until it is understood."
+        said = f"The check of isolation failed in {found}. Stop searches until you know why."
         yield Need("isolation", "danger", said, "Look at it", drift)
     circuit = frame.summary.circuit
     if circuit.is_open:

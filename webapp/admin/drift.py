@@ -132,7 +132,7 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     oldest = min(each.compared_at for each in watched if each.compared_at)
     if is_stale(oldest, settings):
         sentence = f"Last compared {ago(oldest)} ago: what became of Milvus since is not known."
-        return "warning", f"{sentence} Then: {found}." if found else sentence
+        return "warning", f"{sentence} At that time: {found}." if found else sentence
     if found:
         return "warning", f"Database and Milvus do not agree: {found}. Compared {ago(oldest)} ago."
     return "success", f"Database and Milvus agree, compared {ago(oldest)} ago."

@@ -73,7 +73,7 @@ def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
     counts, board = frame.summary, frame.board
     failed, waiting = counts.states[PartitionState.FAILED], _waiting(counts)
     if found := broken_isolation(frame):
-        return "danger", f"Rows were found in another partition: isolation failed in {found}."
+        return "danger", f"Partitions do not keep their rows apart in {found}."
     if failed:
         return "danger", _failing(failed + waiting, counts.tenants, failures)
     if not board.answers:
