@@ -15,7 +15,7 @@ from launch import sessions
 from tests.engines.process import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_WITHIN_S = 60.0
+START_WITHIN_S = 150
 HEAL_WITHIN_S = 30.0
 STOP_WITHIN_S = 25.0
 NAMES = {
@@ -95,7 +95,7 @@ def running(var_dir: Path, port: int | None = None, **settings: str) -> Iterator
         )
     run = Run(var_dir, port, process, output)
     try:
-        wait_until(lambda: "is ready" in run.shown(), START_WITHIN_S, f"ready; {run.shown()}")
+        wait_until(lambda: "is ready" in run.shown(), START_WITHIN_S, f"{output} to say ready")
         yield run
     finally:
         if process.poll() is None:

@@ -17,6 +17,7 @@ from tests.acceptance.running import (
     HEAL_WITHIN_S,
     NAMES,
     ROOT,
+    START_WITHIN_S,
     STOP_WITHIN_S,
     Run,
     configuration,
@@ -190,8 +191,10 @@ def test_everything_stops_when_make_is_told_to(tmp_path: Path) -> None:
         make = subprocess.Popen(
             ["make", "run"], cwd=ROOT, env=environment(tmp_path / "var", port), stdout=terminal
         )
-    wait_until(lambda: "is ready" in output.read_text(), 60, "ready")
-    session = int((tmp_path / "var" / "supervisord.pid").read_text())
-    make.terminate()
-    make.wait(STOP_WITHIN_S)
+    try:
+        wait_until(lambda: "is ready" in output.read_text(), START_WITHIN_S, "ready")
+        session = int((tmp_path / "var" / "supervisord.pid").read_text())
+    finally:
+        make.terminate()
+        make.wait(STOP_WITHIN_S)
     assert sessions.ended(session, STOP_WITHIN_S)
