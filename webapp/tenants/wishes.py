@@ -1,5 +1,6 @@
 """Making a wish: a partition's row that asks for provisioning, new or once more."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -94,7 +95,9 @@ def unwished(tenant_id: int, rules: Rules, now: datetime, remove_at: datetime) -
         name=partition_name(tenant_id),
         generation=NEVER_WISHED,
         dispatch=0,
-        fence=0,
+        # The row of an earlier deletion is gone, with its fence: one frozen since then must not
+        # find its own in this one.
+        fence=secrets.randbelow(2**30),
         **_afresh(rules.attempts, now) | {"state": PartitionState.REMOVING, "remove_at": remove_at},
     )
 

@@ -115,6 +115,18 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     assert product.row(tenant).state == "removing"
 
 
+def test_first_claim_is_worth_nothing_when_one_without_a_wish_leaves_again(
+    product: Product,
+) -> None:
+    (number,) = product.tenants_of_before(1)
+    product.delete(number)
+    claimed = claim(product)
+    restore(product, number)
+    product.delete(number)
+    claim(product)
+    assert begin(product, claimed) == []
+
+
 def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> None:
     for _ in range(10):
         tenant = product.create()
