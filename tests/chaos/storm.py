@@ -11,7 +11,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, target
-from tests.chaos.trial import Trial, run_trial
+from tests.chaos.trial import Trial, attempt
 
 AFTER_DEATH_S = 60.0
 AFTER_SWEEP_S = 5.0
@@ -65,7 +65,7 @@ def _trials(running: Target, plan: Sequence[Fault], creations: int) -> dict[str,
     done: dict[str, list[Trial]] = {}
     with callers(running.product) as clients:
         for number, fault in enumerate(plan, start=1):
-            trial = run_trial(running, fault, clients, ledger, creations)
+            trial = attempt(running, fault, clients, ledger, creations)
             harm = f", {len(trial.findings)} HARMED" if trial.findings else ""
             progress(f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s{harm}")
             done.setdefault(fault.name, []).append(trial)

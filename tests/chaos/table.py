@@ -43,6 +43,7 @@ class Line:
             findings=frozenset().union(*(trial.findings for trial in trials)),
             healed_s=[trial.healed_s for trial in trials],
             bound_s=bound_s,
+            misses=[trial.miss for trial in trials if trial.miss],
         )
 
     @property

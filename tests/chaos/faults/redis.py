@@ -1,5 +1,6 @@
 """Harm to Redis, which holds nothing but doorbells."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,11 +21,22 @@ def _kill(target: Target, _ledger: Ledger) -> None:
 
 def _flush(target: Target, _ledger: Ledger) -> None:
     """Lose jobs that wait for a worker, not an empty queue."""
-    with target.product.frozen("worker"):
+    with _worker_frozen(target):
         last = target.database.last_number() + JOBS_LOST
         wait_until(lambda: target.database.last_number() >= last, POINT_WITHIN_S, "waiting jobs")
         with Redis(unix_socket_path=str(target.product.var_dir / "redis.sock")) as client:
             client.flushall()
+
+
+@contextmanager
+def _worker_frozen(target: Target) -> Iterator[None]:
+    # Not while it holds SQLite's lock itself, or nobody could sign up.
+    with target.database.held():
+        target.product.signal("worker", signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        target.product.signal("worker", signal.SIGCONT)
 
 
 @contextmanager
