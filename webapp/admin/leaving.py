@@ -13,7 +13,7 @@ from webapp.database import utc_now
 from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.queries import DepartureRecord, departure_of
+from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
 
 RECORD = TypeAdapter(DepartureRecord)
 
@@ -47,13 +47,16 @@ class Departing(Records):
     def restore(self) -> ResponseReturnValue:
         """Calls a deleted tenant back; whoever is too late is told so."""
         tenant_id = number_in(request.form.get("tenant_id"))
+        before = get_tenant(reading(), tenant_id)
         try:
             tenant = current.tenants().restore(tenant_id, actor=actor(), request_id=request_id())
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
             audit("tenant.restore", tenant_id=tenant_id)
-            flash(f"{tenant.name} stays. Its slug is {tenant.slug}.", "success")
+            is_same = before is not None and before.slug == tenant.slug
+            slug = "" if is_same else f" Its slug was taken meanwhile, and is {tenant.slug} now."
+            flash(f"{tenant.name} stays.{slug}", "success")
         return redirect(self.get_url(".details_view", id=tenant_id))
 
     @expose("/departure/")

@@ -46,7 +46,7 @@ def test_the_question_names_what_goes_and_when_before_a_tenant_is_deleted(
     page = operator.get(f"/admin/tenant/delete/?id={tenant_id}").text
     assert "Acme  &lt;i&gt;&amp;&lt;/i&gt; Söhne" in page
     assert f"tenant_{tenant_id}" in page
-    assert "1,204 rows were in it" in page
+    assert "It held 1,204 rows when" in page
     assert "in <b>7 d</b>" in page
     assert "you can keep the tenant" in page
 
@@ -104,10 +104,21 @@ def test_the_tenant_stays_when_it_is_kept_in_time(
     assert send(operator, "/admin/tenant/restore/", tenant_id=str(deleted)) == 302
     assert tenant_of(app, deleted).deleted_at is None
     assert state_of(app, deleted) == PartitionState.PENDING
-    assert "stays." in operator.get(f"/admin/tenant/details/?id={deleted}").text
+    page = operator.get(f"/admin/tenant/details/?id={deleted}").text
+    assert "stays." in page
+    assert "Its slug was taken" not in page
     with database_of(app).reading() as session:
         actions = [entry.action for entry in session.query(AuditEntry)]
     assert actions == ["tenant.delete", "tenant.restore"]
+
+
+def test_the_new_slug_is_told_when_the_old_one_was_taken_meanwhile(
+    app: APIFlask, operator: Visitor, deleted: int
+) -> None:
+    add_tenant(app, NAME)
+    send(operator, "/admin/tenant/restore/", tenant_id=str(deleted))
+    page = operator.get(f"/admin/tenant/details/?id={deleted}").text
+    assert f"and is {tenant_of(app, deleted).slug} now." in page
 
 
 def test_nobody_is_called_back_when_the_drop_has_begun(
