@@ -189,38 +189,10 @@ class Attempts:
         `adopted` has the tenants whose partitions held rows of before, with their number.
         """
         adopted = adopted or {}
-        now = utc_now()
-        values = {
-            "state": PartitionState.READY,
-            "state_since": now,
-            "result": outcome.result,
-            "provider": outcome.provider,
-            "cause": None,
-            "error": None,
-            "ready_at": func.coalesce(Partition.ready_at, now),
-            "verified_at": now,
-            "lease_until": None,
-            "reopens": 0,
-            "reopen_at": None,
-            "if_exists": IfExists.REFUSE,
-        }
-        if adopted:
-            values["adopted_rows"] = case(
-                adopted, value=Partition.tenant_id, else_=Partition.adopted_rows
-            )
-        name = timeline.CREATED if outcome.result == Result.CREATED else timeline.ALREADY_EXISTS
         with self._database.transaction() as session:
-            held = self._change(session, claims, values)
+            held = self._change(session, claims, _proven(outcome, adopted))
             recorded = [claim for claim in claims if claim.tenant_id in held]
-            entries = [
-                _entry(claim, timeline.ADOPTED, message=in_words(adopted[claim.tenant_id]))
-                for claim in recorded
-                if claim.tenant_id in adopted
-            ]
-            entries += [
-                _entry(claim, name, provider=outcome.provider, duration_ms=duration_ms)
-                for claim in recorded
-            ]
+            entries = _found(recorded, outcome, duration_ms, adopted)
             timeline.write(session, entries)
         timeline.announce(entries)
         return recorded
@@ -331,6 +303,45 @@ def in_words(rows: int | None) -> str:
     if rows is None:
         return "an unknown number of rows"
     return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, Any]:
+    now = utc_now()
+    values = {
+        "state": PartitionState.READY,
+        "state_since": now,
+        "result": outcome.result,
+        "provider": outcome.provider,
+        "cause": None,
+        "error": None,
+        "ready_at": func.coalesce(Partition.ready_at, now),
+        "verified_at": now,
+        "lease_until": None,
+        "reopens": 0,
+        "reopen_at": None,
+        "if_exists": IfExists.REFUSE,
+    }
+    if adopted:
+        rows = case(adopted, value=Partition.tenant_id, else_=Partition.adopted_rows)
+        values["adopted_rows"] = rows
+    return values
+
+
+def _found(
+    claims: Sequence[Claim],
+    outcome: Outcome,
+    duration_ms: int,
+    adopted: Mapping[int, int | None],
+) -> list[timeline.Entry]:
+    """What is told of those that exist, and first of those whose rows were adopted."""
+    name = timeline.CREATED if outcome.result == Result.CREATED else timeline.ALREADY_EXISTS
+    taken_over = [
+        _entry(claim, timeline.ADOPTED, message=in_words(adopted[claim.tenant_id]))
+        for claim in claims
+        if claim.tenant_id in adopted
+    ]
+    seen = {"provider": outcome.provider, "duration_ms": duration_ms}
+    return [*taken_over, *(_entry(claim, name, **seen) for claim in claims)]
 
 
 def _creating(claims: Iterable[Claim]) -> list[timeline.Entry]:

@@ -1,11 +1,13 @@
 """Leaving and coming back: what a deletion writes, and what calling a tenant back does."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from webapp.database import utc_now
+from webapp.tenants import audit, timeline
 from webapp.tenants.errors import NotRemoving
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.records import Departure
@@ -14,16 +16,41 @@ from webapp.tenants.slugs import free_slug
 from webapp.tenants.wishes import unwish, unwished, wish_back, withdraw
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What became of the partition's row, and what is told of it after the commit."""
+
+    row: Partition
+    entry: timeline.Entry
+    deed: audit.Deed
+
+    def announce(self) -> None:
+        """Log it; called after the commit."""
+        audit.announce(self.deed)
+        timeline.announce([self.entry])
+
+
 def leave(
     session: Session, tenant: Tenant, rules: Rules, *, actor: str, request_id: str | None
-) -> Partition:
-    """Delete a living tenant whose row is locked; returns its partition's row, to be removed."""
+) -> Turn:
+    """Delete a living tenant whose row is locked: its partition's row is to be removed."""
     now = utc_now()
     tenant.deleted_at = tenant.updated_at = now
     row = _turned_around(session, tenant.id, rules, now)
     asked = {"requested_at": now, "requested_by": actor, "request_id": request_id}
     session.merge(Departure(tenant_id=tenant.id, **asked))
-    return row
+    entry = timeline.entry_of(row, timeline.REMOVING, actor=actor)
+    timeline.write(session, [entry])
+    deed = audit.write(
+        session,
+        actor=actor,
+        action="tenant.delete",
+        tenant_id=tenant.id,
+        before={"status": "active", "name": tenant.name, "slug": tenant.slug},
+        after={"status": "deleted"},
+        request_id=request_id,
+    )
+    return Turn(row, entry, deed)
 
 
 def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime) -> Partition:
@@ -36,11 +63,12 @@ def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime
     return row
 
 
-def come_back(session: Session, tenant: Tenant, rules: Rules, request_id: str | None) -> Partition:
-    """Undo the deletion of a tenant whose row is locked.
+def come_back(
+    session: Session, tenant: Tenant, rules: Rules, *, actor: str, request_id: str | None
+) -> Turn:
+    """Undo the deletion of a tenant whose row is locked: its partition's row has a new wish.
 
-    Returns its partition's row with a new wish; of a tenant that never had one, the row as it
-    was before it went.
+    Of a tenant that never had one, the row is as it was before it went.
 
     Raises:
         NotRemoving: it is not deleted, or the drop has begun.
@@ -52,9 +80,21 @@ def come_back(session: Session, tenant: Tenant, rules: Rules, request_id: str | 
     rows = rows or unwish(session, tenant.id)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
+    before = tenant.slug
     # Looked for while the tenant still counts as deleted, so that its own slug is free to it.
     tenant.slug = free_slug(session, tenant.slug)
     tenant.deleted_at = None
     tenant.updated_at = now
     session.execute(delete(Departure).where(Departure.tenant_id == tenant.id))
-    return rows[0]
+    entry = timeline.entry_of(rows[0], timeline.RESTORED, actor=actor)
+    timeline.write(session, [entry])
+    deed = audit.write(
+        session,
+        actor=actor,
+        action="tenant.restore",
+        tenant_id=tenant.id,
+        before={"status": "deleted", "slug": before},
+        after={"status": "active", "slug": tenant.slug},
+        request_id=request_id,
+    )
+    return Turn(rows[0], entry, deed)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
-from webapp.tenants import audit, timeline
+from webapp.tenants import timeline
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import (
     InvalidField,
@@ -140,22 +140,10 @@ class TenantService:
             tenant = _found(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
-            row = leave(session, tenant, self._rules, actor=actor, request_id=request_id)
-            entry = timeline.entry_of(row, timeline.REMOVING, actor=actor)
-            timeline.write(session, [entry])
-            deed = audit.write(
-                session,
-                actor=actor,
-                action="tenant.delete",
-                tenant_id=tenant_id,
-                before={"status": "active", "name": tenant.name, "slug": tenant.slug},
-                after={"status": "deleted"},
-                request_id=request_id,
-            )
+            turn = leave(session, tenant, self._rules, actor=actor, request_id=request_id)
             session.refresh(tenant)
         timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor)
-        audit.announce(deed)
-        timeline.announce([entry])
+        turn.announce()
         self._forget_failed_job(tenant)
         return tenant
 
@@ -181,30 +169,20 @@ class TenantService:
                 with self._database.transaction() as session:
                     once.begin(session)
                     tenant = _found(session, tenant_id)
-                    slug = tenant.slug
-                    row = come_back(session, tenant, self._rules, request_id)
-                    entry = timeline.entry_of(row, timeline.RESTORED, actor=actor)
-                    timeline.write(session, [entry])
-                    deed = audit.write(
-                        session,
-                        actor=actor,
-                        action="tenant.restore",
-                        tenant_id=tenant_id,
-                        before={"status": "deleted", "slug": slug},
-                        after={"status": "active", "slug": tenant.slug},
-                        request_id=request_id,
+                    turn = come_back(
+                        session, tenant, self._rules, actor=actor, request_id=request_id
                     )
                     session.flush()
                     session.refresh(tenant)
                     once.finish(session, tenant)
                 break
             except IntegrityError as error:
+                # Somebody took the slug that was free a moment ago.
                 if not tries_left:
-                    raise SlugTaken(slug) from error
-        audit.announce(deed)
-        timeline.announce([entry])
-        if row.state == PartitionState.PENDING:
-            self._ringing.ring([ring_for(row)])
+                    raise SlugTaken(tenant.slug) from error
+        turn.announce()
+        if turn.row.state == PartitionState.PENDING:
+            self._ringing.ring([ring_for(turn.row)])
         return tenant
 
     def _forget_failed_job(self, tenant: Tenant) -> None:
