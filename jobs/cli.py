@@ -12,7 +12,7 @@ from jobs import dispatch_cli, isolation_cli
 from jobs.console import as_json, number, print_json, refuse, to_stderr
 from webapp import current
 from webapp.logs import configure_logging
-from webapp.tenants import queries
+from webapp.tenants import failures, figures, queries
 from webapp.tenants.errors import TenantNotFound
 
 POLL_S = 0.25
@@ -41,9 +41,9 @@ def status(tenant_id: int | None, as_json: bool) -> None:
                 refuse(str(TenantNotFound(tenant_id)))
             shown = _partition(tenant.partition)
         else:
-            summary = queries.summary(session, current.settings())
+            summary = figures.summary(session, current.settings())
             shown = {**summary.states, "without_wish": summary.without_wish}
-            adopted = queries.adopted(session)
+            adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
     if as_json:
         print_json(shown)
@@ -83,7 +83,7 @@ def failed(as_json: bool) -> None:
     """The failures, grouped by cause."""
     to_stderr()
     with current.database().reading() as session:
-        families = queries.families(session)
+        families = failures.families(session)
     if as_json:
         print_json([_family(family) for family in families])
         return
@@ -97,7 +97,7 @@ def failed(as_json: bool) -> None:
         click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
 
 
-def _family(family: queries.Family) -> dict[str, Any]:
+def _family(family: failures.Family) -> dict[str, Any]:
     return {
         "cause": family.cause,
         "tenants": family.tenants,

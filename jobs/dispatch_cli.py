@@ -12,7 +12,7 @@ from webapp import current
 from webapp.tenants.backfill import Plan
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import TenantNotFound
-from webapp.tenants.queries import FailedSelection
+from webapp.tenants.failures import FailedSelection
 from webapp.tenants.states import PartitionState
 
 POLL_S = 0.25

@@ -7,8 +7,8 @@ from tests.factories import ACTOR
 from tests.model.world import COLLECTION, World, any_one, failed_registry
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
+from webapp.tenants.failures import FailedSelection
 from webapp.tenants.imports import ImportRow
-from webapp.tenants.queries import FailedSelection
 from webapp.tenants.states import PartitionState
 
 # What somebody may do; what gives the others something to do, more often.

@@ -17,7 +17,7 @@ from tests.factories import ACTOR, FaultyStore, Product, no_script, open_engine
 from webapp.settings import Settings
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import NotFailed, NotRemoving, SlugTaken, TenantDeleted
-from webapp.tenants.queries import FailedSelection
+from webapp.tenants.failures import FailedSelection
 
 # What a use case refuses by its documentation, when another was faster.
 REFUSALS = (NotFailed, NotRemoving, SlugTaken, TenantDeleted)

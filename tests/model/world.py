@@ -24,8 +24,8 @@ from tests.model.workers import HeldProcess, HeldWorker, held_jobs
 from webapp.tenants import timeline
 from webapp.tenants.attempts import Claim
 from webapp.tenants.causes import Cause
+from webapp.tenants.failures import FailedSelection
 from webapp.tenants.models import Partition
-from webapp.tenants.queries import FailedSelection
 from webapp.tenants.states import IfExists, PartitionState
 
 T = TypeVar("T")

@@ -19,8 +19,8 @@ from webapp.auth.roles import Principal, Role
 from webapp.database import utc_now
 from webapp.extensions import db
 from webapp.logs import get_logger
+from webapp.tenants.figures import Summary, summary
 from webapp.tenants.findings import drift_counts
-from webapp.tenants.queries import Summary, summary
 from webapp.tenants.states import DriftKind
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from webapp.admin.words import ago
 from webapp.database import utc_now
 from webapp.settings import Settings
+from webapp.tenants.figures import Summary
 from webapp.tenants.findings import DRIFT, Compared, Finding, KnownDrift, known_drift
-from webapp.tenants.queries import Summary
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import DriftKind
 

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from webapp.tenants.causes import Cause
+from webapp.tenants.figures import Summary
 from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.queries import Summary, TenantFilter, conditions
+from webapp.tenants.queries import TenantFilter, conditions
 from webapp.tenants.states import PartitionState
 
 NO_WISH = "none"

@@ -15,8 +15,9 @@ from webapp.admin.drift import is_stale
 from webapp.admin.words import CAUSES, ago, clock
 from webapp.tenants import timeline
 from webapp.tenants.causes import Cause
+from webapp.tenants.failures import Family, families
+from webapp.tenants.figures import Summary
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.queries import Family, Summary, families
 from webapp.tenants.states import PartitionState
 
 LATEST_EVENTS = 10

@@ -14,8 +14,8 @@ from webapp.admin.listing import read_choice, tenants_page
 from webapp.database import utc_now
 from webapp.requests import request_id
 from webapp.tenants.causes import Cause
+from webapp.tenants.failures import FailedSelection, families
 from webapp.tenants.models import Tenant
-from webapp.tenants.queries import FailedSelection, families
 from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
 

@@ -19,9 +19,10 @@ from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
+from webapp.tenants.figures import Headroom
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.tenants.queries import GONE, Headroom, departure_of, list_events
+from webapp.tenants.queries import GONE, departure_of, list_events
 from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
 

@@ -4,8 +4,8 @@ from webapp import current
 from webapp.api import outgoing
 from webapp.api.blueprint import api
 from webapp.api.examples import DRIFT, SUMMARY
+from webapp.tenants.figures import summary
 from webapp.tenants.findings import known_drift
-from webapp.tenants.queries import summary
 
 
 @api.get("/partitions/summary")

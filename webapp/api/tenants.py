@@ -11,13 +11,7 @@ from webapp.api.repeats import answer, honours_keys
 from webapp.requests import request_id
 from webapp.tenants.errors import NoDeparture, TenantNotFound
 from webapp.tenants.models import Tenant
-from webapp.tenants.queries import (
-    TenantFilter,
-    departure_of,
-    get_tenant,
-    list_events,
-    list_tenants,
-)
+from webapp.tenants.queries import TenantFilter, departure_of, get_tenant, list_events, list_tenants
 from webapp.tenants.repeats import Answer, Once
 
 

@@ -14,8 +14,9 @@ from webapp.tenants import timeline
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import TenantNotFound
+from webapp.tenants.figures import Adopted, adopted
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.queries import Adopted, adopted, batches
+from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules

@@ -16,10 +16,11 @@ from webapp.tenants.errors import (
     TenantDeleted,
     TenantNotFound,
 )
+from webapp.tenants.failures import FailedSelection, failed_ids, skipped_states
 from webapp.tenants.leaving import come_back, leave
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
-from webapp.tenants.queries import FailedSelection, batches, failed_ids, skipped_states
+from webapp.tenants.queries import batches
 from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules

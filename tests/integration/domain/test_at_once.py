@@ -11,7 +11,7 @@ from tests.factories import Product, all_at_once
 from webapp.tenants.attempts import Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import Ring
-from webapp.tenants.queries import FailedSelection
+from webapp.tenants.failures import FailedSelection
 from webapp.tenants.states import Provider, Result
 from webapp.tenants.wishes import ring_for
 

@@ -14,7 +14,7 @@ from tests.engines.process import wait_until
 from tests.factories import Product
 from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
-from webapp.tenants.queries import FailedSelection
+from webapp.tenants.failures import FailedSelection
 
 TENANTS = 40
 LASTS_S = 2.0

@@ -126,7 +126,7 @@ def test_sign_up_is_served_first_when_a_backfill_waits(
 
 
 def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> None:
-    from webapp.tenants.queries import FailedSelection
+    from webapp.tenants.failures import FailedSelection
 
     numbers = product.tenants_of_before(30)
     dispatch(product, numbers)
@@ -145,7 +145,7 @@ def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> No
 def test_selection_tells_whom_it_skips_when_numbers_are_given(
     product: Product, one_of_each: dict[str, int]
 ) -> None:
-    from webapp.tenants.queries import FailedSelection
+    from webapp.tenants.failures import FailedSelection
 
     wanted = FailedSelection((*one_of_each.values(), 999), Cause.TIMEOUT)
     report = product.domain.tenants.retry_failed(wanted, actor="x")

@@ -12,7 +12,7 @@ from tests.engines.process import wait_until
 from tests.factories import Product, all_at_once
 from tests.integration.test_canary import Leaking
 from webapp.database import utc_now
-from webapp.tenants import queries
+from webapp.tenants import figures
 from webapp.tenants.canaries import CanaryReport
 from webapp.tenants.models import ObservedCollection
 from webapp.tenants.observing import Observation
@@ -32,9 +32,9 @@ def look(product: Product) -> str:
     return collection
 
 
-def shown(product: Product) -> queries.LastCanary | None:
+def shown(product: Product) -> figures.LastCanary | None:
     with product.domain.tenants._database.reading() as session:
-        return queries.headroom(session, product.settings)[0].canary
+        return figures.headroom(session, product.settings)[0].canary
 
 
 def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(

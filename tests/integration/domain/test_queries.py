@@ -3,7 +3,7 @@
 import pytest
 
 from tests.factories import ACTOR, Product, statements
-from webapp.tenants import queries
+from webapp.tenants import failures, figures, queries
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import InvalidField
 from webapp.tenants.observing import Observation
@@ -71,7 +71,7 @@ def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
     product.domain.tenants.delete(product.create("Gone").id, actor=ACTOR)
     product.tenants_of_before(3, first=50)
     with product.domain.tenants._database.reading() as session:
-        counted = queries.summary(session, product.settings)
+        counted = figures.summary(session, product.settings)
     assert counted.tenants == 7
     assert counted.states == {
         "pending": 1,
@@ -87,12 +87,12 @@ def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
     in_use = product.settings.milvus_collection
     with product.domain.tenants._database.reading() as session:
-        (room,) = queries.headroom(session, product.settings)
+        (room,) = figures.headroom(session, product.settings)
     assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
     product.domain.observing.record(Observation(in_use, 4, partitions=1000))
     product.domain.observing.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
     with product.domain.tenants._database.reading() as session:
-        first, second = queries.headroom(session, product.settings)
+        first, second = figures.headroom(session, product.settings)
     assert (first.used, first.left) == (1000, 24)
     assert (second.collection, second.left, second.cause) == ("another", None, "timeout")
 
@@ -102,7 +102,7 @@ def test_largest_family_comes_first_when_failures_are_grouped(product: Product) 
         product.fail(product.create(f"A{n}"), Cause.CAPACITY)
     product.fail(product.create("B"), Cause.AUTH)
     with product.domain.tenants._database.reading() as session:
-        first, second = queries.families(session)
+        first, second = failures.families(session)
     assert (first.cause, first.tenants, first.example_tenant_id) == ("capacity", 3, 3)
     assert first.example_error == "as the test has it"
     assert first.first_seen <= first.last_seen
@@ -114,8 +114,8 @@ def test_number_of_queries_does_not_grow_with_the_tenants(product: Product) -> N
         reading = product.domain.tenants._database.reading
         with statements(product.engine) as seen, reading() as session:
             queries.list_tenants(session, TenantFilter(), 50)
-            queries.summary(session, product.settings)
-            queries.families(session)
+            figures.summary(session, product.settings)
+            failures.families(session)
             queries.list_events(session, 1, 50)
         return len([line for line in seen if line.startswith("SELECT")])
 

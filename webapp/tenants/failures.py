@@ -1,0 +1,93 @@
+"""What failed: families of one cause, and the selections that a retry is asked for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, aliased
+
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import (
+    Partition,
+)
+from webapp.tenants.queries import batches
+from webapp.tenants.states import PartitionState
+
+
+@dataclass(frozen=True)
+class FailedSelection:
+    """Which failed tenants are meant: these numbers, one cause, both, or (neither) all."""
+
+    tenant_ids: tuple[int, ...] | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """The tenants that failed for one cause."""
+
+    cause: Cause
+    tenants: int
+    first_seen: datetime
+    last_seen: datetime
+    example_tenant_id: int
+    example_error: str
+
+
+def families(session: Session) -> list[Family]:
+    """Failed tenants grouped by cause, the largest group first."""
+    failed = Partition.state == PartitionState.FAILED
+    groups = (
+        select(
+            Partition.cause,
+            func.count().label("tenants"),
+            func.min(Partition.state_since).label("first_seen"),
+            func.max(Partition.state_since).label("last_seen"),
+            func.max(Partition.tenant_id).label("example_tenant_id"),
+        )
+        .where(failed)
+        .group_by(Partition.cause)
+        .subquery()
+    )
+    example = aliased(Partition)
+    rows = session.execute(
+        select(groups, func.coalesce(example.error, "").label("example_error"))
+        .join(example, example.tenant_id == groups.c.example_tenant_id)
+        .order_by(groups.c.tenants.desc(), groups.c.cause)
+    )
+    return [Family(**row._asdict()) for row in rows]
+
+
+def failed_ids(session: Session, selection: FailedSelection) -> list[int]:
+    """The numbers of the selection's failed tenants, ascending."""
+    chosen: list[ColumnElement[bool]] = [Partition.state == PartitionState.FAILED]
+    if selection.cause is not None:
+        chosen.append(Partition.cause == selection.cause)
+    statement = select(Partition.tenant_id).where(*chosen).order_by(Partition.tenant_id)
+    if selection.tenant_ids is None:
+        return list(session.scalars(statement))
+    return [
+        number
+        for batch in batches(selection.tenant_ids)
+        for number in session.scalars(statement.where(Partition.tenant_id.in_(batch)))
+    ]
+
+
+def skipped_states(session: Session, selection: FailedSelection) -> dict[str, int]:
+    """How many of the selection's numbers are not failed (for that cause), by what they are."""
+    skipped: dict[str, int] = {}
+    if selection.tenant_ids is None:
+        return skipped
+    found = 0
+    counted = select(Partition.state, Partition.cause, func.count())
+    for batch in batches(selection.tenant_ids):
+        grouped = counted.where(Partition.tenant_id.in_(batch))
+        for state, cause, count in session.execute(grouped.group_by("state", "cause")):
+            found += count
+            if state != PartitionState.FAILED:
+                skipped[state] = skipped.get(state, 0) + count
+            elif selection.cause not in {None, cause}:
+                skipped["other_cause"] = skipped.get("other_cause", 0) + count
+    if unknown := len(set(selection.tenant_ids)) - found:
+        skipped["unknown"] = unknown
+    return skipped
