@@ -1,7 +1,7 @@
 """The tenants: list, form, details with the timeline, and what can be done to one."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import flash, redirect, request
@@ -196,10 +196,26 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "partition": partition,
         "departure": departure_of(reading(), tenant.id) if is_gone else None,
         "owns_rows": owns_rows(partition),
+        "proven_at": _proven_at(partition),
         "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
         "stuck": is_stuck(partition, current.domain().rules),
         "every": 1 if partition and _changes_soon(partition) else 5,
     }
+
+
+def _proven_at(partition: Partition | None) -> datetime | None:
+    """When the partition was last seen in Milvus: by a worker, or in a list the sweep compared.
+
+    What is missing from such a list is not ready any more.
+    """
+    if partition is None or partition.state != PartitionState.READY:
+        return partition.verified_at if partition else None
+    compared = [
+        seen.compared_at
+        for seen in shell().summary.collections
+        if seen.collection == partition.collection and seen.compared_at
+    ]
+    return max([*compared, partition.verified_at or partition.state_since])
 
 
 def _changes_soon(partition: Partition) -> bool:

@@ -1,5 +1,6 @@
 """The drift tab and the isolation's check: honest in words, whatever was found or not found."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -174,3 +175,17 @@ def test_the_overview_is_not_green_when_nobody_looks_at_milvus_any_more(
     page = operator.get("/admin/live/").text
     assert 'id="need-stale"' in page
     assert "success-role" not in page
+
+
+def test_tenant_is_proven_since_the_last_comparison_when_it_stayed_ready(
+    app: APIFlask, operator: Visitor
+) -> None:
+    tenant_id = add_tenant(app, "Acme")
+    long_ago = utc_now() - timedelta(hours=3)
+    ready = {"state": PartitionState.READY, "verified_at": long_ago, "state_since": long_ago}
+    change(app, tenant_id, **ready)
+    page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
+    assert "Proven" in page and "3 h ago" in page
+    observed(app, compared_at=utc_now() - timedelta(minutes=12))
+    page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
+    assert re.search(r"Proven\s*<[^>]*>12 min ago", page)

@@ -42,6 +42,7 @@ def test_what_was_found_is_shown_with_the_ways_out(
     page = as_role(Role.OPERATOR).get(address).text
     assert "was there before any attempt of ours, with 5 rows." in page
     assert "<b>x</b>" not in page
+    assert "There, with rows of unknown origin" in page
     for way in ("Adopt these rows", "Destroy these rows…", "Retry"):
         assert way in page
     assert "these rows" not in as_role(Role.VIEWER).get(address).text
