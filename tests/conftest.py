@@ -1,5 +1,6 @@
 """Real engines for every test that asks for one: started at the first asking, shared, stopped."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -34,16 +35,20 @@ def pytest_configure() -> None:
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         tempfile.tempdir = tempfile.mkdtemp(prefix=f"{worker}-")
         os.environ["TMPDIR"] = tempfile.tempdir
+        # At the very end, after those that were registered later and put their own things away.
+        atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    _make_hashes_cheap()
     try:
         switched_off()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def pytest_unconfigure() -> None:
-    """Take the folder of temporary files away."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
+def _make_hashes_cheap() -> None:
+    """A password's hash is meant to cost a quarter of a second; hundreds of tests log in."""
+    from passlib.hash import argon2
+
+    argon2.default_rounds, argon2.memory_cost, argon2.parallelism = 1, 64, 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
