@@ -6,11 +6,12 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.report import progress, show_load
-from tests.chaos import ceiling, exhaustion, flushes, outage, races, restore, storm
+from tests.chaos import ceiling, exhaustion, flushes, outage, races, restore, standalone, storm
 from tests.chaos.options import parsed
 
 SCENARIOS = {
     "storm": storm.run,
+    "standalone": standalone.run,
     "outage": outage.run,
     "flushes": flushes.run,
     "races": races.run,

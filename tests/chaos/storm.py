@@ -30,10 +30,15 @@ def run(options: Options) -> bool:
 
 
 def weather(
-    title: str, database: str, plan: Sequence[Fault], creations: int, options: Options
+    title: str,
+    database: str,
+    plan: Sequence[Fault],
+    creations: int,
+    options: Options,
+    engine: str = "lite",
 ) -> bool:
     """Strike the faults one after the other under so many creations each, and show the table."""
-    with target(database, options.random()) as running:
+    with target(database, options.random(), engine) as running:
         interval_s = float(running.product.config()["RECONCILE_INTERVAL"])
         trials = _trials(running, plan, creations)
     bounds = {

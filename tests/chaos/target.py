@@ -14,7 +14,9 @@ from tests.chaos.records import COLLECTION, Partitions, Records
 from tests.engines.lite import LiteServer
 from tests.engines.postgres import SparePostgres
 from tests.engines.proxy import Proxy
+from tests.engines.standalone import StandaloneServer
 
+PARTITIONS = 4096
 DATABASE = "paratia"
 # What a deployment must set that has a database of its own.
 SECRET_KEY = "only-for-this-run-only-for-this-run"
@@ -27,7 +29,7 @@ class Target:
     product: Product
     database: Records
     # Milvus itself; the product reaches it through the network.
-    milvus: LiteServer
+    milvus: LiteServer | StandaloneServer
     partitions: Partitions
     network: Proxy
     # A way to the web processes on which answers can be cut.
@@ -41,7 +43,7 @@ class Ground:
     """What a product is started on; it outlives the product."""
 
     folder: Path
-    milvus: LiteServer
+    milvus: LiteServer | StandaloneServer
     network: Proxy
     postgres: SparePostgres | None
     database_url: str
@@ -73,14 +75,14 @@ class Ground:
 
 
 @contextmanager
-def ground(database: str, random: Random) -> Iterator[Ground]:
+def ground(database: str, random: Random, engine: str = "lite") -> Iterator[Ground]:
     """Milvus, network and database, stopped and removed at the end, whatever ends the block."""
     with ExitStack() as held:
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
         held.callback(shutil.rmtree, folder, ignore_errors=True)
         for name in ("var", "milvus", "postgres"):
             (folder / name).mkdir()
-        milvus = LiteServer(folder / "milvus")
+        milvus = _milvus(engine, folder / "milvus")
         held.callback(milvus.stop)
         milvus.start()
         create_collection_if_missing(milvus.uri, "", COLLECTION, 30)
@@ -89,6 +91,12 @@ def ground(database: str, random: Random) -> Iterator[Ground]:
             postgres, url = _postgres(folder, held)
         network = held.enter_context(Proxy(("127.0.0.1", milvus.port)))
         yield Ground(folder, milvus, network, postgres, url, random)
+
+
+def _milvus(engine: str, folder: Path) -> LiteServer | StandaloneServer:
+    if engine == "standalone":
+        return StandaloneServer(folder, max_partitions=PARTITIONS)
+    return LiteServer(folder)
 
 
 def _postgres(folder: Path, held: ExitStack) -> tuple[SparePostgres, str]:
@@ -100,7 +108,9 @@ def _postgres(folder: Path, held: ExitStack) -> tuple[SparePostgres, str]:
 
 
 @contextmanager
-def target(database: str, random: Random, **settings: str) -> Iterator[Target]:
+def target(
+    database: str, random: Random, engine: str = "lite", **settings: str
+) -> Iterator[Target]:
     """A product on a ground of its own."""
-    with ground(database, random) as under, under.running(**settings) as running:
+    with ground(database, random, engine) as under, under.running(**settings) as running:
         yield running

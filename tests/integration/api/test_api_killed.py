@@ -25,7 +25,7 @@ from webapp.settings import Settings
 from webapp.tenants.models import Tenant
 
 SEED = int(os.environ.get("PARATIA_TEST_SEED", "7"))
-KILLS = 8
+KILLS = 5
 
 
 @pytest.fixture(scope="module")

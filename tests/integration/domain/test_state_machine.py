@@ -18,7 +18,7 @@ from tests.model.toil import Toil
 # The suite lives the same few lives each time; `PARATIA_TEST_LIVES=500` as many others.
 LIVES = int(os.environ.get("PARATIA_TEST_LIVES", "0"))
 HOW_LONG = settings(
-    max_examples=LIVES or 8,
+    max_examples=LIVES or 6,
     stateful_step_count=60 if LIVES else 40,
     derandomize=not LIVES,
     # A life that went wrong is told as it was; the long run looks for the shortest like it.
