@@ -23,10 +23,11 @@ from webapp.domain import Domain
 from webapp.extensions import db
 from webapp.logs import configure_logging
 from webapp.settings import Settings
+from webapp.tenants.actors import Actor, Via
 from webapp.tenants.backfill import Backfill
 from webapp.tenants.imports import ImportRow
 
-ACTOR = "bench"
+ACTOR = Actor("bench", Via.CLI)
 # As `make run` starts it.
 WORKER = ["-c", "jobs.worker", "-w", "rq.worker.SimpleWorker", "-S", "json"]
 
@@ -81,7 +82,7 @@ class Product:
 
     def token(self) -> str:
         """A new token that may create tenants."""
-        return create_token(self.database, ACTOR, Role.OPERATOR)
+        return create_token(self.database, "bench", Role.OPERATOR)
 
     @contextmanager
     def working(self) -> Iterator[None]:

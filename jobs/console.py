@@ -10,8 +10,6 @@ from webapp import current
 from webapp.logs import configure_logging
 from webapp.tenants.naming import MAX_TENANT_ID
 
-ACTOR = "cli"
-
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 number = click.IntRange(1, MAX_TENANT_ID)
 

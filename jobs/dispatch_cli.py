@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from jobs.console import ACTOR, as_json, number, print_json, refuse, to_stderr
+from jobs.console import as_json, number, print_json, refuse, to_stderr
 from webapp import current
 from webapp.tenants.backfill import Plan
 from webapp.tenants.causes import Cause
@@ -79,7 +79,10 @@ def backfill(
 def _dispatch(plan: Plan) -> tuple[int, bool]:
     with _bar(len(plan.tenant_ids), "Dispatching") as bar:
         return current.domain().backfill.dispatch(
-            plan.tenant_ids, actor=ACTOR, progress=bar.update, adopting=plan.adopting
+            plan.tenant_ids,
+            actor=current.command_line(),
+            progress=bar.update,
+            adopting=plan.adopting,
         )
 
 
@@ -157,7 +160,9 @@ def retry(
     if everyone and (tenant_ids or cause):
         refuse("--all excludes --tenant-id and --cause")
     selection = FailedSelection(tenant_ids or None, Cause(cause) if cause else None)
-    report = current.tenants().retry_failed(selection, actor=ACTOR, dry_run=dry_run)
+    report = current.tenants().retry_failed(
+        selection, actor=current.command_line(), dry_run=dry_run
+    )
     if unknown := report.skipped.get("unknown"):
         refuse(f"{unknown} of the tenants do not exist or were never asked for")
     shown = {"dispatched": report.queued, "skipped": report.skipped}

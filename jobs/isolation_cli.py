@@ -6,7 +6,7 @@ from typing import TextIO
 import click
 from flask.cli import with_appcontext
 
-from jobs.console import ACTOR, as_json, number, print_json, refuse, to_stderr
+from jobs.console import as_json, number, print_json, refuse, to_stderr
 from webapp import current
 from webapp.tenants.errors import NotForeign, TenantNotFound
 from webapp.tenants.states import CanaryOutcome
@@ -26,7 +26,7 @@ def adopt(tenant_id: int) -> None:
     """
     to_stderr()
     try:
-        current.domain().foreign.adopt(tenant_id, actor=ACTOR)
+        current.domain().foreign.adopt(tenant_id, actor=current.command_line())
     except TenantNotFound as error:
         refuse(str(error))
     except NotForeign as error:
@@ -49,7 +49,7 @@ def empty(tenant_id: int, yes: bool) -> None:
         seen = work.seen(tenant_id)
         if not yes:
             _ask(seen)
-        work.empty(tenant_id, actor=ACTOR)
+        work.empty(tenant_id, actor=current.command_line())
     except TenantNotFound as error:
         refuse(str(error))
     except NotForeign as error:

@@ -31,6 +31,7 @@ from webapp.database import Database, engine_options, prepare_engine, utc_now
 from webapp.domain import Domain, build_domain
 from webapp.extensions import Base
 from webapp.settings import Settings
+from webapp.tenants.actors import Actor, Via
 from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
@@ -38,7 +39,7 @@ from webapp.tenants.queries import DepartureRecord, departure_of
 from webapp.tenants.states import PartitionState, Provider, Result
 
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
-ACTOR = "user:test@example.test"
+ACTOR = Actor("user:test@example.test", Via.PANEL)
 
 
 def migrate(database_url: str, var_dir: Path) -> None:
@@ -104,7 +105,7 @@ class Product:
 
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
         """A tenant, rung for."""
-        return self.domain.tenants.create(name, actor=ACTOR, **values)
+        return self.domain.tenants.create(name, **{"actor": ACTOR, **values})
 
     def row(self, tenant: Tenant | int) -> Partition:
         """The partition's row as it is now."""

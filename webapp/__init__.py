@@ -2,7 +2,7 @@
 
 from apiflask import APIFlask
 
-from webapp import admin, api, auth, errors, health, patience, requests, security
+from webapp import admin, api, auth, errors, health, languages, patience, requests, security
 from webapp.database import Database, engine_options, prepare_engine
 from webapp.extensions import csrf, db, migrate
 from webapp.settings import PROJECT_ROOT, Settings
@@ -24,6 +24,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_database(app, settings)
     _init_domain(app, settings)
     patience.init_app(app)
+    languages.init_app(app)
     csrf.init_app(app)
     requests.init_app(app)
     security.init_app(app)

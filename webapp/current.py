@@ -1,12 +1,17 @@
-"""The objects of the application that serves the current request or command."""
+"""The objects of the application that serves the current request or command, and who asks."""
 
+import getpass
+import socket
 from typing import cast
 
-from flask import current_app
+from flask import abort, current_app, request
 
+from webapp.auth.principal import API_PREFIX, current_principal
 from webapp.database import Database
 from webapp.domain import Domain
+from webapp.requests import request_id
 from webapp.settings import Settings
+from webapp.tenants.actors import Actor, Via
 from webapp.tenants.service import TenantService
 
 
@@ -28,3 +33,25 @@ def domain() -> Domain:
 def tenants() -> TenantService:
     """The use cases of tenants."""
     return domain().tenants
+
+
+def actor() -> Actor:
+    """Who makes this request. Nobody unknown gets as far as a view: 401 if it were so."""
+    principal = current_principal()
+    if principal is None:
+        abort(401)
+    via = Via.API if request.path.startswith(API_PREFIX) else Via.PANEL
+    return Actor(principal.actor, via, request.remote_addr, request_id())
+
+
+def command_line() -> Actor:
+    """Who runs this command, as far as the system tells."""
+    return Actor("cli", Via.CLI, f"{_login()}@{socket.gethostname()}")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run under a number that has no name.
+        return "unknown"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from webapp.database import Database
 from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
+from webapp.tenants.activity import models as _activity  # noqa: F401
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.backfill import Backfill
 from webapp.tenants.bulk import Bulk
@@ -18,11 +19,13 @@ from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
+from webapp.tenants.operations import models as _operations  # noqa: F401
 from webapp.tenants.repeats import Repeats
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.service import TenantService
 from webapp.tenants.upkeep import Upkeep
+from webapp.tenants.uploads import models as _uploads  # noqa: F401
 
 
 @dataclass(frozen=True)

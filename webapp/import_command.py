@@ -23,7 +23,9 @@ def import_(file: Path, dry_run: bool) -> None:
     """Take over the tenants of FILE (CSV: id, name, slug), all or none. Numbers are kept."""
     configure_logging(current.settings(), stream="stderr")
     try:
-        count = current.domain().imports.run(_rows(file), dry_run=dry_run, actor="cli")
+        count = current.domain().imports.run(
+            _rows(file), dry_run=dry_run, actor=current.command_line()
+        )
     except ImportRefused as error:
         for line in error.errors:
             click.echo(line, err=True)
@@ -37,7 +39,7 @@ def restore(tenant_id: int) -> None:
     """Call a deleted tenant back, as long as its partition is not being dropped."""
     configure_logging(current.settings(), stream="stderr")
     try:
-        tenant = current.tenants().restore(tenant_id, actor="cli")
+        tenant = current.tenants().restore(tenant_id, actor=current.command_line())
     except TenantNotFound as error:
         raise click.UsageError(str(error)) from error
     except NotRemoving as error:

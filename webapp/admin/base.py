@@ -82,17 +82,9 @@ def shell() -> Shell:
     return frame
 
 
-def actor() -> str:
-    """Who is acting in this request, as timelines name them."""
-    principal = current_principal()
-    if principal is None:
-        abort(403)
-    return principal.actor
-
-
 def audit(action: str, **fields: Any) -> None:
     """A line in the log for a change that somebody made in the panel."""
-    log.info("admin.action", action=action, actor=actor(), **fields)
+    log.info("admin.action", action=action, actor=current.actor().name, **fields)
 
 
 def is_fragment() -> bool:

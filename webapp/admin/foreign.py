@@ -5,8 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, sentence, status
-from webapp.admin.base import Records, actor, audit, expose
-from webapp.requests import request_id
+from webapp.admin.base import Records, audit, expose
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Tenant
 
@@ -19,7 +18,7 @@ class Deciding(Records):
         """Takes the rows for the tenant's own."""
         tenant_id = number_in(request.form.get("tenant_id"))
         try:
-            current.domain().foreign.adopt(tenant_id, actor=actor(), request_id=request_id())
+            current.domain().foreign.adopt(tenant_id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
@@ -36,7 +35,7 @@ class Deciding(Records):
             seen = foreign.seen(tenant.id)
             if request.method == "GET" or not _is_confirmed(tenant):
                 return self._question(tenant, seen)
-            foreign.empty(tenant.id, actor=actor(), request_id=request_id())
+            foreign.empty(tenant.id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
         else:

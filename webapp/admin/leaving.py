@@ -8,9 +8,8 @@ from pydantic import TypeAdapter
 
 from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, sentence, status
-from webapp.admin.base import Records, actor, audit, expose, reading
+from webapp.admin.base import Records, audit, expose, reading
 from webapp.database import utc_now
-from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
@@ -36,7 +35,7 @@ class Departing(Records):
     def delete_model(self, model: Any) -> bool:
         """True when the tenant is deleted; else says why not."""
         try:
-            current.tenants().delete(model.id, actor=actor(), request_id=request_id())
+            current.tenants().delete(model.id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
             return False
@@ -49,7 +48,7 @@ class Departing(Records):
         tenant_id = number_in(request.form.get("tenant_id"))
         before = get_tenant(reading(), tenant_id)
         try:
-            tenant = current.tenants().restore(tenant_id, actor=actor(), request_id=request_id())
+            tenant = current.tenants().restore(tenant_id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
         else:

@@ -8,11 +8,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from webapp import current
-from webapp.admin.base import Page, actor, audit, expose, reading, shell
+from webapp.admin.base import Page, audit, expose, reading, shell
 from webapp.admin.drift import drift_figures
 from webapp.admin.listing import read_choice, tenants_page
 from webapp.database import utc_now
-from webapp.requests import request_id
 from webapp.tenants.causes import Cause
 from webapp.tenants.failures import FailedSelection, families
 from webapp.tenants.models import Tenant
@@ -55,7 +54,7 @@ class PartitionsView(Page):
     def review(self) -> ResponseReturnValue:
         """What a retry of many would do; nothing is changed yet."""
         selection = _selection(request.args)
-        report = current.tenants().retry_failed(selection, actor=actor(), dry_run=True)
+        report = current.tenants().retry_failed(selection, actor=current.actor(), dry_run=True)
         return self.render(
             "admin/partitions/review.html",
             nav="partitions",
@@ -70,10 +69,7 @@ class PartitionsView(Page):
         """Queues the failed of a selection; each is looked at again when it is rung."""
         selections = _selections(request.form)
         tenants = current.tenants()
-        reports = [
-            tenants.retry_failed(each, actor=actor(), request_id=request_id())
-            for each in selections
-        ]
+        reports = [tenants.retry_failed(each, actor=current.actor()) for each in selections]
         queued = sum(report.queued for report in reports)
         audit(
             "partitions.retry",

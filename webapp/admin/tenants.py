@@ -11,13 +11,12 @@ from wtforms import StringField
 
 from webapp import current
 from webapp.admin.asking import asked, number_in, sentence, status
-from webapp.admin.base import actor, audit, expose, is_fragment, reading, shell
+from webapp.admin.base import audit, expose, is_fragment, reading, shell
 from webapp.admin.foreign import Deciding
 from webapp.admin.leaving import Departing, owns_rows
 from webapp.admin.listing import read_choice, tenants_page
 from webapp.auth.roles import Role
 from webapp.database import utc_now
-from webapp.requests import request_id
 from webapp.tenants.errors import DomainError
 from webapp.tenants.figures import Headroom
 from webapp.tenants.models import Partition, Tenant
@@ -126,8 +125,7 @@ class TenantView(Departing, Deciding):
             tenant = current.tenants().create(
                 form.name.data or "",
                 form.slug.data or None,
-                actor=actor(),
-                request_id=request_id(),
+                actor=current.actor(),
             )
         except DomainError as error:
             _show(error, form)
@@ -152,7 +150,7 @@ class TenantView(Departing, Deciding):
                 model.id,
                 name=form.name.data or "",
                 slug=form.slug.data or None,
-                actor=actor(),
+                actor=current.actor(),
             )
         except DomainError as error:
             _show(error, form)
@@ -176,7 +174,7 @@ class TenantView(Departing, Deciding):
         # Not `id`: a form with a field of that name has no `id` of its own for scripts.
         tenant_id = number_in(request.form.get("tenant_id"))
         try:
-            current.tenants().retry(tenant_id, actor=actor(), request_id=request_id())
+            current.tenants().retry(tenant_id, actor=current.actor())
         except DomainError as error:
             said, role = sentence(error), "danger"
         else:

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from webapp import current
 from webapp.api import incoming, outgoing
-from webapp.api.access import caller
 from webapp.api.blueprint import api
 from webapp.api.examples import BULK, NEW_TENANTS
 from webapp.api.refusals import told_of
 from webapp.api.repeats import answer, honours_keys
-from webapp.requests import request_id
 from webapp.tenants.bulk import Result, Row, Wanted
 from webapp.tenants.models import Tenant
 from webapp.tenants.repeats import Answer, Once
@@ -43,6 +41,4 @@ def create_many(new: incoming.NewTenants, once: Once) -> list[Result]:
         Wanted(row.name, row.slug) if isinstance(row, incoming.NewTenant) else row
         for row in new.rows()
     ]
-    return current.domain().bulk.create(
-        rows, actor=caller().actor, request_id=request_id(), once=once
-    )
+    return current.domain().bulk.create(rows, actor=current.actor(), once=once)

@@ -4,11 +4,9 @@ from flask import url_for
 
 from webapp import current
 from webapp.api import incoming, outgoing
-from webapp.api.access import caller
 from webapp.api.blueprint import api
 from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, READY
 from webapp.api.repeats import answer, honours_keys
-from webapp.requests import request_id
 from webapp.tenants.errors import NoDeparture, TenantNotFound
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import TenantFilter, departure_of, get_tenant, list_events, list_tenants
@@ -39,9 +37,7 @@ def create(new: incoming.NewTenant, once: Once) -> Tenant:
     Stores the tenant and the wish for its partition, and answers at once, also while Redis
     or Milvus is down. Where the vectors will go stands in the answer.
     """
-    return current.tenants().create(
-        new.name, new.slug, actor=_actor(), request_id=request_id(), once=once
-    )
+    return current.tenants().create(new.name, new.slug, actor=current.actor(), once=once)
 
 
 @api.get("/tenants")
@@ -87,7 +83,9 @@ def update(tenant_id: int, change: incoming.TenantChange) -> outgoing.Tenant:
 
     The partition's name never changes.
     """
-    tenant = current.tenants().rename(tenant_id, name=change.name, slug=change.slug, actor=_actor())
+    tenant = current.tenants().rename(
+        tenant_id, name=change.name, slug=change.slug, actor=current.actor()
+    )
     return outgoing.Tenant.of(tenant)
 
 
@@ -100,7 +98,7 @@ def delete(tenant_id: int) -> outgoing.Tenant:
     Its partition is dropped at `remove_at`. Repeating it changes nothing. The number is never
     used again.
     """
-    tenant = current.tenants().delete(tenant_id, actor=_actor(), request_id=request_id())
+    tenant = current.tenants().delete(tenant_id, actor=current.actor())
     return outgoing.Tenant.of(tenant)
 
 
@@ -118,7 +116,7 @@ def restore(tenant_id: int, once: Once) -> Tenant:
     With all it had, as long as its drop has not begun. A slug that was taken meanwhile is
     replaced by a free one.
     """
-    return current.tenants().restore(tenant_id, actor=_actor(), request_id=request_id(), once=once)
+    return current.tenants().restore(tenant_id, actor=current.actor(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/departure")
@@ -151,7 +149,7 @@ def retry(tenant_id: int, once: Once) -> Tenant:
 
     With all its attempts, at once.
     """
-    return current.tenants().retry(tenant_id, actor=_actor(), request_id=request_id(), once=once)
+    return current.tenants().retry(tenant_id, actor=current.actor(), once=once)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/adopt")
@@ -168,7 +166,7 @@ def adopt(tenant_id: int, once: Once) -> Tenant:
     For a partition that failed for `foreign_data`, once it is known that they are the tenant's.
     """
     foreign = current.domain().foreign
-    return foreign.adopt(tenant_id, actor=_actor(), request_id=request_id(), once=once)
+    return foreign.adopt(tenant_id, actor=current.actor(), once=once)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/empty")
@@ -186,7 +184,7 @@ def empty(tenant_id: int, once: Once) -> Tenant:
     This cannot be undone.
     """
     foreign = current.domain().foreign
-    return foreign.empty(tenant_id, actor=_actor(), request_id=request_id(), once=once)
+    return foreign.empty(tenant_id, actor=current.actor(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")
@@ -203,7 +201,3 @@ def events(tenant_id: int, paging: incoming.Paging) -> outgoing.EventPage:
             raise TenantNotFound(tenant_id)
         page = list_events(session, tenant_id, paging.limit, paging.cursor)
     return outgoing.EventPage.of(page)
-
-
-def _actor() -> str:
-    return caller().actor

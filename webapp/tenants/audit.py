@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from webapp.logs import get_logger
+from webapp.tenants.actors import Actor
 from webapp.tenants.records import AuditEntry
 
 log = get_logger("paratia.audit")
@@ -16,34 +17,34 @@ log = get_logger("paratia.audit")
 class Deed:
     """What somebody did, with what was before it and what after; both without secrets."""
 
-    actor: str
+    actor: Actor
     action: str
     tenant_id: int
     before: dict[str, Any]
     after: dict[str, Any]
-    request_id: str | None = None
 
 
 def write(
     session: Session,
     *,
-    actor: str,
+    actor: Actor,
     action: str,
     tenant_id: int,
     before: dict[str, Any],
     after: dict[str, Any],
-    request_id: str | None = None,
 ) -> Deed:
     """Add an entry within the transaction that does the deed; announce it after the commit."""
-    deed = Deed(actor, action, tenant_id, before, after, request_id)
+    deed = Deed(actor, action, tenant_id, before, after)
     session.add(
         AuditEntry(
-            actor=actor,
+            actor=actor.name,
+            via=actor.via,
+            address=actor.address,
             action=action,
             tenant_id=tenant_id,
             before=_text(before),
             after=_text(after),
-            request_id=request_id,
+            request_id=actor.request_id,
         )
     )
     return deed
@@ -53,12 +54,14 @@ def announce(deed: Deed) -> None:
     """Log the deed; called after the commit, so that no line tells of what was undone."""
     log.info(
         "audit",
-        actor=deed.actor,
+        actor=deed.actor.name,
+        via=deed.actor.via,
+        address=deed.actor.address,
         action=deed.action,
         tenant_id=deed.tenant_id,
         before=deed.before,
         after=deed.after,
-        request_id=deed.request_id,
+        request_id=deed.actor.request_id,
     )
 
 

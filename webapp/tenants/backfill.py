@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
+from webapp.tenants.actors import Actor
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import TenantNotFound
@@ -124,7 +125,7 @@ class Backfill:
         self,
         tenant_ids: Sequence[int],
         *,
-        actor: str,
+        actor: Actor,
         progress: Callable[[int], None],
         adopting: frozenset[int] = frozenset(),
     ) -> tuple[int, bool]:
@@ -142,7 +143,9 @@ class Backfill:
             progress(len(chunk))
         return wished, all_rung
 
-    def _wish(self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: str) -> list[Ring]:
+    def _wish(
+        self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor
+    ) -> list[Ring]:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
@@ -155,10 +158,10 @@ class Backfill:
                 ours = Partition.tenant_id.in_(adopting)
                 change(session, and_(ours, waiting), {"if_exists": IfExists.ADOPT})
             entries = [
-                timeline.entry_of(row, timeline.REQUESTED, actor=actor, message=OF_BEFORE)
+                timeline.entry_of(row, timeline.REQUESTED, actor=actor.name, message=OF_BEFORE)
                 for row in fresh
             ]
-            entries += [timeline.entry_of(row, timeline.RETRIED, actor=actor) for row in again]
+            entries += [timeline.entry_of(row, timeline.RETRIED, actor=actor.name) for row in again]
             timeline.write(session, entries)
             wished = [row.tenant_id for row in (*fresh, *again)]
             lost = and_(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
+from webapp.tenants.actors import Actor
 from webapp.tenants.errors import DomainError, SlugTaken
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.repeats import ANY_NUMBER, Once
@@ -54,8 +55,7 @@ class Bulk:
         self,
         rows: Sequence[Row],
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> list[Result]:
         """Store what can be stored, then ring for it; a result per row, in the order of the rows.
@@ -68,10 +68,10 @@ class Bulk:
         """
         checked = [_checked(row) for row in rows]
         try:
-            results, entries = self._insert(checked, actor, request_id, once, ONE_WRITES)
+            results, entries = self._insert(checked, actor, once, ONE_WRITES)
         except IntegrityError:
             # A sign-up took one of the slugs meanwhile; this time none can.
-            results, entries = self._insert(checked, actor, request_id, once, NOBODY_ELSE_WRITES)
+            results, entries = self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
         timeline.announce(entries)
         self._ringing.ring([ring_for(partition) for partition in _partitions(results)])
         return results
@@ -79,8 +79,7 @@ class Bulk:
     def _insert(
         self,
         rows: Sequence[Row],
-        actor: str,
-        request_id: str | None,
+        actor: Actor,
         once: Once,
         lock: TextClause,
     ) -> tuple[list[Result], list[timeline.Entry]]:
@@ -90,9 +89,11 @@ class Bulk:
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(lock)
             results = _with_slugs(session, rows)
-            self._add(session, [row for row in results if isinstance(row, Tenant)], request_id)
+            self._add(
+                session, [row for row in results if isinstance(row, Tenant)], actor.request_id
+            )
             entries = [
-                timeline.entry_of(partition, timeline.REQUESTED, actor=actor)
+                timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
                 for partition in _partitions(results)
             ]
             timeline.write(session, entries)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import audit, timeline
+from webapp.tenants.actors import Actor
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import NotForeign, TenantNotFound
 from webapp.tenants.models import Partition, Tenant
@@ -43,8 +44,7 @@ class ForeignData:
         self,
         tenant_id: int,
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Take the rows for the tenant's own: a new wish, whose attempt leaves them in place.
@@ -53,14 +53,13 @@ class ForeignData:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, ADOPT, actor, request_id, once)
+        return self._decide(tenant_id, ADOPT, actor, once)
 
     def empty(
         self,
         tenant_id: int,
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Have the rows destroyed: a new wish, whose attempt drops the partition first.
@@ -69,7 +68,7 @@ class ForeignData:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, EMPTY, actor, request_id, once)
+        return self._decide(tenant_id, EMPTY, actor, once)
 
     def seen(self, tenant_id: int) -> str:
         """What the failed attempt saw in the partition, in words.
@@ -81,14 +80,12 @@ class ForeignData:
         with self._database.reading() as session:
             return _error(_found(session, tenant_id))
 
-    def _decide(
-        self, tenant_id: int, decision: Decision, actor: str, request_id: str | None, once: Once
-    ) -> Tenant:
+    def _decide(self, tenant_id: int, decision: Decision, actor: Actor, once: Once) -> Tenant:
         with self._database.transaction() as session:
             once.begin(session)
             error = _error(_found(session, tenant_id))
-            row = self._wish(session, tenant_id, decision.if_exists, request_id)
-            entry = timeline.entry_of(row, decision.event, actor=actor, message=error)
+            row = self._wish(session, tenant_id, decision.if_exists, actor.request_id)
+            entry = timeline.entry_of(row, decision.event, actor=actor.name, message=error)
             timeline.write(session, [entry])
             deed = audit.write(
                 session,
@@ -97,7 +94,6 @@ class ForeignData:
                 tenant_id=tenant_id,
                 before={"status": PartitionState.FAILED, "error": error},
                 after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
-                request_id=request_id,
             )
             tenant = _found(session, tenant_id)
             once.finish(session, tenant)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
+from webapp.tenants.actors import Actor
 from webapp.tenants.models import Tenant
 from webapp.tenants.naming import MAX_SLUG_LENGTH, clean_name, is_slug
 from webapp.tenants.numbers import HIGHEST, lift
@@ -41,7 +42,7 @@ class Imports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def run(self, rows: Sequence[ImportRow], *, dry_run: bool, actor: str) -> int:
+    def run(self, rows: Sequence[ImportRow], *, dry_run: bool, actor: Actor) -> int:
         """Store every row, or none; returns how many were (or would be) stored.
 
         Numbers given out later lie above the highest one of the file.
@@ -64,7 +65,7 @@ class Imports:
                 ["a number or a slug of the file was taken meanwhile; run it again"]
             ) from error
         if not dry_run:
-            log.info("tenants.imported", tenants=len(tenants), actor=actor)
+            log.info("tenants.imported", tenants=len(tenants), actor=actor.name)
         return len(tenants)
 
 

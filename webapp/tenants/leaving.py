@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import utc_now
 from webapp.tenants import audit, timeline
+from webapp.tenants.actors import Actor
 from webapp.tenants.errors import NotRemoving
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.records import Departure
@@ -30,16 +31,14 @@ class Turn:
         timeline.announce([self.entry])
 
 
-def leave(
-    session: Session, tenant: Tenant, rules: Rules, *, actor: str, request_id: str | None
-) -> Turn:
+def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
     """Delete a living tenant whose row is locked: its partition's row is to be removed."""
     now = utc_now()
     tenant.deleted_at = tenant.updated_at = now
     row = _turned_around(session, tenant.id, rules, now)
-    asked = {"requested_at": now, "requested_by": actor, "request_id": request_id}
+    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
     session.merge(Departure(tenant_id=tenant.id, **asked))
-    entry = timeline.entry_of(row, timeline.REMOVING, actor=actor)
+    entry = timeline.entry_of(row, timeline.REMOVING, actor=actor.name)
     timeline.write(session, [entry])
     deed = audit.write(
         session,
@@ -48,7 +47,6 @@ def leave(
         tenant_id=tenant.id,
         before={"status": "active", "name": tenant.name, "slug": tenant.slug},
         after={"status": "deleted"},
-        request_id=request_id,
     )
     return Turn(row, entry, deed)
 
@@ -63,9 +61,7 @@ def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime
     return row
 
 
-def come_back(
-    session: Session, tenant: Tenant, rules: Rules, *, actor: str, request_id: str | None
-) -> Turn:
+def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
     """Undo the deletion of a tenant whose row is locked: its partition's row has a new wish.
 
     Of a tenant that never had one, the row is as it was before it went.
@@ -76,7 +72,7 @@ def come_back(
     if tenant.deleted_at is None:
         raise NotRemoving(tenant.id, "it is not deleted")
     now = utc_now()
-    rows = wish_back(session, tenant.id, rules.attempts, now, request_id)
+    rows = wish_back(session, tenant.id, rules.attempts, now, actor.request_id)
     rows = rows or unwish(session, tenant.id)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
@@ -86,7 +82,7 @@ def come_back(
     tenant.deleted_at = None
     tenant.updated_at = now
     session.execute(delete(Departure).where(Departure.tenant_id == tenant.id))
-    entry = timeline.entry_of(rows[0], timeline.RESTORED, actor=actor)
+    entry = timeline.entry_of(rows[0], timeline.RESTORED, actor=actor.name)
     timeline.write(session, [entry])
     deed = audit.write(
         session,
@@ -95,6 +91,5 @@ def come_back(
         tenant_id=tenant.id,
         before={"status": "deleted", "slug": before},
         after={"status": "active", "slug": tenant.slug},
-        request_id=request_id,
     )
     return Turn(rows[0], entry, deed)

@@ -75,13 +75,15 @@ class Partition(Model):
     __tablename__ = "partition"
     __table_args__ = (
         Index("ix_partition_state_since", "state", "state_since"),
-        Index("ix_partition_state_cause", "state", "cause"),
+        # Covers the families of failures: each cause with its first, its last, an example.
+        Index("ix_partition_state_cause", "state", "cause", "state_since", "tenant_id"),
         Index("ix_partition_ring_at", "ring_at"),
         Index("ix_partition_state_lease_until", "state", "lease_until"),
         Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
         Index("ix_partition_state_reopen_at", "state", "reopen_at"),
         Index("ix_partition_state_remove_at", "state", "remove_at"),
         Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
+        Index("ix_partition_operation_id_state", "operation_id", "state"),
     )
 
     tenant_id: Mapped[int] = mapped_column(
@@ -133,6 +135,9 @@ class Partition(Model):
     remove_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     drop_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    # The operation on many tenants that last turned this row, if any did.
+    operation_id: Mapped[int | None] = mapped_column(Number)
+
     # How often the sweep has given this tenant another try, and when it may do so next.
     reopens: Mapped[int] = mapped_column(default=0)
     reopen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -146,6 +151,7 @@ class PartitionEvent(Model):
     __tablename__ = "partition_event"
     __table_args__ = (
         Index("ix_partition_event_tenant_id_id", "tenant_id", "id"),
+        Index("ix_partition_event_at", "at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -176,6 +182,8 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
+    # Its fields, as JSON, for examples that fit it: `{"fields": [{"name", "type", "dim"}, …]}`.
+    fields: Mapped[str | None] = mapped_column(Text)
     # When its list was last compared with ours, row by row.
     compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -228,3 +236,14 @@ class Circuit(Model):
     message: Mapped[str | None] = mapped_column(Text)
     # While it is open: when the next probe may begin, which a probe under way moves ahead.
     probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Pause(Model):
+    """That provisioning is paused, by whom and why; no row where it is not."""
+
+    __tablename__ = "pause"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    paused_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    paused_by: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str | None] = mapped_column(String(500))

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.database import UtcDateTime, utc_now
 from webapp.extensions import Model
+from webapp.tenants.actors import Via
 from webapp.tenants.models import Number, code
 from webapp.tenants.states import DepartureOutcome
 
@@ -47,18 +48,26 @@ class IdempotencyKey(Model):
 
 
 class AuditEntry(Model):
-    """What somebody did to a tenant. Rows are only ever added."""
+    """What somebody did. Rows are only ever added."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
         Index("ix_audit_entry_tenant_id_id", "tenant_id", "id"),
+        Index("ix_audit_entry_at", "at"),
+        Index("ix_audit_entry_actor_id", "actor", "id"),
+        Index("ix_audit_entry_action_id", "action", "id"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     actor: Mapped[str] = mapped_column(String(255))
+    # By which road, and from where: the client's address, or `user@host` of a command.
+    via: Mapped[Via | None] = mapped_column(code(Via))
+    address: Mapped[str | None] = mapped_column(String(255))
     action: Mapped[str] = mapped_column(String(64))
+    # What it was done to, where that is no tenant: `user ops@example.com`, `operation 7`.
+    target: Mapped[str | None] = mapped_column(String(255))
     tenant_id: Mapped[int | None] = mapped_column(Number, ForeignKey("tenant.id"))
     before: Mapped[str | None] = mapped_column(Text)
     after: Mapped[str | None] = mapped_column(Text)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
+from webapp.tenants.actors import Actor
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import (
     InvalidField,
@@ -56,8 +57,7 @@ class TenantService:
         name: str,
         slug: str | None = None,
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Store a tenant with the wish for its partition, then ring for it.
@@ -73,12 +73,12 @@ class TenantService:
         name = checked_name(name)
         if slug is not None:
             check_slug(slug)
-        tenant, partition = self._insert(name, slug, actor, request_id, once)
+        tenant, partition = self._insert(name, slug, actor, once)
         self._ringing.ring([ring_for(partition)])
         return tenant
 
     def _insert(
-        self, name: str, slug: str | None, actor: str, request_id: str | None, once: Once
+        self, name: str, slug: str | None, actor: Actor, once: Once
     ) -> tuple[Tenant, Partition]:
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
@@ -88,10 +88,10 @@ class TenantService:
                     tenant = Tenant(name=name, slug=made)
                     session.add(tenant)
                     session.flush()
-                    partition = first_wish(tenant.id, self._rules, utc_now(), request_id)
+                    partition = first_wish(tenant.id, self._rules, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
-                    entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor)
+                    entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
                     timeline.write(session, [entry])
                     once.finish(session, tenant)
             except IntegrityError as error:
@@ -104,7 +104,7 @@ class TenantService:
         raise AssertionError("the last try returns or raises")
 
     def rename(
-        self, tenant_id: int, *, name: str | None = None, slug: str | None = None, actor: str
+        self, tenant_id: int, *, name: str | None = None, slug: str | None = None, actor: Actor
     ) -> Tenant:
         """Change the name, the slug or both. The partition's name never changes.
 
@@ -125,11 +125,11 @@ class TenantService:
             raise SlugTaken(slug or "") from error
         after = {"name": tenant.name, "slug": tenant.slug}
         timeline.log.info(
-            "tenant.renamed", tenant_id=tenant_id, actor=actor, before=before, after=after
+            "tenant.renamed", tenant_id=tenant_id, actor=actor.name, before=before, after=after
         )
         return tenant
 
-    def delete(self, tenant_id: int, *, actor: str, request_id: str | None = None) -> Tenant:
+    def delete(self, tenant_id: int, *, actor: Actor) -> Tenant:
         """Take the tenant out of use and withdraw its wish. Repeating it changes nothing.
 
         The partition goes after the grace time. The row, and with it the number, stays for ever.
@@ -141,9 +141,9 @@ class TenantService:
             tenant = _found(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
-            turn = leave(session, tenant, self._rules, actor=actor, request_id=request_id)
+            turn = leave(session, tenant, self._rules, actor=actor)
             session.refresh(tenant)
-        timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor)
+        timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor.name)
         turn.announce()
         self._forget_failed_job(tenant)
         return tenant
@@ -152,8 +152,7 @@ class TenantService:
         self,
         tenant_id: int,
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Call a deleted tenant back, with a new wish, as long as its drop has not begun.
@@ -170,9 +169,7 @@ class TenantService:
                 with self._database.transaction() as session:
                     once.begin(session)
                     tenant = _found(session, tenant_id)
-                    turn = come_back(
-                        session, tenant, self._rules, actor=actor, request_id=request_id
-                    )
+                    turn = come_back(session, tenant, self._rules, actor=actor)
                     session.flush()
                     session.refresh(tenant)
                     once.finish(session, tenant)
@@ -199,8 +196,7 @@ class TenantService:
         self,
         tenant_id: int,
         *,
-        actor: str,
-        request_id: str | None = None,
+        actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
         """Make a new wish, with all its attempts, for a tenant whose partition failed.
@@ -213,9 +209,7 @@ class TenantService:
         with self._database.transaction() as session:
             once.begin(session)
             tenant = _found(session, tenant_id)
-            entries, rings = self._wish_again(
-                session, Partition.tenant_id == tenant_id, actor, request_id
-            )
+            entries, rings = self._wish_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
             if not rings:
                 state = tenant.partition.state if tenant.partition else "not asked for"
@@ -229,9 +223,8 @@ class TenantService:
         self,
         selection: FailedSelection,
         *,
-        actor: str,
+        actor: Actor,
         dry_run: bool = False,
-        request_id: str | None = None,
     ) -> RetryReport:
         """Make new wishes for the failed tenants of a selection, in batches.
 
@@ -245,9 +238,7 @@ class TenantService:
         queued, rung = 0, True
         for batch in batches(failed):
             with self._database.transaction() as session:
-                entries, rings = self._wish_again(
-                    session, Partition.tenant_id.in_(batch), actor, request_id
-                )
+                entries, rings = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
             timeline.announce(entries)
             # Batch by batch, or the due loop would ring for the first before the last is written.
             rung &= self._ringing.ring(rings)
@@ -257,10 +248,10 @@ class TenantService:
         return RetryReport(queued, skipped, rung)
 
     def _wish_again(
-        self, session: Session, which: ColumnElement[bool], actor: str, request_id: str | None
+        self, session: Session, which: ColumnElement[bool], actor: Actor
     ) -> tuple[list[timeline.Entry], list[Ring]]:
-        rows = wish_again(session, which, self._rules.attempts, utc_now(), request_id)
-        entries = [timeline.entry_of(row, timeline.RETRIED, actor=actor) for row in rows]
+        rows = wish_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
+        entries = [timeline.entry_of(row, timeline.RETRIED, actor=actor.name) for row in rows]
         timeline.write(session, entries)
         return entries, [ring_for(row) for row in rows]
 

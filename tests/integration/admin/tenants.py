@@ -4,6 +4,7 @@ from apiflask import APIFlask
 from sqlalchemy import update
 
 from tests.access import Visitor, database_of
+from tests.factories import ACTOR
 from webapp import current
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
@@ -14,7 +15,7 @@ from webapp.tenants.states import PartitionState
 def add_tenant(app: APIFlask, name: str = "Acme") -> int:
     """A tenant whose partition is asked for; returns its number."""
     with app.app_context():
-        return current.tenants().create(name, actor="test").id
+        return current.tenants().create(name, actor=ACTOR).id
 
 
 def add_failed(app: APIFlask, name: str = "Acme", cause: Cause = Cause.TIMEOUT) -> int:

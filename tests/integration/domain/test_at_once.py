@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.engines.redis import RedisServer
-from tests.factories import Product, all_at_once
+from tests.factories import ACTOR, Product, all_at_once
 from webapp.tenants.attempts import Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import Ring
@@ -28,7 +28,7 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
     product: Product,
 ) -> None:
     numbers = product.tenants_of_before(100)
-    product.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     backwards = rings(product, numbers[::-1])
     wishes = [(number, 1) for number in numbers]
     for _ in range(5):
@@ -44,7 +44,7 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
 def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> None:
     numbers = product.tenants_of_before(60)
     domain = product.domain
-    domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
 
     def work(half: list[int]) -> None:
         for generation in (1, 2, 3):
@@ -59,7 +59,7 @@ def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> 
 
     def leave() -> None:
         for number in numbers[::10]:
-            domain.tenants.delete(number, actor="x")
+            domain.tenants.delete(number, actor=ACTOR)
 
     def keep_up() -> None:
         for _ in range(5):
@@ -68,8 +68,8 @@ def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> 
             domain.upkeep.reopen(product.settings.milvus_collection, [Cause.AUTH])
             domain.ringing.ring_due()
 
-    retry = partial(domain.tenants.retry_failed, FailedSelection(), actor="x")
-    again = partial(domain.backfill.dispatch, numbers, actor="x", progress=lambda _: None)
+    retry = partial(domain.tenants.retry_failed, FailedSelection(), actor=ACTOR)
+    again = partial(domain.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)
     works: list[Callable[[], object]] = [partial(work, numbers), partial(work, numbers[::-1])]
     results = all_at_once([*works, leave, keep_up, keep_up, retry, again])
     assert [result for result in results if isinstance(result, Exception)] == []

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
-from tests.factories import Product
+from tests.factories import ACTOR, Product
 from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
 from webapp.tenants.failures import FailedSelection
@@ -62,12 +62,12 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
 def settle(product: Product, store: MilvusPartitionStore) -> None:
     """Let due loop, sweep, departures and a worker go on until nothing is left to do."""
     product.domain.backfill.dispatch(
-        product.domain.backfill.plan().tenant_ids, actor="x", progress=lambda _: None
+        product.domain.backfill.plan().tenant_ids, actor=ACTOR, progress=lambda _: None
     )
     reconciler = product.reconciler(store)
 
     def is_settled() -> bool:
-        product.domain.tenants.retry_failed(FailedSelection(), actor="x")
+        product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
         reconciler.ring_due()
         reconciler.sweep()
         reconciler.depart(threading.Event())

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.factories import Product, all_at_once
+from tests.factories import ACTOR, Product, all_at_once
 from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.states import TRANSITIONS, Provider, Result
@@ -44,7 +44,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
 def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry(tenant.id, actor="x")
+    product.domain.tenants.retry(tenant.id, actor=ACTOR)
     assert product.claim(tenant, generation=1) == []
     assert len(product.claim(tenant, generation=2)) == 1
 
@@ -199,12 +199,12 @@ def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
     look()
     _fail(simple, _claim_of(simple, tenant.id)[0], Cause.AUTH)
     look()
-    domain.tenants.retry(tenant.id, actor="x")
+    domain.tenants.retry(tenant.id, actor=ACTOR)
     look()
     claim()
     domain.attempts.record_ready(_claim_of(simple, tenant.id), CREATED, 1)
     look()
-    domain.tenants.delete(tenant.id, actor="x")
+    domain.tenants.delete(tenant.id, actor=ACTOR)
     look()
     steps = {step for step in pairwise(seen) if step[0] != step[1]}
     assert {step for step in steps if step[1] not in TRANSITIONS[step[0]]} == set()

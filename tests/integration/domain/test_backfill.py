@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from jobs.milvus import MilvusPartitionStore
-from tests.factories import FaultyStore, Product, all_at_once, no_script
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import TenantNotFound
 
 
 def dispatch(product: Product, numbers: list[int]) -> tuple[int, bool]:
-    return product.domain.backfill.dispatch(numbers, actor="cli", progress=lambda _: None)
+    return product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def one_of_each(product: Product) -> dict[str, int]:
     made = {name: product.create(name).id for name in names}
     product.claim(made["provisioning"])
     product.make_ready(made["ready"])
-    product.domain.tenants.delete(made["removing"], actor="x")
+    product.domain.tenants.delete(made["removing"], actor=ACTOR)
     product.fail(made["transient"], Cause.TIMEOUT)
     product.fail(made["permanent"], Cause.AUTH)
     product.domain.doorbell.queue.remove(f"t{made['lost']}-g1-d1")
@@ -92,7 +92,7 @@ def test_one_wish_is_made_for_each_when_two_backfills_run_at_once(product: Produ
 
 def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product) -> None:
     numbers = product.tenants_of_before(2)
-    product.domain.tenants.delete(1, actor="x")
+    product.domain.tenants.delete(1, actor=ACTOR)
     assert dispatch(product, numbers) == (1, True)
     assert product.states() == ["removing", "pending"]
 
@@ -134,9 +134,9 @@ def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> No
         product.fail(number, Cause.AUTH if number <= 5 else Cause.TIMEOUT)
     retry = product.domain.tenants.retry_failed
     selection = FailedSelection(cause=Cause.TIMEOUT)
-    assert retry(selection, actor="x", dry_run=True).queued == 25
+    assert retry(selection, actor=ACTOR, dry_run=True).queued == 25
     before = len(product.queued())
-    report = retry(selection, actor="x")
+    report = retry(selection, actor=ACTOR)
     assert (report.queued, report.skipped, report.rung) == (25, {}, True)
     assert len(product.queued()) == before + 1
     assert product.states() == ["failed"] * 5 + ["pending"] * 25
@@ -148,7 +148,7 @@ def test_selection_tells_whom_it_skips_when_numbers_are_given(
     from webapp.tenants.failures import FailedSelection
 
     wanted = FailedSelection((*one_of_each.values(), 999), Cause.TIMEOUT)
-    report = product.domain.tenants.retry_failed(wanted, actor="x")
+    report = product.domain.tenants.retry_failed(wanted, actor=ACTOR)
     assert report.queued == 1
     assert report.skipped == {
         "pending": 3,

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
-from tests.factories import FaultyStore, Product
+from tests.factories import ACTOR, FaultyStore, Product
 from webapp.database import utc_now
 from webapp.tenants.attempts import Claim
 from webapp.tenants.causes import Cause
@@ -124,7 +124,7 @@ def test_claim_is_left_alone_when_it_was_lost_meanwhile(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     claims = claims_of(whole, 3)
-    whole.domain.tenants.delete(claims[1].tenant_id, actor="x")
+    whole.domain.tenants.delete(claims[1].tenant_id, actor=ACTOR)
     whole.chunk(FaultyStore(store)).run(claims)
     assert whole.states() == ["ready", "removing", "ready"]
     names = store.list_partitions(whole.settings.milvus_collection)
@@ -148,7 +148,7 @@ def test_wish_is_rung_by_itself_when_its_chunk_is_lost_from_redis(
     simple: Product,
 ) -> None:
     numbers = simple.tenants_of_before(30)
-    simple.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    simple.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     (job_id,) = simple.queued()
     simple.domain.doorbell.backfill_queue.empty()
     for number in numbers:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
 from tests.engines.process import ServerProcess, wait_until
-from tests.factories import FaultyStore, Product, all_at_once, empty, no_script, settings_for
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, empty, no_script, settings_for
 from tests.milvus_collections import drop_collection, insert_rows, make_collection
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Tenant
@@ -267,7 +267,7 @@ def test_nobody_is_resurrected_and_nothing_leaks_when_deletion_meets_provisionin
         for start in range(0, 100, 4):
             some = tenants[start : start + 4]
             makers = [partial(create_partition, tenant.id, 1) for tenant in some]
-            takers = [partial(whole.domain.tenants.delete, t.id, actor="x") for t in some]
+            takers = [partial(whole.domain.tenants.delete, t.id, actor=ACTOR) for t in some]
             results = all_at_once([*makers, *takers])
             assert [each for each in results if isinstance(each, Exception)] == []
     assert set(whole.states()) == {"removing"}

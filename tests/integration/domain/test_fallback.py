@@ -12,7 +12,7 @@ from jobs.leases import LeaseLost
 from jobs.milvus import MilvusPartitionStore
 from jobs.script import ScriptAnswer
 from jobs.store import StoreError
-from tests.factories import FaultyStore, Product, no_script
+from tests.factories import ACTOR, FaultyStore, Product, no_script
 from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.states import Provider, Result
@@ -143,7 +143,7 @@ def test_nothing_is_created_when_the_claim_is_lost(
     whole: Product, store: MilvusPartitionStore, claim: Claim
 ) -> None:
     watched = FaultyStore(store)
-    whole.domain.tenants.delete(claim.tenant_id, actor="x")
+    whole.domain.tenants.delete(claim.tenant_id, actor=ACTOR)
     with pytest.raises(LeaseLost):
         attempt(whole, watched, claim)
     assert "create" not in watched.calls

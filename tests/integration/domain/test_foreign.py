@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -159,7 +160,7 @@ def test_real_script_counts_when_the_sdk_is_deaf(
 def test_rows_stay_and_are_recorded_when_adopted(
     whole: Product, store: MilvusPartitionStore, foreign: Tenant
 ) -> None:
-    shown = whole.domain.foreign.adopt(foreign.id, actor=ACTOR, request_id="r-1")
+    shown = whole.domain.foreign.adopt(foreign.id, actor=replace(ACTOR, request_id="r-1"))
     assert (shown.partition and shown.partition.state) == "pending"
     whole.work(store)
     row = whole.row(foreign)
@@ -168,7 +169,7 @@ def test_rows_stay_and_are_recorded_when_adopted(
     assert store.count_rows(row.collection, row.name) == 3
     assert whole.told(foreign)[-2:] == ["adopted", "already_exists"]
     assert whole.events(foreign)[-2].message == "3 rows"
-    assert audit(whole) == [("tenant.adopt", ACTOR, foreign.id)]
+    assert audit(whole) == [("tenant.adopt", ACTOR.name, foreign.id)]
 
 
 def test_rows_are_destroyed_and_told_when_emptied(
@@ -183,7 +184,7 @@ def test_rows_are_destroyed_and_told_when_emptied(
     assert store.count_rows(row.collection, row.name) == 0
     assert whole.told(foreign)[-4:] == ["creating", "emptying", "emptied", "created"]
     assert whole.events(foreign)[-2].message == "3 rows dropped"
-    assert audit(whole) == [("tenant.empty", ACTOR, foreign.id)]
+    assert audit(whole) == [("tenant.empty", ACTOR.name, foreign.id)]
 
 
 def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
@@ -210,7 +211,7 @@ def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
     watched = FaultyStore(store)
     watched.count_rows = lambda *names: (  # type: ignore[method-assign]
-        whole.domain.tenants.delete(foreign.id, actor="x") and store.count_rows(*names)
+        whole.domain.tenants.delete(foreign.id, actor=ACTOR) and store.count_rows(*names)
     )
     with pytest.raises(Exception, match=f"tenant {foreign.id}"):
         attempt(whole, watched, claim)
@@ -297,7 +298,7 @@ def test_one_decision_counts_when_two_are_made_at_once(product: Product) -> None
 def test_audit_tells_before_and_after_when_a_decision_is_made(simple: Product) -> None:
     tenant = simple.create()
     simple.fail(tenant, Cause.FOREIGN_DATA)
-    simple.domain.foreign.adopt(tenant.id, actor=ACTOR, request_id="r-1")
+    simple.domain.foreign.adopt(tenant.id, actor=replace(ACTOR, request_id="r-1"))
     with simple.engine.connect() as connection:
         entry = connection.execute(select(AuditEntry)).one()
     assert json.loads(entry.before) == {"status": "failed", "error": "as the test has it"}
@@ -356,7 +357,7 @@ def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = No
     work = product.domain.backfill
     plan = work.plan(tenant_ids, adopt=adopt)
     wished, _ = work.dispatch(
-        plan.tenant_ids, actor="cli", progress=lambda _: None, adopting=plan.adopting
+        plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
     )
     return wished
 

@@ -1,5 +1,6 @@
 """Deleting tenants and calling them back, on both databases: who may still do what, and when."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ def begin(product: Product, leavers: list[Leaver], rows: int | None = 3) -> list
 
 def restore(product: Product, tenant: Tenant | int) -> Tenant:
     number = tenant if isinstance(tenant, int) else tenant.id
-    return product.domain.tenants.restore(number, actor=ACTOR, request_id="r-9")
+    return product.domain.tenants.restore(number, actor=replace(ACTOR, request_id="r-9"))
 
 
 def has_record(product: Product, tenant: Tenant) -> bool:
@@ -44,11 +45,11 @@ def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_d
     product: Product,
 ) -> None:
     tenant = product.create()
-    product.domain.tenants.delete(tenant.id, actor=ACTOR, request_id="r-1")
+    product.domain.tenants.delete(tenant.id, actor=replace(ACTOR, request_id="r-1"))
     record = product.departure(tenant)
-    assert (record.requested_by, record.request_id, record.outcome) == (ACTOR, "r-1", None)
+    assert (record.requested_by, record.request_id, record.outcome) == (ACTOR.name, "r-1", None)
     assert record.remove_at == record.requested_at + timedelta(days=7)
-    assert audited(product) == [("tenant.delete", ACTOR, "r-1")]
+    assert audited(product) == [("tenant.delete", ACTOR.name, "r-1")]
     assert claim(product) == []
 
 
@@ -63,7 +64,7 @@ def test_wish_is_made_again_and_rung_when_a_tenant_is_called_back(product: Produ
     assert product.queued()[-1] == f"t{tenant.id}-g3-d2"
     assert product.told(tenant)[-3:] == ["removing", "restored", "dispatched"]
     assert not has_record(product, tenant)
-    assert audited(product)[-1] == ("tenant.restore", ACTOR, "r-9")
+    assert audited(product)[-1] == ("tenant.restore", ACTOR.name, "r-9")
 
 
 def test_a_free_slug_is_made_when_another_took_it_meanwhile(product: Product) -> None:
@@ -240,7 +241,10 @@ def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Prod
         with pytest.raises(TenantDeleted):
             tenants.rename(tenant.id, name="Other", actor=ACTOR)
         assert product.domain.backfill.plan([tenant.id]).tenant_ids == []
-        assert product.domain.backfill.dispatch([tenant.id], actor="x", progress=print) == (0, True)
+        assert product.domain.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
+            0,
+            True,
+        )
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
         assert product.domain.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
         product.domain.departures.record_gone(claim(product), set())

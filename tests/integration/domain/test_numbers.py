@@ -10,7 +10,7 @@ from jobs.milvus import MilvusPartitionStore
 from jobs.numbers import lift_at_start
 from jobs.store import StoreError
 from tests.engines.lite import LiteServer
-from tests.factories import FaultyStore, Product, all_at_once
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once
 from tests.milvus_collections import make_collection
 from webapp.tenants.causes import Cause
 from webapp.tenants.findings import known_drift
@@ -46,7 +46,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
 ) -> None:
     numbers = placed.tenants_of_before(60)
-    placed.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+    placed.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     placed.work(store)
     roll_back(placed, 10)
     if before_the_web_serves:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
-from tests.factories import Product
+from tests.factories import ACTOR, Product
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVING = """
@@ -86,7 +87,7 @@ def test_start_ends_with_the_settings_name_when_one_is_invalid(simple: Product) 
 
 
 def test_lines_tell_of_request_and_job_when_a_worker_logs(whole: Product) -> None:
-    tenant = whole.create(request_id="request-77")
+    tenant = whole.create(actor=replace(ACTOR, request_id="request-77"))
     with started(rq_worker("--burst"), whole, MILVUS_TOKEN="canary-token") as process:
         output, _ = process.communicate(timeout=60)
     assert "canary-token" not in output

@@ -7,7 +7,7 @@ import pytest
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
 from tests.engines.process import wait_until
-from tests.factories import FaultyStore, Product, no_script
+from tests.factories import ACTOR, FaultyStore, Product, no_script
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import CHUNK, ONE
 
@@ -123,7 +123,7 @@ def test_failed_job_disappears_when_its_tenant_is_deleted(
 ) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
-    whole.domain.tenants.delete(tenant.id, actor="x")
+    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
     assert whole.failed_jobs() == []
 
 
@@ -131,7 +131,7 @@ def test_old_ring_ends_quietly_when_the_tenant_is_deleted(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
-    whole.domain.tenants.delete(tenant.id, actor="x")
+    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
     whole.work(store)
     assert whole.row(tenant).state == "removing"
     assert whole.failed_jobs() == []

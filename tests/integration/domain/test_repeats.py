@@ -130,4 +130,4 @@ def test_nobody_is_in_anothers_way_when_keys_are_pruned_and_taken_at_once(
 
 def test_actor_stands_in_the_timeline_when_a_key_was_given(simple: Product) -> None:
     create(simple)
-    assert simple.events(1)[0].actor == ACTOR
+    assert simple.events(1)[0].actor == ACTOR.name

@@ -1,6 +1,7 @@
 """Creating, renaming and deleting tenants; Redis may be down."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def without_redis(product: Product, tmp_path: Path) -> Product:
 
 
 def test_tenant_partition_and_event_are_stored_and_rung_for_when_created(product: Product) -> None:
-    tenant = product.create("Acme S.p.A.", request_id="r-1")
+    tenant = product.create("Acme S.p.A.", actor=replace(ACTOR, request_id="r-1"))
     row = product.row(tenant)
     assert (tenant.slug, row.name, row.state) == ("acme-s-p-a", f"tenant_{tenant.id}", "pending")
     assert (row.generation, row.attempts, row.job_id) == (1, 0, f"t{tenant.id}-g1-d1")
@@ -242,7 +243,7 @@ def test_retry_is_refused_when_the_partition_has_not_failed(product: Product) ->
 def test_wish_begins_afresh_when_a_failed_one_is_retried(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
-    retried = product.domain.tenants.retry(tenant.id, actor=ACTOR, request_id="r-2")
+    retried = product.domain.tenants.retry(tenant.id, actor=replace(ACTOR, request_id="r-2"))
     row = product.row(tenant)
     assert retried.partition is not None
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)

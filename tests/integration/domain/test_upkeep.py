@@ -16,7 +16,7 @@ from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.factories import FaultyStore, Product, all_at_once, statements
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
@@ -459,7 +459,7 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
 
     def cost(first: int, count: int) -> tuple[int, list[str]]:
         numbers = product.tenants_of_before(count, first)
-        product.domain.backfill.dispatch(numbers, actor="x", progress=lambda _: None)
+        product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
         product.domain.doorbell.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")

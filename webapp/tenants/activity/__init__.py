@@ -1,0 +1,1 @@
+"""What happened over time, counted as it happens, so that charts cost little."""

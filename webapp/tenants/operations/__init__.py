@@ -1,0 +1,1 @@
+"""Work on many tenants that somebody asked for once: retries, wishes, deletions."""

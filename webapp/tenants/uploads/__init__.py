@@ -1,0 +1,1 @@
+"""Files of tenants, uploaded to be looked at first and then created."""
