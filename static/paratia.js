@@ -3,39 +3,11 @@
   "use strict";
 
   const STILL_FRESH = 3;
-  const root = document.documentElement;
   const find = (selector, within = document) => within.querySelector(selector);
   const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-  // Theme: the system's, unless a choice is stored.
-
-  const THEMES = ["system", "light", "dark"];
-
-  function theme() {
-    const stored = localStorage.getItem("theme");
-    return THEMES.includes(stored) ? stored : "system";
-  }
-
-  function showTheme() {
-    const button = find("[data-theme-toggle]");
-    if (!button) return;
-    button.hidden = false;
-    find("[data-theme-word]", button).textContent = `Theme: ${theme()}`;
-    const use = find("[data-theme-icon] use", button);
-    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, `#${theme()}`));
-  }
-
-  function nextTheme() {
-    const choice = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
-    if (choice === "system") {
-      localStorage.removeItem("theme");
-      delete root.dataset.theme;
-    } else {
-      localStorage.setItem("theme", choice);
-      root.dataset.theme = choice;
-    }
-    showTheme();
-  }
+  // The words of this script, in the language of the page.
+  const said = (name) => find("#words").dataset[name];
 
   // Dialogs: a page with an element #confirm, shown above this one. Without a script, or when
   // it cannot be fetched, the page itself opens.
@@ -57,8 +29,10 @@
   async function copy(button) {
     await navigator.clipboard.writeText(button.dataset.copy);
     const word = find("span", button);
-    word.textContent = "Copied";
-    setTimeout(() => (word.textContent = "Copy"), 1500);
+    const before = word.textContent;
+    if (before === said("copied")) return;
+    word.textContent = said("copied");
+    setTimeout(() => (word.textContent = before), 1500);
   }
 
   // Selection of rows. It is kept here too, since a refresh may draw a row anew.
@@ -74,8 +48,8 @@
     if (button) {
       button.disabled = picked.size === 0;
       find("[data-bulk-word]").textContent = picked.size
-        ? `Retry ${picked.size} selected…`
-        : "Retry selected";
+        ? said("retrySome").replace("{count}", picked.size)
+        : said("retryNone");
     }
     const all = find("[data-pick-all]");
     if (all) {
@@ -99,16 +73,15 @@
     const stale = missed >= STILL_FRESH;
     live.classList.toggle("stale", stale);
     stamp.classList.toggle("stale", stale);
-    const text = stale
-      ? `Live updates stopped. Figures are from ${asOf().at}`
-      : paused
-        ? `Paused. Figures are from ${asOf().at}`
-        : `Updated ${asOf().at} · every ${asOf().every} s`;
+    const form = stamp.dataset[stale ? "stale" : paused ? "paused" : "updated"];
+    const text = form
+      .replace("{at}", paratiaTimes.clock(asOf().at))
+      .replace("{every}", asOf().every);
     const place = find("[data-stamp-text]", stamp);
     if (place.textContent !== text) place.textContent = text;
     const button = find("[data-pause]", stamp);
     button.hidden = false;
-    find("span", button).textContent = paused ? "Go on" : "Pause";
+    find("span", button).textContent = button.dataset[paused ? "playWord" : "pauseWord"];
     const use = find("use", button);
     use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, paused ? "#play" : "#pause"));
   }
@@ -162,8 +135,6 @@
       on(".notice").remove();
     } else if (on("[data-copy]")) {
       copy(on("[data-copy]"));
-    } else if (on("[data-theme-toggle]")) {
-      nextTheme();
     } else if (on("[data-pause]")) {
       paused = !paused;
       showStamp();
@@ -200,26 +171,16 @@
     const { mustBe } = event.target.dataset;
     if (mustBe === undefined) return;
     const same = asDrawn(event.target.value) === asDrawn(mustBe);
-    event.target.setCustomValidity(same ? "" : "This is not the name as it stands above.");
+    event.target.setCustomValidity(same ? "" : event.target.dataset.otherwise);
   });
 
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select, dialog");
-    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const search = find("[data-search]");
-    if (!search) return;
-    event.preventDefault();
-    search.focus();
-    search.select();
-  });
-
-  showTheme();
   find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (find("[data-pick]")) {
     for (const box of findAll("[data-pick]:checked")) picked.add(box.value);
     showSelection();
   }
   if (live) {
+    document.addEventListener("times:changed", showStamp);
     showStamp();
     schedule();
   }

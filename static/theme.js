@@ -1,5 +1,41 @@
-// Runs before the page is painted, so that a stored choice does not flash.
+// The theme: the system's, unless a choice is stored. Runs before the page is painted, so that
+// a stored choice does not flash.
 (() => {
-  const choice = localStorage.getItem("theme");
-  if (choice === "light" || choice === "dark") document.documentElement.dataset.theme = choice;
+  "use strict";
+
+  const THEMES = ["system", "light", "dark"];
+  const root = document.documentElement;
+
+  function theme() {
+    const stored = localStorage.getItem("theme");
+    return THEMES.includes(stored) ? stored : "system";
+  }
+
+  function paint() {
+    if (theme() === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme();
+  }
+
+  function show() {
+    const button = document.querySelector("[data-theme-toggle]");
+    if (!button) return;
+    button.hidden = false;
+    button.querySelector("[data-theme-word]").textContent = button.dataset[theme()];
+    const use = button.querySelector("[data-theme-icon] use");
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, `#${theme()}`));
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-theme-toggle]")) return;
+    const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
+    if (next === "system") localStorage.removeItem("theme");
+    else localStorage.setItem("theme", next);
+    paint();
+    show();
+  });
+
+  // Another tab may have chosen.
+  addEventListener("storage", () => (paint(), show()));
+  document.addEventListener("DOMContentLoaded", show);
+  paint();
 })();

@@ -2,7 +2,18 @@
 
 from apiflask import APIFlask
 
-from webapp import admin, api, auth, errors, health, languages, patience, requests, security
+from webapp import (
+    admin,
+    api,
+    assets,
+    auth,
+    errors,
+    health,
+    languages,
+    patience,
+    requests,
+    security,
+)
 from webapp.database import Database, engine_options, prepare_engine
 from webapp.extensions import csrf, db, migrate
 from webapp.settings import PROJECT_ROOT, Settings
@@ -25,6 +36,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_domain(app, settings)
     patience.init_app(app)
     languages.init_app(app)
+    assets.init_app(app)
     csrf.init_app(app)
     requests.init_app(app)
     security.init_app(app)

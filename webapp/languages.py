@@ -1,7 +1,18 @@
 """Which language a page speaks: the one that was chosen, else what the browser asks for."""
 
-from flask import Flask, has_request_context, request
-from flask_babel import Babel, get_locale
+import re
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel import Locale
+from babel.numbers import format_decimal
+from flask import Flask, has_request_context, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_babel import Babel, Domain, get_locale, get_translations
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from webapp.auth.principal import API_PREFIX
 
@@ -9,14 +20,54 @@ from webapp.auth.principal import API_PREFIX
 LANGUAGES = {"en": "English", "it": "Italiano"}
 DEFAULT = "en"
 COOKIE = "language"
+YEAR_S = 365 * 24 * 3600
+HOME = "/admin/"
+
+
+class GroupingDomain(Domain):  # type: ignore[misc]
+    """Sentences with a number in them, which is grouped as the language groups it."""
+
+    def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
+        """The sentence for so many; `%(num)s` stands for the number."""
+        sentence = self.get_translations().ungettext(singular, plural, num)
+        return str(sentence % {"num": _grouped(num), **values})
+
+
+class Grouping(Babel):  # type: ignore[misc]
+    """Flask-Babel, with numbers grouped."""
+
+    @cached_property
+    def domain_instance(self) -> Domain:
+        """Where all sentences come from."""
+        return GroupingDomain()
 
 
 def init_app(app: Flask) -> None:
-    """Give templates `_()` and `ngettext()`, and each request its language."""
+    """Give templates `_()` and `ngettext()`, each request its language, and add the switch."""
     app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
-    Babel(app, locale_selector=chosen)
-    app.jinja_env.globals["get_locale"] = get_locale
+    Grouping(app, locale_selector=chosen)
+    app.jinja_env.globals["ngettext"] = _counted
+    app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=this_page)
+    app.add_url_rule("/language", "language", choose, methods=["POST"])
+
+
+def locale() -> Locale:
+    """The language that is spoken now; English where nobody asked for a page."""
+    return get_locale() or Locale.parse(DEFAULT)
+
+
+@pass_eval_context
+def _counted(context: EvalContext, singular: str, plural: str, num: int, **values: Any) -> str:
+    sentence = get_translations().ungettext(singular, plural, num)
+    if context.autoescape:
+        sentence = Markup(sentence)  # noqa: S704  from our own templates and catalogs
+    said: str = sentence % {"num": _grouped(num), **values}
+    return said
+
+
+def _grouped(num: int) -> str:
+    return str(format_decimal(num, locale=locale()))
 
 
 def chosen() -> str:
@@ -27,3 +78,32 @@ def chosen() -> str:
     if stored in LANGUAGES:
         return stored
     return request.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
+
+
+def choose() -> ResponseReturnValue:
+    """Keep the language that was pressed, and lead back to the page."""
+    wanted = request.form.get("language", "")
+    answer = redirect(_path_in(request.form.get("next", "")))
+    if wanted in LANGUAGES:
+        answer.set_cookie(
+            COOKIE,
+            wanted,
+            max_age=YEAR_S,
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    return answer
+
+
+def this_page() -> str:
+    """The address that shows this page again: what was sent cannot be sent anew."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    sent_from = urlsplit(request.referrer or "")
+    return sent_from._replace(scheme="", netloc="", fragment="").geturl() or HOME
+
+
+def _path_in(address: str) -> str:
+    """The address where it is a path of this site, else home."""
+    return address if re.match(r"/(?![/\\])[^\s\\]*$", address) else HOME

@@ -7,10 +7,11 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from webapp.admin import rq
+from webapp.admin.filters import FILTERS
+from webapp.admin.navigation import places
 from webapp.admin.overview import Overview
 from webapp.admin.partitions import PartitionsView
 from webapp.admin.tenants import TenantView
-from webapp.admin.words import FILTERS
 from webapp.extensions import db
 from webapp.settings import Settings
 from webapp.tenants.models import Tenant
@@ -29,6 +30,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals["places"] = places
     rq.init_app(app, settings)
     app.add_url_rule("/", "home", _home)
 

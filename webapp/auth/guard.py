@@ -14,7 +14,7 @@ from webapp.extensions import csrf
 from webapp.problems import problem
 
 OPEN_ENDPOINTS = frozenset(
-    {"static", "admin.static", "security.login", "health.healthz", "health.readyz"}
+    {"static", "admin.static", "security.login", "language", "health.healthz", "health.readyz"}
 )
 
 

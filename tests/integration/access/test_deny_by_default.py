@@ -7,7 +7,14 @@ from tests.access import Visitor, add_user, addresses
 from webapp.auth.guard import OPEN_ENDPOINTS, requires
 from webapp.auth.roles import Role
 
-OPEN = {"static", "admin.static", "security.login", "health.healthz", "health.readyz"}
+OPEN = {
+    "static",
+    "admin.static",
+    "security.login",
+    "language",
+    "health.healthz",
+    "health.readyz",
+}
 
 
 def test_the_open_list_is_short_when_looked_at() -> None:

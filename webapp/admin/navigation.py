@@ -1,0 +1,59 @@
+"""The places of the panel: what its navigation leads to, and by which keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import current_app, request, url_for
+from flask_babel import lazy_gettext as _l
+
+from webapp.auth.principal import current_principal
+from webapp.auth.roles import Role
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page that the navigation leads to; `g` and then `letter` lead there too."""
+
+    key: str
+    endpoint: str
+    icon: str
+    label: str
+    letter: str
+    role: Role = Role.VIEWER
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return url_for(self.endpoint)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the page asked for belongs to it."""
+        return request.blueprint == self.endpoint.partition(".")[0]
+
+
+PLACES = (
+    Place("overview", "admin.index", "overview", _l("Overview"), "o"),
+    Place("tenant", "tenant.index_view", "tenants", _l("Tenants"), "t"),
+    Place("partitions", "partitions.index", "partitions", _l("Partitions"), "p"),
+    Place("operations", "operations.index", "operations", _l("Operations"), "r"),
+    Place("uploads", "uploads.index", "upload", _l("Import"), "i"),
+    Place("audit", "audit.index", "audit", _l("Audit"), "a"),
+    Place("rq", "rq_dashboard.queues_overview", "queue", _l("Job queue"), "q", Role.ADMIN),
+)
+
+
+def places() -> Iterator[Place]:
+    """The places that whoever asks may go to, in their order."""
+    principal = current_principal()
+    for place in PLACES:
+        is_known = place.endpoint in current_app.view_functions
+        if is_known and principal and principal.may(place.role) and _opens(place):
+            yield place
+
+
+def _opens(place: Place) -> bool:
+    """Whether Flask-Admin's view behind it lets this principal in."""
+    blueprint = place.endpoint.partition(".")[0]
+    views = current_app.extensions["admin"][0]._views
+    return all(view.is_accessible() for view in views if view.endpoint == blueprint)

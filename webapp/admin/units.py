@@ -1,0 +1,82 @@
+"""How figures are said: lengths of time in the unit that matters, numbers grouped."""
+
+from babel.numbers import format_decimal, format_percent
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from webapp.languages import locale
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+
+
+def number(value: float | None) -> str:
+    """A number with its thousands grouped as the language does."""
+    return "–" if value is None else str(format_decimal(value, locale=locale()))
+
+
+def decimal(value: float | None, digits: int = 1) -> str:
+    """A number with so many digits behind the point, or comma."""
+    if value is None:
+        return "–"
+    form = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return str(format_decimal(value, format=form, locale=locale()))
+
+
+def percentage(share: float | None) -> str:
+    """A share given in percent, as text: 82%."""
+    return "–" if share is None else str(format_percent(share / 100, locale=locale()))
+
+
+def percent(part: int, whole: int) -> int:
+    """The share in whole percent, never 100 before it is full."""
+    return 0 if whole <= 0 else min(100, part * 100 // whole)
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in the one unit that matters: 12 s, 38 min, 5 h, 3 d."""
+    if seconds is None:
+        return str(_("unknown"))
+    whole = max(0, int(seconds))
+    for size in (DAY_S, HOUR_S, MINUTE_S):
+        if whole >= 2 * size or (whole >= size and size == MINUTE_S):
+            return _counted(whole // size, size)
+    return _counted(whole, 1)
+
+
+def two_units(seconds: float) -> str:
+    """A length of time in two units: 6 d 23 h, 38 min 5 s; `0 s` when nothing is left."""
+    left = max(0, int(seconds))
+    parts = []
+    for size in (DAY_S, HOUR_S, MINUTE_S, 1):
+        parts.append((left // size, size))
+        left %= size
+    first = next((n for n, (count, _size) in enumerate(parts) if count), len(parts) - 1)
+    shown = parts[first : first + 2]
+    return " ".join(_counted(n, size) for n, size in shown if n or size == shown[0][1])
+
+
+def took(milliseconds: float) -> str:
+    """How long an attempt took: 12 ms, 1.5 s, 24 s."""
+    if milliseconds < 1000:
+        return str(_("%(count)s ms", count=number(round(milliseconds))))
+    if milliseconds < 10_000:
+        return str(_("%(count)s s", count=decimal(milliseconds / 1000)))
+    return duration(milliseconds / 1000)
+
+
+def rows(count: int | None) -> str:
+    """A number of rows, which may be unknown."""
+    if count is None:
+        return str(_("an unknown number of rows"))
+    return str(ngettext("%(num)s row", "%(num)s rows", count))
+
+
+def _counted(count: int, size: int) -> str:
+    said = number(count)
+    if size == DAY_S:
+        return str(_("%(count)s d", count=said))
+    if size == HOUR_S:
+        return str(_("%(count)s h", count=said))
+    if size == MINUTE_S:
+        return str(_("%(count)s min", count=said))
+    return str(_("%(count)s s", count=said))
