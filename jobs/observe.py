@@ -2,6 +2,7 @@
 
 import time
 
+from jobs.describe import describe
 from jobs.store import PartitionStore, StoreError
 from jobs.unwanted import Unwanted, with_what_is_known
 from webapp.database import utc_now
@@ -41,10 +42,12 @@ class Observer:
     def _look_at(self, collection: str) -> int:
         """One collection; trouble with it must not keep the others from being looked at."""
         try:
+            before = self._domain.observing.last_cause(collection)
             seen, listing = self._ask(collection)
-            changed = self._follow(seen)
+            changed = self._follow(seen, before)
             if listing is not None:
                 changed += self._compare(listing)
+                self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
         except Exception:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
             return 0
@@ -62,10 +65,9 @@ class Observer:
         seen = Observation(collection, latency_ms, partitions, cause, message, looked_at)
         return seen, listing
 
-    def _follow(self, seen: Observation) -> int:
+    def _follow(self, seen: Observation, before: Cause | None) -> int:
         """Reopen what the answer shows to be over, or note what it shows to be wrong."""
         upkeep, observing = self._domain.upkeep, self._domain.observing
-        before = observing.last_cause(seen.collection)
         over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
         reopened = 0
         if seen.partitions is not None:
@@ -81,6 +83,12 @@ class Observer:
                 "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
             )
         return reopened
+
+    def _describe(self, collection: str, *, is_new: bool) -> None:
+        """Learn the fields, seldom. Last in a look, which must not fail for want of them."""
+        schemas = self._domain.schemas
+        if is_new or schemas.is_due(collection):
+            describe(schemas, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
         """Let attempts through again; the causes of an outage that no sweep has seen are over.

@@ -370,8 +370,9 @@ class FaultyStore:
             raise self.dropping
 
     def call(self, request: Callable[[Any, float], Any]) -> Any:
-        """As the real one."""
-        assert self.real is not None
+        """As the real one; without one, nobody answers."""
+        if self.real is None:
+            raise StoreError(Cause.MILVUS_UNREACHABLE, "there is no Milvus")
         return self.real.call(request)
 
     def close(self) -> None:

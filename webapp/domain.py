@@ -23,6 +23,7 @@ from webapp.tenants.operations import models as _operations  # noqa: F401
 from webapp.tenants.repeats import Repeats
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
+from webapp.tenants.schemas import Schemas
 from webapp.tenants.service import TenantService
 from webapp.tenants.upkeep import Upkeep
 from webapp.tenants.uploads import models as _uploads  # noqa: F401
@@ -43,6 +44,7 @@ class Domain:
     circuit: CircuitBreaker
     upkeep: Upkeep
     observing: Observing
+    schemas: Schemas
     departures: Departures
     drift: Drift
     ledger: DriftLedger
@@ -69,6 +71,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         circuit=CircuitBreaker(database, rules),
         upkeep=Upkeep(database, doorbell, ringing, rules),
         observing=Observing(database),
+        schemas=Schemas(database),
         departures=Departures(database, rules),
         drift=Drift(database, ringing, rules),
         ledger=DriftLedger(database),

@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
@@ -19,8 +19,10 @@ from rq.serializers import JSONSerializer
 
 from jobs.context import Worker
 from jobs.script import ScriptAnswer
+from jobs.store import StoreError
 from tests.factories import Product
 from tests.model.milvus import Answer, InMemoryMilvus, Killed
+from webapp.tenants.causes import Cause
 
 T = TypeVar("T")
 
@@ -99,6 +101,10 @@ class HeldProcess:
         """As the protocol has it, in its own time."""
         drop = self.milvus.drop_partition
         self._call("drop", collection, partition, lambda: drop(collection, partition))
+
+    def call(self, request: Callable[[Any, float], Any]) -> Any:
+        """The model has no client; what needs one goes without."""
+        raise StoreError(Cause.UNEXPECTED, "the model has no client")
 
     def close(self) -> None:
         """Nothing of its own to close."""

@@ -182,7 +182,7 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
-    # Its fields, as JSON, for examples that fit it: `{"fields": [{"name", "type", "dim"}, …]}`.
+    # Its fields as JSON, for examples that fit it; see `schemas`.
     fields: Mapped[str | None] = mapped_column(Text)
     # When its list was last compared with ours, row by row.
     compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,109 @@
+"""What is known of collections' fields: learned by the sweep, seldom, and at nobody's cost."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import update
+
+from jobs.milvus import MilvusPartitionStore
+from jobs.store import StoreError
+from tests.factories import FaultyStore, Product
+from webapp.database import utc_now
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import ObservedCollection
+from webapp.tenants.schemas import STORED, CollectionSchema, SchemaField, schema_of
+
+
+class Counting(FaultyStore):
+    """A real store that counts, and may refuse, whatever is asked beside partitions."""
+
+    refusal: StoreError | None = None
+
+    def call(self, request: Callable[[Any, float], Any]) -> Any:
+        self.calls.append("describe")
+        if self.refusal:
+            raise self.refusal
+        return super().call(request)
+
+
+def known(product: Product) -> CollectionSchema | None:
+    with product.domain.tenants._database.reading() as session:
+        return schema_of(session, product.settings.milvus_collection)
+
+
+def store_fields(product: Product, text: str | None) -> None:
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(update(ObservedCollection).values(fields=text))
+
+
+def sweep(product: Product, store: FaultyStore) -> None:
+    # A name of its own each time, so that no turn is waited for.
+    assert product.reconciler(store).sweep()
+
+
+def test_fields_are_known_when_the_sweep_has_seen_the_collection(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    sweep(whole, Counting(store))
+    schema = known(whole)
+    assert schema is not None
+    assert schema.is_dynamic
+    assert schema.fields == (
+        SchemaField("id", "INT64", is_key=True, is_made=True),
+        SchemaField("vector", "FLOAT_VECTOR", dim=4),
+    )
+
+
+def test_fields_are_asked_for_once_an_hour_when_they_are_known(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    counting = Counting(store)
+    for _ in range(3):
+        sweep(whole.configured(reconcile_interval=0.001), counting)
+    assert counting.calls.count("describe") == 1
+    schema = known(whole)
+    assert schema is not None
+    old = CollectionSchema(utc_now() - timedelta(minutes=61), schema.fields)
+    store_fields(whole, STORED.dump_json(old).decode())
+    sweep(whole.configured(reconcile_interval=0.001), counting)
+    assert counting.calls.count("describe") == 2
+    fresh = known(whole)
+    assert fresh is not None
+    assert fresh.is_dynamic
+
+
+def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    silent = Counting(store)
+    silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
+    sweep(whole, silent)
+    assert known(whole) is None
+    with whole.domain.tenants._database.reading() as session:
+        seen = session.get(ObservedCollection, whole.settings.milvus_collection)
+    assert seen is not None
+    assert (seen.cause, seen.partitions) == (None, 1)
+    assert seen.compared_at is not None
+
+
+def test_fields_are_asked_for_again_when_the_collection_was_missing_before(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    quick = whole.configured(reconcile_interval=0.001)
+    counting = Counting(store)
+    sweep(quick, counting)
+    counting.listing = StoreError(Cause.COLLECTION_MISSING, "no such collection")
+    sweep(quick, counting)
+    counting.listing = None
+    sweep(quick, counting)
+    assert counting.calls.count("describe") == 2
+
+
+def test_fields_are_unknown_when_what_is_stored_cannot_be_read(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
+    sweep(whole, Counting(store))
+    for text in ("", "{}", '{"fields": 7}', "nonsense"):
+        store_fields(whole, text)
+        assert known(whole) is None
