@@ -39,7 +39,10 @@ class CanaryLane:
     def run_if_due(self) -> CanaryReport | None:
         """Check when a check is due and nobody else is at it."""
         canaries = self._domain.canaries
-        if not canaries.is_due(self._collection) or not self._take_turn():
+        # Its probes are partitions too, so it waits for the end of a pause.
+        if self._domain.pauses.is_on() or not canaries.is_due(self._collection):
+            return None
+        if not self._take_turn():
             return None
         try:
             # Somebody else may have been at it just now.
@@ -48,7 +51,9 @@ class CanaryLane:
             self._domain.observing.end_turn(self._holder, TURN)
 
     def run_now(self) -> CanaryReport:
-        """Check as soon as whoever checks now has ended."""
+        """Check as soon as whoever checks now has ended; not while provisioning is paused."""
+        if self._domain.pauses.is_on():
+            return CanaryReport(CanaryOutcome.NOT_RUN, "provisioning is paused")
         give_up_at = time.monotonic() + self._turn_s
         while not self._take_turn():
             if time.monotonic() > give_up_at:

@@ -32,7 +32,7 @@ class Observer:
     def __init__(self, domain: Domain, store: PartitionStore) -> None:
         self._domain = domain
         self._store = store
-        self._unwanted = Unwanted(store, domain.drift)
+        self._unwanted = Unwanted(store, domain.drift, domain.pauses)
 
     def look_at_all(self) -> int:
         """Look at each collection; returns how many tenants were given another try."""

@@ -7,6 +7,7 @@ from jobs.store import PartitionStore, StoreError
 from webapp.logs import get_logger
 from webapp.tenants.drift import Drift
 from webapp.tenants.findings import Finding
+from webapp.tenants.pause import Pauses
 from webapp.tenants.states import DriftKind
 
 # To tell that a partition is empty may cost Milvus a flush, so a sweep looks into a few.
@@ -18,9 +19,10 @@ log = get_logger("paratia.reconcile")
 class Unwanted:
     """Looks into partitions. Only an empty one of a removed tenant is ever dropped."""
 
-    def __init__(self, store: PartitionStore, drift: Drift) -> None:
+    def __init__(self, store: PartitionStore, drift: Drift, pauses: Pauses) -> None:
         self._store = store
         self._drift = drift
+        self._pauses = pauses
 
     def settle(self, findings: Sequence[Finding]) -> list[Finding]:
         """Drop what came back empty, a few at once; returns what is left, the others too."""
@@ -54,10 +56,15 @@ class Unwanted:
     def drop(self, finding: Finding) -> bool:
         """Drop it if it is empty still, the second time it is asked; False when it is not.
 
+        While provisioning is paused it stays, too.
+
         Raises:
             StoreError: Milvus did not do it.
         """
-        if self._store.count_rows(finding.collection, finding.partition) != 0:
+        if (
+            self._pauses.is_on()
+            or self._store.count_rows(finding.collection, finding.partition) != 0
+        ):
             return False
         self._store.drop_partition(finding.collection, finding.partition)
         self._drift.note_dropped(finding)

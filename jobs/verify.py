@@ -39,7 +39,7 @@ class Verification:
         self._domain = domain
         self._database = database
         self._store = store
-        self._unwanted = Unwanted(store, domain.drift)
+        self._unwanted = Unwanted(store, domain.drift, domain.pauses)
 
     def run(self, *, repair: bool) -> Report:
         """Compare, note each proof, and repair where asked to: what the sweep would, at once.

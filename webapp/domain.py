@@ -20,6 +20,7 @@ from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
 from webapp.tenants.operations import models as _operations  # noqa: F401
+from webapp.tenants.pause import Pauses
 from webapp.tenants.repeats import Repeats
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
@@ -36,6 +37,7 @@ class Domain:
     rules: Rules
     doorbell: Doorbell
     ringing: Ringing
+    pauses: Pauses
     tenants: TenantService
     bulk: Bulk
     repeats: Repeats
@@ -63,6 +65,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         rules=rules,
         doorbell=doorbell,
         ringing=ringing,
+        pauses=Pauses(database, ringing),
         tenants=TenantService(database, doorbell, ringing, rules),
         bulk=Bulk(database, ringing, rules),
         repeats=Repeats(database),

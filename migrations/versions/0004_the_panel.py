@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paused_by", sa.String(length=255), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
+        sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_pause")),
     )
     op.create_table(

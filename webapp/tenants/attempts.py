@@ -16,6 +16,7 @@ from webapp.database import Database, utc_now
 from webapp.tenants import timeline
 from webapp.tenants.causes import PROBED, Cause
 from webapp.tenants.models import Partition
+from webapp.tenants.paused import NOT_PAUSED
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
 from webapp.tenants.states import IfExists, PartitionState, Provider, Result
@@ -98,14 +99,16 @@ class Attempts:
     def claim(self, wishes: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
         """Take those of the (tenant, generation) wishes that are due and in nobody's hand.
 
-        The others are somebody else's, done, or old rings: leave them alone.
+        The others are somebody else's, done, or old rings: leave them alone. While provisioning
+        is paused nothing is taken, and what is due waits to be rung again.
         """
         now = utc_now()
+        due = and_(
+            Partition.state == PartitionState.PENDING,
+            or_(Partition.next_attempt_at.is_(None), Partition.next_attempt_at <= now),
+        )
         free = or_(
-            and_(
-                Partition.state == PartitionState.PENDING,
-                or_(Partition.next_attempt_at.is_(None), Partition.next_attempt_at <= now),
-            ),
+            due,
             and_(
                 Partition.state == PartitionState.PROVISIONING,
                 Partition.lease_until < now,
@@ -116,6 +119,11 @@ class Attempts:
         wanted = tuple_(Partition.tenant_id, Partition.generation).in_(wishes)
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
+            if len(claims) < len(wishes):
+                # Only a pause leaves them. Of this ring nothing is left, so there must be another;
+                # the fence keeps whoever rang this one from noting it after that.
+                waits = {"ring_at": now, "fence": Partition.fence + 1}
+                change(session, and_(wanted, due), waits)
         timeline.announce(_creating(claims))
         return claims
 
@@ -123,7 +131,8 @@ class Attempts:
         """Make a new wish of a failed one, and claim it, when its own last job runs again.
 
         Only a human brings a failed job back (rq-dashboard, `rq requeue`): its id is the one
-        that the row failed under. Any other ring of a failed row is an old one.
+        that the row failed under. Any other ring of a failed row is an old one. While provisioning
+        is paused the new wish waits.
         """
         now = utc_now()
         its_own = and_(
@@ -155,7 +164,7 @@ class Attempts:
             "next_attempt_at": None,
             "ring_at": None,
         }
-        claims = [Claim.of(row) for row in change(session, which, taken)]
+        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
         timeline.write(session, _creating(claims))
         return claims
 

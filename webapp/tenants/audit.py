@@ -19,9 +19,10 @@ class Deed:
 
     actor: Actor
     action: str
-    tenant_id: int
+    tenant_id: int | None
     before: dict[str, Any]
     after: dict[str, Any]
+    target: str | None = None
 
 
 def write(
@@ -29,12 +30,13 @@ def write(
     *,
     actor: Actor,
     action: str,
-    tenant_id: int,
+    tenant_id: int | None = None,
+    target: str | None = None,
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> Deed:
     """Add an entry within the transaction that does the deed; announce it after the commit."""
-    deed = Deed(actor, action, tenant_id, before, after)
+    deed = Deed(actor, action, tenant_id, before, after, target)
     session.add(
         AuditEntry(
             actor=actor.name,
@@ -42,6 +44,7 @@ def write(
             address=actor.address,
             action=action,
             tenant_id=tenant_id,
+            target=target,
             before=_text(before),
             after=_text(after),
             request_id=actor.request_id,
@@ -59,6 +62,7 @@ def announce(deed: Deed) -> None:
         address=deed.actor.address,
         action=deed.action,
         tenant_id=deed.tenant_id,
+        target=deed.target,
         before=deed.before,
         after=deed.after,
         request_id=deed.actor.request_id,

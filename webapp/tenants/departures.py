@@ -16,6 +16,7 @@ from webapp.database import Database, utc_now
 from webapp.tenants import timeline
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
+from webapp.tenants.paused import NOT_PAUSED, is_paused
 from webapp.tenants.records import Departure
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules, reopen_pause
@@ -67,8 +68,12 @@ class Departures:
         self._rules = rules
 
     def _due(self, now: datetime) -> ColumnElement[bool]:
-        """Whose grace time is over, and whom no call that was begun under a lease can reach."""
+        """Whose grace time is over, and whom no call that was begun under a lease can reach.
+
+        Nobody's is while provisioning is paused.
+        """
         return and_(
+            NOT_PAUSED,
             Partition.state == PartitionState.REMOVING,
             Partition.remove_at <= now,
             or_(
@@ -103,7 +108,7 @@ class Departures:
         """Pass the point of no return with those still held; returns them.
 
         What was counted is on record before anything is dropped, whoever dies then. None, an
-        unknown number, does not replace one that was known.
+        unknown number, does not replace one that was known. Nobody passes it during a pause.
         """
         now = utc_now()
         began = {
@@ -111,7 +116,7 @@ class Departures:
             "lease_until": now + self._rules.lease,
         }
         with self._database.transaction() as session:
-            held = _change(session, counted, began)
+            held = [] if is_paused(session) else _change(session, counted, began)
             records = _records(session, held)
             for leaver in held:
                 if (rows := counted[leaver]) is not None and leaver.tenant_id in records:

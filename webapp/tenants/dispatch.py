@@ -21,6 +21,7 @@ from webapp.settings import Settings
 
 ONE = "jobs.provisioning.create_partition"
 CHUNK = "jobs.provisioning.create_partitions"
+CHUNK_ID = "chunk-"
 
 ANSWER_TIMEOUT_S = 1.0
 
@@ -54,11 +55,17 @@ class Ring:
     partition: str
     stale_job_id: str | None = None
     request_id: str | None = None
+    attempts: int = 0
 
     @property
     def job_id(self) -> str:
         """The id of this ring's own job; never used twice, since `dispatch` only grows."""
         return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
+
+    @property
+    def is_untried(self) -> bool:
+        """True where no attempt failed, and no chunk gave it up: it may be one of a chunk's."""
+        return not self.attempts and not (self.stale_job_id or "").startswith(CHUNK_ID)
 
 
 class Doorbell:
@@ -111,7 +118,7 @@ class Doorbell:
         job = self.backfill_queue.create_job(
             CHUNK,
             args=[[[ring.tenant_id, ring.generation] for ring in rings]],
-            job_id=f"chunk-{uuid.uuid4().hex[:16]}",
+            job_id=f"{CHUNK_ID}{uuid.uuid4().hex[:16]}",
             timeout=self._chunk_timeout_s,
             description=f"{len(rings)} tenants from {rings[0].tenant_id}",
         )

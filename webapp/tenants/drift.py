@@ -14,6 +14,7 @@ from webapp.tenants.findings import Finding
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_TENANT_ID, number_in, partition_name
 from webapp.tenants.numbers import counter, reach
+from webapp.tenants.paused import NOT_PAUSED
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rows import change
@@ -89,13 +90,15 @@ class Drift:
         """Make a new wish, with all attempts, of each that is missing, in batches.
 
         Whose partition was proven since Milvus was asked, or who is not ready any more, is
-        left alone. Returns how many there were.
+        left alone, and everybody is while provisioning is paused: Milvus may be under repair.
+        Returns how many there were.
         """
         numbers = [finding.tenant_id for finding in comparison.missing if finding.tenant_id]
         return sum(self._make_again(comparison.listing, batch) for batch in batches(numbers))
 
     def _make_again(self, listing: Listing, numbers: Sequence[int]) -> int:
         gone = and_(
+            NOT_PAUSED,
             Partition.tenant_id.in_(numbers),
             Partition.collection == listing.collection,
             Partition.state_since < listing.asked_at,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import Session
 
 from webapp.settings import Settings
@@ -14,8 +14,10 @@ from webapp.tenants.models import (
     Circuit,
     ObservedCollection,
     Partition,
+    Pause,
     Tenant,
 )
+from webapp.tenants.paused import PROVISIONING, PauseState
 from webapp.tenants.queries import GONE
 from webapp.tenants.states import CanaryOutcome, PartitionState
 
@@ -60,6 +62,12 @@ class Summary:
     circuit: CircuitState
     # Deleted tenants whose drop failed, and is tried again and again.
     held_up: int = 0
+    last_pause: PauseState | None = None
+
+    @property
+    def paused(self) -> PauseState | None:
+        """The pause of provisioning that lasts now, if one does."""
+        return self.last_pause if self.last_pause and self.last_pause.lasts else None
 
 
 @dataclass(frozen=True)
@@ -86,9 +94,31 @@ def summary(session: Session, settings: Settings) -> Summary:
             held_up += count
     living = session.scalar(select(func.count()).where(Tenant.deleted_at.is_(None))) or 0
     wished = sum(count for state, count in states.items() if state not in GONE)
-    circuit = CircuitState.of(session.get(Circuit, MILVUS))
+    circuit, pause = _switches(session)
     collections = headroom(session, settings)
-    return Summary(living, states, causes, living - wished, collections, circuit, held_up)
+    return Summary(
+        tenants=living,
+        states=states,
+        causes=causes,
+        without_wish=living - wished,
+        collections=collections,
+        circuit=CircuitState.of(circuit),
+        held_up=held_up,
+        last_pause=PauseState.of(pause) if pause else None,
+    )
+
+
+def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
+    """What stands in the way of attempts: two rows that may not be there, in one query."""
+    one = select(literal(1).label("row")).subquery()
+    both = (
+        select(Circuit, Pause)
+        .select_from(one)
+        .join(Circuit, Circuit.name == MILVUS, isouter=True)
+        .join(Pause, Pause.name == PROVISIONING, isouter=True)
+    )
+    circuit, pause = session.execute(both).one()
+    return circuit, pause
 
 
 def headroom(session: Session, settings: Settings) -> list[Headroom]:

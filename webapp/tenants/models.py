@@ -239,7 +239,7 @@ class Circuit(Model):
 
 
 class Pause(Model):
-    """That provisioning is paused, by whom and why; no row where it is not."""
+    """The last pause of provisioning: by whom and why, and when it ended; no row before it."""
 
     __tablename__ = "pause"
 
@@ -247,3 +247,5 @@ class Pause(Model):
     paused_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     paused_by: Mapped[str] = mapped_column(String(255))
     reason: Mapped[str | None] = mapped_column(String(500))
+    # None: it lasts.
+    resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

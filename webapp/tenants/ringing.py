@@ -1,15 +1,17 @@
 """Ringing for wishes that are written: reserve a dispatch number, push the job, mark it."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.models import Partition
+from webapp.tenants.paused import NOT_PAUSED, is_paused
 from webapp.tenants.rules import RING_AGAIN, SINGLES_AT_ONCE, Rules
 from webapp.tenants.states import PartitionState
 
@@ -17,42 +19,68 @@ ROUND = 500
 
 
 class Ringing:
-    """Rings the doorbell and keeps the rows in step, so that a lost ring is rung again."""
+    """Rings the doorbell and keeps the rows in step, so that a lost ring is rung again.
+
+    While provisioning is paused nobody is rung for; `ring_at` stays, for the due loop after it.
+    """
 
     def __init__(self, database: Database, doorbell: Doorbell, rules: Rules) -> None:
         self._database = database
         self._doorbell = doorbell
         self._rules = rules
 
-    def ring_due(self) -> int:
-        """Ring, one job each, for every pending row whose `ring_at` has come.
+    def ring_due(self, at_most: float = math.inf) -> int:
+        """Ring for every pending row whose `ring_at` has come, the longest due first.
 
-        Returns how many were rung. Safe to run in several processes at once.
+        One job each, but many that were not tried yet go in chunks. Returns how many were rung;
+        it ends with the round in which these are `at_most`. Safe to run in several processes at
+        once.
         """
         rung = 0
-        while True:
+        while rung < at_most:
             with self._database.transaction() as session:
-                rings = reserve(session, Partition.ring_at <= utc_now(), limit=ROUND)
-            if not rings or not self._push_singles(rings):
-                return rung
+                due = and_(Partition.ring_at <= utc_now(), NOT_PAUSED)
+                rings = reserve(session, due, limit=ROUND)
+            if not rings or not self._push_due(rings):
+                break
             rung += len(rings)
+        return rung
+
+    def _push_due(self, rings: Sequence[Ring]) -> bool:
+        untried = [ring for ring in rings if ring.is_untried]
+        if len(untried) <= SINGLES_AT_ONCE:
+            return self._push_singles(rings)
+        others = [ring for ring in rings if not ring.is_untried]
+        return self._push_chunks(untried) and self._push_singles(others)
 
     def ring(self, rings: Sequence[Ring]) -> bool:
         """Ring for wishes made just now: singly while they are few, else in chunks.
 
         Returns False when Redis did not answer; the due loop then rings for them.
         """
+        if not rings or self._is_paused():
+            return True
         if len(rings) <= SINGLES_AT_ONCE:
             return self._push_singles(rings)
-        size = self._rules.chunk_size
-        # Every chunk is tried, even when one before it was not taken.
-        taken = [
-            self.ring_chunk(rings[start : start + size]) for start in range(0, len(rings), size)
-        ]
-        return all(taken)
+        return self._push_chunks(rings)
 
     def ring_chunk(self, rings: Sequence[Ring]) -> bool:
         """Ring one job for all of them, on the backfill's queue; False as in `ring`."""
+        return self._is_paused() or self._push_chunk(rings)
+
+    def _is_paused(self) -> bool:
+        with self._database.reading() as session:
+            return is_paused(session)
+
+    def _push_chunks(self, rings: Sequence[Ring]) -> bool:
+        size = self._rules.chunk_size
+        # Every chunk is tried, even when one before it was not taken.
+        taken = [
+            self._push_chunk(rings[start : start + size]) for start in range(0, len(rings), size)
+        ]
+        return all(taken)
+
+    def _push_chunk(self, rings: Sequence[Ring]) -> bool:
         try:
             job_id = self._doorbell.ring_chunk(rings)
         except DispatchError as error:
@@ -148,6 +176,7 @@ def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Ri
             Partition.name.label("partition"),
             Partition.claimed_job_id.label("stale_job_id"),
             Partition.request_id,
+            Partition.attempts,
         )
     )
     return [Ring(**row._asdict()) for row in rows]

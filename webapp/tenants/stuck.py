@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from webapp.database import utc_now
 from webapp.tenants.models import Partition
+from webapp.tenants.paused import PauseState, excused
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import PartitionState
 
@@ -15,9 +16,14 @@ MARGIN = timedelta(minutes=5)
 ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
-def is_stuck(partition: Partition | None, rules: Rules) -> bool:
-    """True where a wish or a departure should have come to its end, and has not."""
-    if partition is None:
+def is_stuck(
+    partition: Partition | None, rules: Rules, last_pause: PauseState | None = None
+) -> bool:
+    """True where a wish or a departure should have come to its end, and has not.
+
+    Nothing is while provisioning is paused, nor before all that time has passed since.
+    """
+    if partition is None or (last_pause and last_pause.excuses(_wished_before(rules))):
         return False
     if partition.state in ON_ITS_WAY:
         return partition.state_since < _wished_before(rules)
@@ -29,7 +35,7 @@ def is_stuck(partition: Partition | None, rules: Rules) -> bool:
 
 def stuck(rules: Rules) -> ColumnElement[bool]:
     """The same rule as a condition on rows, over the index of states."""
-    return or_(
+    late = or_(
         and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _wished_before(rules)),
         and_(
             Partition.state == PartitionState.REMOVING,
@@ -37,6 +43,7 @@ def stuck(rules: Rules) -> ColumnElement[bool]:
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
+    return and_(late, ~excused(_wished_before(rules)))
 
 
 def _wished_before(rules: Rules) -> datetime:

@@ -15,6 +15,7 @@ from webapp.tenants import timeline
 from webapp.tenants.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.models import Partition
+from webapp.tenants.paused import NOT_PAUSED, is_paused
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
 from webapp.tenants.rows import change
@@ -70,6 +71,7 @@ class Upkeep:
             DispatchError: Redis did not answer.
         """
         silent = and_(
+            NOT_PAUSED,
             Partition.state == PartitionState.PENDING,
             Partition.ring_at.is_(None),
             Partition.dispatched_at < utc_now() - LOST_AFTER,
@@ -151,8 +153,13 @@ class Upkeep:
         up to `after_capacity` of those that found the collection full: after a pause too, since
         the server's limit may be lower than the one in the settings. Where nothing but an
         attempt can show it, one tries, and the others follow a success.
+
+        While provisioning is paused, only those `at_once`: they wait as pending until it goes on.
         """
         now = utc_now()
+        with self._database.reading() as session:
+            if is_paused(session):
+                return self._reopen(collection, Partition.cause.in_(list(at_once)), now)
         rested = Partition.reopen_at <= now
         passed = or_(
             Partition.cause.in_(list(at_once)), and_(Partition.cause.in_(TRANSIENT), rested)
