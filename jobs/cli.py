@@ -8,12 +8,13 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from jobs import dispatch_cli, isolation_cli
+from jobs import dispatch_cli, isolation_cli, pause_cli
 from jobs.console import as_json, number, print_json, refuse, to_stderr
 from webapp import current
 from webapp.logs import configure_logging
 from webapp.tenants import failures, figures, queries
 from webapp.tenants.errors import TenantNotFound
+from webapp.tenants.paused import PauseState
 
 POLL_S = 0.25
 
@@ -24,6 +25,8 @@ for command in (
     isolation_cli.adopt,
     isolation_cli.empty,
     isolation_cli.canary,
+    pause_cli.pause,
+    pause_cli.resume,
 ):
     partitions.add_command(command)
 
@@ -45,11 +48,18 @@ def status(tenant_id: int | None, as_json: bool) -> None:
             shown = {**summary.states, "without_wish": summary.without_wish}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
+            shown |= {"paused": _pause(summary.paused, as_json=as_json)}
     if as_json:
         print_json(shown)
         return
     for name, value in (shown or {"partition": "not asked for yet; see backfill"}).items():
         click.echo(f"{name:16} {'' if value is None else value}")
+
+
+def _pause(state: PauseState | None, *, as_json: bool) -> Any:
+    if as_json:
+        return pause_cli.shown(state)
+    return pause_cli.told(state) if state else "no"
 
 
 def _partition(row: Any) -> dict[str, Any] | None:
@@ -121,6 +131,9 @@ def verify(repair: bool, as_json: bool) -> None:
     from jobs import verify_command
 
     to_stderr()
+    paused = current.domain().pauses.state() if repair else None
+    if paused:
+        refuse(f"nothing can be repaired: provisioning is paused {pause_cli.told(paused)}")
     verify_command.verify(repair=repair, as_json=as_json)
 
 

@@ -8,6 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from jobs.console import as_json, number, print_json, refuse, to_stderr
+from jobs.pause_cli import told
 from webapp import current
 from webapp.tenants.backfill import Plan
 from webapp.tenants.causes import Cause
@@ -111,13 +112,20 @@ def _settle(tenant_ids: list[int]) -> Any:
             if remaining < left:
                 moved_at = time.monotonic()
             elif not told and time.monotonic() - moved_at > HINT_AFTER_S:
-                click.echo("Nothing moves; does a worker run, and does Milvus answer?", err=True)
+                click.echo(_hint(), err=True)
                 told = True
             bar.update(left - remaining)
             left = remaining
             time.sleep(POLL_S)
         bar.update(left)
     return work.states(tenant_ids)
+
+
+def _hint() -> str:
+    paused = current.domain().pauses.state()
+    if paused:
+        return f"Nothing moves: provisioning is paused {told(paused)}; flask partitions resume."
+    return "Nothing moves; does a worker run, and does Milvus answer?"
 
 
 def _tell_of_foreign_data(tenants: int) -> None:

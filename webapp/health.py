@@ -20,6 +20,7 @@ from webapp.settings import Settings
 from webapp.tenants.causes import Cause
 from webapp.tenants.circuit import MILVUS, CircuitState
 from webapp.tenants.models import Circuit, ObservedCollection
+from webapp.tenants.paused import last_pause
 
 ANSWER_WITHIN_S = 1.5
 # A sweep that is this many turns late says nothing about now.
@@ -47,15 +48,15 @@ def readyz() -> ResponseReturnValue:
     """Whether database and Redis answer in time. Milvus may be down: sign-ups work without."""
     settings: Settings = current_app.extensions["settings"]
     database: Database = current_app.extensions["database"]
-    asked = _checkers().submit(_milvus_last_seen, database, settings)
+    asked = _checkers().submit(_known, database, settings)
     redis = "ok" if _answers(_ping, settings.redis_address) else "down"
-    milvus = _result(asked)
-    ready = redis == "ok" and milvus is not None
+    known = _result(asked)
+    ready = redis == "ok" and known is not None
     body = {
         "status": "ok" if ready else "unavailable",
-        "database": "ok" if milvus is not None else "down",
+        "database": "ok" if known is not None else "down",
         "redis": redis,
-        "milvus": milvus or _seen("unknown") | {"circuit": "unknown", "circuit_since": None},
+        **(known or NOTHING_KNOWN),
     }
     return jsonify(body), 200 if ready else 503
 
@@ -94,16 +95,27 @@ def _ping(address: str) -> bool:
         client.close()
 
 
-def _milvus_last_seen(database: Database, settings: Settings) -> dict[str, str | None]:
+def _known(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
+    """What the database tells: the last look at Milvus, and whether provisioning is paused.
+
+    A pause is somebody's will, so it leaves the process ready.
+    """
     # This thread serves the next check too, so it must not wait on for this one.
     with answered_within(ANSWER_WITHIN_S), database.reading() as session:
         session.execute(text("SELECT 1"))
         row = session.get(ObservedCollection, settings.milvus_collection)
         circuit = CircuitState.of(session.get(Circuit, MILVUS))
-    return _last_look(row, settings) | {
+        pause = last_pause(session)
+    paused = pause if pause and pause.lasts else None
+    milvus = _last_look(row, settings) | {
         "circuit": "open" if circuit.is_open else "closed",
         "circuit_since": _moment(circuit.since),
     }
+    provisioning = {
+        "status": "paused" if paused else "running",
+        "since": _moment(paused.since) if paused else None,
+    }
+    return {"milvus": milvus, "provisioning": provisioning}
 
 
 def _last_look(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
@@ -128,3 +140,9 @@ def _seen(
     status: str, cause: str | None = None, observed_at: str | None = None
 ) -> dict[str, str | None]:
     return {"status": status, "cause": cause, "observed_at": observed_at}
+
+
+NOTHING_KNOWN: dict[str, dict[str, str | None]] = {
+    "milvus": _seen("unknown") | {"circuit": "unknown", "circuit_since": None},
+    "provisioning": {"status": "unknown", "since": None},
+}

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from tests.access import database_of, migrated_app, settings_in
 from tests.engines.redis import RedisServer
+from tests.factories import ACTOR
 from webapp import create_app
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
@@ -60,6 +61,7 @@ def test_the_process_is_ready_when_database_and_redis_answer(client: FlaskClient
             "circuit": "closed",
             "circuit_since": None,
         },
+        "provisioning": {"status": "running", "since": None},
     }
 
 
@@ -89,6 +91,17 @@ def test_an_open_circuit_is_told_with_its_moment(app: APIFlask, client: FlaskCli
     milvus = client.get("/readyz").get_json()["milvus"]
     assert milvus["circuit"] == "open"
     assert milvus["circuit_since"] == opened.isoformat().replace("+00:00", "Z")
+
+
+def test_the_process_is_ready_when_provisioning_is_paused(
+    app: APIFlask, client: FlaskClient
+) -> None:
+    paused = app.extensions["domain"].pauses.pause("the reason is not for everybody", actor=ACTOR)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    since = paused.since.isoformat().replace("+00:00", "Z")
+    assert answer.get_json()["provisioning"] == {"status": "paused", "since": since}
+    assert "reason" not in answer.text
 
 
 def test_the_process_is_not_ready_when_redis_is_frozen(

@@ -125,7 +125,13 @@ SUMMARY = {
             },
         }
     ],
+    "circuit": {"is_open": False, "since": None, "cause": None, "message": None},
+    "paused": None,
 }
+
+PAUSE = {"reason": "Upgrade of Milvus"}
+PAUSED = {"paused": {"since": "2026-03-01T09:30:00Z", "by": "token:crm", **PAUSE}}
+RUNNING: dict[str, Any] = {"paused": None}
 
 DRIFT = {
     "drift": True,
@@ -150,5 +156,4 @@ DRIFT = {
             "compared_at": "2026-03-01T09:30:10Z",
         }
     ],
-    "circuit": {"is_open": False, "since": None, "cause": None, "message": None},
 }

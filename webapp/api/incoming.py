@@ -25,6 +25,7 @@ from webapp.tenants.naming import (
     clean_name,
     is_slug,
 )
+from webapp.tenants.pause import MAX_REASON_LENGTH
 from webapp.tenants.states import PartitionState, TenantState
 
 MAX_ROWS = 1000
@@ -111,6 +112,12 @@ class TenantChange(Incoming):
         if not self.model_fields_set:
             raise ValueError("give a name, a slug or both")
         return self
+
+
+class PauseOrder(Incoming):
+    """A pause of all provisioning, with the reason that everybody will see."""
+
+    reason: StrictStr | SkipJsonSchema[None] = Field(None, max_length=MAX_REASON_LENGTH)
 
 
 class Paging(BaseModel):

@@ -16,13 +16,14 @@ from webapp.tenants.naming import MAX_TENANT_ID
 Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-INCOMING = (incoming.NewTenants, incoming.TenantChange)
+INCOMING = (incoming.NewTenants, incoming.TenantChange, incoming.PauseOrder)
 OUTGOING = (
     outgoing.TenantPage,
     outgoing.Departure,
     outgoing.EventPage,
     outgoing.Summary,
     outgoing.Drift,
+    outgoing.Pausing,
     outgoing.Problem,
     outgoing.BulkResults,
 )

@@ -146,6 +146,20 @@ class Circuit(Outgoing):
     message: str | None
 
 
+class Pause(Outgoing):
+    """A pause of all provisioning: nothing begins that would change Milvus; sign-ups go on."""
+
+    since: datetime
+    by: str
+    reason: str | None
+
+
+class Pausing(Outgoing):
+    """Whether provisioning is paused now. What was under way before ends by itself."""
+
+    paused: Pause | None = Field(description="Null while provisioning goes on.")
+
+
 class Summary(Outgoing):
     """Counts of tenants by the state of their partition and by cause of failure."""
 
@@ -155,6 +169,7 @@ class Summary(Outgoing):
     without_wish: int = Field(description="Active tenants whose partition nobody asked for yet.")
     collections: list[Headroom]
     circuit: Circuit
+    paused: Pause | None = Field(description="Null while provisioning goes on.")
 
 
 class Finding(Outgoing):

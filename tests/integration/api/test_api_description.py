@@ -30,6 +30,8 @@ OPERATIONS = {
     "list_tenant_events",
     "get_partitions_summary",
     "get_partitions_drift",
+    "pause_provisioning",
+    "resume_provisioning",
 }
 
 
@@ -110,7 +112,7 @@ def test_errors_are_problems_when_described(spec: dict[str, Any]) -> None:
 
 def test_errors_of_the_body_are_described_when_there_is_one(spec: dict[str, Any]) -> None:
     with_body = [each for each in operations(spec) if "requestBody" in each]
-    assert len(with_body) == 3
+    assert len(with_body) == 4
     for operation in with_body:
         assert {"400", "409", "413", "415", "422"} <= set(operation["responses"])
 
