@@ -157,10 +157,11 @@ def reconcile(once: bool) -> None:
 
 
 def _sweep_once(reconciler: Any) -> None:
-    """Sweep as soon as whoever sweeps now has ended, and drop what is due to go."""
+    """Sweep as soon as whoever sweeps now has ended; then do what is due, and was asked for."""
     give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
     while not reconciler.sweep():
         if time.monotonic() > give_up_at:
             raise click.ClickException("another sweep does not end; see its log")
         time.sleep(POLL_S)
     reconciler.depart(threading.Event())
+    reconciler.operate(threading.Event())

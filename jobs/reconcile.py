@@ -12,6 +12,7 @@ from datetime import timedelta
 from jobs.canary_lane import CanaryLane
 from jobs.departures import DepartureLane
 from jobs.observe import Observer
+from jobs.operations_lane import OperationsLane
 from jobs.store import PartitionStore
 from webapp.domain import Domain
 from webapp.logs import get_logger
@@ -32,6 +33,7 @@ class Reconciler:
         self._store = store
         self._settings = settings
         self._lane = DepartureLane(domain.departures, store)
+        self._operations = OperationsLane(domain.operations)
         self._canaries = CanaryLane(domain, store, settings)
         self._observer = Observer(domain, store)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -41,6 +43,10 @@ class Reconciler:
     def depart(self, stop: threading.Event) -> int:
         """Drop what is due to go; returns how many partitions are gone."""
         return self._lane.run_due(stop)
+
+    def operate(self, stop: threading.Event) -> int:
+        """Go on with what was asked for many tenants; returns how many batches were taken."""
+        return self._operations.run_due(stop)
 
     def ring_due(self) -> None:
         """Ring for what has come due, leases that ran out included."""
@@ -113,8 +119,8 @@ class Reconciler:
     def run(self, stop: threading.Event) -> None:
         """Ring what is due every second and sweep every interval, until `stop` is set.
 
-        Sweep, departures and canary have threads of their own: while Milvus keeps them waiting,
-        rings go on.
+        Sweep, departures, operations and canary have threads of their own: while Milvus keeps
+        them waiting, rings go on.
         """
         # Of several replicas, one sweeps an interval; all look often whether it still does.
         interval_s = self._settings.reconcile_interval
@@ -123,6 +129,7 @@ class Reconciler:
         lanes = [
             _in_a_lane(look_s, lambda: self.sweep(rest), stop),
             _in_a_lane(DUE_EVERY_S, lambda: self.depart(stop), stop),
+            _in_a_lane(DUE_EVERY_S, lambda: self.operate(stop), stop),
         ]
         # Not waited for as long: what a check leaves behind, the next one takes away.
         checking = _in_a_lane(interval_s, self._canaries.run_if_due, stop)

@@ -19,7 +19,7 @@ from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
-from webapp.tenants.operations import models as _operations  # noqa: F401
+from webapp.tenants.operations.service import Operations
 from webapp.tenants.pause import Pauses
 from webapp.tenants.repeats import Repeats
 from webapp.tenants.ringing import Ringing
@@ -54,6 +54,7 @@ class Domain:
     canaries: Canaries
     backfill: Backfill
     imports: Imports
+    operations: Operations
 
 
 def build_domain(settings: Settings, database: Database) -> Domain:
@@ -82,4 +83,5 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         canaries=Canaries(database),
         backfill=Backfill(database, doorbell, ringing, rules),
         imports=Imports(database),
+        operations=Operations(database, doorbell, ringing, rules),
     )

@@ -35,7 +35,10 @@ def write(
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> Deed:
-    """Add an entry within the transaction that does the deed; announce it after the commit."""
+    """Add an entry within the transaction that does the deed; announce it after the commit.
+
+    The target is what it was done to, where that is no tenant.
+    """
     deed = Deed(actor, action, tenant_id, before, after, target)
     session.add(
         AuditEntry(

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants import timeline
@@ -16,17 +14,16 @@ from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import TenantNotFound
 from webapp.tenants.figures import Adopted, adopted
+from webapp.tenants.firsts import OF_BEFORE, first_entry, wish_first
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
 from webapp.tenants.rows import change
 from webapp.tenants.rules import Rules
 from webapp.tenants.states import IfExists, PartitionState
-from webapp.tenants.wishes import first_wish, ring_for, wish_again
+from webapp.tenants.wishes import ring_for, wish_again
 
 IF_EXISTS = cast(Table, Partition.__table__).columns["if_exists"].type
-# Only a backfill makes the first wish of a tenant that was there before.
-OF_BEFORE = "asked for by a backfill"
 FIRST_WISHED_FOR_HERE = exists().where(
     PartitionEvent.tenant_id == Tenant.id,
     PartitionEvent.event == timeline.REQUESTED,
@@ -149,7 +146,7 @@ class Backfill:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
-            fresh = self._insert_first(session, tenant_ids, adopting)
+            fresh = wish_first(session, tenant_ids, self._rules, adopting=adopting)
             again = wish_again(
                 session, mine, self._rules.attempts, now, if_exists=_if_exists(adopting)
             )
@@ -157,10 +154,7 @@ class Backfill:
                 waiting = Partition.state == PartitionState.PENDING
                 ours = Partition.tenant_id.in_(adopting)
                 change(session, and_(ours, waiting), {"if_exists": IfExists.ADOPT})
-            entries = [
-                timeline.entry_of(row, timeline.REQUESTED, actor=actor.name, message=OF_BEFORE)
-                for row in fresh
-            ]
+            entries = [first_entry(row, actor.name) for row in fresh]
             entries += [timeline.entry_of(row, timeline.RETRIED, actor=actor.name) for row in again]
             timeline.write(session, entries)
             wished = [row.tenant_id for row in (*fresh, *again)]
@@ -173,37 +167,6 @@ class Backfill:
             rings += reserve(session, lost, limit=len(tenant_ids))
         timeline.announce(entries)
         return rings
-
-    def _insert_first(
-        self, session: Session, tenant_ids: Sequence[int], adopting: frozenset[int]
-    ) -> Sequence[Partition]:
-        """Insert first wishes for living tenants that have none; others' are left alone."""
-        without = (
-            select(Tenant.id)
-            .join(Partition, isouter=True)
-            .where(
-                Tenant.id.in_(tenant_ids),
-                Tenant.deleted_at.is_(None),
-                Partition.tenant_id.is_(None),
-            )
-            .order_by(Tenant.id)
-            .with_for_update(of=Tenant, key_share=True)
-        )
-        now = utc_now()
-        wishes = [first_wish(number, self._rules, now) for number in session.scalars(without)]
-        for wish in wishes:
-            if wish.tenant_id in adopting:
-                wish.if_exists = IfExists.ADOPT
-        if not wishes:
-            return []
-        columns = cast(Table, Partition.__table__).columns.keys()
-        rows = [
-            {name: value for name in columns if (value := getattr(wish, name)) is not None}
-            for wish in wishes
-        ]
-        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        statement = insert(Partition).values(rows).on_conflict_do_nothing()
-        return session.scalars(statement.returning(Partition)).all()
 
     def states(self, tenant_ids: Sequence[int]) -> Counter[str]:
         """How many of these tenants are in which state now."""

@@ -24,6 +24,14 @@ class Cause(StrEnum):
         return self in TRANSIENT
 
     @property
+    def is_hopeless(self) -> bool:
+        """True when no retry can succeed, whatever becomes of Milvus: something else must be done.
+
+        The other permanent causes end once somebody has mended Milvus or its settings.
+        """
+        return self in HOPELESS
+
+    @property
     def advice(self) -> "Advice":
         """What the cause means, and what an operator does about it."""
         return ADVICE[self]
@@ -41,6 +49,7 @@ TRANSIENT = frozenset(
     {Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.RATE_LIMITED, Cause.UNEXPECTED}
 )
 PERMANENT = frozenset(Cause) - TRANSIENT
+HOPELESS = frozenset({Cause.INVALID_NAME, Cause.FOREIGN_DATA})
 
 # Milvus did not answer at all; every other cause is an answer of its own.
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})

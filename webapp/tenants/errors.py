@@ -113,3 +113,13 @@ class NotFailed(DomainError):
 
     def __init__(self, tenant_id: int, state: str) -> None:
         super().__init__(f"the partition of tenant {tenant_id} is {state}, not failed")
+
+
+class CountChanged(DomainError):
+    """Somebody said how many tenants they mean, and it is another number now."""
+
+    code = "count_changed"
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"{found} tenants would be taken now, not {expected}")
+        self.found = found

@@ -53,7 +53,7 @@ def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Tu
 
 def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime) -> Partition:
     remove_at = now + rules.grace
-    for row in withdraw(session, tenant_id, now, remove_at):
+    for row in withdraw(session, Partition.tenant_id == tenant_id, now, remove_at):
         return row
     row = unwished(tenant_id, rules, now, remove_at)
     session.add(row)
@@ -72,8 +72,9 @@ def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -
     if tenant.deleted_at is None:
         raise NotRemoving(tenant.id, "it is not deleted")
     now = utc_now()
-    rows = wish_back(session, tenant.id, rules.attempts, now, actor.request_id)
-    rows = rows or unwish(session, tenant.id)
+    mine = Partition.tenant_id == tenant.id
+    rows = wish_back(session, mine, rules.attempts, now, actor.request_id)
+    rows = rows or unwish(session, mine)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
     before = tenant.slug

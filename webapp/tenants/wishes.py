@@ -18,6 +18,9 @@ from webapp.tenants.states import IfExists, PartitionState, sources_of
 # The generation of a row whose tenant was deleted before anybody wished for its partition.
 NEVER_WISHED = 0
 
+# Deleted, and can be called back: nobody has begun to drop it.
+STILL_THERE = and_(Partition.state == PartitionState.REMOVING, Partition.drop_began_at.is_(None))
+
 
 def first_wish(
     tenant_id: int, rules: Rules, now: datetime, request_id: str | None = None
@@ -62,16 +65,13 @@ def wish_missing(
 
 
 def withdraw(
-    session: Session, tenant_id: int, now: datetime, remove_at: datetime
+    session: Session, which: ColumnElement[bool], now: datetime, remove_at: datetime
 ) -> Sequence[Partition]:
-    """Turn a deleted tenant's wish around: its partition is to go. Returns the row, if any.
+    """Turn the wishes of deleted tenants around: their partitions are to go. Returns the rows.
 
     The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
     """
-    wanted = and_(
-        Partition.tenant_id == tenant_id,
-        Partition.state.in_(sources_of(PartitionState.REMOVING)),
-    )
+    wanted = and_(which, Partition.state.in_(sources_of(PartitionState.REMOVING)))
     to_go = {
         "state": PartitionState.REMOVING,
         "state_since": now,
@@ -103,11 +103,15 @@ def unwished(tenant_id: int, rules: Rules, now: datetime, remove_at: datetime) -
 
 
 def wish_back(
-    session: Session, tenant_id: int, attempts: int, now: datetime, request_id: str | None
+    session: Session,
+    which: ColumnElement[bool],
+    attempts: int,
+    now: datetime,
+    request_id: str | None,
 ) -> Sequence[Partition]:
-    """Make a new wish of one that was withdrawn, unless its drop has begun. Returns the row.
+    """Make new wishes of those that were withdrawn, unless the drop has begun. Returns the rows.
 
-    Whoever was about to drop it loses the row. The lease of an attempt from before the
+    Whoever was about to drop one loses the row. The lease of an attempt from before the
     deletion stays, in case the next deletion comes before it has ended.
     """
     wanted_again = {
@@ -121,22 +125,14 @@ def wish_back(
     }
     afresh = _afresh(attempts, now)
     del afresh["lease_until"]
-    wished = and_(_still_there(tenant_id), Partition.generation > NEVER_WISHED)
+    wished = and_(which, STILL_THERE, Partition.generation > NEVER_WISHED)
     return change(session, wished, wanted_again | afresh)
 
 
-def unwish(session: Session, tenant_id: int) -> Sequence[Partition]:
-    """Take away the row of a tenant that never had a wish, unless its drop has begun."""
-    never = and_(_still_there(tenant_id), Partition.generation == NEVER_WISHED)
+def unwish(session: Session, which: ColumnElement[bool]) -> Sequence[Partition]:
+    """Take away the rows of tenants that never had a wish, unless the drop has begun."""
+    never = and_(which, STILL_THERE, Partition.generation == NEVER_WISHED)
     return session.scalars(delete(Partition).where(never).returning(Partition)).all()
-
-
-def _still_there(tenant_id: int) -> ColumnElement[bool]:
-    return and_(
-        Partition.tenant_id == tenant_id,
-        Partition.state == PartitionState.REMOVING,
-        Partition.drop_began_at.is_(None),
-    )
 
 
 def ring_for(partition: Partition) -> Ring:

@@ -22,10 +22,14 @@ class OperationKind(StrEnum):
 
 
 class OperationState(StrEnum):
-    """How far an operation is: its tenants are taken in turn, then their partitions follow."""
+    """How far an operation is: tenants are taken in turn, then their partitions follow.
+
+    A settled one has none on its way any more, and its figures stay as they were then.
+    """
 
     RUNNING = "running"
     FINISHED = "finished"
+    SETTLED = "settled"
 
 
 class Operation(Model):

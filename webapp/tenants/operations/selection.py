@@ -1,0 +1,76 @@
+"""Which tenants somebody means: these numbers, or all that match a filter."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_
+
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.queries import TenantFilter, conditions
+from webapp.tenants.states import PartitionState
+
+UNSAID = (None, "", False)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """These numbers, or (where there are none) all that the other fields let through."""
+
+    tenant_ids: tuple[int, ...] | None = None
+    state: PartitionState | None = None
+    cause: Cause | None = None
+    q: str = ""
+    without_wish: bool = False
+    # Those whose partition this operation was the last to turn.
+    operation_id: int | None = None
+
+    def __post_init__(self) -> None:
+        """Numbers are kept ascending, and each once."""
+        if self.tenant_ids is not None:
+            object.__setattr__(self, "tenant_ids", tuple(sorted(set(self.tenant_ids))))
+
+    @classmethod
+    def of_failed(cls, cause: Cause | None = None) -> "Selection":
+        """All that failed, or all that failed for this cause."""
+        return cls(state=PartitionState.FAILED, cause=cause)
+
+    @property
+    def sole_cause(self) -> Cause | None:
+        """The cause, where all that failed for it are meant and nobody else."""
+        return self.cause if self.cause and self == Selection.of_failed(self.cause) else None
+
+    def as_json(self) -> str:
+        """The selection as it is stored; what says nothing is left out."""
+        values = asdict(self)
+        return json.dumps({name: value for name, value in values.items() if value not in UNSAID})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Selection":
+        """What `as_json` made."""
+        values = json.loads(text)
+        numbers = values.pop("tenant_ids", None)
+        state, cause = values.pop("state", None), values.pop("cause", None)
+        return cls(
+            tenant_ids=tuple(numbers) if numbers is not None else None,
+            state=PartitionState(state) if state else None,
+            cause=Cause(cause) if cause else None,
+            **values,
+        )
+
+    def matching(self, asked_at: datetime) -> ColumnElement[bool]:
+        """The filter as a condition on Tenant joined with its Partition.
+
+        Whoever came to match it after the moment was not meant: nobody has seen them in a list
+        or a count.
+        """
+        wanted = conditions(TenantFilter(status=self.state, q=self.q, cause=self.cause))
+        wanted.append(Tenant.updated_at <= asked_at)
+        if self.without_wish:
+            wanted.append(Partition.tenant_id.is_(None))
+        if self.operation_id is not None:
+            wanted.append(Partition.operation_id == self.operation_id)
+        if self.state or self.cause:
+            wanted.append(Partition.state_since <= asked_at)
+        return and_(*wanted)
