@@ -82,7 +82,7 @@ class Product:
 
     def token(self) -> str:
         """A new token that may create tenants."""
-        return create_token(self.database, "bench", Role.OPERATOR)
+        return create_token(self.database, "bench", Role.OPERATOR, actor=ACTOR)
 
     @contextmanager
     def working(self) -> Iterator[None]:

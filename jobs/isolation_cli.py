@@ -83,6 +83,11 @@ def canary(as_json: bool) -> None:
 
     to_stderr()
     settings = current.settings()
+    current.domain().audit.write_now(
+        actor=current.command_line(),
+        action="partitions.check_isolation",
+        target=f"collection {settings.milvus_collection}",
+    )
     store = Worker(settings).store
     try:
         report = CanaryLane(current.domain(), store, settings).run_now()

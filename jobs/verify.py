@@ -8,6 +8,7 @@ from jobs.store import PartitionStore, StoreError
 from jobs.unwanted import Unwanted
 from webapp.database import Database
 from webapp.domain import Domain
+from webapp.tenants.actors import Actor
 from webapp.tenants.drift import Comparison
 from webapp.tenants.findings import DRIFT, Finding, adopted_ones, stuck_ones
 from webapp.tenants.states import DriftKind
@@ -41,13 +42,13 @@ class Verification:
         self._store = store
         self._unwanted = Unwanted(store, domain.drift, domain.pauses)
 
-    def run(self, *, repair: bool) -> Report:
-        """Compare, note each proof, and repair where asked to: what the sweep would, at once.
+    def run(self, *, repair_for: Actor | None = None) -> Report:
+        """Compare, note each proof, and repair for whoever asks to: what the sweep would, at once.
 
         Orphans, and what is stuck, are only reported. Repaired or not, it was drift.
         """
         report = Report()
-        if repair:
+        if repair_for:
             report.repaired = {DriftKind.MISSING: 0, DriftKind.RESURRECTED: 0}
         for collection in self._domain.observing.collections(self._domain.rules.collection):
             try:
@@ -55,7 +56,10 @@ class Verification:
             except StoreError as error:
                 report.not_compared[collection] = error
                 continue
-            self._compare(self._domain.drift.compare(listing), report)
+            comparison = self._domain.drift.compare(listing)
+            if repair_for:
+                self._take_down(comparison, repair_for)
+            self._compare(comparison, report)
         if report.compared:
             with self._database.reading() as session:
                 report.findings += stuck_ones(session, self._domain.rules)
@@ -73,6 +77,17 @@ class Verification:
         self._domain.ledger.store(comparison.listing, [*comparison.missing, *left])
         report.findings += [*comparison.missing, *unwanted]
         report.compared.append(comparison)
+
+    def _take_down(self, comparison: Comparison, actor: Actor) -> None:
+        """Say who asked before anything is repaired: whatever comes between, it is known."""
+        found = {"missing": len(comparison.missing), "unwanted": len(comparison.unwanted)}
+        if any(found.values()):
+            self._domain.audit.write_now(
+                actor=actor,
+                action="partitions.repair",
+                target=f"collection {comparison.listing.collection}",
+                before=found,
+            )
 
     def _counted(self, findings: Iterable[Finding]) -> list[Finding]:
         """With their rows, as far as Milvus tells: after an error the others go uncounted."""

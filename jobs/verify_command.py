@@ -24,8 +24,9 @@ def verify(*, repair: bool, as_json: bool) -> None:
     from jobs.context import Worker
 
     store = Worker(current.settings()).store
+    work = Verification(current.domain(), current.database(), store)
     try:
-        report = Verification(current.domain(), current.database(), store).run(repair=repair)
+        report = work.run(repair_for=current.command_line() if repair else None)
     except SQLAlchemyError as error:
         click.echo(f"Nothing was compared: the database failed ({type(error).__name__}).", err=True)
         sys.exit(NOT_COMPARED)

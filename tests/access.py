@@ -17,8 +17,10 @@ from webapp.auth.users import create_user
 from webapp.database import Database
 from webapp.extensions import db
 from webapp.settings import Settings
+from webapp.tenants.actors import Actor, Via
 
 PASSWORD = "correct horse battery"
+SETUP = Actor("cli", Via.CLI, "test@localhost")
 CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 SAMPLES = {"int": 1, "default": "x", "string": "x", "path": "x", "uuid": "0" * 32}
 
@@ -52,14 +54,15 @@ def add_user(app: APIFlask, role: Role = Role.VIEWER, email: str | None = None) 
     """A user with `PASSWORD`; returns the e-mail address."""
     email = email or f"{role}-{secrets.token_hex(4)}@example.test"
     with app.app_context():
-        create_user(database_of(app), email, role, PASSWORD)
+        create_user(database_of(app), email, role, PASSWORD, actor=SETUP)
     return email
 
 
 def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) -> str:
     """A token; returns its secret."""
     with app.app_context():
-        return create_token(database_of(app), name or f"t-{secrets.token_hex(4)}", role)
+        name = name or f"t-{secrets.token_hex(4)}"
+        return create_token(database_of(app), name, role, actor=SETUP)
 
 
 class Visitor:

@@ -7,6 +7,7 @@ from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
 from webapp.tenants.activity import models as _activity  # noqa: F401
 from webapp.tenants.attempts import Attempts
+from webapp.tenants.audit import Audit
 from webapp.tenants.backfill import Backfill
 from webapp.tenants.bulk import Bulk
 from webapp.tenants.canaries import Canaries
@@ -35,6 +36,7 @@ class Domain:
     """Everything that can be done to tenants and their partitions, by whom it is done."""
 
     rules: Rules
+    audit: Audit
     doorbell: Doorbell
     ringing: Ringing
     pauses: Pauses
@@ -64,6 +66,7 @@ def build_domain(settings: Settings, database: Database) -> Domain:
     ringing = Ringing(database, doorbell, rules)
     return Domain(
         rules=rules,
+        audit=Audit(database),
         doorbell=doorbell,
         ringing=ringing,
         pauses=Pauses(database, ringing),

@@ -83,7 +83,7 @@ class PartitionsView(Page):
     def isolation(self) -> ResponseReturnValue:
         """Has the isolation of partitions checked as soon as the reconciler looks."""
         collection = current.settings().milvus_collection
-        if current.domain().canaries.ask(collection):
+        if current.domain().canaries.ask(collection, actor=current.actor()):
             audit("partitions.check_isolation", collection=collection)
             flash(f"A check of the isolation was asked for at {utc_now():%H:%M:%S} UTC.", "info")
         else:

@@ -7,6 +7,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
+from webapp import current
 from webapp.auth import tokens, users
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import ApiToken, User
@@ -81,7 +82,7 @@ def create_user(email: str, role: str, password: str | None) -> None:
     """Make a user. A generated password is printed once, alone on the last line."""
     chosen = password or users.generated_password()
     try:
-        users.create_user(_database(), email, Role(role), chosen)
+        users.create_user(_database(), email, Role(role), chosen, actor=current.command_line())
     except users.EmailTaken as error:
         raise click.BadParameter(str(error), param_hint="--email") from error
     click.echo(f"{role} {email} was created.", err=True)
@@ -98,7 +99,9 @@ def ensure_admin() -> None:
     settings: Settings = current_app.extensions["settings"]
     password = settings.admin_password or users.generated_password()
     try:
-        made = users.ensure_admin(_database(), settings.admin_email, password)
+        made = users.ensure_admin(
+            _database(), settings.admin_email, password, actor=current.command_line()
+        )
     except (InvalidEmail, users.EmailTaken) as error:
         raise click.UsageError(f"ADMIN_EMAIL {error}") from error
     if made and not settings.admin_password:
@@ -140,7 +143,7 @@ def activate(email: str) -> None:
 
 def _change(email: str, **changes: Any) -> None:
     try:
-        users.change_user(_database(), email, **changes)
+        users.change_user(_database(), email, actor=current.command_line(), **changes)
     except users.UserUnknown as error:
         raise click.BadParameter(str(error), param_hint="--email") from error
 
@@ -159,7 +162,7 @@ def list_users(as_json: bool) -> None:
 def create_token(name: str, role: str) -> None:
     """Make a token. Its secret is printed once, alone on the last line."""
     try:
-        secret = tokens.create_token(_database(), name, Role(role))
+        secret = tokens.create_token(_database(), name, Role(role), actor=current.command_line())
     except tokens.TokenNameTaken as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
     click.echo(secret)
@@ -182,7 +185,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     if not wanted:
         raise click.UsageError("Missing option '--name'.")
     try:
-        tokens.revoke_token(_database(), wanted)
+        tokens.revoke_token(_database(), wanted, actor=current.command_line())
     except tokens.TokenUnknown as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
 

@@ -10,6 +10,9 @@ from sqlalchemy import update
 from webapp.auth.models import User
 from webapp.database import Database, utc_now
 from webapp.extensions import db
+from webapp.requests import request_id
+from webapp.tenants import audit
+from webapp.tenants.actors import Actor, Via
 
 
 class PanelSessions(SecureCookieSessionInterface):
@@ -37,20 +40,24 @@ def begin_session(user: User) -> None:
     Sessions of the same user elsewhere go on: two on call may share an account, and one person
     has more than one screen. Logging out ends them all.
     """
-    _change(user, logged_in_at=utc_now())
+    _change(user, "user.login", logged_in_at=utc_now())
     session.clear()
     g.pop("csrf_token", None)
 
 
 def _end_sessions(_app: Flask, user: object, **_: object) -> None:
     if isinstance(user, User):
-        _change(user, fs_uniquifier=new_session_key())
+        _change(user, "user.logout", fs_uniquifier=new_session_key())
 
 
-def _change(user: User, **values: object) -> None:
+def _change(user: User, action: str, **values: object) -> None:
     database: Database = current_app.extensions["database"]
+    # Not known as the one who makes this request yet, or not any more.
+    actor = Actor(f"user:{user.email}", Via.PANEL, request.remote_addr, request_id())
     with database.transaction() as writing:
         writing.execute(update(User).where(User.id == user.id).values(**values))
+        deed = audit.write(writing, actor=actor, action=action, target=f"user {user.email}")
+    audit.announce(deed)
     # The session that read the user may still see the state of before.
     db.session.rollback()
     db.session.refresh(user)

@@ -13,6 +13,8 @@ from webapp.auth.models import ApiToken
 from webapp.auth.roles import Principal, Role
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
+from webapp.tenants import audit
+from webapp.tenants.actors import Actor
 
 PREFIX = "par_"
 SECRET_BYTES = 32
@@ -30,7 +32,7 @@ class TokenUnknown(Exception):
     """No live token has this name or number."""
 
 
-def create_token(database: Database, name: str, role: Role) -> str:
+def create_token(database: Database, name: str, role: Role, *, actor: Actor) -> str:
     """Make a token and return its secret, which cannot be had again.
 
     Raises:
@@ -40,13 +42,19 @@ def create_token(database: Database, name: str, role: Role) -> str:
     try:
         with database.transaction() as session:
             session.add(ApiToken(name=name, role=role, digest=_digest(secret)))
+            session.flush()
+            target, after = f"token {name}", {"role": role}
+            deed = audit.write(
+                session, actor=actor, action="token.create", target=target, after=after
+            )
     except IntegrityError as error:
         raise TokenNameTaken(f"a token named {name!r} exists") from error
     log.info("auth.token.created", name=name, role=role)
+    audit.announce(deed)
     return secret
 
 
-def revoke_token(database: Database, name_or_id: str) -> ApiToken:
+def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiToken:
     """End a live token, named by its name or else its number.
 
     Raises:
@@ -60,7 +68,12 @@ def revoke_token(database: Database, name_or_id: str) -> ApiToken:
         if token is None:
             raise TokenUnknown(f"no live token is named or numbered {name_or_id!r}")
         token.revoked_at = utc_now()
+        target, before = f"token {token.name}", {"role": token.role}
+        deed = audit.write(
+            session, actor=actor, action="token.revoke", target=target, before=before
+        )
     log.info("auth.token.revoked", name=token.name)
+    audit.announce(deed)
     return token
 
 

@@ -14,6 +14,8 @@ from webapp.auth.roles import Role
 from webapp.auth.sessions import new_session_key
 from webapp.database import Database
 from webapp.logs import get_logger
+from webapp.tenants import audit
+from webapp.tenants.actors import Actor
 
 PASSWORD_BYTES = 15
 MIN_PASSWORD = 8
@@ -36,7 +38,7 @@ def generated_password() -> str:
     return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
-def create_user(database: Database, email: str, role: Role, password: str) -> User:
+def create_user(database: Database, email: str, role: Role, password: str, *, actor: Actor) -> User:
     """Make a user who may log in at once.
 
     Raises:
@@ -47,13 +49,16 @@ def create_user(database: Database, email: str, role: Role, password: str) -> Us
     try:
         with database.transaction() as session:
             session.add(user)
+            session.flush()
+            deed = _created(session, user, actor)
     except IntegrityError as error:
         raise EmailTaken(f"a user with the address {user.email} exists") from error
     log.info("auth.user.created", email=user.email, role=role)
+    audit.announce(deed)
     return user
 
 
-def ensure_admin(database: Database, email: str, password: str) -> User | None:
+def ensure_admin(database: Database, email: str, password: str, *, actor: Actor) -> User | None:
     """Make the first admin; None when an active one exists. Of several at once, one is made.
 
     Raises:
@@ -70,11 +75,13 @@ def ensure_admin(database: Database, email: str, password: str) -> User | None:
         if session.scalar(select(User.id).where(User.email == user.email)):
             raise EmailTaken(f"{user.email} belongs to a user who is no active admin")
         session.add(user)
+        deed = _created(session, user, actor)
     log.info("auth.user.created", email=user.email, role=user.role)
+    audit.announce(deed)
     return user
 
 
-def change_user(database: Database, email: str, **changes: Any) -> None:
+def change_user(database: Database, email: str, *, actor: Actor, **changes: Any) -> None:
     """Set `role`, `active` or `password` of a user, and end all sessions of theirs.
 
     Raises:
@@ -84,11 +91,12 @@ def change_user(database: Database, email: str, **changes: Any) -> None:
         changes["password"] = hash_password(changes["password"])
     changes["fs_uniquifier"] = new_session_key()
     with database.transaction() as session:
-        found = session.execute(
-            update(User).where(User.email == normalized(email)).values(**changes).returning(User.id)
-        ).first()
-    if found is None:
-        raise UserUnknown(f"there is no user {email}")
+        user = session.scalar(select(User).where(User.email == normalized(email)).with_for_update())
+        if user is None:
+            raise UserUnknown(f"there is no user {email}")
+        deed = _changed(session, user, changes, actor)
+        session.execute(update(User).where(User.id == user.id).values(**changes))
+    audit.announce(deed)
     log.info("auth.user.changed", email=email, changed=sorted(changes.keys() - {"fs_uniquifier"}))
 
 
@@ -105,6 +113,32 @@ def _new_user(email: str, role: Role, password: str) -> User:
         password=hash_password(password),
         active=True,
         fs_uniquifier=new_session_key(),
+    )
+
+
+def _created(session: Session, user: User, actor: Actor) -> audit.Deed:
+    return audit.write(
+        session,
+        actor=actor,
+        action="user.create",
+        target=f"user {user.email}",
+        after={"role": user.role, "active": True},
+    )
+
+
+def _changed(session: Session, user: User, changes: dict[str, Any], actor: Actor) -> audit.Deed:
+    """Before and after of what people may see; that the password is another one, and no more."""
+    told: list[str] = [name for name in ("role", "active") if name in changes]
+    after: dict[str, Any] = {name: changes[name] for name in told}
+    if "password" in changes:
+        after["password"] = "changed"
+    return audit.write(
+        session,
+        actor=actor,
+        action="user.change",
+        target=f"user {user.email}",
+        before={name: getattr(user, name) for name in told},
+        after=after,
     )
 
 

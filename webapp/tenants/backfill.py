@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
 
 from webapp.database import Database, utc_now
-from webapp.tenants import timeline
+from webapp.tenants import audit, deeds, timeline
 from webapp.tenants.actors import Actor
 from webapp.tenants.causes import Cause
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
@@ -132,6 +132,7 @@ class Backfill:
         the wishes stand and the reconciler rings later.
         """
         wished, all_rung = 0, True
+        self._take_down(tenant_ids, len(adopting), actor)
         for chunk in batches(tenant_ids, self._rules.chunk_size):
             rings = self._wish(chunk, adopting.intersection(chunk), actor)
             if rings:
@@ -139,6 +140,14 @@ class Backfill:
             wished += len(rings)
             progress(len(chunk))
         return wished, all_rung
+
+    def _take_down(self, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
+        """Say who asked before the first chunk: whatever comes between, it is known."""
+        if not tenant_ids:
+            return
+        with self._database.transaction() as session:
+            deed = deeds.backfilled(session, tenant_ids, adopting, actor)
+        audit.announce(deed)
 
     def _wish(
         self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
-from webapp.tenants import timeline
+from webapp.tenants import audit, deeds, timeline
 from webapp.tenants.actors import Actor
 from webapp.tenants.errors import DomainError, SlugTaken
 from webapp.tenants.models import Partition, Tenant
@@ -68,10 +68,12 @@ class Bulk:
         """
         checked = [_checked(row) for row in rows]
         try:
-            results, entries = self._insert(checked, actor, once, ONE_WRITES)
+            results, entries, deed = self._insert(checked, actor, once, ONE_WRITES)
         except IntegrityError:
             # A sign-up took one of the slugs meanwhile; this time none can.
-            results, entries = self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
+            results, entries, deed = self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
+        if deed:
+            audit.announce(deed)
         timeline.announce(entries)
         self._ringing.ring([ring_for(partition) for partition in _partitions(results)])
         return results
@@ -82,23 +84,24 @@ class Bulk:
         actor: Actor,
         once: Once,
         lock: TextClause,
-    ) -> tuple[list[Result], list[timeline.Entry]]:
+    ) -> tuple[list[Result], list[timeline.Entry], audit.Deed | None]:
         with self._database.transaction() as session:
             once.begin(session)
             # SQLite has one writer at a time anyway.
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(lock)
             results = _with_slugs(session, rows)
-            self._add(
-                session, [row for row in results if isinstance(row, Tenant)], actor.request_id
-            )
+            tenants = [row for row in results if isinstance(row, Tenant)]
+            self._add(session, tenants, actor.request_id)
             entries = [
                 timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
                 for partition in _partitions(results)
             ]
             timeline.write(session, entries)
+            refused = len(results) - len(tenants)
+            deed = deeds.created_many(session, tenants, refused, actor) if tenants else None
             once.finish(session, results)
-        return results, entries
+        return results, entries, deed
 
     def _add(self, session: Session, tenants: Sequence[Tenant], request_id: str | None) -> None:
         """Store the tenants, numbered in their order, each with its first wish."""

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
+from webapp.tenants import audit
+from webapp.tenants.actors import Actor
 from webapp.tenants.models import ObservedCollection
 from webapp.tenants.rules import CANARY_AGAIN, CANARY_EVERY
 from webapp.tenants.states import CanaryOutcome
@@ -32,9 +35,19 @@ class Canaries:
             row = session.get(ObservedCollection, collection)
         return row is not None and (row.canary_due_at is None or row.canary_due_at <= utc_now())
 
-    def ask(self, collection: str) -> bool:
+    def ask(self, collection: str, *, actor: Actor) -> bool:
         """Have the next check made as soon as the reconciler looks; False when it never looked."""
-        return self._change(collection, {"canary_due_at": utc_now()})
+        with self._database.transaction() as session:
+            if not _changed(session, collection, {"canary_due_at": utc_now()}):
+                return False
+            deed = audit.write(
+                session,
+                actor=actor,
+                action="partitions.check_isolation",
+                target=f"collection {collection}",
+            )
+        audit.announce(deed)
+        return True
 
     def record(self, collection: str, report: CanaryReport) -> bool:
         """Store the report, and make the next appointment; False where nobody ever looked."""
@@ -45,17 +58,8 @@ class Canaries:
             "canary_message": report.message,
             "canary_due_at": now + _pause_after(report.outcome),
         }
-        return self._change(collection, values)
-
-    def _change(self, collection: str, values: dict[str, Any]) -> bool:
-        statement = (
-            update(ObservedCollection)
-            .where(ObservedCollection.collection == collection)
-            .values(values)
-            .returning(ObservedCollection.collection)
-        )
         with self._database.transaction() as session:
-            return session.execute(statement).first() is not None
+            return _changed(session, collection, values)
 
 
 def asked_at(row: ObservedCollection) -> datetime | None:
@@ -64,6 +68,16 @@ def asked_at(row: ObservedCollection) -> datetime | None:
         return row.canary_due_at
     appointed = row.canary_at + _pause_after(row.canary_outcome)
     return None if row.canary_due_at == appointed else row.canary_due_at
+
+
+def _changed(session: Session, collection: str, values: dict[str, Any]) -> bool:
+    statement = (
+        update(ObservedCollection)
+        .where(ObservedCollection.collection == collection)
+        .values(values)
+        .returning(ObservedCollection.collection)
+    )
+    return session.execute(statement).first() is not None
 
 
 def _pause_after(outcome: CanaryOutcome) -> timedelta:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
+from webapp.tenants import audit, deeds
 from webapp.tenants.actors import Actor
 from webapp.tenants.models import Tenant
 from webapp.tenants.naming import MAX_SLUG_LENGTH, clean_name, is_slug
@@ -51,6 +52,7 @@ class Imports:
             ImportRefused: with each unusable row's error.
         """
         errors, tenants = _checked(rows)
+        deed = None
         try:
             with self._database.transaction() as session:
                 errors += _in_use(session, rows)
@@ -59,13 +61,16 @@ class Imports:
                 if tenants and not dry_run:
                     session.execute(insert(Tenant), tenants)
                     # On PostgreSQL a number that is given does not move the counter by itself.
-                    lift(session, max(int(row.id) for row in rows))
+                    numbers = [int(row.id) for row in rows]
+                    lift(session, max(numbers))
+                    deed = deeds.imported(session, numbers, actor)
         except IntegrityError as error:
             raise ImportRefused(
                 ["a number or a slug of the file was taken meanwhile; run it again"]
             ) from error
-        if not dry_run:
+        if deed:
             log.info("tenants.imported", tenants=len(tenants), actor=actor.name)
+            audit.announce(deed)
         return len(tenants)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
-from webapp.tenants import timeline
+from webapp.tenants import audit, deeds, timeline
 from webapp.tenants.actors import Actor
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.errors import (
@@ -93,12 +93,14 @@ class TenantService:
                     session.flush()
                     entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
                     timeline.write(session, [entry])
+                    deed = deeds.created(session, tenant, actor)
                     once.finish(session, tenant)
             except IntegrityError as error:
                 # Else an import took the number that was drawn; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
                     raise SlugTaken(made) from error
             else:
+                audit.announce(deed)
                 timeline.announce([entry])
                 return tenant, partition
         raise AssertionError("the last try returns or raises")
@@ -117,16 +119,15 @@ class TenantService:
         try:
             with self._database.transaction() as session:
                 tenant = _living(session, tenant_id)
-                before = {"name": tenant.name, "slug": tenant.slug}
+                before = deeds.named(tenant)
                 tenant.name = checked_name(name) if name is not None else tenant.name
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
+                session.flush()
+                deed = deeds.renamed(session, tenant, before, actor)
         except IntegrityError as error:
             raise SlugTaken(slug or "") from error
-        after = {"name": tenant.name, "slug": tenant.slug}
-        timeline.log.info(
-            "tenant.renamed", tenant_id=tenant_id, actor=actor.name, before=before, after=after
-        )
+        audit.announce(deed)
         return tenant
 
     def delete(self, tenant_id: int, *, actor: Actor) -> Tenant:
@@ -209,12 +210,15 @@ class TenantService:
         with self._database.transaction() as session:
             once.begin(session)
             tenant = _found(session, tenant_id)
+            before = deeds.failure(tenant.partition)
             entries, rings = self._wish_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
             if not rings:
                 state = tenant.partition.state if tenant.partition else "not asked for"
                 raise NotFailed(tenant_id, state)
+            deed = deeds.retried(session, tenant, before, actor)
             once.finish(session, tenant)
+        audit.announce(deed)
         timeline.announce(entries)
         self._ringing.ring(rings)
         return tenant
@@ -235,14 +239,18 @@ class TenantService:
             skipped = skipped_states(session, selection)
         if dry_run:
             return RetryReport(len(failed), skipped)
-        queued, rung = 0, True
+        queued, rung, deed = 0, True, None
         for batch in batches(failed):
             with self._database.transaction() as session:
                 entries, rings = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
+                if batch[0] == failed[0]:
+                    deed = deeds.retried_many(session, failed, selection, actor)
             timeline.announce(entries)
             # Batch by batch, or the due loop would ring for the first before the last is written.
             rung &= self._ringing.ring(rings)
             queued += len(rings)
+        if deed:
+            audit.announce(deed)
         if len(failed) > queued:
             skipped["changed"] = len(failed) - queued
         return RetryReport(queued, skipped, rung)

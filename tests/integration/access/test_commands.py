@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import func, select
 
-from tests.access import PASSWORD, Visitor, add_user, database_of
+from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
 from webapp.auth.cli import tokens_cli, users_cli
 from webapp.auth.models import User
@@ -110,7 +110,7 @@ def test_nothing_is_printed_when_the_admin_password_is_set(
 def test_one_admin_is_made_when_two_machines_start_at_once(app: APIFlask) -> None:
     def start(number: int) -> None:
         with app.app_context():
-            ensure_admin(database_of(app), f"admin{number}@example.test", PASSWORD)
+            ensure_admin(database_of(app), f"admin{number}@example.test", PASSWORD, actor=SETUP)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(start, range(4)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 
-from tests.access import PASSWORD, Visitor, add_user, database_of
+from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
 from webapp.auth.roles import Role
 from webapp.auth.users import change_user
 
@@ -34,7 +34,7 @@ def test_the_same_is_said_when_user_or_password_or_account_is_wrong(
 ) -> None:
     known, inactive = add_user(app), add_user(app)
     with app.app_context():
-        change_user(database_of(app), inactive, active=False)
+        change_user(database_of(app), inactive, actor=SETUP, active=False)
     tries = [(known, "wrong"), ("nobody@example.test", PASSWORD), (inactive, PASSWORD)]
     tries += [("no address", PASSWORD), ("a\x00@b.c", PASSWORD), (known, "")]
     for email, password in tries:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from tests.access import (
     PASSWORD,
+    SETUP,
     Visitor,
     add_token,
     add_user,
@@ -72,7 +73,7 @@ def test_one_admin_and_one_salt_are_made_when_machines_start_at_once(
 
     def start(number: int) -> str:
         with on_postgres.app_context():
-            ensure_admin(database, f"admin{number}@example.test", PASSWORD)
+            ensure_admin(database, f"admin{number}@example.test", PASSWORD, actor=SETUP)
         return stored_secret(database, "raced")
 
     with ThreadPoolExecutor(4) as pool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 
-from tests.access import Visitor, add_user, database_of
+from tests.access import SETUP, Visitor, add_user, database_of
 from webapp.auth.users import change_user
 
 
@@ -52,7 +52,7 @@ def test_a_session_ends_when_the_user_is_changed(
     email = add_user(app)
     visitor.login(email)
     with app.app_context():
-        change_user(database_of(app), email, **change)
+        change_user(database_of(app), email, actor=SETUP, **change)
     assert not visitor.is_logged_in()
 
 

@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select, update
 
-from tests.access import Visitor, add_token, add_user, database_of
+from tests.access import SETUP, Visitor, add_token, add_user, database_of
 from webapp.auth.models import ApiToken
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Role
@@ -54,16 +54,16 @@ def test_nobody_is_known_when_the_header_is_unusable(app: APIFlask, header: str 
 def test_nobody_is_known_when_the_token_was_revoked(app: APIFlask) -> None:
     secret = add_token(app, name="ci")
     with app.app_context():
-        revoke_token(database_of(app), "ci")
+        revoke_token(database_of(app), "ci", actor=SETUP)
         assert authenticate(f"Bearer {secret}") is None
 
 
 def test_the_name_is_taken_when_a_live_token_has_it(app: APIFlask) -> None:
     add_token(app, name="ci")
     with pytest.raises(TokenNameTaken):
-        create_token(database_of(app), "ci", Role.VIEWER)
-    revoke_token(database_of(app), "ci")
-    assert create_token(database_of(app), "ci", Role.VIEWER)
+        create_token(database_of(app), "ci", Role.VIEWER, actor=SETUP)
+    revoke_token(database_of(app), "ci", actor=SETUP)
+    assert create_token(database_of(app), "ci", Role.VIEWER, actor=SETUP)
 
 
 def test_the_last_use_is_kept_to_the_minute_when_a_token_is_used_often(

@@ -108,8 +108,9 @@ def test_the_tenant_stays_when_it_is_kept_in_time(
     assert "stays." in page
     assert "Its slug was taken" not in page
     with database_of(app).reading() as session:
-        actions = [entry.action for entry in session.query(AuditEntry)]
-    assert actions == ["tenant.delete", "tenant.restore"]
+        entries = session.query(AuditEntry).filter_by(tenant_id=deleted).order_by(AuditEntry.id)
+        actions = [entry.action for entry in entries]
+    assert actions == ["tenant.create", "tenant.delete", "tenant.restore"]
 
 
 def test_the_new_slug_is_told_when_the_old_one_was_taken_meanwhile(

@@ -28,11 +28,13 @@ def foreign(app: APIFlask) -> int:
 
 
 def decided(app: APIFlask, tenant_id: int) -> tuple[IfExists, list[str]]:
-    """What is to be done with the rows, and the deeds in the audit."""
+    """What is to be done with the rows, and the decisions in the audit."""
     partition = tenant_of(app, tenant_id).partition
     assert partition is not None
     with database_of(app).reading() as session:
-        return partition.if_exists, [entry.action for entry in session.query(AuditEntry)]
+        entries = session.query(AuditEntry).filter_by(tenant_id=tenant_id)
+        decisions = [entry.action for entry in entries if entry.action != "tenant.create"]
+        return partition.if_exists, decisions
 
 
 def test_what_was_found_is_shown_with_the_ways_out(

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from jobs.canary_lane import TURN, CanaryLane
 from jobs.milvus import MilvusPartitionStore
 from tests.engines.process import wait_until
-from tests.factories import Product, all_at_once
+from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
 from webapp.database import utc_now
 from webapp.tenants import figures
@@ -54,10 +54,10 @@ def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
 
 def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
     canaries = product.domain.canaries
-    assert not canaries.ask(product.settings.milvus_collection)
+    assert not canaries.ask(product.settings.milvus_collection, actor=ACTOR)
     collection = look(product)
     canaries.record(collection, PASSED)
-    assert canaries.ask(collection)
+    assert canaries.ask(collection, actor=ACTOR)
     assert canaries.is_due(collection)
 
 

@@ -62,7 +62,8 @@ def test_logs_are_on_stderr_when_a_backfill_dispatches(whole: Product, run: Run)
     result = run("partitions", "backfill", "--all", "--json")
     assert answer(result) == {"dry_run": False, "dispatched": 2, "skipped": {}}
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    events = [line["event"] for line in lines]
+    asked, *events = [line["event"] for line in lines]
+    assert asked == "audit"
     assert events == ["milvus.partition.requested"] * 2 + ["milvus.partition.dispatched"] * 2
 
 

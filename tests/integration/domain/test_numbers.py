@@ -3,14 +3,14 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from jobs.context import Worker
 from jobs.milvus import MilvusPartitionStore
 from jobs.numbers import lift_at_start
 from jobs.store import StoreError
 from tests.engines.lite import LiteServer
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, audit_open
 from tests.milvus_collections import make_collection
 from webapp.tenants.causes import Cause
 from webapp.tenants.findings import known_drift
@@ -22,12 +22,17 @@ def lifted(product: Product, *numbers: int) -> int | None:
     return product.domain.numbers.lift_above([f"tenant_{number}" for number in numbers])
 
 
+def take_out(connection: Connection, highest: int) -> None:
+    with audit_open(connection):
+        for table in ("audit_entry", "partition_event", "partition"):
+            connection.execute(text(f"DELETE FROM {table} WHERE tenant_id > {highest}"))
+        connection.execute(text(f"DELETE FROM tenant WHERE id > {highest}"))
+
+
 def roll_back(product: Product, highest: int) -> None:
     """What a restored backup looks like: later rows are gone, and the counter is as it was."""
     with product.engine.execution_options(writes=True).begin() as connection:
-        for table, column in (("partition_event", "tenant_id"), ("partition", "tenant_id")):
-            connection.execute(text(f"DELETE FROM {table} WHERE {column} > {highest}"))
-        connection.execute(text(f"DELETE FROM tenant WHERE id > {highest}"))
+        take_out(connection, highest)
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT setval('tenant_id_seq', {highest})"))
         else:
@@ -80,9 +85,7 @@ def test_nothing_is_lifted_when_the_counter_stands_high_enough(product: Product)
 
 def roll_back_rows_only(product: Product, highest: int) -> None:
     with product.engine.execution_options(writes=True).begin() as connection:
-        for table, column in (("partition_event", "tenant_id"), ("partition", "tenant_id")):
-            connection.execute(text(f"DELETE FROM {table} WHERE {column} > {highest}"))
-        connection.execute(text(f"DELETE FROM tenant WHERE id > {highest}"))
+        take_out(connection, highest)
 
 
 def test_numbers_lie_above_the_rows_when_these_were_copied_in(product: Product) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from tests.engines.process import wait_until
-from tests.factories import ACTOR, Product, all_at_once
+from tests.factories import ACTOR, Product, all_at_once, audit_open
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
@@ -226,8 +226,9 @@ def test_slug_is_free_again_but_no_number_when_a_tenant_is_deleted(product: Prod
 def test_no_number_is_used_again_when_the_highest_row_is_gone(product: Product) -> None:
     """Nobody should take out rows by hand; a number must not come back even then."""
     highest = product.create()
-    with product.engine.execution_options(writes=True).begin() as connection:
-        for table in ("partition_event", "partition", "tenant"):
+    writing = product.engine.execution_options(writes=True)
+    with writing.begin() as connection, audit_open(connection):
+        for table in ("audit_entry", "partition_event", "partition", "tenant"):
             connection.execute(text(f"DELETE FROM {table}"))
     assert product.create().id > highest.id
 
