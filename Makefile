@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos lock vendor
+.PHONY: help run test check bench chaos screenshots lock vendor
 
 BIN := .venv/bin
 # The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
@@ -17,6 +17,7 @@ help:
 	@echo "make check  lint, types, import rules, migrations in step with the models"
 	@echo "make bench  the benchmark tables"
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
+	@echo "make screenshots  pictures of every page, empty, full and failing, in var/screenshots"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
@@ -43,6 +44,10 @@ bench: .venv/.dev
 # Two hours; CHAOS_SEED repeats a run. Pieces: .venv/bin/python -m tests.chaos --help
 chaos: .venv/.dev
 	@$(BIN)/python -m tests.chaos
+
+# DOCS=--docs also replaces the pictures that the documents show.
+screenshots: .venv/.dev
+	@$(BIN)/python -m tests.screenshots $(DOCS)
 
 lock: .venv/.dev
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \

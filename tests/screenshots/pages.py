@@ -1,0 +1,47 @@
+"""Which pages there are pictures of, in which condition, and which of them the documents show."""
+
+from typing import NamedTuple
+
+
+class Shot(NamedTuple):
+    """A page, and what is clicked on it before the picture, if anything."""
+
+    name: str
+    address: str
+    click: str | None = None
+
+
+_ALWAYS = [
+    Shot("overview", "/admin/"),
+    Shot("tenants", "/admin/tenant/"),
+    Shot("partitions", "/admin/partitions/?tab=all"),
+    Shot("causes", "/admin/partitions/?tab=causes"),
+    Shot("drift", "/admin/partitions/?tab=drift"),
+    Shot("queues", "/admin/partitions/?tab=queues"),
+    Shot("operations", "/admin/operations/"),
+    Shot("import", "/admin/import/"),
+    Shot("audit", "/admin/audit/"),
+]
+EMPTY = [*_ALWAYS, Shot("new", "/admin/tenant/new/")]
+FULL = [
+    *_ALWAYS,
+    Shot("tenant", "/admin/tenant/details/?id={ready}"),
+    Shot("rename", "/admin/tenant/edit/?id={ready}"),
+    Shot("delete", "/admin/tenant/details/?id={ready}", "a[data-dialog]"),
+    Shot("removing", "/admin/tenant/?state=removing"),
+    Shot("leaving", "/admin/tenant/details/?id={leaving}"),
+]
+FAILING = [
+    *_ALWAYS,
+    Shot("tenant", "/admin/tenant/details/?id={failed}"),
+    Shot("foreign", "/admin/tenant/details/?id={foreign}"),
+    Shot("review", "/admin/partitions/?tab=causes", "a[data-dialog]"),
+]
+
+# Picture -> its name in docs/img.
+CHOSEN = {
+    "failing-overview-wide-light": "overview",
+    "failing-causes-wide-light": "partitions",
+    "failing-tenant-wide-light": "tenant",
+    "failing-drift-wide-light": "drift",
+}

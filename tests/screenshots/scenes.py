@@ -1,0 +1,50 @@
+"""The three conditions of the product that pictures are taken of, brought about for real."""
+
+from pymilvus import MilvusClient
+
+from tests.acceptance.product import Product
+
+COLLECTION = "kb_chunks_v1"
+# One attempt, quickly: a failure is there after seconds instead of minutes.
+QUICK = {"PARTITION_ATTEMPTS": "1", "MILVUS_TIMEOUT": "1", "RECONCILE_INTERVAL": "600"}
+
+CUSTOMERS = (
+    *("Acme S.p.A.", "Globex", "Initech", "Umbrella Logistics", "Stark Industrie", "Wayne Foods"),
+    *("Hooli", "Soylent Italia", "Vandelay Imports", "Wonka Cioccolato", "Cyberdyne", "Tyrell"),
+    *("Oscorp", "Massive Dynamic", "Aperture Labs", "Black Mesa", "Nakatomi", "Gringotts"),
+    *("Duff Birra", "Prestige Worldwide", "Bluth Company", "Dunder Mifflin", "Los Pollos"),
+)
+LATE = ("Pied Piper", "Sterling Cooper", "Monsters Energia", "Oceanic Airlines", "Virtucon")
+
+
+def fill(product: Product) -> dict[str, int]:
+    """Tenants of all kinds that are well: ready, renamed, deleted."""
+    rows = [{"name": name} for name in CUSTOMERS]
+    answer = product.api("POST", "/api/tenants/bulk", json={"tenants": rows})
+    numbers = [result["tenant"]["id"] for result in answer.json()["results"]]
+    for number in numbers:
+        product.await_state(number, "ready")
+    leaving = numbers[-1]
+    product.api("DELETE", f"/api/tenants/{leaving}")
+    product.flask("partitions", "verify", check=False)
+    return {"ready": numbers[0], "leaving": leaving}
+
+
+def break_down(product: Product) -> dict[str, int]:
+    """Failures of several causes, an orphan, and rows that may be somebody else's."""
+    last = product.create("Before")["id"]
+    product.await_state(last, "ready")
+    client = MilvusClient(product.config()["MILVUS_URI"])
+    client.create_partition(COLLECTION, "tenant_4711")
+    client.create_partition(COLLECTION, f"tenant_{last + 1}")
+    rows = [{"text": "old", "vector": [0.1] * 1536}] * 5
+    client.insert(COLLECTION, rows, partition_name=f"tenant_{last + 1}")
+    client.close()
+    foreign = product.create("Weyland")["id"]
+    product.await_state(foreign, "failed")
+    with product.frozen("milvus"):
+        failed = [product.create(name)["id"] for name in LATE]
+        for number in failed:
+            product.await_state(number, "failed")
+    product.flask("partitions", "verify", check=False)
+    return {"failed": failed[0], "foreign": foreign}
