@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.orm import Session
 
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.operations.models import OperationKind
 from webapp.tenants.operations.selection import Selection
-from webapp.tenants.queries import batches
+from webapp.tenants.queries import GONE, batches
 from webapp.tenants.states import PartitionState
 from webapp.tenants.wishes import STILL_THERE
 
-# To whom each kind can be done at all, as a condition on Tenant joined with its Partition.
+# To whom each kind can be done at all. Who is deleted has a row that says so.
 CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
     OperationKind.RETRY: Partition.state == PartitionState.FAILED,
-    OperationKind.REQUEST: and_(Tenant.deleted_at.is_(None), Partition.tenant_id.is_(None)),
-    OperationKind.DELETE: Tenant.deleted_at.is_(None),
+    OperationKind.REQUEST: Partition.tenant_id.is_(None),
+    OperationKind.DELETE: or_(Partition.tenant_id.is_(None), Partition.state.not_in(GONE)),
     OperationKind.RESTORE: STILL_THERE,
 }
 
@@ -71,20 +71,11 @@ def plan(session: Session, kind: OperationKind, selection: Selection, asked_at: 
 
 
 def _counts(session: Session, selection: Selection, asked_at: datetime) -> Iterator[Any]:
-    is_deleted = Tenant.deleted_at.is_not(None)
     has_begun = Partition.drop_began_at.is_not(None)
-    what = (Partition.state, Partition.cause, is_deleted, has_begun)
-    counted = (
-        select(
-            Partition.state,
-            Partition.cause,
-            is_deleted.label("is_deleted"),
-            has_begun.label("has_begun"),
-            func.count().label("tenants"),
-        )
-        .select_from(Tenant)
-        .join(Partition, isouter=True)
-        .group_by(*what)
+    count = func.count()
+    what = (Partition.state, Partition.cause, has_begun.label("has_begun"))
+    counted = selection.columns(*what, count.label("tenants")).group_by(
+        Partition.state, Partition.cause, has_begun
     )
     for which in _whole(selection, asked_at):
         yield from session.execute(counted.where(which))
@@ -98,7 +89,7 @@ def _whole(selection: Selection, asked_at: datetime) -> list[ColumnElement[bool]
 
 def _why_not(kind: OperationKind, row: Any) -> str | None:
     """Why the tenants of such a state are left alone; None where they are taken."""
-    if kind == OperationKind.DELETE and not row.is_deleted:
+    if kind == OperationKind.DELETE and row.state not in GONE:
         return None
     if kind == OperationKind.REQUEST and row.state is None:
         return None
@@ -119,13 +110,9 @@ def next_ids(
     limit: int,
 ) -> Sequence[int]:
     """The next numbers that an operation takes, from `first` on, ascending."""
-    chosen = (
-        select(Tenant.id)
-        .join(Partition, isouter=True)
-        .where(CAN_TAKE[kind], Tenant.id >= first)
-        .order_by(Tenant.id)
-        .limit(limit)
-    )
+    number = selection.number
+    chosen = selection.columns(number).where(CAN_TAKE[kind], number >= first)
+    chosen = chosen.order_by(number).limit(limit)
     if selection.tenant_ids is None:
         return session.scalars(chosen.where(selection.matching(asked_at))).all()
     for batch in batches([number for number in selection.tenant_ids if number >= first]):

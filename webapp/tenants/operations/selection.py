@@ -3,12 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.queries import TenantFilter, conditions
+from webapp.tenants.queries import GONE, TenantFilter, conditions
 from webapp.tenants.states import PartitionState
 
 UNSAID = (None, "", False)
@@ -59,14 +61,23 @@ class Selection:
             **values,
         )
 
+    @property
+    def is_of_partitions(self) -> bool:
+        """Whether the partitions' rows alone say who is meant."""
+        by_row = self.state or self.cause or self.operation_id is not None
+        return bool(by_row) and self.tenant_ids is None and not self.q
+
     def matching(self, asked_at: datetime) -> ColumnElement[bool]:
-        """The filter as a condition on Tenant joined with its Partition.
+        """The filter as a condition on what `columns` selects from.
 
         Whoever came to match it after the moment was not meant: nobody has seen them in a list
         or a count.
         """
-        wanted = conditions(TenantFilter(status=self.state, q=self.q, cause=self.cause))
-        wanted.append(Tenant.updated_at <= asked_at)
+        if self.is_of_partitions:
+            wanted = self._of_partitions()
+        else:
+            wanted = conditions(TenantFilter(status=self.state, q=self.q, cause=self.cause))
+            wanted.append(Tenant.updated_at <= asked_at)
         if self.without_wish:
             wanted.append(Partition.tenant_id.is_(None))
         if self.operation_id is not None:
@@ -74,3 +85,21 @@ class Selection:
         if self.state or self.cause:
             wanted.append(Partition.state_since <= asked_at)
         return and_(*wanted)
+
+    def _of_partitions(self) -> list[ColumnElement[bool]]:
+        wanted = [Partition.state == self.state if self.state else Partition.state.not_in(GONE)]
+        return [*wanted, Partition.cause == self.cause] if self.cause else wanted
+
+    def columns(self, *what: Any) -> Select[Any]:
+        """Select these, from the rows of partitions alone where they say who is meant.
+
+        A planner without statistics, as after a first large import, joins badly.
+        """
+        if self.is_of_partitions:
+            return select(*what).select_from(Partition)
+        return select(*what).select_from(Tenant).join(Partition, isouter=True)
+
+    @property
+    def number(self) -> InstrumentedAttribute[int]:
+        """The tenants' number, in what `columns` selects from."""
+        return Partition.tenant_id if self.is_of_partitions else Tenant.id
