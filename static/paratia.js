@@ -4,7 +4,6 @@
 
   const STILL_FRESH = 3;
   const find = (selector, within = document) => within.querySelector(selector);
-  const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
 
   // The words of this script, in the language of the page.
   const said = (name) => find("#words").dataset[name];
@@ -33,29 +32,6 @@
     if (before === said("copied")) return;
     word.textContent = said("copied");
     setTimeout(() => (word.textContent = before), 1500);
-  }
-
-  // Selection of rows. It is kept here too, since a refresh may draw a row anew.
-
-  const picked = new Set();
-
-  function showSelection() {
-    const boxes = findAll("[data-pick]");
-    const known = new Set(boxes.map((box) => box.value));
-    for (const value of picked) if (!known.has(value)) picked.delete(value);
-    for (const box of boxes) box.checked = picked.has(box.value);
-    const button = find("[data-bulk]");
-    if (button) {
-      button.disabled = picked.size === 0;
-      find("[data-bulk-word]").textContent = picked.size
-        ? said("retrySome").replace("{count}", picked.size)
-        : said("retryNone");
-    }
-    const all = find("[data-pick-all]");
-    if (all) {
-      all.checked = boxes.length > 0 && picked.size === boxes.length;
-      all.indeterminate = picked.size > 0 && picked.size < boxes.length;
-    }
   }
 
   // Live parts: refreshed by htmx, but never while the page is hidden or paused.
@@ -98,7 +74,6 @@
 
   function answered(fine) {
     missed = fine ? 0 : missed + 1;
-    showSelection();
     showStamp();
     schedule();
   }
@@ -147,20 +122,8 @@
     const form = event.target;
     if (!form.matches("form[data-dialog]")) return;
     event.preventDefault();
-    const values = new URLSearchParams(new FormData(form));
+    const values = new URLSearchParams(new FormData(form, event.submitter));
     openDialog(`${form.action}?${values}`);
-  });
-
-  document.addEventListener("change", (event) => {
-    const box = event.target;
-    if (box.matches("[data-pick]")) {
-      picked[box.checked ? "add" : "delete"](box.value);
-    } else if (box.matches("[data-pick-all]")) {
-      for (const each of findAll("[data-pick]")) picked[box.checked ? "add" : "delete"](each.value);
-    } else {
-      return;
-    }
-    showSelection();
   });
 
   // A name that must be typed: the browser itself says what is wrong when the form is sent.
@@ -175,10 +138,6 @@
   });
 
   find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  if (find("[data-pick]")) {
-    for (const box of findAll("[data-pick]:checked")) picked.add(box.value);
-    showSelection();
-  }
   if (live) {
     document.addEventListener("times:changed", showStamp);
     showStamp();

@@ -9,6 +9,7 @@ from flask_admin.theme import Bootstrap4Theme
 from webapp.admin import rq
 from webapp.admin.filters import FILTERS
 from webapp.admin.navigation import places
+from webapp.admin.operations import OperationsView
 from webapp.admin.overview import Overview
 from webapp.admin.partitions import PartitionsView
 from webapp.admin.tenants import TenantView
@@ -27,6 +28,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     )
     admin.add_view(TenantView(Tenant, db, name="Tenants", endpoint="tenant"))
     admin.add_view(PartitionsView(name="Partitions", endpoint="partitions"))
+    admin.add_view(OperationsView(name="Operations", endpoint="operations"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)

@@ -1,6 +1,6 @@
 """The filters that the panel's templates know."""
 
-from webapp.admin import moments, units, words
+from webapp.admin import moments, operation_words, units, words
 
 FILTERS = {
     "ago": moments.ago,
@@ -31,4 +31,5 @@ FILTERS = {
     "retry_helps": words.RETRY_HELPS.__getitem__,
     "role_word": words.ROLES.__getitem__,
     "state_word": words.state_word,
+    **operation_words.FILTERS,
 }

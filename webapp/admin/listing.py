@@ -26,11 +26,15 @@ class Choice:
     q: str = ""
     page: int = 0
     without_wish: bool = False
+    # Those that this operation on many was the last to turn.
+    operation: int | None = None
+    # The tab of the page that the list stands on, where it has several.
+    tab: str | None = None
 
     @property
     def is_narrowed(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.state or self.cause or self.q or self.without_wish)
+        return bool(self.state or self.cause or self.q or self.without_wish or self.operation)
 
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this choice with some of it changed; a change leads to page one."""
@@ -38,9 +42,11 @@ class Choice:
         state = NO_WISH if wanted.without_wish else wanted.state
         return url_for(
             endpoint,
+            tab=wanted.tab,
             state=state or None,
             cause=wanted.cause or None,
             search=wanted.q or None,
+            operation=wanted.operation,
             page=wanted.page or None,
         )
 
@@ -79,6 +85,7 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         q=arguments.get("search", "").replace("\0", "").strip()[:255],
         page=_page_number(arguments.get("page", "")),
         without_wish=state == NO_WISH,
+        operation=_page_number(arguments.get("operation", "")) or None,
     )
 
 
@@ -88,7 +95,7 @@ def _page_number(text: str) -> int:
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
     """The page of tenants that the choice names."""
-    wanted = conditions(TenantFilter(status=choice.state, q=choice.q, cause=choice.cause))
+    wanted = conditions(TenantFilter(choice.state, choice.q, choice.cause, choice.operation))
     if choice.without_wish:
         wanted.append(Partition.tenant_id.is_(None))
     chosen = select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
@@ -108,7 +115,7 @@ def _total(
     session: Session, choice: Choice, counts: Summary, wanted: list[ColumnElement[bool]]
 ) -> int:
     """How many are meant; the figures that the page has already are not counted again."""
-    if not choice.q and not choice.cause:
+    if not choice.q and not choice.cause and not choice.operation:
         if choice.without_wish:
             return counts.without_wish
         return counts.states[choice.state] if choice.state else counts.tenants

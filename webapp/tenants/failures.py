@@ -1,17 +1,18 @@
 """What failed: families of one cause, and the selections that a retry is asked for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session, aliased
 
+from webapp.database import utc_now
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import (
-    Partition,
-)
+from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import batches
 from webapp.tenants.states import PartitionState
+
+RECENT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,24 @@ class Family:
     tenants: int
     first_seen: datetime
     last_seen: datetime
+    # How many of them failed within the last hour.
+    past_hour: int
     example_tenant_id: int
+    example_name: str
     example_error: str
 
 
 def families(session: Session) -> list[Family]:
-    """Failed tenants grouped by cause, the largest group first."""
+    """Failed tenants grouped by cause, the largest group first. An index covers the groups."""
     failed = Partition.state == PartitionState.FAILED
+    is_recent = case((Partition.state_since > utc_now() - RECENT, 1), else_=0)
     groups = (
         select(
             Partition.cause,
             func.count().label("tenants"),
             func.min(Partition.state_since).label("first_seen"),
             func.max(Partition.state_since).label("last_seen"),
+            func.sum(is_recent).label("past_hour"),
             func.max(Partition.tenant_id).label("example_tenant_id"),
         )
         .where(failed)
@@ -51,8 +57,13 @@ def families(session: Session) -> list[Family]:
     )
     example = aliased(Partition)
     rows = session.execute(
-        select(groups, func.coalesce(example.error, "").label("example_error"))
+        select(
+            groups,
+            Tenant.name.label("example_name"),
+            func.coalesce(example.error, "").label("example_error"),
+        )
         .join(example, example.tenant_id == groups.c.example_tenant_id)
+        .join(Tenant, Tenant.id == groups.c.example_tenant_id)
         .order_by(groups.c.tenants.desc(), groups.c.cause)
     )
     return [Family(**row._asdict()) for row in rows]

@@ -42,6 +42,8 @@ class TenantFilter:
     status: PartitionState | TenantState | None = None
     q: str = ""
     cause: Cause | None = None
+    # Those whose partition this operation was the last to turn.
+    operation_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         chosen.append(Tenant.deleted_at.is_(None))
     if wanted.cause is not None:
         chosen.append(Partition.cause == wanted.cause)
+    if wanted.operation_id is not None:
+        chosen.append(Partition.operation_id == wanted.operation_id)
     if text := wanted.q.strip():
         chosen.append(_matches(text))
     return chosen

@@ -30,10 +30,32 @@ def test_only_what_is_asked_for_is_listed_when_filtered(app: APIFlask, operator:
 def test_every_tenant_is_seen_once_when_paged_through(app: APIFlask, operator: Visitor) -> None:
     for number in range(60):
         add_tenant(app, f"Name {number:02}")
-    pages = [operator.get(f"/admin/partitions/?page={page}").text for page in (0, 1)]
+    pages = [operator.get(f"/admin/partitions/?tab=all&page={page}").text for page in (0, 1)]
     shown = [sum(f">Name {number:02}<" in page for page in pages) for number in range(60)]
     assert shown == [1] * 60
     assert "51–60 of 60" in pages[1]
+
+
+def test_failures_are_shown_first_when_nothing_else_is_asked_for(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_tenant(app, "Alba")
+    assert 'id="row-1"' in operator.get("/admin/partitions/").text
+    add_failed(app, "Borgo")
+    for address in ("/admin/partitions/", "/admin/partitions/live/"):
+        assert 'id="family-timeout"' in operator.get(address).text
+    for address in ("?tab=all", "?search=", "?state=ready", "live/?tab=all"):
+        assert 'id="all"' in operator.get(f"/admin/partitions/{address}").text
+
+
+def test_the_tab_and_the_filters_stay_when_the_page_refreshes_itself(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_failed(app, "Borgo")
+    page = operator.get("/admin/partitions/?search=Bor&operation=7").text
+    assert 'hx-get="/admin/partitions/live/?tab=all&amp;search=Bor&amp;operation=7"' in page
+    page = operator.get("/admin/partitions/?tab=all&state=failed&cause=timeout").text
+    assert 'live/?tab=all&amp;state=failed&amp;cause=timeout"' in page
 
 
 def test_a_cause_says_what_it_means_and_what_to_do_when_something_failed(
@@ -47,12 +69,40 @@ def test_a_cause_says_what_it_means_and_what_to_do_when_something_failed(
     assert "error of Acme" in page
 
 
+def test_a_cause_that_no_retry_cures_says_so_before_the_click(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_failed(app, "A", Cause.FOREIGN_DATA)
+    add_failed(app, "B", Cause.TIMEOUT)
+    page = operator.get("/admin/partitions/").text
+    assert "Will a retry help? No. Find the owner of the rows first." in page
+    assert page.count("btn primary") == 2
+    question = operator.get("/admin/partitions/review/?cause=foreign_data").text
+    assert "A retry will not help." in question
+    assert '<button class="btn" type="submit">Retry all the same' in question
+    assert (
+        "A retry will not help" not in operator.get("/admin/partitions/review/?cause=timeout").text
+    )
+
+
+def test_a_cause_tells_of_its_last_retry_when_there_was_one(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_failed(app, "A")
+    send(operator, "/admin/partitions/retry/", cause="timeout")
+    add_failed(app, "B")
+    page = operator.get("/admin/partitions/").text
+    assert "/admin/operations/show/?id=1" in page
+    assert "0 of 1 finished: 0 ready, 0 failed again, 1 waiting." in page
+    assert "+1" in page
+
+
 def test_nothing_changes_when_a_retry_is_reviewed(app: APIFlask, operator: Visitor) -> None:
     failed, waiting = add_failed(app), add_tenant(app, "Borgo")
     address = f"/admin/partitions/review/?scope=selected&id={failed}&id={waiting}&id=999"
     page = operator.get(address).text
     assert "1 will be queued." in page
-    assert "2 skipped: 1 already waiting, 1 without a partition." in page
+    assert "2 skipped: 1 waits already, 1 does not exist." in page
     assert state_of(app, failed) == FAILED
 
 

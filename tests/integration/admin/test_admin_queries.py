@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from sqlalchemy import event
 
 from tests.access import Visitor, database_of
-from tests.integration.admin.tenants import add_failed, add_tenant
+from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp.extensions import db
 
 MOST_QUERIES = 12
@@ -18,6 +18,10 @@ PAGES = [
     *("/admin/partitions/", "/admin/partitions/?search=a", "/admin/partitions/?tab=causes"),
     *("/admin/partitions/?tab=queues", "/admin/partitions/live/", "/admin/partitions/review/"),
     *("/admin/partitions/?tab=drift", "/admin/partitions/live/?tab=drift"),
+    *("/admin/partitions/?tab=all", "/admin/partitions/live/?tab=causes", "/admin/operations/"),
+    *("/admin/operations/show/?id=1", "/admin/operations/live/?id=1"),
+    *("/admin/operations/list/live/", "/admin/partitions/?operation=1&state=pending"),
+    "/admin/operations/review/?kind=delete&scope=matching",
 ]
 
 
@@ -43,6 +47,7 @@ def test_pages_ask_few_questions_when_there_are_many_tenants(
 ) -> None:
     for number in range(30):
         (add_failed if number % 3 else add_tenant)(app, f"Name {number}")
+    send(operator, "/admin/partitions/retry/", scope="selected", id="2")
     for address in PAGES:
         with counted(app) as statements:
             assert operator.get(address).status_code == 200

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
@@ -62,6 +61,10 @@ class Selection:
         )
 
     @property
+    def _filter(self) -> TenantFilter:
+        return TenantFilter(self.state, self.q, self.cause, operation_id=self.operation_id)
+
+    @property
     def is_of_partitions(self) -> bool:
         """Whether the partitions' rows alone say who is meant."""
         by_row = self.state or self.cause or self.operation_id is not None
@@ -76,19 +79,21 @@ class Selection:
         if self.is_of_partitions:
             wanted = self._of_partitions()
         else:
-            wanted = conditions(TenantFilter(status=self.state, q=self.q, cause=self.cause))
+            wanted = conditions(self._filter)
             wanted.append(Tenant.updated_at <= asked_at)
         if self.without_wish:
             wanted.append(Partition.tenant_id.is_(None))
-        if self.operation_id is not None:
-            wanted.append(Partition.operation_id == self.operation_id)
         if self.state or self.cause:
             wanted.append(Partition.state_since <= asked_at)
         return and_(*wanted)
 
     def _of_partitions(self) -> list[ColumnElement[bool]]:
         wanted = [Partition.state == self.state if self.state else Partition.state.not_in(GONE)]
-        return [*wanted, Partition.cause == self.cause] if self.cause else wanted
+        if self.cause:
+            wanted.append(Partition.cause == self.cause)
+        if self.operation_id is not None:
+            wanted.append(Partition.operation_id == self.operation_id)
+        return wanted
 
     def columns(self, *what: Any) -> Select[Any]:
         """Select these, from the rows of partitions alone where they say who is meant.
@@ -100,6 +105,6 @@ class Selection:
         return select(*what).select_from(Tenant).join(Partition, isouter=True)
 
     @property
-    def number(self) -> InstrumentedAttribute[int]:
+    def number(self) -> ColumnElement[int]:
         """The tenants' number, in what `columns` selects from."""
-        return Partition.tenant_id if self.is_of_partitions else Tenant.id
+        return (Partition.tenant_id if self.is_of_partitions else Tenant.id).expression
