@@ -12,6 +12,7 @@ from webapp.admin.navigation import places
 from webapp.admin.operations import OperationsView
 from webapp.admin.overview import Overview
 from webapp.admin.partitions import PartitionsView
+from webapp.admin.pausing import PausingView
 from webapp.admin.tenants import TenantView
 from webapp.extensions import db
 from webapp.settings import Settings
@@ -29,6 +30,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(TenantView(Tenant, db, name="Tenants", endpoint="tenant"))
     admin.add_view(PartitionsView(name="Partitions", endpoint="partitions"))
     admin.add_view(OperationsView(name="Operations", endpoint="operations"))
+    admin.add_view(PausingView(name="Pause", endpoint="pausing", url="/admin/pause"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)

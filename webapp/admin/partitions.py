@@ -13,6 +13,7 @@ from webapp.admin.drift import drift_figures
 from webapp.admin.listing import Choice, read_choice, tenants_page
 from webapp.admin.moments import clock
 from webapp.admin.operations import Asking
+from webapp.admin.queue_figures import queue_figures
 from webapp.admin.selecting import filter_fields, kinds_for, read_selection, selection_of
 from webapp.database import utc_now
 from webapp.tenants.failures import families
@@ -84,13 +85,15 @@ def _figures() -> dict[str, Any]:
         "tab": tab,
         "choice": choice,
         "every": 2,
-        "stuck": lambda partition: is_stuck(partition, rules),
+        "stuck": lambda partition: is_stuck(partition, rules, shell().summary.last_pause),
     }
     if tab == "all":
         figures |= _listed(choice)
     if tab == "drift":
         figures |= drift_figures(reading(), shell().summary, current.settings(), rules)
         figures |= {"nav": "drift", "every": 5}
+    if tab == "queues":
+        figures |= queue_figures(reading())
     if tab == "causes":
         found = families(reading())
         figures["families"] = found

@@ -1,21 +1,26 @@
 """The job queues and workers as Redis shows them, for people to look at."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
 from rq.job import Job
-from rq.serializers import JSONSerializer
-from rq.utils import as_text
-from rq.worker.base import BaseWorker
+from rq.suspension import WORKERS_SUSPENDED
 
+from webapp.admin.jobs_told import ToldJob, told_of
 from webapp.database import utc_now
 from webapp.tenants.dispatch import Doorbell
 
 # A worker at rest beats every half minute; silent for longer than this it is doubtful.
 SILENT_AFTER_S = 120
+
+# Where RQ registers its workers, each member being the key of a worker's own hash.
+WORKERS = "rq:workers"
+WORKER_FIELDS = ("state", "current_job", "last_heartbeat", "birth", "queues", "death")
+JOB_FIELDS = ("started_at", "description")
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,12 @@ class QueueFigures:
     name: str
     length: int
     oldest_s: float | None
+    is_backfill: bool = False
 
 
 @dataclass(frozen=True)
 class WorkerFigures:
-    """One worker: what it does, and when it was last heard of."""
+    """One worker: what it does, since when, and when it was last heard of."""
 
     name: str
     state: str
@@ -37,6 +43,7 @@ class WorkerFigures:
     job_id: str | None
     since: datetime | None
     heartbeat: datetime | None
+    job: ToldJob | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -48,11 +55,16 @@ class WorkerFigures:
 
 @dataclass(frozen=True)
 class Board:
-    """Queues and workers at one moment; `answers` is false where Redis gave none."""
+    """Queues and workers at one moment; `answers` is false where Redis gave none.
+
+    `suspended`: somebody told RQ's workers to take no jobs (`rq suspend`), which is no pause of
+    ours.
+    """
 
     answers: bool
     queues: list[QueueFigures] = field(default_factory=list)
     workers: list[WorkerFigures] = field(default_factory=list)
+    suspended: bool = False
 
     @property
     def waiting(self) -> int:
@@ -69,58 +81,112 @@ class Board:
         """How many workers have a job in hand."""
         return sum(worker.job_id is not None for worker in self.workers)
 
+    @property
+    def silent(self) -> int:
+        """How many workers have given no sign of life for too long."""
+        return sum(worker.is_silent for worker in self.workers)
+
 
 def look(doorbell: Doorbell) -> Board:
-    """Queues and workers now. A Redis that does not answer is told, never raised."""
+    """Queues and workers now. A Redis that does not answer is told, never raised.
+
+    At most three questions to Redis, however many jobs wait and workers run.
+    """
     try:
-        return Board(
-            answers=True,
-            queues=[_queue(queue) for queue in (doorbell.queue, doorbell.backfill_queue)],
-            workers=_workers(doorbell),
-        )
+        return _look(doorbell)
     except (RedisError, OSError):
         return Board(answers=False)
 
 
-def _queue(queue: Queue) -> QueueFigures:
-    pipeline = queue.connection.pipeline(transaction=False)
-    pipeline.llen(queue.key)
-    pipeline.lindex(queue.key, 0)
-    length, first = pipeline.execute()
-    return QueueFigures(queue.name, length, _waited(queue, first) if first else None)
-
-
-def _waited(queue: Queue, job_id: bytes) -> float | None:
-    enqueued = _moment_of(queue.connection, job_id.decode(), "enqueued_at")
-    return max(0.0, (utc_now() - enqueued).total_seconds()) if enqueued else None
-
-
-def _moment_of(connection: Redis, job_id: str, field_name: str) -> datetime | None:
-    written = connection.hget(Job.key_for(job_id), field_name)
-    return datetime.fromisoformat(as_text(written)) if written else None
-
-
-def _workers(doorbell: Doorbell) -> list[WorkerFigures]:
-    found = Worker.all(connection=doorbell.connection, serializer=JSONSerializer)
-    return sorted((_worker(worker) for worker in found), key=lambda worker: worker.name)
-
-
-def _worker(worker: BaseWorker) -> WorkerFigures:
-    job_id = worker.get_current_job_id()
-    since = worker.birth_date
-    if job_id:
-        since = _moment_of(worker.connection, job_id, "started_at")
-    return WorkerFigures(
-        name=worker.name,
-        state=str(getattr(worker.get_state(), "value", worker.get_state())),
-        queues=", ".join(worker.queue_names()),
-        job_id=job_id,
-        since=_aware(since),
-        heartbeat=_aware(worker.last_heartbeat),
+def _look(doorbell: Doorbell) -> Board:
+    queues = (doorbell.queue, doorbell.backfill_queue)
+    suspended, keys, *ends = _ask(
+        doorbell.connection,
+        [
+            ("EXISTS", WORKERS_SUSPENDED),
+            ("SMEMBERS", WORKERS),
+            *((command, *rest) for q in queues for command, *rest in _ends(q.key)),
+        ],
+    )
+    heads = [_text(head) for head in ends[1::2]]
+    known = sorted(_text(key) or "" for key in keys)
+    answers = _ask(
+        doorbell.connection,
+        [
+            *(("HGET", Job.key_for(head or "-"), "enqueued_at") for head in heads),
+            *(("HMGET", key, *WORKER_FIELDS) for key in known),
+        ],
+    )
+    moments, hashes = answers[: len(heads)], answers[len(heads) :]
+    workers = [_worker(key, values) for key, values in zip(known, hashes, strict=True)]
+    figures = zip(queues, ends[::2], moments, strict=True)
+    return Board(
+        answers=True,
+        queues=[
+            QueueFigures(q.name, length, _waited(at), is_backfill=q is doorbell.backfill_queue)
+            for q, length, at in figures
+        ],
+        workers=_with_jobs(doorbell.connection, [worker for worker in workers if worker]),
+        suspended=bool(suspended),
     )
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo:
-        return moment
-    return moment.replace(tzinfo=UTC)
+def _ends(key: str) -> Iterable[tuple[Any, ...]]:
+    return ("LLEN", key), ("LINDEX", key, 0)
+
+
+def _ask(connection: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    if not commands:
+        return []
+    pipeline = connection.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+    answers: list[Any] = pipeline.execute()
+    return answers
+
+
+def _worker(key: str, values: Sequence[bytes | None]) -> WorkerFigures | None:
+    """The worker of this hash; None for one that is gone, and whose key alone is left."""
+    state, job_id, heartbeat, birth, queues, death = (_text(value) for value in values)
+    if state is None or death:
+        return None
+    return WorkerFigures(
+        name=key.rpartition(":")[2],
+        state=state,
+        queues=(queues or "").replace(",", ", "),
+        job_id=job_id or None,
+        since=_moment(birth),
+        heartbeat=_moment(heartbeat),
+    )
+
+
+def _with_jobs(connection: Redis, workers: list[WorkerFigures]) -> list[WorkerFigures]:
+    """The workers, those that are busy with what they do and since when."""
+    jobs = [worker.job_id for worker in workers if worker.job_id]
+    questions = [("HMGET", Job.key_for(job_id), *JOB_FIELDS) for job_id in jobs]
+    found = dict(zip(jobs, _ask(connection, questions), strict=True))
+    return [_busy(worker, found[worker.job_id]) if worker.job_id else worker for worker in workers]
+
+
+def _busy(worker: WorkerFigures, values: Sequence[bytes | None]) -> WorkerFigures:
+    started, description = (_text(value) for value in values)
+    job = told_of(worker.job_id or "", description or "")
+    return replace(worker, since=_moment(started), job=job)
+
+
+def _waited(enqueued: bytes | None) -> float | None:
+    moment = _moment(_text(enqueued))
+    return max(0.0, (utc_now() - moment).total_seconds()) if moment else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode(errors="replace") if value is not None else None
+
+
+def _moment(written: str | None) -> datetime | None:
+    """A moment as RQ writes it; None for what is none, since others write to Redis too."""
+    try:
+        moment = datetime.fromisoformat(written or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

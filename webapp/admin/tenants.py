@@ -104,7 +104,7 @@ class TenantView(Departing, Deciding):
                 "nav": "tenant",
                 "choice": read_choice(request.args),
                 "room": Room.of(shell().summary.collections[0]),
-                "stuck": lambda partition: is_stuck(partition, current.domain().rules),
+                "stuck": _is_stuck,
                 **kwargs,
             },
         )
@@ -196,7 +196,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "owns_rows": owns_rows(partition),
         "proven_at": _proven_at(partition),
         "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
-        "stuck": is_stuck(partition, current.domain().rules),
+        "stuck": _is_stuck(partition),
         "every": 1 if partition and _changes_soon(partition) else 5,
     }
 
@@ -230,3 +230,7 @@ def _show(error: DomainError, form: Any) -> None:
         flash(sentence(error), "danger")
     else:
         field.errors = [*field.errors, sentence(error)]
+
+
+def _is_stuck(partition: Partition | None) -> bool:
+    return is_stuck(partition, current.domain().rules, shell().summary.last_pause)
