@@ -1,0 +1,185 @@
+"""The tab of queues and workers: whom each works for, what comes next, and that it stays cheap."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from apiflask import APIFlask
+from rq.job import Job
+from rq.suspension import resume, suspend
+from rq.utils import utcformat
+
+from tests.access import Visitor, database_of
+from tests.integration.admin.tenants import add_tenant
+from webapp.admin.queues import Board, look
+from webapp.database import utc_now
+from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
+from webapp.tenants.causes import Cause
+from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.models import Partition
+
+TAB = "/admin/partitions/?tab=queues"
+
+
+def doorbell_of(app: APIFlask) -> Doorbell:
+    doorbell: Doorbell = app.extensions["doorbell"]
+    return doorbell
+
+
+@contextmanager
+def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -> Iterator[None]:
+    """A worker as RQ registers it, beside those of other tests."""
+    redis, key = doorbell_of(app).connection, f"rq:worker:{name}"
+    heard = utc_now() - timedelta(seconds=silent_s)
+    values = {
+        "state": "busy" if job_id else "idle",
+        "birth": utcformat(heard),
+        "last_heartbeat": utcformat(heard),
+        "queues": "a,b",
+    }
+    redis.hset(key, mapping=values | ({"current_job": job_id} if job_id else {}))
+    redis.sadd("rq:workers", key)
+    yield
+    redis.delete(key)
+    redis.srem("rq:workers", key)
+
+
+def job(app: APIFlask, job_id: str, description: str = "") -> None:
+    """A job that began two minutes ago."""
+    began = utcformat(utc_now() - timedelta(minutes=2))
+    values = {"started_at": began, "description": description}
+    doorbell_of(app).connection.hset(Job.key_for(job_id), mapping=values)
+
+
+def board_of(app: APIFlask) -> Board:
+    return look(doorbell_of(app))
+
+
+def test_a_worker_leads_to_its_tenant_and_job_when_it_is_busy(
+    app: APIFlask, admin: Visitor
+) -> None:
+    tenant_id = add_tenant(app)
+    job(app, f"t{tenant_id}-g1-d1")
+    with worker(app, "busy-one", job_id=f"t{tenant_id}-g1-d1"):
+        page = admin.get(TAB).text
+    assert f'href="/admin/tenant/details/?id={tenant_id}"' in page
+    assert f'href="/rq/0/view/job/t{tenant_id}-g1-d1"' in page
+    assert "2 min" in page
+
+
+def test_a_worker_says_for_how_many_it_works_when_its_job_is_a_chunk(
+    app: APIFlask, operator: Visitor
+) -> None:
+    job(app, "chunk-1", "100 tenants from 7")
+    with worker(app, "chunk-one", job_id="chunk-1"):
+        page = operator.get(TAB).text
+    assert "100 tenants" in page
+    assert "/rq/" not in page
+
+
+def test_what_is_planted_in_redis_is_only_text_when_the_tab_shows_it(
+    app: APIFlask, admin: Visitor
+) -> None:
+    mark = "<script>alert(1)</script>"
+    job(app, mark, mark)
+    with worker(app, mark, job_id=mark):
+        page = admin.get(TAB)
+    assert page.status_code == 200
+    assert mark not in page.text
+
+
+def test_a_worker_is_marked_when_it_is_silent(app: APIFlask, operator: Visitor) -> None:
+    with worker(app, "silent-one", silent_s=600):
+        board = board_of(app)
+        page = operator.get(TAB).text
+    assert [w.is_silent for w in board.workers if w.name == "silent-one"] == [True]
+    assert "A silent worker was killed or hangs." in page
+
+
+def test_a_worker_is_not_shown_when_only_its_key_is_left(app: APIFlask) -> None:
+    doorbell_of(app).connection.sadd("rq:workers", "rq:worker:gone-one")
+    assert "gone-one" not in [each.name for each in board_of(app).workers]
+    doorbell_of(app).connection.srem("rq:workers", "rq:worker:gone-one")
+
+
+def test_redis_is_asked_three_times_when_there_are_many_jobs_and_workers(
+    app: APIFlask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorbell = doorbell_of(app)
+    queued = [f"t{n}-g1-d1" for n in range(1, 10_001)]
+    doorbell.connection.rpush(doorbell.queue.key, *queued)
+    job(app, "t1-g1-d1")
+    sent = []
+    connection = doorbell.connection.connection_pool.connection_class
+    send = connection.send_packed_command
+    monkeypatch.setattr(
+        connection,
+        "send_packed_command",
+        lambda self, *args, **more: (sent.append(1), send(self, *args, **more))[1],
+    )
+    board = None
+    workers = [worker(app, f"many-{n}", job_id="t1-g1-d1") for n in range(200)]
+    for each in workers:
+        each.__enter__()
+    sent.clear()
+    board = board_of(app)
+    asked = len(sent)
+    for each in workers:
+        each.__exit__(None, None, None)
+    assert (board.waiting, asked) == (10_000, 3)
+    assert len([each for each in board.workers if each.name.startswith("many-")]) == 200
+    doorbell.connection.delete(doorbell.queue.key)
+
+
+def test_suspended_workers_are_told_when_rq_itself_holds_them(
+    app: APIFlask, operator: Visitor
+) -> None:
+    suspend(doorbell_of(app).connection)
+    try:
+        page = operator.get(TAB).text
+    finally:
+        resume(doorbell_of(app).connection)
+    assert "rq resume" in page
+    assert "rq resume" not in operator.get(TAB).text
+
+
+def test_next_attempts_are_listed_with_their_time_when_some_wait(
+    app: APIFlask, operator: Visitor
+) -> None:
+    soon, later = add_tenant(app, "Soon"), add_tenant(app, "Later")
+    for tenant_id, seconds in ((later, 7200), (soon, 95)):
+        due = utc_now() + timedelta(seconds=seconds)
+        with database_of(app).transaction() as session:
+            row = session.get(Partition, tenant_id)
+            assert row is not None
+            row.ring_at = row.next_attempt_at = due
+            row.attempts, row.cause = 1, Cause.TIMEOUT
+    page = operator.get(TAB).text
+    assert page.index(f'id="next-{soon}"') < page.index(f'id="next-{later}"')
+    assert "2 of 3" in page
+    assert "No answer in time" in page
+    assert "in <time" in page
+
+
+def test_pace_is_known_only_when_somebody_counts(app: APIFlask, operator: Visitor) -> None:
+    assert "nobody counts" in operator.get(TAB).text
+    minute = utc_now().replace(second=0, microsecond=0)
+    with database_of(app).transaction() as session:
+        session.add(Heartbeat(name="activity", at=utc_now()))
+        for ago, ready in ((1, 300), (30, 60_000)):
+            at = minute - timedelta(minutes=ago)
+            session.add(Activity(resolution=Resolution.MINUTE, at=at, ready=ready, failed=0))
+    page = operator.get(TAB).text
+    assert "tenants a minute were finished" in page
+    assert "nobody counts" not in page
+
+
+def test_the_command_that_starts_a_worker_is_told_when_there_is_none(
+    app: APIFlask, operator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.admin.queues.WORKERS", "rq:nobody")
+    add_tenant(app)
+    page = operator.get(TAB).text
+    assert "1 job waits; nothing moves until a worker starts." in page
+    assert "rq worker -c jobs.worker" in page
