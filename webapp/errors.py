@@ -1,9 +1,8 @@
 """Every error as a small clear page, or below the API as problem+json; never a traceback."""
 
-from http import HTTPStatus
-
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -11,25 +10,46 @@ from werkzeug.exceptions import HTTPException
 
 from webapp.auth.principal import API_PREFIX
 from webapp.logs import get_logger
+from webapp.marking import N_
 from webapp.problems import answer_http_error, problem
 from webapp.requests import request_id
 
 RETRY_AFTER_S = {429: 60, 503: 5}
-SAYS = {
-    400: "The request could not be understood. Go back, reload the page and try again.",
-    401: "Log in first.",
-    403: "Your role does not allow this. An admin can give you another one.",
-    404: "There is nothing at this address.",
-    405: "This address cannot be used this way.",
-    413: "What was sent is too large.",
-    429: "Too many attempts. Wait a minute, then try again.",
-    500: "Something went wrong here. It has been logged under the number below.",
-    503: (
-        "The database does not answer. Try again in a few seconds; after a change, "
-        "look first whether it was made."
+NO_DATABASE = N_(
+    "The database does not answer. Try again in a few seconds; after a change, "
+    "look first whether it was made."
+)
+# The title of each error's page, and what it says below it.
+PAGES = {
+    400: (
+        _l("Not understood"),
+        _l("The request could not be understood. Go back, reload the page and try again."),
     ),
+    401: (_l("Not logged in"), _l("Log in first.")),
+    403: (
+        _l("Not allowed"),
+        _l("Your role does not allow this. An admin can give you another one."),
+    ),
+    404: (
+        _l("Not found"),
+        _l("There is nothing at this address. What was here may have been removed since."),
+    ),
+    405: (
+        _l("Not this way"),
+        _l("This address only takes what a form sends. Go back to the page, and press its button."),
+    ),
+    413: (
+        _l("Too large"),
+        _l("What was sent is too large: 4 MB are taken. Nothing was changed; send it in parts."),
+    ),
+    429: (_l("Too many attempts"), _l("Too many attempts. Wait a minute, then try again.")),
+    500: (
+        _l("Something went wrong"),
+        _l("This is our fault, not yours. It has been logged under the number below."),
+    ),
+    503: (_l("The database does not answer"), _l(NO_DATABASE)),
 }
-CSRF_SAYS = (
+CSRF_SAYS = _l(
     "The form was too old or did not come from this site, so nothing was changed. "
     "Go back, reload the page and send it again."
 )
@@ -51,8 +71,10 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if request.path.startswith(API_PREFIX):
         return answer_http_error(error)
     kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    says = CSRF_SAYS if isinstance(error, CSRFError) else SAYS.get(error.code, error.name)
-    return _page(error.code, says, kept)
+    title, says = PAGES.get(error.code, (error.name, ""))
+    if isinstance(error, CSRFError):
+        says = CSRF_SAYS
+    return _page(error.code, title, says, kept)
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
@@ -62,16 +84,22 @@ def _answer_database_error(error: Exception) -> ResponseReturnValue:
     log.error("database.unavailable", error=type(cause).__name__, message=message)
     if request.path.startswith(API_PREFIX):
         return problem(
-            503, "unavailable", SAYS[503], headers={"Retry-After": str(RETRY_AFTER_S[503])}
+            503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
         )
-    return _page(503, SAYS[503], {})
+    return _page(503, *PAGES[503], {})
 
 
-def _page(status: int, detail: str, headers: dict[str, str]) -> Response:
+def _page(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
     if status in RETRY_AFTER_S:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
     # Without the context processors: they would ask for the user in a database that is down.
     template = current_app.jinja_env.get_template("error.html")
-    title = HTTPStatus(status).phrase
-    page = template.render(status=status, title=title, detail=detail, request_id=request_id())
+    page = template.render(
+        status=status,
+        title=title,
+        detail=detail,
+        principal=g.get("principal"),
+        may_repeat=request.method == "GET",
+        request_id=request_id(),
+    )
     return Response(page, status, headers)

@@ -1,13 +1,15 @@
-"""Which tenant a request is about, what its sender typed, and how a refusal is said."""
+"""Which tenant a request is about, and what its sender typed."""
 
 import unicodedata
 
 from flask import abort, request
 
 from webapp.admin.base import reading
-from webapp.tenants.errors import DomainError
+from webapp.admin.refusals import sentence
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import get_tenant
+
+__all__ = ["asked", "is_typed", "number_in", "sentence", "status"]
 
 MAX_DIGITS = 18
 
@@ -34,12 +36,6 @@ def is_typed(text: str, name: str) -> bool:
 
 def _as_drawn(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).split())
-
-
-def sentence(error: DomainError) -> str:
-    """A refusal as a sentence of its own."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def status() -> int:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from webapp.marking import N_
+
 
 class Cause(StrEnum):
     """Code of a failure. Scripts rely on the codes, so a code never changes its meaning."""
@@ -65,44 +67,46 @@ OF_THE_COLLECTION = frozenset(
 
 ADVICE = {
     Cause.MILVUS_UNREACHABLE: Advice(
-        "No connection to Milvus could be made.",
-        "Restore Milvus or the network; waiting tenants go on by themselves.",
+        N_("No connection to Milvus could be made."),
+        N_("Restore Milvus or the network; waiting tenants go on by themselves."),
     ),
     Cause.TIMEOUT: Advice(
-        "Milvus gave no answer in time; the change may have happened.",
-        "Look at what was observed; it is asked again by itself.",
+        N_("Milvus gave no answer in time; the change may have happened."),
+        N_("Look at what was observed; it is asked again by itself."),
     ),
     Cause.RATE_LIMITED: Advice(
-        "Milvus refused the pace.",
-        "Wait; it is tried again by itself.",
+        N_("Milvus refused the pace."),
+        N_("Wait; it is tried again by itself."),
     ),
     Cause.UNEXPECTED: Advice(
-        "This error is not known.",
-        "Read the trace, retry one, report it.",
+        N_("This error is not known."),
+        N_("Read the trace, retry one, report it."),
     ),
     Cause.COLLECTION_MISSING: Advice(
-        "The collection does not exist in Milvus.",
-        "Create it, or correct MILVUS_COLLECTION; waiting tenants go on by themselves.",
+        N_("The collection does not exist in Milvus."),
+        N_("Create it, or correct MILVUS_COLLECTION; waiting tenants go on by themselves."),
     ),
     Cause.CAPACITY: Advice(
-        "The limit of partitions in this collection is reached.",
-        "Open another collection, free partitions, or raise the limit "
-        "(on the server and in MILVUS_MAX_PARTITIONS).",
+        N_("The limit of partitions in this collection is reached."),
+        N_(
+            "Open another collection, free partitions, or raise the limit "
+            "(on the server and in MILVUS_MAX_PARTITIONS)."
+        ),
     ),
     Cause.PARTITION_KEY_MODE: Advice(
-        "Milvus manages this collection's partitions itself.",
-        "Choose a collection without a partition key.",
+        N_("Milvus manages this collection's partitions itself."),
+        N_("Choose a collection without a partition key."),
     ),
     Cause.AUTH: Advice(
-        "Milvus refused the credentials or the rights.",
-        "Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group.",
+        N_("Milvus refused the credentials or the rights."),
+        N_("Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group."),
     ),
     Cause.INVALID_NAME: Advice(
-        "Milvus refuses this partition name.",
-        "A retry cannot help; report it.",
+        N_("Milvus refuses this partition name."),
+        N_("A retry cannot help; report it."),
     ),
     Cause.FOREIGN_DATA: Advice(
-        "The partition holds rows that are not known to be this tenant's.",
-        "Stop; find the owner; adopt the partition or have it emptied.",
+        N_("The partition holds rows that are not known to be this tenant's."),
+        N_("Stop; find the owner; adopt the partition or have it emptied."),
     ),
 }

@@ -35,6 +35,7 @@ class SlugTaken(DomainError):
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"the slug {slug} is taken by another tenant")
+        self.slug = slug
 
 
 class TenantNotFound(DomainError):
@@ -44,6 +45,7 @@ class TenantNotFound(DomainError):
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(f"there is no tenant {tenant_id}")
+        self.tenant_id = tenant_id
 
 
 class TenantDeleted(DomainError):
@@ -53,6 +55,7 @@ class TenantDeleted(DomainError):
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(f"tenant {tenant_id} is deleted")
+        self.tenant_id = tenant_id
 
 
 class NotRemoving(DomainError):
@@ -60,8 +63,10 @@ class NotRemoving(DomainError):
 
     code = "not_removing"
 
-    def __init__(self, tenant_id: int, state: str) -> None:
-        super().__init__(f"tenant {tenant_id} cannot be called back: {state}")
+    def __init__(self, tenant_id: int, reason: str) -> None:
+        super().__init__(f"tenant {tenant_id} cannot be called back: {reason}")
+        self.tenant_id = tenant_id
+        self.reason = reason
 
 
 class NoDeparture(DomainError):
@@ -71,6 +76,7 @@ class NoDeparture(DomainError):
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(f"tenant {tenant_id} is not departing and never did")
+        self.tenant_id = tenant_id
 
 
 class KeyMismatch(DomainError):
@@ -104,6 +110,7 @@ class NotForeign(DomainError):
         super().__init__(
             f"the partition of tenant {tenant_id} did not fail for rows that may be somebody else's"
         )
+        self.tenant_id = tenant_id
 
 
 class NotFailed(DomainError):
@@ -113,6 +120,8 @@ class NotFailed(DomainError):
 
     def __init__(self, tenant_id: int, state: str) -> None:
         super().__init__(f"the partition of tenant {tenant_id} is {state}, not failed")
+        self.tenant_id = tenant_id
+        self.state = state
 
 
 class CountChanged(DomainError):
@@ -122,4 +131,5 @@ class CountChanged(DomainError):
 
     def __init__(self, expected: int, found: int) -> None:
         super().__init__(f"{found} tenants would be taken now, not {expected}")
+        self.expected = expected
         self.found = found
