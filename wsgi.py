@@ -6,6 +6,7 @@ import click
 
 from jobs import cli
 from webapp import create_app
+from webapp.audit_command import audit_command
 from webapp.auth.cli import tokens_cli, users_cli
 from webapp.config_command import config_command
 from webapp.import_command import tenants_cli
@@ -20,5 +21,5 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-for command in (cli.partitions, tenants_cli, users_cli, tokens_cli, config_command):
+for command in (cli.partitions, tenants_cli, users_cli, tokens_cli, audit_command, config_command):
     app.cli.add_command(command)

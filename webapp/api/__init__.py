@@ -3,7 +3,7 @@
 from apiflask import APIFlask, HTTPError
 
 # Importing a module puts its endpoints on the blueprint.
-from webapp.api import access, bulk, docs, openapi, partitions, tenants  # noqa: F401
+from webapp.api import access, audit, bulk, docs, openapi, partitions, tenants  # noqa: F401
 from webapp.api.blueprint import api
 from webapp.api.routing import TenantNumber
 from webapp.problems import answer_unusable_input

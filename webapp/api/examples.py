@@ -157,3 +157,17 @@ DRIFT = {
         }
     ],
 }
+
+AUDIT_ENTRY = {
+    "id": 118,
+    "at": "2026-03-01T10:02:00.500000Z",
+    "actor": "user:ops@example.com",
+    "via": "panel",
+    "address": "192.0.2.7",
+    "action": "tenant.rename",
+    "tenant_id": 7,
+    "target": None,
+    "before": {"name": "Acme", "slug": "acme"},
+    "after": {"name": "Acme S.p.A.", "slug": "acme"},
+    "request_id": "5f2c",
+}

@@ -1,5 +1,6 @@
 """What the API takes: bodies and queries, checked field by field."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -17,10 +18,12 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from webapp.problems import unwrapped
+from webapp.tenants.actors import Via
 from webapp.tenants.errors import InvalidRow
 from webapp.tenants.naming import (
     MAX_NAME_LENGTH,
     MAX_SLUG_LENGTH,
+    MAX_TENANT_ID,
     SLUG_PATTERN,
     clean_name,
     is_slug,
@@ -134,6 +137,31 @@ class Paging(BaseModel):
     @classmethod
     def _without_empty_ones(cls, given: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in given.items() if value != ""}
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class AuditQuery(Paging):
+    """Which entries of the audit. An actor's e-mail address or token's name is enough."""
+
+    actor: str = Field("", max_length=255, description="`user:a@b.c`, `token:ci` or `cli`.")
+    action: str = Field("", max_length=64, description="Such as `tenant.rename`.")
+    tenant_id: int | SkipJsonSchema[None] = Field(None, ge=1, le=MAX_TENANT_ID)
+    via: Via | SkipJsonSchema[None] = Field(None, description="By which road it came.")
+    q: str = Field("", max_length=255, description="A part of anything that an entry says.")
+    request_id: str = Field("", max_length=64)
+    since: Moment | SkipJsonSchema[None] = Field(None, description="RFC 3339; UTC without zone.")
+    until: Moment | SkipJsonSchema[None] = Field(None, description="RFC 3339; UTC without zone.")
+
+    @field_validator("actor", "action", "q", "request_id")
+    @classmethod
+    def _is_text(cls, value: str) -> str:
+        return clean_name(value) if value.strip() else ""
 
 
 class TenantQuery(Paging):

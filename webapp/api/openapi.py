@@ -23,6 +23,7 @@ OUTGOING = (
     outgoing.EventPage,
     outgoing.Summary,
     outgoing.Drift,
+    outgoing.AuditPage,
     outgoing.Pausing,
     outgoing.Problem,
     outgoing.BulkResults,
@@ -40,6 +41,7 @@ doing it twice. Errors are problems after RFC 9457, with a stable `code`.
 TAGS = [
     {"name": "Tenants", "description": "Customers, each with a partition of its own."},
     {"name": "Partitions", "description": "All partitions at once."},
+    {"name": "Audit", "description": "Who did what, when, and from where."},
 ]
 
 SECURITY_SCHEMES = {

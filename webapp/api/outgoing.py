@@ -1,11 +1,12 @@
 """What the API answers, in the contract's order of fields."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from webapp.tenants.actors import Via
 from webapp.tenants.causes import Cause
 from webapp.tenants.states import (
     CanaryOutcome,
@@ -201,6 +202,33 @@ class Drift(Outgoing):
     stuck: list[Finding] = Field(description="Should have come to an end, and has not.")
     adopted: list[Finding] = Field(description="There before it was asked for; no drift.")
     collections: list[ComparedCollection]
+
+
+class AuditEntry(Outgoing):
+    """What somebody did, to a tenant or to the target."""
+
+    id: int
+    at: datetime
+    actor: str
+    via: Via | None = Field(description="By which road; null for entries of before.")
+    address: str | None = Field(description="The client's, or `user@host` of a command.")
+    action: str
+    tenant_id: int | None
+    target: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    request_id: str | None
+
+
+class AuditPage(Outgoing):
+    """Entries, newest first. Pass `next_cursor` on as `cursor`; null is the end.
+
+    A page may hold fewer entries than asked for, or none, and not be the last: only so many are
+    looked through at a time.
+    """
+
+    items: list[AuditEntry]
+    next_cursor: str | None
 
 
 class Problem(BaseModel):
