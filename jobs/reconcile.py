@@ -17,9 +17,13 @@ from jobs.store import PartitionStore
 from webapp.domain import Domain
 from webapp.logs import get_logger
 from webapp.settings import Settings
+from webapp.tenants.activity.heartbeats import DUE
 
 DUE_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
+COUNT_EVERY_S = 1.0
+# While very much happens, counting it takes at most one part of so many.
+COUNTS_AT_MOST = 4
 TURN_S = 5.0
 
 log = get_logger("paratia.reconcile")
@@ -52,6 +56,13 @@ class Reconciler:
         """Ring for what has come due, leases that ran out included."""
         self._domain.upkeep.expire_leases()
         self._domain.ringing.ring_due()
+        self._domain.heartbeats.beat(DUE)
+
+    def count(self, stop: threading.Event) -> None:
+        """Count what happened, for the charts; rests the longer the more there was."""
+        began = time.monotonic()
+        self._domain.activity.fold()
+        stop.wait((time.monotonic() - began) * (COUNTS_AT_MOST - 1))
 
     def sweep(self, rest: timedelta = timedelta(0)) -> bool:
         """Sweep once, unless another does now or did less than `rest` ago; True when done."""
@@ -131,12 +142,15 @@ class Reconciler:
             _in_a_lane(DUE_EVERY_S, lambda: self.depart(stop), stop),
             _in_a_lane(DUE_EVERY_S, lambda: self.operate(stop), stop),
         ]
-        # Not waited for as long: what a check leaves behind, the next one takes away.
+        # Not waited for as long: what a check leaves behind, the next one takes away, and what
+        # was not counted is counted later.
         checking = _in_a_lane(interval_s, self._canaries.run_if_due, stop)
+        counting = _in_a_lane(COUNT_EVERY_S, lambda: self.count(stop), stop)
         _every(DUE_EVERY_S, self.ring_due, stop)
         for lane in lanes:
             lane.join(timeout=self._settings.milvus_timeout)
-        checking.join(timeout=DUE_EVERY_S)
+        for lane in (checking, counting):
+            lane.join(timeout=DUE_EVERY_S)
         self._store.close()
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from webapp.database import Database
 from webapp.settings import Settings
 from webapp.tenants import records  # noqa: F401  its tables belong to the schema
-from webapp.tenants.activity import models as _activity  # noqa: F401
+from webapp.tenants.activity.fold import Fold
+from webapp.tenants.activity.heartbeats import Heartbeats
 from webapp.tenants.attempts import Attempts
 from webapp.tenants.audit import Audit
 from webapp.tenants.backfill import Backfill
@@ -57,6 +58,8 @@ class Domain:
     backfill: Backfill
     imports: Imports
     operations: Operations
+    activity: Fold
+    heartbeats: Heartbeats
 
 
 def build_domain(settings: Settings, database: Database) -> Domain:
@@ -87,4 +90,6 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         backfill=Backfill(database, doorbell, ringing, rules),
         imports=Imports(database),
         operations=Operations(database, doorbell, ringing, rules),
+        activity=Fold(database, rules),
+        heartbeats=Heartbeats(database),
     )

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
+from webapp.tenants.activity.models import CollectionSize
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import ObservedCollection, Partition, PartitionDrift, SweepTurn
 
@@ -67,6 +68,8 @@ class Observing:
             if seen.cause is None:
                 row.answered_at = now
                 row.partitions = seen.partitions
+            if seen.partitions is not None:
+                _note_size(session, seen.collection, seen.partitions, now)
 
     def take_turn(self, holder: str, lasts: timedelta, rest: timedelta, name: str = SWEEP) -> bool:
         """Take the turn to sweep, unless another has it or one ended less than `rest` ago.
@@ -115,6 +118,15 @@ class Observing:
                 .where(SweepTurn.name == name, SweepTurn.holder == holder)
                 .values(holder=None, held_until=None, finished_at=utc_now())
             )
+
+
+def _note_size(session: Session, collection: str, partitions: int, now: datetime) -> None:
+    """Of each day the last size stays, so that there is a pace to tell."""
+    session.merge(
+        CollectionSize(
+            collection=collection, day=now.date(), partitions=partitions, observed_at=now
+        )
+    )
 
 
 def _with_rows(session: Session) -> Iterator[str]:

@@ -1,0 +1,81 @@
+"""Timelines written by hand: what tests of the charts need to have happened, and when."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from tests.factories import Product
+from webapp.database import utc_now
+from webapp.tenants import timeline
+from webapp.tenants.activity.chart import Chart, Span, pulse
+from webapp.tenants.activity.models import Activity, Heartbeat
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import PartitionEvent
+
+
+def ago(**units: float) -> datetime:
+    """A moment in the past."""
+    return utc_now() - timedelta(**units)
+
+
+def tell(product: Product, entries: Sequence[dict[str, Any]]) -> None:
+    """Add entries to timelines, as transactions do that commit now."""
+    columns = ("attempt", "cause", "message")
+    rows = [dict.fromkeys(columns) | {"generation": 1} | entry for entry in entries]
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(insert(PartitionEvent), rows)
+
+
+def lives(
+    numbers: Sequence[int], at: datetime, took_s: float = 1.0, **values: Any
+) -> list[dict[str, Any]]:
+    """Tenants who ask at that moment, and are ready after so many seconds."""
+    asked = [{"tenant_id": n, "event": timeline.REQUESTED, "at": at} for n in numbers]
+    ready_at = at + timedelta(seconds=took_s)
+    made = [{"tenant_id": n, "event": timeline.CREATED, "at": ready_at} for n in numbers]
+    return [entry | values for entry in (*asked, *made)]
+
+
+def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
+    """The failed last attempt of a wish."""
+    entry = {"tenant_id": tenant_id, "event": timeline.CREATE_FAILED, "at": at}
+    return entry | {"attempt": 3, "cause": Cause.TIMEOUT} | values
+
+
+def charted(product: Product, span: Span = Span.HOUR) -> Chart:
+    """The chart as it is stored now."""
+    with product.domain.tenants._database.reading() as session:
+        return pulse(session, span).chart
+
+
+def totals(product: Product, span: Span = Span.HOUR) -> tuple[int, int, int]:
+    """Sign-ups, ready and failed of the whole chart."""
+    total = charted(product, span).total
+    return total.signups, total.ready, total.failed
+
+
+def stored(product: Product) -> list[tuple[Any, ...]]:
+    """All buckets."""
+    with product.engine.connect() as connection:
+        return [
+            tuple(row) for row in connection.execute(select(Activity).order_by("resolution", "at"))
+        ]
+
+
+def mark(product: Product) -> datetime:
+    """Up to when all is counted."""
+    with product.engine.connect() as connection:
+        found: datetime = connection.execute(select(Heartbeat.at)).scalar_one()
+        return found
+
+
+def forget_counts(product: Product) -> None:
+    """As if nobody had ever counted."""
+    with product.engine.execution_options(writes=True).begin() as connection:
+        for table in (Activity, Heartbeat):
+            connection.execute(delete(table))
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,114 @@
+"""When a collection is full, as far as its history tells; and who shows signs of life."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from tests.factories import Product, all_at_once, statements
+from webapp.database import Database, utc_now
+from webapp.tenants.activity.forecast import Forecast, forecasts
+from webapp.tenants.activity.heartbeats import DUE, Heartbeats, last_beats
+from webapp.tenants.activity.models import CollectionSize, Heartbeat
+from webapp.tenants.causes import Cause
+from webapp.tenants.figures import headroom
+from webapp.tenants.observing import SWEEP, Observation
+
+
+def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
+    """A look at the collection in use, so many days ago."""
+    in_use = product.settings.milvus_collection
+    product.domain.observing.record(Observation(in_use, 4, partitions=partitions))
+    if days_ago:
+        at = utc_now() - timedelta(days=days_ago)
+        with product.engine.execution_options(writes=True).begin() as connection:
+            of_today = update(CollectionSize).where(CollectionSize.day == utc_now().date())
+            connection.execute(of_today.values(day=at.date(), observed_at=at))
+
+
+def told(product: Product) -> Forecast:
+    """The forecast of the collection in use."""
+    with product.domain.tenants._database.reading() as session:
+        rooms = headroom(session, product.settings)
+        return forecasts(session, rooms)[product.settings.milvus_collection]
+
+
+def test_the_day_is_told_when_the_collection_grows(product: Product) -> None:
+    observe(product, 100, days_ago=40)  # Too long ago to say anything of the last 30 days.
+    observe(product, 524, days_ago=20)
+    observe(product, 600, days_ago=10)
+    observe(product, 724)
+    found = told(product)
+    assert found.pace == pytest.approx(10, abs=0.01)
+    assert (found.full_on, found.days_left) == (utc_now().date() + timedelta(days=30), 30)
+
+
+@pytest.mark.parametrize("before", [724, 900])
+def test_no_day_is_told_when_the_collection_does_not_grow(simple: Product, before: int) -> None:
+    observe(simple, before, days_ago=20)
+    observe(simple, 724)
+    found = told(simple)
+    assert found.pace is not None
+    assert found.pace <= 0
+    assert found.full_on is None
+
+
+def test_nothing_is_told_when_the_history_is_shorter_than_a_day(simple: Product) -> None:
+    assert told(simple) == Forecast()
+    observe(simple, 500, days_ago=0.4)
+    observe(simple, 900)
+    assert told(simple) == Forecast()
+
+
+def test_no_day_is_told_when_it_is_more_than_a_century_away(simple: Product) -> None:
+    settings = simple.configured(milvus_max_partitions=1_000_000)
+    observe(settings, 500, days_ago=29)
+    observe(settings, 501)
+    assert told(settings).full_on is None
+
+
+def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Product) -> None:
+    observe(product, 500)
+    observe(product, 510)
+    in_use = product.settings.milvus_collection
+    product.domain.observing.record(Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
+    with product.domain.tenants._database.reading() as session:
+        row = session.get_one(CollectionSize, (in_use, utc_now().date()))
+        assert row.partitions == 510
+
+
+def test_the_forecast_asks_once_however_many_collections_there_are(simple: Product) -> None:
+    for name in ("one", "two", "three"):
+        simple.domain.observing.record(Observation(name, 4, partitions=9))
+    with simple.domain.tenants._database.reading() as session:
+        rooms = headroom(session, simple.settings)
+        with statements(simple.engine) as seen:
+            assert len(forecasts(session, rooms)) == 4
+        assert len([line for line in seen if line.startswith("SELECT")]) == 1
+
+
+def beats(product: Product) -> set[str]:
+    with product.domain.tenants._database.reading() as session:
+        return set(last_beats(session))
+
+
+def test_a_heartbeat_is_written_once_when_it_beats_often(product: Product) -> None:
+    assert beats(product) == set()
+    with statements(product.engine) as seen:
+        for _ in range(5):
+            product.domain.heartbeats.beat(DUE)
+    assert len([line for line in seen if line.startswith("INSERT")]) == 1
+    product.domain.observing.take_turn("me", timedelta(seconds=9), timedelta(0))
+    assert beats(product) == {DUE}
+    product.domain.observing.end_turn("me")
+    assert beats(product) == {DUE, SWEEP}
+
+
+def test_the_newest_heartbeat_counts_when_several_processes_beat(product: Product) -> None:
+    others = [Heartbeats(Database(product.engine)) for _ in range(4)]
+    assert all_at_once([lambda each=each: each.beat(DUE) for each in others]) == [None] * 4
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(update(Heartbeat).values(at=utc_now() - timedelta(hours=1)))
+    product.domain.heartbeats.beat(DUE)
+    with product.domain.tenants._database.reading() as session:
+        assert utc_now() - last_beats(session)[DUE] < timedelta(seconds=9)

@@ -1,0 +1,43 @@
+"""Many durations in few numbers: a histogram whose bins grow, and percentiles out of it."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+# Each bin ends √2 times later than the one before, so a percentile is off by at most that.
+FACTOR = math.sqrt(2)
+FIRST_ENDS_S = 0.01
+
+Bins = Mapping[int, int]
+
+
+def bin_of(seconds: float) -> int:
+    """The bin of a duration; the first has all that took up to ten milliseconds."""
+    if seconds <= FIRST_ENDS_S:
+        return 0
+    return math.ceil(math.log(seconds / FIRST_ENDS_S, FACTOR))
+
+
+def percentile(bins: Bins, share: float) -> float | None:
+    """The duration that this share of all stayed within, in seconds; None where there is none.
+
+    Off by less than the factor between two bins, √2.
+    """
+    rank, before = max(1, math.ceil(share * sum(bins.values()))), 0
+    for number, count in sorted(bins.items()):
+        if before + count >= rank:
+            into = (rank - before) / count
+            return FIRST_ENDS_S * math.pow(FACTOR, number - 1 + into)
+        before += count
+    return None
+
+
+def packed(bins: Bins) -> str:
+    """The histogram as text for a column."""
+    return json.dumps({str(number): bins[number] for number in sorted(bins)})
+
+
+def unpacked(text: str) -> Counter[int]:
+    """The histogram from a column."""
+    return Counter({int(number): count for number, count in json.loads(text).items()})

@@ -1,0 +1,55 @@
+"""Signs of life of what has no page and no answer of its own, for people to look at."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Result, literal, select, union_all, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.database import Database, utc_now
+from webapp.tenants.activity.models import Heartbeat
+from webapp.tenants.models import SweepTurn
+from webapp.tenants.observing import SWEEP
+
+DUE = "due"
+# Up to when the timelines are counted; the fold moves it.
+COUNTED = "activity"
+
+WRITTEN_EVERY_S = 5.0
+
+
+class Heartbeats:
+    """Writes them, seldom enough to cost nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._written: dict[str, float] = {}
+
+    def beat(self, name: str) -> None:
+        """Note that this part works now, unless this process has noted it a moment ago."""
+        now = time.monotonic()
+        if now - self._written.get(name, -WRITTEN_EVERY_S) < WRITTEN_EVERY_S:
+            return
+        self._write(name, utc_now())
+        self._written[name] = now
+
+    def _write(self, name: str, at: datetime) -> None:
+        try:
+            with self._database.transaction() as session:
+                mine = update(Heartbeat).where(Heartbeat.name == name).values(at=at)
+                if session.execute(mine.returning(Heartbeat.name)).first() is None:
+                    session.add(Heartbeat(name=name, at=at))
+        except IntegrityError:
+            return  # Another process had its first beat at the same moment.
+
+
+def last_beats(session: Session) -> dict[str, datetime]:
+    """When each part last showed that it works, the end of the last sweep among them."""
+    swept = select(literal(SWEEP), SweepTurn.finished_at).where(
+        SweepTurn.name == SWEEP, SweepTurn.finished_at.is_not(None)
+    )
+    written = select(Heartbeat.name, Heartbeat.at)
+    found: Result[Any] = session.execute(union_all(written, swept))
+    return {row.name: row.at for row in found}
