@@ -23,8 +23,8 @@ from webapp.tenants.activity import fold as folding
 from webapp.tenants.activity.chart import Span
 from webapp.tenants.activity.counting import count
 from webapp.tenants.activity.fold import Fold
-from webapp.tenants.backfill import OF_BEFORE
 from webapp.tenants.causes import Cause
+from webapp.tenants.firsts import OF_BEFORE
 
 # Out of the way of those that tests make.
 FIRST = 101

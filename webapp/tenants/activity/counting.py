@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from webapp.tenants import timeline
 from webapp.tenants.activity.durations import bin_of
-from webapp.tenants.backfill import OF_BEFORE
+from webapp.tenants.firsts import OF_BEFORE
 from webapp.tenants.models import Partition, PartitionEvent
 
 READY = (timeline.CREATED, timeline.ALREADY_EXISTS)
