@@ -165,3 +165,4 @@ def _sweep_once(reconciler: Any) -> None:
         time.sleep(POLL_S)
     reconciler.depart(threading.Event())
     reconciler.operate(threading.Event())
+    reconciler.take_uploads(threading.Event())

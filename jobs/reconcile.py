@@ -14,6 +14,7 @@ from jobs.departures import DepartureLane
 from jobs.observe import Observer
 from jobs.operations_lane import OperationsLane
 from jobs.store import PartitionStore
+from jobs.uploads_lane import UploadLane
 from webapp.domain import Domain
 from webapp.logs import get_logger
 from webapp.settings import Settings
@@ -38,6 +39,7 @@ class Reconciler:
         self._settings = settings
         self._lane = DepartureLane(domain.departures, store)
         self._operations = OperationsLane(domain.operations)
+        self._uploads = UploadLane(domain.uploads)
         self._canaries = CanaryLane(domain, store, settings)
         self._observer = Observer(domain, store)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -51,6 +53,10 @@ class Reconciler:
     def operate(self, stop: threading.Event) -> int:
         """Go on with what was asked for many tenants; returns how many batches were taken."""
         return self._operations.run_due(stop)
+
+    def take_uploads(self, stop: threading.Event) -> int:
+        """Create the tenants of confirmed files; returns how many files there were."""
+        return self._uploads.run(stop)
 
     def ring_due(self) -> None:
         """Ring for what has come due, leases that ran out included."""
@@ -141,6 +147,7 @@ class Reconciler:
             _in_a_lane(look_s, lambda: self.sweep(rest), stop),
             _in_a_lane(DUE_EVERY_S, lambda: self.depart(stop), stop),
             _in_a_lane(DUE_EVERY_S, lambda: self.operate(stop), stop),
+            _in_a_lane(DUE_EVERY_S, lambda: self.take_uploads(stop), stop),
         ]
         # Not waited for as long: what a check leaves behind, the next one takes away, and what
         # was not counted is counted later.

@@ -29,7 +29,7 @@ from webapp.tenants.rules import Rules
 from webapp.tenants.schemas import Schemas
 from webapp.tenants.service import TenantService
 from webapp.tenants.upkeep import Upkeep
-from webapp.tenants.uploads import models as _uploads  # noqa: F401
+from webapp.tenants.uploads.service import Uploads
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Domain:
     operations: Operations
     activity: Fold
     heartbeats: Heartbeats
+    uploads: Uploads
 
 
 def build_domain(settings: Settings, database: Database) -> Domain:
@@ -92,4 +93,5 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         operations=Operations(database, doorbell, ringing, rules),
         activity=Fold(database, rules),
         heartbeats=Heartbeats(database),
+        uploads=Uploads(database, ringing, rules),
     )

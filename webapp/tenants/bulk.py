@@ -2,33 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import TextClause, insert, inspect, text
+from sqlalchemy import TextClause
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.database import Database, utc_now
+from webapp.database import Database
 from webapp.tenants import audit, deeds, timeline
 from webapp.tenants.actors import Actor
 from webapp.tenants.errors import DomainError, SlugTaken
+from webapp.tenants.inserting import (
+    NOBODY_ELSE_WRITES,
+    ONE_WRITES,
+    hold_back_others,
+    insert_with_wishes,
+)
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
 from webapp.tenants.service import check_slug, checked_name
 from webapp.tenants.slugs import free_slugs, slugs_in_use
-from webapp.tenants.wishes import first_wish, ring_for
-
-# Any number of ours will do: of several that create many, one writes at a time, or each could
-# wait for a slug of the other.
-ONE_WRITES = text("SELECT pg_advisory_xact_lock(7274284)")
-# What the database itself takes the next number from, so that none is given twice.
-NEXT_NUMBERS = text(
-    "SELECT nextval(pg_get_serial_sequence('tenant', 'id')) FROM generate_series(1, :count)"
-)
-LAST_NUMBER = text("SELECT seq FROM sqlite_sequence WHERE name = 'tenant'")
-NOBODY_ELSE_WRITES = text("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
+from webapp.tenants.wishes import ring_for
 
 
 @dataclass(frozen=True)
@@ -87,46 +82,14 @@ class Bulk:
     ) -> tuple[list[Result], list[timeline.Entry], audit.Deed | None]:
         with self._database.transaction() as session:
             once.begin(session)
-            # SQLite has one writer at a time anyway.
-            if session.get_bind().dialect.name == "postgresql":
-                session.execute(lock)
+            hold_back_others(session, lock)
             results = _with_slugs(session, rows)
             tenants = [row for row in results if isinstance(row, Tenant)]
-            self._add(session, tenants, actor.request_id)
-            entries = [
-                timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
-                for partition in _partitions(results)
-            ]
-            timeline.write(session, entries)
+            entries = insert_with_wishes(session, tenants, self._rules, actor)
             refused = len(results) - len(tenants)
             deed = deeds.created_many(session, tenants, refused, actor) if tenants else None
             once.finish(session, results)
         return results, entries, deed
-
-    def _add(self, session: Session, tenants: Sequence[Tenant], request_id: str | None) -> None:
-        """Store the tenants, numbered in their order, each with its first wish."""
-        now = utc_now()
-        for tenant, number in zip(tenants, _draw_numbers(session, len(tenants)), strict=True):
-            tenant.id = number
-            tenant.created_at = tenant.updated_at = now
-            tenant.partition = first_wish(number, self._rules, now, request_id)
-        if tenants:
-            session.execute(insert(Tenant), [_columns(tenant) for tenant in tenants])
-            wishes = [_columns(tenant.partition) for tenant in tenants]
-            session.execute(insert(Partition), wishes)
-
-
-def _draw_numbers(session: Session, count: int) -> list[int]:
-    """The next numbers of tenants: known before, many rows go as one statement, and in order."""
-    if session.get_bind().dialect.name == "postgresql":
-        return list(session.scalars(NEXT_NUMBERS, {"count": count}))
-    last: int = session.scalar(LAST_NUMBER) or 0
-    return list(range(last + 1, last + 1 + count))
-
-
-def _columns(row: Tenant | Partition | None) -> dict[str, Any]:
-    columns = inspect(type(row)).columns.keys()
-    return {name: value for name, value in vars(row).items() if name in columns}
 
 
 def _checked(row: Row) -> Row:

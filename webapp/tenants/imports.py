@@ -102,7 +102,7 @@ def _checked(rows: Sequence[ImportRow]) -> tuple[list[str], list[dict[str, objec
 
 def _problems(row: ImportRow) -> list[str]:
     problems = []
-    if not _is_number(row.id):
+    if not is_number(row.id):
         problems.append(f"id {row.id[:40]!r} must be a number from 1 to {HIGHEST}")
     try:
         clean_name(row.name)
@@ -116,14 +116,15 @@ def _problems(row: ImportRow) -> list[str]:
     return problems
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a tenant of before may have this number: with room above it for later ones."""
     digits = text.isascii() and text.isdigit() and not text.startswith("0")
     return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
 
 
 def _in_use(session: Session, rows: Sequence[ImportRow]) -> list[str]:
     """The rows whose number or slug somebody has already; deleted tenants keep their number."""
-    lines = {int(row.id): row.line for row in rows if _is_number(row.id)}
+    lines = {int(row.id): row.line for row in rows if is_number(row.id)}
     slug_lines = {row.slug: row.line for row in rows if is_slug(row.slug)}
     errors = []
     for ids in batches(list(lines)):

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from enum import StrEnum
 
 # Far above what a sequence reaches, and still exact in every JSON reader (2**53).
 MAX_TENANT_ID = 10**15
@@ -9,6 +10,22 @@ MAX_TENANT_ID = 10**15
 MAX_NAME_LENGTH = 255
 MAX_SLUG_LENGTH = 63
 SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+
+
+class NameFault(StrEnum):
+    """Why a name is unusable."""
+
+    UNPRINTABLE = "unprintable"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+
+
+class UnusableName(ValueError):
+    """A name that no tenant has; the message says what would be accepted."""
+
+    def __init__(self, fault: NameFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def partition_name(tenant_id: int) -> str:
@@ -33,9 +50,17 @@ def number_in(partition: str) -> int | None:
 
 def slugify(name: str) -> str:
     """A slug of the name: ASCII letters and digits joined by `-`; `tenant` if none is left."""
+    return "-".join(_words(name))[:MAX_SLUG_LENGTH].strip("-") or "tenant"
+
+
+def is_nameable(name: str) -> bool:
+    """False where nothing is left of the name for a slug, as of most scripts but the Latin."""
+    return bool(_words(name))
+
+
+def _words(name: str) -> list[str]:
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", ascii_only.lower())
-    return "-".join(words)[:MAX_SLUG_LENGTH].strip("-") or "tenant"
+    return re.findall(r"[a-z0-9]+", ascii_only.lower())
 
 
 def numbered_slug(slug: str, number: int) -> str:
@@ -58,13 +83,15 @@ def clean_name(name: str) -> str:
     """The name as it is stored: in Unicode's NFC form, without spaces around it.
 
     Raises:
-        ValueError: it is empty, too long, or holds characters that no name has.
+        UnusableName: it is empty, too long, or holds characters that no name has.
     """
     cleaned = unicodedata.normalize("NFC", name).strip()
     if not is_storable(cleaned):
-        raise ValueError("must not hold control characters or lone surrogates")
+        raise UnusableName(
+            NameFault.UNPRINTABLE, "must not hold control characters or lone surrogates"
+        )
     if not any(not unicodedata.category(c).startswith(("Z", "C")) for c in cleaned):
-        raise ValueError("must not be empty")
+        raise UnusableName(NameFault.EMPTY, "must not be empty")
     if len(cleaned) > MAX_NAME_LENGTH:
-        raise ValueError(f"must have at most {MAX_NAME_LENGTH} characters")
+        raise UnusableName(NameFault.TOO_LONG, f"must have at most {MAX_NAME_LENGTH} characters")
     return cleaned

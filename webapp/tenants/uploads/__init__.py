@@ -1,1 +1,1 @@
-"""Files of tenants, uploaded to be looked at first and then created."""
+"""Files of tenants that somebody uploads: looked at first, then created."""

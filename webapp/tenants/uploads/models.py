@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.database import UtcDateTime, utc_now
@@ -22,7 +22,10 @@ class UploadState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What a row of the file is, or has become. The values stand in the result file."""
+    """What a row of the file is, or has become. The values stand in the result file.
+
+    New ones become created or, where somebody was faster, unchanged or refused.
+    """
 
     NEW = "new"
     UNCHANGED = "unchanged"
@@ -50,8 +53,18 @@ class Upload(Model):
     request_id: Mapped[str | None] = mapped_column(String(64))
     # True where the file has numbers of its own: tenants of before, which keep them.
     keeps_numbers: Mapped[bool] = mapped_column(default=False)
-    rows: Mapped[int] = mapped_column(default=0)
+    # The highest number among its new rows; later tenants get numbers above it.
+    highest_number: Mapped[int | None] = mapped_column(BigInteger)
+    # What the check counted, and of the new ones how many are still to be taken, line by line.
+    rows: Mapped[int]
+    new: Mapped[int]
+    invalid: Mapped[int]
+    waiting: Mapped[int]
     next_line: Mapped[int] = mapped_column(default=0)
+    # Rows that were there already, when they were checked or when their turn came.
+    unchanged: Mapped[int]
+    created: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -73,5 +86,7 @@ class UploadRow(Model):
     name: Mapped[str] = mapped_column(String(300))
     slug: Mapped[str | None] = mapped_column(String(100))
     outcome: Mapped[RowOutcome] = mapped_column(code(RowOutcome))
-    message: Mapped[str | None] = mapped_column(String(500))
+    # Why it is invalid or refused, as `problems.dumped` writes it.
+    problems: Mapped[str | None] = mapped_column(String(500))
+    # The tenant that it became, or that was there already.
     tenant_id: Mapped[int | None] = mapped_column(Number)

@@ -1,0 +1,303 @@
+"""Uploaded files: checked without effect, then each row becomes one tenant, whoever dies."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from jobs.uploads_lane import UploadLane
+from tests.factories import ACTOR, Product, all_at_once, statements
+from webapp.database import utc_now
+from webapp.tenants.models import Tenant
+from webapp.tenants.records import AuditEntry
+from webapp.tenants.uploads import turn
+from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow, UploadState
+from webapp.tenants.uploads.problems import Problem, RowFault, UploadNotFound, loaded
+from webapp.tenants.uploads.queries import all_rows, get_upload, rows_of
+
+Story = list[tuple[int, str, int | None]]
+
+
+def check(product: Product, text: str) -> int:
+    return product.domain.uploads.check("tenants.csv", text.encode(), actor=ACTOR).id
+
+
+def finish(product: Product, upload_id: int) -> Upload:
+    """Confirm, and let the lane do the rest."""
+    product.domain.uploads.confirm(upload_id, actor=ACTOR)
+    UploadLane(product.domain.uploads).run(threading.Event())
+    return upload(product, upload_id)
+
+
+def upload(product: Product, upload_id: int) -> Upload:
+    with product.domain.uploads._database.reading() as session:
+        found = get_upload(session, upload_id)
+    assert found is not None
+    return found
+
+
+def story(product: Product, upload_id: int) -> Story:
+    rows = all_rows(product.domain.uploads._database, upload_id)
+    return [(row.line, row.outcome.value, row.tenant_id) for row in rows]
+
+
+def problems(product: Product, upload_id: int, outcome: str = "invalid") -> dict[int, list[Any]]:
+    with product.domain.uploads._database.reading() as session:
+        rows = rows_of(session, upload_id, RowOutcome(outcome), 100)
+    return {row.line: loaded(row.problems) for row in rows}
+
+
+def tenants(product: Product) -> list[tuple[int, str, str]]:
+    with product.engine.connect() as connection:
+        rows = connection.execute(select(Tenant.id, Tenant.name, Tenant.slug).order_by(Tenant.id))
+        return [tuple(row) for row in rows]
+
+
+def many(count: int) -> str:
+    return "name\n" + "".join(f"Tenant {number}\n" for number in range(1, count + 1))
+
+
+def audited(product: Product) -> list[str]:
+    with product.engine.connect() as connection:
+        rows = connection.scalars(select(AuditEntry.action).order_by(AuditEntry.id))
+        return [action for action in rows if action.startswith("upload.")]
+
+
+def test_nothing_is_created_when_a_file_is_only_checked(product: Product) -> None:
+    product.create("Acme", slug="acme")
+    number = check(product, "name,slug\nAcme,acme\nNew,\n,bad\n")
+    found = upload(product, number)
+    assert (found.rows, found.new, found.unchanged, found.invalid) == (3, 1, 1, 1)
+    assert story(product, number) == [(2, "unchanged", 1), (3, "new", None), (4, "invalid", None)]
+    assert [name for _, name, _ in tenants(product)] == ["Acme"]
+    assert audited(product) == ["upload.create"]
+
+
+def test_each_row_becomes_a_tenant_with_a_wish_when_the_file_is_confirmed(
+    product: Product,
+) -> None:
+    number = check(product, "name,slug\nAcme S.p.A.,\nOther,mine\n東京,\n大阪,\n")
+    found = finish(product, number)
+    assert found.state == UploadState.FINISHED
+    assert (found.created, found.waiting, found.refused) == (4, 0, 0)
+    slugs = ["acme-s-p-a", "mine", "tenant", "tenant-2"]
+    assert [slug for _, _, slug in tenants(product)] == slugs
+    assert story(product, number) == [(n + 1, "created", n) for n in (1, 2, 3, 4)]
+    assert [product.told(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
+    assert product.events(1)[0].actor == ACTOR.name
+    assert len(product.queued()) == 4
+    assert audited(product) == ["upload.create", "upload.confirm"]
+
+
+def test_every_fault_is_named_when_rows_are_unusable(simple: Product) -> None:
+    simple.create("Owner", slug="taken")
+    lines = [
+        *("name,slug", "First,one", ",Bad Slug", "First again,one", "x" * 256 + ",", "Owned,taken"),
+        *("a\0b,", "Two, cells,", "東京,", "東京,", "First,", "\u200b,"),
+    ]
+    number = check(simple, "\n".join(lines))
+    assert problems(simple, number) == {
+        3: [Problem(RowFault.NAME_EMPTY), Problem(RowFault.SLUG_UNUSABLE)],
+        4: [Problem(RowFault.SLUG_TWICE, line=2, slug="one")],
+        5: [Problem(RowFault.NAME_TOO_LONG)],
+        6: [Problem(RowFault.SLUG_TAKEN, slug="taken", number=1)],
+        7: [Problem(RowFault.NAME_UNPRINTABLE)],
+        8: [Problem(RowFault.SLUG_UNUSABLE)],
+        10: [Problem(RowFault.NAME_TWICE, line=9)],
+        12: [Problem(RowFault.NAME_EMPTY)],
+    }
+
+
+def test_nothing_changes_when_the_same_file_comes_again(product: Product) -> None:
+    text = "name,slug\nAcme,\nOther,mine\n東京,\n"
+    finish(product, check(product, text))
+    before = tenants(product)
+    again = check(product, text)
+    assert [outcome for _, outcome, _ in story(product, again)] == ["unchanged"] * 3
+    assert finish(product, again).state == UploadState.FINISHED
+    assert tenants(product) == before
+
+
+def test_each_row_is_created_once_when_one_file_was_uploaded_twice_before_it_was_confirmed(
+    product: Product,
+) -> None:
+    text = "name\nAcme\nOther\n"
+    first, second = check(product, text), check(product, text)
+    finish(product, first)
+    found = finish(product, second)
+    assert (found.created, found.unchanged) == (0, 2)
+    assert story(product, second) == [(2, "unchanged", 1), (3, "unchanged", 2)]
+    assert len(tenants(product)) == 2
+
+
+def test_a_row_is_refused_when_its_slug_is_taken_after_the_check(product: Product) -> None:
+    number = check(product, "name,slug\nFirst,one\nSecond,two\n")
+    product.create("Faster", slug="one")
+    found = finish(product, number)
+    assert (found.created, found.refused) == (1, 1)
+    refused = {2: [Problem(RowFault.SLUG_TAKEN, slug="one", number=1)]}
+    assert problems(product, number, "refused") == refused
+
+
+def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "BATCH", 10)
+    number = check(product, many(35))
+    uploads = product.domain.uploads
+    uploads.confirm(number, actor=ACTOR)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(turn, "_note", dies)
+        uploads.advance(number)
+    assert (upload(product, number).created, len(tenants(product))) == (10, 10)
+    # And one that dies after its commit, before anybody was told or rung.
+    uploads._take(number, turn.hold_back_others and __import__("sqlalchemy").text("SELECT 1"))
+    assert len(tenants(product)) == 20
+    UploadLane(uploads).run(threading.Event())
+    assert upload(product, number).created == 35
+    assert [name for _, name, _ in tenants(product)] == [f"Tenant {n}" for n in range(1, 36)]
+    assert story(product, number) == [(n + 1, "created", n) for n in range(1, 36)]
+    product.age(15, "ring_at", 1)
+    product.domain.ringing.ring_due()
+    assert "dispatched" in product.told(15)
+
+
+def test_every_row_is_created_once_when_four_lanes_take_them(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "BATCH", 7)
+    numbers = [check(product, many(60)), check(product, many(60))]
+    for number in numbers:
+        product.domain.uploads.confirm(number, actor=ACTOR)
+
+    def go_on() -> None:
+        lane = UploadLane(product.domain.uploads)
+        while lane.run(threading.Event()):
+            pass
+
+    assert all_at_once([go_on] * 4) == [None] * 4
+    assert sorted(name for _, name, _ in tenants(product)) == sorted(
+        f"Tenant {n}" for n in range(1, 61)
+    )
+    found = [upload(product, number) for number in numbers]
+    assert [one.created + one.unchanged for one in found] == [60, 60]
+    assert sum(one.created for one in found) == 60
+
+
+def test_nothing_is_lost_when_sign_ups_take_slugs_of_the_file_at_the_same_moment(
+    product: Product,
+) -> None:
+    number = check(product, many(200))
+
+    def sign_up() -> None:
+        for one in range(200, 0, -4):
+            product.create(f"Tenant {one}")
+
+    def confirm() -> None:
+        finish(product, number)
+
+    assert all_at_once([sign_up, confirm]) == [None] * 2
+    found = upload(product, number)
+    assert found.created + found.unchanged == 200
+    assert len({slug for _, _, slug in tenants(product)}) == len(tenants(product))
+
+
+def test_numbers_are_kept_and_later_ones_lie_above_when_the_file_brings_them(
+    product: Product,
+) -> None:
+    product.create("First")
+    number = check(product, "id;name;slug\n7;Acme;\n4000;Other;mine\n0;Zero;\n1;Else;\n7;Twice;\n")
+    assert problems(product, number) == {
+        4: [Problem(RowFault.NUMBER_UNUSABLE)],
+        5: [Problem(RowFault.NUMBER_TAKEN, number=1)],
+        6: [Problem(RowFault.NUMBER_TWICE, line=2)],
+    }
+    assert finish(product, number).created == 2
+    assert tenants(product)[1:] == [(7, "Acme", "acme"), (4000, "Other", "mine")]
+    assert product.domain.backfill.plan().tenant_ids == [7, 4000]
+    assert product.create("Next").id == 4001
+    again = check(product, "id,name,slug\n7,Acme,\n4000,Other,mine\n")
+    assert [outcome for _, outcome, _ in story(product, again)] == ["unchanged"] * 2
+
+
+def test_a_number_is_refused_when_its_tenant_is_deleted_or_another(product: Product) -> None:
+    product.delete(product.create("Gone", slug="gone"))
+    product.create("There", slug="there")
+    number = check(product, "id,name,slug\n1,Gone,gone\n2,Renamed,there\n9,There,there\n")
+    assert problems(product, number) == {
+        2: [Problem(RowFault.NUMBER_TAKEN, number=1)],
+        3: [Problem(RowFault.NUMBER_TAKEN, number=2)],
+        4: [Problem(RowFault.SLUG_TAKEN, slug="there", number=2)],
+    }
+
+
+def test_a_number_is_refused_when_a_sign_up_drew_it_after_the_check(product: Product) -> None:
+    number = check(product, "id,name\n1,Before\n2,Before too\n")
+    product.create("Faster")
+    found = finish(product, number)
+    assert (found.created, found.refused) == (1, 1)
+    assert product.create("Next").id == 3
+
+
+def test_only_the_first_decision_counts_when_several_are_made(product: Product) -> None:
+    uploads = product.domain.uploads
+    number = check(product, "name\nAcme\n")
+    assert uploads.discard(number, actor=ACTOR)
+    assert not uploads.confirm(number, actor=ACTOR)
+    assert not uploads.discard(number, actor=ACTOR)
+    assert (tenants(product), story(product, number)) == ([], [])
+    other = check(product, "name\nAcme\n")
+    both = all_at_once([lambda: uploads.confirm(other, actor=ACTOR)] * 2)
+    assert sorted(both) == [False, True]
+    assert len(tenants(product)) == 1
+    with pytest.raises(UploadNotFound):
+        uploads.confirm(other + 1, actor=ACTOR)
+    assert audited(product) == [
+        *("upload.create", "upload.discard", "upload.create", "upload.confirm")
+    ]
+
+
+def test_an_upload_is_forgotten_when_nobody_confirmed_it_for_a_day(product: Product) -> None:
+    old, fresh = check(product, "name\nOld\n"), check(product, "name\nFresh\n")
+    done = check(product, "name\nDone\n")
+    finish(product, done)
+    long_ago = utc_now() - timedelta(hours=25)
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(
+            update(Upload).where(Upload.id.in_([old, done])).values(uploaded_at=long_ago)
+        )
+    UploadLane(product.domain.uploads).run(threading.Event())
+    with product.engine.connect() as connection:
+        assert set(connection.scalars(select(Upload.id))) == {fresh, done}
+        assert set(connection.scalars(select(UploadRow.upload_id))) == {fresh, done}
+
+
+def test_hostile_cells_are_kept_as_far_as_they_can_be_shown(product: Product) -> None:
+    name = "x" * 100_000
+    number = check(product, f"name,slug\n\x00\x1b[31m,{name}\n=cmd|' /C calc'!A0,\n{name},\n")
+    rows = {row.line: row for row in all_rows(product.domain.uploads._database, number)}
+    assert rows[2].name == "\ufffd\ufffd[31m"
+    assert (rows[3].name, rows[3].outcome) == ("=cmd|' /C calc'!A0", "new")
+    assert (len(rows[4].name), rows[4].name[-1]) == (300, "…")
+
+
+def test_ten_thousand_rows_take_seconds_and_few_statements(product: Product) -> None:
+    began = time.monotonic()
+    with statements(product.engine) as sent:
+        number = check(product, many(10_000))
+    checked_s = time.monotonic() - began
+    assert len(sent) < 60
+    began = time.monotonic()
+    with statements(product.engine) as sent:
+        assert finish(product, number).created == 10_000
+    created_s = time.monotonic() - began
+    assert len(sent) < 20 * 30
+    print(f"\n{product.engine.dialect.name}: check {checked_s:.1f} s, create {created_s:.1f} s")
+    assert checked_s + created_s < 60

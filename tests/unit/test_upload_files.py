@@ -1,0 +1,98 @@
+"""Uploaded files: what is read as rows, and what is refused with its reason."""
+
+import pytest
+
+from webapp.tenants.spreadsheets import guarded, unguarded, written
+from webapp.tenants.uploads.parsing import MAX_BYTES, MAX_ROWS, FileRow, parse
+from webapp.tenants.uploads.problems import FileFault, UnreadableFile
+
+
+def rows(text: str) -> list[FileRow]:
+    return list(parse(text.encode()).rows)
+
+
+def refusal(data: bytes) -> tuple[FileFault, int, str]:
+    with pytest.raises(UnreadableFile) as caught:
+        parse(data)
+    return caught.value.fault, caught.value.line, caught.value.column
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,slug\nAcme,acme\n",
+        "\ufeffname,slug\r\nAcme,acme\r\n",
+        "Slug;NAME\nacme;Acme",
+        '\n\n"name" , slug ,,\n\n"Acme",acme,,\n,,\n'.replace('"name" ', '"name"'),
+        "line,name,slug,outcome,message\n9,Acme,acme,invalid,too bad\n",
+    ],
+)
+def test_a_row_is_read_when_the_file_is_written_in_another_way(text: str) -> None:
+    (row,) = rows(text)
+    assert (row.name, row.slug, row.number, row.has_too_many_cells) == ("Acme", "acme", None, False)
+
+
+def test_lines_are_those_of_the_file_when_a_cell_has_several() -> None:
+    found = rows('name\n"two\nlines"\n\nNext\n')
+    assert [(row.line, row.name) for row in found] == [(2, "two\nlines"), (5, "Next")]
+
+
+def test_numbers_are_kept_when_the_file_has_a_column_for_them() -> None:
+    table = parse(b"id,name\n7,Acme\n,None\n")
+    assert table.keeps_numbers
+    assert [row.number for row in table.rows] == ["7", ""]
+
+
+def test_a_row_says_so_when_it_has_more_cells_than_the_header() -> None:
+    assert [row.has_too_many_cells for row in rows("name\nAcme, Inc.\nAcme\n")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "fault", "line", "column"),
+    [
+        (b"", FileFault.EMPTY, 1, ""),
+        (b"\xef\xbb\xbf\r\n , \r\n", FileFault.EMPTY, 1, ""),
+        (b"name,slug\n", FileFault.NO_ROWS, 1, ""),
+        (b"PK\x03\x04rest", FileFault.WORKBOOK, 1, ""),
+        ("name\nAcme".encode("utf-16"), FileFault.NOT_UTF8, 1, ""),
+        ("name\nMüller".encode("latin-1"), FileFault.NOT_UTF8, 2, ""),
+        ("name\nAcme".encode("utf-16-le"), FileFault.NOT_TEXT, 1, ""),
+        (b"Acme,acme\n", FileFault.COLUMN_MISSING, 1, "name"),
+        (b"name,E-Mail\nAcme,a@b\n", FileFault.COLUMN_UNKNOWN, 1, "E-Mail"),
+        (b"name,slug,Name\nA,b,C\n", FileFault.COLUMN_TWICE, 1, "name"),
+        (b'name\nAcme\n"open\nend', FileFault.BROKEN, 3, ""),
+        (b'name\n"Acme"x\n', FileFault.BROKEN, 2, ""),
+        (b"name\n" + b"x" * 200_000, FileFault.BROKEN, 2, ""),
+        (b"name\n" + b"x\n" * (MAX_ROWS + 1), FileFault.TOO_MANY_ROWS, MAX_ROWS + 2, ""),
+        (b"name\n" + b"\n" * MAX_BYTES, FileFault.TOO_LARGE, 1, ""),
+    ],
+)
+def test_a_file_is_refused_with_its_reason_when_it_is_no_table(
+    data: bytes, fault: FileFault, line: int, column: str
+) -> None:
+    assert refusal(data) == (fault, line, column)
+
+
+def test_a_file_fits_when_it_has_ten_thousand_of_the_longest_rows() -> None:
+    longest = f"{'n' * 255},{'s' * 63}\r\n"
+    assert len(rows("name,slug\r\n" + longest * MAX_ROWS)) == MAX_ROWS
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+39", "-x", "@a", "\tx", "\rx", "＝1", "'=1", "''=1"])
+def test_a_formula_is_text_when_it_was_written_to_a_file_and_comes_back_as_it_was(
+    text: str,
+) -> None:
+    assert guarded(text) == f"'{text}"
+    assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("text", ["Acme", "'Acme'", "", "1-2", "a=b", "'"])
+def test_text_stays_when_it_is_no_formula(text: str) -> None:
+    assert guarded(text) == text
+    assert unguarded(text) == text
+
+
+def test_a_row_comes_back_when_it_was_written_by_us() -> None:
+    name = 'Ac"me, =1;\n'
+    (row,) = rows(written([["name", "slug"], [name, None], [None, None]]))
+    assert (row.name, row.slug) == (name, None)
