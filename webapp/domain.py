@@ -16,6 +16,7 @@ from webapp.tenants.circuit import CircuitBreaker
 from webapp.tenants.departures import Departures
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.drift import Drift
+from webapp.tenants.exports import Exports
 from webapp.tenants.foreign import ForeignData
 from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
@@ -61,6 +62,7 @@ class Domain:
     activity: Fold
     heartbeats: Heartbeats
     uploads: Uploads
+    exports: Exports
 
 
 def build_domain(settings: Settings, database: Database) -> Domain:
@@ -94,4 +96,5 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         activity=Fold(database, rules),
         heartbeats=Heartbeats(database),
         uploads=Uploads(database, ringing, rules),
+        exports=Exports(database),
     )

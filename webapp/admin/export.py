@@ -1,0 +1,66 @@
+"""Files to download: what a list shows, whole, as CSV."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from flask import Response, abort, request
+from flask.typing import ResponseReturnValue
+
+from webapp import current
+from webapp.admin.base import Page, expose
+from webapp.admin.listing import read_choice
+from webapp.database import utc_now
+from webapp.tenants.exports import COLUMNS, Selected
+from webapp.tenants.queries import TenantFilter
+from webapp.tenants.spreadsheets import BOM, written
+
+MAX_DIGITS = 18
+
+
+def csv_file(
+    name: str, header: Iterable[str], runs: Iterable[Iterable[Iterable[object]]]
+) -> Response:
+    """A CSV file to be saved, sent run by run as it is read."""
+
+    def lines() -> Iterator[str]:
+        yield BOM + written([header])
+        for run in runs:
+            yield written(run)
+
+    answer = Response(lines(), content_type="text/csv; charset=utf-8")
+    answer.headers.set("Content-Disposition", "attachment", filename=name)
+    return answer
+
+
+def dated(name: str, at: datetime) -> str:
+    """The name of a file, with the moment that it shows."""
+    return f"{name}-{at:%Y%m%d-%H%M%S}.csv"
+
+
+class ExportView(Page):
+    """Lists as files. Whoever may see a list may save it; that they did is noted."""
+
+    reads = frozenset({"index", "tenants"})
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """There is nothing to look at here."""
+        abort(404)
+
+    @expose("/tenants.csv")
+    def tenants(self) -> ResponseReturnValue:
+        """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
+        choice = read_choice(request.args)
+        selected = Selected(
+            TenantFilter(status=choice.state, q=choice.q, cause=choice.cause),
+            without_wish=choice.without_wish,
+            operation_id=_operation(request.args.get("operation", "")),
+        )
+        runs = current.domain().exports.tenants(selected, actor=current.actor())
+        return csv_file(dated("tenants", utc_now()), COLUMNS, runs)
+
+
+def _operation(text: str) -> int | None:
+    """The operation in the address; what makes no sense there is left out."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_number else None
