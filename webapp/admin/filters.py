@@ -1,6 +1,6 @@
 """The filters that the panel's templates know."""
 
-from webapp.admin import moments, operation_words, units, words
+from webapp.admin import moments, operation_words, people, units, words
 
 FILTERS = {
     "ago": moments.ago,
@@ -31,5 +31,6 @@ FILTERS = {
     "retry_helps": words.RETRY_HELPS.__getitem__,
     "role_word": words.ROLES.__getitem__,
     "state_word": words.state_word,
+    "who": people.who,
     **operation_words.FILTERS,
 }

@@ -2,6 +2,7 @@
 
 from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, sentence, status
@@ -23,7 +24,8 @@ class Deciding(Records):
             flash(sentence(error), "danger")
         else:
             audit("tenant.adopt", tenant_id=tenant_id)
-            flash("The rows are being adopted. The timeline says how many there were.", "info")
+            said = _("The rows are being adopted. The timeline says how many there were.")
+            flash(said, "info")
         return redirect(self.get_url(".details_view", id=tenant_id))
 
     @expose("/empty/", methods=("GET", "POST"))
@@ -40,7 +42,7 @@ class Deciding(Records):
             flash(sentence(error), "danger")
         else:
             audit("tenant.empty", tenant_id=tenant.id)
-            flash("The rows are being destroyed; the partition is made anew.", "info")
+            flash(_("The rows are being destroyed; the partition is made anew."), "info")
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def _question(self, tenant: Tenant, seen: str) -> ResponseReturnValue:

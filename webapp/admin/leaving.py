@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask import Response, abort, flash, redirect, request
+from flask import Response, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from pydantic import TypeAdapter
 
 from webapp import current
@@ -29,7 +30,7 @@ class Departing(Records):
         if request.method == "GET" or not (typed is None or is_typed(typed, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
         if self.delete_model(tenant):
-            flash(f"{tenant.name} was deleted. {_what_follows()}", "success")
+            _say_deleted(tenant)
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def delete_model(self, model: Any) -> bool:
@@ -53,9 +54,7 @@ class Departing(Records):
             flash(sentence(error), "danger")
         else:
             audit("tenant.restore", tenant_id=tenant_id)
-            is_same = before is not None and before.slug == tenant.slug
-            slug = "" if is_same else f" Its slug was taken meanwhile, and is {tenant.slug} now."
-            flash(f"{tenant.name} stays.{slug}", "success")
+            flash(_stays(tenant, before), "success")
         return redirect(self.get_url(".details_view", id=tenant_id))
 
     @expose("/departure/")
@@ -85,7 +84,27 @@ def _consequence(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _what_follows() -> str:
-    if current.domain().rules.grace:
-        return "You can still keep it."
-    return "Its partition is dropped now."
+def _say_deleted(tenant: Tenant) -> None:
+    """With a button that undoes it, where there is a grace time."""
+    if not current.domain().rules.grace:
+        flash(_("%(name)s was deleted. Its partition is dropped now.", name=tenant.name), "success")
+        return
+    undo: Any = {
+        "text": _("%(name)s was deleted. You can still keep it.", name=tenant.name),
+        "action": url_for("tenant.restore"),
+        "fields": {"tenant_id": tenant.id},
+        "label": _("Undo"),
+    }
+    flash(undo, "success")
+
+
+def _stays(tenant: Tenant, before: Tenant | None) -> str:
+    if before is not None and before.slug == tenant.slug:
+        return str(_("%(name)s stays.", name=tenant.name))
+    return str(
+        _(
+            "%(name)s stays. Its slug was taken meanwhile, and is %(slug)s now.",
+            name=tenant.name,
+            slug=tenant.slug,
+        )
+    )

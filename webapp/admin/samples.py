@@ -86,7 +86,7 @@ def _small(field: SchemaField) -> Sample:
     return Sample(source, _("%(dim)s numbers of type int8, as bytes", dim=field.dim))
 
 
-def _sparse(field: SchemaField) -> Sample:
+def _sparse(_field: SchemaField) -> Sample:
     return Sample("{1: 0.5, 7: 0.25}", _("a sparse vector: position and weight"))
 
 

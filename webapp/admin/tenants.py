@@ -1,42 +1,35 @@
-"""The tenants: list, form, details with the timeline, and what can be done to one."""
+"""The tenants: list and form; what can be done to one is in the modules beside."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin.form import BaseForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from wtforms import StringField
 
 from webapp import current
-from webapp.admin.asking import asked, number_in, sentence, status
-from webapp.admin.base import audit, expose, is_fragment, reading, shell
+from webapp.admin.asking import asked, sentence, status
+from webapp.admin.base import audit, expose, reading, shell
+from webapp.admin.details import Detailing
 from webapp.admin.foreign import Deciding
-from webapp.admin.leaving import Departing, owns_rows
 from webapp.admin.listing import read_choice, tenants_page
 from webapp.auth.roles import Role
-from webapp.database import utc_now
 from webapp.tenants.errors import DomainError
 from webapp.tenants.figures import Headroom
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.tenants.queries import GONE, departure_of, list_events
-from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
-
-EVENTS_SHOWN = 50
-UNSETTLED = {PartitionState.PENDING, PartitionState.PROVISIONING}
-# A departure that is nearer than this is watched closely.
-SOON = timedelta(minutes=1)
 
 
 class TenantForm(BaseForm):  # type: ignore[misc]
     """What a human gives a tenant; the service checks it."""
 
     name = StringField(
-        "Name",
-        description="As people call them. It can be changed later.",
+        _l("Name"),
+        description=_l("As people call them. It can be changed later."),
         render_kw={
             "maxlength": MAX_NAME_LENGTH,
             "required": True,
@@ -44,9 +37,11 @@ class TenantForm(BaseForm):  # type: ignore[misc]
         },
     )
     slug = StringField(
-        "Slug",
-        description="For addresses: small letters, digits and hyphens. Left empty, it is made "
-        "from the name.",
+        _l("Slug"),
+        description=_l(
+            "For addresses: small letters, digits and hyphens. "
+            "Left empty, it is made from the name."
+        ),
         render_kw={
             "maxlength": MAX_SLUG_LENGTH,
             "autocomplete": "off",
@@ -70,14 +65,13 @@ class Room:
         return cls(headroom.collection, headroom.left, headroom.limit - 1)
 
 
-class TenantView(Departing, Deciding):
+class TenantView(Detailing, Deciding):
     """Tenants, created, renamed and deleted through the same service as by the API."""
 
     reads = frozenset({"index_view", "details_view", "live", "departure"})
     list_template = "admin/tenant/list.html"
     create_template = "admin/tenant/new.html"
     edit_template = "admin/tenant/edit.html"
-    details_template = "admin/tenant/details.html"
     form = TenantForm
     column_list = ("name", "partition", "updated_at")
     column_searchable_list = ("name", "slug")
@@ -116,7 +110,7 @@ class TenantView(Departing, Deciding):
         tenant = self.create_model(form) if request.method == "POST" else None
         if tenant is None:
             return self.render(self.create_template, form=form), status()
-        flash(f"{tenant.name} was created.", "success")
+        flash(_("%(name)s was created.", name=tenant.name), "success")
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def create_model(self, form: Any) -> Tenant | None:
@@ -139,7 +133,7 @@ class TenantView(Departing, Deciding):
         tenant = asked()
         form = self.edit_form(obj=tenant)
         if request.method == "POST" and self.update_model(form, tenant):
-            flash("The change was saved.", "success")
+            flash(_("The change was saved."), "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
         return self.render(self.edit_template, form=form, model=tenant), status()
 
@@ -157,70 +151,6 @@ class TenantView(Departing, Deciding):
             return False
         audit("tenant.rename", tenant_id=model.id)
         return True
-
-    @expose("/details/")
-    def details_view(self) -> ResponseReturnValue:
-        """One tenant: where its vectors go, its state, what to do, and what happened."""
-        return self.render(self.details_template, **_details(asked()))
-
-    @expose("/live/")
-    def live(self) -> ResponseReturnValue:
-        """The part of the details that keeps itself up to date."""
-        return self.render("admin/tenant/_live.html", fragment=True, **_details(asked()))
-
-    @expose("/retry/", methods=("POST",))
-    def retry(self) -> ResponseReturnValue:
-        """Another try for one failed tenant."""
-        # Not `id`: a form with a field of that name has no `id` of its own for scripts.
-        tenant_id = number_in(request.form.get("tenant_id"))
-        try:
-            current.tenants().retry(tenant_id, actor=current.actor())
-        except DomainError as error:
-            said, role = sentence(error), "danger"
-        else:
-            audit("tenant.retry", tenant_id=tenant_id)
-            said, role = f"Queued at {utc_now():%H:%M:%S} UTC.", "info"
-        if is_fragment():
-            return self.render("admin/_said.html", said=said, role=role)
-        flash(said, role)
-        return redirect(self.get_url(".details_view", id=tenant_id))
-
-
-def _details(tenant: Tenant) -> dict[str, Any]:
-    partition = tenant.partition
-    is_gone = partition is not None and partition.state in GONE
-    return {
-        "model": tenant,
-        "partition": partition,
-        "departure": departure_of(reading(), tenant.id) if is_gone else None,
-        "owns_rows": owns_rows(partition),
-        "proven_at": _proven_at(partition),
-        "events": list_events(reading(), tenant.id, EVENTS_SHOWN),
-        "stuck": _is_stuck(partition),
-        "every": 1 if partition and _changes_soon(partition) else 5,
-    }
-
-
-def _proven_at(partition: Partition | None) -> datetime | None:
-    """When the partition was last seen in Milvus: by a worker, or in a list the sweep compared.
-
-    What is missing from such a list is not ready any more.
-    """
-    if partition is None or partition.state != PartitionState.READY:
-        return partition.verified_at if partition else None
-    compared = [
-        seen.compared_at
-        for seen in shell().summary.collections
-        if seen.collection == partition.collection and seen.compared_at
-    ]
-    return max([*compared, partition.verified_at or partition.state_since])
-
-
-def _changes_soon(partition: Partition) -> bool:
-    if partition.state in UNSETTLED:
-        return True
-    due = partition.remove_at
-    return partition.state == PartitionState.REMOVING and bool(due and due < utc_now() + SOON)
 
 
 def _show(error: DomainError, form: Any) -> None:

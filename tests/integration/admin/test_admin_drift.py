@@ -185,7 +185,7 @@ def test_tenant_is_proven_since_the_last_comparison_when_it_stayed_ready(
     ready = {"state": PartitionState.READY, "verified_at": long_ago, "state_since": long_ago}
     change(app, tenant_id, **ready)
     page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
-    assert "Proven" in page and "3 h ago" in page
+    assert "There, proven" in page and "3 h ago" in page
     observed(app, compared_at=utc_now() - timedelta(minutes=12))
     page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
-    assert re.search(r"Proven\s*<[^>]*>12 min ago", page)
+    assert re.search(r"proven\s*<[^>]*>12 min ago", page)

@@ -58,7 +58,7 @@ def test_the_rows_are_to_be_adopted_when_the_operator_says_so(
     assert decided(app, foreign) == (IfExists.ADOPT, ["tenant.adopt"])
     page = operator.get(f"/admin/tenant/details/?id={foreign}").text
     assert "The rows are being adopted." in page
-    assert "Adopt the rows that are there" in page
+    assert "adopt the rows that are there" in page
 
 
 def test_no_rows_are_destroyed_until_the_name_is_typed(

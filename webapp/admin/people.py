@@ -1,0 +1,22 @@
+"""Who did something, as the panel says it."""
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+MACHINES = {
+    "cli": _l("the command line"),
+    "sweep": _l("the sweep"),
+    "queue": _l("the job queue"),
+}
+
+
+def who(actor: str | None) -> str:
+    """The actor of a timeline in words: ops@example.com, token ci, the sweep."""
+    if not actor:
+        return str(_("somebody unknown"))
+    kind, _colon, name = actor.partition(":")
+    if kind == "user" and name:
+        return name
+    if kind == "token" and name:
+        return str(_("token %(name)s", name=name))
+    return str(MACHINES.get(actor, actor))
