@@ -15,7 +15,7 @@ from webapp.admin.base import audit, expose, is_fragment, reading, shell
 from webapp.admin.leaving import Departing, owns_rows
 from webapp.admin.many import part_of
 from webapp.admin.snippet import Place, snippet_for
-from webapp.admin.wishes import WishTold, sentence_of, told
+from webapp.admin.wishes import WishTold, job_of, sentence_of, told
 from webapp.database import utc_now
 from webapp.tenants import timeline
 from webapp.tenants.errors import DomainError
@@ -124,30 +124,29 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
         events = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK, cursor).items
     has_older = len(events) > EVENTS_SHOWN
     return Story(
-        wishes=told(events, EVENTS_SHOWN, _job_url(tenant.partition)),
+        wishes=told(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
         older=events[EVENTS_SHOWN - 1].id if has_older else None,
         is_latest=before is None,
     )
 
 
-def _job_url(partition: Partition | None) -> Callable[[PartitionEvent], str | None]:
+def _job_url(
+    partition: Partition | None, latest: Sequence[PartitionEvent]
+) -> Callable[[PartitionEvent], str | None]:
     """Where an event's job can be looked at by whoever may, as long as RQ has it."""
-    may_look = shell().may_administer
+    last = next((event for event in latest if job_of(event)), None)
+    if last is None or partition is None or not shell().may_administer:
+        return lambda _event: None
+    # A failed job is kept until the next is rung for, one that succeeded for a while.
+    is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
+    is_kept = is_open or last.at > utc_now() - JOB_KEPT
 
     def url(event: PartitionEvent) -> str | None:
-        if not may_look or partition is None or not _is_kept(event, partition):
+        if not is_kept or event.job_id != last.job_id:
             return None
         return url_for("rq_dashboard.job_view", instance_number=0, job_id=event.job_id)
 
     return url
-
-
-def _is_kept(event: PartitionEvent, partition: Partition) -> bool:
-    """Failed jobs are kept until the next is rung for, others for a while."""
-    if event.at > utc_now() - JOB_KEPT:
-        return True
-    is_last = event.job_id in {partition.job_id, partition.claimed_job_id}
-    return is_last and partition.state in {*UNSETTLED, PartitionState.FAILED}
 
 
 def _operation(partition: Partition | None) -> Operation | None:

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.admin.people import who
 from webapp.tenants import timeline
 from webapp.tenants.models import PartitionEvent
-from webapp.tenants.origins import origin_in
+from webapp.tenants.origins import OPENINGS, origin_in
 
 # After these, whatever comes next in the wish has had to wait.
 BEGINNINGS = frozenset(
@@ -46,12 +46,14 @@ JobUrl = Callable[[PartitionEvent], str | None]
 
 @dataclass(frozen=True)
 class Moment:
-    """One event, how long it had to wait and ran, and where its job can be looked at."""
+    """One event, how long it had waited or ran, and where its job can be looked at."""
 
     event: PartitionEvent
     waited_ms: int | None
     ran_ms: int | None
     actor: str | None
+    # Told once for all events of a job that follow each other.
+    job_id: str | None
     job_url: str | None
 
 
@@ -96,6 +98,11 @@ def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
     return str(_("Wish %(number)s", number=number))
 
 
+def job_of(event: PartitionEvent) -> str | None:
+    """The job that did it. Where somebody asked for something, there is none yet."""
+    return None if event.event in OPENINGS else event.job_id
+
+
 def _wish(
     number: int | None, events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
 ) -> WishTold:
@@ -119,12 +126,15 @@ def _moments(
         if event.id not in visible:
             continue
         before = events[place + 1 :]
+        is_told = place > 0 and job_of(events[place - 1]) == job_of(event)
+        job = None if is_told else job_of(event)
         yield Moment(
             event=event,
             waited_ms=_waited(event, before),
             ran_ms=_ran(event, before),
             actor=who(event.actor) if event.actor else None,
-            job_url=job_url(event) if event.job_id else None,
+            job_id=job,
+            job_url=job_url(event) if job else None,
         )
 
 
