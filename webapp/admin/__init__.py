@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from webapp.admin import rq
+from webapp.admin.audit import AuditView
 from webapp.admin.filters import FILTERS
 from webapp.admin.navigation import places
 from webapp.admin.operations import OperationsView
@@ -31,6 +32,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(PartitionsView(name="Partitions", endpoint="partitions"))
     admin.add_view(OperationsView(name="Operations", endpoint="operations"))
     admin.add_view(PausingView(name="Pause", endpoint="pausing", url="/admin/pause"))
+    admin.add_view(AuditView(name="Audit", endpoint="audit"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)

@@ -139,13 +139,6 @@ class Paging(BaseModel):
         return {name: value for name, value in given.items() if value != ""}
 
 
-def _in_utc(value: datetime) -> datetime:
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-
-
 class AuditQuery(Paging):
     """Which entries of the audit. An actor's e-mail address or token's name is enough."""
 
@@ -155,8 +148,33 @@ class AuditQuery(Paging):
     via: Via | SkipJsonSchema[None] = Field(None, description="By which road it came.")
     q: str = Field("", max_length=255, description="A part of anything that an entry says.")
     request_id: str = Field("", max_length=64)
-    since: Moment | SkipJsonSchema[None] = Field(None, description="RFC 3339; UTC without zone.")
-    until: Moment | SkipJsonSchema[None] = Field(None, description="RFC 3339; UTC without zone.")
+    since: datetime | SkipJsonSchema[None] = Field(None, description="UTC where no zone is given.")
+    until: datetime | SkipJsonSchema[None] = Field(None, description="UTC where no zone is given.")
+
+    @field_validator("tenant_id", mode="before")
+    @classmethod
+    def _is_number(cls, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) <= len(str(MAX_TENANT_ID))):
+            raise ValueError("must be the number of a tenant")
+        return int(value)
+
+    @field_validator("via", mode="before")
+    @classmethod
+    def _is_road(cls, value: str) -> Via:
+        if value not in set(Via):
+            raise ValueError(f"must be one of {', '.join(Via)}")
+        return Via(value)
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _is_moment(cls, value: str) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                "must be a time after RFC 3339, such as 2026-03-01T09:30:00Z"
+            ) from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @field_validator("actor", "action", "q", "request_id")
     @classmethod

@@ -217,5 +217,5 @@ def _tidied(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return {**node, "$ref": re.sub(r"schemas/\w+\.", "schemas/", node["$ref"])}
+        node = {**node, "$ref": re.sub(r"schemas/\w+\.", "schemas/", node["$ref"])}
     return {key: _tidied(value) for key, value in node.items() if (key, value) != ("default", None)}

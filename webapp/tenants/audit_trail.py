@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, or_, select
+from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.database import Database
@@ -24,6 +24,7 @@ OUT_OF_ORDER = timedelta(minutes=10)
 EXPORTED_AT_ONCE = 1000
 # More than any number has, and few enough for every integer of the databases.
 MAX_DIGITS = 18
+HIGHEST = 2**62
 
 
 @dataclass(frozen=True)
@@ -153,15 +154,19 @@ def _exact(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
 
 def _between(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
     """The times, and what they say of the numbers, so that the order of numbers is enough."""
-    ids = select(AuditEntry.id)
-    if wanted.since:
-        first = ids.where(AuditEntry.at >= wanted.since - OUT_OF_ORDER).order_by(AuditEntry.at)
-        yield AuditEntry.at >= wanted.since
-        yield AuditEntry.id >= first.limit(1).scalar_subquery()
-    if wanted.until:
-        last = ids.where(AuditEntry.at <= wanted.until + OUT_OF_ORDER)
-        yield AuditEntry.at < wanted.until
-        yield AuditEntry.id <= last.order_by(AuditEntry.at.desc()).limit(1).scalar_subquery()
+    if since := wanted.since:
+        early = AuditEntry.at < since - OUT_OF_ORDER
+        yield AuditEntry.at >= since
+        yield AuditEntry.id > _first_id(early, AuditEntry.at.desc(), otherwise=0)
+    if until := wanted.until:
+        late = AuditEntry.at >= until + OUT_OF_ORDER
+        yield AuditEntry.at < until
+        yield AuditEntry.id < _first_id(late, AuditEntry.at, otherwise=HIGHEST)
+
+
+def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> ColumnElement[int]:
+    found = select(AuditEntry.id).where(which).order_by(order).limit(1)
+    return func.coalesce(found.scalar_subquery(), otherwise)
 
 
 def _matches(text: str, entry: Any) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ METHODS = {"GET", "POST", "PATCH", "DELETE"}
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")
 
 OPERATIONS = {
+    "list_audit",
     "create_tenant",
     "create_tenants",
     "list_tenants",

@@ -1,0 +1,119 @@
+"""The audit's page and file: what they show, to whom, and that nothing in them is run."""
+
+import csv
+import io
+from collections.abc import Callable
+
+import pytest
+from apiflask import APIFlask
+
+from tests.access import Visitor
+from tests.factories import ACTOR, statements
+from tests.integration.admin.tenants import add_failed, add_tenant, send
+from webapp import current
+from webapp.auth.roles import Role
+from webapp.extensions import db
+
+
+def rename(app: APIFlask, tenant_id: int, name: str) -> None:
+    with app.app_context():
+        current.tenants().rename(tenant_id, name=name, actor=ACTOR)
+
+
+def rows(visitor: Visitor, query: str = "") -> list[dict[str, str]]:
+    """The file's rows."""
+    text = visitor.get(f"/admin/audit/export.csv{query}").get_data(as_text=True)
+    return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
+
+
+def test_before_and_after_are_shown_when_a_tenant_was_renamed(
+    app: APIFlask, as_role: Callable[[Role], Visitor]
+) -> None:
+    tenant_id = add_tenant(app, "Acme")
+    rename(app, tenant_id, "<b>Acme</b>")
+    page = as_role(Role.VIEWER).get("/admin/audit/?action=tenant.rename").text
+    assert "Tenant renamed" in page
+    assert "</span>Acme</del>" in page
+    assert "</span>&lt;b&gt;Acme&lt;/b&gt;</ins>" in page
+    assert f"/admin/tenant/details/?id={tenant_id}" in page
+    assert "acme</del>" not in page  # the slug stayed
+
+
+def test_who_and_from_where_is_shown_when_a_button_was_pressed(
+    app: APIFlask, operator: Visitor
+) -> None:
+    tenant_id = add_failed(app)
+    assert send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 302
+    page = operator.get("/admin/audit/?action=tenant.retry").text
+    assert "user:operator-" in page
+    assert f"Panel · {operator._environ['REMOTE_ADDR']}" in page
+    for said in ("error of Acme", "No answer in time", "pending"):
+        assert said in page
+
+
+def test_entries_are_left_out_when_the_address_says_so(app: APIFlask, operator: Visitor) -> None:
+    add_tenant(app, "Acme")
+    add_tenant(app, "Bolt")
+    for query, seen in (
+        ("", {"Acme", "Bolt"}),
+        ("?search=acm", {"Acme"}),
+        ("?tenant=tenant_2", {"Bolt"}),
+        ("?via=api", set()),
+        ("?until=2001-01-01T00:00", set()),
+        ("?since=never&via=nowhere&span=1&before=x&tenant=%00", {"Acme", "Bolt"}),
+    ):
+        page = operator.get(f"/admin/audit/{query}").text
+        assert {name for name in ("Acme", "Bolt") if f">{name}</a>" in page} == seen, query
+
+
+def test_older_entries_are_a_page_away_when_there_are_many(
+    app: APIFlask, operator: Visitor
+) -> None:
+    for number in range(51):
+        add_tenant(app, f"T{number}")
+    page = operator.get("/admin/audit/?action=tenant.create").text
+    assert (">T50</a>" in page, ">T0</a>" in page) == (True, False)
+    older = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    page = operator.get(older).text
+    assert (">T0</a>" in page, "Newest" in page, 'rel="next"' in page) == (True, True, False)
+
+
+def test_the_file_holds_what_the_page_shows_and_runs_nothing(
+    app: APIFlask, as_role: Callable[[Role], Visitor]
+) -> None:
+    add_tenant(app, "=1+1")
+    add_tenant(app, "Bolt")
+    viewer = as_role(Role.VIEWER)
+    (row,) = rows(viewer, "?search=1%2B1")
+    assert (row["tenant"], row["action"], row["via"]) == ("'=1+1", "tenant.create", "panel")
+    assert row["after"] == '{"name": "=1+1", "slug": "1-1"}'
+    (made,) = rows(viewer, "?action=export.audit")
+    assert "viewer-" in made["actor"]
+    assert '"search": "1+1"' in made["after"]
+
+
+def test_nothing_there_is_said_in_words(app: APIFlask, operator: Visitor) -> None:
+    assert "Nothing matches" in operator.get("/admin/audit/?actor=cli&search=zzz").text
+
+
+def test_the_request_leads_to_all_that_it_did(app: APIFlask, operator: Visitor) -> None:
+    page = operator.get("/admin/audit/?action=user.login").text
+    address = page.partition('under request" href="')[2].partition('"')[0]
+    assert "request=" in address
+    assert "Logged in" in operator.get(address.replace("&amp;", "&")).text
+
+
+def test_few_statements_are_enough_when_the_page_opens(app: APIFlask, operator: Visitor) -> None:
+    for number in range(3):
+        add_tenant(app, f"T{number}")
+    with app.app_context():
+        engine = db.engine
+    for query in ("", "?search=x&actor=cli&since=2026-01-01T00:00"):
+        with statements(engine) as seen:
+            operator.get(f"/admin/audit/{query}")
+        assert len(seen) <= 12, seen
+
+
+@pytest.mark.parametrize("path", ["/admin/audit/", "/admin/audit/export.csv"])
+def test_nobody_reads_it_when_nobody_is_logged_in(app: APIFlask, path: str) -> None:
+    assert Visitor(app).get(path).status_code == 302

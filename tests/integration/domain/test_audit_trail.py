@@ -1,0 +1,125 @@
+"""Looking things up in the audit, on both databases."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from tests.factories import ACTOR, Product
+from webapp.database import utc_now
+from webapp.tenants import audit_trail
+from webapp.tenants.actors import Actor, Via
+from webapp.tenants.audit_trail import AuditFilter, Found, every, search
+from webapp.tenants.errors import InvalidField
+from webapp.tenants.records import AuditEntry
+
+ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
+
+
+def found(product: Product, limit: int = 50, cursor: str | None = None, **wanted: object) -> Found:
+    with product.domain.tenants._database.reading() as session:
+        return search(session, AuditFilter(**wanted), limit, cursor)  # type: ignore[arg-type]
+
+
+def ids(product: Product, **wanted: object) -> list[int]:
+    return [entry.id for entry in found(product, **wanted).items]
+
+
+@pytest.fixture
+def lived(product: Product) -> Product:
+    """1: Acme signs up by API. 2: it is renamed in the panel. 3: Bolt signs up. 4: an export."""
+    acme = product.create("Acme", actor=ROBOT)
+    product.domain.tenants.rename(acme.id, name="Acme Città", actor=ACTOR)
+    product.create("Bolt 50%", actor=replace(ROBOT, request_id="r-8"))
+    product.domain.audit.write_now(actor=ACTOR, action="export.audit", target="x" * 9)
+    return product
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, [4, 3, 2, 1]),
+        ({"actor": "token:crm"}, [3, 1]),
+        ({"actor": "crm"}, [3, 1]),
+        ({"actor": "Test@example.test"}, [4, 2]),
+        ({"actor": "cli"}, []),
+        ({"action": "tenant.create"}, [3, 1]),
+        ({"tenant_id": 1}, [2, 1]),
+        ({"tenant_id": 1, "action": "tenant.create"}, [1]),
+        ({"action": "tenant.create", "actor": "test@example.test"}, []),
+        ({"via": Via.API}, [3, 1]),
+        ({"request_id": "r-8"}, [3]),
+        ({"text": "acme c"}, [2, 1]),
+        ({"text": "50%"}, [3]),
+        ({"text": "%"}, [3]),
+        ({"text": "tenant_2"}, [3]),
+        ({"text": "#1"}, [2, 1]),
+        ({"text": "192.0.2."}, [3, 1]),
+        ({"text": "xxx", "actor": "test@example.test"}, [4]),
+        ({"text": "9" * 30}, []),
+        ({"text": "a\0b"}, []),
+    ],
+)
+def test_entries_are_found_by_what_they_say(
+    lived: Product, wanted: dict[str, object], expected: list[int]
+) -> None:
+    assert ids(lived, **wanted) == expected
+
+
+def at(product: Product, *hours_ago: float) -> None:
+    """Entries of these ages, in the order in which their transactions came to an end."""
+    now = utc_now()
+    rows = [
+        {"at": now - timedelta(hours=hours), "actor": "cli", "action": "x"} for hours in hours_ago
+    ]
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(insert(AuditEntry), rows)
+
+
+def test_entries_are_found_by_their_time_when_they_came_out_of_order(product: Product) -> None:
+    at(product, 30, 3, 3.1, 2, 0.1)
+    now = utc_now()
+    assert ids(product, since=now - timedelta(hours=3.05)) == [5, 4, 2]
+    assert ids(product, until=now - timedelta(hours=3.05)) == [3, 1]
+    day, hour = now - timedelta(days=1), now - timedelta(hours=1)
+    assert ids(product, since=day, until=hour) == [4, 3, 2]
+    assert ids(product, since=now + timedelta(days=1)) == []
+    assert ids(product, until=now - timedelta(days=9)) == []
+
+
+def test_every_entry_is_seen_once_when_pages_are_followed(product: Product) -> None:
+    at(product, *range(7, 0, -1))
+    first = found(product, limit=3)
+    at(product, 0)
+    second = found(product, limit=3, cursor=first.next_cursor)
+    third = found(product, limit=3, cursor=second.next_cursor)
+    seen = [[entry.id for entry in run.items] for run in (first, second, third)]
+    assert (seen, third.next_cursor) == ([[7, 6, 5], [4, 3, 2], [1]], None)
+
+
+def test_a_run_says_how_far_it_looked_when_what_is_sought_lies_further_back(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_trail, "WINDOW", 3)
+    product.create("Far back")
+    at(product, *range(5, 0, -1))
+    run = found(product, text="far")
+    assert (run.items, run.next_cursor) == ([], "4")
+    assert run.looked_back_to is not None
+    run = found(product, text="far", cursor=run.next_cursor)
+    assert [entry.id for entry in run.items] == [1]
+    everything = every(product.domain.tenants._database, AuditFilter(text="far"), 2)
+    assert [entry.id for run in everything for entry in run] == [1]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "", "9" * 30, "٣"])
+def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str) -> None:
+    with pytest.raises(InvalidField):
+        found(simple, cursor=cursor)
+
+
+def test_the_name_that_a_tenant_has_now_is_told(simple: Product) -> None:
+    tenant = simple.create("Acme")
+    simple.domain.tenants.rename(tenant.id, name="Bolt", actor=ACTOR)
+    assert {entry.tenant for entry in found(simple).items} == {"Bolt"}
