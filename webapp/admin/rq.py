@@ -1,40 +1,35 @@
 """rq-dashboard at /rq/, for admins only, with its known holes closed.
 
-The dashboard (0.9.0) has no login, unpickles what it finds, changes state by GET and shows
-a job's description and traceback as markup; see its issue 526.
+The dashboard (0.9.0) has no login, unpickles what it finds, changes state by GET, shows a job's
+description and traceback as markup (its issue 526), and writes a queue's name as it stands in the
+address into a script.
 """
 
 import functools
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Response, abort, current_app, request
+from flask import Response, request
 from flask_wtf.csrf import generate_csrf
 from redis.exceptions import RedisError
 from rq import Queue, Worker, requeue_job
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.exceptions import (
+    DeserializationError,
+    InvalidJobOperation,
+    NoSuchJobError,
+    TimeoutFormatError,
+)
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker.base import BaseWorker
 from rq_dashboard import web
-from werkzeug.exceptions import MethodNotAllowed
 
-from webapp.auth.guard import require
-from webapp.auth.roles import Role
+from webapp.admin.jobs_told import tenant_of
+from webapp.admin.rq_guard import guard, take_down
 from webapp.security import allow_below
 from webapp.settings import Settings, without_password
 
 PREFIX = "/rq"
-REGISTRIES = {
-    "queued",
-    "failed",
-    "deferred",
-    "started",
-    "finished",
-    "scheduled",
-    "canceled",
-}
-
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
 ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
 
@@ -65,19 +60,10 @@ class JsonQueue(Queue):
         """All queues, reading their jobs as JSON."""
         return super().all(*args, **{**kwargs, "serializer": JSONSerializer})
 
-
-def _guard() -> None:
-    require(Role.ADMIN)
-    arguments = request.view_args or {}
-    if arguments.get("instance_number") not in {None, 0}:
-        abort(404)
-    if arguments.get("registry_name") not in {None, *REGISTRIES}:
-        abort(404)
-    if not all(str(arguments.get(name, 1)).isdecimal() for name in ("page", "per_page")):
-        abort(404)
-    if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
-        raise MethodNotAllowed(["POST"])
-    current_app.redis_conn = current_app.extensions["doorbell"].connection  # type: ignore[attr-defined]
+    def compact(self) -> None:
+        """Forget jobs that are gone; RQ's own fails where nothing waits."""
+        if not self.is_empty():
+            super().compact()  # type: ignore[no-untyped-call]
 
 
 def _give_token(response: Response) -> Response:
@@ -114,11 +100,14 @@ def _mend() -> None:
     blueprint = web.blueprint
     blueprint.enable_openapi = False
     # In place of its own connection for each request, which comes before any guard.
-    blueprint.before_request_funcs[None] = [_guard]
+    blueprint.before_request_funcs[None] = [guard]
     blueprint.after_request(_give_token)
+    blueprint.after_request(take_down)
     for error in (NoSuchJobError, InvalidJobOperation):
         blueprint.register_error_handler(error, _unknown_job)
-    blueprint.register_error_handler(ValueError, _unreadable)
+    # RQ takes it for granted that its own hashes are as it wrote them.
+    for unreadable in (ValueError, AssertionError, DeserializationError, TimeoutFormatError):
+        blueprint.register_error_handler(unreadable, _unreadable)
     blueprint.register_error_handler(RedisError, _no_redis)
 
 
@@ -126,5 +115,17 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     """Mount the dashboard on the application's own Redis."""
     _mend()
     app.config["RQ_DASHBOARD_REDIS_URL"] = [without_password(settings.redis_address)]
+    app.jinja_env.filters["tenant_of_job"] = tenant_of
+    _escape_in_scripts(app)
     allow_below(app, f"{PREFIX}/", ALLOWED)
     app.register_blueprint(web.blueprint, url_prefix=PREFIX)
+
+
+def _escape_in_scripts(app: APIFlask) -> None:
+    """Flask escapes in `.html` alone, and the dashboard's templates of scripts end in `.js`."""
+    escapes = app.select_jinja_autoescape
+
+    def decide(name: str | None) -> bool:
+        return escapes(name) or (name or "").startswith("rq_dashboard/")
+
+    app.jinja_env.autoescape = decide

@@ -1,0 +1,238 @@
+"""Every rule of rq-dashboard for every role and method, and what is planted in Redis for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.utils import utcformat
+from sqlalchemy import select
+
+from tests.access import Visitor, database_of
+from tests.engines.redis import RedisServer
+from tests.integration.admin.tenants import add_failed, add_tenant
+from webapp.auth.roles import Role
+from webapp.database import utc_now
+from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.records import AuditEntry
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+CHANGES = {"delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue"}
+HOSTILE = "');alert(1);('"
+MARKUP = "<img src=x onerror=alert(1)>"
+JOB_FIELDS = (
+    *("created_at", "data", "description", "started_at", "ended_at", "enqueued_at", "origin"),
+    *(
+        "status",
+        "timeout",
+        "result_ttl",
+        "meta",
+        "dependency_ids",
+        "last_heartbeat",
+        "retries_left",
+    ),
+)
+
+
+@pytest.fixture
+def redis_url(spare_redis: Callable[..., RedisServer]) -> str:
+    """A Redis of the test's own: what it plants must not be found by others."""
+    return spare_redis().url
+
+
+def doorbell_of(app: APIFlask) -> Doorbell:
+    doorbell: Doorbell = app.extensions["doorbell"]
+    return doorbell
+
+
+def status_of(visitor: Visitor, method: str, address: str, token: str = "") -> int:
+    """The answer's status; files among the answers are closed."""
+    headers = {"X-CSRFToken": token} if token else {}
+    with visitor.client.open(address, method=method, headers=headers) as answer:
+        return answer.status_code
+
+
+def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
+    """The dashboard's endpoints, each with an address of something that is there."""
+    values: dict[str, str | int] = {
+        "instance_number": 0,
+        "queue_name": doorbell_of(app).queue.name,
+        "registry_name": "failed",
+        "job_id": job_id,
+        "per_page": 8,
+        "order": "asc",
+        "page": 1,
+        "filename": "css/main.css",
+    }
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("rq_dashboard."):
+            there = {name: values[name] for name in rule.arguments}
+            built = rule.build(there, append_unknown=False)
+            assert built is not None
+            yield rule.endpoint.partition(".")[2], built[1]
+
+
+def failed_job(app: APIFlask, **fields: Any) -> str:
+    """A failed tenant's job in the failed registry, as a worker leaves it."""
+    tenant_id = add_failed(app)
+    queue = doorbell_of(app).queue
+    (job_id,) = [each for each in queue.get_job_ids() if each.startswith(f"t{tenant_id}-")]
+    queue.remove(job_id)
+    queue.connection.hset(Job.key_for(job_id), mapping={"status": "failed", **fields})
+    queue.connection.zadd(FailedJobRegistry(queue=queue).key, {job_id: 9999999999})
+    return job_id
+
+
+def all_of(app: APIFlask) -> dict[bytes, bytes | None]:
+    """What Redis holds of this test's queue and jobs."""
+    redis, name = doorbell_of(app).connection, doorbell_of(app).queue.name
+    keys = [*redis.scan_iter(f"rq:*{name}*"), *redis.scan_iter("rq:job:t*")]
+    return {key: redis.dump(key) for key in keys}
+
+
+def test_nothing_is_given_or_changed_when_anybody_but_an_admin_asks(
+    app: APIFlask, as_role: Callable[[Role], Visitor]
+) -> None:
+    job_id = failed_job(app)
+    visitors = {role: as_role(role) for role in (Role.VIEWER, Role.OPERATOR)}
+    tokens = {role: visitor.csrf_token("/admin/") for role, visitor in visitors.items()}
+    stranger = Visitor(app, "198.19.7.7")
+    before = all_of(app)
+    for endpoint, address in rules(app, job_id):
+        for method in METHODS:
+            assert status_of(stranger, method, address) == 302, (method, address)
+            for role, visitor in visitors.items():
+                status = status_of(visitor, method, address, tokens[role])
+                is_known = method in {"GET", "HEAD"} or endpoint in CHANGES
+                allowed = {308, 403, 405} if is_known else {405}
+                assert status in allowed, (role, method, address)
+    assert all_of(app) == before
+
+
+def test_only_a_post_with_the_token_changes_anything_when_an_admin_asks(
+    app: APIFlask, admin: Visitor
+) -> None:
+    job_id = failed_job(app)
+    before = all_of(app)
+    for endpoint, address in rules(app, job_id):
+        for method in METHODS:
+            status = status_of(admin, method, address)
+            if method in {"GET", "HEAD"}:
+                # The longer addresses of one page lead to its short one.
+                assert status in ({405} if endpoint in CHANGES else {200, 308}), (method, address)
+            else:
+                assert status == 400, (method, address)
+    assert all_of(app) == before
+
+
+def test_every_change_is_one_when_an_admin_posts_it_with_the_token(
+    app: APIFlask, admin: Visitor
+) -> None:
+    for endpoint in CHANGES:
+        job_id = failed_job(app)
+        before = all_of(app)
+        (address,) = [at for name, at in rules(app, job_id) if name == endpoint]
+        answer = admin.post(address, headers={"X-CSRFToken": admin.csrf_token("/admin/")})
+        assert (answer.status_code, answer.json["status"]) == (200, "OK"), address
+        assert (all_of(app) != before) == (endpoint != "compact_queue"), address
+
+
+def test_deeds_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
+    one, two = failed_job(app), failed_job(app)
+    queue = doorbell_of(app).queue.name
+    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
+    for address in (
+        *(f"/rq/job/{one}/requeue", f"/rq/job/{one}/requeue", f"/rq/job/{one}/delete"),
+        *("/rq/job/t99-g1-d1/delete", f"/rq/requeue/{queue}", f"/rq/queue/{queue}/queued/empty"),
+    ):
+        admin.post(address, headers=headers)
+    with database_of(app).reading() as session:
+        deeds = select(AuditEntry).where(AuditEntry.action.startswith("job."))
+        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(deeds)]
+    number = int(one.partition("-")[0][1:])
+    assert told == [
+        ("job.requeue", f"job {one}", number),
+        ("job.delete", f"job {one}", number),
+        ("job.requeue", f"queue {queue}, failed", None),
+        ("job.delete", f"queue {queue}, queued", None),
+    ]
+    assert two
+
+
+@pytest.mark.parametrize("name", [HOSTILE, MARKUP, "a\\", "a\nb", "x" * 300])
+def test_a_queue_is_not_found_when_its_name_would_end_a_string(admin: Visitor, name: str) -> None:
+    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
+    quoted = name.replace("\n", "%0A").replace("\\", "%5C")
+    assert admin.get(f"/rq/0/view/jobs/{quoted}/queued/8/asc/1").status_code == 404
+    assert admin.get(f"/rq/0/data/jobs/{quoted}/queued/8/asc/1.json").status_code == 404
+    for address in (f"/rq/queue/{quoted}/queued/empty", f"/rq/requeue/{quoted}"):
+        assert admin.post(address, headers=headers).status_code == 404
+
+
+def test_names_are_escaped_when_the_dashboards_scripts_hold_them(app: APIFlask) -> None:
+    with app.test_request_context():
+        script = app.jinja_env.from_string("{% include 'rq_dashboard/scripts/jobs.js' %}")
+        text = script.render(
+            queue={"name": HOSTILE}, registry_name="x", per_page=8, page=1, order="asc"
+        )
+    assert HOSTILE not in text
+
+
+@pytest.mark.parametrize(
+    "rest", ["0/asc/1", "201/asc/1", "8/asc/0", "8/asc/99999999", "8/up/1", "9" * 30 + "/asc/1"]
+)
+def test_a_page_is_not_found_when_there_can_be_none(
+    app: APIFlask, admin: Visitor, rest: str
+) -> None:
+    name = doorbell_of(app).queue.name
+    for registry in ("queued", "failed"):
+        address = f"/rq/0/data/jobs/{name}/{registry}/{rest}.json"
+        assert admin.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("field", JOB_FIELDS)
+def test_no_page_breaks_when_a_field_of_a_job_is_garbage(
+    app: APIFlask, admin: Visitor, field: str
+) -> None:
+    job_id = failed_job(app, **{field: b"\xff\x80<x>"})
+    for endpoint, address in rules(app, job_id):
+        if endpoint not in CHANGES:
+            assert status_of(admin, "GET", address) in {200, 308, 404, 422}, (field, address)
+    token = admin.csrf_token("/admin/")
+    for endpoint, address in rules(app, job_id):
+        if endpoint in CHANGES:
+            status = status_of(admin, "POST", address, token)
+            assert status in {200, 404, 422}, (field, address)
+
+
+@contextmanager
+def planted_worker(app: APIFlask, **fields: Any) -> Iterator[None]:
+    redis, key = doorbell_of(app).connection, f"rq:worker:{MARKUP}"
+    heard = utcformat(utc_now())
+    redis.hset(key, mapping={"state": "idle", "birth": heard, "last_heartbeat": heard, **fields})
+    redis.sadd("rq:workers", key)
+    yield
+    redis.srem("rq:workers", key)
+    redis.delete(key)
+
+
+@pytest.mark.parametrize("field", ["birth", "last_heartbeat", "queues", "current_job", "state"])
+def test_no_page_breaks_when_a_field_of_a_worker_is_garbage(
+    app: APIFlask, admin: Visitor, field: str
+) -> None:
+    with planted_worker(app, **{field: b"\xff\x80<x>"}):
+        for address in ("/rq/0/data/workers.json", "/rq/0/view/workers"):
+            assert admin.get(address).status_code in {200, 404, 422}, address
+        for address in ("/admin/", "/admin/partitions/?tab=queues"):
+            page = admin.get(address)
+            assert page.status_code == 200, address
+            assert MARKUP not in page.text
+
+
+def test_a_job_leads_to_its_tenant_when_its_page_opens(app: APIFlask, admin: Visitor) -> None:
+    tenant_id = add_tenant(app)
+    page = admin.get(f"/rq/0/view/job/t{tenant_id}-g1-d1").text
+    assert f'href="/admin/tenant/details/?id={tenant_id}"' in page
