@@ -1,12 +1,15 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos screenshots lock vendor
+.PHONY: help run test check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
 # The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& echo $$p && exit; done; echo python3)
+
+# The languages of the panel beside English.
+LANGUAGES := it
 
 # The tests mostly wait for servers, so more of them run at once than there are cores.
 WORKERS ?= 3
@@ -19,6 +22,7 @@ help:
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
 	@echo "make screenshots  pictures of every page, empty, full and failing, in var/screenshots"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
+	@echo "make messages  gather what is to be translated, and compile what has been"
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
 # Started without a shell in between, and tethered: it stops when make is stopped or dies.
@@ -57,11 +61,27 @@ lock: .venv/.dev
 
 HTMX := node_modules/htmx.org
 SWAGGER := node_modules/swagger-ui-dist
+AXE := node_modules/axe-core
 vendor:
 	@npm ci --no-audit --no-fund
 	@cp $(HTMX)/LICENSE $(HTMX)/dist/htmx.min.js static/vendor/htmx/
 	@cp $(SWAGGER)/LICENSE $(SWAGGER)/NOTICE $(SWAGGER)/swagger-ui-bundle.js \
 		$(SWAGGER)/swagger-ui-bundle.js.LICENSE.txt $(SWAGGER)/swagger-ui.css static/vendor/swagger-ui/
+	@cp $(AXE)/LICENSE $(AXE)/LICENSE-3RD-PARTY.txt $(AXE)/axe.min.js tests/browser/vendor/axe/
+
+# What the templates and the code say, into the catalogs; then translate, and run it again.
+BABEL := $(BIN)/pybabel
+messages: .venv/.dev
+	@mkdir -p translations
+	@$(BABEL) -q extract -F babel.cfg -k _l -k N_ --project=Paratia --add-location=file --sort-by-file \
+		-o translations/messages.pot .
+	@for language in $(LANGUAGES); do \
+		test -f translations/$$language/LC_MESSAGES/messages.po || $(BABEL) -q init \
+			-i translations/messages.pot -d translations -l $$language; \
+		$(BABEL) -q update -i translations/messages.pot -d translations -l $$language \
+			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap; \
+	done
+	@$(BABEL) -q compile -d translations
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

@@ -1,0 +1,70 @@
+"""The catalogs of translations are in step with the sources, and compiled."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from webapp.settings import PROJECT_ROOT
+
+CATALOGS = sorted((PROJECT_ROOT / "translations").glob("*/LC_MESSAGES/messages.po"))
+# As `make messages` has them: `_l` in tables, `N_` where nobody knows who will read.
+KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "N_": None}
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}")
+
+
+def said() -> set[Any]:
+    """Every sentence of the sources; one with a plural is a pair."""
+    with (PROJECT_ROOT / "babel.cfg").open() as file:
+        methods, options = parse_mapping_cfg(file, "babel.cfg")
+    found = extract_from_dir(
+        PROJECT_ROOT, methods, options, KEYWORDS, directory_filter=lambda path: "/.venv" not in path
+    )
+    return {message for _file, _line, message, _comments, _context in found}
+
+
+def catalog(path: Path) -> Any:
+    """The catalog as it stands."""
+    with path.open("rb") as file:
+        return read_po(file)
+
+
+def forms(message: Any) -> tuple[str, ...]:
+    """What a sentence became; one with a plural has several forms."""
+    return tuple(message.string) if message.pluralizable else (message.string,)
+
+
+def test_sentences_are_found_in_code_and_templates() -> None:
+    found = said()
+    assert {"Skip to the content", "Milvus unreachable", "Milvus refused the pace."} <= found
+    assert ("%(num)s row", "%(num)s rows") in found
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
+def test_every_sentence_is_translated_and_none_too_many(path: Path) -> None:
+    messages = [message for message in catalog(path) if message.id]
+    assert {message.id for message in messages} == said(), "run: make messages"
+    assert [message.id for message in messages if message.fuzzy or not all(forms(message))] == []
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
+def test_a_translation_has_the_placeholders_of_its_sentence(path: Path) -> None:
+    for message in catalog(path):
+        if not message.id:
+            continue
+        wanted = set(PLACEHOLDER.findall(message.id[-1] if message.pluralizable else message.id))
+        for form in forms(message):
+            assert set(PLACEHOLDER.findall(form)) == wanted, message.id
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
+def test_the_compiled_catalog_is_the_written_one(path: Path) -> None:
+    compiled = io.BytesIO()
+    write_mo(compiled, catalog(path))
+    assert compiled.getvalue() == path.with_suffix(".mo").read_bytes(), "run: make messages"
