@@ -9,7 +9,15 @@
   const short = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const clock = { ...short, second: "2-digit" };
   // The kinds of webapp/admin/moments.py; `ago` is a length of time, so only its title changes.
-  const shapes = { time: clock, minute: { ...day, ...short }, full: { ...day, ...clock } };
+  const shapes = {
+    time: clock,
+    minute: { ...day, ...short },
+    full: { ...day, ...clock },
+    hour: short,
+    day: { day: "numeric", month: "short" },
+  };
+  // On an axis there is no room for the zone.
+  const onAxis = ["hour", "day"];
   const said = (shape, zone) => new Intl.DateTimeFormat(language, { ...shape, ...zone });
   const each = (zone) =>
     Object.fromEntries(Object.entries(shapes).map(([kind, shape]) => [kind, said(shape, zone)]));
@@ -25,6 +33,7 @@
 
   function text(moment, kind) {
     if (!inUtc() && !isUtcHere(moment)) return local[kind].format(moment);
+    if (onAxis.includes(kind)) return utc[kind].format(moment);
     return `${utc[kind].format(moment)} UTC`;
   }
 

@@ -5,6 +5,7 @@ from webapp.admin import moments, operation_words, people, units, words
 FILTERS = {
     "ago": moments.ago,
     "ago_tag": moments.ago_tag,
+    "axis_tag": moments.axis_tag,
     "clock": moments.clock,
     "clock_tag": moments.clock_tag,
     "full_tag": moments.full_tag,

@@ -15,7 +15,11 @@ PATTERNS = {
     "time": "HH:mm:ss",
     "minute": "d MMM y, HH:mm",
     "full": "d MMM y, HH:mm:ss",
+    "hour": "HH:mm",
+    "day": "d MMM",
 }
+# On an axis there is no room for the zone; the title has it.
+SHORT = ("hour", "day")
 TAG = Markup('<time datetime="{}" title="{}" data-local="{}">{}</time>')
 
 
@@ -67,6 +71,11 @@ def ago_tag(moment: datetime | None, suffix: str = "") -> str:
     return _tag(moment, "ago", text)
 
 
+def axis_tag(moment: datetime, kind: str) -> str:
+    """An hour or a day on an axis, which the browser turns into local time."""
+    return _tag(moment, kind, _said(moment, kind))
+
+
 def until_tag(moment: datetime | None) -> str:
     """How long until then, with the moment itself on hover."""
     return _tag(moment, "ago", _never() if moment is None else remaining(moment))
@@ -83,7 +92,7 @@ def _said(moment: datetime | None, kind: str) -> str:
     if moment is None:
         return _never()
     said = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
-    return f"{said} UTC"
+    return said if kind in SHORT else f"{said} UTC"
 
 
 def _never() -> str:

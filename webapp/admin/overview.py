@@ -1,30 +1,39 @@
 """The overview: one sentence that says how things are, the figures behind it, what to do."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
+from flask import current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import current
-from webapp.admin.attention import broken_isolation, needs
-from webapp.admin.base import Guarded, Shell, expose, reading, shell
-from webapp.admin.drift import is_stale
-from webapp.admin.words import CAUSES, ago, clock
+from webapp.admin import charts, health_board
+from webapp.admin.attention import needs
+from webapp.admin.base import Guarded, expose, reading, shell
+from webapp.admin.room import full_when, rooms
+from webapp.admin.units import number
+from webapp.admin.verdict import verdict
 from webapp.tenants import timeline
+from webapp.tenants.activity.chart import Span, pulse
+from webapp.tenants.activity.forecast import forecasts
+from webapp.tenants.activity.moments import moments
 from webapp.tenants.causes import Cause
-from webapp.tenants.failures import Family, families
-from webapp.tenants.figures import Summary
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.states import PartitionState
+from webapp.tenants.failures import families
+from webapp.tenants.models import PartitionEvent, Tenant
 
 LATEST_EVENTS = 10
+# Among so many entries the latest are looked for, however many steps they are.
+LOOKED_AT = 1_000
 CAUSES_SHOWN = 3
+CURL = """curl {url} \\
+  -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"name": "Acme"}}'"""
 # What happens on the way to an outcome is told in the tenant's own timeline.
 STEPS = (timeline.DISPATCHED, timeline.CREATING, timeline.FALLBACK)
-WAITING = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
@@ -44,118 +53,61 @@ class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
 
 
 def _figures() -> dict[str, Any]:
-    frame = shell()
-    failures = families(reading())
-    settings = current.settings()
-    retryable = [each for each in failures if each.cause != Cause.FOREIGN_DATA]
+    # First, so that its time is the database's and not that of all that follows.
+    now, database_ms = health_board.timed(lambda: moments(reading()))
+    frame, settings = shell(), current.settings()
+    doorbell = current_app.extensions["doorbell"]
+    failures = families(reading()) if frame.summary.causes else []
+    collections = rooms(frame.summary.collections, forecasts(reading(), frame.summary.collections))
+    signs = health_board.health(frame, now, database_ms, doorbell, settings)
     return {
         "nav": "overview",
-        "every": 5,
-        "needs": needs(frame, settings),
+        "every": 2,
+        "verdict": verdict(frame, failures, now, settings),
+        "needs": needs(frame, now, collections, settings),
         # Rows that may be somebody else's wait for a decision, not for a retry.
-        "families": retryable[:CAUSES_SHOWN],
-        "verdict": verdict(frame, failures, is_stale(_compared_at(frame), settings)),
-        "longest": _longest_wait(reading()),
+        "families": [each for each in failures if each.cause != Cause.FOREIGN_DATA][:CAUSES_SHOWN],
+        "rooms": collections,
+        "full_when": full_when,
+        "as_number": number,
+        "as_duration": charts.on_axis,
+        "signs": signs,
+        "since": now,
         "latest": _latest(reading()),
+        **_activity(now.counted),
+        **_first_steps(),
     }
 
 
-def verdict(frame: Shell, failures: list[Family], is_blind: bool = False) -> tuple[str, str]:
-    """A role and one sentence: how the tenants are, and what most of the trouble has in common.
-
-    `is_blind` is true where nobody has looked lately whether Milvus still has what we think.
-    """
-    if frame.summary.tenants == 0:
-        return "neutral", "No tenants yet."
-    return _trouble(frame, failures) or _progress(frame.summary) or _ready(frame, is_blind)
-
-
-def _trouble(frame: Shell, failures: list[Family]) -> tuple[str, str] | None:
-    counts, board = frame.summary, frame.board
-    failed, waiting = counts.states[PartitionState.FAILED], _waiting(counts)
-    if found := broken_isolation(frame):
-        return "danger", f"Partitions do not keep their rows apart in {found}."
-    if failed:
-        return "danger", _failing(failed + waiting, counts.tenants, failures)
-    if not board.answers:
-        return (
-            "warning",
-            "Redis does not answer: sign-ups are kept, and go on once it is back.",
-        )
-    if not board.workers:
-        return (
-            "warning",
-            f"No workers are running. {_several(waiting, 'tenant')} waiting.",
-        )
-    if cause := counts.collections[0].cause:
-        return (
-            "warning",
-            f"{CAUSES[cause]}: new tenants will wait until that is mended.",
-        )
-    return None
-
-
-def _progress(counts: Summary) -> tuple[str, str] | None:
-    if waiting := _waiting(counts):
-        verb = "is" if waiting == 1 else "are"
-        tenants = _several(counts.tenants, "tenant")
-        return "info", f"{waiting} of {tenants} {verb} being provisioned."
-    if missing := counts.without_wish:
-        return (
-            "info",
-            f"{_several(missing, 'tenant')} without a partition: run a backfill.",
-        )
-    return None
-
-
-def _ready(frame: Shell, is_blind: bool) -> tuple[str, str]:
-    tenants = frame.summary.tenants
-    sentence = "The one tenant is ready" if tenants == 1 else f"All {tenants} tenants are ready"
-    if is_blind:
-        since = _compared_at(frame)
-        when = f"for {ago(since)}" if since else "yet"
-        return "warning", f"{sentence}, but Milvus was not compared with the database {when}."
-    if drifting := frame.drifting:
-        verb = "is" if drifting == 1 else "are"
-        return "warning", f"{sentence}; {_several(drifting, 'partition')} {verb} not as wanted."
-    return "success", f"{sentence}."
-
-
-def _compared_at(frame: Shell) -> datetime | None:
-    return frame.summary.collections[0].compared_at
-
-
-def _waiting(counts: Summary) -> int:
-    return sum(counts.states[state] for state in WAITING)
-
-
-def _failing(unready: int, tenants: int, failures: list[Family]) -> str:
-    verb = "is" if unready == 1 else "are"
-    sentence = f"{unready} of {_several(tenants, 'tenant')} {verb} not ready"
-    if not failures:
-        return f"{sentence}."
-    first = failures[0]
-    cause = f"{CAUSES[first.cause]}, since {clock(first.first_seen)}"
-    if first.tenants == unready:
-        return f"{sentence}: {cause}."
-    shares = "failed for" if first.tenants == 1 else "share one cause,"
-    return f"{sentence}; {first.tenants} {shares} {cause}."
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _longest_wait(session: Session) -> Any:
-    """Since when the tenant waits that has waited longest; an index answers it."""
-    oldest = select(func.min(Partition.state_since))
+def _activity(counted_at: Any) -> dict[str, Any]:
+    span = _span(request.args.get("span", ""))
+    found = pulse(reading(), span)
     return {
-        state: session.scalar(oldest.where(Partition.state == state))
-        for state in (*WAITING, PartitionState.FAILED)
+        "span": span,
+        "spans": charts.SPANS,
+        "drawn": charts.drawn(found.chart, counted_at),
+        "failed_past_hour": found.failed_past_hour,
     }
 
 
-def _latest(session: Session) -> Any:
-    newest = select(PartitionEvent, Tenant.name).join(Tenant, Tenant.id == PartitionEvent.tenant_id)
-    newest = newest.where(PartitionEvent.event.not_in(STEPS))
-    return session.execute(newest.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()
+def _first_steps() -> dict[str, str]:
+    is_there = "uploads.index" in current_app.view_functions
+    return {
+        "import_url": url_for("uploads.index") if is_there else "",
+        "curl": CURL.format(url=url_for("api.create", _external=True)),
+    }
+
+
+def _span(text: str) -> Span:
+    return Span(text) if text in set(Span) else Span.DAY
+
+
+def _latest(session: Session) -> Sequence[Any]:
+    """The last entries that tell of more than a step, as far as a bounded look finds them."""
+    newest = select(func.max(PartitionEvent.id)).scalar_subquery()
+    told = (
+        select(PartitionEvent, Tenant.name)
+        .join(Tenant, Tenant.id == PartitionEvent.tenant_id)
+        .where(PartitionEvent.id > newest - LOOKED_AT, PartitionEvent.event.not_in(STEPS))
+    )
+    return session.execute(told.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()

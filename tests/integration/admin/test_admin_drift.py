@@ -174,7 +174,7 @@ def test_the_overview_is_not_green_when_nobody_looks_at_milvus_any_more(
     observed(app, compared_at=utc_now() - timedelta(minutes=12))
     page = operator.get("/admin/live/").text
     assert 'id="need-stale"' in page
-    assert "success-role" not in page
+    assert '<p class="verdict warning-role"' in page
 
 
 def test_tenant_is_proven_since_the_last_comparison_when_it_stayed_ready(

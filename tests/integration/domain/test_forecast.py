@@ -8,8 +8,9 @@ from sqlalchemy import update
 from tests.factories import Product, all_at_once, statements
 from webapp.database import Database, utc_now
 from webapp.tenants.activity.forecast import Forecast, forecasts
-from webapp.tenants.activity.heartbeats import DUE, Heartbeats, last_beats
+from webapp.tenants.activity.heartbeats import DUE, Heartbeats
 from webapp.tenants.activity.models import CollectionSize, Heartbeat
+from webapp.tenants.activity.moments import Moments, moments
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import headroom
 from webapp.tenants.observing import SWEEP, Observation
@@ -87,21 +88,22 @@ def test_the_forecast_asks_once_however_many_collections_there_are(simple: Produ
         assert len([line for line in seen if line.startswith("SELECT")]) == 1
 
 
-def beats(product: Product) -> set[str]:
+def now_of(product: Product) -> Moments:
     with product.domain.tenants._database.reading() as session:
-        return set(last_beats(session))
+        return moments(session)
 
 
 def test_a_heartbeat_is_written_once_when_it_beats_often(product: Product) -> None:
-    assert beats(product) == set()
+    assert now_of(product) == Moments(*[None] * 7)
     with statements(product.engine) as seen:
         for _ in range(5):
             product.domain.heartbeats.beat(DUE)
     assert len([line for line in seen if line.startswith("INSERT")]) == 1
     product.domain.observing.take_turn("me", timedelta(seconds=9), timedelta(0))
-    assert beats(product) == {DUE}
+    assert now_of(product).due is not None
+    assert now_of(product).swept is None
     product.domain.observing.end_turn("me")
-    assert beats(product) == {DUE, SWEEP}
+    assert now_of(product).swept is not None
 
 
 def test_the_newest_heartbeat_counts_when_several_processes_beat(product: Product) -> None:
@@ -110,5 +112,15 @@ def test_the_newest_heartbeat_counts_when_several_processes_beat(product: Produc
     with product.engine.execution_options(writes=True).begin() as connection:
         connection.execute(update(Heartbeat).values(at=utc_now() - timedelta(hours=1)))
     product.domain.heartbeats.beat(DUE)
-    with product.domain.tenants._database.reading() as session:
-        assert utc_now() - last_beats(session)[DUE] < timedelta(seconds=9)
+    assert (due := now_of(product).due)
+    assert utc_now() - due < timedelta(seconds=9)
+
+
+def test_the_longest_waiting_are_told(product: Product) -> None:
+    early, late, failed = (product.create(name) for name in ("Early", "Late", "Failed"))
+    product.fail(failed, Cause.CAPACITY)
+    product.age(early, "state_since", 600)
+    product.claim(late)
+    found = now_of(product)
+    assert found.waiting_since == product.row(early).state_since
+    assert found.failed_since == product.row(failed).state_since

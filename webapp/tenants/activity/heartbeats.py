@@ -2,16 +2,12 @@
 
 import time
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Result, literal, select, union_all, update
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants.activity.models import Heartbeat
-from webapp.tenants.models import SweepTurn
-from webapp.tenants.observing import SWEEP
 
 DUE = "due"
 # Up to when the timelines are counted; the fold moves it.
@@ -43,13 +39,3 @@ class Heartbeats:
                     session.add(Heartbeat(name=name, at=at))
         except IntegrityError:
             return  # Another process had its first beat at the same moment.
-
-
-def last_beats(session: Session) -> dict[str, datetime]:
-    """When each part last showed that it works, the end of the last sweep among them."""
-    swept = select(literal(SWEEP), SweepTurn.finished_at).where(
-        SweepTurn.name == SWEEP, SweepTurn.finished_at.is_not(None)
-    )
-    written = select(Heartbeat.name, Heartbeat.at)
-    found: Result[Any] = session.execute(union_all(written, swept))
-    return {row.name: row.at for row in found}

@@ -1,0 +1,134 @@
+"""The geometry of charts: bars, lines and axes in percent of a picture of any width."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+Y_STEPS_S = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 3_024_000.0)
+MOST_Y_TICKS = 5
+NICE = (1, 2, 5)
+# Ticks nearer to an edge would be cut off.
+EDGE = 4.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A line across the picture, in percent from the left or from the top."""
+
+    place: float
+    value: float
+
+
+@dataclass(frozen=True)
+class LogAxis:
+    """An axis on which each step is some times longer than the one before."""
+
+    steps: Sequence[float]
+
+    @property
+    def ticks(self) -> list[Tick]:
+        """Few enough of its steps, the longest first."""
+        every = math.ceil(len(self.steps) / MOST_Y_TICKS)
+        return [Tick(self.place(step), step) for step in self.steps[::-1][::every]]
+
+    def place(self, value: float) -> float:
+        """Where a value stands, in percent from the top."""
+        lowest, highest = self.steps[0], self.steps[-1]
+        value = min(max(value, lowest), highest)
+        return _shown(100 - 100 * math.log(value / lowest) / math.log(highest / lowest))
+
+
+@dataclass(frozen=True)
+class TimeTick:
+    """A line down the picture at a round time."""
+
+    place: float
+    at: datetime
+
+    @property
+    def left(self) -> float:
+        """Where its label begins, which is ten percent to both sides."""
+        return self.place - 10
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar from the bottom; failures stand in front of it."""
+
+    x: float
+    width: float
+    height: float
+    failed: float
+
+
+def bars(counts: Sequence[tuple[int, int]], top: int) -> Iterator[Bar]:
+    """A bar for each bucket that has anything: how many in all, and how many failed."""
+    width = 100 / len(counts)
+    for number, (every, failed) in enumerate(counts):
+        if every or failed:
+            yield Bar(
+                x=_shown(number * width + width * 0.1),
+                width=_shown(width * 0.8),
+                height=_shown(100 * every / top),
+                failed=_shown(100 * failed / top),
+            )
+
+
+def counting_axis(most: int) -> list[Tick]:
+    """Round whole numbers from nothing up to at least the most."""
+    step = next(step for step in _nice_steps() if step * 4 >= most)
+    steps = max(1, math.ceil(most / step))
+    return [Tick(100 - 100 * n / steps, n * step) for n in range(steps + 1)]
+
+
+def duration_axis(least_s: float, most_s: float) -> LogAxis:
+    """Lengths of time that people think in, from one below the least to one above the most."""
+    below = max((n for n, step in enumerate(Y_STEPS_S) if step <= least_s), default=0)
+    last = len(Y_STEPS_S) - 1
+    above = min((n for n, step in enumerate(Y_STEPS_S) if step >= most_s), default=last)
+    below = min(below, last - 1)
+    return LogAxis(Y_STEPS_S[below : max(above, below + 1) + 1])
+
+
+def time_axis(since: datetime, lasts: timedelta, step: timedelta) -> Iterator[TimeTick]:
+    """Round times in a span, as far as their labels have room."""
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = midnight + step * math.ceil((since - midnight) / step)
+    while at < since + lasts:
+        place = _shown(100 * ((at - since) / lasts))
+        if EDGE <= place <= 100 - EDGE:
+            yield TimeTick(place, at)
+        at += step
+
+
+def line(places: Sequence[float | None]) -> str:
+    """A path from bucket to bucket, broken where one has nothing to show."""
+    width, path, is_drawn = 100 / len(places), [], False
+    for number, y in enumerate(places):
+        if y is not None:
+            path.append(f"{'L' if is_drawn else 'M'}{_shown((number + 0.5) * width)} {y}")
+        is_drawn = y is not None
+    return "".join(path)
+
+
+def dots(places: Sequence[float | None]) -> str:
+    """A path that is a dot at each bucket which has something to show."""
+    width = 100 / len(places)
+    return "".join(
+        f"M{_shown((number + 0.5) * width)} {y}h0"
+        for number, y in enumerate(places)
+        if y is not None
+    )
+
+
+def _nice_steps() -> Iterator[int]:
+    power = 1
+    while True:
+        for factor in NICE:
+            yield factor * power
+        power *= 10
+
+
+def _shown(percent: float) -> float:
+    return round(percent, 2)
