@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flask import url_for
-from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from webapp.admin.places import after, before, parse, parse_rank, rank
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import Summary
+from webapp.tenants.lists import search, walk
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import TenantFilter, conditions
 from webapp.tenants.states import PartitionState
 
 NO_WISH = "none"
-PAGE_DIGITS = 6
+LONGEST_PLACE = 400
+OPERATION_DIGITS = 15
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Choice:
     state: PartitionState | None = None
     cause: Cause | None = None
     q: str = ""
-    page: int = 0
+    # Where the page begins or ends, as `webapp.admin.places` writes it; empty for the first.
+    page: str = ""
     without_wish: bool = False
     # Those that this operation on many was the last to turn.
     operation: int | None = None
@@ -36,9 +40,14 @@ class Choice:
         """Whether anything is left out."""
         return bool(self.state or self.cause or self.q or self.without_wish or self.operation)
 
+    @property
+    def filter(self) -> TenantFilter:
+        """The same as the domain's lists understand it."""
+        return TenantFilter(self.state, self.q, self.cause, self.operation, self.without_wish)
+
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this choice with some of it changed; a change leads to page one."""
-        wanted = replace(self, **{"page": 0, **changes})  # type: ignore[arg-type]
+        wanted = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
         state = NO_WISH if wanted.without_wish else wanted.state
         return url_for(
             endpoint,
@@ -53,71 +62,89 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """One page of tenants, and where it lies among all that were meant."""
+    """One page of tenants, how many there are in all, and where its neighbours are."""
 
     items: Sequence[Tenant]
     total: int
-    page: int
-    size: int
+    # The rank of the first one shown; unknown where it would have to be counted.
+    first: int | None
+    # More match the text than were looked at, so that the total is not all.
+    is_cut: bool = False
+    previous: str | None = None
+    next: str | None = None
 
     @property
-    def first(self) -> int:
-        """The rank of the first tenant shown, from 1."""
-        return self.page * self.size + 1
-
-    @property
-    def last(self) -> int:
+    def last(self) -> int | None:
         """The rank of the last tenant shown."""
-        return self.page * self.size + len(self.items)
-
-    @property
-    def has_next(self) -> bool:
-        """Whether there is a further page."""
-        return self.last < self.total
+        return None if self.first is None else self.first + len(self.items) - 1
 
 
 def read_choice(arguments: Mapping[str, str]) -> Choice:
     """The choice in an address; what makes no sense there is left out."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
+    known = PartitionState(state) if state in set(PartitionState) else None
+    for_cause = Cause(cause) if cause in set(Cause) and state != NO_WISH else None
     return Choice(
-        state=PartitionState(state) if state in set(PartitionState) else None,
-        cause=Cause(cause) if cause in set(Cause) else None,
+        # Whoever names a cause alone means those that failed for it.
+        state=known or (PartitionState.FAILED if for_cause else None),
+        cause=for_cause,
         q=arguments.get("search", "").replace("\0", "").strip()[:255],
-        page=_page_number(arguments.get("page", "")),
+        page=arguments.get("page", "")[:LONGEST_PLACE],
         without_wish=state == NO_WISH,
-        operation=_page_number(arguments.get("operation", "")) or None,
+        operation=_number(arguments.get("operation", "")),
     )
 
 
-def _page_number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= PAGE_DIGITS else 0
+def _number(text: str) -> int | None:
+    is_one = text.isascii() and text.isdigit() and len(text) <= OPERATION_DIGITS
+    return int(text) or None if is_one else None
 
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
     """The page of tenants that the choice names."""
-    wanted = conditions(TenantFilter(choice.state, choice.q, choice.cause, choice.operation))
-    if choice.without_wish:
-        wanted.append(Partition.tenant_id.is_(None))
-    chosen = select(Tenant).join(Tenant.partition, isouter=not choice.state).where(*wanted)
-    chosen = _ordered(chosen, choice).options(contains_eager(Tenant.partition))
-    items = session.scalars(chosen.limit(size).offset(choice.page * size)).all()
-    return Found(items, _total(session, choice, counts, wanted), choice.page, size)
+    if choice.q:
+        return _searched(session, choice, size)
+    wanted = choice.filter
+    page = walk(session, wanted, size, parse(choice.page))
+    return Found(
+        items=page.items,
+        total=_total(session, choice, counts),
+        first=None if page.has_before else 1,
+        previous=before(page.items[0], wanted) if page.has_before and page.items else None,
+        next=after(page.items[-1], wanted) if page.has_behind else None,
+    )
 
 
-def _ordered(statement: Select[Tenant], choice: Choice) -> Select[Tenant]:
-    """By name; within one state whoever has been in it longest first. Both have an index."""
-    if choice.state:
-        return statement.order_by(Partition.state_since, Tenant.id)
-    return statement.order_by(Tenant.name, Tenant.id)
+def _searched(session: Session, choice: Choice, size: int) -> Found:
+    skip = parse_rank(choice.page)
+    page = search(session, choice.filter, size, skip)
+    behind = skip + len(page.items)
+    return Found(
+        items=page.items,
+        total=page.total,
+        first=skip + 1,
+        is_cut=page.is_cut,
+        previous=rank(max(skip - size, 0)) if skip else None,
+        next=rank(behind) if behind < page.total else None,
+    )
 
 
-def _total(
-    session: Session, choice: Choice, counts: Summary, wanted: list[ColumnElement[bool]]
-) -> int:
+def _total(session: Session, choice: Choice, counts: Summary) -> int:
     """How many are meant; the figures that the page has already are not counted again."""
-    if not choice.q and not choice.cause and not choice.operation:
-        if choice.without_wish:
-            return counts.without_wish
-        return counts.states[choice.state] if choice.state else counts.tenants
-    statement = select(func.count(Tenant.id)).join(Tenant.partition, isouter=True)
-    return session.scalar(statement.where(*wanted)) or 0
+    if choice.operation:
+        return _counted(session, choice.filter)
+    if choice.without_wish:
+        return counts.without_wish
+    if choice.state is None:
+        return counts.tenants
+    if choice.cause is None:
+        return counts.states[choice.state]
+    if choice.state == PartitionState.FAILED:
+        return counts.causes.get(choice.cause, 0)
+    return _counted(session, choice.filter)
+
+
+def _counted(session: Session, wanted: TenantFilter) -> int:
+    """Of a filter that an index of partitions answers."""
+    counted = select(func.count()).select_from(Partition).join(Partition.tenant)
+    return session.scalar(counted.where(*conditions(wanted))) or 0

@@ -1,9 +1,11 @@
 """What the overview and the API's summary show: counts, and how full collections are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, String, func, literal, null, select, type_coerce, union_all
 from sqlalchemy.orm import Session
 
 from webapp.settings import Settings
@@ -20,6 +22,9 @@ from webapp.tenants.models import (
 from webapp.tenants.paused import PROVISIONING, PauseState
 from webapp.tenants.queries import GONE
 from webapp.tenants.states import CanaryOutcome, PartitionState
+
+# How many rows of a kind (a state, or all of a table) have a cause.
+Counted = Mapping[tuple[str, str | None], int]
 
 
 @dataclass(frozen=True)
@@ -79,31 +84,25 @@ class Adopted:
 
 
 def summary(session: Session, settings: Settings) -> Summary:
-    """What the overview shows; four queries, whatever the number of tenants."""
-    states = {state.value: 0 for state in PartitionState}
-    causes: dict[str, int] = {}
-    held_up = 0
-    counts = select(Partition.state, Partition.cause, func.count()).group_by(
-        Partition.state, Partition.cause
-    )
-    for state, cause, count in session.execute(counts):
-        states[state] += count
-        if state == PartitionState.FAILED and cause:
-            causes[cause] = causes.get(cause, 0) + count
-        if state == PartitionState.REMOVING and cause:
-            held_up += count
-    living = session.scalar(select(func.count()).where(Tenant.deleted_at.is_(None))) or 0
+    """What the overview shows; three queries, that cost as much as tenants are not ready."""
+    counted = {(kind, cause): count for kind, cause, count in session.execute(_COUNTS)}
+    states = {
+        state.value: sum(count for (kind, _), count in counted.items() if kind == state)
+        for state in PartitionState
+    }
+    # Most of all tenants are ready: they are not counted one by one, but what is left.
+    states[PartitionState.READY] = counted[_PARTITIONS, None] - sum(states.values())
+    without_wish = counted[_UNWISHED, None]
     wished = sum(count for state, count in states.items() if state not in GONE)
     circuit, pause = _switches(session)
-    collections = headroom(session, settings)
     return Summary(
-        tenants=living,
+        tenants=wished + without_wish,
         states=states,
-        causes=causes,
-        without_wish=living - wished,
-        collections=collections,
+        causes=_by_cause(counted, PartitionState.FAILED),
+        without_wish=without_wish,
+        collections=headroom(session, settings),
         circuit=CircuitState.of(circuit),
-        held_up=held_up,
+        held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
         last_pause=PauseState.of(pause) if pause else None,
     )
 
@@ -119,6 +118,30 @@ def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
     )
     circuit, pause = session.execute(both).one()
     return circuit, pause
+
+
+def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
+    return {cause: count for (kind, cause), count in counted.items() if kind == state and cause}
+
+
+def _how_many(kind: str, model: type[Tenant | Partition], *which: ColumnElement[bool]) -> Any:
+    # By itself, a count of all rows is one that SQLite makes without reading them.
+    count = select(func.count()).select_from(model).where(*which).scalar_subquery()
+    return select(literal(kind, String), null().cast(String), count)
+
+
+_PARTITIONS, _UNWISHED = "all partitions", "tenants without a wish"
+_UNREADY = (
+    select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
+    .where(Partition.state.in_([each for each in PartitionState if each != PartitionState.READY]))
+    .group_by(Partition.state, Partition.cause)
+)
+# One statement, so that all is of one moment.
+_COUNTS = union_all(
+    _UNREADY,
+    _how_many(_PARTITIONS, Partition),
+    _how_many(_UNWISHED, Tenant, ~Tenant.wished, Tenant.deleted_at.is_(None)),
+)
 
 
 def headroom(session: Session, settings: Settings) -> list[Headroom]:

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session, aliased
 
 from webapp.tenants.models import ObservedCollection, Partition, PartitionDrift, Tenant
@@ -21,7 +31,13 @@ DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
 STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
 
 # Partitions that were there before they were asked for, seen by no attempt as absent.
-_ADOPTED = and_(Partition.state == PartitionState.READY, Partition.seen_absent_at.is_(None))
+# Its index is of ready ones, which a parameter would hide from SQLite.
+_ADOPTED = and_(
+    Partition.state == literal_column(f"'{PartitionState.READY}'"),
+    Partition.seen_absent_at.is_(None),
+)
+# As the index has them: nobody was seen absent, but PostgreSQL would rather go by number alone.
+_BY_NUMBER = (Partition.seen_absent_at, Partition.tenant_id)
 
 
 @dataclass(frozen=True)
@@ -149,7 +165,7 @@ def stuck_ones(session: Session, rules: Rules, limit: int | None = None) -> list
 
 def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
     """Those whose partition was there before it was asked for, by their numbers."""
-    there = select(Partition).where(_ADOPTED).order_by(Partition.tenant_id).limit(limit)
+    there = select(Partition).where(_ADOPTED).order_by(*_BY_NUMBER).limit(limit)
     return [
         _of(row, DriftKind.ADOPTED, "was there before it was asked for")
         for row in session.scalars(there)

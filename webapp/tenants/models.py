@@ -46,15 +46,31 @@ class Tenant(Model):
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),
+        Index(
+            "ix_tenant_living",
+            "name",
+            "id",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_tenant_deleted",
+            "id",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+        Index("ix_tenant_wished", "wished", "id", "deleted_at"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), index=True)
+    name: Mapped[str] = mapped_column(String(255))
     slug: Mapped[str] = mapped_column(String(63))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Whether there was ever a wish for its partition; a trigger sees to it that this is so.
+    wished: Mapped[bool] = mapped_column(default=False, server_default="0")
 
     partition: Mapped["Partition | None"] = relationship(
         back_populates="tenant", lazy="joined", uselist=False
@@ -84,6 +100,14 @@ class Partition(Model):
         Index("ix_partition_state_remove_at", "state", "remove_at"),
         Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
         Index("ix_partition_operation_id_state", "operation_id", "state"),
+        Index(
+            "ix_partition_adopted",
+            "state",
+            "seen_absent_at",
+            "tenant_id",
+            sqlite_where=text("state = 'ready' AND seen_absent_at IS NULL"),
+            postgresql_where=text("state = 'ready' AND seen_absent_at IS NULL"),
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, false, or_, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, contains_eager
 
 from webapp.tenants.causes import Cause
@@ -15,8 +15,9 @@ from webapp.tenants.models import (
     PartitionEvent,
     Tenant,
 )
-from webapp.tenants.naming import MAX_TENANT_ID, is_storable
+from webapp.tenants.naming import MAX_TENANT_ID
 from webapp.tenants.records import Departure
+from webapp.tenants.search import matches
 from webapp.tenants.states import DepartureOutcome, PartitionState, TenantState
 
 T = TypeVar("T")
@@ -37,13 +38,17 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class TenantFilter:
-    """Which tenants are meant. Deleted ones only where their status is asked for."""
+    """Which tenants are meant. Deleted ones only where their status is asked for.
+
+    `q` is looked for as `webapp.tenants.search` does.
+    """
 
     status: PartitionState | TenantState | None = None
     q: str = ""
     cause: Cause | None = None
     # Those whose partition this operation was the last to turn.
     operation_id: int | None = None
+    without_wish: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,23 +106,11 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         chosen.append(Partition.cause == wanted.cause)
     if wanted.operation_id is not None:
         chosen.append(Partition.operation_id == wanted.operation_id)
-    if text := wanted.q.strip():
-        chosen.append(_matches(text))
+    if wanted.without_wish:
+        chosen.append(~Tenant.wished)
+    if wanted.q.strip():
+        chosen.append(matches(wanted.q))
     return chosen
-
-
-def _matches(text: str) -> ColumnElement[bool]:
-    """The number, the partition's name, or a part of the name or the slug."""
-    if not is_storable(text):
-        return false()
-    either = [
-        Tenant.name.icontains(text, autoescape=True),
-        Tenant.slug.icontains(text, autoescape=True),
-    ]
-    digits = text.removeprefix("tenant_").removeprefix("#")
-    if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS:
-        either.append(Tenant.id == int(digits))
-    return or_(*either)
 
 
 def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:

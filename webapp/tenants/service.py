@@ -85,7 +85,7 @@ class TenantService:
                 with self._database.transaction() as session:
                     once.begin(session)
                     made = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(name=name, slug=made)
+                    tenant = Tenant(name=name, slug=made, wished=True)
                     session.add(tenant)
                     session.flush()
                     partition = first_wish(tenant.id, self._rules, utc_now(), actor.request_id)

@@ -53,7 +53,7 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     assert found(product, status=TenantState.DELETED) == ["Gone"]
     assert found(product, cause=Cause.AUTH) == ["Failed"]
     assert found(product, q="FAIL") == ["Failed"]
-    assert found(product, q="0%") == ["Waiting 100%"]
+    assert found(product, q="00%") == ["Waiting 100%"]
     assert found(product, q="tenant_50") == found(product, q="#50") == ["Before 50"]
 
 
