@@ -24,8 +24,8 @@ KINDS = {
 }
 
 STATES = {
-    OperationState.RUNNING: Badge(_l("running"), "arrows", "info"),
-    OperationState.FINISHED: Badge(_l("waiting for its tenants"), "clock", "neutral"),
+    OperationState.RUNNING: Badge(_l("starting"), "arrows", "info"),
+    OperationState.FINISHED: Badge(_l("under way"), "arrows", "info"),
     OperationState.SETTLED: Badge(_l("done"), "check", "success"),
 }
 ENDED_BADLY = Badge(_l("done, some failed again"), "octagon", "danger")
