@@ -118,9 +118,7 @@ def test_entries_are_printed_when_they_are_asked_for(app: APIFlask, run: Run) ->
     assert json.loads(run("audit", "--until", "2020-01-01", "--json").stdout) == []
 
 
-@pytest.mark.parametrize(
-    "words", ["--since soon", "--via post", "--tenant-id 0", "--limit 0"]
-)
+@pytest.mark.parametrize("words", ["--since soon", "--via post", "--tenant-id 0", "--limit 0"])
 def test_bad_words_are_refused_when_the_audit_is_asked_for(run: Run, words: str) -> None:
     result = run("audit", *words.split())
     assert result.exit_code == 2, result.output
