@@ -59,11 +59,12 @@ def camera(product: Product, folder: Path) -> Iterator[Camera]:
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield Camera(browser, product, folder, _logged_in(browser, product))
+        yield Camera(browser, product, folder, log_in(browser, product))
         browser.close()
 
 
-def _logged_in(browser: Browser, product: Product) -> Any:
+def log_in(browser: Browser, product: Product) -> Any:
+    """The cookies of a browser that has logged in as the first admin."""
     context = browser.new_context(base_url=product.url)
     page = context.new_page()
     page.goto("/login")

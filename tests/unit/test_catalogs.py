@@ -23,10 +23,12 @@ def said() -> set[Any]:
     """Every sentence of the sources; one with a plural is a pair."""
     with (PROJECT_ROOT / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file, "babel.cfg")
-    found = extract_from_dir(
-        PROJECT_ROOT, methods, options, KEYWORDS, directory_filter=lambda path: "/.venv" not in path
-    )
+    found = extract_from_dir(PROJECT_ROOT, methods, options, KEYWORDS, directory_filter=_is_ours)
     return {message for _file, _line, message, _comments, _context in found}
+
+
+def _is_ours(folder: str) -> bool:
+    return Path(folder).relative_to(PROJECT_ROOT).parts[:1] in {(), ("webapp",), ("templates",)}
 
 
 def catalog(path: Path) -> Any:

@@ -1,0 +1,117 @@
+"""Every page, empty, full and failing: no violation of axe's, in both themes, wide and narrow.
+
+The pages are those that pictures are taken of; a page that is missing there fails here.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.acceptance.product import Product, running_product
+from tests.access import settings_in
+from tests.browser.axe import violations
+from tests.browser.walk import Walk
+from tests.screenshots import scenes
+from tests.screenshots.camera import log_in
+from tests.screenshots.pages import EMPTY, FAILING, FULL, Shot
+from webapp import create_app
+
+# What answers with no page of its own: parts of pages, files, what Flask-Admin would offer.
+NO_PAGES = {
+    *("admin.live", "tenant.live", "partitions.live"),
+    *("admin.static", "tenant.ajax_lookup", "tenant.export", "tenant.departure"),
+}
+OUTSIDE = [Shot("logout", "/logout")]
+OPENED = [
+    Shot("keys", "/admin/tenant/", "[data-keys-open]"),
+    Shot("no-match", "/admin/tenant/?search=nobody+has+this+name"),
+    Shot("delete", "/admin/tenant/delete/?id={ready}"),
+]
+REFUSED = [Shot("not-found", "/admin/tenant/details/?id=999999")]
+ASKED = [
+    Shot("failed", "/admin/partitions/?state=failed"),
+    Shot("review-all", "/admin/partitions/review/"),
+    Shot("empty", "/admin/tenant/empty/?id={foreign}"),
+]
+
+
+@pytest.fixture(scope="module")
+def stage(new_directory: Callable[[str], Path]) -> Iterator[Product]:
+    """A product of this file's own, empty at first."""
+    with running_product(new_directory("stage"), **scenes.QUICK) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def walk(stage: Product, browser: Browser) -> Iterator[Walk]:
+    """A tab of somebody who is logged in."""
+    state = log_in(browser, stage)
+    context = browser.new_context(base_url=stage.url, storage_state=state, reduced_motion="reduce")
+    yield Walk(context.new_page())
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def filled(stage: Product) -> dict[str, int]:
+    """Numbers of tenants that are well, by what became of them."""
+    return scenes.fill(stage)
+
+
+def test_every_page_is_in_the_list(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path))
+    adapter = app.create_url_adapter(None) or app.url_map.bind("localhost")
+    shots = [*EMPTY, *FULL, *FAILING, *OPENED, *ASKED]
+    seen = {adapter.match(urlsplit(shot.address).path)[0] for shot in shots}
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin/")]
+    pages = {rule.endpoint for rule in rules if "GET" in (rule.methods or ())}
+    assert pages - NO_PAGES == seen
+
+
+def test_nothing_is_wrong_outside_the_panel(stage: Product, browser: Browser) -> None:
+    context = browser.new_context(base_url=stage.url, reduced_motion="reduce")
+    walk = Walk(context.new_page())
+    assert walk.over([Shot("login", "/login")], {}) == {}
+    walk.page.get_by_label("E-mail address").fill("nobody@example.com")
+    walk.page.get_by_label("Password").fill("wrong")
+    walk.page.get_by_role("button", name="Log in").click()
+    walk.page.get_by_role("alert").wait_for()
+    assert list(walk.here()) == []
+    context.close()
+
+
+def test_nothing_is_wrong_with_the_description_of_the_api(walk: Walk) -> None:
+    walk.page.goto("/api/docs")
+    walk.page.locator(".opblock").first.wait_for()
+    assert violations(walk.page) == []
+
+
+def test_nothing_is_wrong_with_any_page_when_there_is_no_tenant(walk: Walk) -> None:
+    assert walk.over([*EMPTY, *OUTSIDE], {}) == {}
+
+
+def test_nothing_is_wrong_with_any_page_when_all_is_well(
+    walk: Walk, filled: dict[str, int]
+) -> None:
+    assert walk.over([*FULL, *OPENED], filled) == {}
+
+
+def test_nothing_is_wrong_with_a_form_when_it_is_refused(
+    walk: Walk, filled: dict[str, int]
+) -> None:
+    walk.page.goto("/admin/tenant/new/")
+    walk.page.get_by_label("Slug").fill("No Slug")
+    walk.page.get_by_role("button", name="Add tenant").click()
+    walk.page.locator(".field .error").first.wait_for()
+    assert list(walk.here()) == []
+
+
+def test_nothing_is_wrong_with_any_page_when_something_failed(
+    walk: Walk, stage: Product, filled: dict[str, int]
+) -> None:
+    numbers = filled | scenes.break_down(stage)
+    assert walk.over([*FAILING, *ASKED], numbers) == {}
+    (answered,) = walk.over(REFUSED, numbers).values()
+    assert [wrong for wrong in answered if "404" not in wrong] == []

@@ -1,0 +1,63 @@
+"""A walk over pages: what is wrong with each, in both themes, wide and narrow."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page, Response
+
+from tests.browser.axe import violations
+from tests.screenshots.pages import Shot
+
+WIDTHS = (360, 1280)
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+INLINE = """[...document.querySelectorAll("*")].flatMap((element) =>
+    [...element.attributes]
+        .filter(({ name }) => name === "style" || name.startsWith("on") || name === "hx-on")
+        .map(({ name }) => `${name} on ${element.tagName}`)
+    .concat(
+        element.matches("script:not([src]), style") && !element.closest("template")
+            ? [`inline ${element.tagName}`] : []))"""
+
+
+@dataclass
+class Walk:
+    """Goes from page to page in one tab, and remembers what the browser complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Listen from the start."""
+        page, heard = self.page, self.complaints
+        page.on("console", lambda m: heard.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: heard.append(str(error)))
+
+    def over(self, shots: Iterable[Shot], numbers: Mapping[str, int]) -> dict[str, list[str]]:
+        """The addresses where something is wrong, each with all that is."""
+        found = {shot.name: list(self._at(shot, numbers)) for shot in shots}
+        return {name: wrong for name, wrong in found.items() if wrong}
+
+    def here(self) -> Iterator[str]:
+        """What is wrong with the page as it stands."""
+        self.page.emulate_media(color_scheme="light")
+        yield from violations(self.page)
+        yield from self.page.evaluate(INLINE)
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 800})
+            if wide := self.page.evaluate(OVERFLOW):
+                yield f"{wide} px too wide at {width}"
+        self.page.emulate_media(color_scheme="dark")
+        for found in violations(self.page, "color-contrast"):
+            yield f"dark {found}"
+
+    def _at(self, shot: Shot, numbers: Mapping[str, int]) -> Iterator[str]:
+        self.complaints.clear()
+        answer = self.page.goto(shot.address.format(**numbers))
+        assert isinstance(answer, Response)
+        if answer.status >= 400:
+            yield f"answers {answer.status}"
+        if shot.click:
+            self.page.locator(shot.click).first.click()
+            self.page.get_by_role("dialog").wait_for()
+        yield from self.here()
+        yield from self.complaints
