@@ -8,6 +8,7 @@ from flask_admin.theme import Bootstrap4Theme
 
 from webapp.admin import rq
 from webapp.admin.audit import AuditView
+from webapp.admin.export import ExportView
 from webapp.admin.filters import FILTERS
 from webapp.admin.navigation import places
 from webapp.admin.operations import OperationsView
@@ -15,6 +16,7 @@ from webapp.admin.overview import Overview
 from webapp.admin.partitions import PartitionsView
 from webapp.admin.pausing import PausingView
 from webapp.admin.tenants import TenantView
+from webapp.admin.uploads import UploadsView
 from webapp.extensions import db
 from webapp.settings import Settings
 from webapp.tenants.models import Tenant
@@ -33,6 +35,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(OperationsView(name="Operations", endpoint="operations"))
     admin.add_view(PausingView(name="Pause", endpoint="pausing", url="/admin/pause"))
     admin.add_view(AuditView(name="Audit", endpoint="audit"))
+    admin.add_view(UploadsView(name="Import", endpoint="uploads", url="/admin/import"))
+    admin.add_view(ExportView(name="Export", endpoint="export", url="/admin/export"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.jinja_env.filters.update(FILTERS)

@@ -1,7 +1,6 @@
 """Files to download: what a list shows, whole, as CSV."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
@@ -17,24 +16,11 @@ from webapp.tenants.spreadsheets import BOM, written
 MAX_DIGITS = 18
 
 
-def csv_file(
-    name: str, header: Iterable[str], runs: Iterable[Iterable[Iterable[object]]]
-) -> Response:
-    """A CSV file to be saved, sent run by run as it is read."""
-
-    def lines() -> Iterator[str]:
-        yield BOM + written([header])
-        for run in runs:
-            yield written(run)
-
-    answer = Response(lines(), content_type="text/csv; charset=utf-8")
+def attachment(name: str, lines: str | Iterator[str]) -> Response:
+    """A CSV file to be saved: whole, or sent run by run as it is read."""
+    answer = Response(lines, content_type="text/csv; charset=utf-8")
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
-
-
-def dated(name: str, at: datetime) -> str:
-    """The name of a file, with the moment that it shows."""
-    return f"{name}-{at:%Y%m%d-%H%M%S}.csv"
 
 
 class ExportView(Page):
@@ -57,7 +43,13 @@ class ExportView(Page):
             operation_id=_operation(request.args.get("operation", "")),
         )
         runs = current.domain().exports.tenants(selected, actor=current.actor())
-        return csv_file(dated("tenants", utc_now()), COLUMNS, runs)
+        return attachment(f"tenants-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(runs))
+
+
+def _lines(runs: Iterable[Iterable[Iterable[object]]]) -> Iterator[str]:
+    yield BOM + written([COLUMNS])
+    for run in runs:
+        yield written(run)
 
 
 def _operation(text: str) -> int | None:

@@ -13,7 +13,7 @@ from webapp.tenants.activity.models import CollectionSize, Heartbeat
 from webapp.tenants.activity.moments import Moments, moments
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import headroom
-from webapp.tenants.observing import SWEEP, Observation
+from webapp.tenants.observing import Observation
 
 
 def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:

@@ -46,7 +46,7 @@ def story(product: Product, upload_id: int) -> Story:
 
 def problems(product: Product, upload_id: int, outcome: str = "invalid") -> dict[int, list[Any]]:
     with product.domain.uploads._database.reading() as session:
-        rows = rows_of(session, upload_id, RowOutcome(outcome), 100)
+        rows = rows_of(session, upload_id, [RowOutcome(outcome)], 100)
     return {row.line: loaded(row.problems) for row in rows}
 
 

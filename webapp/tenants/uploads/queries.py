@@ -12,7 +12,7 @@ from webapp.tenants.states import PartitionState
 from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow
 
 READ_AT_ONCE = 1_000
-MAX_ID = 2**62
+MAX_ID, MAX_LINE = 2**62, 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,17 @@ def list_uploads(session: Session, limit: int, before: int | None = None) -> Upl
 
 
 def rows_of(
-    session: Session, upload_id: int, outcome: RowOutcome, limit: int, after_line: int = 0
+    session: Session,
+    upload_id: int,
+    outcomes: Sequence[RowOutcome],
+    limit: int,
+    after_line: int = 0,
 ) -> Sequence[UploadRow]:
-    """The rows of one outcome that follow this line, in the order of the file."""
+    """The rows of these outcomes that follow this line, in the order of the file."""
     statement = (
         select(UploadRow)
-        .where(UploadRow.upload_id == upload_id, UploadRow.outcome == outcome)
-        .where(UploadRow.line > after_line)
+        .where(UploadRow.upload_id == upload_id, UploadRow.outcome.in_(outcomes))
+        .where(UploadRow.line > min(after_line, MAX_LINE))
         .order_by(UploadRow.line)
         .limit(limit)
     )

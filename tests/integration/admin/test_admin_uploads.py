@@ -1,0 +1,180 @@
+"""The pages of the import: what they say of a file, and who may do what there."""
+
+import csv
+import io
+from collections.abc import Callable
+
+import pytest
+from apiflask import APIFlask
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
+
+from tests.access import Visitor
+from tests.integration.admin.tenants import add_tenant, send, tenant_of
+from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
+from webapp.auth.roles import Role
+from webapp.tenants.uploads.parsing import MAX_BYTES
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def choose(visitor: Visitor, content: bytes, name: str = "tenants.csv") -> TestResponse:
+    """Send a file, as the form does."""
+    token = visitor.csrf_token("/admin/import/")
+    file = FileStorage(io.BytesIO(content), name)
+    # Not left to the client, which forgets to close what it makes of a large form.
+    boundary, body = encode_multipart({"csrf_token": token, "file": file})
+    kind = f"multipart/form-data; boundary={boundary}"
+    return visitor.client.post("/admin/import/check/", data=body, content_type=kind)
+
+
+def checked(visitor: Visitor, text: str) -> str:
+    """The address of the page of a file that was taken."""
+    answer = choose(visitor, text.encode())
+    assert answer.status_code == 303, answer.text
+    return answer.location
+
+
+def number_of(address: str) -> str:
+    return address.rpartition("=")[2]
+
+
+def table(visitor: Visitor, address: str) -> list[list[str]]:
+    answer = visitor.get(address)
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+    return list(csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
+
+
+def test_a_file_is_shown_with_each_fault_when_it_was_checked(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_tenant(app, "Acme")
+    page = operator.get(checked(operator, "name,slug\nNew,\nOld,acme\n,Bad\n")).text
+    assert "1 tenant can be created. Nothing has changed yet." in page
+    assert "acme belongs to tenant 1" in page
+    assert "<b>Name</b> It is empty." in page
+    assert "<b>Slug</b> It must be small letters and digits" in page
+    assert "1 place is needed in kb_chunks_v1. How many are left is not known" in page
+
+
+def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(
+    app: APIFlask, operator: Visitor
+) -> None:
+    address = checked(operator, "name,slug\nAcme,\n=1+1,two\nBad,Bad\n")
+    upload_id = number_of(address)
+    assert send(operator, "/admin/import/confirm/", upload_id=upload_id) == 303
+    assert tenant_of(app, 1).name == "Acme"
+    page = operator.get(address).text
+    assert "2 tenants were created. 1 row was left out." in page
+    assert "0 of 2 ready" in page
+    assert table(operator, f"/admin/import/result.csv?id={upload_id}") == [
+        ["line", "name", "slug", "id", "outcome", "message"],
+        ["2", "Acme", "acme", "1", "created", ""],
+        ["3", "'=1+1", "two", "2", "created", ""],
+        [
+            "4",
+            "Bad",
+            "Bad",
+            "",
+            "invalid",
+            table(operator, f"/admin/import/rejects.csv?id={upload_id}")[1][2],
+        ],
+    ]
+
+
+def test_rejects_are_taken_when_they_were_corrected(operator: Visitor) -> None:
+    address = checked(operator, "name,slug\n=1+1,Bad\n")
+    rejects = operator.get(f"/admin/import/rejects.csv?id={number_of(address)}").get_data()
+    again = choose(operator, rejects.replace(b"Bad", b"good"))
+    page = operator.get(again.location).text
+    assert "1 tenant can be created." in page
+    assert ">=1+1<" in page
+
+
+def test_nothing_is_left_when_a_file_is_discarded(operator: Visitor) -> None:
+    address = checked(operator, "name\nAcme\n")
+    form = {"upload_id": number_of(address)}
+    assert send(operator, "/admin/import/discard/", **form) == 303
+    assert send(operator, "/admin/import/confirm/", **form) == 303
+    assert "This file was discarded. Nothing was created." in operator.get(address).text
+    assert send(operator, "/admin/import/confirm/", upload_id="999") == 303
+    assert send(operator, "/admin/import/confirm/", upload_id="x") == 404
+    assert operator.get("/admin/import/show/?id=999").status_code == 404
+
+
+def test_tenants_of_before_get_a_link_to_partitions_when_the_file_has_numbers(
+    app: APIFlask, operator: Visitor
+) -> None:
+    address = checked(operator, "id,name\n70,Acme\n")
+    send(operator, "/admin/import/confirm/", upload_id=number_of(address))
+    assert tenant_of(app, 70).partition is None
+    page = operator.get(address).text
+    assert "They have no partition yet." in page
+    assert "Request partitions" in page
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "The file is empty."),
+        ("name\nMüller\n".encode("latin-1"), "Line 2 is not written in UTF-8."),
+        (b"name,<b>\nA,b\n", "The column “&lt;b&gt;” is not known."),
+        (b"name\n" + b"x\n" * 10_001, "The file has more than 10,000 rows."),
+        (b"name\n" + b" " * MAX_BYTES, "The file is larger than 4 MB."),
+        (b" " * 20 * 1024 * 1024, "The file is larger than 4 MB."),
+    ],
+)
+def test_the_page_says_why_when_a_file_is_refused(
+    operator: Visitor, content: bytes, said: str
+) -> None:
+    answer = choose(operator, content)
+    assert answer.status_code in {413, 422}
+    assert said in answer.text
+    assert "Check the file" in answer.text
+
+
+def test_the_page_says_so_when_no_file_was_chosen(operator: Visitor) -> None:
+    answer = operator.post(
+        "/admin/import/check/", {"csrf_token": operator.csrf_token("/admin/import/")}
+    )
+    assert answer.status_code == 422
+    assert "Choose a file first." in answer.text
+
+
+def test_hostile_text_is_text_when_it_is_shown(operator: Visitor) -> None:
+    content = f'name,slug\n"{HOSTILE}",\n"{HOSTILE}","{HOSTILE}"\n'.encode()
+    page = operator.get(choose(operator, content, f"{HOSTILE}.csv").location).text
+    assert "&lt;script&gt;" in page
+    assert HOSTILE not in page
+    assert HOSTILE not in operator.get("/admin/import/").text
+
+
+def test_viewers_see_files_and_decide_nothing(
+    app: APIFlask, operator: Visitor, as_role: Callable[[Role], Visitor]
+) -> None:
+    address = checked(operator, "name\nAcme\n")
+    viewer = as_role(Role.VIEWER)
+    for page in ("/admin/import/", address, address.replace("show", "live")):
+        answer = viewer.get(page)
+        assert answer.status_code == 200
+        assert "import/confirm" not in answer.text
+        assert "import/check" not in answer.text
+    assert viewer.get("/admin/import/template.csv").status_code == 200
+    for name in ("check", "confirm", "discard"):
+        assert send(viewer, f"/admin/import/{name}/", upload_id=number_of(address)) == 403
+        unsigned = operator.post(f"/admin/import/{name}/", {"upload_id": number_of(address)})
+        assert unsigned.status_code == 400
+
+
+def test_pages_ask_few_questions_when_there_are_many_rows(app: APIFlask, operator: Visitor) -> None:
+    bad = "".join(f"Same name,same\nName {n},\n" for n in range(300))
+    for _ in range(3):
+        address = checked(operator, "name,slug\n" + bad)
+    send(operator, "/admin/import/confirm/", upload_id=number_of(address))
+    live = address.replace("show", "live")
+    for page in (address, live, f"{address}&after=100", "/admin/import/?before=3"):
+        with counted(app) as statements:
+            assert operator.get(page).status_code == 200
+        assert len([s for s in statements if s.startswith("SELECT")]) <= MOST_QUERIES
+    assert operator.get(f"{address}&after={10**17}").status_code == 200
