@@ -1,0 +1,105 @@
+"""A timeline told by wishes: who asked, how long it waited and ran, and which job did it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from webapp.admin.people import who
+from webapp.admin.wishes import WishTold, told
+from webapp.tenants import timeline
+from webapp.tenants.models import PartitionEvent
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def entries(*rows: tuple[int | None, str, float, dict[str, Any]]) -> list[PartitionEvent]:
+    """Events (wish, name, second, further values), newest first."""
+    events = [
+        PartitionEvent(id=number, generation=wish, event=name, at=_at(second), **values)
+        for number, (wish, name, second, values) in enumerate(rows, 1)
+    ]
+    return events[::-1]
+
+
+def _at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+TWICE = entries(
+    (1, timeline.REQUESTED, 0, {"actor": "token:ci"}),
+    (1, timeline.DISPATCHED, 0.1, {"job_id": "t1-g1-d1"}),
+    (1, timeline.CREATING, 0.5, {"job_id": "t1-g1-d1"}),
+    (1, timeline.CREATE_FAILED, 2, {"job_id": "t1-g1-d1", "duration_ms": 1500}),
+    (2, timeline.RETRIED, 60, {"actor": "user:ops@example.com", "job_id": "t1-g1-d1"}),
+    (2, timeline.CREATING, 60.02, {"job_id": "t1-g2-d2"}),
+    (1, timeline.LEASE_EXPIRED, 61, {}),
+    (2, timeline.CREATED, 62, {"job_id": "t1-g2-d2", "duration_ms": 1900}),
+)
+
+
+def names(wish: WishTold) -> list[str]:
+    return [moment.event.event.rpartition(".")[2] for moment in wish.moments]
+
+
+def test_each_wish_says_what_it_was_and_who_asked_when_there_are_several() -> None:
+    later, first = told(TWICE, 50)
+    assert later.sentence == "Wish 2: a retry, by ops@example.com"
+    assert first.sentence == "Wish 1: the original request, by token ci"
+    assert names(later) == ["created", "creating", "retried"]
+    # What came late from the wish before stands with its own wish.
+    assert names(first)[0] == "lease_expired"
+
+
+def test_waits_and_runs_are_told_when_attempts_followed_each_other() -> None:
+    later, first = told(TWICE, 50)
+    assert [moment.waited_ms for moment in later.moments] == [None, 20, None]
+    assert [moment.ran_ms for moment in later.moments] == [1900, None, None]
+    assert (later.took_ms, first.took_ms) == (2000, None)
+    assert [moment.waited_ms for moment in first.moments] == [None, None, 500, None, None]
+
+
+def test_a_job_is_told_once_and_not_as_what_asked_for_the_next() -> None:
+    later, first = told(TWICE, 50, lambda event: f"/rq/{event.job_id}")
+    assert [moment.job_url for moment in later.moments] == ["/rq/t1-g2-d2", None, None]
+    jobs = [moment.job_id for moment in first.moments]
+    assert jobs == [None, "t1-g1-d1", None, None, None]
+
+
+def test_what_lies_behind_the_page_counts_for_durations_when_it_ends_there() -> None:
+    (later,) = told(TWICE, 1)
+    assert names(later) == ["created"]
+    assert later.sentence == "Wish 2: a retry, by ops@example.com"
+    assert later.took_ms == 2000
+
+
+def test_a_wish_is_only_numbered_when_its_beginning_is_further_back() -> None:
+    (cut,) = told(TWICE[:1], 1)
+    assert (cut.sentence, cut.origin, cut.took_ms) == ("Wish 2", None, None)
+    (old,) = told(entries((None, timeline.CREATED, 0, {})), 1)
+    assert old.sentence == "Before wishes were counted"
+
+
+def test_a_departure_is_told_without_its_grace_time() -> None:
+    (gone,) = told(
+        entries(
+            (3, timeline.REMOVING, 0, {"actor": "cli"}),
+            (3, timeline.DROPPING, 600, {}),
+            (3, timeline.DROPPED, 600.25, {}),
+        ),
+        50,
+    )
+    assert gone.sentence == "Departure: deleted, by the command line"
+    assert gone.took_ms is None
+    assert gone.moments[0].ran_ms == 250
+
+
+def test_every_opening_has_its_sentence() -> None:
+    from webapp.admin.wishes import SENTENCES
+    from webapp.tenants.origins import OPENINGS
+
+    assert set(SENTENCES) == OPENINGS
+
+
+def test_actors_are_said_in_words() -> None:
+    said = {"user:a@b.c": "a@b.c", "sweep": "the sweep", "odd": "odd", "user:": "user:"}
+    assert {actor: who(actor) for actor in said} == said
+    assert who(None) == "somebody unknown"
