@@ -2,7 +2,6 @@
 (() => {
   "use strict";
 
-  const STILL_FRESH = 3;
   const find = (selector, within = document) => within.querySelector(selector);
 
   // The words of this script, in the language of the page.
@@ -34,65 +33,19 @@
     setTimeout(() => (word.textContent = before), 1500);
   }
 
-  // Live parts: refreshed by htmx, but never while the page is hidden or paused.
-
-  const live = find("[data-live]");
-  let paused = false;
-  let missed = 0;
-  let timer = 0;
-
-  const asOf = () => find("#as-of").dataset;
-
-  function showStamp() {
-    const stamp = find("[data-stamp]");
-    if (!stamp) return;
-    const stale = missed >= STILL_FRESH;
-    live.classList.toggle("stale", stale);
-    stamp.classList.toggle("stale", stale);
-    const form = stamp.dataset[stale ? "stale" : paused ? "paused" : "updated"];
-    const text = form
-      .replace("{at}", paratiaTimes.clock(asOf().at))
-      .replace("{every}", asOf().every);
-    const place = find("[data-stamp-text]", stamp);
-    if (place.textContent !== text) place.textContent = text;
-    const button = find("[data-pause]", stamp);
-    button.hidden = false;
-    find("span", button).textContent = button.dataset[paused ? "playWord" : "pauseWord"];
-    const use = find("use", button);
-    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, paused ? "#play" : "#pause"));
-  }
-
-  function schedule() {
-    clearTimeout(timer);
-    if (!paused && !document.hidden) timer = setTimeout(refresh, asOf().every * 1000);
-  }
-
-  function refresh() {
-    clearTimeout(timer);
-    htmx.trigger(live, "refresh");
-  }
-
-  function answered(fine) {
-    missed = fine ? 0 : missed + 1;
-    showStamp();
-    schedule();
-  }
+  // What htmx answers: see live.js for the parts that refresh themselves.
 
   document.addEventListener("htmx:before:response", (event) => {
     const answer = event.detail.ctx.response.raw;
-    // 401 leads to the login by itself; no other failure may take the place of what is shown.
-    if ((!answer.ok || answer.redirected) && answer.status !== 401) event.preventDefault();
+    // 401 leads to the login by itself, and 304 changes nothing; no other failure may take the
+    // place of what is shown.
+    const fine = answer.ok || answer.status === 401 || answer.status === 304;
+    if (!fine || answer.redirected) event.preventDefault();
   });
 
   document.addEventListener("htmx:finally:request", (event) => {
     const { ctx } = event.detail;
-    if (ctx.request.action.includes("/live/")) answered(ctx.status === "swapped");
-    else if (ctx.status !== "swapped") location.reload();
-    else if (live) setTimeout(refresh, 300);
-  });
-
-  document.addEventListener("visibilitychange", () => {
-    if (live && !document.hidden && !paused) refresh();
+    if (!ctx.request.action.includes("/live/") && ctx.status !== "swapped") location.reload();
   });
 
   // Everything that is clicked, sent, changed or typed.
@@ -110,11 +63,6 @@
       on(".notice").remove();
     } else if (on("[data-copy]")) {
       copy(on("[data-copy]"));
-    } else if (on("[data-pause]")) {
-      paused = !paused;
-      showStamp();
-      if (paused) clearTimeout(timer);
-      else refresh();
     }
   });
 
@@ -138,9 +86,4 @@
   });
 
   find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  if (live) {
-    document.addEventListener("times:changed", showStamp);
-    showStamp();
-    schedule();
-  }
 })();

@@ -15,8 +15,10 @@ from webapp.admin.operations import OperationsView
 from webapp.admin.overview import Overview
 from webapp.admin.partitions import PartitionsView
 from webapp.admin.pausing import PausingView
+from webapp.admin.recent import RecentFigures
 from webapp.admin.tenants import TenantView
 from webapp.admin.uploads import UploadsView
+from webapp.admin.unchanged import answer_unchanged
 from webapp.extensions import db
 from webapp.settings import Settings
 from webapp.tenants.models import Tenant
@@ -39,6 +41,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(ExportView(name="Export", endpoint="export", url="/admin/export"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
+    app.extensions["recent_figures"] = RecentFigures()
+    app.after_request(answer_unchanged)
     app.jinja_env.filters.update(FILTERS)
     app.jinja_env.globals["places"] = places
     rq.init_app(app, settings)

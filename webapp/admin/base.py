@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from webapp import current
 from webapp.admin.queues import Board, look
+from webapp.admin.recent import recent
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
@@ -29,6 +30,8 @@ log = get_logger("paratia.admin")
 
 # htmx sends this header with each refresh of a page's live part.
 FRAGMENT_HEADER = "HX-Request"
+# So often a page asks for its live part, where it says nothing else.
+EVERY_S = 2
 
 
 def expose(url: str, methods: Iterable[str] = ("GET",)) -> Callable[[View], View]:
@@ -39,6 +42,15 @@ def expose(url: str, methods: Iterable[str] = ("GET",)) -> Callable[[View], View
 def reading() -> Session:
     """The session that this request reads with; services write with their own."""
     return db.session()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the frame shows to everybody."""
+
+    summary: Summary
+    board: Board
+    drift: Mapping[DriftKind, int]
 
 
 @dataclass(frozen=True)
@@ -72,14 +84,18 @@ def shell() -> Shell:
         principal = current_principal()
         if principal is None:
             abort(403)
-        g.shell = Shell(
-            principal=principal,
-            summary=summary(reading(), current.settings()),
-            board=look(current_app.extensions["doorbell"]),
-            drift=drift_counts(reading(), current.domain().rules),
-        )
+        figures = recent("frame", _figures)
+        g.shell = Shell(principal, figures.summary, figures.board, figures.drift)
     frame: Shell = g.shell
     return frame
+
+
+def _figures() -> Figures:
+    return Figures(
+        summary=summary(reading(), current.settings()),
+        board=look(current_app.extensions["doorbell"]),
+        drift=drift_counts(reading(), current.domain().rules),
+    )
 
 
 def audit(action: str, **fields: Any) -> None:
@@ -120,7 +136,8 @@ class Guarded:
     def render(self, template: str, **kwargs: Any) -> str:
         """The template with the frame's figures and the moment they are from."""
         page: str = super().render(  # type: ignore[misc]
-            template, **{"shell": shell(), "now": utc_now(), "nav": None, **kwargs}
+            template,
+            **{"shell": shell(), "now": utc_now(), "nav": None, "every": EVERY_S, **kwargs},
         )
         return page
 

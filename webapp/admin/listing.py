@@ -7,7 +7,7 @@ from flask import url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.admin.places import after, before, parse, parse_rank, rank
+from webapp.admin.paging import after, before, parse, parse_rank, rank
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import Summary
 from webapp.tenants.lists import search, walk
@@ -27,7 +27,7 @@ class Choice:
     state: PartitionState | None = None
     cause: Cause | None = None
     q: str = ""
-    # Where the page begins or ends, as `webapp.admin.places` writes it; empty for the first.
+    # Where the page begins or ends, as `webapp.admin.paging` writes it; empty for the first.
     page: str = ""
     without_wish: bool = False
     # Those that this operation on many was the last to turn.
