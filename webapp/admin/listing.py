@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from webapp.admin.paging import after, before, parse, parse_rank, rank
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import Summary
-from webapp.tenants.lists import search, walk
+from webapp.tenants.lists import MATCHES_AT_MOST, search, walk
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import TenantFilter, conditions
 from webapp.tenants.states import PartitionState
@@ -70,6 +70,7 @@ class Found:
     first: int | None
     # More match the text than were looked at, so that the total is not all.
     is_cut: bool = False
+    looked_at: int = MATCHES_AT_MOST
     previous: str | None = None
     next: str | None = None
 

@@ -12,26 +12,20 @@ from webapp.admin.base import audit, expose, reading, shell
 from webapp.admin.drift import drift_figures
 from webapp.admin.listing import Choice, read_choice, tenants_page
 from webapp.admin.moments import clock
+from webapp.admin.offered import selecting
 from webapp.admin.operations import Asking
 from webapp.admin.queue_figures import queue_figures
-from webapp.admin.selecting import filter_fields, kinds_for, read_selection, selection_of
+from webapp.admin.selecting import read_selection
 from webapp.database import utc_now
 from webapp.tenants.failures import families
-from webapp.tenants.figures import Summary
 from webapp.tenants.operations.figures import last_retries
 from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.states import PartitionState
 from webapp.tenants.stuck import is_stuck
 
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
 # What in an address asks for the list.
 OF_THE_LIST = ("state", "cause", "search", "operation", "page")
-OFFERED = {
-    PartitionState.FAILED: [RETRY, OperationKind.DELETE],
-    PartitionState.REMOVING: [OperationKind.RESTORE],
-    PartitionState.REMOVED: [],
-}
 PAGE_SIZE = 50
 
 
@@ -112,21 +106,4 @@ def _tab() -> str:
 
 def _listed(choice: Choice) -> dict[str, Any]:
     found = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
-    return {
-        "found": found,
-        "kinds_for": kinds_for,
-        "selectable": sum(bool(kinds_for(tenant.partition)) for tenant in found.items),
-        "offered": _offered(choice, shell().summary),
-        "filter_fields": list(filter_fields(selection_of(choice))),
-    }
-
-
-def _offered(choice: Choice, counts: Summary) -> list[OperationKind]:
-    """What can be done to some of those whom the filter lets through."""
-    if choice.without_wish:
-        return [OperationKind.REQUEST, OperationKind.DELETE]
-    if choice.state:
-        return OFFERED.get(choice.state, [OperationKind.DELETE])
-    offered = [RETRY] if counts.states["failed"] else []
-    offered += [OperationKind.REQUEST] if counts.without_wish else []
-    return [*offered, OperationKind.DELETE]
+    return selecting(choice, found, shell().summary)
