@@ -17,8 +17,8 @@ from webapp.admin.partitions import PartitionsView
 from webapp.admin.pausing import PausingView
 from webapp.admin.recent import RecentFigures
 from webapp.admin.tenants import TenantView
-from webapp.admin.uploads import UploadsView
 from webapp.admin.unchanged import answer_unchanged
+from webapp.admin.uploads import UploadsView
 from webapp.extensions import db
 from webapp.settings import Settings
 from webapp.tenants.models import Tenant

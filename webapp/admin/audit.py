@@ -11,7 +11,7 @@ from webapp import current
 from webapp.admin.audit_choice import SPANS, AuditChoice, read_choice
 from webapp.admin.audit_words import ACTIONS, ROADS, action_icon, action_word, changes
 from webapp.admin.base import Page, expose, reading
-from webapp.admin.export import csv_file, dated
+from webapp.admin.export import sheet
 from webapp.database import utc_now
 from webapp.tenants.audit_trail import WINDOW, Entry, every, search
 
@@ -62,7 +62,7 @@ class AuditView(Page):
         )
         runs = every(current.database(), wanted)
         cells = ((_cells(entry) for entry in run) for run in runs)
-        return csv_file(dated("audit", utc_now()), COLUMNS, cells)
+        return sheet("audit", COLUMNS, cells)
 
 
 def _given(choice: AuditChoice) -> dict[str, Any]:

@@ -16,6 +16,14 @@ from webapp.tenants.spreadsheets import BOM, written
 MAX_DIGITS = 18
 
 
+Runs = Iterable[Iterable[Iterable[object]]]
+
+
+def sheet(name: str, columns: Iterable[str], runs: Runs) -> Response:
+    """A CSV file of these rows, sent run by run as they are read, named with the moment."""
+    return attachment(f"{name}-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(columns, runs))
+
+
 def attachment(name: str, lines: str | Iterator[str]) -> Response:
     """A CSV file to be saved: whole, or sent run by run as it is read."""
     answer = Response(lines, content_type="text/csv; charset=utf-8")
@@ -43,11 +51,11 @@ class ExportView(Page):
             operation_id=_operation(request.args.get("operation", "")),
         )
         runs = current.domain().exports.tenants(selected, actor=current.actor())
-        return attachment(f"tenants-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(runs))
+        return sheet("tenants", COLUMNS, runs)
 
 
-def _lines(runs: Iterable[Iterable[Iterable[object]]]) -> Iterator[str]:
-    yield BOM + written([COLUMNS])
+def _lines(columns: Iterable[str], runs: Runs) -> Iterator[str]:
+    yield BOM + written([columns])
     for run in runs:
         yield written(run)
 
