@@ -1,67 +1,31 @@
 """Operations on many tenants: planned, taken batch by batch, settled; on both databases."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
-from jobs.operations_lane import OperationsLane
-from tests.factories import ACTOR, Product, all_at_once
-from webapp.database import Database
+from tests.factories import ACTOR, Product
+from tests.integration.domain.operations import (
+    DELETE,
+    REQUEST,
+    RESTORE,
+    RETRY,
+    TIMEOUTS,
+    drive,
+    failing,
+    generations,
+    in_threes,
+    living,
+    tenant_of,
+    view,
+)
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import CountChanged
-from webapp.tenants.models import PartitionEvent, Tenant
-from webapp.tenants.operations.figures import View, find, last_retries, recent
-from webapp.tenants.operations.models import OperationKind, OperationState
+from webapp.tenants.operations.figures import last_retries, recent
+from webapp.tenants.operations.models import OperationState
 from webapp.tenants.operations.selection import Selection
-from webapp.tenants.operations.service import Operations
 from webapp.tenants.records import AuditEntry
-
-RETRY, REQUEST = OperationKind.RETRY, OperationKind.REQUEST
-DELETE, RESTORE = OperationKind.DELETE, OperationKind.RESTORE
-TIMEOUTS = Selection.of_failed(Cause.TIMEOUT)
-
-
-def failing(product: Product, count: int, cause: Cause = Cause.TIMEOUT) -> list[int]:
-    """Tenants that failed for this cause."""
-    numbers = [product.create(f"Failing {n}").id for n in range(count)]
-    for number in numbers:
-        product.fail(number, cause)
-    return numbers
-
-
-def in_threes(product: Product) -> Operations:
-    """The operations of the product, three tenants a batch."""
-    domain = product.domain
-    return Operations(
-        Database(product.engine), domain.doorbell, domain.ringing, domain.rules, batch=3
-    )
-
-
-def drive(operations: Operations) -> None:
-    """What the reconciler's lane does each second."""
-    OperationsLane(operations).run_due(threading.Event())
-
-
-def view(product: Product, operation_id: int) -> View:
-    """The operation with its figures now."""
-    with product.domain.tenants._database.reading() as session:
-        found = find(session, operation_id)
-    assert found is not None
-    return found
-
-
-def tenant_of(product: Product, number: int) -> Tenant:
-    with product.domain.tenants._database.reading() as session:
-        return session.get_one(Tenant, number)
-
-
-def generations(product: Product, numbers: list[int]) -> set[int]:
-    return {product.row(number).generation for number in numbers}
 
 
 def test_nothing_changes_when_an_operation_is_only_planned(product: Product) -> None:
@@ -173,94 +137,6 @@ def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) 
     assert generations(product, numbers) == {2}
 
 
-class Died(Exception):
-    """What a process would not live to see."""
-
-
-@contextmanager
-def dying(product: Product, at_statement: int) -> Iterator[None]:
-    """The process dies right before it would send this statement of all that follow."""
-    sent = 0
-
-    def count(*_: object) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == at_statement:
-            raise Died
-
-    event.listen(product.engine, "before_cursor_execute", count)
-    try:
-        yield
-    finally:
-        event.remove(product.engine, "before_cursor_execute", count)
-
-
-@pytest.mark.parametrize("kind", [RETRY, DELETE, RESTORE, REQUEST])
-def test_nobody_is_lost_or_taken_twice_when_the_process_dies_at_any_statement(
-    simple: Product, kind: OperationKind
-) -> None:
-    numbers = PREPARED[kind](simple, 7)
-    operations = in_threes(simple)
-    asked = operations.ask(kind, Selection(tenant_ids=tuple(numbers)), actor=ACTOR)
-    deaths = 0
-    for statement in range(1, 400):
-        with dying(simple, statement):
-            try:
-                while operations.advance(asked.id):
-                    pass
-            except Died:
-                deaths += 1
-                continue
-        break
-    assert deaths > 5
-    assert view(simple, asked.id).progress.accepted == 7
-    for number in numbers:
-        assert simple.told(number).count(TOLD[kind]) == 1
-
-
-def deleted(product: Product, count: int) -> list[int]:
-    """Deleted tenants that can be called back."""
-    numbers = [product.create(f"Deleted {n}").id for n in range(count)]
-    for number in numbers:
-        product.domain.tenants.delete(number, actor=ACTOR)
-    return numbers
-
-
-def living(product: Product, count: int) -> list[int]:
-    """Tenants with and without a wish."""
-    mine = [product.create(f"Living {n}").id for n in range(count - 2)]
-    return [*mine, *product.tenants_of_before(2, first=max(mine) + 1)]
-
-
-PREPARED: dict[OperationKind, Callable[[Product, int], list[int]]] = {
-    RETRY: failing,
-    DELETE: living,
-    RESTORE: deleted,
-    REQUEST: Product.tenants_of_before,
-}
-TOLD = {RETRY: "retried", DELETE: "removing", RESTORE: "restored", REQUEST: "requested"}
-
-
-def test_each_is_taken_once_when_lanes_run_at_once(product: Product) -> None:
-    numbers = failing(product, 12)
-    lanes = [in_threes(product) for _ in range(4)]
-    asked = lanes[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
-    done = all_at_once([lambda lane=lane: drive(lane) for lane in lanes])  # type: ignore[misc]
-    assert done == [None] * 4
-    assert generations(product, numbers) == {2}
-    assert view(product, asked.id).progress.accepted == 12
-
-
-def test_the_wishes_stand_when_redis_does_not_answer(simple: Product) -> None:
-    numbers = failing(simple, 4)
-    cut_off = simple.configured(redis_url="unix:///nowhere/redis.sock")
-    asked = cut_off.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    assert view(simple, asked.id).progress.waiting == 4
-    for number in numbers:
-        simple.age(number, "ring_at", 60)
-    assert simple.domain.ringing.ring_due() == 4
-
-
 def test_tenants_of_before_get_their_first_wish_when_it_is_requested(product: Product) -> None:
     numbers = product.tenants_of_before(4)
     living = product.create("Signed up", actor=ACTOR)
@@ -317,43 +193,3 @@ def test_a_family_knows_its_last_retry_when_all_of_its_cause_were_retried(
     assert set(known) == {Cause.TIMEOUT}
     assert known[Cause.TIMEOUT].operation.id == last.id
     assert [len(newest.items), len(rest.items), rest.next_cursor] == [2, 2, None]
-
-
-def test_five_thousand_are_rung_once_each_when_all_that_failed_are_retried(
-    product: Product,
-) -> None:
-    numbers = crowd(product, 5_000)
-    asked = product.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    drive(product.domain.operations)
-    progress = view(product, asked.id).progress
-    assert (progress.accepted, progress.waiting, progress.skipped) == (5_000, 5_000, {})
-    rung = [ring for job in jobs(product) for ring in job.args[0]]
-    assert sorted(rung) == [[number, 2] for number in numbers]
-    with product.engine.connect() as connection:
-        told = connection.scalars(
-            select(PartitionEvent.tenant_id).where(
-                PartitionEvent.event == "milvus.partition.retried"
-            )
-        ).all()
-    assert sorted(told) == numbers
-
-
-def crowd(product: Product, count: int) -> list[int]:
-    """Very many tenants that failed."""
-    from sqlalchemy import insert
-
-    from webapp.database import utc_now
-    from webapp.tenants.models import Partition
-
-    numbers = product.tenants_of_before(count)
-    values: dict[str, Any] = {"collection": "c", "max_attempts": 3, "attempts": 3, "fence": 1}
-    failed = {"state": "failed", "cause": "timeout", "error": "e", "state_since": utc_now()}
-    rows = [{"tenant_id": n, "name": f"tenant_{n}", **values, **failed} for n in numbers]
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(insert(Partition), rows)
-    return numbers
-
-
-def jobs(product: Product) -> list[Any]:
-    queue = product.domain.doorbell.backfill_queue
-    return queue.get_jobs()

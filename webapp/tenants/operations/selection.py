@@ -62,7 +62,9 @@ class Selection:
 
     @property
     def _filter(self) -> TenantFilter:
-        return TenantFilter(self.state, self.q, self.cause, operation_id=self.operation_id)
+        return TenantFilter(
+            self.state, self.q, self.cause, self.operation_id, without_wish=self.without_wish
+        )
 
     @property
     def is_of_partitions(self) -> bool:

@@ -1,7 +1,6 @@
 """Runs what somebody asked for many tenants: once for each of them, whoever dies meanwhile."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -18,6 +17,7 @@ from webapp.tenants.models import Partition
 from webapp.tenants.operations.figures import counts_of
 from webapp.tenants.operations.models import Operation, OperationKind, OperationState
 from webapp.tenants.operations.plan import CHANGED, Plan, next_ids, plan
+from webapp.tenants.operations.records import actor_of, stored, written
 from webapp.tenants.operations.selection import Selection
 from webapp.tenants.operations.turns import Turned, mark, turn
 from webapp.tenants.ringing import Ringing
@@ -79,11 +79,11 @@ class Operations:
             planned = plan(session, kind, selection, asked_at)
         if expected is not None and expected != planned.accepted:
             raise CountChanged(expected, planned.accepted)
-        operation = _stored(kind, selection, planned, asked_at, actor)
+        operation = stored(kind, selection, planned, asked_at, actor)
         with self._database.transaction() as session:
             session.add(operation)
             session.flush()
-            deed = _written(session, operation, planned, actor)
+            deed = written(session, operation, planned, actor)
         audit.announce(deed)
         self._begin(operation.id)
         return operation
@@ -133,7 +133,7 @@ class Operations:
         if not chosen:
             _finish(operation)
             return Turned([])
-        turned = turn(session, operation.kind, chosen, self._rules, _actor_of(operation))
+        turned = turn(session, operation.kind, chosen, self._rules, actor_of(operation))
         mark(session, turned.rows, operation.id)
         operation.accepted += len(turned.rows)
         operation.looked_at += len(chosen)
@@ -180,47 +180,6 @@ class Operations:
             operation.failed = counts.get(PartitionState.FAILED, 0)
         log.info("operation.settled", **_told(operation))
         return True
-
-
-def _stored(
-    kind: OperationKind, selection: Selection, planned: Plan, asked_at: datetime, actor: Actor
-) -> Operation:
-    return Operation(
-        kind=kind,
-        state=OperationState.RUNNING,
-        asked_at=asked_at,
-        actor=actor.name,
-        via=actor.via,
-        address=actor.address,
-        request_id=actor.request_id,
-        selection=selection.as_json(),
-        cause=selection.sole_cause if kind == OperationKind.RETRY else None,
-        tenants=planned.total,
-        looked_at=planned.total - planned.accepted,
-        next_tenant_id=0,
-        accepted=0,
-        skipped=json.dumps(planned.skipped),
-    )
-
-
-def _written(session: Session, operation: Operation, planned: Plan, actor: Actor) -> audit.Deed:
-    asked_for = {
-        "selection": json.loads(operation.selection),
-        "tenants": planned.accepted,
-        "skipped": planned.skipped,
-    }
-    return audit.write(
-        session,
-        actor=actor,
-        action=f"operation.{operation.kind}",
-        target=f"operation {operation.id}",
-        before={},
-        after=asked_for,
-    )
-
-
-def _actor_of(operation: Operation) -> Actor:
-    return Actor(operation.actor, operation.via, operation.address, operation.request_id)
 
 
 def _skip(operation: Operation, changed: int) -> None:

@@ -1,0 +1,91 @@
+"""Tenants for operations on many of them, and looks at what became of them."""
+
+import threading
+from typing import Any
+
+from sqlalchemy import insert
+
+from jobs.operations_lane import OperationsLane
+from tests.factories import ACTOR, Product
+from webapp.database import Database, utc_now
+from webapp.tenants.causes import Cause
+from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.operations.figures import View, find
+from webapp.tenants.operations.models import OperationKind
+from webapp.tenants.operations.selection import Selection
+from webapp.tenants.operations.service import Operations
+
+RETRY, REQUEST = OperationKind.RETRY, OperationKind.REQUEST
+DELETE, RESTORE = OperationKind.DELETE, OperationKind.RESTORE
+TIMEOUTS = Selection.of_failed(Cause.TIMEOUT)
+
+
+def failing(product: Product, count: int, cause: Cause = Cause.TIMEOUT) -> list[int]:
+    """Tenants that failed for this cause."""
+    numbers = [product.create(f"Failing {n}").id for n in range(count)]
+    for number in numbers:
+        product.fail(number, cause)
+    return numbers
+
+
+def in_threes(product: Product) -> Operations:
+    """The operations of the product, three tenants a batch."""
+    domain = product.domain
+    return Operations(
+        Database(product.engine), domain.doorbell, domain.ringing, domain.rules, batch=3
+    )
+
+
+def drive(operations: Operations) -> None:
+    """What the reconciler's lane does each second."""
+    OperationsLane(operations).run_due(threading.Event())
+
+
+def view(product: Product, operation_id: int) -> View:
+    """The operation with its figures now."""
+    with product.domain.tenants._database.reading() as session:
+        found = find(session, operation_id)
+    assert found is not None
+    return found
+
+
+def tenant_of(product: Product, number: int) -> Tenant:
+    """The tenant as it is now."""
+    with product.domain.tenants._database.reading() as session:
+        return session.get_one(Tenant, number)
+
+
+def generations(product: Product, numbers: list[int]) -> set[int]:
+    """The generations that these have."""
+    return {product.row(number).generation for number in numbers}
+
+
+def deleted(product: Product, count: int) -> list[int]:
+    """Deleted tenants that can be called back."""
+    numbers = [product.create(f"Deleted {n}").id for n in range(count)]
+    for number in numbers:
+        product.domain.tenants.delete(number, actor=ACTOR)
+    return numbers
+
+
+def living(product: Product, count: int) -> list[int]:
+    """Tenants with and without a wish."""
+    mine = [product.create(f"Living {n}").id for n in range(count - 2)]
+    return [*mine, *product.tenants_of_before(2, first=max(mine) + 1)]
+
+
+def crowd(product: Product, count: int) -> list[int]:
+    """Very many tenants that failed."""
+    numbers = product.tenants_of_before(count)
+    values: dict[str, Any] = {"collection": "c", "max_attempts": 3, "attempts": 3, "fence": 1}
+    failed = {"state": "failed", "cause": "timeout", "error": "e", "state_since": utc_now()}
+    rows = [{"tenant_id": n, "name": f"tenant_{n}", **values, **failed} for n in numbers]
+    with product.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(insert(Partition), rows)
+    return numbers
+
+
+def jobs(product: Product) -> list[Any]:
+    """The waiting jobs of the backfill's queue."""
+    queue = product.domain.doorbell.backfill_queue
+    return queue.get_jobs()
