@@ -80,7 +80,8 @@ class Verification:
 
     def _take_down(self, comparison: Comparison, actor: Actor) -> None:
         """Say who asked before anything is repaired: whatever comes between, it is known."""
-        found = {"missing": len(comparison.missing), "unwanted": len(comparison.unwanted)}
+        back = [each for each in comparison.unwanted if each.kind == DriftKind.RESURRECTED]
+        found = {"missing": len(comparison.missing), "resurrected": len(back)}
         if any(found.values()):
             self._domain.audit.write_now(
                 actor=actor,

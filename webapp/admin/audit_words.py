@@ -83,7 +83,7 @@ FIELDS = {
     "refused": _l("Refused"),
     "adopting": _l("With their rows"),
     "missing": _l("Missing"),
-    "unwanted": _l("Unwanted"),
+    "resurrected": _l("Came back"),
     "paused": _l("Paused"),
     "reason": _l("Reason"),
     "selection": _l("Selection"),

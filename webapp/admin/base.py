@@ -19,14 +19,11 @@ from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
 from webapp.database import utc_now
 from webapp.extensions import db
-from webapp.logs import get_logger
 from webapp.tenants.figures import Summary, summary
 from webapp.tenants.findings import drift_counts
 from webapp.tenants.states import DriftKind
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-log = get_logger("paratia.admin")
 
 # htmx sends this header with each refresh of a page's live part.
 FRAGMENT_HEADER = "HX-Request"
@@ -96,11 +93,6 @@ def _figures() -> Figures:
         board=look(current_app.extensions["doorbell"]),
         drift=drift_counts(reading(), current.domain().rules),
     )
-
-
-def audit(action: str, **fields: Any) -> None:
-    """A line in the log for a change that somebody made in the panel."""
-    log.info("admin.action", action=action, actor=current.actor().name, **fields)
 
 
 def is_fragment() -> bool:

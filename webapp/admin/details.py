@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.asking import asked, number_in, sentence
-from webapp.admin.base import audit, expose, is_fragment, reading, shell
+from webapp.admin.base import expose, is_fragment, reading, shell
 from webapp.admin.leaving import Departing, owns_rows
 from webapp.admin.many import part_of
 from webapp.admin.snippet import Place, snippet_for
@@ -74,7 +74,6 @@ class Detailing(Departing):
         except DomainError as error:
             said, role = sentence(error), "danger"
         else:
-            audit("tenant.retry", tenant_id=tenant_id)
             said = _("Queued at %(time)s.", time=f"{utc_now():%H:%M:%S} UTC")
             role = "info"
         if is_fragment():

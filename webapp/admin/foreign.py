@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, sentence, status
-from webapp.admin.base import Records, audit, expose
+from webapp.admin.base import Records, expose
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Tenant
 
@@ -23,7 +23,6 @@ class Deciding(Records):
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
-            audit("tenant.adopt", tenant_id=tenant_id)
             said = _("The rows are being adopted. The timeline says how many there were.")
             flash(said, "info")
         return redirect(self.get_url(".details_view", id=tenant_id))
@@ -41,7 +40,6 @@ class Deciding(Records):
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
-            audit("tenant.empty", tenant_id=tenant.id)
             flash(_("The rows are being destroyed; the partition is made anew."), "info")
         return redirect(self.get_url(".details_view", id=tenant.id))
 

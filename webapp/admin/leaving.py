@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, sentence, status
-from webapp.admin.base import Records, audit, expose, reading
+from webapp.admin.base import Records, expose, reading
 from webapp.database import utc_now
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Partition, Tenant
@@ -40,7 +40,6 @@ class Departing(Records):
         except DomainError as error:
             flash(sentence(error), "danger")
             return False
-        audit("tenant.delete", tenant_id=model.id)
         return True
 
     @expose("/restore/", methods=("POST",))
@@ -53,7 +52,6 @@ class Departing(Records):
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
-            audit("tenant.restore", tenant_id=tenant_id)
             flash(_stays(tenant, before), "success")
         return redirect(self.get_url(".details_view", id=tenant_id))
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.base import audit, expose, reading, shell
+from webapp.admin.base import expose, reading, shell
 from webapp.admin.drift import drift_figures
 from webapp.admin.listing import Choice, read_choice, tenants_page
 from webapp.admin.moments import clock
@@ -59,7 +59,6 @@ class PartitionsView(Asking):
         """Has the isolation of partitions checked as soon as the reconciler looks."""
         collection = current.settings().milvus_collection
         if current.domain().canaries.ask(collection, actor=current.actor()):
-            audit("partitions.check_isolation", collection=collection)
             said = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
             flash(said, "info")
         else:

@@ -12,7 +12,7 @@ from wtforms import StringField
 
 from webapp import current
 from webapp.admin.asking import asked, sentence, status
-from webapp.admin.base import audit, expose, reading, shell
+from webapp.admin.base import expose, reading, shell
 from webapp.admin.details import Detailing
 from webapp.admin.foreign import Deciding
 from webapp.admin.listing import read_choice, tenants_page
@@ -124,7 +124,6 @@ class TenantView(Detailing, Deciding):
         except DomainError as error:
             _show(error, form)
             return None
-        audit("tenant.create", tenant_id=tenant.id)
         return tenant
 
     @expose("/edit/", methods=("GET", "POST"))
@@ -149,7 +148,6 @@ class TenantView(Detailing, Deciding):
         except DomainError as error:
             _show(error, form)
             return False
-        audit("tenant.rename", tenant_id=model.id)
         return True
 
 

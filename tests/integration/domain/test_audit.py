@@ -34,32 +34,20 @@ def told(product: Product) -> tuple[str, int | None, Any, Any]:
     return last.action, last.tenant_id, before, after
 
 
-@pytest.mark.parametrize(
-    "change", ["UPDATE audit_entry SET actor = 'nobody'", "DELETE FROM audit_entry"]
-)
-def test_entries_stay_as_they_are_when_somebody_would_change_them(
-    product: Product, change: str
-) -> None:
+def test_entries_stay_as_they_are_when_somebody_would_change_them(product: Product) -> None:
     product.create()
     kept = entries(product)
-    with (
-        pytest.raises(DatabaseError, match="only ever added to"),
-        product.engine.execution_options(writes=True).begin() as connection,
-    ):
-        connection.execute(text(change))
+    changes = ["UPDATE audit_entry SET actor = 'nobody'", "DELETE FROM audit_entry"]
+    if product.engine.dialect.name == "postgresql":
+        # With all that points to the table, which SQLite has no such statement for.
+        changes.append("TRUNCATE tenant CASCADE")
+    for change in changes:
+        with (
+            pytest.raises(DatabaseError, match="only ever added to"),
+            product.engine.execution_options(writes=True).begin() as connection,
+        ):
+            connection.execute(text(change))
     assert entries(product) == kept
-
-
-def test_entries_stay_when_a_table_they_point_to_would_be_emptied(product: Product) -> None:
-    if product.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no TRUNCATE")
-    product.create()
-    with (
-        pytest.raises(DatabaseError, match="only ever added to"),
-        product.engine.begin() as connection,
-    ):
-        connection.execute(text("TRUNCATE tenant CASCADE"))
-    assert len(entries(product)) == 1
 
 
 def test_who_what_and_by_which_road_is_written_when_a_tenant_signs_up(product: Product) -> None:

@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from jobs.canary_lane import TURN, CanaryLane
 from jobs.milvus import MilvusPartitionStore
@@ -16,6 +16,7 @@ from webapp.tenants import figures
 from webapp.tenants.canaries import CanaryReport
 from webapp.tenants.models import ObservedCollection
 from webapp.tenants.observing import Observation
+from webapp.tenants.records import AuditEntry
 from webapp.tenants.states import CanaryOutcome
 
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
@@ -59,6 +60,10 @@ def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
     canaries.record(collection, PASSED)
     assert canaries.ask(collection, actor=ACTOR)
     assert canaries.is_due(collection)
+    with product.engine.connect() as connection:
+        (entry,) = connection.execute(select(AuditEntry)).all()
+    assert (entry.action, entry.actor) == ("partitions.check_isolation", ACTOR.name)
+    assert entry.target == f"collection {collection}"
 
 
 def test_report_is_shown_when_a_check_was_made(product: Product) -> None:

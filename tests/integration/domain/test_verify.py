@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from sqlalchemy import select
 
 from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
@@ -13,6 +14,7 @@ from tests.factories import ACTOR, NOBODY, Product
 from tests.integration.domain.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows
 from webapp.logs import configure_logging
+from webapp.tenants.records import AuditEntry
 from webapp.tenants.states import PartitionState
 
 KINDS = ("missing", "orphan", "resurrected", "stuck", "adopted")
@@ -30,6 +32,13 @@ def found(result: Result) -> dict[str, list[str]]:
     """The partitions of each kind that was found."""
     answer = json.loads(result.stdout)
     return {kind: [each["partition"] for each in answer[kind]] for kind in KINDS if answer[kind]}
+
+
+def repairs(product: Product) -> list[dict[str, int]]:
+    """What was found, as the audit's entries of repairs have it."""
+    entries = select(AuditEntry.before).where(AuditEntry.action == "partitions.repair")
+    with product.engine.connect() as connection:
+        return [json.loads(text) for text in connection.scalars(entries)]
 
 
 def disturbed(product: Product, store: MilvusPartitionStore) -> dict[str, list[str]]:
@@ -97,6 +106,8 @@ def test_missing_and_resurrected_are_put_right_when_a_repair_is_asked_for(
     assert (again.exit_code, found(again)) == (1, {"orphan": ["tenant_40"]})
     names = store.list_partitions(whole.settings.milvus_collection)
     assert names == {"_default", "tenant_1", "tenant_3", "tenant_40"}
+    # Once: the second time there was nothing left to repair.
+    assert repairs(whole) == [{"missing": 1, "resurrected": 1}]
 
 
 def test_rows_are_counted_and_kept_when_an_orphan_or_a_removed_one_holds_some(
