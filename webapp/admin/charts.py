@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from webapp.admin import plot
-from webapp.admin.moments import clock_tag
+from webapp.admin.moments import minute_tag
 from webapp.admin.sentences import gettext as _
 from webapp.admin.sentences import ngettext
 from webapp.admin.units import decimal, duration, number, took
@@ -96,8 +96,8 @@ def _doubt(counted_at: datetime | None) -> Markup | None:
         return _("Nothing was counted yet. Does the reconciler run?")
     if utc_now() - counted_at > COUNTED_WITHIN:
         return _(
-            "Nothing is counted since %(since)s. Does the reconciler run?",
-            since=clock_tag(counted_at),
+            "These figures end at %(at)s: the reconciler counts the rest when it runs.",
+            at=minute_tag(counted_at),
         )
     return None
 

@@ -68,7 +68,7 @@ def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
     """The answer, and how many milliseconds the database took for it."""
     began = time.monotonic()
     answer = ask()
-    return answer, (time.monotonic() - began) * 1000
+    return answer, max(1.0, (time.monotonic() - began) * 1000)
 
 
 def health(
@@ -111,7 +111,7 @@ def _ping_ms(doorbell: Doorbell) -> float | None:
         doorbell.connection.ping()
     except (RedisError, OSError):
         return None
-    return (time.monotonic() - began) * 1000
+    return max(1.0, (time.monotonic() - began) * 1000)
 
 
 def _answering(key: str, took_ms: float | None) -> Sign:
@@ -155,12 +155,12 @@ def _milvus(frame: Shell, settings: Settings) -> Sign:
 def _milvus_signs(frame: Shell, seen: Headroom, settings: Settings) -> Iterator[Sign]:
     circuit = frame.summary.circuit
     if circuit.is_open:
-        yield Sign("milvus", "danger", _("no answer"), _("The circuit is open."), circuit.since)
+        yield Sign("milvus", "danger", _("no answer"), _("circuit open"), circuit.since)
     if seen.observed_at is None:
         yield Sign("milvus", "warning", _("unknown"), _("Nobody has looked yet."))
         return
     if utc_now() - seen.observed_at > _too_old(settings):
-        yield Sign("milvus", "warning", _("unknown"), _("Last looked at:"), seen.observed_at)
+        yield Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
     if seen.cause:
         word = _("no answer") if seen.cause in NO_ANSWER else _("trouble")
         yield Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
