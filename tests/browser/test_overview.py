@@ -1,0 +1,107 @@
+"""The overview in a real browser: it moves by itself, and turns red when an engine stops."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.product import Product
+from tests.engines.process import wait_until
+
+SOON_MS = 15_000
+
+
+def number_in(page: Page, selector: str) -> int:
+    """The figure that an element shows."""
+    return int(re.sub(r"\D", "", page.locator(selector).inner_text()))
+
+
+def test_sign_ups_appear_in_tiles_and_charts_without_a_reload(page: Page, product: Product) -> None:
+    first = product.create("Overview one")["id"]
+    product.await_state(first, "ready")
+    page.goto("/admin/?span=1h")
+    page.evaluate("window.stayed = true")
+    before = number_in(page, "#tiles a:has-text('Ready') .value")
+    for name in ("Overview two", "Overview three"):
+        product.await_state(product.create(name)["id"], "ready")
+    ready = page.locator("#tiles a:has-text('Ready') .value")
+    expect(ready).to_have_text(str(before + 2), timeout=SOON_MS)
+    expect(page.locator("#latest")).to_contain_text("Overview three")
+    expect(page.locator("#chart-signups .picture .bar").last).to_be_visible(timeout=SOON_MS)
+    expect(page.locator("#chart-signups")).to_contain_text("Became ready:")
+    expect(page.locator("#chart-durations .picture")).to_be_visible()
+    assert page.evaluate("window.stayed")
+
+
+def test_the_span_stays_chosen_and_the_table_open_when_the_page_refreshes(page: Page) -> None:
+    page.goto("/admin/")
+    page.get_by_role("link", name="7 days").click()
+    page.wait_for_url("**/admin/?span=7d")
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
+    shown_at = page.locator("#as-of").get_attribute("data-at") or ""
+    expect(page.locator("#as-of")).not_to_have_attribute("data-at", shown_at, timeout=SOON_MS)
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
+
+
+def test_times_below_a_chart_are_local_with_utc_on_hover(page: Page, product: Product) -> None:
+    page.goto("/admin/?span=24h")
+    label = page.locator("#chart-signups .times time").first
+    expect(label).to_have_text(re.compile(r"^\d\d:00$"))
+    expect(label).to_have_attribute("title", re.compile(r"UTC"))
+
+
+def test_room_is_shown_with_what_is_known_of_its_end(page: Page, product: Product) -> None:
+    page.goto("/admin/")
+    room = page.locator("#headroom")
+    expect(room).to_contain_text("places left", timeout=SOON_MS)
+    expect(room).to_contain_text("that takes a day of history")
+
+
+def test_health_is_green_while_everything_works(page: Page, product: Product) -> None:
+    page.goto("/admin/")
+    for part in ("database", "redis", "workers", "due", "sweep", "milvus"):
+        sign = page.locator(f"#sign-{part}")
+        expect(sign).to_have_attribute("data-role", "success", timeout=SOON_MS)
+    expect(page.locator("#sign-due time")).to_contain_text("ago")
+
+
+def test_health_turns_red_when_redis_stops_and_green_when_it_is_back(
+    page: Page, product: Product
+) -> None:
+    page.goto("/admin/")
+    redis = page.locator("#sign-redis")
+    expect(redis).to_have_attribute("data-role", "success")
+    with product.frozen("redis"):
+        expect(redis).to_have_attribute("data-role", "danger", timeout=30_000)
+        expect(page.locator("#need-redis")).to_be_visible()
+        expect(page.locator("#verdict")).to_contain_text("Redis does not answer")
+        expect(page.locator("#sign-workers")).to_have_attribute("data-role", "warning")
+    expect(redis).to_have_attribute("data-role", "success", timeout=30_000)
+    expect(page.locator("#need-redis")).to_have_count(0)
+
+
+def test_health_turns_red_when_milvus_stops_and_green_when_it_is_back(
+    page: Page, product: Product
+) -> None:
+    page.goto("/admin/")
+    milvus = page.locator("#sign-milvus")
+    with product.frozen("milvus"):
+        numbers = [product.create(f"Night {n}")["id"] for n in range(3)]
+        for number in numbers:
+            product.await_state(number, "failed")
+        expect(milvus).to_have_attribute("data-role", "danger", timeout=SOON_MS)
+        expect(page.locator("#verdict")).to_contain_text("tenants are not ready")
+        expect(page.locator("#need-circuit")).to_be_visible()
+        expect(page.locator("#chart-signups .bar.failed").last).to_be_visible(timeout=SOON_MS)
+
+    def made_after_all() -> bool:
+        product.api("POST", f"/api/tenants/{numbers[0]}/retry")
+        return product.tenant(numbers[0])["partition"]["status"] == "ready"
+
+    wait_until(made_after_all, 60, "an attempt to find that Milvus answers")
+    expect(milvus).to_have_attribute("data-role", "success", timeout=SOON_MS)
+    expect(page.locator("#need-circuit")).to_have_count(0)
+    for number in numbers[1:]:
+        product.api("POST", f"/api/tenants/{number}/retry")
+        product.await_state(number, "ready")
