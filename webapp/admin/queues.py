@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.job import Job
 from rq.suspension import WORKERS_SUSPENDED
+from rq.worker import WorkerStatus
 
 from webapp.admin.jobs_told import ToldJob, told_of
 from webapp.database import utc_now
@@ -19,8 +20,8 @@ SILENT_AFTER_S = 120
 
 # Where RQ registers its workers, each member being the key of a worker's own hash.
 WORKERS = "rq:workers"
-WORKER_FIELDS = ("state", "current_job", "last_heartbeat", "birth", "queues", "death")
-JOB_FIELDS = ("started_at", "description")
+WORKER_FIELDS = ("state", "last_heartbeat", "birth", "queues", "death")
+EXECUTION = "rq:execution:{}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class WorkerFigures:
     since: datetime | None
     heartbeat: datetime | None
     job: ToldJob | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """True when it has a job in hand, or is about to."""
+        return self.job_id is not None or self.state == WorkerStatus.BUSY
 
     @property
     def is_silent(self) -> bool:
@@ -79,7 +85,7 @@ class Board:
     @property
     def busy(self) -> int:
         """How many workers have a job in hand."""
-        return sum(worker.job_id is not None for worker in self.workers)
+        return sum(worker.is_busy for worker in self.workers)
 
     @property
     def silent(self) -> int:
@@ -115,10 +121,13 @@ def _look(doorbell: Doorbell) -> Board:
         [
             *(("HGET", Job.key_for(head or "-"), "enqueued_at") for head in heads),
             *(("HMGET", key, *WORKER_FIELDS) for key in known),
+            *(("SMEMBERS", f"{key}:executions") for key in known),
         ],
     )
-    moments, hashes = answers[: len(heads)], answers[len(heads) :]
+    moments, told = answers[: len(heads)], answers[len(heads) :]
+    hashes, in_hand = told[: len(known)], told[len(known) :]
     workers = [_worker(key, values) for key, values in zip(known, hashes, strict=True)]
+    there = [(each, jobs) for each, jobs in zip(workers, in_hand, strict=True) if each]
     figures = zip(queues, ends[::2], moments, strict=True)
     return Board(
         answers=True,
@@ -126,7 +135,7 @@ def _look(doorbell: Doorbell) -> Board:
             QueueFigures(q.name, length, _waited(at), is_backfill=q is doorbell.backfill_queue)
             for q, length, at in figures
         ],
-        workers=_with_jobs(doorbell.connection, [worker for worker in workers if worker]),
+        workers=_with_jobs(doorbell.connection, there),
         suspended=bool(suspended),
     )
 
@@ -147,31 +156,61 @@ def _ask(connection: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 def _worker(key: str, values: Sequence[bytes | None]) -> WorkerFigures | None:
     """The worker of this hash; None for one that is gone, and whose key alone is left."""
-    state, job_id, heartbeat, birth, queues, death = (_text(value) for value in values)
+    state, heartbeat, birth, queues, death = (_text(value) for value in values)
     if state is None or death:
         return None
     return WorkerFigures(
         name=key.rpartition(":")[2],
         state=state,
         queues=(queues or "").replace(",", ", "),
-        job_id=job_id or None,
+        job_id=None,
         since=_moment(birth),
         heartbeat=_moment(heartbeat),
     )
 
 
-def _with_jobs(connection: Redis, workers: list[WorkerFigures]) -> list[WorkerFigures]:
-    """The workers, those that are busy with what they do and since when."""
-    jobs = [worker.job_id for worker in workers if worker.job_id]
-    questions = [("HMGET", Job.key_for(job_id), *JOB_FIELDS) for job_id in jobs]
-    found = dict(zip(jobs, _ask(connection, questions), strict=True))
-    return [_busy(worker, found[worker.job_id]) if worker.job_id else worker for worker in workers]
+def _with_jobs(
+    connection: Redis, workers: Sequence[tuple[WorkerFigures, Iterable[bytes]]]
+) -> list[WorkerFigures]:
+    """The workers, those that have a job in hand with what it is and since when.
+
+    RQ keeps a set for each worker of what it executes, as `job:execution`; of one that died, what
+    is left in it leads to nothing.
+    """
+    in_hand = [sorted(_text(each) or "" for each in jobs)[:1] for _, jobs in workers]
+    keys = [key for keys in in_hand for key in keys]
+    answers = _ask(
+        connection,
+        [
+            *(("HGET", EXECUTION.format(key), "created_at") for key in keys),
+            *(("HGET", Job.key_for(_job_id(key)), "description") for key in keys),
+        ],
+    )
+    found = dict(zip(keys, zip(answers, answers[len(keys) :], strict=False), strict=True))
+    return [
+        _busy(worker, keys[0], *found[keys[0]]) if keys else worker
+        for (worker, _), keys in zip(workers, in_hand, strict=True)
+    ]
 
 
-def _busy(worker: WorkerFigures, values: Sequence[bytes | None]) -> WorkerFigures:
-    started, description = (_text(value) for value in values)
-    job = told_of(worker.job_id or "", description or "")
-    return replace(worker, since=_moment(started), job=job)
+def _busy(
+    worker: WorkerFigures, key: str, began: bytes | None, description: bytes | None
+) -> WorkerFigures:
+    if began is None:
+        return worker
+    job = told_of(_job_id(key), _text(description) or "")
+    return replace(worker, job_id=job.id, since=_stamp(began), job=job)
+
+
+def _job_id(key: str) -> str:
+    return key.rpartition(":")[0]
+
+
+def _stamp(seconds: bytes) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _waited(enqueued: bytes | None) -> float | None:

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 from apiflask import APIFlask
+from rq import SimpleWorker
 from rq.job import Job
+from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 from rq.utils import utcformat
+from rq.worker import WorkerStatus
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant
@@ -38,18 +41,20 @@ def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -
         "last_heartbeat": utcformat(heard),
         "queues": "a,b",
     }
-    redis.hset(key, mapping=values | ({"current_job": job_id} if job_id else {}))
+    redis.hset(key, mapping=values)
     redis.sadd("rq:workers", key)
+    if job_id:
+        began = utc_now() - timedelta(minutes=2)
+        redis.sadd(f"{key}:executions", f"{job_id}:{name}")
+        redis.hset(f"rq:execution:{job_id}:{name}", "created_at", str(began.timestamp()))
     yield
-    redis.delete(key)
+    redis.delete(key, f"{key}:executions", f"rq:execution:{job_id}:{name}")
     redis.srem("rq:workers", key)
 
 
 def job(app: APIFlask, job_id: str, description: str = "") -> None:
-    """A job that began two minutes ago."""
-    began = utcformat(utc_now() - timedelta(minutes=2))
-    values = {"started_at": began, "description": description}
-    doorbell_of(app).connection.hset(Job.key_for(job_id), mapping=values)
+    """A job of this description."""
+    doorbell_of(app).connection.hset(Job.key_for(job_id), "description", description)
 
 
 def board_of(app: APIFlask) -> Board:
@@ -66,6 +71,22 @@ def test_a_worker_leads_to_its_tenant_and_job_when_it_is_busy(
     assert f'href="/admin/tenant/details/?id={tenant_id}"' in page
     assert f'href="/rq/0/view/job/t{tenant_id}-g1-d1"' in page
     assert "2 min" in page
+
+
+def test_a_job_in_hand_is_found_when_rq_itself_gave_it_to_the_worker(app: APIFlask) -> None:
+    tenant_id, queue = add_tenant(app), doorbell_of(app).queue
+    real = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    real.register_birth()
+    real.set_state(WorkerStatus.BUSY)
+    given = queue.fetch_job(f"t{tenant_id}-g1-d1")
+    assert given is not None
+    real.prepare_execution(given)
+    (seen,) = [each for each in board_of(app).workers if each.name == real.name]
+    real.register_death()
+    assert seen.job is not None
+    assert (seen.job.tenant_id, seen.is_busy, seen.is_silent) == (tenant_id, True, False)
+    assert seen.since is not None
+    assert real.name not in [each.name for each in board_of(app).workers]
 
 
 def test_a_worker_says_for_how_many_it_works_when_its_job_is_a_chunk(
