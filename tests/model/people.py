@@ -13,7 +13,7 @@ from webapp.tenants.states import PartitionState
 
 # What somebody may do; what gives the others something to do, more often.
 DEEDS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
-DEEDS += ["decide", "rename", "requeue", "insert_rows"]
+DEEDS += ["decide", "rename", "requeue", "insert_rows", "pause"]
 
 
 class People(World):
@@ -109,6 +109,14 @@ class People(World):
         """An operator requeues a failed job in rq-dashboard."""
         if jobs := self.failed_jobs:
             failed_registry(self.queues[0]).requeue(self.pick(jobs, which))
+
+    def pause(self, which: int, really: bool) -> None:
+        """An operator pauses all provisioning, or more often lets it go on."""
+        pauses = self.product.domain.pauses
+        if really and which % 2:
+            pauses.pause("maintenance", actor=ACTOR)
+        else:
+            pauses.resume(actor=ACTOR)
 
     def insert_rows(self, which: int, really: bool) -> None:
         """A customer's documents come in."""

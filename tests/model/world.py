@@ -73,6 +73,7 @@ class World(RuleBasedStateMachine):
         self.processes: list[HeldProcess] = []
         self.claims: list[Claim] = []
         self.saw: set[tuple[str, str]] = set()
+        self.was_paused = False
         self.ledger = Ledger(product.engine)
         self.now = self.look()
 
@@ -156,6 +157,10 @@ class World(RuleBasedStateMachine):
         """Read what happened, and hold it to the laws."""
         step = self.ledger.read()
         laws.check(step, self.clock.now)
+        is_paused = self.product.domain.pauses.is_on()
+        if self.was_paused and is_paused:
+            assert not any(change.is_claim for change in step.changes), "claimed in a pause"
+        self.was_paused = is_paused
         places = {row.tenant_id: (row.collection, row.name) for row in step.rows}
         adopted = {each.tenant_id for each in step.events if each.event == timeline.ADOPTED}
         for change in step.changes:
@@ -187,6 +192,7 @@ class World(RuleBasedStateMachine):
         """No more faults: every tenant with a wish ends with exactly its own partition."""
         self.mend_redis()
         self.milvus.make_collection(name=OTHER)
+        self.product.domain.pauses.resume(actor=ACTOR)
         for effect in self.later:
             effect()
         for process in list(self.processes):

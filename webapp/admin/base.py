@@ -12,7 +12,8 @@ from flask_admin.contrib.sqla import ModelView
 from sqlalchemy.orm import Session
 
 from webapp import current
-from webapp.admin.queues import Board, look
+from webapp.admin.board import Board
+from webapp.admin.queues import look
 from webapp.admin.recent import recent
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal

@@ -15,7 +15,8 @@ from rq.worker import WorkerStatus
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant
-from webapp.admin.queues import Board, look
+from webapp.admin.board import Board
+from webapp.admin.queues import look
 from webapp.database import utc_now
 from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
 from webapp.tenants.causes import Cause
