@@ -1,13 +1,16 @@
 """The drift tab: how database and Milvus agree, in one sentence, and what to do about each kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
-from webapp.admin.words import ago
+from webapp.admin.moments import ago
 from webapp.database import utc_now
 from webapp.settings import Settings
 from webapp.tenants.figures import Summary
@@ -35,47 +38,59 @@ class Advice:
 
 ADVICE = {
     DriftKind.ORPHAN: Advice(
-        "Orphans",
+        _l("Orphans"),
         "warning",
-        "First seen",
-        "In Milvus, and nobody's here: after a restored backup, or made by somebody else.",
-        "Never dropped by itself. Find out whose rows they are; then drop the partition in "
-        "Milvus, or import its tenant with this number (flask tenants import).",
+        _l("First seen"),
+        _l("In Milvus, and nobody's here: after a restored backup, or made by somebody else."),
+        _l(
+            "Never dropped by itself. Find out whose rows they are; then drop the partition in "
+            "Milvus, or import its tenant with this number (flask tenants import)."
+        ),
     ),
     DriftKind.STUCK: Advice(
-        "Stuck",
+        _l("Stuck"),
         "warning",
-        "Since",
-        "Should have come to an end long ago, and has not.",
-        "See whether workers and reconciler run, and whether Milvus answers; "
-        "the tenant's timeline says how far it came.",
+        _l("Since"),
+        _l("Should have come to an end long ago, and has not."),
+        _l(
+            "See whether workers and reconciler run, and whether Milvus answers; "
+            "the tenant's timeline says how far it came."
+        ),
     ),
     DriftKind.MISSING: Advice(
-        "Missing",
+        _l("Missing"),
         "warning",
-        "First seen",
-        "Ready with us, and gone in Milvus. What was in it is lost.",
-        "It is made again by itself, empty. Load the tenant's documents anew, and find out who "
-        "dropped it.",
+        _l("First seen"),
+        _l("Ready with us, and gone in Milvus. What was in it is lost."),
+        _l(
+            "It is made again by itself, empty. Load the tenant's documents anew, and find out who "
+            "dropped it."
+        ),
     ),
     DriftKind.RESURRECTED: Advice(
-        "Resurrected",
+        _l("Resurrected"),
         "info",
-        "First seen",
-        "Of a removed tenant, and there again, empty.",
-        "The sweep drops it again by itself; flask partitions verify --repair does at once.",
+        _l("First seen"),
+        _l("Of a removed tenant, and there again, empty."),
+        _l("The sweep drops it again by itself; flask partitions verify --repair does at once."),
     ),
     DriftKind.ADOPTED: Advice(
-        "Adopted",
+        _l("Adopted"),
         "neutral",
-        "Since",
-        "Was there before it was asked for, and is the tenant's. This is no drift.",
+        _l("Since"),
+        _l("Was there before it was asked for, and is the tenant's. This is no drift."),
         "",
     ),
 }
 
 
-_PLURAL = {DriftKind.ORPHAN: "orphans"}
+# How many of a kind there are, in words.
+COUNTED: Mapping[DriftKind, Callable[[int], str]] = {
+    DriftKind.ORPHAN: lambda n: ngettext("%(num)s orphan", "%(num)s orphans", n),
+    DriftKind.STUCK: lambda n: ngettext("%(num)s stuck", "%(num)s stuck", n),
+    DriftKind.MISSING: lambda n: ngettext("%(num)s missing", "%(num)s missing", n),
+    DriftKind.RESURRECTED: lambda n: ngettext("%(num)s resurrected", "%(num)s resurrected", n),
+}
 
 
 @dataclass(frozen=True)
@@ -127,15 +142,25 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
     found = _found(known)
     if not _all_compared(watched, in_use):
-        sentence = "Not compared yet: whether database and Milvus agree is not known."
-        return "warning", f"{sentence} So far: {found}." if found else sentence
+        sentence = str(_("Not compared yet: whether database and Milvus agree is not known."))
+        return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")
     oldest = min(each.compared_at for each in watched if each.compared_at)
+    when = ago(oldest)
     if is_stale(oldest, settings):
-        sentence = f"Last compared {ago(oldest)} ago: what became of Milvus since is not known."
-        return "warning", f"{sentence} At that time: {found}." if found else sentence
+        sentence = str(
+            _("Last compared %(when)s ago: what became of Milvus since is not known.", when=when)
+        )
+        said = _("At that time: %(found)s.", found=found) if found else ""
+        return "warning", _and(sentence, said)
     if found:
-        return "warning", f"Database and Milvus do not agree: {found}. Compared {ago(oldest)} ago."
-    return "success", f"Database and Milvus agree, compared {ago(oldest)} ago."
+        return "warning", str(
+            _(
+                "Database and Milvus do not agree: %(found)s. Compared %(when)s ago.",
+                found=found,
+                when=when,
+            )
+        )
+    return "success", str(_("Database and Milvus agree, compared %(when)s ago.", when=when))
 
 
 def is_stale(compared_at: datetime | None, settings: Settings) -> bool:
@@ -150,10 +175,12 @@ def _all_compared(watched: Sequence[Compared], in_use: str) -> bool:
     return all(each.compared_at for each in watched)
 
 
+def _and(sentence: str, further: str) -> str:
+    return f"{sentence} {further}" if further else sentence
+
+
 def _found(known: KnownDrift) -> str:
     """The counts of drift in words; empty where there is none."""
     return ", ".join(
-        f"{count} {_PLURAL.get(kind, kind) if count > 1 else kind}"
-        for kind in ADVICE
-        if kind in DRIFT and (count := known.counts[kind])
+        COUNTED[kind](count) for kind in ADVICE if kind in DRIFT and (count := known.counts[kind])
     )
