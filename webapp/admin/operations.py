@@ -115,8 +115,7 @@ class OperationsView(Asking):
 def _recent() -> dict[str, Any]:
     before = request.args.get("before")
     page = recent(reading(), SHOWN, number_in(before) if before else None)
-    is_moving = any(not view.is_over for view in page.items)
-    return {"page": page, "before": before, "every": 2 if is_moving else 5}
+    return {"page": page, "before": before, "every": 2}
 
 
 def _shown() -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _figures() -> dict[str, Any]:
         figures |= _listed(choice)
     if tab == "drift":
         figures |= drift_figures(reading(), shell().summary, current.settings(), rules)
-        figures |= {"nav": "drift", "every": 5}
+        figures["nav"] = "drift"
     if tab == "queues":
         figures |= queue_figures(reading())
     if tab == "causes":

@@ -16,6 +16,7 @@ from webapp.admin.base import expose, reading, shell
 from webapp.admin.details import Detailing
 from webapp.admin.foreign import Deciding
 from webapp.admin.listing import read_choice, tenants_page
+from webapp.admin.offered import selecting
 from webapp.auth.roles import Role
 from webapp.tenants.errors import DomainError
 from webapp.tenants.figures import Headroom
@@ -68,7 +69,7 @@ class Room:
 class TenantView(Detailing, Deciding):
     """Tenants, created, renamed and deleted through the same service as by the API."""
 
-    reads = frozenset({"index_view", "details_view", "live", "departure"})
+    reads = frozenset({"index_view", "list_live", "details_view", "live", "departure"})
     list_template = "admin/tenant/list.html"
     create_template = "admin/tenant/new.html"
     edit_template = "admin/tenant/edit.html"
@@ -84,11 +85,21 @@ class TenantView(Detailing, Deciding):
 
     can_edit = can_delete = can_create
 
-    def get_list(self, page: Any, sort_column: Any, *args: Any, **kwargs: Any) -> Any:
-        """The tenants that the address asks for: `state`, `cause`, `search`, `page`, `desc`."""
-        found = tenants_page(reading(), read_choice(request.args), shell().summary, self.page_size)
-        self._template_args["found"] = found
-        return found.total, found.items
+    # Flask-Admin's own list would count and sort in its way.
+    @expose("/")
+    def index_view(self) -> ResponseReturnValue:
+        """The tenants that the address asks for: `state`, `cause`, `search`, `page`."""
+        return self.render(self.list_template, **self._listed())
+
+    @expose("/list/live/")
+    def list_live(self) -> ResponseReturnValue:
+        """The part of the list that keeps itself up to date."""
+        return self.render("admin/tenant/_list.html", fragment=True, **self._listed())
+
+    def _listed(self) -> dict[str, Any]:
+        choice, counts = read_choice(request.args), shell().summary
+        found = tenants_page(reading(), choice, counts, self.page_size)
+        return selecting(choice, found, counts)
 
     def render(self, template: str, **kwargs: Any) -> str:
         """The template with the choice of tenants in the address."""

@@ -64,7 +64,7 @@ def _walked(session: Session, wanted: TenantFilter, limit: int, place: Place | N
 def search(session: Session, wanted: TenantFilter, limit: int, skip: int = 0) -> Searched:
     """Those that match the text: who has the number itself first, then in the list's order."""
     found = session.execute(_matching(wanted)).all()
-    meant = [number for number, is_meant in found if is_meant]
+    meant = [number for number, is_meant in found if is_meant][:MATCHES_AT_MOST]
     page = meant[skip : skip + limit]
     items = {row.id: row for row in session.scalars(_numbered(page))} if page else {}
     shown = [items[number] for number in page if number in items]

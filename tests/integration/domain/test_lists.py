@@ -1,0 +1,143 @@
+"""Lists and search on both databases: every tenant once, in an index's order, found at once."""
+
+import pytest
+
+from tests.factories import ACTOR, Product
+from webapp.tenants import figures, lists
+from webapp.tenants.causes import Cause
+from webapp.tenants.orders import Place, order_of
+from webapp.tenants.queries import TenantFilter
+from webapp.tenants.states import PartitionState
+
+
+def searched(product: Product, text: str, **wanted: object) -> list[str]:
+    """The names that a search shows first."""
+    with product.domain.tenants._database.reading() as session:
+        found = lists.search(session, TenantFilter(q=text, **wanted), 50)
+        return [tenant.name for tenant in found.items]
+
+
+def walked(product: Product, wanted: TenantFilter, size: int = 3) -> list[list[int]]:
+    """The numbers on each page, from the first to the last."""
+    order, pages, place = order_of(wanted), [], None
+    with product.domain.tenants._database.reading() as session:
+        while True:
+            page = lists.walk(session, wanted, size, place)
+            pages.append([tenant.id for tenant in page.items])
+            if not page.has_behind:
+                return pages
+            place = Place(page.items[-1].id, order.key_of(page.items[-1]))
+
+
+def seen(product: Product, wanted: TenantFilter) -> list[int]:
+    """The numbers in the order in which somebody who turns the pages sees them."""
+    return [number for page in walked(product, wanted) for number in page]
+
+
+MULLER, QUOTED = "Müller & Söhne 50%", 'The "quoted" OR one'
+FOUND = {
+    **{"FOODS": ["Acme Foods"], "me fo": ["Acme Foods"]},
+    **{"ÜLLER": [MULLER], "soehne": [], "50%": [MULLER], "5_%": [], "e-50": [MULLER]},
+    **{'"quoted"': [QUOTED], "OR one": [QUOTED], "NEAR(one)": []},
+    # Less than three letters: beginnings.
+    **{"a": ["Acme Foods"], "fo": ["Acme Foods"], "oo": [], "東京": ["東京電力"], "電力": []},
+}
+
+
+def test_tenants_are_found_by_any_part_of_their_name_or_slug(product: Product) -> None:
+    for name in ("Acme Foods", MULLER, QUOTED, "東京電力"):
+        product.create(name)
+    assert {text: searched(product, text) for text in FOUND} == FOUND
+
+
+def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product) -> None:
+    product.create("Agenzia 2")
+    product.create("Borgo")
+    for text in ("2", "#2", "tenant_2", "t2-g1-d1", " t2-g31-d4 "):
+        assert searched(product, text)[0] == "Borgo"
+
+
+def test_a_tenant_is_found_by_its_new_name_alone_when_it_was_renamed(product: Product) -> None:
+    tenant = product.create("Before")
+    product.domain.tenants.rename(tenant.id, name="Afterwards", slug="afterwards", actor=ACTOR)
+    assert searched(product, "befo") == []
+    assert searched(product, "wards") == ["Afterwards"]
+
+
+def test_a_search_says_so_when_more_match_than_it_looks_at(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "MATCHES_AT_MOST", 3)
+    for number in range(5):
+        product.create(f"Many {number}")
+    with product.domain.tenants._database.reading() as session:
+        found = lists.search(session, TenantFilter(q="many"), 2, skip=2)
+        assert (found.total, found.is_cut, len(found.items)) == (3, True, 1)
+        few = lists.search(session, TenantFilter(q="many 3"), 2)
+        assert (few.total, few.is_cut) == (1, False)
+
+
+def test_a_search_keeps_to_the_filter_when_there_is_one(product: Product) -> None:
+    waiting, failed = product.create("Acme waiting"), product.create("Acme failed")
+    product.fail(failed, Cause.AUTH)
+    product.domain.tenants.delete(product.create("Acme gone").id, actor=ACTOR)
+    assert searched(product, "acme") == ["Acme failed", waiting.name]
+    assert searched(product, "acme", status=PartitionState.FAILED) == ["Acme failed"]
+    assert searched(product, "acme", status=PartitionState.REMOVING) == ["Acme gone"]
+    assert searched(product, "acme", cause=Cause.TIMEOUT) == []
+
+
+def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> None:
+    failed = [product.create(f"Same {number % 2}").id for number in range(7)]
+    for number in failed:
+        product.fail(number, Cause.AUTH)
+    product.change(failed[0], operation_id=1)
+    product.change(failed[3], operation_id=1)
+    before = product.tenants_of_before(4, first=50)
+    of_one_state = TenantFilter(status=PartitionState.FAILED, cause=Cause.AUTH)
+    assert seen(product, TenantFilter()) == [*before, *failed[::2], *failed[1::2]]
+    assert seen(product, of_one_state) == failed
+    assert seen(product, TenantFilter(without_wish=True)) == before
+    assert walked(product, TenantFilter(operation_id=1), 1) == [[failed[0]], [failed[3]]]
+
+
+def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
+    numbers = product.tenants_of_before(8, first=10)
+    with product.domain.tenants._database.reading() as session:
+
+        def ending(at: int) -> tuple[list[int], bool]:
+            place = Place(numbers[at], f"Before {numbers[at]}", is_end=True)
+            page = lists.walk(session, TenantFilter(), 3, place)
+            return [tenant.id for tenant in page.items], page.has_before
+
+        assert ending(6) == (numbers[3:6], True)
+        assert ending(3) == (numbers[:3], False)
+        # Fewer than a page stand before it: the first page, whole.
+        assert ending(2) == (numbers[:3], False)
+
+
+def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
+    number = product.create("Acme").id
+    wanted = TenantFilter(status=PartitionState.PENDING)
+    with product.domain.tenants._database.reading() as session:
+        for key in ("", "yesterday", "2026-01-01T00:00:00"):
+            page = lists.walk(session, wanted, 3, Place(5, key))
+            assert [tenant.id for tenant in page.items] == [number]
+
+
+def test_tenants_without_a_wish_are_counted_and_listed_until_they_have_one(
+    product: Product,
+) -> None:
+    def missing() -> tuple[int, list[int]]:
+        with product.domain.tenants._database.reading() as session:
+            counted = figures.summary(session, product.settings)
+        return counted.without_wish, walked(product, TenantFilter(without_wish=True))[0]
+
+    product.create("Asked for")
+    one, other, deleted = product.tenants_of_before(3, first=50)
+    assert missing() == (3, [one, other, deleted])
+    product.domain.backfill.dispatch([one], actor=ACTOR, progress=lambda _: None)
+    product.domain.tenants.delete(deleted, actor=ACTOR)
+    assert missing() == (1, [other])
+    product.domain.tenants.restore(deleted, actor=ACTOR)
+    assert missing() == (2, [other, deleted])
