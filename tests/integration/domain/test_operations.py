@@ -104,10 +104,13 @@ def test_one_audit_entry_tells_who_asked_for_what_when_many_are_retried(
 def test_those_who_failed_later_are_left_alone_when_they_were_not_counted(
     simple: Product,
 ) -> None:
-    numbers = failing(simple, 4)
+    numbers = failing(simple, 3)
+    later = [simple.create(f"Later {n}").id for n in range(2)]
+    numbers += failing(simple, 1)
     operations = in_threes(simple)
     asked = operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    later = failing(simple, 2)
+    for number in later:
+        simple.fail(number, Cause.TIMEOUT)
     drive(operations)
     assert generations(simple, numbers) == {2}
     assert generations(simple, later) == {1}

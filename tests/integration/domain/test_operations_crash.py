@@ -1,6 +1,7 @@
 """Operations survive what happens to processes: each tenant is taken once, and none is lost."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,6 @@ from tests.integration.domain.operations import (
     deleted,
     drive,
     failing,
-    generations,
     in_threes,
     jobs,
     living,
@@ -96,14 +96,38 @@ PREPARED: dict[OperationKind, Callable[[Product, int], list[int]]] = {
 TOLD = {RETRY: "retried", DELETE: "removing", RESTORE: "restored", REQUEST: "requested"}
 
 
-def test_each_is_taken_once_when_lanes_run_at_once(product: Product) -> None:
-    numbers = failing(product, 12)
-    lanes = [in_threes(product) for _ in range(4)]
+@contextmanager
+def meeting(product: Product) -> Iterator[None]:
+    """Two who read an operation go on at one moment; one who stays alone, after a while."""
+    both = threading.Barrier(2)
+
+    def wait(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM operation" not in statement or "operation.selection" not in statement:
+            return
+        try:
+            both.wait(0.3)
+        except threading.BrokenBarrierError:
+            both.reset()
+
+    event.listen(product.engine, "after_cursor_execute", wait)
+    try:
+        yield
+    finally:
+        event.remove(product.engine, "after_cursor_execute", wait)
+
+
+def test_each_is_taken_and_counted_once_when_two_lanes_read_it_at_once(
+    product: Product,
+) -> None:
+    numbers = failing(product, 9)
+    lanes = [in_threes(product) for _ in range(2)]
     asked = lanes[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
-    done = all_at_once([lambda lane=lane: drive(lane) for lane in lanes])  # type: ignore[misc]
-    assert done == [None] * 4
-    assert generations(product, numbers) == {2}
-    assert view(product, asked.id).progress.accepted == 12
+    with meeting(product):
+        done = all_at_once([lambda lane=lane: drive(lane) for lane in lanes])  # type: ignore[misc]
+    assert done == [None] * 2
+    progress = view(product, asked.id).progress
+    assert (progress.accepted, progress.skipped) == (9, {})
+    assert all(product.told(number).count("retried") == 1 for number in numbers)
 
 
 def test_the_wishes_stand_when_redis_does_not_answer(simple: Product) -> None:
