@@ -26,6 +26,7 @@ from webapp.tenants.uploads.queries import (
     list_uploads,
     partitions_of,
     rows_of,
+    wanted_slug,
 )
 
 LISTED, WRONG_SHOWN, NEW_SHOWN = 20, 50, 10
@@ -161,6 +162,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "has_more_wrong": len(rows) > WRONG_SHOWN,
         "after": after,
         "problems_of": lambda row: loaded(row.problems),
+        "slug_of": wanted_slug,
         "first": rows_of(reading(), upload.id, [RowOutcome.NEW], NEW_SHOWN) if is_checked else (),
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
         "request_url": _request_url(),

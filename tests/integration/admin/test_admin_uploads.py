@@ -110,7 +110,7 @@ def test_tenants_of_before_get_a_link_to_partitions_when_the_file_has_numbers(
     send(operator, "/admin/import/confirm/", upload_id=number_of(address))
     assert tenant_of(app, 70).partition is None
     page = operator.get(address).text
-    assert "They have no partition yet." in page
+    assert "1 of them has no partition yet." in page
     assert "Request partitions" in page
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from webapp.database import Database
 from webapp.tenants.models import Partition
 from webapp.tenants.states import PartitionState
+from webapp.tenants.uploads.candidates import Candidate
 from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow
 
 READ_AT_ONCE = 1_000
@@ -83,3 +84,8 @@ def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]
         .group_by(Partition.state)
     )
     return {row.state: row.tenants for row in session.execute(counted)}
+
+
+def wanted_slug(row: UploadRow) -> str | None:
+    """The slug that a new row will have; None where it is chosen when the tenant is made."""
+    return Candidate(row.line, row.name, row.slug, None).wanted_slug
