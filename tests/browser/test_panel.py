@@ -200,6 +200,8 @@ def test_rows_that_were_there_before_are_the_tenants_when_adopted(
 def test_a_partition_of_nobody_is_shown_without_a_reload_when_it_was_found(
     page: Page, product: Product, milvus: MilvusClient
 ) -> None:
+    # The first sweep may have met a Milvus that another test had frozen; the next is far.
+    product.flask("partitions", "verify", check=False)
     page.goto("/admin/partitions/?tab=drift")
     expect(page.locator("#agreement")).to_contain_text("Database and Milvus agree, compared")
     page.get_by_role("button", name="Check isolation now").click()
