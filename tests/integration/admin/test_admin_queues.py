@@ -1,6 +1,6 @@
 """The tab of queues and workers: whom each works for, what comes next, and that it stays cheap."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
 from tests.access import Visitor, database_of
+from tests.engines.redis import RedisServer
 from tests.integration.admin.tenants import add_tenant
 from webapp.admin.board import Board
 from webapp.admin.queues import look
@@ -24,6 +25,12 @@ from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.models import Partition
 
 TAB = "/admin/partitions/?tab=queues"
+
+
+@pytest.fixture
+def redis_url(spare_redis: Callable[..., RedisServer]) -> str:
+    """A Redis of the test's own: its workers and jobs must not be met by others."""
+    return spare_redis().url
 
 
 def doorbell_of(app: APIFlask) -> Doorbell:
