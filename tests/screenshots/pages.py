@@ -38,10 +38,23 @@ FAILING = [
     Shot("review", "/admin/partitions/?tab=causes", "a[data-dialog]"),
 ]
 
+MENDED = [
+    Shot("operation", "/admin/operations/show/?id={operation}"),
+    Shot("operations", "/admin/operations/"),
+    Shot("upload", "/admin/import/show/?id={upload}"),
+    Shot("audit", "/admin/audit/"),
+    Shot("overview", "/admin/"),
+]
+
 # Picture -> its name in docs/img.
 CHOSEN = {
     "failing-overview-wide-light": "overview",
     "failing-causes-wide-light": "partitions",
     "failing-tenant-wide-light": "tenant",
     "failing-drift-wide-light": "drift",
+    "failing-review-wide-light": "review",
+    "mended-operation-wide-light": "operation",
+    "mended-upload-wide-light": "import",
+    "mended-audit-wide-light": "audit",
+    "full-overview-wide-dark": "overview-dark",
 }

@@ -2,7 +2,7 @@
 
 from pymilvus import MilvusClient
 
-from tests.acceptance.product import Product
+from tests.acceptance.product import Product, csrf_token
 
 COLLECTION = "kb_chunks_v1"
 # One attempt, quickly: a failure is there after seconds instead of minutes.
@@ -13,6 +13,10 @@ CUSTOMERS = (
     *("Hooli", "Soylent Italia", "Vandelay Imports", "Wonka Cioccolato", "Cyberdyne", "Tyrell"),
     *("Oscorp", "Massive Dynamic", "Aperture Labs", "Black Mesa", "Nakatomi", "Gringotts"),
     *("Duff Birra", "Prestige Worldwide", "Bluth Company", "Dunder Mifflin", "Los Pollos"),
+)
+UPLOAD = (
+    "name,slug\nKrusty Burger,krusty\nAcme S.p.A.,\n,no-name\n"
+    "Moe's Tavern,Not A Slug\nKwik-E-Mart,kwik-e-mart\nStark Industrie,globex\n"
 )
 LATE = ("Pied Piper", "Sterling Cooper", "Monsters Energia", "Oceanic Airlines", "Virtucon")
 
@@ -48,3 +52,25 @@ def break_down(product: Product) -> dict[str, int]:
             product.await_state(number, "failed")
     product.flask("partitions", "verify", check=False)
     return {"failed": failed[0], "foreign": foreign}
+
+
+def mend(product: Product) -> dict[str, int]:
+    """All that failed for the outage are retried, and an import with faults is looked at."""
+    with product.browser() as panel:
+        form = {"csrf_token": csrf_token(panel.get("/admin/partitions/?tab=causes").text)}
+        cause = product.tenant(_first_late(product))["partition"]["cause"]
+        asked = {"kind": "retry", "scope": "causes", "causes": cause}
+        shown = panel.post("/admin/operations/start/", data=form | asked)
+        file = {"file": ("customers.csv", UPLOAD, "text/csv")}
+        looked_at = panel.post("/admin/import/check/", data=form, files=file)
+    product.await_state(_first_late(product), "ready")
+    return {
+        "operation": int(shown.url.params["id"]),
+        "upload": int(looked_at.url.params["id"]),
+    }
+
+
+def _first_late(product: Product) -> int:
+    found = product.api("GET", f"/api/tenants?q={LATE[0].split()[0]}").json()
+    number: int = found["items"][0]["id"]
+    return number
