@@ -65,7 +65,7 @@ CAUSES = (
 )
 # A prime, so that those of one state lie scattered over all numbers.
 STRIDE = 7919
-ADOPTED = 500
+ADOPTED = 200
 EVENTFUL = 1_000
 AT_ONCE = 5_000
 FAR = timedelta(days=30)
@@ -96,7 +96,7 @@ def seed(engine: Engine, crowd: Crowd, now: datetime | None = None) -> None:
     with engine.execution_options(writes=True).begin() as connection, _found_later(connection):
         _insert(connection, Tenant, _tenants(crowd, states, now, with_wish=True))
         _insert(connection, Partition, _partitions(crowd, states, now))
-        connection.execute(_the_others_are_ready())
+        connection.execute(_the_others_are_ready(crowd))
         _insert(connection, Tenant, _tenants(crowd, states, now, with_wish=False))
         _insert(connection, Departure, _departures(states, now))
         _insert(connection, PartitionEvent, _events(crowd, states, now))
@@ -151,7 +151,7 @@ def _shares(crowd: Crowd) -> tuple[tuple[PartitionState | None, int], ...]:
     hundredth = max(crowd.tenants // 100, 1)
     return (
         (PartitionState.FAILED, crowd.failed),
-        (None, hundredth),
+        (None, max(hundredth, 15)),
         (PartitionState.REMOVED, hundredth),
         (PartitionState.REMOVING, max(hundredth // 4, 1)),
         (PartitionState.PENDING, max(hundredth // 4, 1)),
@@ -201,7 +201,7 @@ def _partitions(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[st
         }
 
 
-def _the_others_are_ready() -> Insert:
+def _the_others_are_ready(crowd: Crowd) -> Insert:
     """The rows of all others, made by the database itself, which is much faster."""
     born, number = Tenant.created_at, cast(Tenant.id, String)
     values: dict[str, Any] = {
@@ -210,7 +210,7 @@ def _the_others_are_ready() -> Insert:
         "job_id": literal("t") + number + literal("-g1-d1"),
         **dict.fromkeys(("state_since", "requested_at", "dispatched_at", "ready_at"), born),
         # A few were there before they were asked for.
-        "seen_absent_at": case((Tenant.id % ADOPTED != 0, born)),
+        "seen_absent_at": case((Tenant.id % max(crowd.tenants // ADOPTED, 1) != 0, born)),
         **{name: _as_column(name, value) for name, value in _READY.items()},
     }
     others = select(*values.values()).where(~exists().where(Partition.tenant_id == Tenant.id))

@@ -32,9 +32,8 @@ class Panel:
     def ask(self, address: str, tag: str | None = None) -> TestResponse:
         """The page as the next of many panels asks for it, who has the content of this tag."""
         headers = {"HX-Request": "true"} if "/live/" in address else {}
-        answer = self.visitor.get(
-            address, headers=headers | ({"If-None-Match": tag} if tag else {})
-        )
+        headers |= {"If-None-Match": tag} if tag else {}
+        answer = self.visitor.get(address, headers=headers)
         assert answer.status_code in {200, 304}, (address, answer.status_code)
         return answer
 

@@ -12,7 +12,8 @@ from webapp.tenants.states import PartitionState
 
 READ = {
     *("admin.index", "admin.live", "admin.static"),
-    *("tenant.index_view", "tenant.details_view", "tenant.live", "tenant.departure"),
+    *("tenant.index_view", "tenant.list_live", "tenant.details_view", "tenant.live"),
+    "tenant.departure",
     *("partitions.index", "partitions.live"),
 }
 CHANGE = {

@@ -18,9 +18,9 @@ from webapp.extensions import db
 
 MOST = 2.0
 MOST_STATEMENTS = 12
-ROUNDS = 5
+ROUNDS = 3
 # A page that seems too dear is measured so often before it is believed.
-ROUNDS_OF_DOUBT = 25
+ROUNDS_OF_DOUBT = 15
 PANELS = 20
 
 # What pages need to have something to show, by the end of their address. All others are opened
@@ -33,14 +33,11 @@ A_TENANT = "?id=57"
 ANY_TENANTS = ("details", "live", "edit", "delete", "departure", "empty", "restore", "timeline")
 FILTERS = (
     *("state=failed", "state=ready", "state=failed&cause=milvus_unreachable", "state=none"),
-    *("search=acme", "search=acme&state=failed", "search=57", "search=tenant_57"),
+    *("search=acme", "search=acme&state=failed", "search=tenant_57"),
     *("search=t57-g1-d1", "search=nobody", "search=ac", "page=after-57-Acme"),
 )
 TABS = ("all", "causes", "drift", "queues")
-LIVE = (
-    *("/admin/live/", "/admin/tenant/list/live/", "/admin/tenant/live/?id=57"),
-    *(f"/admin/partitions/live/?tab={tab}" for tab in TABS),
-)
+LIVE = ("/admin/live/", "/admin/tenant/list/live/", "/admin/partitions/live/?tab=all")
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +135,8 @@ def test_a_refresh_costs_no_more_than_twice_as_much_when_twenty_panels_are_open(
                 many.forget()
             many.ask(address, tag[many.app])
 
-    one = min(sum(cpu_s(alone) for _ in range(PANELS)) for _ in range(2))
-    all_of_them = min(cpu_s(among_others) for _ in range(2))
-    assert all_of_them / one <= MOST
+    one = sum(cpu_s(alone) for _ in range(PANELS))
+    assert cpu_s(among_others) / one <= MOST
 
 
 def test_nothing_is_sent_again_when_a_live_part_is_as_it_was(few: Panel) -> None:
