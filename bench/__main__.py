@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from bench import backfill, nothing_to_do, post, sign_up
+from bench import backfill, nothing_to_do, panel, post, sign_up
 from bench.engines import started
 from bench.report import progress, show_load, show_machine
 
@@ -15,6 +15,7 @@ TABLES = {
     "nothing": nothing_to_do.measure,
     "sign-up": sign_up.measure,
     "post": post.measure,
+    "panel": panel.measure,
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, redirect_stderr
 from pathlib import Path
 from uuid import uuid4
 
-from flask import Flask
+from apiflask import APIFlask
 from flask_migrate import upgrade
 
 from bench.engines import Engines
@@ -35,21 +35,21 @@ WORKER = ["-c", "jobs.worker", "-w", "rq.worker.SimpleWorker", "-S", "json"]
 class Product:
     """One installation with a queue and a database of its own."""
 
-    def __init__(self, settings: Settings, app: Flask) -> None:
+    def __init__(self, settings: Settings, app: APIFlask) -> None:
         self.settings = settings
-        self._app = app
+        self.app = app
         self._rows = sqlite3.connect(_database_file(settings), isolation_level=None)
 
     @property
     def domain(self) -> Domain:
         """Its use cases."""
-        domain: Domain = self._app.extensions["domain"]
+        domain: Domain = self.app.extensions["domain"]
         return domain
 
     @property
     def database(self) -> Database:
         """Where its services write."""
-        database: Database = self._app.extensions["database"]
+        database: Database = self.app.extensions["database"]
         return database
 
     def import_tenants(self, tenants: int) -> None:
@@ -106,7 +106,7 @@ class Product:
         """Give up its connections."""
         self._rows.close()
         self.domain.doorbell.connection.close()
-        with self._app.app_context():
+        with self.app.app_context():
             db.engine.dispose()
 
 

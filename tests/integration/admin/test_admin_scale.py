@@ -11,7 +11,7 @@ import pytest
 from tests.access import Visitor, add_user, close, settings_in
 from tests.crowd import Crowd, seed
 from tests.integration.access.conftest import new_address
-from tests.integration.admin.panels import FEW, MANY, Panel, cpu_s, ratio
+from tests.panels import FEW, MANY, Panel, cpu_s, pages, ratio
 from webapp import create_app
 from webapp.auth.roles import Role
 from webapp.extensions import db
@@ -23,20 +23,6 @@ ROUNDS = 3
 ROUNDS_OF_DOUBT = 15
 PANELS = 20
 
-# What pages need to have something to show, by the end of their address. All others are opened
-# as they are.
-ARGUMENTS = {
-    "/admin/operations/review/": "?kind=retry&scope=matching&state=failed",
-    "/admin/partitions/review/": "?cause=timeout",
-}
-A_TENANT = "?id=57"
-ANY_TENANTS = ("details", "live", "edit", "delete", "departure", "empty", "restore", "timeline")
-FILTERS = (
-    *("state=failed", "state=ready", "state=failed&cause=milvus_unreachable", "state=none"),
-    *("search=acme", "search=acme&state=failed", "search=tenant_57"),
-    *("search=t57-g1-d1", "search=nobody", "search=ac", "page=after-57-Acme"),
-)
-TABS = ("all", "causes", "drift", "queues")
 LIVE = ("/admin/live/", "/admin/tenant/list/live/", "/admin/partitions/live/?tab=all")
 
 
@@ -73,32 +59,6 @@ def few(installed: Callable[..., Panel]) -> Panel:
 def many(installed: Callable[..., Panel]) -> Panel:
     """An installation with a hundred thousand."""
     return installed(*MANY)
-
-
-def pages(panel: Panel) -> list[str]:
-    """The address of every page of the panel, as the application itself lists them."""
-    rules = [str(rule) for rule in panel.app.url_map.iter_rules() if "GET" in (rule.methods or ())]
-    own = sorted(rule for rule in rules if rule.startswith("/admin/") and "<" not in rule)
-    plain = [rule + _arguments(panel, rule) for rule in own if _is_page(panel, rule)]
-    lists = ("/admin/tenant/?", "/admin/partitions/?tab=all&")
-    filtered = [address + wanted for address in lists for wanted in FILTERS]
-    tabs = [f"/admin/partitions/{part}?tab={tab}" for tab in TABS for part in ("", "live/")]
-    return [*plain, *filtered, *tabs]
-
-
-def _arguments(panel: Panel, rule: str) -> str:
-    if rule in ARGUMENTS:
-        return ARGUMENTS[rule]
-    is_of_one = rule.removeprefix("/admin/tenant/").strip("/") in ANY_TENANTS
-    return A_TENANT if is_of_one else ""
-
-
-def _is_page(panel: Panel, rule: str) -> bool:
-    """Whether it shows anything: some are for scripts, files, or what is not there yet."""
-    if rule.endswith(".csv"):
-        return False
-    answer = panel.visitor.get(rule + _arguments(panel, rule))
-    return answer.status_code == 200 and answer.mimetype == "text/html"
 
 
 def test_every_page_asks_few_questions_when_there_are_very_many_tenants(many: Panel) -> None:

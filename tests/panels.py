@@ -1,0 +1,118 @@
+"""Two installations that differ in their size alone, and what a page of each costs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from apiflask import APIFlask
+from sqlalchemy import Engine, event
+from werkzeug.test import TestResponse
+
+from tests.access import Visitor
+from webapp.admin.recent import RecentFigures
+
+# A hundred tenants whose lists are as long as those of very many: pages of fifty.
+FEW, MANY = (100, 60), (100_000, 5_000)
+
+# What pages need to have something to show, by the end of their address. All others are opened
+# as they are.
+ARGUMENTS = {
+    "/admin/operations/review/": "?kind=retry&scope=matching&state=failed",
+    "/admin/partitions/review/": "?cause=timeout",
+}
+A_TENANT = "?id=57"
+ANY_TENANTS = ("details", "live", "edit", "delete", "departure", "empty", "restore", "timeline")
+FILTERS = (
+    *("state=failed", "state=ready", "state=failed&cause=milvus_unreachable", "state=none"),
+    *("search=acme", "search=acme&state=failed", "search=tenant_57"),
+    *("search=t57-g1-d1", "search=nobody", "search=ac", "page=after-57-Acme"),
+)
+TABS = ("all", "causes", "drift", "queues")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An application, somebody who uses it, and its database."""
+
+    app: APIFlask
+    visitor: Visitor
+    engine: Engine
+
+    def open(self, address: str, tag: str | None = None) -> TestResponse:
+        """The page as nobody asked for it within the last second."""
+        self.forget()
+        return self.ask(address, tag)
+
+    def ask(self, address: str, tag: str | None = None) -> TestResponse:
+        """The page as the next of many panels asks for it, who has the content of this tag."""
+        headers = {"HX-Request": "true"} if "/live/" in address else {}
+        headers |= {"If-None-Match": tag} if tag else {}
+        answer = self.visitor.get(address, headers=headers)
+        assert answer.status_code in {200, 304}, (address, answer.status_code)
+        return answer
+
+    def forget(self) -> None:
+        """Let more than a second pass for the figures that panels share."""
+        self.app.extensions["recent_figures"] = RecentFigures()
+
+    def statements(self, address: str) -> list[str]:
+        """What opening the page asks the database."""
+        asked: list[str] = []
+
+        def note(_c: object, _k: object, statement: str, *_rest: object) -> None:
+            asked.append(statement)
+
+        event.listen(self.engine, "before_cursor_execute", note)
+        try:
+            self.open(address)
+        finally:
+            event.remove(self.engine, "before_cursor_execute", note)
+        return asked
+
+
+def pages(panel: Panel) -> list[str]:
+    """The address of every page of the panel, as the application itself lists them."""
+    rules = [str(rule) for rule in panel.app.url_map.iter_rules() if "GET" in (rule.methods or ())]
+    own = sorted(rule for rule in rules if rule.startswith("/admin/") and "<" not in rule)
+    plain = [rule + _arguments(panel, rule) for rule in own if _is_page(panel, rule)]
+    lists = ("/admin/tenant/?", "/admin/partitions/?tab=all&")
+    filtered = [address + wanted for address in lists for wanted in FILTERS]
+    tabs = [f"/admin/partitions/{part}?tab={tab}" for tab in TABS for part in ("", "live/")]
+    return [*plain, *filtered, *tabs]
+
+
+def _arguments(panel: Panel, rule: str) -> str:
+    if rule in ARGUMENTS:
+        return ARGUMENTS[rule]
+    is_of_one = rule.removeprefix("/admin/tenant/").strip("/") in ANY_TENANTS
+    return A_TENANT if is_of_one else ""
+
+
+def _is_page(panel: Panel, rule: str) -> bool:
+    """Whether it shows anything: some are for scripts, files, or what is not there yet."""
+    if rule.endswith(".csv"):
+        return False
+    answer = panel.visitor.get(rule + _arguments(panel, rule))
+    return answer.status_code == 200 and answer.mimetype == "text/html"
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """The processor's time that the work takes, whatever else the machine is busy with."""
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+def costs(few: Panel, many: Panel, address: str, rounds: int) -> tuple[float, float]:
+    """What a page costs in seconds with few tenants and with many: medians, measured in turn."""
+    pairs = [
+        (cpu_s(lambda: few.open(address)), cpu_s(lambda: many.open(address))) for _ in range(rounds)
+    ]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
+def ratio(few: Panel, many: Panel, address: str, rounds: int) -> float:
+    """How much more a page costs with many tenants."""
+    one, other = costs(few, many, address, rounds)
+    return other / one
