@@ -3,7 +3,7 @@
   "use strict";
 
   const SECOND_KEY_MS = 1500;
-  const ROWS = "main tbody tr, main .cause, main .needs li, main [data-row]";
+  const ROWS = "main tbody tr, main .cause, main .family, main .needs li, main [data-row]";
   const GOALS = "a.name, a[href], button:not(:disabled), summary, input:not([type=hidden])";
   const FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
   const find = (selector, within = document) => within.querySelector(selector);

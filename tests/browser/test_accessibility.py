@@ -3,12 +3,13 @@
 The pages are those that pictures are taken of; a page that is missing there fails here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, FilePayload
 
 from tests.acceptance.product import Product, running_product
 from tests.access import settings_in
@@ -20,22 +21,31 @@ from tests.screenshots.pages import EMPTY, FAILING, FULL, Shot
 from webapp import create_app
 
 # What answers with no page of its own: parts of pages, files, what Flask-Admin would offer.
-NO_PAGES = {
-    *("admin.live", "tenant.live", "partitions.live"),
-    *("admin.static", "tenant.ajax_lookup", "tenant.export", "tenant.departure"),
+PARTS = {
+    *("admin.live", "tenant.live", "partitions.live", "uploads.live"),
+    *("operations.live", "operations.index_live"),
 }
-OUTSIDE = [Shot("logout", "/logout")]
+FILES = {
+    *("admin.static", "tenant.departure", "audit.export", "export.index", "export.tenants"),
+    *("uploads.template", "uploads.result", "uploads.rejects"),
+}
+REFUSED_ALWAYS = {"tenant.ajax_lookup", "tenant.export"}
+# Reached by a form, in the last test.
+REACHED = {"operations.show", "uploads.show"}
+OUTSIDE = [Shot("logout", "/logout"), Shot("pause", "/admin/pause/")]
+WELL = [shot for shot in FULL if shot not in EMPTY or shot.name in {"overview", "tenants"}]
 OPENED = [
     Shot("keys", "/admin/tenant/", "[data-keys-open]"),
     Shot("no-match", "/admin/tenant/?search=nobody+has+this+name"),
-    Shot("delete", "/admin/tenant/delete/?id={ready}"),
+    Shot("delete-page", "/admin/tenant/delete/?id={ready}"),
+    Shot("delete-many", "/admin/operations/review/?kind=delete&scope=selected&id={ready}"),
 ]
-REFUSED = [Shot("not-found", "/admin/tenant/details/?id=999999")]
 ASKED = [
-    Shot("failed", "/admin/partitions/?state=failed"),
+    Shot("failed", "/admin/partitions/?tab=all&state=failed"),
     Shot("review-all", "/admin/partitions/review/"),
-    Shot("empty", "/admin/tenant/empty/?id={foreign}"),
+    Shot("foreign-rows", "/admin/tenant/empty/?id={foreign}"),
 ]
+SHEET = b"name,slug\nA new one,\nAcme S.p.A.,acme-s-p-a\nWrong,No Slug\n"
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +73,11 @@ def filled(stage: Product) -> dict[str, int]:
 def test_every_page_is_in_the_list(tmp_path: Path) -> None:
     app = create_app(settings_in(tmp_path))
     adapter = app.create_url_adapter(None) or app.url_map.bind("localhost")
-    shots = [*EMPTY, *FULL, *FAILING, *OPENED, *ASKED]
+    shots = [*EMPTY, *WELL, *FAILING, *OUTSIDE, *OPENED, *ASKED]
     seen = {adapter.match(urlsplit(shot.address).path)[0] for shot in shots}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin/")]
-    pages = {rule.endpoint for rule in rules if "GET" in (rule.methods or ())}
-    assert pages - NO_PAGES == seen
+    answers = {rule.endpoint for rule in rules if "GET" in (rule.methods or ())}
+    assert answers - PARTS - FILES - REFUSED_ALWAYS - REACHED == seen - {"logout_page"}
 
 
 def test_nothing_is_wrong_outside_the_panel(stage: Product, browser: Browser) -> None:
@@ -95,7 +105,7 @@ def test_nothing_is_wrong_with_any_page_when_there_is_no_tenant(walk: Walk) -> N
 def test_nothing_is_wrong_with_any_page_when_all_is_well(
     walk: Walk, filled: dict[str, int]
 ) -> None:
-    assert walk.over([*FULL, *OPENED], filled) == {}
+    assert walk.over([*WELL, *OPENED], filled) == {}
 
 
 def test_nothing_is_wrong_with_a_form_when_it_is_refused(
@@ -108,10 +118,34 @@ def test_nothing_is_wrong_with_a_form_when_it_is_refused(
     assert list(walk.here()) == []
 
 
+def test_nothing_is_wrong_with_a_file_when_it_was_checked(
+    walk: Walk, filled: dict[str, int]
+) -> None:
+    walk.page.goto("/admin/import/")
+    sheet: FilePayload = {"name": "new.csv", "mimeType": "text/csv", "buffer": SHEET}
+    walk.page.get_by_label("CSV file").set_input_files(sheet)
+    walk.page.get_by_role("button", name="Check the file").click()
+    walk.page.wait_for_url("**/admin/import/show/**")
+    assert list(walk.here()) == []
+
+
 def test_nothing_is_wrong_with_any_page_when_something_failed(
     walk: Walk, stage: Product, filled: dict[str, int]
 ) -> None:
     numbers = filled | scenes.break_down(stage)
     assert walk.over([*FAILING, *ASKED], numbers) == {}
-    (answered,) = walk.over(REFUSED, numbers).values()
-    assert [wrong for wrong in answered if "404" not in wrong] == []
+    walk.page.goto(f"/admin/partitions/review/?scope=selected&id={numbers['failed']}")
+    walk.page.get_by_role("main").get_by_role("button", name=re.compile("^Queue")).click()
+    walk.page.wait_for_url("**/admin/operations/show/**")
+    assert list(walk.here()) == []
+
+
+def test_nothing_is_wrong_with_an_error_or_a_pause(
+    walk: Walk, stage: Product, filled: dict[str, int]
+) -> None:
+    walk.page.goto("/admin/tenant/details/?id=999999")
+    assert list(walk.here()) == []
+    stage.flask("partitions", "pause", "--reason", "Milvus gets a new disk")
+    paused = [Shot("overview", "/admin/"), Shot("queues", "/admin/partitions/?tab=queues")]
+    assert walk.over(paused, filled) == {}
+    stage.flask("partitions", "resume")

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 from pymilvus import MilvusClient
 from redis import Redis
@@ -252,30 +251,6 @@ def test_a_hostile_description_stays_text_when_rq_dashboard_shows_it(
     expect(page.locator("#job-data")).to_contain_text(HOSTILE)
     page.goto("/rq/0/view/jobs/planted/queued/8/asc/1")
     expect(page.locator("#jobs")).to_contain_text(HOSTILE)
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_and_nothing_is_refused_when_opened(
-    page: Page, product: Product, width: int, scheme: str
-) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": width, "height": 800})
-    number = product.create("A name that is rather long, and longer still, S.p.A.")["id"]
-    for address in (
-        *("/admin/", "/admin/tenant/", "/admin/tenant/new/", "/admin/partitions/"),
-        *("/admin/partitions/?tab=causes", "/admin/partitions/?tab=queues", "/rq/"),
-        *("/admin/partitions/?tab=drift", f"/admin/tenant/delete/?id={number}"),
-        *("/admin/partitions/?tab=all", "/admin/operations/"),
-        "/admin/operations/review/?kind=delete&scope=matching",
-        *(f"/admin/tenant/details/?id={number}", f"/admin/tenant/edit/?id={number}"),
-    ):
-        page.goto(address)
-        if address == "/rq/":
-            continue
-        assert page.locator("h1").count() == 1, address
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wide) == 0, address
 
 
 def test_the_theme_is_kept_when_one_was_chosen(page: Page) -> None:

@@ -1,0 +1,121 @@
+"""The panel without a mouse: what Tab reaches, where the focus is seen, and the keys that help."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.product import Product
+
+# Everything that could be clicked, and is to be seen.
+TARGETS = """[...document.querySelectorAll(
+    "a[href], button:not(:disabled), input:not([type=hidden]):not(:disabled), select, summary"
+)].filter((element) => element.checkVisibility({ visibilityProperty: true })).length"""
+# The element in focus, with what shows that it is: its outline, or its row's mark.
+FOCUSED = """() => {
+    const element = document.activeElement;
+    if (element === document.body) return null;
+    const { outlineStyle, outlineWidth } = getComputedStyle(element);
+    element.dataset.reached = "true";
+    return [element.outerHTML.slice(0, 120), outlineStyle !== "none" && outlineWidth !== "0px"];
+}"""
+MISSED = """[...document.querySelectorAll(
+    "a[href], button:not(:disabled), input:not([type=hidden]):not(:disabled), select, summary"
+)].filter((element) => element.checkVisibility({ visibilityProperty: true })
+    && !element.dataset.reached).map((element) => element.outerHTML.slice(0, 120))"""
+
+
+def walk_by_tab(page: Page) -> list[str]:
+    """Press Tab until all was reached; what had the focus without showing it."""
+    unseen = []
+    for _ in range(int(page.evaluate(TARGETS)) + 2):
+        page.keyboard.press("Tab")
+        found = page.evaluate(FOCUSED)
+        if found and not found[1]:
+            unseen.append(found[0])
+    return unseen
+
+
+@pytest.mark.parametrize(
+    "address", ["/admin/", "/admin/tenant/?search=Keys", "/admin/partitions/?tab=all&search=Keys"]
+)
+def test_tab_reaches_everything_and_the_focus_is_seen(
+    page: Page, product: Product, address: str
+) -> None:
+    product.create("Keys")
+    page.goto(address)
+    if (pause := page.locator("[data-pause]")).count():
+        pause.click()
+        page.evaluate("document.activeElement.blur()")
+    assert walk_by_tab(page) == []
+    assert page.evaluate(MISSED) == []
+
+
+def test_the_content_is_one_step_away_when_the_skip_link_is_taken(page: Page) -> None:
+    page.goto("/admin/tenant/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_the_keys_are_listed_when_asked_for(page: Page) -> None:
+    page.goto("/admin/")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_contain_text("Next row, previous row")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    button.click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("letter", "address"), [("o", "/admin/"), ("t", "/admin/tenant/"), ("a", "/admin/audit/")]
+)
+def test_g_and_a_letter_lead_to_a_page(page: Page, letter: str, address: str) -> None:
+    page.goto("/admin/partitions/?tab=all")
+    page.keyboard.press("g")
+    page.keyboard.press(letter)
+    page.wait_for_url(f"**{address}")
+
+
+def test_rows_are_walked_selected_and_opened_by_keys(page: Page, product: Product) -> None:
+    one, other = (product.create(f"Row {letter}")["id"] for letter in "AB")
+    product.await_state(other, "ready")
+    page.goto("/admin/tenant/?search=Row")
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="Row A", exact=True)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="Row B", exact=True)).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_role("checkbox", name="Select Row B")).to_be_checked()
+    page.keyboard.press("k")
+    expect(page.get_by_role("link", name="Row A", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/tenant/details/?id={one}")
+
+
+def test_the_search_is_reached_from_any_page_and_left_by_escape(page: Page) -> None:
+    page.goto("/admin/")
+    page.keyboard.press("/")
+    page.wait_for_url("**/admin/tenant/#search")
+    field = page.locator("[data-search]")
+    expect(field).to_be_focused()
+    page.keyboard.type("g t ?")
+    expect(field).to_have_value("g t ?")
+    page.keyboard.press("Escape")
+    expect(field).not_to_be_focused()
+
+
+def test_keys_do_nothing_when_they_were_switched_off(page: Page) -> None:
+    page.goto("/admin/")
+    page.keyboard.press("?")
+    page.get_by_label("Use these keys in this browser").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto("/admin/tenant/")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement === document.body")

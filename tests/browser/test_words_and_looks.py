@@ -1,0 +1,79 @@
+"""Times where the reader is, the language that was chosen, and both kept while a page refreshes."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.acceptance.product import Product
+
+CLOCK = re.compile(r"\d\d:\d\d:\d\d$")
+UTC = re.compile(r"\d\d:\d\d:\d\d UTC$")
+
+
+@pytest.fixture
+def far_away(browser: Browser, product: Product, session_state: Any) -> Any:
+    """A page of somebody in Kathmandu, whose clocks are 5 h 45 min ahead of UTC."""
+    context = browser.new_context(
+        base_url=product.url, storage_state=session_state, timezone_id="Asia/Kathmandu"
+    )
+    yield context.new_page()
+    context.close()
+
+
+def test_times_are_local_with_utc_beside_when_the_page_refreshes_too(
+    far_away: Page, product: Product
+) -> None:
+    number = product.create("Kathmandu")["id"]
+    product.await_state(number, "ready")
+    far_away.goto(f"/admin/tenant/details/?id={number}")
+    time = far_away.locator("#timeline time").first
+    expect(time).to_have_text(CLOCK)
+    expect(time).to_have_attribute("title", re.compile(r"GMT\+5:45\n.* UTC$"))
+    with far_away.expect_response("**/live/**"):
+        pass
+    expect(time).to_have_text(CLOCK)
+    far_away.keyboard.press("u")
+    expect(time).to_have_text(UTC)
+    far_away.get_by_role("button", name="Times: UTC").click()
+    expect(time).to_have_text(CLOCK)
+
+
+def test_no_time_is_painted_in_utc_first(far_away: Page, product: Product) -> None:
+    number = product.create("No flash")["id"]
+    product.await_state(number, "ready")
+    far_away.add_init_script(
+        """window.painted = [];
+        const look = () => {
+            const time = document.querySelector("#timeline time");
+            if (time) window.painted.push(time.textContent);
+            if (window.painted.length < 20) requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);"""
+    )
+    far_away.goto(f"/admin/tenant/details/?id={number}")
+    painted = far_away.evaluate(
+        """new Promise((done) => {
+            const look = () => painted.length < 20 ? requestAnimationFrame(look) : done(painted);
+            look();
+        })"""
+    )
+    assert [text for text in painted if "UTC" in text] == []
+
+
+def test_the_language_is_kept_when_chosen_without_a_script(
+    browser: Browser, product: Product, session_state: Any
+) -> None:
+    context = browser.new_context(
+        base_url=product.url, storage_state=session_state, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto("/admin/tenant/?search=abc")
+    page.get_by_role("button", name="Italiano").click()
+    page.wait_for_url("**/admin/tenant/?search=abc")
+    expect(page.locator("html")).to_have_attribute("lang", "it")
+    page.goto("/admin/")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    context.close()
