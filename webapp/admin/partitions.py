@@ -17,7 +17,7 @@ from webapp.admin.operations import Asking
 from webapp.admin.queue_figures import queue_figures
 from webapp.admin.selecting import read_selection
 from webapp.database import utc_now
-from webapp.tenants.failures import families
+from webapp.tenants.failures import families, longest_failed
 from webapp.tenants.operations.figures import last_retries
 from webapp.tenants.operations.models import OperationKind
 from webapp.tenants.stuck import is_stuck
@@ -90,7 +90,9 @@ def _figures() -> dict[str, Any]:
     if tab == "causes":
         found = families(reading())
         figures["families"] = found
-        figures["last_retries"] = last_retries(reading(), [each.cause for each in found])
+        causes = [each.cause for each in found]
+        figures["last_retries"] = last_retries(reading(), causes)
+        figures["named"] = longest_failed(reading(), causes)
     return figures
 
 

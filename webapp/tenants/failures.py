@@ -1,9 +1,10 @@
 """What failed: families of one cause, and the selections that a retry is asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, func, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from webapp.database import utc_now
@@ -13,6 +14,7 @@ from webapp.tenants.queries import batches
 from webapp.tenants.states import PartitionState
 
 RECENT = timedelta(hours=1)
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,15 @@ class Family:
     example_tenant_id: int
     example_name: str
     example_error: str
+
+
+@dataclass(frozen=True)
+class Failing:
+    """One tenant that failed, and the partition that it waits for."""
+
+    tenant_id: int
+    name: str
+    partition: str
 
 
 def families(session: Session) -> list[Family]:
@@ -67,6 +78,26 @@ def families(session: Session) -> list[Family]:
         .order_by(groups.c.tenants.desc(), groups.c.cause)
     )
     return [Family(**row._asdict()) for row in rows]
+
+
+def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, list[Failing]]:
+    """Of each cause the tenants that failed first, at most `NAMED`; one statement, by an index."""
+    if not causes:
+        return {}
+    runs = [
+        select(Partition.cause, Partition.tenant_id, Partition.name.label("partition"))
+        .where(Partition.state == PartitionState.FAILED, Partition.cause == cause)
+        .order_by(Partition.state_since, Partition.tenant_id)
+        .limit(NAMED)
+        .subquery()
+        for cause in causes
+    ]
+    found = union_all(*(select(run) for run in runs)).subquery()
+    rows = session.execute(select(found, Tenant.name).join(Tenant, Tenant.id == found.c.tenant_id))
+    named: dict[Cause, list[Failing]] = {cause: [] for cause in causes}
+    for row in rows:
+        named[row.cause].append(Failing(row.tenant_id, row.name, row.partition))
+    return named
 
 
 def failed_ids(session: Session, selection: FailedSelection) -> list[int]:
