@@ -9,12 +9,8 @@ from webapp import current
 from webapp.admin.base import Page, expose
 from webapp.admin.listing import read_choice
 from webapp.database import utc_now
-from webapp.tenants.exports import COLUMNS, Selected
-from webapp.tenants.queries import TenantFilter
+from webapp.tenants.exports import COLUMNS
 from webapp.tenants.spreadsheets import BOM, written
-
-MAX_DIGITS = 18
-
 
 Runs = Iterable[Iterable[Iterable[object]]]
 
@@ -44,13 +40,8 @@ class ExportView(Page):
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
         """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
-        choice = read_choice(request.args)
-        selected = Selected(
-            TenantFilter(status=choice.state, q=choice.q, cause=choice.cause),
-            without_wish=choice.without_wish,
-            operation_id=_operation(request.args.get("operation", "")),
-        )
-        runs = current.domain().exports.tenants(selected, actor=current.actor())
+        wanted = read_choice(request.args).filter
+        runs = current.domain().exports.tenants(wanted, actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 
@@ -58,9 +49,3 @@ def _lines(columns: Iterable[str], runs: Runs) -> Iterator[str]:
     yield BOM + written([columns])
     for run in runs:
         yield written(run)
-
-
-def _operation(text: str) -> int | None:
-    """The operation in the address; what makes no sense there is left out."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
-    return int(text) if is_number else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, current_app, flash, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -180,6 +180,5 @@ def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
 
 def _request_url() -> str:
     """Where partitions are asked for, for all who have none."""
-    if "operations.review" in current_app.view_functions:
-        return url_for("operations.review", kind=OperationKind.REQUEST, state=NO_WISH)
-    return url_for("partitions.index", state=NO_WISH)
+    kind = OperationKind.REQUEST
+    return url_for("operations.review", kind=kind, scope="matching", state=NO_WISH)

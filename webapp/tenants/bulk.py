@@ -119,7 +119,7 @@ def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
         else:
             slug = row.slug or next(made)
             taken.add(slug)
-            results.append(Tenant(name=row.name, slug=slug, wished=True))
+            results.append(Tenant(name=row.name, slug=slug))
     return results
 
 

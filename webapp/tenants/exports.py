@@ -1,11 +1,10 @@
 """Writing out tenants by the hundred thousand: a run of them at a time, by ascending number."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import Row, Select, select
 
 from webapp.database import Database
 from webapp.tenants import audit
@@ -34,45 +33,24 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Selected:
-    """Which tenants are written out."""
-
-    tenants: TenantFilter
-    without_wish: bool = False
-    operation_id: int | None = None
-
-    def told(self) -> dict[str, object]:
-        """What narrows it, for the audit."""
-        narrowed = {
-            "state": "none" if self.without_wish else self.tenants.status,
-            "cause": self.tenants.cause,
-            "search": self.tenants.q or None,
-            "operation": self.operation_id,
-        }
-        return {name: value for name, value in narrowed.items() if value is not None}
-
-
 class Exports:
     """Reads whole lists for somebody, and notes that they did."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def tenants(self, selected: Selected, *, actor: Actor) -> Iterator[Sequence[Sequence[Any]]]:
+    def tenants(self, wanted: TenantFilter, *, actor: Actor) -> Iterator[Sequence[Sequence[Any]]]:
         """Runs of rows whose cells stand in the order of `COLUMNS`.
 
         Noted before the first is read. Holds one run in memory, and no transaction between two.
         """
         with self._database.transaction() as session:
-            deed = audit.write(
-                session, actor=actor, action="export.tenants", before={}, after=selected.told()
-            )
+            deed = audit.write(session, actor=actor, action="export.tenants", after=_told(wanted))
         audit.announce(deed)
-        return self._runs(selected)
+        return self._runs(wanted)
 
-    def _runs(self, selected: Selected) -> Iterator[Sequence[Sequence[Any]]]:
-        statement, last = _statement(selected), 0
+    def _runs(self, wanted: TenantFilter) -> Iterator[Sequence[Sequence[Any]]]:
+        statement, last = _statement(wanted), 0
         while True:
             with self._database.reading() as session:
                 rows = session.execute(statement.where(Tenant.id > last)).all()
@@ -83,15 +61,21 @@ class Exports:
                 return
 
 
-def _statement(selected: Selected) -> Select[Any]:
-    which: list[ColumnElement[bool]] = conditions(selected.tenants)
-    if selected.without_wish:
-        which.append(Partition.tenant_id.is_(None))
-    if selected.operation_id is not None:
-        which.append(Partition.operation_id == selected.operation_id)
+def _statement(wanted: TenantFilter) -> Select[Any]:
     columns = [column.label(name) for name, column in COLUMNS.items()]
     joined = select(*columns).join(Tenant.partition, isouter=True)
-    return joined.where(*which).order_by(Tenant.id).limit(READ_AT_ONCE)
+    return joined.where(*conditions(wanted)).order_by(Tenant.id).limit(READ_AT_ONCE)
+
+
+def _told(wanted: TenantFilter) -> dict[str, object]:
+    """What narrows it, for the audit."""
+    narrowed = {
+        "state": "none" if wanted.without_wish else wanted.status,
+        "cause": wanted.cause,
+        "search": wanted.q or None,
+        "operation": wanted.operation_id,
+    }
+    return {name: value for name, value in narrowed.items() if value is not None}
 
 
 def _cells(row: Row[Any]) -> list[Any]:

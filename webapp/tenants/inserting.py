@@ -46,7 +46,7 @@ def insert_with_wishes(
     numbers = _draw_numbers(session, len(tenants))
     now = utc_now()
     for tenant, number in zip(tenants, numbers, strict=True):
-        tenant.id = number
+        tenant.id, tenant.wished = number, True
         tenant.partition = first_wish(number, rules, now, actor.request_id)
     insert_tenants(session, tenants)
     wishes = [tenant.partition for tenant in tenants if tenant.partition]

@@ -1,7 +1,9 @@
 """The pages of the import: what they say of a file, and who may do what there."""
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -111,7 +113,10 @@ def test_tenants_of_before_get_a_link_to_partitions_when_the_file_has_numbers(
     assert tenant_of(app, 70).partition is None
     page = operator.get(address).text
     assert "1 of them has no partition yet." in page
-    assert "Request partitions" in page
+    (link,) = re.findall(r'href="([^"]+)">Request partitions<', page)
+    review = operator.get(html.unescape(link))
+    assert review.status_code == 200
+    assert "1 partition" in review.text
 
 
 @pytest.mark.parametrize(
