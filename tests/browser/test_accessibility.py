@@ -22,7 +22,7 @@ from webapp import create_app
 
 # What answers with no page of its own: parts of pages, files, what Flask-Admin would offer.
 PARTS = {
-    *("admin.live", "tenant.live", "partitions.live", "uploads.live"),
+    *("admin.live", "tenant.live", "tenant.list_live", "partitions.live", "uploads.live"),
     *("operations.live", "operations.index_live"),
 }
 FILES = {
