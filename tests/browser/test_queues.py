@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from redis import Redis
 from rq import Queue
@@ -21,6 +22,13 @@ from webapp.database import utc_now
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"
 TAB = "/admin/partitions/?tab=queues"
 FAILED = "/rq/0/view/jobs/default/failed/8/asc/1"
+
+
+@pytest.fixture(autouse=True)
+def _goes_on(product: Product) -> Iterator[None]:
+    """Whatever became of a test, the next one finds nothing paused."""
+    yield
+    product.api("POST", "/api/partitions/resume")
 
 
 @contextmanager
@@ -72,14 +80,14 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
     expect(page.locator(f"#next-{number}")).to_contain_text("when resumed")
     expect(banner).to_contain_text("1 tenant waits.")
     elsewhere.goto(f"/admin/tenant/details/?id={number}")
-    expect(elsewhere.get_by_text("pending").first).to_be_visible()
+    expect(elsewhere.get_by_text("pending", exact=True).first).to_be_visible()
     assert told(product, number) == ["requested"]
 
     page.get_by_role("button", name="Resume provisioning").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#notices")).to_contain_text("Provisioning goes on.")
     # Without a reload, on the page that somebody else has open.
-    expect(elsewhere.get_by_text("ready").first).to_be_visible(timeout=15_000)
+    expect(elsewhere.get_by_text("ready", exact=True).first).to_be_visible(timeout=15_000)
     expect(elsewhere.locator("#paused")).to_be_empty()
     assert told(product, number).count("created") == 1
 
@@ -127,7 +135,7 @@ def test_the_database_agrees_when_a_failed_job_is_retried_in_rq_dashboard(
     wait_until(lambda: job not in failed_jobs(product), 15, "the failed registry to be empty")
     page.get_by_role("link", name=f"Tenant {number}").click()
     page.wait_for_url(f"**/admin/tenant/details/?id={number}")
-    expect(page.get_by_text("ready").first).to_be_visible()
+    expect(page.get_by_text("ready", exact=True).first).to_be_visible()
 
 
 def test_all_are_ready_when_all_that_failed_are_requeued_in_rq_dashboard(
@@ -145,15 +153,16 @@ def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(
     page: Page, product: Product
 ) -> None:
     with product.frozen("worker"):
-        numbers = [product.create(f"Emptied {n}")["id"] for n in range(2)]
+        # The first goes to the worker, which waited for it when it froze.
+        numbers = [product.create(f"Emptied {n}")["id"] for n in range(3)]
         page.goto("/rq/0/view/jobs/default/queued/8/asc/1")
-        expect(page.locator("#jobs")).to_contain_text(f"t{numbers[0]}-g1-d1")
+        expect(page.locator("#jobs")).to_contain_text(f"t{numbers[-1]}-g1-d1")
         confirm(page, page.get_by_role("link", name="Empty queue"))
         expect(page.locator("#jobs")).to_contain_text("No jobs.", timeout=15_000)
 
     def rung_again() -> bool:
         product.flask("partitions", "reconcile", "--once")
-        return all(told(product, number).count("dispatched") > 1 for number in numbers)
+        return told(product, numbers[-1]).count("dispatched") > 1
 
     wait_until(rung_again, 30, "the sweep to ring again")
     for number in numbers:
