@@ -63,6 +63,7 @@ class Pauses:
             once.finish(session, state)
         if deed:
             audit.announce(deed)
+            self._ringing.heed_pause()
         return state
 
     def resume(self, *, actor: Actor, once: Once = ANY_NUMBER) -> PauseState | None:

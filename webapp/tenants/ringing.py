@@ -1,6 +1,7 @@
 """Ringing for wishes that are written: reserve a dispatch number, push the job, mark it."""
 
 import math
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -16,6 +17,7 @@ from webapp.tenants.rules import RING_AGAIN, SINGLES_AT_ONCE, Rules
 from webapp.tenants.states import PartitionState
 
 ROUND = 500
+HEEDED_WITHIN_S = 1.0
 
 
 class Ringing:
@@ -28,6 +30,7 @@ class Ringing:
         self._database = database
         self._doorbell = doorbell
         self._rules = rules
+        self._goes_on_until = 0.0
 
     def ring_due(self, at_most: float = math.inf) -> int:
         """Ring for every pending row whose `ring_at` has come, the longest due first.
@@ -68,9 +71,22 @@ class Ringing:
         """Ring one job for all of them, on the backfill's queue; False as in `ring`."""
         return self._is_paused() or self._push_chunk(rings)
 
+    def heed_pause(self) -> None:
+        """Look again before the next ring: somebody has just paused."""
+        self._goes_on_until = 0.0
+
     def _is_paused(self) -> bool:
+        """Whether nobody is to be rung for, looked up once a second while provisioning goes on.
+
+        A ring in the first second of a pause is in vain, no more: no claim follows it.
+        """
+        now = time.monotonic()
+        if now < self._goes_on_until:
+            return False
         with self._database.reading() as session:
-            return is_paused(session)
+            paused = is_paused(session)
+        self._goes_on_until = 0.0 if paused else now + HEEDED_WITHIN_S
+        return paused
 
     def _push_chunks(self, rings: Sequence[Ring]) -> bool:
         size = self._rules.chunk_size

@@ -426,3 +426,10 @@ def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
     stop.set()
     product.reconciler(Listing()).ring_due()
     assert len(product.queued()) == 3
+
+
+def test_ringing_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
+    with statements(simple.engine) as seen:
+        for n in range(5):
+            simple.create(f"T{n}")
+    assert len([line for line in seen if "pause" in line]) == 1
