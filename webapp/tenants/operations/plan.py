@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, false, func, or_
+from sqlalchemy import ColumnElement, false, func, or_
 from sqlalchemy.orm import Session
 
 from webapp.tenants.causes import Cause
@@ -56,7 +56,7 @@ class Plan:
 def plan(session: Session, kind: OperationKind, selection: Selection, asked_at: datetime) -> Plan:
     """Count what an operation would do, by one grouped query for every 500 numbers, or one."""
     total, skipped, causes = 0, Counter[str](), Counter[Cause]()
-    for row in _counts(session, selection, asked_at):
+    for row in _counts(session, kind, selection, asked_at):
         total += row.tenants
         why_not = _why_not(kind, row)
         if why_not:
@@ -70,15 +70,17 @@ def plan(session: Session, kind: OperationKind, selection: Selection, asked_at: 
     return Plan(total, accepted, dict(skipped), dict(causes.most_common()))
 
 
-def _counts(session: Session, selection: Selection, asked_at: datetime) -> Iterator[Any]:
-    # Of others it is not asked, so that SQLite need not open their rows: an index has the rest.
-    is_leaving = Partition.state == PartitionState.REMOVING
-    has_begun = case((is_leaving, Partition.drop_began_at.is_not(None)), else_=false())
-    count = func.count()
+def _counts(
+    session: Session, kind: OperationKind, selection: Selection, asked_at: datetime
+) -> Iterator[Any]:
+    groups: list[Any] = [Partition.state, Partition.cause]
+    # Only who is called back is asked for it: for all others an index has what is counted.
+    has_begun: Any = false()
+    if kind == OperationKind.RESTORE:
+        has_begun = Partition.drop_began_at.is_not(None)
+        groups.append(has_begun)
     what = (Partition.state, Partition.cause, has_begun.label("has_begun"))
-    counted = selection.columns(*what, count.label("tenants")).group_by(
-        Partition.state, Partition.cause, has_begun
-    )
+    counted = selection.columns(*what, func.count().label("tenants")).group_by(*groups)
     for which in _whole(selection, asked_at):
         yield from session.execute(counted.where(which))
 
