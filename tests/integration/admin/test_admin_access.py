@@ -15,11 +15,16 @@ READ = {
     *("tenant.index_view", "tenant.list_live", "tenant.details_view", "tenant.live"),
     "tenant.departure",
     *("partitions.index", "partitions.live"),
+    *("operations.index", "operations.index_live", "operations.show", "operations.live"),
+    *("uploads.index", "uploads.show", "uploads.live", "uploads.result", "uploads.rejects"),
+    *("uploads.template", "export.index", "export.tenants", "audit.index", "audit.export"),
 }
 CHANGE = {
     *("tenant.create_view", "tenant.edit_view", "tenant.delete_view", "tenant.retry"),
     *("tenant.restore", "tenant.adopt", "tenant.empty"),
     *("partitions.review", "partitions.retry", "partitions.isolation"),
+    *("operations.review", "operations.start", "pausing.index", "pausing.resume"),
+    *("uploads.check", "uploads.confirm", "uploads.discard"),
 }
 NEVER = {"tenant.ajax_update", "tenant.ajax_lookup", "tenant.action_view", "tenant.export"}
 
@@ -30,7 +35,7 @@ def ask(app: APIFlask, visitor: Visitor) -> dict[str, set[int]]:
     token = visitor.csrf_token("/admin/")
     statuses: dict[str, set[int]] = {}
     for endpoint, method, address in addresses(app):
-        if endpoint.partition(".")[0] in {"admin", "tenant", "partitions", "rq_dashboard"}:
+        if address.startswith(("/admin/", "/rq/")):
             options = {"headers": {"X-CSRFToken": token}} if method == "POST" else {}
             answer = visitor.client.open(f"{address}?id=1", method=method, **options)
             statuses.setdefault(endpoint, set()).add(answer.status_code)
