@@ -11,7 +11,7 @@ import pytest
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from jobs.describe import schema_in
-from webapp.admin.snippet import Place, Snippet, snippet_for, without_secrets
+from webapp.admin.tenants.snippet import Place, Snippet, snippet_for, without_secrets
 from webapp.database import utc_now
 from webapp.tenants.schemas import CollectionSchema, SchemaField
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from webapp.admin import plot
+from webapp.admin.overview import plot
 
 AT = datetime(2026, 3, 1, 10, 7, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from webapp.admin import recent
-from webapp.admin.recent import RecentFigures
+from webapp.admin.live import recent
+from webapp.admin.live.recent import RecentFigures
 
 
 def test_one_reads_for_all_when_many_ask_at_once() -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from webapp import languages
-from webapp.admin.refusals import REASONS, REFUSALS, sentence
+from webapp.admin.wording.refusals import REASONS, REFUSALS, sentence
 from webapp.settings import PROJECT_ROOT
 from webapp.tenants import errors
 from webapp.tenants.errors import DomainError

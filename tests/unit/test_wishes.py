@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webapp.admin.people import who
-from webapp.admin.wishes import WishTold, told
+from webapp.admin.tenants.wishes import WishTold, told
+from webapp.admin.wording.people import who
 from webapp.tenants import timeline
 from webapp.tenants.models import PartitionEvent
 
@@ -93,7 +93,7 @@ def test_a_departure_is_told_without_its_grace_time() -> None:
 
 
 def test_every_opening_has_its_sentence() -> None:
-    from webapp.admin.wishes import SENTENCES
+    from webapp.admin.tenants.wishes import SENTENCES
     from webapp.tenants.origins import OPENINGS
 
     assert set(SENTENCES) == OPENINGS

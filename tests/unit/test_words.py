@@ -8,9 +8,9 @@ from flask import Flask, render_template_string
 from flask_babel import force_locale
 
 from webapp import languages
-from webapp.admin.moments import ago_tag, clock_tag, remaining, stamp
-from webapp.admin.units import decimal, number, percentage, rows, took
-from webapp.admin.words import BADGES, CAUSES, RETRY_HELPS
+from webapp.admin.wording.moments import ago_tag, clock_tag, remaining, stamp
+from webapp.admin.wording.units import decimal, number, percentage, rows, took
+from webapp.admin.wording.words import BADGES, CAUSES, RETRY_HELPS
 from webapp.database import utc_now
 from webapp.settings import PROJECT_ROOT
 from webapp.tenants.causes import Cause

@@ -6,19 +6,19 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
-from webapp.admin import rq
-from webapp.admin.audit import AuditView
-from webapp.admin.export import ExportView
-from webapp.admin.filters import FILTERS
+from webapp.admin.audit.views import AuditView
+from webapp.admin.lists.export import ExportView
+from webapp.admin.live.recent import RecentFigures
+from webapp.admin.live.unchanged import answer_unchanged
 from webapp.admin.navigation import places
-from webapp.admin.operations import OperationsView
-from webapp.admin.overview import Overview
-from webapp.admin.partitions import PartitionsView
-from webapp.admin.pausing import PausingView
-from webapp.admin.recent import RecentFigures
-from webapp.admin.tenants import TenantView
-from webapp.admin.unchanged import answer_unchanged
-from webapp.admin.uploads import UploadsView
+from webapp.admin.operations.views import OperationsView
+from webapp.admin.overview.views import Overview
+from webapp.admin.partitions.views import PartitionsView
+from webapp.admin.queues.pausing import PausingView
+from webapp.admin.rq import dashboard as rq
+from webapp.admin.tenants.views import TenantView
+from webapp.admin.uploads.views import UploadsView
+from webapp.admin.wording.filters import FILTERS
 from webapp.extensions import db
 from webapp.settings import Settings
 from webapp.tenants.models import Tenant

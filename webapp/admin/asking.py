@@ -5,11 +5,8 @@ import unicodedata
 from flask import abort, request
 
 from webapp.admin.base import reading
-from webapp.admin.refusals import sentence
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import get_tenant
-
-__all__ = ["asked", "is_typed", "number_in", "sentence", "status"]
 
 MAX_DIGITS = 18
 

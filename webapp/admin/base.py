@@ -12,9 +12,9 @@ from flask_admin.contrib.sqla import ModelView
 from sqlalchemy.orm import Session
 
 from webapp import current
-from webapp.admin.board import Board
-from webapp.admin.queues import look
-from webapp.admin.recent import recent
+from webapp.admin.live.recent import recent
+from webapp.admin.queues.board import Board
+from webapp.admin.queues.reading import look
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role

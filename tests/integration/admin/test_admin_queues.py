@@ -16,8 +16,8 @@ from rq.worker import WorkerStatus
 from tests.access import Visitor, database_of
 from tests.engines.redis import RedisServer
 from tests.integration.admin.tenants import add_tenant
-from webapp.admin.board import Board
-from webapp.admin.queues import look
+from webapp.admin.queues.board import Board
+from webapp.admin.queues.reading import look
 from webapp.database import utc_now
 from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
 from webapp.tenants.causes import Cause
@@ -207,7 +207,7 @@ def test_pace_is_known_only_when_somebody_counts(app: APIFlask, operator: Visito
 def test_the_command_that_starts_a_worker_is_told_when_there_is_none(
     app: APIFlask, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.admin.queues.WORKERS", "rq:nobody")
+    monkeypatch.setattr("webapp.admin.queues.reading.WORKERS", "rq:nobody")
     add_tenant(app)
     page = operator.get(TAB).text
     assert "1 job waits; nothing moves until a worker starts." in page

@@ -1,0 +1,87 @@
+"""The page of the audit: who did what, when, and from where; and the same as a file."""
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+from flask import current_app, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp import current
+from webapp.admin.audit.choice import SPANS, AuditChoice, read_choice
+from webapp.admin.audit.words import ACTIONS, ROADS, action_icon, action_word, changes
+from webapp.admin.base import Page, expose, reading
+from webapp.admin.lists.export import sheet
+from webapp.database import utc_now
+from webapp.tenants.audit_trail import WINDOW, Entry, every, search
+
+PAGE_SIZE = 50
+# The pages of what a target may name, by its kind.
+PAGES = {"operation": "operations.show", "upload": "uploads.show"}
+MAX_DIGITS = 15
+COLUMNS = (
+    *("id", "at", "actor", "via", "address", "action", "tenant_id", "tenant", "target"),
+    *("before", "after", "request_id"),
+)
+
+
+class AuditView(Page):
+    """Everything that somebody did. Whoever may see the panel may see this."""
+
+    reads = frozenset({"index", "export"})
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """The entries that the address asks for, newest first."""
+        choice = read_choice(request.args)
+        found = search(reading(), choice.filter(), PAGE_SIZE, choice.before or None)
+        return self.render(
+            "admin/audit/index.html",
+            nav="audit",
+            choice=choice,
+            found=found,
+            spans=SPANS,
+            actions=ACTIONS,
+            roads=ROADS,
+            window=WINDOW,
+            action_word=action_word,
+            action_icon=action_icon,
+            changes=changes,
+            target_url=_target_url,
+        )
+
+    @expose("/export.csv")
+    def export(self) -> ResponseReturnValue:
+        """The entries that the page shows, all of them, as a file. That it was made is noted."""
+        choice = read_choice(request.args)
+        wanted = choice.filter()
+        # Without the entry that follows.
+        wanted = replace(wanted, until=wanted.until or utc_now())
+        current.domain().audit.write_now(
+            actor=current.actor(), action="export.audit", after={"filter": _given(choice)}
+        )
+        runs = every(current.database(), wanted)
+        cells = ((_cells(entry) for entry in run) for run in runs)
+        return sheet("audit", COLUMNS, cells)
+
+
+def _given(choice: AuditChoice) -> dict[str, Any]:
+    given = {name: value for name, value in asdict(choice).items() if value}
+    return {name: value for name, value in given.items() if name != "before"}
+
+
+def _cells(entry: Entry) -> list[Any]:
+    cells = asdict(entry) | {"at": entry.at.isoformat()}
+    for name in ("before", "after"):
+        cells[name] = json.dumps(cells[name], ensure_ascii=False) if cells[name] else None
+    return [cells[name] for name in COLUMNS]
+
+
+def _target_url(target: str) -> str | None:
+    """Where the target can be looked at, if it has a page."""
+    kind, _space, number = target.partition(" ")
+    endpoint = PAGES.get(kind)
+    is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+    if not is_number or endpoint not in current_app.view_functions:
+        return None
+    return url_for(endpoint, id=number)

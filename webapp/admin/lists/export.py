@@ -1,0 +1,51 @@
+"""Files to download: what a list shows, whole, as CSV."""
+
+from collections.abc import Iterable, Iterator
+
+from flask import Response, abort, request
+from flask.typing import ResponseReturnValue
+
+from webapp import current
+from webapp.admin.base import Page, expose
+from webapp.admin.lists.listing import read_choice
+from webapp.database import utc_now
+from webapp.tenants.exports import COLUMNS
+from webapp.tenants.spreadsheets import BOM, written
+
+Runs = Iterable[Iterable[Iterable[object]]]
+
+
+def sheet(name: str, columns: Iterable[str], runs: Runs) -> Response:
+    """A CSV file of these rows, sent run by run as they are read, named with the moment."""
+    return attachment(f"{name}-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(columns, runs))
+
+
+def attachment(name: str, lines: str | Iterator[str]) -> Response:
+    """A CSV file to be saved: whole, or sent run by run as it is read."""
+    answer = Response(lines, content_type="text/csv; charset=utf-8")
+    answer.headers.set("Content-Disposition", "attachment", filename=name)
+    return answer
+
+
+class ExportView(Page):
+    """Lists as files. Whoever may see a list may save it; that they did is noted."""
+
+    reads = frozenset({"index", "tenants"})
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """There is nothing to look at here."""
+        abort(404)
+
+    @expose("/tenants.csv")
+    def tenants(self) -> ResponseReturnValue:
+        """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
+        wanted = read_choice(request.args).filter
+        runs = current.domain().exports.tenants(wanted, actor=current.actor())
+        return sheet("tenants", COLUMNS, runs)
+
+
+def _lines(columns: Iterable[str], runs: Runs) -> Iterator[str]:
+    yield BOM + written([columns])
+    for run in runs:
+        yield written(run)

@@ -1,0 +1,147 @@
+"""What the overview draws over time: sign-ups, and how long tenants took to be ready."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+
+from webapp.admin.overview import plot
+from webapp.admin.wording.moments import minute_tag
+from webapp.admin.wording.sentences import gettext as _
+from webapp.admin.wording.sentences import ngettext
+from webapp.admin.wording.units import decimal, duration, number, took
+from webapp.database import utc_now
+from webapp.tenants.activity.chart import Bucket, Chart, Span
+
+# Between two times on the axis, and how those are said.
+TIME_STEPS = {
+    Span.HOUR: (timedelta(minutes=15), "hour"),
+    Span.DAY: (timedelta(hours=6), "hour"),
+    Span.WEEK: (timedelta(days=1), "day"),
+}
+SPANS = {Span.HOUR: _l("1 hour"), Span.DAY: _l("24 hours"), Span.WEEK: _l("7 days")}
+BUCKETS = {
+    Span.HOUR: _l("Each bar is a minute."),
+    Span.DAY: _l("Each bar is a quarter of an hour."),
+    Span.WEEK: _l("Each bar is an hour."),
+}
+# Counts that are older than this say nothing about now.
+COUNTED_WITHIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Signups:
+    """The bars, and the sentence that says what they show."""
+
+    sentence: Markup
+    axis: list[plot.Tick]
+    bars: list[plot.Bar]
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Two lines over a logarithmic axis, and the sentence that says what they show."""
+
+    sentence: Markup
+    axis: list[plot.Tick]
+    half: list[float | None]
+    most: list[float | None]
+    is_known: bool
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Name, path and dots of each line, the upper one first."""
+        each = (("p95", self.most), ("p50", self.half))
+        return [(name, plot.line(places), plot.dots(places)) for name, places in each]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All that the charts of a span show."""
+
+    span: Span
+    bar_is: str
+    times: list[plot.TimeTick]
+    time_kind: str
+    signups: Signups
+    durations: Durations
+    # Those in which something happened, the newest first.
+    rows: list[Bucket]
+    doubt: Markup | None
+
+
+def drawn(chart: Chart, counted_at: datetime | None) -> Drawn:
+    """The charts; where nobody counts any more they say so."""
+    step, kind = TIME_STEPS[chart.span]
+    return Drawn(
+        span=chart.span,
+        bar_is=str(BUCKETS[chart.span]),
+        times=list(plot.time_axis(chart.buckets[0].at, chart.span.lasts, step)),
+        time_kind=kind,
+        signups=_signups(chart),
+        durations=_durations(chart),
+        rows=[bucket for bucket in reversed(chart.buckets) if not bucket.is_empty],
+        doubt=_doubt(counted_at),
+    )
+
+
+def on_axis(seconds: float) -> str:
+    """A length of time beside its line: 10 ms, 1 s, 10 min."""
+    return took(seconds * 1000) if seconds < 1 else duration(seconds)
+
+
+def _doubt(counted_at: datetime | None) -> Markup | None:
+    if counted_at is None:
+        return _("Nothing was counted yet. Does the reconciler run?")
+    if utc_now() - counted_at > COUNTED_WITHIN:
+        return _(
+            "These figures end at %(at)s: the reconciler counts the rest when it runs.",
+            at=minute_tag(counted_at),
+        )
+    return None
+
+
+def _signups(chart: Chart) -> Signups:
+    counts = [(bucket.signups, bucket.failed) for bucket in chart.buckets]
+    axis = plot.counting_axis(max(max(pair) for pair in counts))
+    bars = list(plot.bars(counts, int(axis[-1].value)))
+    return Signups(_said_of_signups(chart), axis, bars)
+
+
+def _said_of_signups(chart: Chart) -> Markup:
+    total = chart.total
+    if chart.is_empty:
+        return _("Nobody signed up in this time.")
+    said = ngettext(
+        "%(num)s sign-up, %(rate)s an hour.",
+        "%(num)s sign-ups, %(rate)s an hour.",
+        total.signups,
+        rate=_rate(total.signups, chart.span),
+    )
+    ready, failed = number(total.ready), number(total.failed)
+    became = _("Became ready: %(ready)s. Failed: %(failed)s.", ready=ready, failed=failed)
+    return said + " " + became
+
+
+def _rate(count: int, span: Span) -> str:
+    rate = count / (span.lasts / timedelta(hours=1))
+    return number(round(rate)) if rate >= 10 or rate == int(rate) else decimal(rate)
+
+
+def _durations(chart: Chart) -> Durations:
+    known = [each for b in chart.buckets for each in (b.p50_s, b.p95_s) if each is not None]
+    axis = plot.duration_axis(min(known, default=0.1), max(known, default=10.0))
+    half = [None if b.p50_s is None else axis.place(b.p50_s) for b in chart.buckets]
+    most = [None if b.p95_s is None else axis.place(b.p95_s) for b in chart.buckets]
+    return Durations(_said_of_durations(chart.total), axis.ticks, half, most, bool(known))
+
+
+def _said_of_durations(total: Bucket) -> Markup:
+    if total.p50_s is None or total.p95_s is None:
+        return _("Nobody became ready in this time.")
+    return _(
+        "Half were ready within %(half)s, 95 of 100 within %(most)s.",
+        half=took(total.p50_s * 1000),
+        most=took(total.p95_s * 1000),
+    )

@@ -1,0 +1,172 @@
+"""Whether the parts of the product work, each with the age of what is known of it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from redis.exceptions import RedisError
+
+from webapp.admin.base import Shell
+from webapp.admin.wording.units import took
+from webapp.admin.wording.words import CAUSES
+from webapp.database import utc_now
+from webapp.settings import Settings
+from webapp.tenants.activity.moments import Moments
+from webapp.tenants.causes import NO_ANSWER
+from webapp.tenants.dispatch import Doorbell
+from webapp.tenants.figures import Headroom
+
+# The due loop beats every five seconds; a few may be missed, more mean that it is gone.
+DUE_LATE = timedelta(seconds=20)
+DUE_GONE = timedelta(seconds=60)
+# So many sweeps may be missed before what they saw says nothing about now.
+SWEEPS_LATE = 4
+SLOW_MS = 1000
+
+LABELS = {
+    "database": (_l("Database"), "store"),
+    "redis": (_l("Redis"), "queue"),
+    "workers": (_l("Workers"), "worker"),
+    "due": (_l("Due loop"), "clock"),
+    "sweep": (_l("Sweep"), "retry"),
+    "milvus": (_l("Milvus"), "partitions"),
+}
+ICONS = {"success": "check", "warning": "warning", "danger": "octagon"}
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What is known of one part: a word, more of it, and from when that is."""
+
+    key: str
+    role: str
+    word: str
+    detail: str = ""
+    at: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """What the part is called."""
+        return str(LABELS[self.key][0])
+
+    @property
+    def icon(self) -> str:
+        """The part's own icon."""
+        return LABELS[self.key][1]
+
+    @property
+    def role_icon(self) -> str:
+        """The icon that says what its colour says."""
+        return ICONS[self.role]
+
+
+def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
+    """The answer, and how many milliseconds the database took for it."""
+    began = time.monotonic()
+    answer = ask()
+    return answer, max(1.0, (time.monotonic() - began) * 1000)
+
+
+def health(
+    frame: Shell, now: Moments, database_ms: float, doorbell: Doorbell, settings: Settings
+) -> list[Sign]:
+    """The parts in the order in which a sign-up needs them. Green is only what is fresh."""
+    redis_ms = _ping_ms(doorbell) if frame.board.answers else None
+    return [
+        _answering("database", database_ms),
+        _answering("redis", redis_ms),
+        _workers(frame),
+        due_loop(now.due),
+        _sweep(now.swept, settings),
+        _milvus(frame, settings),
+    ]
+
+
+def worst(signs: list[Sign]) -> str:
+    """The gravest role among them."""
+    return next(
+        (role for role in ("danger", "warning") if any(s.role == role for s in signs)), "success"
+    )
+
+
+def due_loop(beat: datetime | None) -> Sign:
+    """The loop that rings for what is due: without it, a lost ring stays lost."""
+    if beat is None:
+        return Sign("due", "warning", _("never seen"), _("Does the reconciler run?"))
+    silent = utc_now() - beat
+    if silent > DUE_GONE:
+        return Sign("due", "danger", _("silent"), _("Does the reconciler run?"), beat)
+    if silent > DUE_LATE:
+        return Sign("due", "warning", _("late"), at=beat)
+    return Sign("due", "success", _("works"), at=beat)
+
+
+def _ping_ms(doorbell: Doorbell) -> float | None:
+    began = time.monotonic()
+    try:
+        doorbell.connection.ping()
+    except (RedisError, OSError):
+        return None
+    return max(1.0, (time.monotonic() - began) * 1000)
+
+
+def _answering(key: str, took_ms: float | None) -> Sign:
+    """A part that was asked just now, for this page."""
+    if took_ms is None:
+        return Sign(key, "danger", _("no answer"), _("Sign-ups are kept, and go on later."))
+    if took_ms > SLOW_MS:
+        return Sign(key, "warning", _("slow"), took(took_ms), utc_now())
+    return Sign(key, "success", _("answers"), took(took_ms), utc_now())
+
+
+def _workers(frame: Shell) -> Sign:
+    board = frame.board
+    if not board.answers:
+        return Sign("workers", "warning", _("unknown"), _("Redis does not answer."))
+    if not board.workers:
+        return Sign("workers", "danger", _("none"), _("Nothing is made until one starts."))
+    heard_of = max((w.heartbeat for w in board.workers if w.heartbeat), default=None)
+    alive = [worker for worker in board.workers if not worker.is_silent]
+    if not alive:
+        return Sign("workers", "danger", _("silent"), at=heard_of)
+    said = ngettext("%(num)s alive", "%(num)s alive", len(alive))
+    busy = ngettext("%(num)s busy", "%(num)s busy", board.busy)
+    role = "success" if len(alive) == len(board.workers) else "warning"
+    return Sign("workers", role, said, busy, heard_of)
+
+
+def _sweep(finished_at: datetime | None, settings: Settings) -> Sign:
+    if finished_at is None:
+        return Sign("sweep", "warning", _("never seen"), _("Does the reconciler run?"))
+    if utc_now() - finished_at > _too_old(settings):
+        return Sign("sweep", "warning", _("late"), _("Does the reconciler run?"), finished_at)
+    return Sign("sweep", "success", _("works"), at=finished_at)
+
+
+def _milvus(frame: Shell, settings: Settings) -> Sign:
+    seen = frame.summary.collections[0]
+    return next(_milvus_signs(frame, seen, settings))
+
+
+def _milvus_signs(frame: Shell, seen: Headroom, settings: Settings) -> Iterator[Sign]:
+    circuit = frame.summary.circuit
+    if circuit.is_open:
+        yield Sign("milvus", "danger", _("no answer"), _("circuit open"), circuit.since)
+    if seen.observed_at is None:
+        yield Sign("milvus", "warning", _("unknown"), _("Nobody has looked yet."))
+        return
+    if utc_now() - seen.observed_at > _too_old(settings):
+        yield Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
+    if seen.cause:
+        word = _("no answer") if seen.cause in NO_ANSWER else _("trouble")
+        yield Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
+    yield Sign("milvus", "success", _("answers"), took(seen.latency_ms or 0), seen.observed_at)
+
+
+def _too_old(settings: Settings) -> timedelta:
+    sweeps_s = SWEEPS_LATE * settings.reconcile_interval
+    return timedelta(seconds=sweeps_s + settings.milvus_timeout)

@@ -1,0 +1,184 @@
+"""One sentence that says how things are, and the role that colours it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from webapp.admin.base import Shell
+from webapp.admin.overview.attention import broken_isolation
+from webapp.admin.overview.health import DUE_GONE
+from webapp.admin.partitions.drift import is_stale
+from webapp.admin.wording.moments import ago, clock_tag
+from webapp.admin.wording.sentences import gettext as _
+from webapp.admin.wording.sentences import ngettext
+from webapp.admin.wording.units import number
+from webapp.admin.wording.words import CAUSES
+from webapp.database import utc_now
+from webapp.settings import Settings
+from webapp.tenants.activity.moments import Moments
+from webapp.tenants.causes import NO_ANSWER
+from webapp.tenants.failures import Family
+from webapp.tenants.figures import Summary
+from webapp.tenants.states import PartitionState
+
+WAITING = (PartitionState.PENDING, PartitionState.PROVISIONING)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The sentence, and how grave it is."""
+
+    role: str
+    sentence: Markup
+
+
+def verdict(frame: Shell, failures: list[Family], now: Moments, settings: Settings) -> Verdict:
+    """How the tenants are, and what most of the trouble has in common; the gravest alone."""
+    found = (
+        _grave(frame, failures)
+        or _halted(frame)
+        or _unattended(now)
+        or _under_way(frame.summary)
+        or _doubtful(frame, settings)
+    )
+    return found or Verdict("success", _all_ready(frame.summary.tenants))
+
+
+def waiting(counts: Summary) -> int:
+    """How many tenants are on their way."""
+    return sum(counts.states[state] for state in WAITING)
+
+
+def _grave(frame: Shell, failures: list[Family]) -> Verdict | None:
+    counts = frame.summary
+    if found := broken_isolation(frame):
+        sentence = _("Partitions do not keep their rows apart in %(found)s.", found=found)
+        return Verdict("danger", sentence)
+    if counts.states[PartitionState.FAILED] and failures:
+        return Verdict("danger", _failing(counts, failures[0]))
+    return None
+
+
+def _failing(counts: Summary, first: Family) -> Markup:
+    unready = counts.states[PartitionState.FAILED] + waiting(counts)
+    why = {"cause": CAUSES[first.cause], "since": clock_tag(_since(counts, first))}
+    total = number(counts.tenants)
+    if counts.tenants == 1:
+        return _("The one tenant is not ready: %(cause)s, since %(since)s.", **why)
+    if first.tenants == unready:
+        return ngettext(
+            "%(num)s of %(total)s tenants is not ready: %(cause)s, since %(since)s.",
+            "%(num)s of %(total)s tenants are not ready: %(cause)s, since %(since)s.",
+            unready,
+            total=total,
+            **why,
+        )
+    return ngettext(
+        "%(unready)s of %(total)s tenants are not ready; "
+        "%(num)s failed: %(cause)s, since %(since)s.",
+        "%(unready)s of %(total)s tenants are not ready; "
+        "%(num)s share one cause: %(cause)s, since %(since)s.",
+        first.tenants,
+        unready=number(unready),
+        total=total,
+        **why,
+    )
+
+
+def _since(counts: Summary, first: Family) -> datetime:
+    """When the trouble began: each try of the sweep is newer than the outage it is in vain for."""
+    outage = counts.circuit.since if first.cause in NO_ANSWER else None
+    return min(first.first_seen, outage) if outage else first.first_seen
+
+
+def _halted(frame: Shell) -> Verdict | None:
+    """What keeps everybody from becoming ready."""
+    counts, board, on_their_way = frame.summary, frame.board, waiting(frame.summary)
+    if pause := counts.paused:
+        sentence = ngettext(
+            "Provisioning is paused since %(since)s by %(by)s; %(num)s tenant waits.",
+            "Provisioning is paused since %(since)s by %(by)s; %(num)s tenants wait.",
+            on_their_way,
+            since=clock_tag(pause.since),
+            by=pause.by,
+        )
+        return Verdict("warning", sentence)
+    if not board.answers:
+        return Verdict(
+            "danger", _("Redis does not answer: sign-ups are kept, and go on once it is back.")
+        )
+    if not board.workers:
+        sentence = ngettext(
+            "No workers are running; %(num)s tenant waits.",
+            "No workers are running; %(num)s tenants wait.",
+            on_their_way,
+        )
+        return Verdict("danger" if on_their_way else "warning", sentence)
+    if counts.circuit.is_open:
+        sentence = _(
+            "Milvus answers nobody since %(since)s: new tenants wait until it does.",
+            since=clock_tag(counts.circuit.since),
+        )
+        return Verdict("danger" if on_their_way else "warning", sentence)
+    if cause := counts.collections[0].cause:
+        sentence = _("%(cause)s: new tenants wait until that is mended.", cause=CAUSES[cause])
+        return Verdict("danger" if on_their_way else "warning", sentence)
+    return None
+
+
+def _unattended(now: Moments) -> Verdict | None:
+    if now.due is None or utc_now() - now.due < DUE_GONE:
+        return None
+    sentence = _(
+        "The reconciler has been silent since %(since)s: what gets lost is not found again.",
+        since=clock_tag(now.due),
+    )
+    return Verdict("warning", sentence)
+
+
+def _under_way(counts: Summary) -> Verdict | None:
+    if counts.tenants == 1 and waiting(counts):
+        return Verdict("info", _("The one tenant is being provisioned."))
+    if on_their_way := waiting(counts):
+        sentence = ngettext(
+            "%(num)s of %(total)s tenants is being provisioned.",
+            "%(num)s of %(total)s tenants are being provisioned.",
+            on_their_way,
+            total=number(counts.tenants),
+        )
+        return Verdict("info", sentence)
+    if missing := counts.without_wish:
+        sentence = ngettext(
+            "%(num)s tenant has no partition yet: request it.",
+            "%(num)s tenants have no partition yet: request them.",
+            missing,
+        )
+        return Verdict("info", sentence)
+    return None
+
+
+def _doubtful(frame: Shell, settings: Settings) -> Verdict | None:
+    """What keeps "all are ready" from being the whole truth."""
+    ready = _all_ready(frame.summary.tenants)
+    compared_at = frame.summary.collections[0].compared_at
+    if compared_at is None:
+        return Verdict("warning", ready + " " + _("But Milvus was never compared with it."))
+    if is_stale(compared_at, settings):
+        doubt = _(
+            "But Milvus was not compared with the database for %(duration)s.",
+            duration=ago(compared_at),
+        )
+        return Verdict("warning", ready + " " + doubt)
+    if drifting := frame.drifting:
+        doubt = ngettext(
+            "But %(num)s partition is not as wanted.",
+            "But %(num)s partitions are not as wanted.",
+            drifting,
+        )
+        return Verdict("warning", ready + " " + doubt)
+    return None
+
+
+def _all_ready(tenants: int) -> Markup:
+    return ngettext("The one tenant is ready.", "All %(num)s tenants are ready.", tenants)

@@ -1,0 +1,1 @@
+"""The page of partitions: by cause, all, and drift."""

@@ -1,0 +1,186 @@
+"""The drift tab: how database and Milvus agree, in one sentence, and what to do about each kind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy.orm import Session
+
+from webapp.admin.wording.moments import ago
+from webapp.database import utc_now
+from webapp.settings import Settings
+from webapp.tenants.figures import Summary
+from webapp.tenants.findings import DRIFT, Compared, Finding, KnownDrift, known_drift
+from webapp.tenants.rules import Rules
+from webapp.tenants.states import DriftKind
+
+SHOWN_AT_MOST = 50
+
+# So many sweeps, and never less than this, may pass without a comparison.
+SWEEPS = 4
+AT_LEAST = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a kind of drift is called, what it means, and what to do about it."""
+
+    word: str
+    role: str
+    since: str
+    meaning: str
+    remedy: str
+
+
+ADVICE = {
+    DriftKind.ORPHAN: Advice(
+        _l("Orphans"),
+        "warning",
+        _l("First seen"),
+        _l("In Milvus, and nobody's here: after a restored backup, or made by somebody else."),
+        _l(
+            "Never dropped by itself. Find out whose rows they are; then drop the partition in "
+            "Milvus, or import its tenant with this number (flask tenants import)."
+        ),
+    ),
+    DriftKind.STUCK: Advice(
+        _l("Stuck"),
+        "warning",
+        _l("Since"),
+        _l("Should have come to an end long ago, and has not."),
+        _l(
+            "See whether workers and reconciler run, and whether Milvus answers; "
+            "the tenant's timeline says how far it came."
+        ),
+    ),
+    DriftKind.MISSING: Advice(
+        _l("Missing"),
+        "warning",
+        _l("First seen"),
+        _l("Ready with us, and gone in Milvus. What was in it is lost."),
+        _l(
+            "It is made again by itself, empty. Load the tenant's documents anew, and find out who "
+            "dropped it."
+        ),
+    ),
+    DriftKind.RESURRECTED: Advice(
+        _l("Resurrected"),
+        "info",
+        _l("First seen"),
+        _l("Of a removed tenant, and there again, empty."),
+        _l("The sweep drops it again by itself; flask partitions verify --repair does at once."),
+    ),
+    DriftKind.ADOPTED: Advice(
+        _l("Adopted"),
+        "neutral",
+        _l("Since"),
+        _l("Was there before it was asked for, and is the tenant's. This is no drift."),
+        "",
+    ),
+}
+
+
+# How many of a kind there are, in words.
+COUNTED: Mapping[DriftKind, Callable[[int], str]] = {
+    DriftKind.ORPHAN: lambda n: ngettext("%(num)s orphan", "%(num)s orphans", n),
+    DriftKind.STUCK: lambda n: ngettext("%(num)s stuck", "%(num)s stuck", n),
+    DriftKind.MISSING: lambda n: ngettext("%(num)s missing", "%(num)s missing", n),
+    DriftKind.RESURRECTED: lambda n: ngettext("%(num)s resurrected", "%(num)s resurrected", n),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """All of one kind: how many there are, and the first of them."""
+
+    kind: DriftKind
+    advice: Advice
+    count: int
+    shown: Sequence[Finding]
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether anybody ever asks how many rows such a partition holds."""
+        return self.kind not in {DriftKind.STUCK, DriftKind.MISSING}
+
+    @property
+    def unshown(self) -> int:
+        """How many more there are."""
+        return max(self.count - len(self.shown), 0)
+
+
+def drift_figures(
+    session: Session, summary: Summary, settings: Settings, rules: Rules
+) -> dict[str, Any]:
+    """What the tab shows; a bounded number of queries, and of findings."""
+    known = known_drift(session, rules, SHOWN_AT_MOST)
+    by_kind: Mapping[DriftKind, Sequence[Finding]] = {
+        DriftKind.MISSING: known.missing,
+        DriftKind.ORPHAN: known.orphan,
+        DriftKind.RESURRECTED: known.resurrected,
+        DriftKind.STUCK: known.stuck,
+        DriftKind.ADOPTED: known.adopted,
+    }
+    groups = [Group(kind, ADVICE[kind], known.counts[kind], by_kind[kind]) for kind in ADVICE]
+    held = {each.collection for each in known.collections if each.is_held}
+    return {
+        "agreement": agreement(known, settings),
+        "groups": [group for group in groups if group.count],
+        "is_stale": lambda seen: is_stale(seen.compared_at, settings),
+        "held": held | {settings.milvus_collection},
+        "in_use": summary.collections[0],
+    }
+
+
+def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
+    """A role and one sentence. Green only where a fresh comparison of all found nothing."""
+    in_use = settings.milvus_collection
+    watched = [each for each in known.collections if each.is_held or each.collection == in_use]
+    found = _found(known)
+    if not _all_compared(watched, in_use):
+        sentence = str(_("Not compared yet: whether database and Milvus agree is not known."))
+        return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")
+    oldest = min(each.compared_at for each in watched if each.compared_at)
+    when = ago(oldest)
+    if is_stale(oldest, settings):
+        sentence = str(
+            _("Last compared %(when)s ago: what became of Milvus since is not known.", when=when)
+        )
+        said = _("At that time: %(found)s.", found=found) if found else ""
+        return "warning", _and(sentence, said)
+    if found:
+        return "warning", str(
+            _(
+                "Database and Milvus do not agree: %(found)s. Compared %(when)s ago.",
+                found=found,
+                when=when,
+            )
+        )
+    return "success", str(_("Database and Milvus agree, compared %(when)s ago.", when=when))
+
+
+def is_stale(compared_at: datetime | None, settings: Settings) -> bool:
+    """Whether the last comparison is too old to be believed; there may have been none."""
+    longest = max(SWEEPS * timedelta(seconds=settings.reconcile_interval), AT_LEAST)
+    return compared_at is None or compared_at < utc_now() - longest
+
+
+def _all_compared(watched: Sequence[Compared], in_use: str) -> bool:
+    if in_use not in {each.collection for each in watched}:
+        return False
+    return all(each.compared_at for each in watched)
+
+
+def _and(sentence: str, further: str) -> str:
+    return f"{sentence} {further}" if further else sentence
+
+
+def _found(known: KnownDrift) -> str:
+    """The counts of drift in words; empty where there is none."""
+    return ", ".join(
+        COUNTED[kind](count) for kind in ADVICE if kind in DRIFT and (count := known.counts[kind])
+    )

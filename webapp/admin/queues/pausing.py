@@ -1,0 +1,46 @@
+"""Pausing all provisioning in the panel: the question before it, and both buttons."""
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from webapp import current
+from webapp.admin.asking import status
+from webapp.admin.base import Page, expose, reading
+from webapp.admin.wording.refusals import sentence
+from webapp.tenants.errors import DomainError
+from webapp.tenants.pause import MAX_REASON_LENGTH
+
+
+class PausingView(Page):
+    """The two deeds. What is paused stands on every page."""
+
+    @expose("/", methods=("GET", "POST"))
+    def index(self) -> ResponseReturnValue:
+        """Says what a pause does and asks for a reason, then pauses."""
+        refusal = ""
+        if request.method == "POST":
+            try:
+                current.domain().pauses.pause(request.form.get("reason"), actor=current.actor())
+            except DomainError as error:
+                refusal = sentence(error)
+            else:
+                flash(_("Provisioning is paused. Sign-ups go on, and wait."), "info")
+                return redirect(url_for("partitions.index", tab="queues"))
+        return self.render(
+            "admin/pausing/pause.html",
+            nav="partitions",
+            refusal=refusal,
+            reason=request.form.get("reason", ""),
+            max_length=MAX_REASON_LENGTH,
+            under_way=current.domain().pauses.under_way(reading()),
+        ), status()
+
+    @expose("/resume/", methods=("POST",))
+    def resume(self) -> ResponseReturnValue:
+        """Lets everything go on."""
+        if current.domain().pauses.resume(actor=current.actor()):
+            flash(_("Provisioning goes on. All that waited is on its way."), "success")
+        else:
+            flash(_("Provisioning was not paused any more."), "info")
+        return redirect(url_for("partitions.index", tab="queues"))

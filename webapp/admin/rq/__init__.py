@@ -1,0 +1,1 @@
+"""rq-dashboard, mounted with its holes closed."""

@@ -1,0 +1,97 @@
+"""What every request of rq-dashboard passes, and what the audit is told of it.
+
+It takes what stands in an address as it comes, and changes state by GET.
+"""
+
+import re
+from typing import Any
+
+from flask import Response, abort, current_app, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from webapp import current
+from webapp.admin.base import reading
+from webapp.admin.queues.jobs import tenant_of
+from webapp.auth.guard import require
+from webapp.auth.roles import Role
+from webapp.tenants.queries import get_tenant
+
+REGISTRIES = {
+    "queued",
+    "failed",
+    "deferred",
+    "started",
+    "finished",
+    "scheduled",
+    "canceled",
+}
+
+ORDERS = {"asc", "dsc"}
+# No name of a queue can end the string in a script that it is written into.
+QUEUE_NAME = re.compile(r"[\w .:@+-]{1,200}")
+# Its own form offers as many on a page; all of a long queue at once would hold the process up.
+MOST_ON_A_PAGE = 200
+MOST_PAGES = 1_000_000
+
+DEEDS = {
+    "rq_dashboard.requeue_job_view": "job.requeue",
+    "rq_dashboard.requeue_all": "job.requeue",
+    "rq_dashboard.delete_job_view": "job.delete",
+    "rq_dashboard.empty_queue": "job.delete",
+}
+
+
+def guard() -> None:
+    """Admins alone, at addresses that name what there can be; changes by POST alone."""
+    require(Role.ADMIN)
+    if not _is_usable(request.view_args or {}):
+        abort(404)
+    if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
+        raise MethodNotAllowed(["POST"])
+    current_app.redis_conn = current_app.extensions["doorbell"].connection  # type: ignore[attr-defined]
+
+
+def _is_usable(arguments: dict[str, Any]) -> bool:
+    """Whether the address names what there can be; the dashboard takes all as it comes."""
+    return (
+        arguments.get("instance_number", 0) == 0
+        and arguments.get("registry_name", "queued") in REGISTRIES
+        and arguments.get("order", "asc") in ORDERS
+        and QUEUE_NAME.fullmatch(arguments.get("queue_name") or "default") is not None
+        and _is_within(arguments.get("per_page", 1), MOST_ON_A_PAGE)
+        and _is_within(arguments.get("page", 1), MOST_PAGES)
+    )
+
+
+def _is_within(number: str | int, most: int) -> bool:
+    text = str(number)
+    return text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most
+
+
+def take_down(response: Response) -> Response:
+    """A deed goes into the audit once Redis has it: before that, it may still be refused."""
+    action = DEEDS.get(request.endpoint or "")
+    done = response.get_json(silent=True) if action and response.status_code == 200 else None
+    if action and done and done.get("status") == "OK":
+        arguments = request.view_args or {}
+        current.domain().audit.write_now(
+            actor=current.actor(),
+            action=action,
+            tenant_id=_tenant(arguments.get("job_id", "")),
+            target=_target(arguments),
+            after={"jobs": done["count"]} if "count" in done else {},
+        )
+    return response
+
+
+def _target(arguments: dict[str, Any]) -> str:
+    if job_id := arguments.get("job_id"):
+        return f"job {job_id}"
+    registry = arguments.get("registry_name", "failed")
+    return f"queue {arguments['queue_name']}, {registry}"
+
+
+def _tenant(job_id: str) -> int | None:
+    """Whose job it is, where there is such a tenant: anybody may have written the id to Redis."""
+    number = tenant_of(job_id)
+    return number if number and get_tenant(reading(), number) else None

@@ -1,0 +1,1 @@
+"""The pages of tenants: the list, one tenant, and what is done to one."""

@@ -1,0 +1,1 @@
+"""What the panel calls things: states, causes, moments, numbers, people."""
