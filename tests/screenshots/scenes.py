@@ -58,19 +58,20 @@ def mend(product: Product) -> dict[str, int]:
     """All that failed for the outage are retried, and an import with faults is looked at."""
     with product.browser() as panel:
         form = {"csrf_token": csrf_token(panel.get("/admin/partitions/?tab=causes").text)}
-        cause = product.tenant(_first_late(product))["partition"]["cause"]
+        late = _last_late(product)
+        cause = product.tenant(late)["partition"]["cause"]
         asked = {"kind": "retry", "scope": "causes", "causes": cause}
         shown = panel.post("/admin/operations/start/", data=form | asked)
         file = {"file": ("customers.csv", UPLOAD, "text/csv")}
         looked_at = panel.post("/admin/import/check/", data=form, files=file)
-    product.await_state(_first_late(product), "ready")
+    product.await_state(late, "ready")
     return {
         "operation": int(shown.url.params["id"]),
         "upload": int(looked_at.url.params["id"]),
     }
 
 
-def _first_late(product: Product) -> int:
-    found = product.api("GET", f"/api/tenants?q={LATE[0].split()[0]}").json()
+def _last_late(product: Product) -> int:
+    found = product.api("GET", f"/api/tenants?q={LATE[-1]}").json()
     number: int = found["items"][0]["id"]
     return number
