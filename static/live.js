@@ -94,7 +94,7 @@
     const gone = before.filter((row) => !after.has(row.id)).length;
     const moved = [...after.keys()].filter((id, place) => before[place]?.id !== id).length;
     find("tbody", fresh).replaceChildren(...stays);
-    return come + gone || moved;
+    return Math.max(come, gone) || moved;
   }
 
   function settled(text) {

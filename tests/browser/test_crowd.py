@@ -133,7 +133,7 @@ def test_what_changes_is_seen_and_rows_stay_in_place_when_one_is_selected(
     turn(engine, turned, PartitionState.FAILED, Cause.AUTH)
     turn(engine, gone, PartitionState.READY)
     expect(page.locator("#nav")).to_contain_text("4,999", timeout=SEEN_WITHIN_MS)
-    expect(page.locator("[data-held]")).to_contain_text("changes – show")
+    expect(page.locator("[data-held]")).to_have_text("2 changes – show")
     expect(page.locator(f"#row-{gone}")).to_be_visible()
     expect(page.locator(f"#pick-{picked}")).to_be_checked()
     page.locator("[data-held]").click()
