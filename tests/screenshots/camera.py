@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.product import Product
-from tests.browser.conftest import CHROMIUM, EMAIL
+from tests.browser.conftest import CHROMIUM, EMAIL, QUIET
 
 SIZES = {"wide": (1280, 860), "narrow": (380, 800)}
 THEMES = ("light", "dark")
@@ -58,7 +58,7 @@ def camera(product: Product, folder: Path) -> Iterator[Camera]:
     folder.mkdir(parents=True, exist_ok=True)
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
         yield Camera(browser, product, folder, log_in(browser, product))
         browser.close()
 
