@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from apiflask import APIFlask
+from flask_migrate import check
 from sqlalchemy import func, select
 
 from tests.access import (
@@ -27,7 +26,6 @@ from webapp.auth.models import User
 from webapp.auth.salt import stored_secret
 from webapp.auth.tokens import TokenNameTaken
 from webapp.auth.users import ensure_admin
-from webapp.extensions import db
 
 KEY = "sixteen characters or more"
 
@@ -46,9 +44,9 @@ def on_postgres(
 
 
 def test_the_tables_are_in_step_with_the_models_when_migrated(on_postgres: APIFlask) -> None:
-    with on_postgres.app_context(), db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, db.metadata) == []
+    with on_postgres.app_context():
+        # Exits where a migration would have something to do.
+        check()
 
 
 def test_users_log_in_and_out_when_the_database_is_postgres(on_postgres: APIFlask) -> None:
