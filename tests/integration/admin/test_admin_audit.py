@@ -51,6 +51,18 @@ def test_who_and_from_where_is_shown_when_a_button_was_pressed(
         assert said in page
 
 
+def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(
+    app: APIFlask, operator: Visitor
+) -> None:
+    after = {"rows": 6, "skipped": {}, "selection": {"state": "failed"}}
+    with app.app_context():
+        current.domain().audit.write_now(actor=ACTOR, action="operation.retry", after=after)
+    page = operator.get("/admin/audit/").text
+    assert "Rows" in page
+    assert "State: failed" in page
+    assert "Skipped" not in page
+
+
 def test_entries_are_left_out_when_the_address_says_so(app: APIFlask, operator: Visitor) -> None:
     add_tenant(app, "Acme")
     add_tenant(app, "Bolt")

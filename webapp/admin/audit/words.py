@@ -92,6 +92,14 @@ FIELDS = {
     "partition": _l("Partition"),
     "if_exists": _l("Rows that are there"),
     "jobs": _l("Jobs"),
+    "state": _l("State"),
+    "q": _l("Search"),
+    "file": _l("File"),
+    "rows": _l("Rows"),
+    "new": _l("New"),
+    "unchanged": _l("Unchanged"),
+    "invalid": _l("Invalid"),
+    "created": _l("Created"),
 }
 
 VALUES = {
@@ -103,7 +111,7 @@ VALUES = {
     "changed": _l("changed"),
 }
 # Whose values are words of ours; what people wrote is shown as it stands.
-WORDED = frozenset({"status", "cause", "role", "password"})
+WORDED = frozenset({"status", "state", "cause", "role", "password"})
 # Numbers that are names are not grouped.
 NUMBERED = frozenset({"first", "last"})
 
@@ -130,21 +138,26 @@ def action_icon(action: str) -> str:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     """What became of each value; those that stayed as they were are left out."""
     for field in {**before, **after}:
-        was, is_now = before.get(field), after.get(field)
+        was, is_now = _said(field, before.get(field)), _said(field, after.get(field))
         if was != is_now:
-            word = str(FIELDS.get(field, field.replace("_", " ")))
-            yield Change(word, _said(field, was), _said(field, is_now))
+            yield Change(_field_word(field), was, is_now)
+
+
+def _field_word(field: str) -> str:
+    return str(FIELDS.get(field, field.replace("_", " ")))
 
 
 def _said(field: str, value: Any) -> str | None:
-    if value is None:
+    """The value in words; None for what holds nothing."""
+    if value is None or value in ({}, []):
         return None
     if isinstance(value, bool):
         return str(_("yes") if value else _("no"))
     if isinstance(value, int):
         return str(value) if field in NUMBERED else number(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_said(name, each)}" for name, each in value.items() if each)
+        parts = ((_field_word(name), _said(name, each)) for name, each in value.items() if each)
+        return ", ".join(f"{word}: {said}" for word, said in parts)
     if isinstance(value, list):
         return ", ".join(str(_said(field, each)) for each in value)
     return str(VALUES.get(value, value) if field in WORDED else value)
