@@ -1,7 +1,6 @@
 """One running product and one login for all browser tests."""
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,13 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from pymilvus import MilvusClient
 
 from tests.acceptance.product import Product, running_product
-
-EMAIL = "admin@example.com"
-# The shell draws no windows of its own, and so costs less than the whole browser.
-CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-# None of what a browser does beside showing pages: it would only cost, and look for the network.
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-extensions"),
-)
+from tests.browser.login import launch_options, logged_in
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """The browser of the PATH where there is one, else Playwright's own."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    options: dict[str, Any] = {"args": list(QUIET)}
-    return options | ({"executable_path": found} if found else {})
+    return launch_options()
 
 
 @pytest.fixture(scope="session")
@@ -41,16 +30,7 @@ def product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
 @pytest.fixture(scope="session")
 def session_state(product: Product, browser: Browser) -> Any:
     """The cookies of a browser that has logged in through the form."""
-    context = browser.new_context(base_url=product.url)
-    page = context.new_page()
-    page.goto("/login")
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(product.password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url("**/admin/")
-    state = context.storage_state()
-    context.close()
-    return state
+    return logged_in(browser, product)
 
 
 @pytest.fixture

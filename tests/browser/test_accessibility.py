@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, FilePayload
 from tests.acceptance.product import Product, running_product
 from tests.access import settings_in
 from tests.browser.axe import violations
+from tests.browser.login import logged_in
 from tests.browser.walk import Walk
 from tests.screenshots import scenes
-from tests.screenshots.camera import log_in
 from tests.screenshots.pages import EMPTY, FAILING, FULL, Shot
 from webapp import create_app
 
@@ -58,7 +58,7 @@ def stage(new_directory: Callable[[str], Path]) -> Iterator[Product]:
 @pytest.fixture(scope="module")
 def walk(stage: Product, browser: Browser) -> Iterator[Walk]:
     """A tab of somebody who is logged in."""
-    state = log_in(browser, stage)
+    state = logged_in(browser, stage)
     context = browser.new_context(base_url=stage.url, storage_state=state, reduced_motion="reduce")
     yield Walk(context.new_page())
     context.close()

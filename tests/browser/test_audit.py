@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.product import Product
-from tests.browser.conftest import EMAIL
+from tests.browser.login import EMAIL
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, text, update
 
 from tests.acceptance.product import Product, running_product
+from tests.browser.login import logged_in
 from tests.crowd import Crowd, name_of, seed
 from tests.engines.process import wait_until
 from tests.factories import open_engine
@@ -37,19 +39,9 @@ def product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
 
 
 @pytest.fixture(scope="module")
-def session_state(product: Product, browser: object) -> Iterator[object]:
+def session_state(product: Product, browser: Browser) -> Any:
     """The cookies of somebody who has logged in to this product."""
-    from tests.browser.conftest import EMAIL
-
-    context = browser.new_context(base_url=product.url)  # type: ignore[attr-defined]
-    page = context.new_page()
-    page.goto("/login")
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password", exact=True).fill(product.password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url("**/admin/")
-    yield context.storage_state()
-    context.close()
+    return logged_in(browser, product)
 
 
 @pytest.fixture

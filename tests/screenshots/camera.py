@@ -1,6 +1,5 @@
 """A browser that is logged in, and takes a picture of a page in each size and theme."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.product import Product
-from tests.browser.conftest import CHROMIUM, EMAIL, QUIET
+from tests.browser.login import launch_options, logged_in
 
 SIZES = {"wide": (1280, 860), "narrow": (380, 800)}
 THEMES = ("light", "dark")
@@ -56,22 +55,7 @@ class Camera:
 def camera(product: Product, folder: Path) -> Iterator[Camera]:
     """A camera for the product, logged in as its first admin."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
-        yield Camera(browser, product, folder, log_in(browser, product))
+        browser = playwright.chromium.launch(**launch_options())
+        yield Camera(browser, product, folder, logged_in(browser, product))
         browser.close()
-
-
-def log_in(browser: Browser, product: Product) -> Any:
-    """The cookies of a browser that has logged in as the first admin."""
-    context = browser.new_context(base_url=product.url)
-    page = context.new_page()
-    page.goto("/login")
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(product.password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url("**/admin/")
-    state = context.storage_state()
-    context.close()
-    return state
