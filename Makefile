@@ -54,9 +54,9 @@ screenshots: .venv/.dev
 	@$(BIN)/python -m tests.screenshots $(DOCS)
 
 lock: .venv/.dev
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml -o requirements.txt
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
 		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 HTMX := node_modules/htmx.org
