@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 LANGUAGES := it
 
 # The tests mostly wait for servers, so more of them run at once than there are cores.
-WORKERS ?= 3
+WORKERS ?= 4
 
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
@@ -31,7 +31,7 @@ run: .venv/.runtime
 
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev
 	@$(BIN)/ruff check .

@@ -1,15 +1,13 @@
 """How a browser is started, and gets past the login."""
 
-import shutil
 from typing import Any
 
 from playwright.sync_api import Browser
 
 from tests.acceptance.product import Product
+from tests.engines import chromium
 
 EMAIL = "admin@example.com"
-# The shell draws no windows of its own, and so costs less than the whole browser.
-CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # None of what a browser does beside showing pages: it would only cost, and look for the network.
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
@@ -19,7 +17,7 @@ QUIET = (
 
 def launch_options() -> dict[str, Any]:
     """The browser of the PATH where there is one, else Playwright's own."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = chromium.program()
     options: dict[str, Any] = {"args": list(QUIET)}
     return options | ({"executable_path": found} if found else {})
 

@@ -16,7 +16,9 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from tests.acceptance.product import Product
+from tests.browser.conftest import Outage
 from tests.engines.process import wait_until
+from tests.engines.proxy import Mode
 from webapp.database import utc_now
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"
@@ -93,9 +95,9 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
 
 
 def test_a_worker_leads_to_the_tenant_it_works_for_when_it_is_busy(
-    page: Page, product: Product
+    page: Page, product: Product, milvus_without: Outage
 ) -> None:
-    with product.frozen("milvus"):
+    with milvus_without(Mode.HANG):
         number = product.create("In the works")["id"]
         product.await_state(number, "provisioning")
         with product.frozen("worker"):
@@ -182,9 +184,9 @@ def test_a_tenant_can_still_be_retried_when_its_failed_job_is_deleted_in_rq_dash
 
 
 def test_an_attempt_ends_as_ever_when_its_job_is_deleted_while_it_runs(
-    page: Page, product: Product
+    page: Page, product: Product, milvus_without: Outage
 ) -> None:
-    with product.frozen("milvus"):
+    with milvus_without(Mode.HANG):
         number = product.create("Deleted in hand")["id"]
         product.await_state(number, "provisioning")
         page.goto(f"/rq/0/view/job/t{number}-g1-d1")

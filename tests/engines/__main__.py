@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.engines import overlay, standalone
+from tests.engines import chromium, overlay, standalone
 from tests.engines.availability import is_switched_off
 
 
@@ -16,6 +16,8 @@ def prepare() -> None:
         standalone.prepare()
     if not is_switched_off("pymilvus26"):
         overlay.install("pymilvus26")
+    if not is_switched_off(chromium.NAME):
+        chromium.prepare()
 
 
 if __name__ == "__main__":

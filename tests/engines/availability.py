@@ -3,7 +3,9 @@
 import os
 
 VARIABLE = "PARATIA_TEST_WITHOUT"
-NAMES = frozenset({"redis", "milvus-lite", "milvus-standalone", "postgres", "pymilvus26"})
+NAMES = frozenset(
+    {"redis", "milvus-lite", "milvus-standalone", "postgres", "pymilvus26", "chromium"}
+)
 
 
 class EngineMissing(Exception):
