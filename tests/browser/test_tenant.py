@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from pymilvus import MilvusClient
 
 from tests.acceptance.product import Product
+from tests.browser.keys import press, reach
 
 COLLECTION = "kb_chunks_v1"
-# So many controls there are at most before the one that is wanted.
-MOST_TABS = 80
 
 
 @pytest.fixture
@@ -36,21 +35,6 @@ def ready(product: Product) -> Callable[[str], int]:
         return number
 
     return make
-
-
-def reach(page: Page, wanted: Locator) -> None:
-    """Press Tab until the control has the focus, as whoever has no mouse does."""
-    expect(wanted).to_be_visible()
-    for _ in range(MOST_TABS):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("element => element === document.activeElement"):
-            return
-    raise AssertionError(f"{wanted} is not reached by the keyboard")
-
-
-def press(page: Page, wanted: Locator) -> None:
-    reach(page, wanted)
-    page.keyboard.press("Enter")
 
 
 def run(code: str) -> str:

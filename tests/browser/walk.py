@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from playwright.sync_api import Page, Response
 
 from tests.browser.axe import violations
 from tests.screenshots.pages import Shot
 
+Theme = Literal["light", "dark"]
 WIDTHS = (360, 1280)
+THEMES: tuple[Theme, ...] = ("light", "dark")
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 INLINE = """[...document.querySelectorAll("*")].flatMap((element) =>
     [...element.attributes]
@@ -39,16 +42,15 @@ class Walk:
 
     def here(self) -> Iterator[str]:
         """What is wrong with the page as it stands."""
-        self.page.emulate_media(color_scheme="light")
-        yield from violations(self.page)
+        for theme in THEMES:
+            self.page.emulate_media(color_scheme=theme)
+            for found in violations(self.page):
+                yield f"{theme} {found}"
         yield from self.page.evaluate(INLINE)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
             if wide := self.page.evaluate(OVERFLOW):
                 yield f"{wide} px too wide at {width}"
-        self.page.emulate_media(color_scheme="dark")
-        for found in violations(self.page, "color-contrast"):
-            yield f"dark {found}"
 
     def _at(self, shot: Shot, numbers: Mapping[str, int]) -> Iterator[str]:
         self.complaints.clear()

@@ -1,0 +1,22 @@
+"""The keyboard as whoever has no mouse uses it: Tab to a control, Enter or Space on it."""
+
+from playwright.sync_api import Locator, Page, expect
+
+# So many controls there are at most before the one that is wanted.
+MOST_TABS = 80
+
+
+def reach(page: Page, wanted: Locator) -> None:
+    """Press Tab until the control has the focus."""
+    expect(wanted).to_be_visible()
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"{wanted} is not reached by the keyboard")
+
+
+def press(page: Page, wanted: Locator, key: str = "Enter") -> None:
+    """Press the key on the control, once Tab has led there."""
+    reach(page, wanted)
+    page.keyboard.press(key)
