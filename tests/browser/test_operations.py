@@ -83,6 +83,12 @@ def test_a_retry_that_cannot_help_says_so_before_the_click_and_after(
     expect(page.locator("#again-foreign_data")).to_contain_text("find the owner")
     page.goto("/admin/partitions/?tab=causes")
     expect(family).to_contain_text("1 of 1 finished: 0 ready, 1 failed again.")
+    page.goto("/admin/partitions/?tab=all&search=Hopeless")
+    row = page.locator(f"#row-{number}")
+    expect(row.get_by_role("button", name="Retry")).to_have_count(0)
+    row.get_by_role("link", name="See why").click()
+    page.wait_for_url(f"**/admin/tenant/details/?id={number}")
+    expect(page.locator("#decide")).to_be_visible()
     freed(product, milvus, number)
 
 
