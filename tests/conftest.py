@@ -14,6 +14,7 @@ from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.process import ServerProcess
 from tests.engines.redis import RedisServer
+from tests.packing import group_of, place_of
 
 # Standalone and PostgreSQL are imported where they are started: most runs want neither.
 
@@ -42,6 +43,16 @@ def pytest_configure() -> None:
         switched_off()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes test: the longest first, and what shares a product in one."""
+    if not config.getoption("loadgroup", default=False):
+        return
+    items.sort(key=lambda item: place_of(item.path))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
 
 
 def _make_hashes_cheap() -> None:

@@ -31,7 +31,7 @@ from tests.acceptance.running import (
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """One run that the tests of this module share; each leaves it serving."""
+    """One run that the tests of this module share; each but the last leaves it serving."""
     with running(tmp_path_factory.mktemp("product") / "var") as run:
         yield run
 
@@ -171,29 +171,25 @@ def provision_tenant_7(run: Run, folder: Path) -> None:
     assert flask(run, "partitions", "backfill", "--wait").returncode == 0
 
 
-def test_nothing_is_left_and_the_next_run_starts_when_the_launcher_is_killed(
-    tmp_path: Path,
+def test_nothing_is_left_and_make_runs_it_again_when_the_launcher_is_killed(
+    product: Run, tmp_path: Path
 ) -> None:
-    port = free_port()
-    with running(tmp_path / "var", port) as run:
-        session = run.session()
-        run.process.kill()
-        run.process.wait()
-        with running(tmp_path / "var", port) as again:
-            assert again.serves()
-            assert sessions.members(session) == []
-
-
-def test_everything_stops_when_make_is_told_to(tmp_path: Path) -> None:
-    port = free_port()
+    former = product.session()
+    product.process.kill()
+    product.process.wait()
     output = tmp_path / "out.txt"
     with output.open("wb") as terminal:
         make = subprocess.Popen(
-            ["make", "run"], cwd=ROOT, env=environment(tmp_path / "var", port), stdout=terminal
+            ["make", "run"],
+            cwd=ROOT,
+            env=environment(product.var_dir, product.port),
+            stdout=terminal,
         )
     try:
         wait_until(lambda: "is ready" in output.read_text(), START_WITHIN_S, "ready")
-        session = int((tmp_path / "var" / "supervisord.pid").read_text())
+        assert product.serves()
+        assert sessions.members(former) == []
+        session = product.session()
     finally:
         make.terminate()
         make.wait(STOP_WITHIN_S)
