@@ -56,7 +56,7 @@ def test_an_empty_panel_says_what_to_do_first(app: APIFlask, operator: Visitor) 
     assert 'id="empty"' in page
     assert 'href="/admin/tenant/new/"' in page
     assert "Import a CSV" in page
-    assert "flask tokens create" in page
+    assert ".venv/bin/flask tokens create" in page
     assert "curl http://localhost/api/tenants" in page
     assert 'id="verdict"' not in page
     assert 'id="health"' in page

@@ -169,7 +169,7 @@ def test_suspended_workers_are_told_when_rq_itself_holds_them(
         page = operator.get(TAB).text
     finally:
         resume(doorbell_of(app).connection)
-    assert "rq resume" in page
+    assert ".venv/bin/rq resume -c jobs.worker" in page
     assert "rq resume" not in operator.get(TAB).text
 
 
