@@ -1,11 +1,14 @@
 """What pages and API read: pages of tenants, counts, families, headroom."""
 
 import pytest
+from sqlalchemy import update
 
 from tests.factories import ACTOR, Product, statements
+from webapp.database import utc_now
 from webapp.tenants import failures, figures, queries
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import InvalidField
+from webapp.tenants.models import Tenant
 from webapp.tenants.observing import Observation
 from webapp.tenants.queries import TenantFilter
 from webapp.tenants.states import PartitionState, TenantState
@@ -82,6 +85,18 @@ def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
         "removed": 0,
     }
     assert (counted.causes, counted.without_wish) == ({"capacity": 2}, 3)
+
+
+def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departures(
+    product: Product,
+) -> None:
+    product.make_ready(product.create("Ready"))
+    (bygone,) = product.tenants_of_before(1, first=50)
+    with product.domain.tenants._database.transaction() as session:
+        session.execute(update(Tenant).where(Tenant.id == bygone).values(deleted_at=utc_now()))
+    with product.domain.tenants._database.reading() as session:
+        counted = figures.summary(session, product.settings)
+    assert (counted.tenants, counted.states["ready"], counted.without_wish) == (1, 1, 0)
 
 
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
