@@ -71,14 +71,22 @@ def pace(session: Session) -> Pace | None:
 
 def next_ones(session: Session) -> list[Next]:
     """The wishes that will be rung for next, the first first; those in a queue are not among."""
-    waiting = (
-        select(Partition, Tenant.name)
-        .join(Tenant, Tenant.id == Partition.tenant_id)
+    order = (Partition.ring_at, Partition.tenant_id)
+    # The names of those shown alone: PostgreSQL would look up all that wait before it sorts them.
+    first = (
+        select(Partition.tenant_id)
         .where(Partition.state == PartitionState.PENDING, Partition.ring_at.is_not(None))
-        .order_by(Partition.ring_at, Partition.tenant_id)
+        .order_by(*order)
         .limit(NEXT_SHOWN)
+        .subquery()
     )
-    return [_next(row, name) for row, name in session.execute(waiting)]
+    shown = (
+        select(Partition, Tenant.name)
+        .join(first, first.c.tenant_id == Partition.tenant_id)
+        .join(Tenant, Tenant.id == Partition.tenant_id)
+        .order_by(*order)
+    )
+    return [_next(row, name) for row, name in session.execute(shown)]
 
 
 def _next(row: Partition, name: str) -> Next:
