@@ -120,7 +120,9 @@ def test_the_search_is_reached_from_any_page_and_left_by_escape(page: Page) -> N
     expect(field).not_to_be_focused()
 
 
-def test_keys_do_nothing_when_they_were_switched_off(page: Page) -> None:
+def test_keys_do_nothing_when_they_were_switched_off(page: Page, product: Product) -> None:
+    # Without a row there would be nothing that `j` could lead to.
+    product.create("Not walked to")
     page.goto("/admin/")
     page.keyboard.press("?")
     page.get_by_label("Use these keys in this browser").uncheck()
@@ -128,5 +130,6 @@ def test_keys_do_nothing_when_they_were_switched_off(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.goto("/admin/tenant/")
+    expect(page.locator("tbody tr").first).to_be_visible()
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement === document.body")
