@@ -227,7 +227,9 @@ def test_the_question_is_a_page_when_there_is_no_script(
     page = context.new_page()
     page.goto(f"/admin/tenant/details/?id={number}")
     page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete No script?")).to_be_visible()
     page.get_by_role("link", name="Keep it").click()
+    page.wait_for_url(f"**/admin/tenant/details/?id={number}")
     assert product.tenant(number)["status"] == "active"
     context.close()
 
