@@ -37,6 +37,7 @@ WELL = [shot for shot in FULL if shot not in EMPTY or shot.name in {"overview", 
 OPENED = [
     Shot("keys", "/admin/tenant/", "[data-keys-open]"),
     Shot("no-match", "/admin/tenant/?search=nobody+has+this+name"),
+    Shot("rename-dialog", "/admin/tenant/details/?id={ready}", "a[data-dialog]"),
     Shot("delete-page", "/admin/tenant/delete/?id={ready}"),
     Shot("delete-many", "/admin/operations/review/?kind=delete&scope=selected&id={ready}"),
 ]

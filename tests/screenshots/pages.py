@@ -27,7 +27,7 @@ FULL = [
     *_ALWAYS,
     Shot("tenant", "/admin/tenant/details/?id={ready}"),
     Shot("rename", "/admin/tenant/edit/?id={ready}"),
-    Shot("delete", "/admin/tenant/details/?id={ready}", "a[data-dialog]"),
+    Shot("delete", "/admin/tenant/details/?id={ready}", "a.danger[data-dialog]"),
     Shot("removing", "/admin/tenant/?state=removing"),
     Shot("leaving", "/admin/tenant/details/?id={leaving}"),
 ]
