@@ -31,7 +31,7 @@ run: .venv/.runtime
 
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 check: .venv/.dev
 	@$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.process import ServerProcess
 from tests.engines.redis import RedisServer
-from tests.packing import group_of, place_of
+from tests.packing import Packed, place_of
 
 # Standalone and PostgreSQL are imported where they are started: most runs want neither.
 
@@ -45,14 +45,16 @@ def pytest_configure() -> None:
         raise pytest.UsageError(str(error)) from error
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes test: the longest first, and what shares a product in one."""
-    if not config.getoption("loadgroup", default=False):
-        return
-    items.sort(key=lambda item: place_of(item.path))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+    """Where several processes test, the longest begin first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place_of(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Packed:
+    """Hands the tests out in groups, whatever `--dist` says."""
+    return Packed(config, log)
 
 
 def _make_hashes_cheap() -> None:
