@@ -1,6 +1,6 @@
 """What an operator does on a bad night, with the keyboard alone: no test here clicks anything.
 
-A tenant's own page, the import, and pausing have such stories in their own files.
+A tenant's own page and the import have such stories in their own files.
 """
 
 import re
@@ -187,11 +187,3 @@ def test_language_theme_and_times_are_chosen(page: Page) -> None:
     press(page, page.get_by_role("button", name="English"))
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_text(EMAIL)).to_be_visible()
-
-
-def test_an_orphan_is_looked_at_and_the_isolation_checked(page: Page, product: Product) -> None:
-    product.flask("partitions", "verify", check=False)
-    page.goto("/admin/partitions/?tab=all")
-    press(page, page.locator(".tabs").get_by_role("link", name=re.compile("^Drift")))
-    press(page, page.get_by_role("button", name="Check isolation now"))
-    expect(page.locator("#asked-for")).to_contain_text("Asked for at")
