@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 LANGUAGES := it
 
 # The tests mostly wait for servers, so more of them run at once than there are cores.
-WORKERS ?= 4
+WORKERS ?= 5
 
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"

@@ -287,7 +287,8 @@ def test_two_statements_are_added_when_there_is_a_key_and_none_without(
     def cost(key: str | None) -> list[str]:
         with app.app_context(), statements(db.engine) as seen:
             api.post("/tenants", {"name": unique("cost")}, key)
-        return [line.split()[0] for line in seen]
+        # Whether provisioning is paused is asked once a second, whoever comes.
+        return [line.split()[0] for line in seen if "FROM pause" not in line]
 
     cost(None)
     without, first = cost(None), cost(key := new_key())
