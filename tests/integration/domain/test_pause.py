@@ -1,6 +1,7 @@
 """The pause of all provisioning: nothing begins, nothing is lost, and resume lets all go on."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -429,7 +430,10 @@ def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
 
 
 def test_ringing_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
+    began = time.monotonic()
     with statements(simple.engine) as seen:
         for n in range(5):
             simple.create(f"T{n}")
-    assert len([line for line in seen if "pause" in line]) == 1
+    # Once a second, however long a busy machine takes.
+    looks = len([line for line in seen if "pause" in line])
+    assert 1 <= looks <= 1 + time.monotonic() - began
