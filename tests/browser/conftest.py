@@ -68,27 +68,38 @@ def session_state(product: Product, browser: Browser) -> Any:
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the browser complained of: errors, dialogs, refused scripts and styles."""
-    return []
+def complaints() -> Iterator[list[str]]:
+    """What browsers complained of: errors, dialogs, refused scripts and styles. None may be left.
+
+    A test that brings some about looks at them and takes them out.
+    """
+    heard: list[str] = []
+    yield heard
+    assert heard == []
 
 
 @pytest.fixture
-def context(
+def visitor(
     browser: Browser, product: Product, session_state: Any, complaints: list[str]
-) -> Iterator[BrowserContext]:
-    """A logged-in browser; the test fails when the console shows an error."""
-    context = browser.new_context(base_url=product.url, storage_state=session_state)
-    context.set_default_timeout(10_000)
-    yield context
-    context.close()
-    assert complaints == []
+) -> Iterator[Callable[..., Page]]:
+    """Opens pages in a browser of their own, logged in unless its options say otherwise."""
+    contexts: list[BrowserContext] = []
+
+    def visit(**options: Any) -> Page:
+        options = {"base_url": product.url, "storage_state": session_state} | options
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(10_000)
+        # Of each page, also of those that a test opens beside the first.
+        contexts[-1].on("page", lambda page: listen(page, complaints))
+        return contexts[-1].new_page()
+
+    yield visit
+    for context in contexts:
+        context.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext, complaints: list[str]) -> Page:
-    """A page that notes every complaint."""
-    page = context.new_page()
+def listen(page: Page, complaints: list[str]) -> None:
+    """Note every complaint of the page's."""
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
@@ -98,7 +109,18 @@ def page(context: BrowserContext, complaints: list[str]) -> Page:
             dialog.dismiss()
 
     page.on("dialog", refuse)
-    return page
+
+
+@pytest.fixture
+def page(visitor: Callable[..., Page]) -> Page:
+    """A page of somebody who is logged in."""
+    return visitor()
+
+
+@pytest.fixture
+def context(page: Page) -> BrowserContext:
+    """The browser that the page is in."""
+    return page.context
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Download, Locator, Page, expect
+from playwright.sync_api import Download, Locator, Page, expect
 
 from tests.acceptance.product import Product
 from tests.browser.keys import press, reach
@@ -29,11 +29,10 @@ def saved_by_key(page: Page, link: Locator) -> Download:
     return download.value
 
 
-def test_one_logs_in_and_out(browser: Browser, product: Product) -> None:
+def test_one_logs_in_and_out(visitor: Callable[..., Page], product: Product) -> None:
     words = ("--email", "keys@example.com", "--role", "viewer", "--password", product.password)
     product.flask("users", "create", *words)
-    context = browser.new_context(base_url=product.url)
-    page = context.new_page()
+    page = visitor(storage_state=None)
     page.goto("/admin/audit/")
     expect(page.get_by_label("E-mail address")).to_be_focused()
     page.keyboard.type("keys@example.com")
@@ -43,7 +42,6 @@ def test_one_logs_in_and_out(browser: Browser, product: Product) -> None:
     page.wait_for_url("**/admin/audit/")
     press(page, page.get_by_role("button", name="Log out"))
     page.wait_for_url("**/login")
-    context.close()
 
 
 def test_a_tenant_is_added_and_seen_to_become_ready(page: Page) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from pymilvus import MilvusClient
 
 from tests.acceptance.product import Product
@@ -177,22 +177,15 @@ def test_a_retry_is_asked_for_with_keys_alone(
 
 
 def test_the_selected_are_retried_when_there_is_no_script(
-    browser: Browser,
+    visitor: Callable[..., Page],
     product: Product,
-    session_state: object,
     failed: Callable[..., list[int]],
 ) -> None:
     one, other = failed("Scriptless one", "Scriptless two")
-    context = browser.new_context(
-        base_url=product.url,
-        storage_state=session_state,  # type: ignore[arg-type]
-        java_script_enabled=False,
-    )
-    page = context.new_page()
+    page = visitor(java_script_enabled=False)
     page.goto("/admin/partitions/?search=Scriptless")
     page.locator(f"#pick-{one}").check()
     page.locator("#bulk-retry").click()
     page.get_by_role("button", name="Queue 1 retry").click()
     product.await_state(one, "ready")
     assert product.tenant(other)["partition"]["status"] == "failed"
-    context.close()

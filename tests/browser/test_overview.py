@@ -1,9 +1,9 @@
 """The overview in a real browser: it moves by itself, and turns red when an engine stops."""
 
 import re
-from typing import Any
+from collections.abc import Callable
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.acceptance.product import Product
 from tests.browser.conftest import Outage
@@ -50,18 +50,14 @@ def test_the_span_stays_chosen_and_the_table_open_when_the_page_refreshes(page: 
 
 
 def test_times_below_a_chart_are_local_with_utc_on_hover(
-    browser: Browser, product: Product, session_state: Any
+    visitor: Callable[..., Page],
 ) -> None:
     # In Kathmandu, 5 h 45 min ahead: where clocks show UTC, a time that is not local looks right.
-    context = browser.new_context(
-        base_url=product.url, storage_state=session_state, timezone_id="Asia/Kathmandu"
-    )
-    page = context.new_page()
+    page = visitor(timezone_id="Asia/Kathmandu")
     page.goto("/admin/?span=24h")
     label = page.locator("#chart-signups .times time").first
     expect(label).to_have_text(re.compile(r"^\d\d:45$"))
     expect(label).to_have_attribute("title", re.compile(r"GMT\+5:45\n.*:00 UTC$"))
-    context.close()
 
 
 def test_room_is_shown_with_what_is_known_of_its_end(page: Page, product: Product) -> None:

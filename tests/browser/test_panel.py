@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from pymilvus import MilvusClient
 from redis import Redis
 from rq import Queue
@@ -25,13 +25,12 @@ def plant(product: Product) -> None:
 
 
 def test_login_leads_back_to_the_page_when_one_was_asked_for(
-    browser: Browser, product: Product
+    visitor: Callable[..., Page], product: Product
 ) -> None:
     # Somebody else than the other tests are: logging out ends all sessions of a user.
     words = ("--email", "viewer@example.com", "--role", "viewer", "--password", product.password)
     product.flask("users", "create", *words)
-    context = browser.new_context(base_url=product.url)
-    page = context.new_page()
+    page = visitor(storage_state=None)
     page.goto("/admin/partitions/")
     page.get_by_label("E-mail address").fill("viewer@example.com")
     page.get_by_label("Password").fill(product.password)
@@ -42,7 +41,6 @@ def test_login_leads_back_to_the_page_when_one_was_asked_for(
     page.goto("/admin/")
     page.wait_for_url("**/login**")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
-    context.close()
 
 
 def test_a_new_tenant_turns_ready_without_a_reload_when_made_by_the_form(page: Page) -> None:
@@ -218,22 +216,16 @@ def test_a_partition_of_nobody_is_shown_without_a_reload_when_it_was_found(
 
 
 def test_the_question_is_a_page_when_there_is_no_script(
-    browser: Browser, product: Product, session_state: object
+    visitor: Callable[..., Page], product: Product
 ) -> None:
     number = product.create("No script")["id"]
-    context = browser.new_context(
-        base_url=product.url,
-        storage_state=session_state,  # type: ignore[arg-type]
-        java_script_enabled=False,
-    )
-    page = context.new_page()
+    page = visitor(java_script_enabled=False)
     page.goto(f"/admin/tenant/details/?id={number}")
     page.get_by_role("link", name="Delete").click()
     expect(page.get_by_role("heading", name="Delete No script?")).to_be_visible()
     page.get_by_role("link", name="Keep it").click()
     page.wait_for_url(f"**/admin/tenant/details/?id={number}")
     assert product.tenant(number)["status"] == "active"
-    context.close()
 
 
 def test_a_hostile_name_stays_text_when_shown_anywhere(page: Page, product: Product) -> None:

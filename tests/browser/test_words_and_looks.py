@@ -1,10 +1,10 @@
 """Times where the reader is, the language that was chosen, and both kept while a page refreshes."""
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.acceptance.product import Product
 
@@ -13,13 +13,9 @@ UTC = re.compile(r"\d\d:\d\d:\d\d UTC$")
 
 
 @pytest.fixture
-def far_away(browser: Browser, product: Product, session_state: Any) -> Any:
+def far_away(visitor: Callable[..., Page]) -> Page:
     """A page of somebody in Kathmandu, whose clocks are 5 h 45 min ahead of UTC."""
-    context = browser.new_context(
-        base_url=product.url, storage_state=session_state, timezone_id="Asia/Kathmandu"
-    )
-    yield context.new_page()
-    context.close()
+    return visitor(timezone_id="Asia/Kathmandu")
 
 
 def test_times_are_local_with_utc_beside_when_the_page_refreshes_too(
@@ -63,12 +59,9 @@ def test_no_time_is_painted_in_utc_first(far_away: Page, product: Product) -> No
 
 
 def test_the_language_is_kept_when_chosen_without_a_script(
-    browser: Browser, product: Product, session_state: Any
+    visitor: Callable[..., Page],
 ) -> None:
-    context = browser.new_context(
-        base_url=product.url, storage_state=session_state, java_script_enabled=False
-    )
-    page = context.new_page()
+    page = visitor(java_script_enabled=False)
     page.goto("/admin/tenant/?search=abc")
     page.get_by_role("button", name="Italiano").click()
     page.wait_for_url("**/admin/tenant/?search=abc")
@@ -76,4 +69,3 @@ def test_the_language_is_kept_when_chosen_without_a_script(
     page.goto("/admin/")
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    context.close()
