@@ -17,6 +17,7 @@ from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.tenants import timeline
 from webapp.tenants.actors import Via
+from webapp.tenants.causes import Cause
 from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
 from webapp.tenants.operations.models import Operation, OperationKind, OperationState
 from webapp.tenants.schemas import CollectionSchema, SchemaField, Schemas
@@ -65,6 +66,13 @@ def test_wanted_observed_and_last_attempt_are_told_apart(app: APIFlask, operator
     assert "Wish 1: the original request, by test@example.test" in parts[1]
     assert "Not seen yet" in parts[2] and "checked <time" in parts[2]
     assert "Attempt 3 of 3" in parts[3] and "Attempt failed · by the SDK · 1.5 s" in parts[3]
+
+
+def test_a_retry_is_not_recommended_when_none_can_help(app: APIFlask, operator: Visitor) -> None:
+    hopeless, other = add_failed(app, "A", Cause.INVALID_NAME), add_failed(app, "B")
+    page = operator.get(f"/admin/tenant/details/?id={hopeless}").text
+    assert '<button class="btn" type="submit">Retry all the same</button>' in page
+    assert "Retry all the same" not in operator.get(f"/admin/tenant/details/?id={other}").text
 
 
 def test_a_retry_says_that_it_is_one_and_whose(app: APIFlask, operator: Visitor) -> None:
