@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from itertools import count
 from pathlib import Path
 
 from redis import Redis, RedisError
@@ -10,6 +11,8 @@ from tests.engines.availability import EngineMissing
 from tests.engines.process import ServerProcess, free_port
 
 NAME = "redis"
+# One for each test that wants its own; an empty one costs Redis next to nothing.
+DATABASES = 16_384
 
 
 def executable() -> str:
@@ -30,6 +33,7 @@ class RedisServer(ServerProcess):
 
     def __init__(self, directory: Path, *, over_tcp: bool = False) -> None:
         command = [executable(), "--dir", str(directory), "--appendonly", "yes", "--save", ""]
+        command += ["--databases", str(DATABASES)]
         if over_tcp:
             port = free_port()
             self.url = f"redis://127.0.0.1:{port}/0"
@@ -37,7 +41,12 @@ class RedisServer(ServerProcess):
         else:
             self.url = f"unix://{directory}/redis.sock"
             command += ["--port", "0", "--unixsocket", f"{directory}/redis.sock"]
+        self._databases = count(1)
         super().__init__(command=command, log=directory / "redis.log", answers=self._answers)
+
+    def new_database(self) -> str:
+        """Address of a database of its own: queues, jobs and workers of others are not in it."""
+        return f"{self.url.removesuffix('/0')}?db={next(self._databases)}"
 
     def flush(self) -> None:
         """Lose everything it holds, as an operator's FLUSHALL does."""

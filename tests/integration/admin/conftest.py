@@ -9,12 +9,19 @@ import pytest
 from apiflask import APIFlask
 
 from tests.access import Visitor, add_user, close, settings_in
+from tests.engines.redis import RedisServer
 from tests.integration.access.conftest import (  # noqa: F401  fixtures
     migrated_database,
     new_address,
 )
 from webapp import create_app
 from webapp.auth.roles import Role
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """A database of the shared Redis for each test: RQ's list of workers has no other border."""
+    return redis_server.new_database()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The tab of queues and workers: whom each works for, what comes next, and that it stays cheap."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -14,7 +14,6 @@ from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
 from tests.access import Visitor, database_of
-from tests.engines.redis import RedisServer
 from tests.integration.admin.tenants import add_tenant
 from webapp.admin.queues.board import Board
 from webapp.admin.queues.reading import look
@@ -27,12 +26,6 @@ from webapp.tenants.models import Partition
 TAB = "/admin/partitions/?tab=queues"
 
 
-@pytest.fixture
-def redis_url(spare_redis: Callable[..., RedisServer]) -> str:
-    """A Redis of the test's own: its workers and jobs must not be met by others."""
-    return spare_redis().url
-
-
 def doorbell_of(app: APIFlask) -> Doorbell:
     doorbell: Doorbell = app.extensions["doorbell"]
     return doorbell
@@ -40,7 +33,7 @@ def doorbell_of(app: APIFlask) -> Doorbell:
 
 @contextmanager
 def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -> Iterator[None]:
-    """A worker as RQ registers it, beside those of other tests."""
+    """A worker as RQ registers it."""
     redis, key = doorbell_of(app).connection, f"rq:worker:{name}"
     heard = utc_now() - timedelta(seconds=silent_s)
     values = {
@@ -205,9 +198,8 @@ def test_pace_is_known_only_when_somebody_counts(app: APIFlask, operator: Visito
 
 
 def test_the_command_that_starts_a_worker_is_told_when_there_is_none(
-    app: APIFlask, operator: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: APIFlask, operator: Visitor
 ) -> None:
-    monkeypatch.setattr("webapp.admin.queues.reading.WORKERS", "rq:nobody")
     add_tenant(app)
     page = operator.get(TAB).text
     assert "1 job waits; nothing moves until a worker starts." in page

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from apiflask import APIFlask
 from rq.job import Job
 from rq.registry import FailedJobRegistry
@@ -13,7 +12,6 @@ from rq.utils import utcformat
 from sqlalchemy import select
 
 from tests.access import Visitor, database_of
-from tests.engines.redis import RedisServer
 from tests.integration.admin.tenants import add_failed, add_tenant
 from webapp.auth.roles import Role
 from webapp.database import utc_now
@@ -36,12 +34,6 @@ JOB_FIELDS = (
         "retries_left",
     ),
 )
-
-
-@pytest.fixture
-def redis_url(spare_redis: Callable[..., RedisServer]) -> str:
-    """A Redis of the test's own: what it plants must not be found by others."""
-    return spare_redis().url
 
 
 def doorbell_of(app: APIFlask) -> Doorbell:
