@@ -13,6 +13,7 @@ from webapp.tenants import timeline
 from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
 from webapp.tenants.models import Partition
 from webapp.tenants.paused import NOT_PAUSED, is_paused
+from webapp.tenants.rows import is_any
 from webapp.tenants.rules import RING_AGAIN, SINGLES_AT_ONCE, Rules
 from webapp.tenants.states import PartitionState
 
@@ -41,13 +42,21 @@ class Ringing:
         """
         rung = 0
         while rung < at_most:
-            with self._database.transaction() as session:
-                due = and_(Partition.ring_at <= utc_now(), NOT_PAUSED)
-                rings = reserve(session, due, limit=ROUND)
+            rings = self._reserve_due()
             if not rings or not self._push_due(rings):
                 break
             rung += len(rings)
         return rung
+
+    def _reserve_due(self) -> list[Ring]:
+        due = and_(
+            Partition.state == PartitionState.PENDING, Partition.ring_at <= utc_now(), NOT_PAUSED
+        )
+        with self._database.reading() as session:
+            if not is_any(session, due):
+                return []
+        with self._database.transaction() as session:
+            return reserve(session, due, limit=ROUND)
 
     def _push_due(self, rings: Sequence[Ring]) -> bool:
         untried = [ring for ring in rings if ring.is_untried]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from webapp.tenants.models import Partition
@@ -28,3 +28,11 @@ def change(
         .execution_options(populate_existing=True)
     )
     return session.scalars(statement).all()
+
+
+def is_any(session: Session, which: ColumnElement[bool]) -> bool:
+    """Whether any row meets the condition now: what is asked often asks this first.
+
+    A change that changes nothing still takes SQLite's one lock for writing.
+    """
+    return bool(session.scalar(select(exists().where(which))))

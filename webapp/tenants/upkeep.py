@@ -18,7 +18,7 @@ from webapp.tenants.models import Partition
 from webapp.tenants.paused import NOT_PAUSED, is_paused
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
-from webapp.tenants.rows import change
+from webapp.tenants.rows import change, is_any
 from webapp.tenants.rules import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
 from webapp.tenants.states import IfExists, PartitionState, Result
 from webapp.tenants.wishes import ring_for
@@ -42,6 +42,9 @@ class Upkeep:
         """Take rows from workers whose lease ran out: due again, or failed after the last try."""
         now = utc_now()
         expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
+        with self._database.reading() as session:
+            if not is_any(session, expired):
+                return 0
         spent = Partition.attempts >= Partition.max_attempts
         again = {"state": PartitionState.PENDING, "ring_at": now}
         failed = {
