@@ -1,5 +1,7 @@
 """Operations in the panel: the question before, the progress, the result, and all of them."""
 
+from datetime import timedelta
+
 from apiflask import APIFlask
 from sqlalchemy import update
 
@@ -8,6 +10,7 @@ from tests.integration.admin.tenants import add_failed, add_tenant, send, state_
 from webapp import current
 from webapp.auth.roles import Role
 from webapp.database import utc_now
+from webapp.tenants.activity.models import Heartbeat
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
 from webapp.tenants.states import PartitionState
@@ -22,6 +25,12 @@ def put(app: APIFlask, tenant_id: int, state: PartitionState, cause: Cause | Non
     with database_of(app).transaction() as session:
         mine = update(Partition).where(Partition.tenant_id == tenant_id)
         session.execute(mine.values(state=state, cause=cause, state_since=utc_now()))
+
+
+def beat(app: APIFlask, seconds_ago: float) -> None:
+    """Let the due loop have shown that it works so long ago."""
+    with database_of(app).transaction() as session:
+        session.merge(Heartbeat(name="due", at=utc_now() - timedelta(seconds=seconds_ago)))
 
 
 def settle(app: APIFlask) -> None:
@@ -59,6 +68,26 @@ def test_the_progress_of_a_retry_is_shown_until_its_result_is_known(
     assert "Collection full" in page
     listed = operator.get("/admin/partitions/?operation=1&state=failed").text
     assert (">B<" in listed, ">A<" in listed, ">C<" in listed) == (True, False, False)
+
+
+def test_the_lack_of_a_reconciler_is_told_until_the_result_is_known(
+    app: APIFlask, operator: Visitor
+) -> None:
+    failed = add_failed(app)
+    send(operator, START, kind="retry", scope="selected", id=str(failed))
+    page = operator.get(SHOW).text
+    assert "brings this to its end, was never seen" in page
+    assert "goes on by itself" not in page
+    beat(app, 90)
+    assert "has been silent for 1 min" in operator.get(LIVE).text
+    beat(app, 30)
+    page = operator.get(LIVE).text
+    assert "brings this to its end" not in page
+    assert "goes on by itself" in page
+    beat(app, 90)
+    put(app, failed, PartitionState.READY)
+    settle(app)
+    assert "brings this to its end" not in operator.get(LIVE).text
 
 
 def test_all_that_match_are_meant_when_the_filter_is_sent(app: APIFlask, operator: Visitor) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import update
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from tests.access import Visitor
+from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant, send, tenant_of
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
 from webapp.auth.roles import Role
+from webapp.tenants.uploads.models import Upload, UploadState
 from webapp.tenants.uploads.parsing import MAX_BYTES
 
 HOSTILE = "<script>alert(1)</script>"
@@ -83,6 +85,16 @@ def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(
             table(operator, f"/admin/import/rejects.csv?id={upload_id}")[1][2],
         ],
     ]
+
+
+def test_the_lack_of_a_reconciler_is_told_while_rows_wait_for_it(
+    app: APIFlask, operator: Visitor
+) -> None:
+    address = checked(operator, "name\nAcme\n")
+    assert "brings this to its end" not in operator.get(address).text
+    with database_of(app).transaction() as session:
+        session.execute(update(Upload).values(state=UploadState.RUNNING))
+    assert "brings this to its end, was never seen" in operator.get(address).text
 
 
 def test_rejects_are_taken_when_they_were_corrected(operator: Visitor) -> None:

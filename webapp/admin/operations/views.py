@@ -11,6 +11,7 @@ from webapp.admin.asking import number_in
 from webapp.admin.base import Page, expose, reading, shell
 from webapp.admin.lists.selecting import Field, fields_of, read_causes, read_kind, read_selection
 from webapp.admin.operations import words as operation_words
+from webapp.admin.reconciler import absence
 from webapp.tenants.errors import CountChanged
 from webapp.tenants.operations.figures import View, failed_again, find, recent
 from webapp.tenants.operations.models import OperationKind
@@ -124,6 +125,7 @@ def _shown() -> dict[str, Any]:
         "view": view,
         "selection": Selection.from_json(view.operation.selection),
         "again": failed_again(reading(), view.operation.id) if view.progress.failed else [],
+        "absent": None if view.is_over else absence(reading()),
         "every": 2,
         "can_keep": _can_keep(view),
     }

@@ -8,9 +8,9 @@ from flask import current_app, url_for
 from markupsafe import Markup
 
 from webapp.admin.base import Shell
-from webapp.admin.overview.health import DUE_GONE
 from webapp.admin.overview.room import Room, full_when
 from webapp.admin.partitions.drift import is_stale
+from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag, minute_tag
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
@@ -104,7 +104,7 @@ def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
             jobs,
         )
         yield Need("workers", "danger", said, _("See workers"), queues)
-    if now.due and utc_now() - now.due > DUE_GONE:
+    if now.due and is_gone(now.due):
         said = _(
             "The reconciler has been silent for %(duration)s. Start it: until then nothing is "
             "repaired, and nobody departs.",

@@ -11,6 +11,7 @@ from flask_babel import ngettext
 from redis.exceptions import RedisError
 
 from webapp.admin.base import Shell
+from webapp.admin.reconciler import LATE, is_gone
 from webapp.admin.wording.units import took
 from webapp.admin.wording.words import CAUSES
 from webapp.database import utc_now
@@ -20,9 +21,6 @@ from webapp.tenants.causes import NO_ANSWER
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.figures import Headroom
 
-# The due loop beats every five seconds; a few may be missed, more mean that it is gone.
-DUE_LATE = timedelta(seconds=20)
-DUE_GONE = timedelta(seconds=60)
 # So many sweeps may be missed before what they saw says nothing about now.
 SWEEPS_LATE = 4
 SLOW_MS = 1000
@@ -97,10 +95,9 @@ def due_loop(beat: datetime | None) -> Sign:
     """The loop that rings for what is due: without it, a lost ring stays lost."""
     if beat is None:
         return Sign("due", "warning", _("never seen"), _("Does the reconciler run?"))
-    silent = utc_now() - beat
-    if silent > DUE_GONE:
+    if is_gone(beat):
         return Sign("due", "danger", _("silent"), _("Does the reconciler run?"), beat)
-    if silent > DUE_LATE:
+    if utc_now() - beat > LATE:
         return Sign("due", "warning", _("late"), at=beat)
     return Sign("due", "success", _("works"), at=beat)
 

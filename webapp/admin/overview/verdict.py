@@ -7,14 +7,13 @@ from markupsafe import Markup
 
 from webapp.admin.base import Shell
 from webapp.admin.overview.attention import broken_isolation
-from webapp.admin.overview.health import DUE_GONE
 from webapp.admin.partitions.drift import is_stale
+from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
 from webapp.admin.wording.units import number
 from webapp.admin.wording.words import CAUSES
-from webapp.database import utc_now
 from webapp.settings import Settings
 from webapp.tenants.activity.moments import Moments
 from webapp.tenants.causes import NO_ANSWER
@@ -128,7 +127,7 @@ def _halted(frame: Shell) -> Verdict | None:
 
 
 def _unattended(now: Moments) -> Verdict | None:
-    if now.due is None or utc_now() - now.due < DUE_GONE:
+    if now.due is None or not is_gone(now.due):
         return None
     sentence = _(
         "The reconciler has been silent since %(since)s: what gets lost is not found again.",

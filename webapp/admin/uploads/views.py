@@ -13,6 +13,7 @@ from webapp.admin.asking import number_in
 from webapp.admin.base import Page, expose, reading, shell
 from webapp.admin.lists.export import attachment
 from webapp.admin.lists.listing import NO_WISH
+from webapp.admin.reconciler import absence
 from webapp.admin.uploads import files as upload_files
 from webapp.admin.uploads import words as upload_words
 from webapp.admin.uploads.files import REJECTED
@@ -157,6 +158,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
     after = request.args.get("after")
     rows = _wrong_rows(upload, number_in(after) if after else 0)
     is_checked = upload.state == UploadState.CHECKED
+    is_running = upload.state == UploadState.RUNNING
     is_finished = upload.state == UploadState.FINISHED
     return {
         "upload": upload,
@@ -169,7 +171,8 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
         "request_url": _request_url(),
         "room": shell().summary.collections[0],
-        "every": WATCHED_S if upload.state == UploadState.RUNNING else SETTLED_S,
+        "absent": absence(reading()) if is_running else None,
+        "every": WATCHED_S if is_running else SETTLED_S,
     }
 
 

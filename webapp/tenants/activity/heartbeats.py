@@ -3,8 +3,9 @@
 import time
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from webapp.database import Database, utc_now
 from webapp.tenants.activity.models import Heartbeat
@@ -39,3 +40,8 @@ class Heartbeats:
                     session.add(Heartbeat(name=name, at=at))
         except IntegrityError:
             return  # Another process had its first beat at the same moment.
+
+
+def last_beat(session: Session, name: str) -> datetime | None:
+    """When this part last showed that it works; None for never."""
+    return session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
