@@ -108,12 +108,19 @@ def test_cause_is_told_when_nothing_listens() -> None:
 
 
 def test_script_ends_in_time_when_nothing_answers() -> None:
+    """It waits as long as it was told, not the ten seconds that the SDK would."""
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
-        uri = f"http://127.0.0.1:{black_hole.getsockname()[1]}"
-        started = time.monotonic()
-        run = script(*named("c", "tenant_1"), "--uri", uri, "--timeout", "1")
+        uris = [f"http://127.0.0.1:{port}" for port in (free_port(), black_hole.getsockname()[1])]
+        refused_s, ignored_s = (seconds(uri) for uri in uris)
+    assert ignored_s < 2 * refused_s + 4
+
+
+def seconds(uri: str) -> float:
+    """How long the script takes to find that nobody answers there, given a second for it."""
+    started = time.monotonic()
+    run = script(*named("c", "tenant_1"), "--uri", uri, "--timeout", "1")
     assert (run.code, run.answer["cause"]) == (1, "milvus_unreachable")
-    assert time.monotonic() - started < 5
+    return time.monotonic() - started
 
 
 def test_script_ends_in_time_when_server_is_frozen(spare_lite: LiteServer) -> None:

@@ -285,10 +285,11 @@ def test_two_statements_are_added_when_there_is_a_key_and_none_without(
     app: APIFlask, api: Caller
 ) -> None:
     def cost(key: str | None) -> list[str]:
+        # Whether provisioning is paused is asked once a second, whoever comes: now each time.
+        app.extensions["domain"].ringing.heed_pause()
         with app.app_context(), statements(db.engine) as seen:
             api.post("/tenants", {"name": unique("cost")}, key)
-        # Whether provisioning is paused is asked once a second, whoever comes.
-        return [line.split()[0] for line in seen if "FROM pause" not in line]
+        return [line.split()[0] for line in seen]
 
     cost(None)
     without, first = cost(None), cost(key := new_key())
