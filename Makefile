@@ -29,6 +29,8 @@ help:
 run: .venv/.runtime
 	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
 
+# What one process has compiled, the hundreds of others need not, whatever the environment says.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
 	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -39,6 +39,7 @@ def pytest_configure() -> None:
         # At the very end, after those that were registered later and put their own things away.
         atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
     _make_hashes_cheap()
+    _compile_templates_once()
     try:
         switched_off()
     except ValueError as error:
@@ -62,6 +63,26 @@ def _make_hashes_cheap() -> None:
     from passlib.hash import argon2
 
     argon2.default_rounds, argon2.memory_cost, argon2.parallelism = 1, 64, 1
+
+
+def _compile_templates_once() -> None:
+    """Each of a thousand tests has an application of its own, and templates take it a second."""
+    from flask import Flask
+    from jinja2 import BytecodeCache
+    from jinja2.bccache import Bucket
+
+    class Memory(BytecodeCache):
+        """What was compiled, by name and source of the template."""
+
+        compiled: ClassVar[dict[tuple[str, str], Any]] = {}
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            bucket.code = self.compiled.get((bucket.key, bucket.checksum))
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            self.compiled[bucket.key, bucket.checksum] = bucket.code
+
+    Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Memory()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -126,16 +147,19 @@ def spare_lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
     yield from _running(LiteServer(new_directory("lite")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def milvus_standalone(new_directory: Callable[[str], Path]) -> Iterator[ServerProcess]:
-    """The Milvus standalone that all tests share; its collections hold few partitions."""
+    """A Milvus standalone for the tests of one module; its collections hold few partitions.
+
+    It starts in three seconds, and takes a twentieth of a core for as long as it lives.
+    """
     skip_when_switched_off("milvus-standalone")
     from tests.engines.standalone import StandaloneServer
 
     yield from _thrown_away(StandaloneServer(new_directory("standalone")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def guarded_standalone(new_directory: Callable[[str], Path]) -> Iterator[ServerProcess]:
     """A Milvus standalone that wants credentials, and refuses a quick pace of creations."""
     skip_when_switched_off("milvus-standalone")

@@ -1,6 +1,7 @@
 """The product under test: once with what it embeds, once on servers of its own."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,24 +14,36 @@ from tests.engines.redis import RedisServer
 SECRET_KEY = "only-for-these-tests-only-for-these-tests"
 
 
-@pytest.fixture(scope="session")
-def embedded_product(new_directory: Callable[[str], Path]) -> Iterator[Product]:
+@pytest.fixture(scope="module", params=["embedded", "served"])
+def product(
+    request: pytest.FixtureRequest, new_directory: Callable[[str], Path]
+) -> Iterator[Product]:
+    """The running product, on each of the two stacks in turn, never on both at once."""
+    if request.param == "embedded":
+        running = _embedded(new_directory)
+    else:
+        running = _served(new_directory, request.getfixturevalue("fresh_database"))
+    with running as product:
+        yield product
+
+
+@contextmanager
+def _embedded(new_directory: Callable[[str], Path]) -> Iterator[Product]:
     """`make run` as a newcomer has it."""
     with running_product(new_directory("var"), RECONCILE_INTERVAL="3") as product:
         yield product
 
 
-@pytest.fixture(scope="session")
-def served_product(
-    request: pytest.FixtureRequest, new_directory: Callable[[str], Path]
+@contextmanager
+def _served(
+    new_directory: Callable[[str], Path], fresh_database: Callable[[], str]
 ) -> Iterator[Product]:
     """The product on PostgreSQL, a Redis over TCP and a Milvus standalone."""
-    for engine in ("postgres", "redis", "milvus-standalone"):
+    for engine in ("redis", "milvus-standalone"):
         skip_when_switched_off(engine)
     from tests.engines.standalone import StandaloneServer
 
     redis, milvus = RedisServer(new_directory("redis"), over_tcp=True), None
-    fresh_database = request.getfixturevalue("fresh_database")
     try:
         redis.start()
         milvus = StandaloneServer(new_directory("acceptance"), max_partitions=4096)
@@ -49,10 +62,3 @@ def served_product(
         redis.kill()
         if milvus is not None:
             milvus.kill()
-
-
-@pytest.fixture(scope="session", params=["embedded", "served"])
-def product(request: pytest.FixtureRequest) -> Product:
-    """The running product, on each of the two stacks in turn."""
-    running: Product = request.getfixturevalue(f"{request.param}_product")
-    return running

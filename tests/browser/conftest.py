@@ -35,7 +35,7 @@ def browser_type_launch_args() -> dict[str, Any]:
     return launch_options()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
     """The product's Milvus, with its collection."""
     server = LiteServer(new_directory("lite"))
@@ -45,14 +45,14 @@ def lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(lite: LiteServer) -> Iterator[Proxy]:
     """What lies between the product and its Milvus."""
     with Proxy(("127.0.0.1", lite.port)) as proxy:
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(new_directory: Callable[[str], Path], network: Proxy) -> Iterator[Product]:
     """The product with a single attempt, and nobody who repairs what failed meanwhile."""
     settings = {"PARTITION_ATTEMPTS": "1", "MILVUS_TIMEOUT": "2", "RECONCILE_INTERVAL": "600"}
@@ -61,7 +61,7 @@ def product(new_directory: Callable[[str], Path], network: Proxy) -> Iterator[Pr
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def session_state(product: Product, browser: Browser) -> Any:
     """The cookies of a browser that has logged in through the form."""
     return logged_in(browser, product)
@@ -170,7 +170,7 @@ def failed(product: Product, milvus_without: Outage) -> Callable[..., list[int]]
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def milvus(lite: LiteServer) -> Iterator[MilvusClient]:
     """A client of the tests' own on the product's Milvus."""
     client = MilvusClient(lite.uri)

@@ -19,7 +19,7 @@ from webapp.auth.roles import Role
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
+def own_redis(redis_server: RedisServer) -> str:
     """A database of the shared Redis for each test: RQ's list of workers has no other border."""
     return redis_server.new_database()
 
@@ -28,12 +28,12 @@ def redis_url(redis_server: RedisServer) -> str:
 def app(
     migrated_database: Path,  # noqa: F811
     tmp_path: Path,
-    redis_url: str,
+    own_redis: str,
 ) -> Iterator[APIFlask]:
     """The application; nothing works its queues, so partitions stay as the test puts them."""
     shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
     queue = f"q{secrets.token_hex(6)}"
-    app = create_app(settings_in(tmp_path, redis_url=redis_url, partition_queue=queue))
+    app = create_app(settings_in(tmp_path, redis_url=own_redis, partition_queue=queue))
     yield app
     close(app)
 
