@@ -11,6 +11,7 @@ from webapp import (
     health,
     languages,
     patience,
+    proxies,
     requests,
     security,
 )
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_database(app, settings)
     _init_domain(app, settings)
     patience.init_app(app)
+    proxies.init_app(app, settings)
     languages.init_app(app)
     assets.init_app(app)
     csrf.init_app(app)

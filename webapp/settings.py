@@ -157,6 +157,7 @@ class Settings(BaseModel):
     admin_email: Annotated[str, EMAIL_RULE] = "admin@example.com"
     admin_password: Annotated[str, PASSWORD_RULE] | None = None
     port: Port = 8000
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     var_dir: Path = Path("var")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UPPER] = "INFO"
     log_format: Literal["json", "console"] = "json"

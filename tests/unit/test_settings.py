@@ -54,6 +54,8 @@ def loaded(root: Path, **environ: str) -> Settings:
         ("ADMIN_EMAIL", "nobody"),
         ("ADMIN_PASSWORD", "short"),
         ("PORT", "-1"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
     ],

@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
@@ -54,7 +55,7 @@ def another_app(app: APIFlask, tmp_path: Path, redis_url: str) -> Iterator[Calla
     """Makes further applications on the same database, as another process has them."""
     made: list[APIFlask] = []
 
-    def make(**values: str) -> APIFlask:
+    def make(**values: Any) -> APIFlask:
         made.append(create_app(settings_in(tmp_path, **{"redis_url": redis_url, **values})))
         return made[-1]
 

@@ -1,0 +1,64 @@
+"""Where a visitor comes from, as the audit and the limit on guesses see it behind proxies."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import select
+
+from tests.access import Visitor, add_user, database_of
+from tests.integration.access.conftest import new_address
+from webapp.tenants.records import AuditEntry
+
+PEER = "127.0.0.1"
+
+
+def login_from(app: APIFlask, *forwarded: str, password: str | None = None) -> int:
+    """Log in through the proxies, each of which adds an address to the header."""
+    visitor = Visitor(app, PEER)
+    visitor.client.environ_base["HTTP_X_FORWARDED_FOR"] = ", ".join(forwarded)
+    email = add_user(app)
+    answer = visitor.login(email, password) if password else visitor.login(email)
+    return answer.status_code
+
+
+def last_address(app: APIFlask) -> str | None:
+    """Where the audit says that its last entry came from."""
+    newest = select(AuditEntry.address).order_by(AuditEntry.id.desc()).limit(1)
+    with database_of(app).reading() as session:
+        return session.scalar(newest)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "seen"),
+    [
+        (0, ["203.0.113.7"], PEER),
+        (1, ["203.0.113.7"], "203.0.113.7"),
+        (1, ["192.0.2.99", "203.0.113.7"], "203.0.113.7"),
+        (2, ["192.0.2.99", "203.0.113.7", "10.0.0.1"], "203.0.113.7"),
+        (1, ["203.0.113.7:51234"], "203.0.113.7"),
+        (1, ["2001:db8::7"], "2001:db8::7"),
+        (1, ['"[2001:db8::7]:51234"'], "2001:db8::7"),
+        (1, ["unknown"], PEER),
+        (1, ["x" * 5000], PEER),
+        (1, ["[::1"], PEER),
+        (2, ["203.0.113.7"], PEER),
+        (1, [""], PEER),
+    ],
+)
+def test_the_audit_has_what_the_outermost_of_our_proxies_saw(
+    another_app: Callable[..., APIFlask], proxies: int, forwarded: list[str], seen: str
+) -> None:
+    app = another_app(trusted_proxies=proxies)
+    assert login_from(app, *forwarded) == HTTPStatus.FOUND
+    assert last_address(app) == seen
+
+
+def test_guesses_are_counted_by_visitor_whatever_they_write_into_the_header(
+    another_app: Callable[..., APIFlask],
+) -> None:
+    app, guesser = another_app(trusted_proxies=1), new_address()
+    guesses = [login_from(app, new_address(), guesser, password="wrong guess") for _ in range(11)]
+    assert guesses == [HTTPStatus.OK] * 10 + [HTTPStatus.TOO_MANY_REQUESTS]
+    assert login_from(app, new_address()) == HTTPStatus.FOUND
