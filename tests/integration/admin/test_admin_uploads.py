@@ -94,7 +94,9 @@ def test_the_lack_of_a_reconciler_is_told_while_rows_wait_for_it(
     assert "brings this to its end" not in operator.get(address).text
     with database_of(app).transaction() as session:
         session.execute(update(Upload).values(state=UploadState.RUNNING))
-    assert "brings this to its end, was never seen" in operator.get(address).text
+    page = operator.get(address).text
+    assert "brings this to its end, was never seen" in page
+    assert "goes on by itself" not in page
 
 
 def test_rejects_are_taken_when_they_were_corrected(operator: Visitor) -> None:
