@@ -3,14 +3,20 @@
 from typing import Any, Literal
 
 from alembic import context
+from click import ClickException
 from flask import current_app
-from sqlalchemy import Enum, text
+from sqlalchemy import Connection, Enum, text
 
 from webapp.database import UtcDateTime
 from webapp.extensions import db
 
 # Any number of ours will do: it keeps two machines from migrating one database at once.
 LOCK_NUMBER = 7_274_282
+# The first schema of the search_path gets what is made; what is found may lie in a later one.
+FOUND_ELSEWHERE = text(
+    "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass("
+    "'alembic_version') AND relnamespace::regnamespace::text <> quote_ident(current_schema())"
+)
 SEARCH = ("tenant_search", "ix_tenant_runs")
 
 
@@ -28,6 +34,19 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     return not (kind in {"table", "index"} and (name or "").startswith(SEARCH))
 
 
+def refuse_two_schemas(connection: Connection) -> None:
+    """Keep one install's new tables from mixing with another's.
+
+    Raises:
+        ClickException: the tables of an install are visible in a later schema of the search_path.
+    """
+    if other := connection.scalar(FOUND_ELSEWHERE):
+        raise ClickException(
+            f"an install in the schema {other} is visible, but tables would be made in another "
+            "one: let the search_path of DATABASE_URL name one schema alone"
+        )
+
+
 def run_migrations() -> None:
     """Bring the database to the revision asked for, in one transaction."""
     with db.engine.execution_options(writes=True).connect() as connection:
@@ -41,6 +60,7 @@ def run_migrations() -> None:
         with context.begin_transaction():
             if connection.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_NUMBER})"))
+                refuse_two_schemas(connection)
             context.run_migrations()
 
 

@@ -41,21 +41,11 @@ def engine_options(database_address: str) -> dict[str, Any]:
     """Options for `create_engine`, with a bound on every wait for this database."""
     if make_url(database_address).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
-    from webapp.postgres import CONNECT_S, STATEMENT_S
-
     return {
         "pool_pre_ping": True,
         "pool_size": 5,
         "max_overflow": 10,
         "pool_timeout": POOL_TIMEOUT_S,
-        "connect_args": {
-            "connect_timeout": CONNECT_S,
-            "options": f"-c statement_timeout={STATEMENT_S}s -c timezone=UTC",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": STATEMENT_S * 1000,
-        },
     }
 
 
@@ -64,7 +54,9 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
         return
-    from webapp.postgres import connect
+    from webapp.postgres import begin, connect
+
+    event.listen(engine, "begin", begin)
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:

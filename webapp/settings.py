@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 from redis.connection import parse_url
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -84,7 +84,22 @@ def _database_url(value: str) -> str:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"postgresql+psycopg", "sqlite"}:
         raise ValueError("must start with postgresql:// or sqlite:///")
+    if parameter := _unusable_parameter(url):
+        raise ValueError(f"has a parameter that cannot be used: {parameter}")
     return url.render_as_string(hide_password=False)
+
+
+def _unusable_parameter(url: URL) -> str | None:
+    """The first parameter behind the `?` that would be refused later, or go unheeded."""
+    if url.get_backend_name() == "sqlite":
+        return next(iter(url.query), None)
+    from webapp.postgres import unusable
+
+    try:
+        parameters = url.get_dialect()().create_connect_args(url)[1]
+    except ArgumentError:
+        return "host"
+    return unusable(parameters)
 
 
 SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -293,6 +308,7 @@ def without_password(url: str) -> str:
 
 def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any], dict[str, str]]:
     from_file = dotenv_values(env_file) if env_file.is_file() else {}
+    _refuse_libpqs_own(from_file)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for field in Settings.model_fields:
@@ -306,6 +322,19 @@ def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any]
         elif from_file.get(name):
             values[field], sources[name] = from_file[name], ".env"
     return values, sources
+
+
+def _refuse_libpqs_own(from_file: Mapping[str, str | None]) -> None:
+    """`flask` copies `.env` into the environment, where libpq looks; other processes do not.
+
+    With PGOPTIONS in it, commands would work in another schema than the panel.
+    """
+    stray = next((name for name, value in from_file.items() if name[:2] == "PG" and value), None)
+    if stray:
+        raise SettingsError(
+            f"Settings: {stray} does not work from .env; set it in the environment of every "
+            "process, or as a parameter of DATABASE_URL"
+        )
 
 
 def _explain(error: ValidationError) -> str:

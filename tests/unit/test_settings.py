@@ -160,6 +160,35 @@ def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, val
 
 
 @pytest.mark.parametrize(
+    ("address", "parameter"),
+    [
+        ("postgresql://u:p@h/d?connect_timout=3", "connect_timout"),
+        ("postgresql://u:p@h/d?sslmode=verified", "sslmode"),
+        ("postgresql://u:p@h/d?keepalives_idle=often", "keepalives_idle"),
+        ("postgresql://u:p@h/d?options=-ca%3D1&options=-cb%3D2", "options"),
+        ("postgresql://u:p@h/d?prepare_threshold=0", "prepare_threshold"),
+        ("postgresql:///?service=no_such_service", "service"),
+        ("postgresql://u:p@/d?host=a:1&host=b:2&port=3", "host"),
+        ("sqlite:////tmp/x.db?mode=ro", "mode"),
+    ],
+)
+def test_parameter_is_named_when_it_would_go_unheeded(
+    tmp_path: Path, address: str, parameter: str
+) -> None:
+    says = f"^Settings: DATABASE_URL has a parameter that cannot be used: {parameter}$"
+    with pytest.raises(SettingsError, match=says):
+        loaded(tmp_path, **KEY, DATABASE_URL=address.replace(":p@", f":{CANARY}@"))
+
+
+def test_variable_of_libpq_is_refused_when_only_some_processes_would_see_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("PGOPTIONS=-csearch_path=staging\n")
+    with pytest.raises(SettingsError, match=r"PGOPTIONS does not work from \.env"):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("redis://h:1/0", "redis://h:1/0"),
