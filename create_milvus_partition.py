@@ -1,6 +1,7 @@
 """Make sure that one Milvus partition exists, in a process of its own that needs pymilvus alone."""
 
 import argparse
+import base64
 import json
 import logging
 import math
@@ -9,9 +10,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from html import escape
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 EXIT_EXISTS, EXIT_FAILED, EXIT_USAGE, EXIT_ABSENT = 0, 1, 2, 3
 EXIT_CODES = {"created": EXIT_EXISTS, "already_exists": EXIT_EXISTS, "exists": EXIT_EXISTS}
@@ -20,6 +23,7 @@ EXIT_CODES |= {"absent": EXIT_ABSENT, "failed": EXIT_FAILED}
 # Milvus' own rule. Checked here because Milvus Lite takes any name for a folder's, `../../x` too.
 PARTITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 MAX_MESSAGE = 500
+KNOWN_TO_ALL = frozenset({"Milvus", "postgres"})
 MAX_TIMEOUT_S = 86_400.0
 
 CONNECT_FAILED = 2
@@ -99,11 +103,41 @@ def diagnose(error: BaseException, secret: str = "") -> tuple[str, str]:
 
 def redact(text: str, secret: str) -> str:
     """The text on one line of bounded length, without the secret or an address's credentials."""
-    password = secret.partition(":")[2]
-    for part in (secret, password if len(password) > 3 else ""):
-        text = text.replace(part, "***") if part else text
-    text = re.sub(r"//[^/@\s]*@", "//***@", text)
+    text = re.sub(r"//[^/@\s]*@", "//***@", mask(text, (secret,)))
     return " ".join(text.split())[:MAX_MESSAGE]
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, in each form in which a server or a library repeats them.
+
+    Of a secret `user:password` the password alone is masked, too. One of fewer than four
+    characters, or that every installation begins with, would blot out words that hide nothing.
+    """
+    return _pattern(tuple(secrets)).sub("***", text)
+
+
+@cache
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    parts = {part for secret in secrets for part in (secret, secret.partition(":")[2])}
+    forms = {form for part in parts - KNOWN_TO_ALL if len(part) > 3 for form in _forms(part)}
+    # The longest first, so that none is cut short by a part of it.
+    return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))) or r"(?!)")
+
+
+def _forms(secret: str) -> Iterator[str]:
+    escaped = json.dumps(secret)[1:-1]
+    yield from (secret, escaped, json.dumps(escaped)[1:-1], repr(secret)[1:-1], escape(secret))
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield quoted
+        yield re.sub("%..", lambda code: code[0].lower(), quoted)
+    raw = secret.encode(errors="surrogateescape")
+    # gRPC sends the credential in base64; inside of more text it has three forms, whose ends
+    # depend on what is next to it.
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + raw).decode()
+        sure = encoded[math.ceil(before * 8 / 6) : (before + len(raw)) * 8 // 6]
+        yield from (sure, sure.replace("+", "-").replace("/", "_"))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

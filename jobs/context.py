@@ -1,5 +1,6 @@
 """What a job works with: the application, made once per process, and one warm connection."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -15,6 +16,10 @@ from jobs.store import PartitionStore
 from webapp import create_app
 from webapp.domain import Domain
 from webapp.settings import Settings, load_settings
+
+
+class JobFailed(Exception):
+    """A job failed of an error that repeats a secret; the message is its masked traceback."""
 
 
 class Worker:
@@ -62,4 +67,16 @@ def job_context() -> Iterator[tuple[Worker, str | None]]:
     job = get_current_job()
     ids = {"job_id": job.id, "request_id": job.meta.get("request_id")} if job else {}
     with structlog.contextvars.bound_contextvars(**ids):
-        yield worker(), (job.id if job else None)
+        try:
+            yield worker(), (job.id if job else None)
+        except Exception as error:
+            _raise_masked(error, worker().settings)
+            raise
+
+
+def _raise_masked(error: Exception, settings: Settings) -> None:
+    """RQ keeps the traceback in Redis and shows it at `/rq/`: it must hold no secret."""
+    told = "".join(traceback.format_exception(error))
+    masked = settings.mask(told)
+    if masked != told:
+        raise JobFailed(masked) from None

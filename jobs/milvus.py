@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from create_milvus_partition import count_rows, diagnose, is_duplicate, is_partition_name
+from create_milvus_partition import count_rows, diagnose, is_duplicate, is_partition_name, redact
 from jobs import contents
 from jobs.connection import Connection, Session
 from jobs.deadline import Deadline, OverrunError
@@ -122,13 +122,14 @@ class MilvusPartitionStore:
         entered: list[Connection] = []
         try:
             return deadline.run(lambda: _perform(request, session, deadline, entered))
-        except OverrunError as error:
+        except OverrunError:
             for connection in entered:
                 connection.close()
             cause = Cause.TIMEOUT if entered else Cause.MILVUS_UNREACHABLE
-            raise StoreError(cause, f"no answer within {self._timeout_s:g} s") from error
-        except Exception as error:
-            raise self._translated(error, entered) from error
+            raise StoreError(cause, f"no answer within {self._timeout_s:g} s") from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
+            # The client's own errors may repeat the credential, and end where jobs are shown.
+            raise self._translated(error, entered) from None
 
     def close(self) -> None:
         """Give up the connection of this process; the next call opens another. Never raises."""
@@ -170,8 +171,9 @@ def load_pymilvus() -> Any:
     """
     try:
         import pymilvus
-    except Exception as error:
-        raise StoreError(Cause.UNEXPECTED, f"pymilvus cannot be imported: {error}") from error
+    except Exception as error:  # noqa: BLE001 - an import may raise anything
+        message = f"pymilvus cannot be imported: {redact(str(error), '')}"
+        raise StoreError(Cause.UNEXPECTED, message) from None
     # It writes every refusal with a traceback to stderr; here it becomes a StoreError instead.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
     return pymilvus

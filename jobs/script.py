@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from create_milvus_partition import redact
+from create_milvus_partition import mask, redact
 from jobs.store import StoreError
 from webapp.tenants.causes import Cause
 
@@ -64,7 +64,7 @@ def run_script(
         with _turn(timeout_s):
             output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
     except OSError as error:
-        raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from error
+        raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from None
     return _read(output, errors, token, ("exists", "absent") if check else MADE)
 
 
@@ -107,8 +107,8 @@ def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
     )
     try:
         output, errors = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from error
+    except subprocess.TimeoutExpired:
+        raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from None
     finally:
         _kill_group(process)
     return output.decode(errors="replace"), errors.decode(errors="replace")
@@ -140,8 +140,13 @@ def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> Sc
     with suppress(ValueError):
         cause = Cause(str(answer.get("cause")))
         raise StoreError(cause, redact(str(answer.get("message", "")), token))
-    seen = redact(errors[-400:], token) or redact(output[-400:], token) or "nothing"
+    seen = _end_of(errors, token) or _end_of(output, token) or "nothing"
     raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {seen}")
+
+
+def _end_of(written: str, token: str) -> str:
+    # Masked before it is cut: a part of the token would not be known any more.
+    return redact(mask(written, (token,))[-400:], token)
 
 
 def _parsed(output: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import logging
 import logging.config
 import sys
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -37,6 +39,16 @@ def configure_logging(settings: Settings, stream: str = "stdout") -> None:
         cache_logger_on_first_use=True,
     )
     logging.config.dictConfig(logging_config(settings, stream))
+    sys.excepthook = _print_masked(settings)
+
+
+def _print_masked(settings: Settings) -> Callable[[Any, BaseException, Any], None]:
+    """What ends a process is printed, not logged."""
+
+    def print_masked(_kind: Any, error: BaseException, _trace: Any) -> None:
+        sys.stderr.write(settings.mask("".join(traceback.format_exception(error))))
+
+    return print_masked
 
 
 def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]:
@@ -71,12 +83,28 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
 
 
 def _renderers(settings: Settings) -> list[Processor]:
+    shown: Processor = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     if settings.log_format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-    return [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-    ]
+        shown = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    return [structlog.processors.format_exc_info, _masked(settings), shown]
+
+
+def _masked(settings: Settings) -> Processor:
+    """The last resort: no line holds a secret, whatever a library or a server repeats."""
+
+    def mask(value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {name: mask(each) for name, each in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [mask(each) for each in value]
+        return settings.mask(str(value))
+
+    def mask_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {name: mask(value) for name, value in event.items()}
+
+    return mask_fields
 
 
 def get_logger(name: str) -> Logger:

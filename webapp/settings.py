@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,6 +22,8 @@ from redis.connection import parse_url
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from create_milvus_partition import mask
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 # A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
@@ -30,6 +32,8 @@ MAX_SOCKET_PATH_BYTES = 100
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
+
+SECRET_PARAMETER = re.compile(r"(?:password|token|secret)\w*", re.IGNORECASE)
 
 PORT_RULE = "has a port outside 1 to 65535"
 
@@ -246,6 +250,16 @@ class Settings(BaseModel):
         """
         return self.secret_key or _made_once(self.var_dir / "secret_key")
 
+    def mask(self, text: str) -> str:
+        """The text without any secret of these settings, in whichever form it repeats one."""
+        return mask(text, self._secrets())
+
+    def _secrets(self) -> tuple[str, ...]:
+        made_once = _remembered(self.var_dir / "secret_key")
+        own = (self.milvus_token, self.secret_key or made_once, self.admin_password)
+        urls = (self.database_url, self.redis_url)
+        return (*filter(None, own), *(each for url in urls if url for each in _passwords_in(url)))
+
     def in_force(self) -> dict[str, Any]:
         """Setting name → value in use, defaults and embedded addresses included, secrets masked."""
         shown: dict[str, Any] = {
@@ -300,10 +314,18 @@ def without_password(url: str) -> str:
     if "@" in netloc:
         user, _, host = netloc.rpartition("@")
         netloc = f"{user.partition(':')[0]}:********@{host}" if ":" in user else netloc
-    query = re.sub(r"(?i)((?:password|token|secret)\w*=)[^&]*", r"\1********", parts.query)
+    query = re.sub(rf"(?i)({SECRET_PARAMETER.pattern}=)[^&]*", r"\1********", parts.query)
     masked = urlunsplit(parts._replace(netloc=netloc, query=query))
     # urlunsplit drops the empty host of unix:///path and sqlite:///path.
     return masked if netloc else masked.replace(":/", ":///", 1).replace(":////////", ":////")
+
+
+def _passwords_in(url: str) -> Iterator[str]:
+    """What `without_password` masks, as it is said to the server."""
+    parts = urlsplit(url)
+    if parts.password:
+        yield unquote(parts.password)
+    yield from (value for name, value in parse_qsl(parts.query) if SECRET_PARAMETER.search(name))
 
 
 def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any], dict[str, str]]:

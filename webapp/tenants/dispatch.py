@@ -79,6 +79,7 @@ class Doorbell:
             # Once, and only for a connection found dead: a Redis that is down is known at once.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
+        self._mask = settings.mask
         self._silent_until = 0.0
         self.queue = self._open(settings.partition_queue)
         self.backfill_queue = self._open(settings.backfill_queue)
@@ -137,7 +138,7 @@ class Doorbell:
         except (RedisError, OSError) as error:
             if isinstance(error, RedisTimeout):
                 self._silent_until = time.monotonic() + SILENCE_S
-            raise DispatchError(f"Redis does not take jobs: {error}") from error
+            raise DispatchError(f"Redis does not take jobs: {self._mask(str(error))}") from None
 
     def live(self, job_ids: Iterable[str]) -> set[str]:
         """Those of the jobs that still wait in a queue, or have started just now.
@@ -154,7 +155,7 @@ class Doorbell:
                 pipeline.hget(Job.key_for(job_id), "started_at")
             first, second, *started = pipeline.execute()
         except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {error}") from error
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
         waiting = {job_id.decode() for job_id in (*first, *second)}
         return {
             job_id
@@ -171,7 +172,7 @@ class Doorbell:
         try:
             self._forget(job_ids)
         except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {error}") from error
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
 
     def failed_job_ids(self) -> list[str]:
         """The ids of all jobs in the failed registries of both queues.
@@ -186,7 +187,7 @@ class Doorbell:
                 for job_id in FailedJobRegistry(queue=queue).get_job_ids(cleanup=False)
             ]
         except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {error}") from error
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
 
     def _forget(self, job_ids: Iterable[str]) -> None:
         ids = list(job_ids)
