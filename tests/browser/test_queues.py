@@ -116,7 +116,7 @@ def test_what_to_start_is_told_when_no_worker_runs(page: Page, product: Product)
         (key,) = connection.smembers("rq:workers")
         connection.srem("rq:workers", key)
         page.goto(TAB)
-        expect(page.locator("#start-one")).to_contain_text("rq worker -c jobs.worker")
+        expect(page.locator("#start-one")).to_contain_text("flask worker")
         connection.sadd("rq:workers", key)
         expect(page.locator("#start-one")).to_have_count(0)
 

@@ -203,4 +203,4 @@ def test_the_command_that_starts_a_worker_is_told_when_there_is_none(
     add_tenant(app)
     page = operator.get(TAB).text
     assert "1 job waits; nothing moves until a worker starts." in page
-    assert "rq worker -c jobs.worker" in page
+    assert ".venv/bin/flask worker" in page

@@ -24,10 +24,10 @@ from rq.serializers import JSONSerializer
 from rq.worker.base import BaseWorker
 from rq_dashboard import web
 
-from webapp.admin.queues.jobs import tenant_of
 from webapp.admin.rq.guard import guard, take_down
 from webapp.security import allow_below
 from webapp.settings import Settings, without_password
+from webapp.tenants.own_jobs import tenant_of
 
 PREFIX = "/rq"
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
