@@ -221,7 +221,7 @@ def planted(product: Product) -> Iterator[str]:
         told_of_worker: dict[str | bytes | int | float, str | bytes | int | float] = {
             **{"state": HOSTILE, "queues": HOSTILE, "current_job": "hostile"},
             **{"birth": heard, "last_heartbeat": heard, "version": HOSTILE},
-            **{"python_version": HOSTILE, "hostname": HOSTILE},
+            **{"python_version": HOSTILE, "hostname": HOSTILE, "application": "paratia"},
         }
         connection.hset(worker, mapping=told_of_worker)
         connection.sadd("rq:workers", worker)

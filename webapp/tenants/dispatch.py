@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from rq import Queue
@@ -134,6 +134,9 @@ class Doorbell:
         except (RedisError, OSError) as error:
             if isinstance(error, RedisTimeout):
                 self._silent_until = time.monotonic() + SILENCE_S
+            if isinstance(error, ReadOnlyError):
+                # After a failover the address leads to another server than our connections do.
+                self.connection.connection_pool.disconnect(inuse_connections=False)
             raise DispatchError(f"Redis does not take jobs: {error}") from error
 
     def live(self, job_ids: Iterable[str]) -> set[str]:
