@@ -1,5 +1,6 @@
 """Which jobs in Redis are ours, and how they are read: anybody who can write there may have."""
 
+import base64
 import json
 import re
 import zlib
@@ -88,7 +89,7 @@ def own_call(job_id: str, data: bytes) -> Call:
 def _unpacked(data: bytes) -> bytes:
     """The data, decompressed where it is compressed, and never more than we write."""
     try:
-        plain = zlib.decompressobj().decompress(data, MAX_DATA_BYTES + 1)
+        plain = _inflated(data)
     except zlib.error:
         plain = data
     if len(plain) > MAX_DATA_BYTES:
@@ -114,6 +115,19 @@ def _is_pair(numbers: Any) -> bool:
         and 1 <= numbers[0] <= MAX_TENANT_ID
         and 0 <= numbers[1] <= MAX_GENERATION
     )
+
+
+def failure_in(results: Any) -> str | None:
+    """What the last outcome of a job says of its failure; None where it says none to be read."""
+    try:
+        told = base64.b64decode(results[0][1][b"exc_string"])
+        return _inflated(told).decode(errors="replace")
+    except (LookupError, TypeError, ValueError, zlib.error):
+        return None
+
+
+def _inflated(data: bytes) -> bytes:
+    return zlib.decompressobj().decompress(data, MAX_DATA_BYTES + 1)
 
 
 class OwnJob(Job):
