@@ -21,5 +21,8 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-for command in (cli.partitions, tenants_cli, users_cli, tokens_cli, audit_command, config_command):
+for command in (
+    *(cli.partitions, cli.worker, tenants_cli, users_cli, tokens_cli),
+    *(audit_command, config_command),
+):
     app.cli.add_command(command)

@@ -12,7 +12,7 @@ from rq import Queue
 
 from bench import ledger
 from bench.engines import CALL_TIMEOUT_S, ROOT, Engines
-from bench.processes import rq_worker
+from bench.processes import queue_worker
 
 
 def raw_loop(engines: Engines, collection: str, numbers: Sequence[int], threads: int) -> None:
@@ -62,10 +62,10 @@ class StockWorker:
     @contextmanager
     def working(self) -> Iterator[None]:
         """While its worker runs."""
-        words = ["-u", self._engines.redis_url, "-P", str(ROOT), self._queue.name]
+        words = ["rq", "worker", "-u", self._engines.redis_url, "-P", str(ROOT), self._queue.name]
         log = self._folder / "worker.log"
         try:
-            with rq_worker(words, self._queue.name, self._queue.connection, log):
+            with queue_worker(words, self._queue.name, self._queue.connection, log):
                 yield
         finally:
             self.rows.close()

@@ -14,17 +14,17 @@ BIN = Path(sys.executable).parent
 
 
 @contextmanager
-def rq_worker(
+def queue_worker(
     words: Sequence[str],
     queue: str,
     connection: "Redis",
     log: Path,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """`rq worker` with these words, from when it waits for jobs of the queue."""
+    """A program with these words, from when it waits for jobs of the queue."""
     key = f"rq:workers:{queue}"
     server = ServerProcess(
-        command=[str(BIN / "rq"), "worker", *words],
+        command=[str(BIN / words[0]), *words[1:]],
         log=log,
         answers=lambda: bool(connection.scard(key)),
         environment=dict(environment) if environment else None,

@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from flask_migrate import upgrade
 
 from bench.engines import Engines
-from bench.processes import gunicorn, rq_worker
+from bench.processes import gunicorn, queue_worker
 from tests.engines.process import free_port
 from webapp import create_app
 from webapp.auth.roles import Role
@@ -29,7 +29,7 @@ from webapp.tenants.imports import ImportRow
 
 ACTOR = Actor("bench", Via.CLI)
 # As `make run` starts it.
-WORKER = ["-c", "jobs.worker", "-w", "rq.worker.SimpleWorker", "-S", "json"]
+WORKER = ["flask", "worker"]
 
 
 class Product:
@@ -90,7 +90,9 @@ class Product:
         settings = self.settings
         log = settings.var_dir / "worker.log"
         connection = self.domain.doorbell.connection
-        with rq_worker(WORKER, settings.partition_queue, connection, log, _environment(settings)):
+        with queue_worker(
+            WORKER, settings.partition_queue, connection, log, _environment(settings)
+        ):
             yield
 
     @contextmanager

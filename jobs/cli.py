@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from jobs import dispatch_cli, isolation_cli, pause_cli
 from jobs.console import as_json, number, print_json, refuse, to_stderr
@@ -154,6 +154,17 @@ def reconcile(once: bool) -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
     reconciler.run(stop)
+
+
+@click.command()
+@click.option("--burst", is_flag=True, help="End when nothing waits any more.")
+@with_appcontext
+def worker(burst: bool) -> None:
+    """Work for both queues, sign-ups first, until stopped: our two functions and no other."""
+    from jobs.queue_worker import queue_worker
+    from jobs.worker import DICT_CONFIG  # noqa: F401  loads what jobs need, and logs to stdout
+
+    queue_worker(current.settings()).work(burst=burst)
 
 
 def _sweep_once(reconciler: Any) -> None:

@@ -4,16 +4,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
-from typing import cast
+from typing import Any, cast
 
 import structlog
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 from rq import get_current_job
 
 from jobs.milvus import MilvusPartitionStore
 from jobs.script import ScriptAnswer, run_script
 from jobs.store import PartitionStore
-from webapp import create_app
+from webapp import create_app, current
 from webapp.domain import Domain
 from webapp.settings import Settings, load_settings
 
@@ -57,7 +57,9 @@ class Worker:
 
 @cache
 def worker() -> Worker:
-    """This process's worker, made from the environment at the first job."""
+    """This process's worker: of the command that runs, else made from the environment."""
+    if has_app_context():
+        return Worker(current.settings(), cast(Any, current_app)._get_current_object())
     return Worker(load_settings())
 
 

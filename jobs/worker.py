@@ -1,13 +1,17 @@
-"""The configuration of `rq worker -c jobs.worker`: where the queue is, and how it logs.
+"""The configuration of `rq worker -c jobs.worker`, and what `flask worker` loads before it works.
 
 Reading it also loads what jobs need, so that the first sign-up does not wait for imports.
 """
 
 from contextlib import suppress
+from typing import Any
 
-import jobs.provisioning  # noqa: F401  a job that cannot be imported must stop the start
+import click
+from rq.worker import BaseWorker
+
 from jobs.context import worker
 from jobs.milvus import load_pymilvus
+from jobs.queue_worker import PartitionWorker, queue_worker
 from jobs.store import StoreError
 from webapp.logs import configure_logging, logging_config
 
@@ -18,6 +22,26 @@ with suppress(StoreError):
     load_pymilvus()
 
 REDIS_URL = _settings.redis_address
-# In this order: a sign-up never waits behind the backfill.
 QUEUES = [_settings.partition_queue, _settings.backfill_queue]
 DICT_CONFIG = logging_config(_settings)
+
+_work = BaseWorker.work
+
+
+def _work_as_ours(named: BaseWorker, *args: Any, **options: Any) -> bool:
+    """The class of worker, job and serializer cannot be set in a configuration of RQ.
+
+    So whichever class the command line named, with which options, ours works in its place.
+    """
+    if isinstance(named, PartitionWorker):
+        return _work(named, *args, **options)
+    handlers = {"name": named.name, "exception_handlers": named._exc_handlers}
+    return queue_worker(_settings, named.queue_names(), **handlers).work(*args, **options)
+
+
+BaseWorker.work = _work_as_ours  # type: ignore[method-assign, assignment]
+
+_command = click.get_current_context(silent=True)
+if _command and _command.info_name == "worker-pool":
+    # Its workers are processes of their own, which need not read this configuration.
+    raise click.UsageError("A pool cannot be made safe. Start `flask worker` as often as wanted.")

@@ -63,14 +63,7 @@ def _web() -> Part:
 
 
 def _worker() -> Part:
-    # SimpleWorker keeps one warm Milvus client and never forks beside it. The three
-    # intervals bring a dead worker's job back after 88 s instead of 13 minutes, should
-    # the sweep ever not.
-    options = (
-        "-c jobs.worker -w rq.worker.SimpleWorker -S json "
-        "--worker-ttl 45 --maintenance-interval 30 --job-monitoring-interval 5"
-    )
-    return Part("worker", (program("rq"), "worker", *options.split()), stop_wait_s=14)
+    return Part("worker", (program("flask"), "worker"), stop_wait_s=14)
 
 
 def _reconciler() -> Part:

@@ -13,9 +13,7 @@ from typing import Any
 
 from flask import Flask
 from redis import Redis
-from rq import Queue, SimpleWorker
 from rq.registry import FailedJobRegistry
-from rq.serializers import JSONSerializer
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
 
 import jobs.context
@@ -23,6 +21,7 @@ from jobs.chunk import Chunk
 from jobs.context import Worker
 from jobs.fallback import OneAttempt, Script
 from jobs.leases import Leases
+from jobs.queue_worker import PartitionWorker
 from jobs.reconcile import Reconciler
 from jobs.script import ScriptAnswer
 from jobs.store import PartitionStore, StoreError
@@ -254,8 +253,7 @@ class Product:
         """Run the waiting jobs in this process, as a worker in burst mode does."""
         connection = Redis.from_url(self.settings.redis_address)
         names = [self.settings.partition_queue, self.settings.backfill_queue]
-        queues = [Queue(n, connection=connection, serializer=JSONSerializer) for n in names]
-        worker = SimpleWorker(queues, connection=connection, serializer=JSONSerializer)
+        worker = PartitionWorker(names, connection)
         with self.as_worker(store, script), _handlers_kept():
             worker.work(burst=True, max_jobs=jobs_at_most, logging_level="WARNING")
         connection.close()

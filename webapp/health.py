@@ -1,6 +1,5 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cache
@@ -8,9 +7,6 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app, jsonify
 from flask.typing import ResponseReturnValue
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +17,7 @@ from webapp.tenants.causes import Cause
 from webapp.tenants.circuit import MILVUS, CircuitState
 from webapp.tenants.models import Circuit, ObservedCollection
 from webapp.tenants.paused import last_pause
+from webapp.tenants.redis_writes import WriteProbe, refusal_in
 
 ANSWER_WITHIN_S = 1.5
 # A sweep that is this many turns late says nothing about now.
@@ -34,6 +31,8 @@ blueprint.enable_openapi = False  # type: ignore[attr-defined]
 
 def init_app(app: Flask) -> None:
     """Add `/healthz` and `/readyz`."""
+    address = app.extensions["settings"].redis_address
+    app.extensions["write_probe"] = WriteProbe(address, ANSWER_WITHIN_S)
     app.register_blueprint(blueprint)
 
 
@@ -45,11 +44,14 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Whether database and Redis answer in time. Milvus may be down: sign-ups work without."""
+    """Whether the database answers in time, and Redis takes writes.
+
+    Milvus may be down: sign-ups work without.
+    """
     settings: Settings = current_app.extensions["settings"]
     database: Database = current_app.extensions["database"]
     asked = _checkers().submit(_known, database, settings)
-    redis = "ok" if _answers(_ping, settings.redis_address) else "down"
+    redis = _redis()
     known = _result(asked)
     ready = redis == "ok" and known is not None
     body = {
@@ -61,8 +63,13 @@ def readyz() -> ResponseReturnValue:
     return jsonify(body), 200 if ready else 503
 
 
-def _answers(check: Callable[[str], bool], address: str) -> bool:
-    return _result(_checkers().submit(check, address)) is True
+def _redis() -> str:
+    """`degraded` where Redis answers and refuses writes; why is not for everybody."""
+    probe: WriteProbe = current_app.extensions["write_probe"]
+    answers = _result(_checkers().submit(probe.answers))
+    if answers is None:
+        return "down"
+    return "degraded" if refusal_in(answers) else "ok"
 
 
 def _result(asked: Future[Any]) -> Any:
@@ -78,21 +85,6 @@ def _checkers() -> ThreadPoolExecutor:
     # A driver's own time-outs are too long for a health check, so a thread waits them out.
     # There are few of them: while all of those wait, the answer is "down" without a new one.
     return ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
-
-
-def _ping(address: str) -> bool:
-    client = Redis.from_url(
-        address,
-        socket_timeout=ANSWER_WITHIN_S,
-        socket_connect_timeout=ANSWER_WITHIN_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
-    finally:
-        client.close()
 
 
 def _known(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:

@@ -76,10 +76,18 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
         "root": {"handlers": ["stream"], "level": settings.log_level},
         "loggers": {
             # Their own handlers would write a second, unstructured line.
-            name: {"handlers": [], "propagate": True}
-            for name in ("rq.worker", "gunicorn.error", "gunicorn.access", "alembic")
+            **{
+                name: {"handlers": [], "propagate": True}
+                for name in ("gunicorn.error", "gunicorn.access", "alembic")
+            },
+            "rq.worker": {"handlers": [], "propagate": True, "level": _of_rq(settings)},
         },
     }
+
+
+def _of_rq(settings: Settings) -> str:
+    """RQ writes four lines a job beside ours at INFO, and others while nothing happens."""
+    return "WARNING" if settings.log_level == "INFO" else settings.log_level
 
 
 def _renderers(settings: Settings) -> list[Processor]:

@@ -11,7 +11,13 @@ from webapp.logs import get_logger
 
 HEADER = "X-Request-ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_ENDPOINTS = frozenset({"static", "admin.static", "health.healthz", "health.readyz"})
+QUIET_ENDPOINTS = frozenset(
+    {
+        *("static", "admin.static", "rq_dashboard.static", "health.healthz", "health.readyz"),
+        # What an open page of rq-dashboard asks for every 2.5 s.
+        *("rq_dashboard.list_queues", "rq_dashboard.list_jobs", "rq_dashboard.list_workers"),
+    }
+)
 
 log = get_logger(__name__)
 

@@ -20,7 +20,7 @@ HEAL_WITHIN_S = 30.0
 STOP_WITHIN_S = 25.0
 NAMES = {
     "web": "gunicorn",
-    "worker": "rq worker",
+    "worker": "flask worker",
     "reconciler": "partitions reconcile",
     "redis": "redis-server",
     "milvus": "milvus-lite",

@@ -116,7 +116,7 @@ def test_what_to_start_is_told_when_no_worker_runs(page: Page, product: Product)
         (key,) = connection.smembers("rq:workers")
         connection.srem("rq:workers", key)
         page.goto(TAB)
-        expect(page.locator("#start-one")).to_contain_text("rq worker -c jobs.worker")
+        expect(page.locator("#start-one")).to_contain_text("flask worker")
         connection.sadd("rq:workers", key)
         expect(page.locator("#start-one")).to_have_count(0)
 
@@ -221,7 +221,7 @@ def planted(product: Product) -> Iterator[str]:
         told_of_worker: dict[str | bytes | int | float, str | bytes | int | float] = {
             **{"state": HOSTILE, "queues": HOSTILE, "current_job": "hostile"},
             **{"birth": heard, "last_heartbeat": heard, "version": HOSTILE},
-            **{"python_version": HOSTILE, "hostname": HOSTILE},
+            **{"python_version": HOSTILE, "hostname": HOSTILE, "application": "paratia"},
         }
         connection.hset(worker, mapping=told_of_worker)
         connection.sadd("rq:workers", worker)

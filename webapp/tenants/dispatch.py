@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from rq import Queue
@@ -18,10 +18,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from webapp.settings import Settings
-
-ONE = "jobs.provisioning.create_partition"
-CHUNK = "jobs.provisioning.create_partitions"
-CHUNK_ID = "chunk-"
+from webapp.tenants.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own
 
 ANSWER_TIMEOUT_S = 1.0
 
@@ -138,6 +135,9 @@ class Doorbell:
         except (RedisError, OSError) as error:
             if isinstance(error, RedisTimeout):
                 self._silent_until = time.monotonic() + SILENCE_S
+            if isinstance(error, ReadOnlyError):
+                # After a failover the address leads to another server than our connections do.
+                self.connection.connection_pool.disconnect(inuse_connections=False)
             raise DispatchError(f"Redis does not take jobs: {self._mask(str(error))}") from None
 
     def live(self, job_ids: Iterable[str]) -> set[str]:
@@ -153,57 +153,80 @@ class Doorbell:
             pipeline.lrange(self.backfill_queue.key, 0, -1)
             for job_id in ids:
                 pipeline.hget(Job.key_for(job_id), "started_at")
-            first, second, *started = pipeline.execute()
+            # A key of another kind is an error of its own: nothing waits or has started there.
+            first, second, *started = pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
-        waiting = {job_id.decode() for job_id in (*first, *second)}
+        waiting = {each for ids in (first, second) if isinstance(ids, list) for each in ids}
         return {
             job_id
             for job_id, since in zip(ids, started, strict=True)
-            if job_id in waiting or _is_recent(since)
+            if job_id.encode() in waiting or _is_recent(since)
         }
 
-    def forget_failed(self, job_ids: Iterable[str]) -> None:
-        """Take the jobs out of RQ's failed registry: their tenants are not failing any more.
+    def forget_failed(self, job_ids: Iterable[str]) -> int:
+        """Take our jobs out of RQ's failed registry: their tenants are not failing any more.
+
+        What is not ours, or cannot be read, stays. Returns how many were taken out.
 
         Raises:
             DispatchError: Redis did not answer.
         """
         try:
-            self._forget(job_ids)
+            return self._forget(job_ids)
         except (RedisError, OSError) as error:
             raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
 
     def failed_job_ids(self) -> list[str]:
-        """The ids of all jobs in the failed registries of both queues.
+        """The ids of our jobs in the failed registries of both queues.
 
         Raises:
             DispatchError: Redis did not answer.
         """
+        pipeline = self.connection.pipeline(transaction=False)
+        for queue in (self.queue, self.backfill_queue):
+            pipeline.zrange(FailedJobRegistry(queue=queue).key, 0, -1)
         try:
-            return [
-                str(job_id)
-                for queue in (self.queue, self.backfill_queue)
-                for job_id in FailedJobRegistry(queue=queue).get_job_ids(cleanup=False)
-            ]
+            found: list[list[bytes]] = pipeline.execute()
         except (RedisError, OSError) as error:
             raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
+        return [job_id.decode() for ids in found for job_id in ids if is_own_id(job_id)]
 
-    def _forget(self, job_ids: Iterable[str]) -> None:
-        ids = list(job_ids)
+    def _forget(self, job_ids: Iterable[str]) -> int:
+        ids = [job_id for job_id in job_ids if is_own_id(job_id)]
         if not ids:
-            return
+            return 0
+        jobs = read_own(self.connection, ids)
+        read = {job.id for job in jobs}
+        gone = read | self._missing(set(ids) - read)
+        if not gone:
+            return 0
         pipeline = self.connection.pipeline()
-        for job in Job.fetch_many(ids, connection=self.connection, serializer=JSONSerializer):
-            if job is not None and job.get_status(refresh=False) == JobStatus.FAILED:
-                job.delete(pipeline=pipeline)
+        for job in jobs:
+            if job.get_status(refresh=False) == JobStatus.FAILED:
+                # RQ's own way of deleting reads more of the job, and fails where that is garbage.
+                pipeline.delete(job.key, job.dependents_key, RESULTS.format(job.id))
         for queue in (self.queue, self.backfill_queue):
-            pipeline.zrem(FailedJobRegistry(queue=queue).key, *ids)
-        pipeline.execute()
+            pipeline.zrem(FailedJobRegistry(queue=queue).key, *gone)
+        return sum(pipeline.execute()[-2:])
+
+    def _missing(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids under which nothing is left."""
+        asked = list(ids)
+        pipeline = self.connection.pipeline(transaction=False)
+        for job_id in asked:
+            pipeline.exists(Job.key_for(job_id))
+        return {
+            each for each, is_there in zip(asked, pipeline.execute(), strict=True) if not is_there
+        }
 
 
-def _is_recent(started_at: bytes | None) -> bool:
-    if not started_at:
+def _is_recent(started_at: object) -> bool:
+    """Whether this is a moment of just now; what is no moment is not."""
+    if not isinstance(started_at, bytes):
         return False
-    moment = datetime.fromisoformat(started_at.decode().replace("Z", "+00:00"))
-    return datetime.now(UTC) - moment < STARTED_GRACE
+    try:
+        moment = datetime.fromisoformat(started_at.decode())
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and datetime.now(UTC) - moment < STARTED_GRACE

@@ -236,7 +236,7 @@ class Upkeep:
         return len(rows)
 
     def forget_ghosts(self) -> int:
-        """Take failed jobs out of RQ whose tenant is not failing by them any more.
+        """Take our failed jobs out of RQ whose tenant is not failing by them any more.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -254,8 +254,7 @@ class Upkeep:
             )
             with self._database.reading() as session:
                 haunting -= set(session.scalars(failing))
-        self._doorbell.forget_failed(haunting)
-        return len(haunting)
+        return self._doorbell.forget_failed(haunting)
 
 
 def _expired(row: Partition, event: str) -> timeline.Entry:

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 from apiflask import APIFlask
-from rq import SimpleWorker
 from rq.job import Job
-from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
+from jobs.queue_worker import PartitionWorker
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant
 from webapp.admin.queues.board import Board
@@ -41,6 +40,7 @@ def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -
         "birth": utcformat(heard),
         "last_heartbeat": utcformat(heard),
         "queues": "a,b",
+        "application": "paratia",
     }
     redis.hset(key, mapping=values)
     redis.sadd("rq:workers", key)
@@ -76,7 +76,7 @@ def test_a_worker_leads_to_its_tenant_and_job_when_it_is_busy(
 
 def test_a_job_in_hand_is_found_when_rq_itself_gave_it_to_the_worker(app: APIFlask) -> None:
     tenant_id, queue = add_tenant(app), doorbell_of(app).queue
-    real = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    real = PartitionWorker([queue.name], connection=queue.connection)
     real.register_birth()
     real.set_state(WorkerStatus.BUSY)
     given = queue.fetch_job(f"t{tenant_id}-g1-d1")
@@ -203,4 +203,4 @@ def test_the_command_that_starts_a_worker_is_told_when_there_is_none(
     add_tenant(app)
     page = operator.get(TAB).text
     assert "1 job waits; nothing moves until a worker starts." in page
-    assert "rq worker -c jobs.worker" in page
+    assert ".venv/bin/flask worker" in page

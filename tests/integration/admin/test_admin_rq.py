@@ -11,6 +11,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
+from structlog.testing import CapturingLogger
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
@@ -119,3 +120,17 @@ def test_a_password_in_the_redis_address_is_not_shown_when_the_dashboard_opens(
     secret = secrets.token_hex(8)
     admin.client.application.config["RQ_DASHBOARD_REDIS_URL"] = [f"redis://:{secret}@localhost"]
     assert secret not in admin.get("/rq/").text
+
+
+def test_nothing_is_logged_at_info_when_an_open_page_of_the_dashboard_asks_again(
+    app: APIFlask, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = CapturingLogger()
+    monkeypatch.setattr("webapp.requests.log", logger)
+    name = queue_of(app).name
+    for address in (
+        *("/rq/0/data/queues.json", "/rq/0/data/workers.json"),
+        f"/rq/0/data/jobs/{name}/queued/8/asc/1.json",
+    ):
+        assert admin.get(address).status_code == 200
+    assert [call.method_name for call in logger.calls] == ["debug"] * 3

@@ -207,7 +207,8 @@ def test_no_page_breaks_when_a_field_of_a_job_is_garbage(app: APIFlask, admin: V
 def planted_worker(app: APIFlask, **fields: Any) -> Iterator[None]:
     redis, key = doorbell_of(app).connection, f"rq:worker:{MARKUP}"
     heard = utcformat(utc_now())
-    redis.hset(key, mapping={"state": "idle", "birth": heard, "last_heartbeat": heard, **fields})
+    ours = {"state": "idle", "birth": heard, "last_heartbeat": heard, "application": "paratia"}
+    redis.hset(key, mapping={**ours, **fields})
     redis.sadd("rq:workers", key)
     yield
     redis.srem("rq:workers", key)

@@ -52,7 +52,7 @@ def test_ring_does_nothing_when_it_is_repeated(whole: Product, store: MilvusPart
     tenant = whole.create()
     whole.work(store)
     told = whole.told(tenant)
-    job = whole.domain.doorbell.queue.enqueue(ONE, tenant.id, 1)
+    job = whole.domain.doorbell.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
     whole.work(store)
     assert whole.told(tenant) == told
     assert job.get_status() == "finished"

@@ -15,6 +15,7 @@ from webapp.admin.wording.moments import ago, clock_tag, minute_tag
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
 from webapp.admin.wording.units import percentage
+from webapp.admin.wording.words import WRITES_AGAIN
 from webapp.database import utc_now
 from webapp.settings import Settings
 from webapp.tenants.activity.moments import Moments
@@ -96,6 +97,9 @@ def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
         yield Need("paused", "warning", said, _("Resume"), queues)
     if not frame.board.answers:
         said = _("Redis does not answer. Start it; what waits goes on by itself.")
+        yield Need("redis", "danger", said, _("See queues"), queues)
+    elif refusal := frame.board.refusal:
+        said = Markup("{}").format(WRITES_AGAIN[refusal])
         yield Need("redis", "danger", said, _("See queues"), queues)
     elif not frame.board.workers and (jobs := frame.board.waiting):
         said = ngettext(

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from webapp.admin.base import Shell
 from webapp.admin.reconciler import LATE, is_gone
 from webapp.admin.wording.units import took
-from webapp.admin.wording.words import CAUSES
+from webapp.admin.wording.words import CAUSES, REFUSALS
 from webapp.database import utc_now
 from webapp.settings import Settings
 from webapp.tenants.activity.moments import Moments
@@ -73,10 +73,9 @@ def health(
     frame: Shell, now: Moments, database_ms: float, doorbell: Doorbell, settings: Settings
 ) -> list[Sign]:
     """The parts in the order in which a sign-up needs them. Green is only what is fresh."""
-    redis_ms = _ping_ms(doorbell) if frame.board.answers else None
     return [
         _answering("database", database_ms),
-        _answering("redis", redis_ms),
+        _redis(frame, doorbell),
         _workers(frame),
         due_loop(now.due),
         _sweep(now.swept, settings),
@@ -100,6 +99,12 @@ def due_loop(beat: datetime | None) -> Sign:
     if utc_now() - beat > LATE:
         return Sign("due", "warning", _("late"), at=beat)
     return Sign("due", "success", _("works"), at=beat)
+
+
+def _redis(frame: Shell, doorbell: Doorbell) -> Sign:
+    if refusal := frame.board.refusal:
+        return Sign("redis", "danger", _("takes no writes"), str(REFUSALS[refusal]), utc_now())
+    return _answering("redis", _ping_ms(doorbell) if frame.board.answers else None)
 
 
 def _ping_ms(doorbell: Doorbell) -> float | None:

@@ -8,12 +8,13 @@ from markupsafe import Markup
 from webapp.admin.base import Shell
 from webapp.admin.overview.attention import broken_isolation
 from webapp.admin.partitions.drift import is_stale
+from webapp.admin.queues.board import Board
 from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
 from webapp.admin.wording.units import number
-from webapp.admin.wording.words import CAUSES
+from webapp.admin.wording.words import CAUSES, REFUSALS
 from webapp.settings import Settings
 from webapp.tenants.activity.moments import Moments
 from webapp.tenants.causes import NO_ANSWER
@@ -103,10 +104,8 @@ def _halted(frame: Shell) -> Verdict | None:
             by=pause.by,
         )
         return Verdict("warning", sentence)
-    if not board.answers:
-        return Verdict(
-            "danger", _("Redis does not answer: sign-ups are kept, and go on once it is back.")
-        )
+    if of_redis := _of_redis(board):
+        return of_redis
     if not board.workers:
         sentence = ngettext(
             "No workers are running; %(num)s tenant waits.",
@@ -123,6 +122,20 @@ def _halted(frame: Shell) -> Verdict | None:
     if cause := counts.collections[0].cause:
         sentence = _("%(cause)s: new tenants wait until that is mended.", cause=CAUSES[cause])
         return Verdict("danger" if on_their_way else "warning", sentence)
+    return None
+
+
+def _of_redis(board: Board) -> Verdict | None:
+    if not board.answers:
+        return Verdict(
+            "danger", _("Redis does not answer: sign-ups are kept, and go on once it is back.")
+        )
+    if refusal := board.refusal:
+        sentence = _(
+            "Redis takes no writes (%(why)s): sign-ups are kept, and go on once it does.",
+            why=REFUSALS[refusal],
+        )
+        return Verdict("danger", sentence)
     return None
 
 

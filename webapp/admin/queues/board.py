@@ -7,6 +7,7 @@ from rq.worker import WorkerStatus
 
 from webapp.admin.queues.jobs import ToldJob
 from webapp.database import utc_now
+from webapp.tenants.redis_writes import Refusal
 
 # A worker at rest beats every half minute; silent for longer than this it is doubtful.
 SILENT_AFTER_S = 120
@@ -14,7 +15,7 @@ SILENT_AFTER_S = 120
 
 @dataclass(frozen=True)
 class QueueFigures:
-    """One queue's length, and for how long its oldest job has waited."""
+    """How many of our jobs wait in a queue, and for how long the oldest has."""
 
     name: str
     length: int
@@ -48,17 +49,32 @@ class WorkerFigures:
 
 
 @dataclass(frozen=True)
+class Others:
+    """What another application, or nobody we know of, has on our queues; counted to a bound."""
+
+    waiting: int = 0
+    # Failed, started, scheduled and deferred ones.
+    kept: int = 0
+    workers: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self.kept or self.workers)
+
+
+@dataclass(frozen=True)
 class Board:
-    """Queues and workers at one moment; `answers` is false where Redis gave none.
+    """Our queues and workers at one moment; `answers` is false where Redis gave none.
 
     `suspended`: somebody told RQ's workers to take no jobs (`rq suspend`), which is no pause of
-    ours.
+    ours. `refusal`: why Redis takes no writes, where it takes none.
     """
 
     answers: bool
     queues: list[QueueFigures] = field(default_factory=list)
     workers: list[WorkerFigures] = field(default_factory=list)
     suspended: bool = False
+    refusal: Refusal | None = None
+    others: Others = Others()
 
     @property
     def waiting(self) -> int:

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from webapp.admin.queues.jobs import tenant_of
 from webapp.database import utc_now
 from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
+from webapp.tenants.own_jobs import tenant_of
 from webapp.tenants.states import PartitionState
 
 NEXT_SHOWN = 20

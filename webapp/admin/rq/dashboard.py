@@ -6,13 +6,16 @@ address into a script.
 """
 
 import functools
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, cast
 
 from apiflask import APIFlask
 from flask import Response, request
 from flask_wtf.csrf import generate_csrf
-from redis.exceptions import RedisError
-from rq import Queue, Worker, requeue_job
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+from rq import Queue, Worker
 from rq.exceptions import (
     DeserializationError,
     InvalidJobOperation,
@@ -22,15 +25,32 @@ from rq.exceptions import (
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker.base import BaseWorker
+from rq.worker_registration import REDIS_WORKER_KEYS
 from rq_dashboard import web
 
-from webapp.admin.queues.jobs import tenant_of
+from webapp.admin.rq import changes
 from webapp.admin.rq.guard import guard, take_down
+from webapp.admin.rq.listing import jobs_of_page
 from webapp.security import allow_below
 from webapp.settings import Settings, without_password
+from webapp.tenants.own_jobs import tenant_of
 
 PREFIX = "/rq"
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
+# What RQ raises of its own hashes where they are not as it wrote them.
+UNREADABLE = (
+    *(ValueError, AssertionError, KeyError, TypeError, AttributeError),
+    *(DeserializationError, TimeoutFormatError, ResponseError),
+)
+# The dashboard's own would change others' jobs as well.
+CHANGES: Mapping[str, Callable[..., Any]] = {
+    "requeue_job_view": changes.requeue_job,
+    "delete_job_view": changes.delete_job,
+    "requeue_all": changes.requeue_all,
+    "empty_queue": changes.empty,
+    "compact_queue": changes.compact,
+}
+_dashboards_own = web.serialize_queues
 ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
 
 
@@ -47,23 +67,41 @@ class JsonWorker(Worker):
     """A worker whose current job is read as JSON; the dashboard's own list gives 500."""
 
     @classmethod
-    def all(cls, *args: Any, **kwargs: Any) -> list[BaseWorker]:
-        """All workers, reading their jobs as JSON."""
-        return super().all(*args, **{**kwargs, "serializer": JSONSerializer})
+    def all(cls, connection: Redis, **_options: Any) -> list[BaseWorker]:  # type: ignore[override]
+        """All workers that can be read, reading their jobs as JSON."""
+        keys = [key.decode(errors="replace") for key in _members(connection, REDIS_WORKER_KEYS)]
+        found = (cls._found(key, connection) for key in sorted(keys) if connection.exists(key))
+        return [worker for worker in found if worker]
+
+    @classmethod
+    def _found(cls, key: str, connection: Redis) -> BaseWorker | None:
+        try:
+            return cls.find_by_key(key, connection, serializer=JSONSerializer)
+        except UNREADABLE:
+            return None
+
+    def get_current_job(self) -> Job | None:
+        """The job in hand; None where there is none, or none that can be read."""
+        try:
+            return super().get_current_job()
+        except (*UNREADABLE, NoSuchJobError):
+            return None
 
 
 class JsonQueue(Queue):
     """A queue whose jobs are read as JSON."""
 
     @classmethod
-    def all(cls, *args: Any, **kwargs: Any) -> list[Queue]:
-        """All queues, reading their jobs as JSON."""
-        return super().all(*args, **{**kwargs, "serializer": JSONSerializer})
+    def all(cls, connection: Redis, **_options: Any) -> list[Queue]:  # type: ignore[override]
+        """All queues whose keys are such."""
+        prefix = cls.redis_queue_namespace_prefix
+        keys = [key.decode(errors="replace") for key in _members(connection, cls.redis_queues_keys)]
+        names = (key.removeprefix(prefix) for key in keys if key.startswith(prefix))
+        return [cls(name, connection=connection, serializer=JSONSerializer) for name in names]
 
-    def compact(self) -> None:
-        """Forget jobs that are gone; RQ's own fails where nothing waits."""
-        if not self.is_empty():
-            super().compact()  # type: ignore[no-untyped-call]
+
+def _members(connection: Redis, key: str) -> set[bytes]:
+    return cast(set[bytes], connection.smembers(key))
 
 
 def _give_token(response: Response) -> Response:
@@ -83,6 +121,22 @@ def _unknown_job(_error: Exception) -> tuple[str, int]:
     return "There is no such job in the queue's registry.", 404
 
 
+def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[str, Any]]:
+    """The figures of those queues that can be read."""
+    shown: list[dict[str, Any]] = []
+    for queue in queues:
+        with suppress(ResponseError):
+            shown += _dashboards_own(instance_number, [queue])
+    return shown
+
+
+def _refused(error: ResponseError) -> tuple[str, int]:
+    """A key of another kind is garbage; all else is Redis's own condition."""
+    if "WRONGTYPE" in str(error):
+        return _unreadable(error)
+    return "Redis refuses this.", 503
+
+
 def _unreadable(_error: Exception) -> tuple[str, int]:
     return "This job cannot be read: it is not JSON.", 422
 
@@ -96,7 +150,8 @@ def _mend() -> None:
     """Mend the dashboard's module and blueprint, once a process: both are shared by all apps."""
     web.config.serializer = JSONSerializer
     web.Job, web.Worker, web.Queue = JsonJob, JsonWorker, JsonQueue
-    web.requeue_job = functools.partial(requeue_job, serializer=JSONSerializer)
+    web.serialize_queues = _serialize_queues
+    web.get_queue_registry_jobs_count = jobs_of_page
     blueprint = web.blueprint
     blueprint.enable_openapi = False
     # In place of its own connection for each request, which comes before any guard.
@@ -106,8 +161,9 @@ def _mend() -> None:
     for error in (NoSuchJobError, InvalidJobOperation):
         blueprint.register_error_handler(error, _unknown_job)
     # RQ takes it for granted that its own hashes are as it wrote them.
-    for unreadable in (ValueError, AssertionError, DeserializationError, TimeoutFormatError):
+    for unreadable in UNREADABLE:
         blueprint.register_error_handler(unreadable, _unreadable)
+    blueprint.register_error_handler(ResponseError, _refused)
     blueprint.register_error_handler(RedisError, _no_redis)
 
 
@@ -119,6 +175,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     _escape_in_scripts(app)
     allow_below(app, f"{PREFIX}/", ALLOWED)
     app.register_blueprint(web.blueprint, url_prefix=PREFIX)
+    for name, view in CHANGES.items():
+        app.view_functions[f"rq_dashboard.{name}"] = view
 
 
 def _escape_in_scripts(app: APIFlask) -> None:

@@ -11,9 +11,9 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from webapp import current
 from webapp.admin.base import reading
-from webapp.admin.queues.jobs import tenant_of
 from webapp.auth.guard import require
 from webapp.auth.roles import Role
+from webapp.tenants.own_jobs import tenant_of
 from webapp.tenants.queries import get_tenant
 
 REGISTRIES = {

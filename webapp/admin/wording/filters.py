@@ -34,5 +34,6 @@ FILTERS = {
     "role_word": words.ROLES.__getitem__,
     "state_word": words.state_word,
     "who": people.who,
+    "writes_again": words.WRITES_AGAIN.__getitem__,
     **operation_words.FILTERS,
 }

@@ -9,6 +9,7 @@ from webapp.auth.roles import Role
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import LastCanary
 from webapp.tenants.models import Partition
+from webapp.tenants.redis_writes import Refusal
 from webapp.tenants.states import CanaryOutcome, DepartureOutcome, PartitionState
 
 
@@ -49,6 +50,34 @@ DEPARTURES = {
     DepartureOutcome.DROPPED: _l("Dropped, and seen to be gone"),
     DepartureOutcome.ABSENT: _l("Nothing was there to drop"),
     DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be somebody else's"),
+}
+
+REFUSALS = {
+    Refusal.MEMORY: _l("memory full"),
+    Refusal.READ_ONLY: _l("read-only replica"),
+    Refusal.DISK: _l("cannot save to disk"),
+    Refusal.PERMISSION: _l("no permission"),
+    Refusal.OTHER: _l("see its log"),
+}
+# What to do about it.
+WRITES_AGAIN = {
+    Refusal.MEMORY: _l(
+        "Redis takes no writes: its memory is full. Raise its maxmemory, or take out what fills "
+        "it; what waits goes on by itself."
+    ),
+    Refusal.READ_ONLY: _l(
+        "Redis takes no writes: it is a read-only replica, as after a failover. Let REDIS_URL "
+        "lead to the primary; what waits goes on by itself."
+    ),
+    Refusal.DISK: _l(
+        "Redis takes no writes: it cannot save to its disk. Free some space, and see its log; "
+        "what waits goes on by itself."
+    ),
+    Refusal.PERMISSION: _l(
+        "Redis takes no writes: the user of REDIS_URL has no permission. Allow it all keys that "
+        "begin with rq:; what waits goes on by itself."
+    ),
+    Refusal.OTHER: _l("Redis takes no writes. Its log says why; what waits goes on by itself."),
 }
 
 CAUSES = {

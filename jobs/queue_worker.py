@@ -1,0 +1,229 @@
+"""The worker: runs our two functions and nothing else, whatever stands in Redis.
+
+RQ imports and calls what a job names: its function, its callbacks, its webhooks. A job comes from
+Redis, so anybody who can write there could run code here. This worker reads a job by
+`webapp.tenants.own_jobs` alone, and sets aside what is none of ours.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from redis import Redis, ResponseError
+from rq import Queue, SimpleWorker
+from rq.exceptions import NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.results import Result
+from rq.serializers import JSONSerializer
+from rq.utils import now, utcformat
+from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
+
+from jobs.provisioning import create_partition, create_partitions
+from webapp.logs import get_logger
+from webapp.settings import Settings
+from webapp.tenants.own_jobs import (
+    APPLICATION,
+    APPLICATION_FIELD,
+    CHUNK,
+    ONE,
+    NotOurs,
+    OwnJob,
+    is_own_id,
+    read_own,
+)
+
+log = get_logger("paratia.worker")
+
+FUNCTIONS: Mapping[str | None, Callable[..., None]] = {
+    ONE: create_partition,
+    CHUNK: create_partitions,
+}
+# A dead worker is forgotten, and its job shown as failed, after 88 s in place of RQ's 13 minutes.
+WORKER_TTL_S, MAINTENANCE_S, MONITORING_S = 45, 30, 5
+# A score below zero is never cleaned away: whoever owns the job decides what becomes of it.
+FOR_EVER = -1
+
+REFUSED = (
+    f"Not run: {{reason}}. Paratia's workers run {ONE} and {CHUNK} alone, with ids and arguments "
+    "as Paratia writes them. If this job is another application's, give each a Redis database "
+    "of its own (REDIS_URL), and requeue the job there."
+)
+ABANDONED = "The worker that had this job in hand died or stalled."
+
+
+class PartitionJob(OwnJob):
+    """A job of ours that can be run."""
+
+    @property
+    def func(self) -> Callable[..., None]:
+        """One of our two functions. No name from Redis is ever imported."""
+        return FUNCTIONS[self.func_name]
+
+
+class PartitionQueue(Queue):
+    """A queue that gives out our jobs alone, and sets the others aside as failed."""
+
+    @classmethod
+    def dequeue_any(
+        cls,
+        queues: Iterable[Queue],
+        timeout: int | None,
+        connection: Redis,
+        *_rest: Any,
+        **_more: Any,
+    ) -> tuple[Job, Queue] | None:
+        """The next job of ours with its queue, the first queue first; None where all are empty.
+
+        Raises:
+            DequeueTimeout: none came for so many seconds.
+        """
+        by_key = {queue.key.encode(): queue for queue in queues}
+        keys = [queue.key for queue in by_key.values()]
+        while popped := cls.lpop(keys, timeout, connection=connection):
+            key, job_id = (_bytes(each) for each in popped)
+            try:
+                return _job(by_key[key], job_id), by_key[key]
+            except NoSuchJobError:
+                continue
+            except NotOurs as refusal:
+                _set_aside(by_key[key], job_id, str(refusal))
+        return None
+
+    def move_dependents_to_ready(self, *_args: Any, **_options: Any) -> dict[str, list[str]]:
+        """None of our jobs has any: those that name one are somebody else's."""
+        return {}
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _job(queue: Queue, job_id: bytes) -> PartitionJob:
+    if not is_own_id(job_id):
+        raise NotOurs("its id is none of ours")
+    job = PartitionJob(job_id.decode(), connection=queue.connection, serializer=JSONSerializer)
+    try:
+        job.refresh()  # type: ignore[no-untyped-call]
+    except ResponseError:
+        raise NotOurs("its key holds no job") from None
+    # What stands there says into whose registries it goes.
+    job.origin = queue.name
+    return job
+
+
+def _set_aside(queue: Queue, job_id: bytes, reason: str) -> None:
+    """Show the job as failed, with the reason; all else that it holds stays as it is."""
+    shown = job_id[:100].decode(errors="backslashreplace")
+    log.warning("worker.job_refused", job_id=shown, queue=queue.name, reason=reason)
+    key = Job.key_for("").encode() + job_id
+    try:
+        name = job_id.decode()
+    except UnicodeDecodeError:
+        # No application can have made it, and in a registry it would break RQ's own tools.
+        return
+    connection = queue.connection
+    if not connection.exists(key):
+        return
+    pipeline = connection.pipeline(transaction=False)
+    pipeline.zadd(FailedJobRegistry(queue=queue).key, {job_id: FOR_EVER})
+    pipeline.hset(key, mapping={"status": JobStatus.FAILED.value, "ended_at": utcformat(now())})
+    pipeline.persist(key)
+    message = REFUSED.format(reason=reason)
+    refusal = Result(name, Result.Type.FAILED, connection, exc_string=message)
+    refusal.save(ttl=FOR_EVER, pipeline=pipeline)  # type: ignore[no-untyped-call]
+    # A key of another kind takes no status, and is shown as failed all the same.
+    pipeline.execute(raise_on_error=False)
+
+
+class PartitionWorker(SimpleWorker):
+    """Keeps one warm Milvus client, and never forks beside it.
+
+    However it is started: it reads JSON, has no scheduler, and takes sign-ups first.
+    """
+
+    job_class = PartitionJob
+    queue_class = PartitionQueue
+    log_result_lifespan = False
+
+    def __init__(self, queues: Sequence[str], connection: Redis, **options: Any) -> None:
+        super().__init__(
+            queues,
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+            maintenance_interval=MAINTENANCE_S,
+            job_monitoring_interval=MONITORING_S,
+            log_job_description=False,
+            **options,
+        )
+
+    def work(self, *args: Any, **options: Any) -> bool:
+        """Work until stopped, or with `burst` until the queues are empty."""
+        ours = {"with_scheduler": False, "dequeue_strategy": "default"}
+        return super().work(*args, **{**options, **ours})
+
+    def bootstrap(self, *args: Any, **options: Any) -> None:
+        """Register, and say so."""
+        super().bootstrap(*args, **options)
+        log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
+
+    def serialize(self) -> dict[str, Any]:
+        """What Redis is told of this worker: also whose it is."""
+        return {**super().serialize(), APPLICATION_FIELD: APPLICATION}
+
+    def procline(self, message: str) -> None:
+        """The command line stays as it is: it is how the process is found."""
+
+    def run_maintenance_tasks(self) -> None:
+        """Forget what has expired of ours.
+
+        RQ's own would also run the callbacks of other applications' abandoned jobs, and take
+        their jobs out of its registries.
+        """
+        for queue in self.queues:
+            try:
+                self._forget_expired(queue)
+                self._fail_abandoned(queue)
+                self._forget_dead_workers(queue)
+            except ResponseError as error:
+                log.warning("worker.maintenance_failed", queue=queue.name, message=str(error))
+        self.last_cleaned_at = now()  # type: ignore[assignment]
+
+    def _forget_expired(self, queue: Queue) -> None:
+        for registry in (FinishedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)):
+            if own := [each for each in self._expired(registry.key) if is_own_id(each)]:
+                self.connection.zrem(registry.key, *own)
+
+    def _fail_abandoned(self, queue: Queue) -> None:
+        key = queue.started_job_registry.key
+        for execution in self._expired(key):
+            job_id = execution.rpartition(b":")[0]
+            # Of several workers that look at once, the one that takes it out goes on.
+            if not is_own_id(job_id) or not self.connection.zrem(key, execution):
+                continue
+            for job in read_own(self.connection, [job_id.decode()]):
+                if job.get_status(refresh=False) == JobStatus.STARTED:
+                    job.origin, job.ended_at = queue.name, now()
+                    self.handle_job_failure(job, queue, exc_string=ABANDONED)
+
+    def _expired(self, key: str) -> list[bytes]:
+        return cast(list[bytes], self.connection.zrangebyscore(key, 0, time.time()))
+
+    def _forget_dead_workers(self, queue: Queue) -> None:
+        mine = WORKERS_BY_QUEUE_KEY % queue.name
+        keys = list(self.connection.smembers(mine))
+        pipeline = self.connection.pipeline(transaction=False)
+        for key in keys:
+            pipeline.exists(key)
+        dead = [key for key, lives in zip(keys, pipeline.execute(), strict=True) if not lives]
+        if dead:
+            self.connection.srem(mine, *dead)
+            self.connection.srem(REDIS_WORKER_KEYS, *dead)
+
+
+def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any) -> PartitionWorker:
+    """A worker of both queues, or of those named, on a connection of its own."""
+    # In this order: a sign-up never waits behind the backfill.
+    names = queues or [settings.partition_queue, settings.backfill_queue]
+    return PartitionWorker(names, Redis.from_url(settings.redis_address), **options)

@@ -1,0 +1,129 @@
+"""A Redis that answers and refuses writes: told in the panel, `/readyz` and `flask config`."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from redis import Redis
+
+from tests.access import Visitor, add_user, close, settings_in
+from tests.engines.process import wait_until
+from tests.engines.redis import RedisServer
+from tests.integration.access.conftest import migrated_database, new_address  # noqa: F401
+from tests.integration.admin.tenants import add_tenant
+from webapp import create_app
+from webapp.auth.roles import Role
+from webapp.config_command import config_command
+from webapp.tenants.redis_writes import KEY
+
+READER = "reader"
+
+
+@contextmanager
+def full(server: RedisServer) -> Iterator[str]:
+    """Its memory is full, and nothing may be evicted."""
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", 1)
+        yield server.url
+        redis.config_set("maxmemory", 0)
+
+
+@contextmanager
+def demoted(server: RedisServer) -> Iterator[str]:
+    """It is a replica since a failover."""
+    with Redis.from_url(server.url) as redis:
+        redis.replicaof("127.0.0.1", "9")
+        yield server.url
+        redis.replicaof("NO", "ONE")
+
+
+@contextmanager
+def unsaved(server: RedisServer) -> Iterator[str]:
+    """It could not save, and takes no writes until it can."""
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("save", "3600 1")
+        shutil.rmtree(server.log.parent)
+        redis.bgsave()
+        failed = {"rdb_last_bgsave_status": "err"}.items()
+        wait_until(lambda: failed <= redis.info().items(), 10, "the save to fail")
+        yield server.url
+        redis.config_set("stop-writes-on-bgsave-error", "no")
+
+
+@contextmanager
+def read_only(server: RedisServer) -> Iterator[str]:
+    """The user of REDIS_URL may read alone."""
+    with Redis.from_url(server.url) as redis:
+        user = {"username": READER, "enabled": True, "nopass": True, "keys": ["*"]}
+        redis.acl_setuser(**user, categories=["+@read", "+@connection"])
+        yield server.url.replace("redis://", f"redis://{READER}:x@")
+        redis.acl_setuser(**user, categories=["+@all"])
+
+
+CONDITIONS = {
+    "its memory is full": full,
+    "it is a read-only replica": demoted,
+    "it cannot save to its disk": unsaved,
+    "has no permission": read_only,
+}
+
+
+@pytest.fixture
+def app_on(
+    migrated_database: Path,  # noqa: F811
+    tmp_path: Path,
+) -> Iterator[Callable[[str], APIFlask]]:
+    """The application on the Redis of this address."""
+    shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
+    made: list[APIFlask] = []
+
+    def make(address: str) -> APIFlask:
+        made.append(create_app(settings_in(tmp_path, redis_url=address)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        close(app)
+
+
+@pytest.mark.parametrize("refuses", CONDITIONS.values(), ids=CONDITIONS.keys())
+def test_the_condition_is_named_with_what_to_do_when_redis_takes_no_writes(
+    app_on: Callable[[str], APIFlask],
+    spare_redis: Callable[..., RedisServer],
+    refuses: Callable[[RedisServer], Iterator[str]],
+    request: pytest.FixtureRequest,
+) -> None:
+    server, word = spare_redis(over_tcp=True), request.node.callspec.id
+    with refuses(server) as address:  # type: ignore[attr-defined]
+        app = app_on(address)
+        visitor = Visitor(app, new_address())
+        visitor.login(add_user(app, Role.OPERATOR))
+        add_tenant(app)
+        overview = visitor.get("/admin/").text
+        assert "Redis takes no writes (" in overview
+        assert 'id="need-redis"' in overview and word in overview
+        assert 'id="sign-redis" data-role="danger"' in overview
+        assert word in visitor.get("/admin/partitions/?tab=queues").text
+        answer = app.test_client().get("/readyz")
+        assert (answer.status_code, answer.json["redis"]) == (503, "degraded")
+        assert word not in answer.text
+        told = app.test_cli_runner().invoke(config_command)
+    wait_until(lambda: app.test_client().get("/readyz").status_code == 200, 5, "it to be ready")
+    overview = visitor.get("/admin/").text
+    assert 'id="sign-redis" data-role="success"' in overview
+    assert "takes no writes" not in overview
+    assert (told.exit_code, "Warning: Redis takes no writes; " in told.stderr) == (0, True)
+
+
+def test_redis_is_asked_once_when_many_probe_at_once(app: APIFlask) -> None:
+    redis = app.extensions["doorbell"].connection
+    client = app.test_client()
+    redis.config_resetstat()
+    for _ in range(30):
+        assert client.get("/readyz").status_code == 200
+    assert redis.info("commandstats")["cmdstat_hset"]["calls"] <= 10
+    assert 0 < redis.ttl(KEY) <= 60

@@ -1,0 +1,121 @@
+"""What rq-dashboard may change: our own jobs, and no others', one by one or all of a registry."""
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from flask import current_app, jsonify
+from flask.typing import ResponseReturnValue
+from redis import Redis, ResponseError
+from rq import Queue
+from rq.job import JobStatus
+from rq.registry import (
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
+from rq.serializers import JSONSerializer
+
+from webapp.tenants.own_jobs import OwnJob, is_own_id, read_own
+
+REGISTRIES = {
+    "failed": FailedJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "started": StartedJobRegistry,
+    "finished": FinishedJobRegistry,
+    "canceled": CanceledJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+}
+NOT_OURS = "There is no such job of Paratia's here; other applications' jobs stay as they are."
+
+
+def requeue_job(job_id: str) -> ResponseReturnValue:
+    """A failed job of ours runs again."""
+    return _one(job_id, _requeued)
+
+
+def delete_job(job_id: str) -> ResponseReturnValue:
+    """A job of ours goes; its tenant stays, and can be retried."""
+    return _one(job_id, _deleted)
+
+
+def requeue_all(queue_name: str) -> ResponseReturnValue:
+    """All failed jobs of ours run again."""
+    return jsonify(status="OK", count=sum(map(_requeued, _ours(queue_name, "failed"))))
+
+
+def empty(queue_name: str, registry_name: str) -> ResponseReturnValue:
+    """All jobs of ours go from a queue, or from one of its registries."""
+    for job in _ours(queue_name, registry_name):
+        _deleted(job)
+    return jsonify(status="OK")
+
+
+def compact(queue_name: str) -> ResponseReturnValue:
+    """Ids of ours go from a queue whose jobs are gone.
+
+    RQ's own takes the whole queue away and puts it back id by id.
+    """
+    redis = _connection()
+    key = entries_key(Queue(queue_name, connection=redis), "queued")
+    for job_id in filter(is_own_id, _entries(redis, key, "queued")):
+        if not redis.exists(OwnJob.key_for(job_id.decode())):
+            redis.lrem(key, 1, cast(str, job_id))
+    return jsonify(status="OK")
+
+
+def entries_key(queue: Queue, registry_name: str) -> str:
+    """Where Redis keeps the ids: a list for what is queued, else a sorted set."""
+    if registry_name == "queued":
+        return str(queue.key)
+    return REGISTRIES[registry_name].key_template.format(queue.name)
+
+
+def id_in(entry: bytes) -> bytes:
+    """The job's id in an entry; that of a started job has its execution's behind it."""
+    return entry.partition(b":")[0]
+
+
+def _connection() -> Redis:
+    connection: Redis = current_app.extensions["doorbell"].connection
+    return connection
+
+
+def _one(job_id: str, change: Callable[[OwnJob], bool]) -> ResponseReturnValue:
+    jobs = read_own(_connection(), [job_id])
+    if not any(map(change, jobs)):
+        return NOT_OURS, 404
+    return jsonify(status="OK")
+
+
+def _ours(queue_name: str, registry_name: str) -> Iterable[OwnJob]:
+    redis = _connection()
+    key = entries_key(Queue(queue_name, connection=redis), registry_name)
+    ids = map(id_in, _entries(redis, key, registry_name))
+    return read_own(redis, [job_id.decode() for job_id in ids if is_own_id(job_id)])
+
+
+def _entries(redis: Redis, key: str, registry_name: str) -> list[bytes]:
+    read = redis.lrange if registry_name == "queued" else redis.zrange
+    return cast(list[bytes], read(key, 0, -1))
+
+
+def _requeued(job: OwnJob) -> bool:
+    registry = FailedJobRegistry(
+        job.origin, connection=job.connection, job_class=OwnJob, serializer=JSONSerializer
+    )
+    if job.get_status(refresh=False) != JobStatus.FAILED or job.id not in registry:
+        return False
+    registry.requeue(job)
+    return True
+
+
+def _deleted(job: OwnJob) -> bool:
+    try:
+        job.delete()
+    except (ValueError, LookupError, ResponseError):
+        # What RQ keeps beside the job is garbage.
+        return False
+    return True

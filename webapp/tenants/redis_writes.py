@@ -1,0 +1,98 @@
+"""Whether Redis takes what we need of it: a write. A Redis that answers may still refuse them."""
+
+import threading
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from redis import Redis, RedisError, ResponseError
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
+from redis.retry import Retry
+
+# Below RQ's prefix, so that a user who may write what RQ writes may write this.
+KEY = "rq:paratia:write"
+# What dispatching a job does first. The key says nothing, and goes by itself.
+WRITE = (("HSET", KEY, "asked", "1"), ("EXPIRE", KEY, 60))
+KEPT_S = 1.0
+
+
+class Refusal(StrEnum):
+    """Why Redis refuses writes."""
+
+    MEMORY = "memory"
+    READ_ONLY = "read_only"
+    DISK = "disk"
+    PERMISSION = "permission"
+    OTHER = "other"
+
+    @property
+    def remedy(self) -> str:
+        """What is the matter, and what to do, for logs and commands."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Refusal.MEMORY: "its memory is full: raise maxmemory, or take out what fills it",
+    Refusal.READ_ONLY: "it is a read-only replica: let REDIS_URL lead to the primary",
+    Refusal.DISK: "it cannot save to its disk: free some space, and see its log",
+    Refusal.PERMISSION: "the user of REDIS_URL may not write: allow all keys that begin with rq:",
+    Refusal.OTHER: "its log says why",
+}
+_BY_ERROR = {
+    OutOfMemoryError: Refusal.MEMORY,
+    ReadOnlyError: Refusal.READ_ONLY,
+    NoPermissionError: Refusal.PERMISSION,
+}
+
+
+def refusal_in(answers: Sequence[Any]) -> Refusal | None:
+    """What the answers to `WRITE` tell; None where they were taken."""
+    error = next((each for each in answers if isinstance(each, ResponseError)), None)
+    if error is None:
+        return None
+    if "MISCONF" in str(error):
+        return Refusal.DISK
+    return _BY_ERROR.get(type(error), Refusal.OTHER)
+
+
+class WriteProbe:
+    """Asks Redis whether it answers, and at most once a second for a write, however many ask."""
+
+    def __init__(self, address: str, answer_within_s: float) -> None:
+        self._address = address
+        self._answer_within_s = answer_within_s
+        self._lock = threading.Lock()
+        self._wrote_at = -KEPT_S
+        self._answers: Sequence[Any] = ()
+
+    def answers(self) -> Sequence[Any] | None:
+        """The answers to the last `WRITE`; None where Redis does not answer in time now."""
+        with self._lock:
+            is_due = time.monotonic() - self._wrote_at >= KEPT_S
+            if is_due:
+                self._wrote_at = time.monotonic()
+        answers = self._ask(WRITE if is_due else ())
+        if answers is not None and is_due:
+            self._answers = answers
+        return None if answers is None else self._answers
+
+    def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any] | None:
+        # A new connection: after a failover, the address may lead to another server.
+        client = Redis.from_url(
+            self._address,
+            socket_timeout=self._answer_within_s,
+            socket_connect_timeout=self._answer_within_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+        try:
+            pipeline = client.pipeline(transaction=False)
+            for command in (("PING",), *commands):
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError):
+            return None
+        finally:
+            client.close()
+        return answers[1:]
