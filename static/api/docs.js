@@ -5,18 +5,35 @@
 const place = document.getElementById("api");
 const csrfToken = document.querySelector('meta[name="csrf-token"]').content;
 
-// What Swagger UI leaves unnamed for those who listen to the page.
+// What Swagger UI leaves unnamed for screen readers and keyboards. A name is a text, or a
+// function of the element.
+const NAMES = [
+  ["#servers", { "aria-label": "Server" }],
+  [".information-container", { role: "region", "aria-label": "About this API" }],
+  [".schemes-server-container", { role: "region", "aria-label": "Server and login" }],
+  ["h3.opblock-tag, section.models h4", { "aria-level": "2" }],
+  [".opblock-body h4", { "aria-level": "3" }],
+  [".opblock-body h5", { "aria-level": "4" }],
+  ["table.responses-table", { "aria-label": (table) => `Responses of ${operation(table)}` }],
+  ["pre.microlight", { tabindex: "0" }],
+  ["select:not([aria-label]):not([id])", { "aria-label": (select) => parameter(select) }],
+];
+
+const operation = (element) => element.closest(".opblock")?.id ?? "the operation";
+const parameter = (element) => element.closest("[data-param-name]")?.dataset.paramName ?? "Value";
+
 function mend() {
-  const set = (selector, values) => {
+  for (const [selector, values] of NAMES) {
     for (const element of place.querySelectorAll(selector)) {
-      for (const [name, value] of Object.entries(values)) element.setAttribute(name, value);
+      for (const [name, value] of Object.entries(values)) {
+        element.setAttribute(name, typeof value === "string" ? value : value(element));
+      }
     }
-  };
-  set("#servers", { "aria-label": "Server" });
-  set(".information-container", { role: "region", "aria-label": "About this API" });
-  set(".schemes-server-container", { role: "region", "aria-label": "Server and login" });
-  set("h3.opblock-tag, section.models h4", { "aria-level": "2" });
+  }
 }
+
+// Operations are drawn when they are opened.
+new MutationObserver(mend).observe(place, { childList: true, subtree: true });
 
 SwaggerUIBundle({
   domNode: place,
@@ -24,7 +41,6 @@ SwaggerUIBundle({
   // A link to each operation would stand inside the button that opens it.
   deepLinking: false,
   validatorUrl: null,
-  onComplete: mend,
   requestInterceptor(request) {
     if (!request.headers.Authorization) {
       request.headers["X-CSRFToken"] = csrfToken;

@@ -1,18 +1,30 @@
-"""A walk over pages: what is wrong with each, in both themes, wide and narrow."""
+"""A walk over pages: what is wrong with each, in every theme and width."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from playwright.sync_api import Page, Response
 
 from tests.browser.axe import violations
 from tests.screenshots.pages import Shot
 
-Theme = Literal["light", "dark"]
-WIDTHS = (360, 1280)
-THEMES: tuple[Theme, ...] = ("light", "dark")
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+class Look(NamedTuple):
+    """A window, and the colours in it."""
+
+    width: int
+    scheme: Literal["light", "dark"]
+    forced: Literal["active", "none"] = "none"
+
+
+# Each width and each theme once: what differs between the pairs left out are colours alone.
+LOOKS = (Look(390, "light"), Look(1024, "dark"), Look(1440, "light", "active"))
+WIDTHS = (320, 390, 769, 1024, 1150, 1440)
+# Sideways the page may not scroll, and nothing may stick out of its panel.
+OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".panel")]
+    .filter((box) => box.scrollWidth > box.clientWidth)
+    .map((box) => `${box.id || box.tagName} is ${box.scrollWidth - box.clientWidth} px too wide`)"""
 INLINE = """[...document.querySelectorAll("*")].flatMap((element) =>
     [...element.attributes]
         .filter(({ name }) => name === "style" || name.startsWith("on") || name === "hx-on")
@@ -42,15 +54,19 @@ class Walk:
 
     def here(self) -> Iterator[str]:
         """What is wrong with the page as it stands."""
-        for theme in THEMES:
-            self.page.emulate_media(color_scheme=theme)
+        for look in LOOKS:
+            self._take(look)
             for found in violations(self.page):
-                yield f"{theme} {found}"
+                yield f"{look} {found}"
         yield from self.page.evaluate(INLINE)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
-            if wide := self.page.evaluate(OVERFLOW):
-                yield f"{wide} px too wide at {width}"
+            for wide in self.page.evaluate(OVERFLOW):
+                yield f"{wide} at {width}"
+
+    def _take(self, look: Look) -> None:
+        self.page.emulate_media(color_scheme=look.scheme, forced_colors=look.forced)
+        self.page.set_viewport_size({"width": look.width, "height": 900})
 
     def _at(self, shot: Shot, numbers: Mapping[str, int]) -> Iterator[str]:
         self.complaints.clear()
