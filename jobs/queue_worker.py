@@ -175,6 +175,13 @@ class PartitionWorker(SimpleWorker):
     def procline(self, message: str) -> None:
         """The command line stays as it is: it is how the process is found."""
 
+    def handle_payload(self, message: Any) -> None:
+        """A command of RQ's, such as `shutdown`; garbage must not end the thread that listens."""
+        try:
+            super().handle_payload(message)  # type: ignore[no-untyped-call]
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            log.warning("worker.command_unreadable", error=type(error).__name__)
+
     def run_maintenance_tasks(self) -> None:
         """Forget what has expired of ours.
 

@@ -37,7 +37,7 @@ _REMEDIES = {
     Refusal.MEMORY: "its memory is full: raise maxmemory, or take out what fills it",
     Refusal.READ_ONLY: "it is a read-only replica: let REDIS_URL lead to the primary",
     Refusal.DISK: "it cannot save to its disk: free some space, and see its log",
-    Refusal.PERMISSION: "the user of REDIS_URL may not write: allow all keys that begin with rq:",
+    Refusal.PERMISSION: "its user has no permission: allow it to read and write all keys",
     Refusal.OTHER: "its log says why",
 }
 _BY_ERROR = {

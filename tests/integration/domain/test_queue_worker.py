@@ -19,6 +19,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from jobs.milvus import MilvusPartitionStore
+from jobs.queue_worker import queue_worker
+from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import Product
 from tests.integration.domain.test_processes import started
@@ -260,6 +262,20 @@ def test_the_application_on_the_same_queue_keeps_its_job_when_it_requeues_it(
     assert job.get_status() == "failed"
     again = FailedJobRegistry(queue=theirs).requeue(job.id)
     assert (again.func_name, list(again.args)) == ("os.path.basename", ["/a/b"])
+
+
+def test_commands_are_heard_when_one_before_was_garbage(
+    own: Product, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    monkeypatch.setattr("rq.command.handle_stop_job_command", lambda *told: heard.append(told[1]))
+    worker = queue_worker(own.settings)
+    worker.subscribe()
+    for garbage in (b"\xff", b"[]", b"7", b"{}", b'{"command": ["x"]}', b'{"command": null}'):
+        redis.publish(worker.pubsub_channel_name, garbage)
+    redis.publish(worker.pubsub_channel_name, '{"command": "stop-job"}')
+    wait_until(lambda: heard, 10, "the command to be heard")
+    worker.unsubscribe()
 
 
 def test_nothing_is_said_when_nothing_happens(own: Product) -> None:

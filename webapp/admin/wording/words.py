@@ -74,8 +74,8 @@ WRITES_AGAIN = {
         "what waits goes on by itself."
     ),
     Refusal.PERMISSION: _l(
-        "Redis takes no writes: the user of REDIS_URL has no permission. Allow it all keys that "
-        "begin with rq:; what waits goes on by itself."
+        "Redis takes no writes: the user of REDIS_URL has no permission. Allow it to read and "
+        "write all keys; what waits goes on by itself."
     ),
     Refusal.OTHER: _l("Redis takes no writes. Its log says why; what waits goes on by itself."),
 }
