@@ -10,6 +10,7 @@ from webapp import (
     errors,
     health,
     languages,
+    paths,
     patience,
     proxies,
     requests,
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_domain(app, settings)
     patience.init_app(app)
     proxies.init_app(app, settings)
+    paths.init_app(app)
     languages.init_app(app)
     assets.init_app(app)
     csrf.init_app(app)
