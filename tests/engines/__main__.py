@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.engines import chromium, overlay, standalone
+from tests.engines import chromium, nginx, overlay, standalone
 from tests.engines.availability import is_switched_off
 
 
@@ -18,6 +18,8 @@ def prepare() -> None:
         overlay.install("pymilvus26")
     if not is_switched_off(chromium.NAME):
         chromium.prepare()
+    if not is_switched_off(nginx.NAME):
+        nginx.prepare()
 
 
 if __name__ == "__main__":

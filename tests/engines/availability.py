@@ -4,7 +4,7 @@ import os
 
 VARIABLE = "PARATIA_TEST_WITHOUT"
 NAMES = frozenset(
-    {"redis", "milvus-lite", "milvus-standalone", "postgres", "pymilvus26", "chromium"}
+    {"redis", "milvus-lite", "milvus-standalone", "postgres", "pymilvus26", "chromium", "nginx"}
 )
 
 
