@@ -7,6 +7,7 @@ from webapp import (
     api,
     assets,
     auth,
+    compression,
     errors,
     health,
     languages,
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> APIFlask:
     patience.init_app(app)
     proxies.init_app(app, settings)
     paths.init_app(app)
+    compression.init_app(app)
     languages.init_app(app)
     assets.init_app(app)
     csrf.init_app(app)
