@@ -9,9 +9,9 @@ from webapp.settings import load_settings
 _settings = load_settings()
 
 bind = f"127.0.0.1:{_settings.port}"
-worker_class = "gthread"
+worker_class = "launch.web_worker.WebWorker"
 workers = 2
-threads = 4
+threads = 8
 timeout = 60
 graceful_timeout = 10
 logconfig_dict = logging_config(_settings)
@@ -19,6 +19,11 @@ logconfig_dict = logging_config(_settings)
 logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL"}
 # Its default place in the home folder would be shared by all runs of one user.
 control_socket_disable = True
+# No header sets anything in the WSGI environment by itself: webapp/proxies.py alone decides what
+# is taken from a proxy, and gunicorn's defaults would take SCRIPT_NAME from anybody beside us.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -7,9 +7,11 @@ from webapp import (
     api,
     assets,
     auth,
+    compression,
     errors,
     health,
     languages,
+    paths,
     patience,
     proxies,
     requests,
@@ -37,6 +39,8 @@ def create_app(settings: Settings) -> APIFlask:
     _init_domain(app, settings)
     patience.init_app(app)
     proxies.init_app(app, settings)
+    paths.init_app(app)
+    compression.init_app(app)
     languages.init_app(app)
     assets.init_app(app)
     csrf.init_app(app)

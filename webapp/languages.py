@@ -1,9 +1,7 @@
 """Which language a page speaks: the one that was chosen, else what the browser asks for."""
 
-import re
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from babel import Locale
 from babel.numbers import format_decimal
@@ -14,6 +12,7 @@ from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
+from webapp import paths
 from webapp.auth.principal import API_PREFIX
 
 # The languages of the panel, each by its own name. The API and the commands speak English.
@@ -21,7 +20,6 @@ LANGUAGES = {"en": "English", "it": "Italiano"}
 DEFAULT = "en"
 COOKIE = "language"
 YEAR_S = 365 * 24 * 3600
-HOME = "/admin/"
 
 
 class GroupingDomain(Domain):  # type: ignore[misc]
@@ -48,7 +46,7 @@ def init_app(app: Flask) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
     Grouping(app, locale_selector=chosen)
     app.jinja_env.globals["ngettext"] = _counted
-    app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=this_page)
+    app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=paths.this_page)
     app.add_url_rule("/language", "language", choose, methods=["POST"])
 
 
@@ -83,27 +81,15 @@ def chosen() -> str:
 def choose() -> ResponseReturnValue:
     """Keep the language that was pressed, and lead back to the page."""
     wanted = request.form.get("language", "")
-    answer = redirect(_path_in(request.form.get("next", "")))
+    answer = redirect(paths.here(request.form.get("next", "")))
     if wanted in LANGUAGES:
         answer.set_cookie(
             COOKIE,
             wanted,
             max_age=YEAR_S,
+            path=paths.cookie_path(),
             secure=request.is_secure,
             httponly=True,
             samesite="Lax",
         )
     return answer
-
-
-def this_page() -> str:
-    """The address that shows this page again: what was sent cannot be sent anew."""
-    if request.method == "GET":
-        return request.full_path.rstrip("?")
-    sent_from = urlsplit(request.referrer or "")
-    return sent_from._replace(scheme="", netloc="", fragment="").geturl() or HOME
-
-
-def _path_in(address: str) -> str:
-    """The address where it is a path of this site, else home."""
-    return address if re.match(r"/(?![/\\])[^\s\\]*$", address) else HOME

@@ -2,8 +2,11 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, request
+
+from webapp.problems import code_of, problem
 
 YEAR_S = 365 * 24 * 3600
 EXTENSION = "csp_allowances"
@@ -19,6 +22,15 @@ POLICY: Mapping[str, tuple[str, ...]] = {
     "form-action": ("'self'",),
     "frame-ancestors": ("'none'",),
 }
+
+ALWAYS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+BARE_PAGE = (
+    '<!doctype html>\n<html lang="en"><title>{title}</title><h1>{title}</h1><p>{detail}</p>\n'
+)
 
 
 def init_app(app: Flask) -> None:
@@ -41,15 +53,29 @@ def allow_below(app: Flask, prefix: str, sources: Mapping[str, Sequence[str]]) -
     app.extensions[EXTENSION][prefix] = sources
 
 
+def bare_answer(status: int, path: str, detail: str = "The request was refused.") -> Response:
+    """An answer with all the headers, for what is refused before the application sees it.
+
+    Nothing that was sent stands in it. Needs no application.
+    """
+    if path.startswith("/api/"):
+        answer = problem(status, code_of(status), detail)
+    else:
+        title = HTTPStatus(status).phrase
+        answer = Response(BARE_PAGE.format(title=title, detail=detail), status)
+    answer.headers["Content-Security-Policy"] = _written(POLICY)
+    answer.headers.update(ALWAYS)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
 def _add_headers(response: Response) -> Response:
     headers = response.headers
     headers["Content-Security-Policy"] = _policy()
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers.update(ALWAYS)
     if request.is_secure:
         headers["Strict-Transport-Security"] = f"max-age={YEAR_S}"
-    if not _is_static():
+    if not _is_static() or response.status_code >= HTTPStatus.BAD_REQUEST:
         headers["Cache-Control"] = "no-store"
     return response
 
@@ -62,6 +88,10 @@ def _policy() -> str:
         if request.path.startswith(prefix):
             for name, sources in allowed.items():
                 directives.setdefault(name, []).extend(sources)
+    return _written(directives)
+
+
+def _written(directives: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
 

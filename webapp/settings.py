@@ -36,6 +36,10 @@ SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 SECRET_PARAMETER = re.compile(r"(?:password|token|secret)\w*", re.IGNORECASE)
 
 PORT_RULE = "has a port outside 1 to 65535"
+# What a Host header may say: a name or an address, and maybe a port.
+HOST_PATTERN = re.compile(
+    r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 
 
 class SettingsError(Exception):
@@ -104,6 +108,19 @@ def _unusable_parameter(url: URL) -> str | None:
     except ArgumentError:
         return "host"
     return unusable(parameters)
+
+
+def _hosts(value: object) -> object:
+    """Host names, parted by commas."""
+    if not isinstance(value, str):
+        return value
+    hosts = tuple(filter(None, (host.strip() for host in value.split(","))))
+    if not all(HOST_PATTERN.fullmatch(host) and host.strip(".") for host in hosts):
+        raise ValueError(
+            "must be host names, parted by commas, each maybe with a port, or with a dot in "
+            "front for all names below it: panel.example.com,.example.org,127.0.0.1:8000"
+        )
+    return hosts
 
 
 SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -177,6 +194,7 @@ class Settings(BaseModel):
     admin_password: Annotated[str, PASSWORD_RULE] | None = None
     port: Port = 8000
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = ()
     var_dir: Path = Path("var")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UPPER] = "INFO"
     log_format: Literal["json", "console"] = "json"
@@ -272,6 +290,7 @@ class Settings(BaseModel):
         shown["REDIS_URL"] = without_password(self.redis_address)
         shown["DATABASE_URL"] = without_password(self.database_address)
         shown["VAR_DIR"] = str(self.var_dir)
+        shown["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
         for name in SECRET_NAMES:
             shown[name] = "********" if shown[name] else None
         if self.database_url is None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.engines import chromium, overlay, pgbouncer, standalone
+from tests.engines import chromium, nginx, overlay, pgbouncer, standalone
 from tests.engines.availability import is_switched_off
 
 
@@ -20,6 +20,8 @@ def prepare() -> None:
         chromium.prepare()
     if not is_switched_off(pgbouncer.NAME):
         pgbouncer.prepare()
+    if not is_switched_off(nginx.NAME):
+        nginx.prepare()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ VARIABLE = "PARATIA_TEST_WITHOUT"
 NAMES = frozenset(
     {
         *("redis", "milvus-lite", "milvus-standalone", "postgres", "pgbouncer", "pymilvus26"),
-        "chromium",
+        *("chromium", "nginx"),
     }
 )
 

@@ -2,14 +2,12 @@
 
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
 
-from tests.engines.availability import EngineMissing
+from tests.engines import debian
 from tests.engines.process import ServerProcess, free_port
 
 NAME = "pgbouncer"
@@ -17,8 +15,6 @@ README = Path(__file__).parents[2] / "README.md"
 # What the README has between its lines ```ini and ```.
 BLOCK = re.compile(r"```ini\n(\[databases\].*?)```", re.DOTALL)
 PASSWORD = "known-to-pgbouncer-alone"  # PostgreSQL trusts whoever can reach its socket
-UPDATE = ("apt-get", "update", "-qq")
-INSTALL = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", NAME)
 
 
 def prepare() -> None:
@@ -27,21 +23,7 @@ def prepare() -> None:
     Raises:
         EngineMissing: naming the package, when it cannot be installed.
     """
-    if program():
-        return
-    if os.geteuid() != 0 or not shutil.which(INSTALL[0]):
-        raise EngineMissing(NAME, f"it is not on the PATH; install Debian's {NAME} (as root).")
-    # A service of its own is not wanted: the tests start theirs on free ports.
-    for command in (UPDATE, INSTALL):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode != 0:
-            raise EngineMissing(NAME, f"Debian's {NAME} cannot be installed: {done.stderr}")
-
-
-def program() -> str | None:
-    """Where it is; Debian's folder for servers may be missing from the PATH."""
-    return shutil.which(NAME) or shutil.which(NAME, path="/usr/sbin")
+    debian.prepare(NAME, NAME, lambda: debian.program(NAME))
 
 
 def as_documented(**values: str) -> str:
@@ -67,9 +49,7 @@ class PgBouncer(ServerProcess):
 
     def __init__(self, directory: Path, database: str, *, mode: str, extra: str = "") -> None:
         """`database` is the address of SQLAlchemy; `extra` are further lines of its file."""
-        executable = program()
-        if executable is None:
-            raise EngineMissing(NAME, f"install Debian's {NAME}")
+        executable = debian.needed(NAME, NAME, NAME)
         behind = make_url(database)
         folder = str(behind.query["host"])
         self.port = free_port()

@@ -56,6 +56,8 @@ def loaded(root: Path, **environ: str) -> Settings:
         ("PORT", "-1"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("ALLOWED_HOSTS", "https://panel.example.com"),
+        ("ALLOWED_HOSTS", "panel.example.com,*"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
     ],

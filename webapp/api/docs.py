@@ -3,7 +3,7 @@
 from typing import cast
 
 from apiflask import APIFlask
-from flask import Response, current_app, json, render_template
+from flask import Response, current_app, json, render_template, request
 
 from webapp.api.blueprint import api
 from webapp.api.openapi import describe
@@ -12,11 +12,12 @@ from webapp.api.openapi import describe
 @api.get("/openapi.json")
 @api.doc(hide=True)
 def description() -> Response:
-    """The description of the API; made once, since it cannot change while we run."""
+    """The description of the API; made once, since only where it is served can change."""
     kept = current_app.extensions
     if "openapi" not in kept:
-        kept["openapi"] = json.dumps(describe(cast(APIFlask, current_app)))
-    return Response(kept["openapi"], content_type="application/json")
+        kept["openapi"] = describe(cast(APIFlask, current_app))
+    described = {**kept["openapi"], "servers": [{"url": request.script_root or "/"}]}
+    return Response(json.dumps(described), content_type="application/json")
 
 
 @api.get("/docs")

@@ -124,7 +124,6 @@ def complete(spec: Spec) -> Spec:
     described = {
         "openapi": spec["openapi"],
         "info": {**spec["info"], "description": ABOUT},
-        "servers": [{"url": "/"}],
         "security": [{name: []} for name in SECURITY_SCHEMES],
         "tags": TAGS,
         "paths": paths,

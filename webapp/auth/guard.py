@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Flask, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp import paths
 from webapp.auth.principal import carries_token, current_principal, takes_tokens
 from webapp.auth.roles import Role
 from webapp.extensions import csrf
@@ -77,5 +78,4 @@ def _login_address() -> str:
     # Only a page can be come back to, and coming back to the logout would be absurd.
     if request.method != "GET" or request.path in {"/", "/logout"}:
         return login
-    wanted = request.full_path if request.query_string else request.path
-    return f"{login}?next={quote(wanted, safe='/')}"
+    return f"{login}?next={quote(paths.asked_for(), safe='/')}"

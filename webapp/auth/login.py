@@ -1,13 +1,13 @@
 """The login and logout pages, by Flask-Security with all that is not used switched off."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from flask import Flask, render_template
+from flask import Flask, render_template, request
 from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from wtforms import Field
 
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
@@ -15,8 +15,8 @@ from webapp.auth.models import User
 from webapp.auth.salt import password_salt
 from webapp.auth.sessions import begin_session
 from webapp.extensions import db
+from webapp.paths import here
 
-HOME = "/admin/"
 REFUSED = "E-mail address or password is wrong."
 
 
@@ -26,7 +26,7 @@ class PanelLoginForm(LoginForm):
     remember = None
 
     def validate_next(self, field: Field) -> None:
-        """Accept any value: the redirect looks at it again, and goes home for a foreign one."""
+        """Accept any value: the view has put home in place of what is no path of this site."""
 
     def validate(self, **kwargs: Any) -> bool:
         """Check the password; a user who passes starts a session with nothing of before in it."""
@@ -49,8 +49,8 @@ def init_app(app: Flask) -> None:
         ],
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_MSG_GENERIC_AUTHN_FAILED=(REFUSED, "error"),
-        SECURITY_POST_LOGIN_VIEW=HOME,
-        SECURITY_POST_LOGOUT_VIEW="/login",
+        SECURITY_POST_LOGIN_VIEW="admin.index",
+        SECURITY_POST_LOGOUT_VIEW="security.login",
         SECURITY_LOGOUT_METHODS=["POST"],
         SECURITY_FRESHNESS=timedelta(seconds=-1),
         SECURITY_STATIC_FOLDER=None,
@@ -76,17 +76,19 @@ def logout_page() -> str:
 
 
 def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
-    """The view, leading home instead of to anything but a path of this site."""
+    """The view, to which `next` is a path of this site: Flask-Security fails at some others."""
 
     @wraps(view)
     def login() -> Any:
-        answer = view()
-        location = getattr(answer, "location", None)
-        if location and not re.match(r"/(?![/\\])", location):
-            answer.location = HOME
-        return answer
+        request.args, request.form = _staying(request.args), _staying(request.form)
+        return view()
 
     return login
+
+
+def _staying(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
+    wanted = values.get("next")
+    return ImmutableMultiDict({**values, "next": here(wanted)} if wanted else values)
 
 
 def _close_other_ways_in(security: Security) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from webapp.auth.models import User
 from webapp.database import Database, utc_now
 from webapp.extensions import db
+from webapp.paths import cookie_path
 from webapp.requests import request_id
 from webapp.tenants import audit
 from webapp.tenants.actors import Actor, Via
@@ -21,6 +22,10 @@ class PanelSessions(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:
         """Whether this very request came over TLS."""
         return request.is_secure
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Where this very request found the application."""
+        return cookie_path()
 
 
 def new_session_key() -> str:

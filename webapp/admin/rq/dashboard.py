@@ -110,7 +110,7 @@ def _give_token(response: Response) -> Response:
         response.set_cookie(
             "_csrf_token",
             generate_csrf(),
-            path=PREFIX,
+            path=f"{request.script_root}{PREFIX}",
             secure=request.is_secure,
             samesite="Lax",
         )

@@ -1,0 +1,88 @@
+"""The nginx of the README in front of a server: its own words, with ports and files of the test."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.engines import debian
+from tests.engines.process import ServerProcess, accepts, free_port
+from webapp.settings import PROJECT_ROOT
+
+NAME = "nginx"
+PACKAGE = "nginx-light"
+# Where each `server` or `location` of the README stands, and what a test puts in the place of
+# the ports and the files that it names. Nothing else of it is changed.
+BLOCK = re.compile(r"```nginx\n(.*?)```", re.DOTALL)
+PORT_OF_NGINX, PORT_OF_OURS = "443", "127.0.0.1:8000"
+CERTIFICATE, KEY = "/etc/ssl/paratia.pem", "/etc/ssl/paratia.key"
+AROUND = """
+{user}
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log;
+daemon off;
+worker_processes 1;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    {temporary}
+    {server}
+}}
+"""
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+PLAIN = "server {{ listen 127.0.0.1:{port}; {location} }}"
+
+
+def readme_blocks() -> tuple[str, str]:
+    """The `server` for a host of one's own, and the `location` for a path of another's."""
+    server, location = BLOCK.findall((PROJECT_ROOT / "README.md").read_text())
+    return server, location
+
+
+def prepare() -> None:
+    """Install Debian's package where there is no nginx, and where that is allowed.
+
+    Raises:
+        EngineMissing: naming the package, when it cannot be installed.
+    """
+    debian.prepare(NAME, PACKAGE, lambda: debian.program(NAME))
+
+
+class Nginx(ServerProcess):
+    """nginx with a block of the README, for a server of ours on a port of the loopback address."""
+
+    def __init__(self, directory: Path, block: str, upstream: int) -> None:
+        self.port = free_port()
+        program = debian.needed(NAME, PACKAGE, NAME)
+        is_server = block.startswith("server")
+        self.host = f"127.0.0.1:{self.port}"
+        self.address = f"{'https' if is_server else 'http'}://{self.host}"
+        if is_server:
+            _make_certificate(directory)
+        block = block.replace(PORT_OF_OURS, f"127.0.0.1:{upstream}")
+        block = block.replace(f"listen {PORT_OF_NGINX}", f"listen {self.host}")
+        block = block.replace(CERTIFICATE, str(directory / "cert.pem"))
+        block = block.replace(KEY, str(directory / "key.pem"))
+        folders = (f"{name}_temp_path {directory}/{name};" for name in TEMPORARY)
+        config = AROUND.format(
+            directory=directory,
+            # As root it would serve as nobody, whom the folders of tests are closed to.
+            user="user root;" if os.geteuid() == 0 else "",
+            temporary="\n    ".join(folders),
+            server=block if is_server else PLAIN.format(port=self.port, location=block),
+        )
+        (directory / "nginx.conf").write_text(config)
+        super().__init__(
+            command=[program, "-p", str(directory), "-c", str(directory / "nginx.conf")],
+            log=directory / "nginx.log",
+            answers=lambda: accepts(self.port),
+        )
+
+
+def _make_certificate(directory: Path) -> None:
+    """A certificate that nobody but these tests has a reason to trust."""
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    made += ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    made += ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")]
+    subprocess.run(made, check=True, capture_output=True)

@@ -1,0 +1,135 @@
+"""What anybody may send is answered with 4xx at worst, and every answer bears our headers."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from tests.access import PASSWORD
+from tests.engines.web import WebServer
+from tests.integration.web.conftest import EMAIL
+
+HEADERS = (
+    *("content-security-policy", "x-content-type-options", "referrer-policy"),
+    *("cross-origin-opener-policy", "cache-control"),
+)
+CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+
+# What gunicorn itself refuses, before the application sees it.
+REFUSED_BY_THE_SERVER = {
+    "no request line": (b"GARBAGE\r\n\r\n", 400),
+    "a space in the path": (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a header without a name": (b"GET /api/x HTTP/1.1\r\n: x\r\n\r\n", 400),
+    "a long line": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    "long headers": (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    "many headers": (b"GET / HTTP/1.1\r\n" + b"X-A: a\r\n" * 200 + b"\r\n", 431),
+    "an unknown coding": (
+        b"POST /login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13, chunked\r\n\r\n",
+        501,
+    ),
+    "an unknown expectation": (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417),
+    "an unknown protocol": (b"GET / HTTP/7.7\r\nHost: a\r\n\r\n", 400),
+}
+
+ODD_ADDRESSES = (
+    *("http://[::1", "http://[::1]:99999/", "http://a:b:c/", "//[", "http://\xff\xfe/", "\x01"),
+    *("http://evil.test\\@a/", "?" * 2000, "http://[v1.x]/", "/x\ny", "http://[fe80::1%a]/"),
+)
+ODD_PATHS = ("/x\n", "/x\r\ny: z", "/\\evil.test", "/\t/evil.test", "//evil.test")
+ODD_HEADERS = {
+    "Referer": ODD_ADDRESSES,
+    "Origin": ODD_ADDRESSES,
+    "Host": ("[::1", "a:b:c", "a:99999999", "a/b", "", "\xff", "[v1.x]", "a" * 3000, "a b", "'"),
+    "Accept-Language": ("\xff", "it;q=x", "-" * 500, ",,,;;;", "x-" * 200, "it;q=1e999"),
+    "Accept": ("\xff", "text/html;q=nan", "/" * 500),
+    "Accept-Encoding": ("gzip;q=", ";q=x", "\xff", "gzip;q=nan", "*;q=0", "identity;q=0"),
+    "Cookie": ("session=\xff", "session=.", "session=a.b.c", "=;=;", "language=\xff; language=xx"),
+    "X-Request-ID": ("\xff", "a" * 4000, "{}"),
+    "Authorization": ("Bearer \xff", "Basic \xff", "Bearer", "Digest x=,=", "Bearer " + "a" * 4000),
+    "If-None-Match": ("\xff", '"', "W/", "*"),
+    "If-Modified-Since": ("\xff", "0", "Thu, 99 Foo 99999 99:99:99 GMT"),
+    "Range": ("bytes=99999999999999999999-", "bytes=-", "x=y", "bytes=5-1,2-0"),
+    "Content-Type": ("\xff", "multipart/form-data", "multipart/form-data; boundary=", "a/b; c"),
+    "X-Forwarded-For": ("\xff", "," * 4000),
+    "X-Forwarded-Host": ODD_ADDRESSES,
+    "X-Forwarded-Prefix": ("//evil.test", "\xff"),
+    "HX-Request": ("true",),
+}
+PATHS = ("/login", "/nothing", "/admin/tenant/", "/api/tenants", "/static/nothing.css", "/admin")
+
+
+def headers_of(answer: bytes) -> dict[str, str]:
+    """The headers of the answer, by names in lower case."""
+    lines = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def status_of(answer: bytes) -> int:
+    """The status; 0 when there was no answer."""
+    return int(answer[9:12] or 0)
+
+
+def is_sound(answer: bytes) -> bool:
+    """Whether nothing failed, and the answer bears our headers, whoever made it."""
+    return 200 <= status_of(answer) < 500 and set(HEADERS) <= set(headers_of(answer))
+
+
+def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+    """The bytes of a request that asks for its connection to be closed."""
+    lines = {"Host": "a", "Connection": "close"} | headers
+    if body:
+        lines["Content-Length"] = str(len(body))
+    written = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{written}\r\n".encode("latin-1") + body
+
+
+def with_odd_headers() -> Iterator[bytes]:
+    """Each odd header at each path, as a page is asked for and as a form is sent."""
+    for name, values in ODD_HEADERS.items():
+        for value in values:
+            for path in PATHS:
+                yield request("GET", path, **{name: value})
+            yield request("POST", "/login", b"x=1", **{name: value})
+            yield request("POST", "/language", b"x=1", **{name: value})
+            yield request("POST", "/api/tenants", b"x=1", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), REFUSED_BY_THE_SERVER.values(), ids=REFUSED_BY_THE_SERVER
+)
+def test_what_the_server_refuses_bears_our_headers(
+    web: WebServer, sent: bytes, status: int
+) -> None:
+    answer = web.send(sent)
+    assert status_of(answer) == status
+    assert set(HEADERS) <= set(headers_of(answer))
+
+
+def test_no_header_makes_the_application_fail(web: WebServer) -> None:
+    answers = ((sent, web.send(sent)) for sent in with_odd_headers())
+    failed = [(sent[:300], answer[:300]) for sent, answer in answers if not is_sound(answer)]
+    assert failed == []
+
+
+@pytest.mark.parametrize("path", ["/%ff%fe", "/%00", "/admin/%ed%a0%80/", "/api/%ff", "/rq/%ff"])
+@pytest.mark.parametrize("query", ["", "?%ff=%fe", "?q=%00", "?a[=]&&==", "?next=http://[::1"])
+def test_no_path_or_query_makes_the_application_fail(web: WebServer, path: str, query: str) -> None:
+    answer = web.send(request("GET", path + query))
+    assert is_sound(answer), answer[:1000]
+
+
+@pytest.mark.parametrize("wanted", [*ODD_ADDRESSES, *ODD_PATHS])
+@pytest.mark.parametrize("where", ["/language", "/login"])
+def test_no_address_to_go_to_makes_a_form_fail(web: WebServer, where: str, wanted: str) -> None:
+    page = web.send(request("GET", "/login"))
+    token = CSRF_FIELD.search(page.decode("latin-1"))
+    assert token
+    cookie = headers_of(page)["set-cookie"].partition(";")[0]
+    fields = {"csrf_token": token[1], "language": "it", "next": wanted}
+    fields |= {"email": EMAIL, "password": PASSWORD}
+    body = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items()).encode()
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
+    answer = web.send(request("POST", where, body, **form))
+    assert (status_of(answer), headers_of(answer)["location"]) == (302, "/admin/")
+    assert is_sound(answer)
