@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> APIFlask:
     csrf.init_app(app)
     requests.init_app(app)
     security.init_app(app)
-    auth.init_app(app, settings)
+    auth.init_app(app)
     admin.init_app(app, settings)
     api.init_app(app)
     health.init_app(app)

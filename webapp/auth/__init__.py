@@ -4,12 +4,11 @@ from flask import Flask
 
 import webapp.auth.models  # noqa: F401  registers the tables
 from webapp.auth import guard, limits, login, sessions
-from webapp.settings import Settings
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask) -> None:
     """Deny by default, then the ways in. Must come before any other `before_request`."""
     guard.init_app(app)
     sessions.init_app(app)
     login.init_app(app)
-    limits.init_app(app, settings)
+    limits.init_app(app)

@@ -10,6 +10,7 @@ from flask import Flask, render_template
 from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
 from wtforms import Field
 
+from webapp.auth import failures
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
 from webapp.auth.models import User
 from webapp.auth.salt import password_salt
@@ -31,6 +32,8 @@ class PanelLoginForm(LoginForm):
     def validate(self, **kwargs: Any) -> bool:
         """Check the password; a user who passes starts a session with nothing of before in it."""
         if not super().validate(**kwargs):
+            if self.ifield:
+                failures.note(is_known=self.user is not None, is_right=self.user_authenticated)
             return False
         if not isinstance(self.user, User):
             return False

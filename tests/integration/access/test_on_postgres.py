@@ -58,6 +58,16 @@ def test_users_log_in_and_out_when_the_database_is_postgres(on_postgres: APIFlas
     assert not visitor.is_logged_in()
 
 
+def test_no_more_guesses_are_looked_at_than_the_limit_when_they_come_at_once(
+    on_postgres: APIFlask,
+) -> None:
+    address, email = new_address(), add_user(on_postgres)
+    with ThreadPoolExecutor(4) as pool:
+        guess = lambda _: Visitor(on_postgres, address).login(email, "a wrong guess").status_code  # noqa: E731
+        answers = list(pool.map(guess, range(16)))
+    assert sorted(answers) == [200] * 10 + [429] * 6
+
+
 def test_a_token_name_is_taken_when_a_live_token_has_it(on_postgres: APIFlask) -> None:
     add_token(on_postgres, name="ci")
     with pytest.raises(TokenNameTaken):
