@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> APIFlask:
     csrf.init_app(app)
     requests.init_app(app)
     security.init_app(app)
-    auth.init_app(app)
+    auth.init_app(app, settings)
     admin.init_app(app, settings)
     api.init_app(app)
     health.init_app(app)
@@ -57,6 +57,8 @@ def _configure(app: APIFlask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_CHECK_DEFAULT=False,
+        # A form lives as long as the session that its token belongs to.
+        WTF_CSRF_TIME_LIMIT=None,
         MAX_CONTENT_LENGTH=4 * 1024 * 1024,
     )
     app.extensions["settings"] = settings

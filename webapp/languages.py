@@ -15,6 +15,7 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from webapp.auth.principal import API_PREFIX
+from webapp.cookies import read_cookie, set_cookie
 
 # The languages of the panel, each by its own name. The API and the commands speak English.
 LANGUAGES = {"en": "English", "it": "Italiano"}
@@ -74,7 +75,7 @@ def chosen() -> str:
     """The language of this request."""
     if not has_request_context() or request.path.startswith(API_PREFIX):
         return DEFAULT
-    stored = request.cookies.get(COOKIE)
+    stored = read_cookie(COOKIE)
     if stored in LANGUAGES:
         return stored
     return request.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
@@ -85,14 +86,7 @@ def choose() -> ResponseReturnValue:
     wanted = request.form.get("language", "")
     answer = redirect(_path_in(request.form.get("next", "")))
     if wanted in LANGUAGES:
-        answer.set_cookie(
-            COOKIE,
-            wanted,
-            max_age=YEAR_S,
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        set_cookie(answer, COOKIE, wanted, YEAR_S)
     return answer
 
 

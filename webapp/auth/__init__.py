@@ -4,11 +4,12 @@ from flask import Flask
 
 import webapp.auth.models  # noqa: F401  registers the tables
 from webapp.auth import guard, limits, login, sessions
+from webapp.settings import Settings
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     """Deny by default, then the ways in. Must come before any other `before_request`."""
     guard.init_app(app)
-    sessions.init_app(app)
+    sessions.init_app(app, settings)
     login.init_app(app)
     limits.init_app(app)

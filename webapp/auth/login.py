@@ -10,7 +10,7 @@ from flask import Flask, render_template
 from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
 from wtforms import Field
 
-from webapp.auth import failures
+from webapp.auth import failures, kept
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
 from webapp.auth.models import User
 from webapp.auth.salt import password_salt
@@ -79,13 +79,20 @@ def logout_page() -> str:
 
 
 def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
-    """The view, leading home instead of to anything but a path of this site."""
+    """The view, leading home instead of to anything but a path of this site.
+
+    Where a form was kept over the login, it leads to that.
+    """
 
     @wraps(view)
     def login() -> Any:
         answer = view()
         location = getattr(answer, "location", None)
-        if location and not re.match(r"/(?![/\\])", location):
+        if not location:
+            return answer
+        if form := kept.kept_over_login():
+            return kept.offer(form, 200)
+        if not re.match(r"/(?![/\\])", location):
             answer.location = HOME
         return answer
 
