@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, Response, current_app, flash, g, redirect, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
@@ -22,6 +23,7 @@ from webapp.admin.base import is_fragment
 from webapp.auth.principal import carries_token, current_principal
 from webapp.database import begin_transactions_with, utc_now
 from webapp.languages import this_page
+from webapp.logs import get_logger
 from webapp.tenants.errors import KeyInUse
 from webapp.tenants.repeats import Answer, Key, OnceByKey, Repeated, Repeats
 
@@ -34,6 +36,8 @@ WAIT_S = 4.0
 ASK_AGAIN_S = 0.05
 # Who sends a form anew after this long did not just press twice.
 SOON_S = 30.0
+
+log = get_logger(__name__)
 
 
 class FormRepeated(Exception):
@@ -91,13 +95,9 @@ def _begin() -> ResponseReturnValue | None:
 
 def _digest() -> str:
     """What is asked for. Who comes back to a form and changes it asks for something else."""
-    fields = sorted((name, value) for name, value in _fields() if name not in NO_PART)
+    fields = sorted(pair for pair in request.form.items(multi=True) if pair[0] not in NO_PART)
     files = [(name, file.filename, _content(file)) for name, file in request.files.items()]
     return hashlib.sha256(json.dumps([request.full_path, fields, files]).encode()).hexdigest()
-
-
-def _fields() -> list[tuple[str, str]]:
-    return list(request.form.items(multi=True))
 
 
 def _content(file: FileStorage) -> str:
@@ -112,12 +112,18 @@ def _keep_answer(response: Response) -> Response:
         return response
     begin_transactions_with(None)
     if not once.is_taken:
-        return _answer_of_first(once.key) or response
+        # Where the database is down, this must not ask it once more.
+        is_refused = response.status_code < 500
+        return (is_refused and _answer_of_first(once.key)) or response
     told = {"flashes": session.get("_flashes", []), "body": None}
     if is_fragment():
         told["body"] = response.get_data(as_text=True)
     answer = Answer(response.status_code, json.dumps(told), response.location)
-    _repeats().answer(once.key, answer)
+    try:
+        _repeats().answer(once.key, answer)
+    except SQLAlchemyError as error:
+        # The effect is there all the same; a repeat is told no more than that.
+        log.warning("form.answer_not_kept", error=type(error).__name__)
     return response
 
 

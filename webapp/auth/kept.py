@@ -38,7 +38,9 @@ class KeptForm:
     @property
     def shown(self) -> list[tuple[str, str]]:
         """What a human typed, with its label."""
-        return [(str(LABELS[name]), value) for name, value in self.fields if name in LABELS]
+        return [
+            (str(LABELS[name]), value) for name, value in self.fields if value and name in LABELS
+        ]
 
     @property
     def text(self) -> str:
@@ -52,7 +54,7 @@ def sent_form() -> KeptForm | None:
     if not has_form or "HX-Request" in request.headers or not _is_of_this_origin():
         return None
     fields = [[*pair] for pair in request.form.items(multi=True) if pair[0] not in LEFT_OUT]
-    kept = KeptForm(request.full_path.rstrip("?"), fields)
+    kept = KeptForm(request.script_root + request.full_path.rstrip("?"), fields)
     return kept if len(kept.text) <= MAX_CHARACTERS else None
 
 

@@ -138,7 +138,8 @@ class Repeats:
     def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
         """When the key was taken, and its answer; None for what is not there (yet)."""
         with self._database.reading() as session:
-            row = session.scalar(select(IdempotencyKey).where(_is(key)))
+            is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
+            row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
         if row is None:
             return None, None
         is_answered = row.status != UNDER_WAY

@@ -1,5 +1,6 @@
 """Access on PostgreSQL, and what visitors see when it goes away."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,11 +24,13 @@ from tests.access import (
 from tests.engines.postgres import PostgresServer
 from tests.integration.access.conftest import new_address
 from webapp.auth.models import User
+from webapp.auth.roles import Role
 from webapp.auth.salt import stored_secret
 from webapp.auth.tokens import TokenNameTaken
 from webapp.auth.users import ensure_admin
 
 KEY = "sixteen characters or more"
+FIELD = re.compile(r'name="(csrf_token|form_key)" value="([^"]+)"')
 
 
 @pytest.fixture
@@ -99,9 +102,11 @@ def test_every_page_says_503_when_the_database_went_away(
         settings_in(tmp_path, redis_url=redis_url, database_url=address, secret_key=KEY)
     )
     visitor, token = Visitor(app, new_address()), add_token(app)
-    visitor.login(add_user(app))
+    visitor.login(add_user(app, Role.OPERATOR))
+    form = dict(FIELD.findall(visitor.get("/admin/tenant/new/").text)[-2:])
     server.stop()
     page = visitor.get("/admin/")
+    assert visitor.post("/admin/tenant/new/", {"name": "Acme", **form}).status_code == 503
     problem = visitor.get("/api/tenants", headers={"Authorization": f"Bearer {token}"})
     for answer, kind in ((page, "text/html"), (problem, "application/problem+json")):
         assert (answer.status_code, answer.mimetype) == (503, kind)
