@@ -12,8 +12,10 @@ from werkzeug.test import TestResponse
 
 from webapp import create_app
 from webapp.auth.roles import Role
+from webapp.auth.sessions import PanelSessions
 from webapp.auth.tokens import create_token
 from webapp.auth.users import create_user
+from webapp.cookies import cookie_names
 from webapp.database import Database
 from webapp.extensions import db
 from webapp.settings import Settings
@@ -100,17 +102,35 @@ class Visitor:
 
     def session_cookie(self) -> str:
         """What somebody who copies the cookie has."""
-        cookie = self.client.get_cookie("session")
+        cookie = self.client.get_cookie(self._cookie_name("session"))
         assert cookie is not None
         return cookie.value
 
+    def age_session(self, *, began_s: float = 0, seen_s: float = 0) -> None:
+        """Put the beginning, and the last page, of the session so many seconds back."""
+        serializer = PanelSessions(self._settings).get_signing_serializer(self.client.application)
+        assert serializer is not None
+        session = serializer.loads(self.session_cookie())
+        session["began"] -= began_s
+        session["seen"] -= seen_s
+        self.steal(serializer.dumps(session))
+
     def steal(self, session_cookie: str) -> None:
         """Use a copied session cookie."""
-        self.client.set_cookie("session", session_cookie)
+        self.client.set_cookie(self._cookie_name("session"), session_cookie)
 
     def is_logged_in(self) -> bool:
         """Whether a page behind the login opens."""
         return self.get("/logout").status_code == 200
+
+    def _cookie_name(self, what: str) -> str:
+        with self.client.application.test_request_context(base_url=self._base):
+            return cookie_names(what)[0]
+
+    @property
+    def _settings(self) -> Settings:
+        settings: Settings = self.client.application.extensions["settings"]
+        return settings
 
     def _referer(self) -> dict[str, str]:
         return {"Referer": f"{self._base}/login"}

@@ -61,6 +61,8 @@ def _configure(app: APIFlask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_CHECK_DEFAULT=False,
+        # A form lives as long as the session that its token belongs to.
+        WTF_CSRF_TIME_LIMIT=None,
         MAX_CONTENT_LENGTH=4 * 1024 * 1024,
     )
     app.extensions["settings"] = settings

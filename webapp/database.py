@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import DateTime, Dialect, Engine, event
 from sqlalchemy.engine import Connection, make_url
@@ -88,6 +89,24 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+class Beginning(Protocol):
+    """What the writing transactions of a request begin with."""
+
+    def begin(self, session: Session) -> None:
+        """Do it in the transaction, before anything else."""
+
+    def committed(self) -> None:
+        """The transaction was committed."""
+
+
+_beginning: ContextVar[Beginning | None] = ContextVar("paratia_beginning", default=None)
+
+
+def begin_transactions_with(beginning: Beginning | None) -> None:
+    """Begin all writing transactions of this request, or of this thread, so from now on."""
+    _beginning.set(beginning)
+
+
 class Database:
     """Short writing transactions, apart from the session that a request reads with."""
 
@@ -98,8 +117,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end of the block, or rolls back on an exception."""
+        beginning = _beginning.get()
         with self._sessions.begin() as session:
+            if beginning is not None:
+                beginning.begin(session)
             yield session
+        if beginning is not None:
+            beginning.committed()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

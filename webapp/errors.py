@@ -1,6 +1,6 @@
 """Every error as a small clear page, or below the API as problem+json; never a traceback."""
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
@@ -8,7 +8,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from webapp.auth.principal import API_PREFIX
+from webapp.auth import kept
+from webapp.auth.principal import API_PREFIX, current_principal
 from webapp.logs import get_logger
 from webapp.marking import N_
 from webapp.problems import answer_http_error, problem
@@ -53,6 +54,11 @@ CSRF_SAYS = _l(
     "The form was too old or did not come from this site, so nothing was changed. "
     "Go back, reload the page and send it again."
 )
+REFERER_SAYS = _l(
+    "The form did not come from the address that this server is asked by, so nothing was changed. "
+    "A proxy in front must pass on the host with its port, and the scheme; the log tells both."
+)
+LOGIN = "security.login"
 
 log = get_logger(__name__)
 
@@ -73,8 +79,22 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     title, says = PAGES.get(error.code, (error.name, ""))
     if isinstance(error, CSRFError):
-        says = CSRF_SAYS
+        # Another address in front of us would refuse it the next time as well.
+        of_referer = "referrer" in error.description
+        if not of_referer and (page := _keeping_what_was_typed()):
+            return page
+        says = REFERER_SAYS if of_referer else CSRF_SAYS
     return _page(error.code, title, says, kept)
+
+
+def _keeping_what_was_typed() -> Response | None:
+    """The page that offers the refused form again; the login itself, for a login."""
+    if request.endpoint == LOGIN:
+        if current_principal() is not None:
+            return redirect(url_for("admin.index"))  # type: ignore[return-value]
+        return kept.login_page(kept=kept.kept_over_login(), status=400, is_stale=True)
+    form = kept.sent_form()
+    return kept.offer(form, 400) if form else None
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from webapp import paths
 from webapp.auth.principal import API_PREFIX
+from webapp.cookies import read_cookie, set_cookie
 
 # The languages of the panel, each by its own name. The API and the commands speak English.
 LANGUAGES = {"en": "English", "it": "Italiano"}
@@ -72,7 +73,7 @@ def chosen() -> str:
     """The language of this request."""
     if not has_request_context() or request.path.startswith(API_PREFIX):
         return DEFAULT
-    stored = request.cookies.get(COOKIE)
+    stored = read_cookie(COOKIE)
     if stored in LANGUAGES:
         return stored
     return request.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
@@ -83,13 +84,5 @@ def choose() -> ResponseReturnValue:
     wanted = request.form.get("language", "")
     answer = redirect(paths.here(request.form.get("next", "")))
     if wanted in LANGUAGES:
-        answer.set_cookie(
-            COOKIE,
-            wanted,
-            max_age=YEAR_S,
-            path=paths.cookie_path(),
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        set_cookie(answer, COOKIE, wanted, YEAR_S)
     return answer

@@ -20,10 +20,15 @@ def home() -> str:
     return url_for("admin.index")
 
 
+def is_here(address: str) -> bool:
+    """Whether the address is a path of this site, and nothing else."""
+    is_path = address.isprintable() and A_PATH.fullmatch(address) is not None
+    return is_path and address.startswith(f"{request.script_root}/")
+
+
 def here(address: str) -> str:
     """The address where it is a path of this site, else home."""
-    is_path = address.isprintable() and A_PATH.fullmatch(address)
-    return address if is_path and address.startswith(f"{request.script_root}/") else home()
+    return address if is_here(address) else home()
 
 
 def asked_for() -> str:

@@ -160,6 +160,7 @@ UPPER = BeforeValidator(lambda value: value.upper() if isinstance(value, str) el
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+SessionTime = Annotated[float, BeforeValidator(_duration), Field(ge=60, le=31_536_000)]
 
 
 class Settings(BaseModel):
@@ -192,6 +193,8 @@ class Settings(BaseModel):
     secret_key: Annotated[str, SECRET_KEY_RULE] | None = None
     admin_email: Annotated[str, EMAIL_RULE] = "admin@example.com"
     admin_password: Annotated[str, PASSWORD_RULE] | None = None
+    session_idle: SessionTime = 12 * 3600.0
+    session_lifetime: SessionTime = 7 * 86_400.0
     port: Port = 8000
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = ()

@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
+from webapp.admin import repeats
 from webapp.admin.audit.views import AuditView
 from webapp.admin.lists.export import ExportView
 from webapp.admin.live.recent import RecentFigures
@@ -43,6 +44,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         view.blueprint.enable_openapi = False
     app.extensions["recent_figures"] = RecentFigures()
     app.after_request(answer_unchanged)
+    repeats.init_app(app)
     app.jinja_env.filters.update(FILTERS)
     app.jinja_env.globals["places"] = places
     rq.init_app(app, settings)

@@ -49,8 +49,9 @@ SECURITY_SCHEMES = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "session",
-        "description": "The session of the panel.",
+        "name": "paratia_session",
+        "description": "The session of the panel. Each installation has a name of its own that "
+        "begins so; over TLS, `__Host-` stands before it.",
     },
 }
 

@@ -10,6 +10,6 @@ from webapp.settings import Settings
 def init_app(app: Flask, settings: Settings) -> None:
     """Deny by default, then the ways in. Must come before any other `before_request`."""
     guard.init_app(app)
-    sessions.init_app(app)
+    sessions.init_app(app, settings)
     login.init_app(app)
-    limits.init_app(app, settings)
+    limits.init_app(app)

@@ -3,20 +3,37 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
 
 from webapp import paths
+from webapp.auth import kept
 from webapp.auth.principal import carries_token, current_principal, takes_tokens
 from webapp.auth.roles import Role
 from webapp.extensions import csrf
+from webapp.logs import get_logger
 from webapp.problems import problem
 
 OPEN_ENDPOINTS = frozenset(
     {"static", "admin.static", "security.login", "language", "health.healthz", "health.readyz"}
 )
+
+# What Flask-WTF says of a form that it refuses, and the name of the check that failed.
+REFERER_DIFFERS = "The referrer does not match the host."
+CHECKS = {
+    "The CSRF token is missing.": "no_token",
+    "The CSRF session token is missing.": "session_without_token",
+    "The CSRF token is invalid.": "other_signature",
+    "The CSRF tokens do not match.": "other_session",
+    "The referrer header is missing.": "no_referer",
+    REFERER_DIFFERS: "other_referer",
+}
+MAX_ORIGIN = 300
+
+log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
@@ -38,8 +55,10 @@ def require_credentials() -> ResponseReturnValue | None:
         )
     if request.headers.get("HX-Request") == "true":
         # A fragment: the page around it must go to the login, not the fragment.
-        return Response(status=401, headers={"HX-Redirect": url_for("security.login")})
-    return redirect(_login_address())
+        return Response(status=401, headers={"HX-Redirect": _login_address(_page_around())})
+    if form := kept.sent_form():
+        return kept.login_page(kept=form, status=401)
+    return redirect(_login_address(_this_page()))
 
 
 def require_csrf_token() -> None:
@@ -48,8 +67,40 @@ def require_csrf_token() -> None:
     Raises:
         CSRFError: answered with 400.
     """
-    if not carries_token():
+    if carries_token():
+        return
+    try:
         csrf.protect()
+    except CSRFError as error:
+        _log_refusal(error)
+        raise
+    except ValueError as error:
+        # A `Referer` that cannot be read.
+        refusal = CSRFError(REFERER_DIFFERS)
+        _log_refusal(refusal)
+        raise refusal from error
+
+
+def _log_refusal(error: CSRFError) -> None:
+    """Which check failed, and what was compared; tokens are not told."""
+    log.warning(
+        "form.refused",
+        check=CHECKS.get(error.description, error.description),
+        referer=_origin(request.referrer),
+        expected=f"{request.scheme}://{request.host}",
+        endpoint=request.endpoint,
+    )
+
+
+def _origin(address: str | None) -> str | None:
+    """Scheme, host and port alone: the rest may hold what should not be logged."""
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "unreadable"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:MAX_ORIGIN]
 
 
 def requires(role: Role) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -73,9 +124,23 @@ def require(role: Role) -> None:
         abort(403)
 
 
-def _login_address() -> str:
+def _login_address(wanted: str | None) -> str:
+    """The login, and behind it the page that was wanted."""
     login = url_for("security.login")
+    return f"{login}?next={quote(wanted, safe='/')}" if wanted else login
+
+
+def _this_page() -> str | None:
     # Only a page can be come back to, and coming back to the logout would be absurd.
     if request.method != "GET" or request.path in {"/", "/logout"}:
-        return login
-    return f"{login}?next={quote(paths.asked_for(), safe='/')}"
+        return None
+    return paths.asked_for()
+
+
+def _page_around() -> str | None:
+    """The page that asks for a fragment, as htmx tells it."""
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:
+        return None
+    return page._replace(scheme="", netloc="", fragment="").geturl() or None

@@ -1,60 +1,140 @@
-"""A limit on guessing passwords, counted over all processes by Redis."""
+"""A limit on guessing passwords, the same over all processes and whatever else is down."""
 
-import hashlib
 from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from flask import Flask, current_app, request
+from flask_login import current_user
+from sqlalchemy import case, update
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import TooManyRequests
 
-from webapp.settings import Settings
+from webapp.auth import counts, failures
+from webapp.auth.emails import InvalidEmail, normalized
+from webapp.auth.failures import Outcome
+from webapp.auth.models import LoginCount
+from webapp.database import Database, utc_now
 
-GUESSES = "10 per minute"
-REDIS_TIMEOUT_S = 1.0
+GUESSES = 10
+WINDOW = timedelta(minutes=1)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Limit failed logins per address and per e-mail; each process counts while Redis is down."""
-    limiter = Limiter(
-        get_remote_address,
-        app=app,
-        storage_uri=_storage_address(settings.redis_address),
-        storage_options=_storage_options(),
-        strategy="fixed-window",
-        in_memory_fallback_enabled=True,
-        key_prefix="paratia:login",
-    )
-    view: Callable[..., Any] = app.view_functions["security.login"]
-    for key in (get_remote_address, _email_asked_for):
-        view = limiter.limit(GUESSES, key_func=key, methods=["POST"], deduct_when=_was_refused)(
-            view
+class Refused(Exception):
+    """Too many guesses were made; `first` tells the first refusal of a window from the others."""
+
+    def __init__(self, retry_after_s: int, *, first: bool) -> None:
+        super().__init__("too many guesses")
+        self.retry_after_s = retry_after_s
+        self.first = first
+
+
+class _Full(Exception):
+    """Rolls back what was counted under other keys."""
+
+
+class Guesses:
+    """Counts guesses under several keys: a visitor's address, and the user they name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, keys: list[str]) -> None:
+        """Count a guess before it is looked at, so that guesses made at once count as well.
+
+        Raises:
+            Refused: one of the keys has `GUESSES` in this window. Nothing is counted then, so
+                that nobody closes another's account from an address that is closed already.
+        """
+        # Before the count, since a refusal should not cost a write; again where another guess
+        # was quicker.
+        self._refuse_closed(keys)
+        while not self._count(sorted(keys)):
+            self._refuse_closed(keys)
+
+    def _count(self, keys: list[str]) -> bool:
+        """Count under each key, or under none where one of them is full."""
+        try:
+            with self._database.transaction() as session:
+                _add_all(session, keys)
+        except _Full:
+            return False
+        return True
+
+    def give_back(self, keys: list[str]) -> None:
+        """Count a guess no more: it was right."""
+        closed = LoginCount.count > GUESSES
+        fewer = case((closed, GUESSES - 1), else_=LoginCount.count - 1)
+        with self._database.transaction() as session:
+            for key in sorted(keys):
+                session.execute(
+                    update(LoginCount)
+                    .where(LoginCount.key == key, LoginCount.count > 0)
+                    .values(count=fewer)
+                )
+
+    def _refuse_closed(self, keys: list[str]) -> None:
+        with self._database.reading() as session:
+            found = counts.read(session, keys)
+        closed = [row for row in found.values() if row.count >= GUESSES]
+        if closed:
+            longest = max(row.ends_at for row in closed)
+            seconds = max(1, round((longest - utc_now()).total_seconds()))
+            first = [self._mark(row) for row in closed if row.count == GUESSES]
+            raise Refused(seconds, first=any(first))
+
+    def _mark(self, row: LoginCount) -> bool:
+        """Note that a refusal was made: one more than the limit. False where another did."""
+        mark = (
+            update(LoginCount)
+            .where(LoginCount.key == row.key, LoginCount.count == GUESSES)
+            .values(count=GUESSES + 1)
+            .returning(LoginCount.key)
         )
-    app.view_functions["security.login"] = view
+        with self._database.transaction() as session:
+            return session.scalar(mark) is not None
 
 
-def _storage_address(redis_address: str) -> str:
-    if urlsplit(redis_address).scheme == "unix":
-        return f"redis+{redis_address}"
-    return redis_address
+def init_app(app: Flask) -> None:
+    """Limit failed logins per address and per e-mail, and take down those that fail."""
+    app.view_functions["security.login"] = _limited(app.view_functions["security.login"])
 
 
-def _storage_options() -> dict[str, Any]:
-    return {
-        "socket_timeout": REDIS_TIMEOUT_S,
-        "socket_connect_timeout": REDIS_TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-    }
+def _limited(view: Callable[[], Any]) -> Callable[[], Any]:
+    @wraps(view)
+    def login() -> Any:
+        if request.method != "POST":
+            return view()
+        guesses = Guesses(current_app.extensions["database"])
+        email = request.form.get("email", "")
+        keys = [
+            counts.key_of("guess from", request.remote_addr or ""),
+            counts.key_of("guess for", _comparable(email)),
+        ]
+        try:
+            guesses.take(keys)
+        except Refused as refused:
+            failures.tell(email, Outcome.LIMITED, write=refused.first)
+            raise TooManyRequests(retry_after=refused.retry_after_s) from refused
+        answer = view()
+        if current_user.is_authenticated:
+            guesses.give_back(keys)
+        else:
+            failures.tell(email, failures.outcome())
+        return answer
+
+    return login
 
 
-def _email_asked_for() -> str:
-    # Hashed, so that neither odd characters nor addresses get into Redis.
-    email = request.form.get("email", "").strip().lower()
-    return "email:" + hashlib.sha256(email.encode("utf-8", "surrogateescape")).hexdigest()
+def _add_all(session: Session, keys: list[str]) -> None:
+    for key in keys:
+        if counts.add(session, key, WINDOW, at_most=GUESSES) is None:
+            raise _Full
 
 
-def _was_refused(response: Response) -> bool:
-    return response.status_code != 302
+def _comparable(email: str) -> str:
+    try:
+        return normalized(email)
+    except InvalidEmail:
+        return email.strip().lower()

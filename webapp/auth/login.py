@@ -10,6 +10,7 @@ from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from wtforms import Field
 
+from webapp.auth import failures, kept
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
 from webapp.auth.models import User
 from webapp.auth.salt import password_salt
@@ -31,6 +32,8 @@ class PanelLoginForm(LoginForm):
     def validate(self, **kwargs: Any) -> bool:
         """Check the password; a user who passes starts a session with nothing of before in it."""
         if not super().validate(**kwargs):
+            if self.ifield:
+                failures.note(is_known=self.user is not None, is_right=self.user_authenticated)
             return False
         if not isinstance(self.user, User):
             return False
@@ -76,12 +79,17 @@ def logout_page() -> str:
 
 
 def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
-    """The view, to which `next` is a path of this site: Flask-Security fails at some others."""
+    """The view, to which `next` is a path of this site: Flask-Security fails at some others.
+
+    Where a form was kept over the login, it leads to that.
+    """
 
     @wraps(view)
     def login() -> Any:
         request.args, request.form = _staying(request.args), _staying(request.form)
-        return view()
+        answer = view()
+        form = kept.kept_over_login() if getattr(answer, "location", None) else None
+        return kept.offer(form, 200) if form else answer
 
     return login
 

@@ -1,4 +1,4 @@
-"""The tables of access: users of the panel, API tokens, secrets made once."""
+"""The tables of access: users of the panel, API tokens, counts of logins, secrets made once."""
 
 from datetime import datetime
 
@@ -52,6 +52,18 @@ class ApiToken(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LoginCount(Model):
+    """How often something happened in a window of time that ends by itself; see `limits`."""
+
+    __tablename__ = "login_count"
+    __table_args__ = (Index("ix_login_count_ends_at", "ends_at"),)
+
+    # A digest of what is counted, so that nothing typed gets in here.
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class StoredSecret(Model):

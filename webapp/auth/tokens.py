@@ -5,7 +5,7 @@ import hmac
 import secrets
 from datetime import datetime, timedelta
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 from sqlalchemy import Update, or_, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -93,6 +93,9 @@ def authenticate(authorization_header: str | None) -> Principal | None:
     with database.reading() as session:
         token = session.scalar(select(ApiToken).where(ApiToken.digest == digest))
     if token is None or token.revoked_at or not hmac.compare_digest(token.digest, digest):
+        # Not in the audit: 256 random bits are not guessed, and a forgotten script would fill it.
+        address = request.remote_addr if has_request_context() else None
+        log.warning("auth.token.refused", token=token and token.name, address=address)
         return None
     _note_use(database, token)
     return Principal(kind="token", id=token.id, name=token.name, role=token.role)

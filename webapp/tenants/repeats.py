@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Insert, and_, delete, select, tuple_, update
@@ -18,7 +18,8 @@ KEPT_FOR = timedelta(hours=24)
 PRUNED_AT_ONCE = 500
 PRUNED_PER_SWEEP = 20 * PRUNED_AT_ONCE
 
-# The status of a key whose effect is not written yet; it is never committed.
+# The status of a key that has no answer yet. A client's is committed with its answer; a form's
+# gets its answer after its effect.
 UNDER_WAY = 0
 
 # PostgreSQL's codes for a wait that took too long: query_canceled, lock_not_available.
@@ -108,17 +109,12 @@ class OnceByKey:
     def finish(self, session: Session, result: Any) -> None:
         """Store the answer, and have it at hand as `answer`."""
         answer = self._answered(result)
-        session.execute(
-            update(IdempotencyKey)
-            .where(_is(self._key))
-            .values(status=answer.status, location=answer.location, body=answer.body)
-            .execution_options(synchronize_session=False)
-        )
+        _finish(session, self._key, answer)
         self.answer = answer
 
 
 class Repeats:
-    """Keeps answers that have no effect to stand beside, and lets go of old ones."""
+    """Keeps answers that are not written with their effect, and lets go of old ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -133,6 +129,21 @@ class Repeats:
         with self._database.transaction() as session:
             once.begin(session)
             once.finish(session, refusal)
+
+    def answer(self, key: Key, answer: Answer) -> None:
+        """Store the answer of a key that was committed without one."""
+        with self._database.transaction() as session:
+            _finish(session, key, answer)
+
+    def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
+        """When the key was taken, and its answer; None for what is not there (yet)."""
+        with self._database.reading() as session:
+            is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
+            row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
+        if row is None:
+            return None, None
+        is_answered = row.status != UNDER_WAY
+        return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
 
     def prune(self) -> int:
         """Delete keys older than a day, in short transactions; returns how many.
@@ -182,6 +193,15 @@ def _take(session: Session, key: Key) -> Insert:
             where=IdempotencyKey.created_at < now - KEPT_FOR,
         )
         .returning(IdempotencyKey.key)
+    )
+
+
+def _finish(session: Session, key: Key, answer: Answer) -> None:
+    session.execute(
+        update(IdempotencyKey)
+        .where(_is(key))
+        .values(status=answer.status, location=answer.location, body=answer.body)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -96,8 +96,9 @@ def test_who_came_from_where_is_kept_when_they_log_in_and_out(
     visitor.login(email, "not the password")
     visitor.login(email, PASSWORD)
     visitor.logout()
-    made, entered, left = entries(app)
+    made, refused, entered, left = entries(app)
     assert made.actor == SETUP.name
+    assert (refused.actor, refused.action) == ("anonymous", "user.login_failed")
     for entry, action in ((entered, "user.login"), (left, "user.logout")):
         assert (entry.actor, entry.action, entry.via) == (f"user:{email}", action, "panel")
         assert entry.address == visitor._environ["REMOTE_ADDR"]

@@ -1,5 +1,6 @@
 """Access on PostgreSQL, and what visitors see when it goes away."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,11 +24,13 @@ from tests.access import (
 from tests.engines.postgres import PostgresServer
 from tests.integration.access.conftest import new_address
 from webapp.auth.models import User
+from webapp.auth.roles import Role
 from webapp.auth.salt import stored_secret
 from webapp.auth.tokens import TokenNameTaken
 from webapp.auth.users import ensure_admin
 
 KEY = "sixteen characters or more"
+FIELD = re.compile(r'name="(csrf_token|form_key)" value="([^"]+)"')
 
 
 @pytest.fixture
@@ -56,6 +59,16 @@ def test_users_log_in_and_out_when_the_database_is_postgres(on_postgres: APIFlas
     assert visitor.is_logged_in()
     visitor.logout()
     assert not visitor.is_logged_in()
+
+
+def test_no_more_guesses_are_looked_at_than_the_limit_when_they_come_at_once(
+    on_postgres: APIFlask,
+) -> None:
+    address, email = new_address(), add_user(on_postgres)
+    with ThreadPoolExecutor(4) as pool:
+        guess = lambda _: Visitor(on_postgres, address).login(email, "a wrong guess").status_code  # noqa: E731
+        answers = list(pool.map(guess, range(16)))
+    assert sorted(answers) == [200] * 10 + [429] * 6
 
 
 def test_a_token_name_is_taken_when_a_live_token_has_it(on_postgres: APIFlask) -> None:
@@ -89,9 +102,11 @@ def test_every_page_says_503_when_the_database_went_away(
         settings_in(tmp_path, redis_url=redis_url, database_url=address, secret_key=KEY)
     )
     visitor, token = Visitor(app, new_address()), add_token(app)
-    visitor.login(add_user(app))
+    visitor.login(add_user(app, Role.OPERATOR))
+    form = dict(FIELD.findall(visitor.get("/admin/tenant/new/").text)[-2:])
     server.stop()
     page = visitor.get("/admin/")
+    assert visitor.post("/admin/tenant/new/", {"name": "Acme", **form}).status_code == 503
     problem = visitor.get("/api/tenants", headers={"Authorization": f"Bearer {token}"})
     for answer, kind in ((page, "text/html"), (problem, "application/problem+json")):
         assert (answer.status_code, answer.mimetype) == (503, kind)

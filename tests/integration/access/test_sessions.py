@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 
-from tests.access import SETUP, Visitor, add_user, database_of
+from tests.access import SETUP, Visitor, add_user, close, database_of, migrated_app, settings_in
+from tests.integration.access.conftest import new_address
 from webapp.auth.users import change_user
 
 
@@ -80,3 +81,111 @@ def test_cookies_are_secure_when_the_request_came_over_tls(app: APIFlask) -> Non
     assert "Secure" in over_tls.get("/login").headers["Set-Cookie"]
     assert over_tls.login(add_user(app)).status_code == 302
     assert over_tls.is_logged_in()
+
+
+HOUR, DAY = 3600.0, 86_400.0
+FRAGMENT = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin/tenant/?q=a"}
+
+
+@pytest.mark.parametrize("age", [{"seen_s": 13 * HOUR}, {"began_s": 8 * DAY}])
+def test_a_session_is_over_when_it_is_too_old_also_for_a_copied_cookie(
+    app: APIFlask,
+    visitor: Visitor,
+    another_visitor: Callable[[], Visitor],
+    age: dict[str, float],
+) -> None:
+    visitor.login(add_user(app))
+    visitor.age_session(**age)
+    thief = another_visitor()
+    thief.steal(visitor.session_cookie())
+    for each in (visitor, thief):
+        assert each.get("/admin/tenant/?q=a").location == "/login?next=/admin/tenant/%3Fq%3Da"
+
+
+def test_a_session_goes_on_when_pages_are_asked_for(app: APIFlask, visitor: Visitor) -> None:
+    visitor.login(add_user(app))
+    for _ in range(3):
+        visitor.age_session(seen_s=11 * HOUR)
+        assert visitor.is_logged_in()
+
+
+def test_a_session_ends_when_only_an_open_page_refreshes_itself(
+    app: APIFlask, visitor: Visitor
+) -> None:
+    visitor.login(add_user(app))
+    visitor.age_session(seen_s=11 * HOUR)
+    answer = visitor.get("/admin/live/", headers=FRAGMENT)
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    visitor.age_session(seen_s=2 * HOUR)
+    answer = visitor.get("/admin/live/", headers=FRAGMENT)
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == "/login?next=/admin/tenant/%3Fq%3Da"
+
+
+@pytest.mark.parametrize("page", ["//[", "https://evil.test//evil.test/x", "", "\\\\evil.test"])
+def test_the_way_back_stays_on_the_site_when_a_fragment_names_another(
+    app: APIFlask, visitor: Visitor, page: str
+) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": page}
+    login = visitor.get("/admin/live/", headers=headers).headers["HX-Redirect"]
+    assert login.startswith("/login")
+    wanted = login.partition("?next=")[2]
+    assert visitor.login(add_user(app), next=wanted).location in {"/admin/", wanted}
+
+
+def test_the_times_of_the_settings_count_when_they_are_set(
+    another_app: Callable[..., APIFlask],
+) -> None:
+    app = another_app(session_idle="10m", session_lifetime="1h")
+    visitor = Visitor(app, new_address())
+    visitor.login(add_user(app))
+    visitor.age_session(seen_s=5 * 60, began_s=30 * 60)
+    assert visitor.is_logged_in()
+    visitor.age_session(began_s=31 * 60)
+    assert not visitor.is_logged_in()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_two_installations_on_one_host_leave_each_other_logged_in(
+    app: APIFlask, tmp_path_factory: pytest.TempPathFactory, redis_url: str, scheme: str
+) -> None:
+    other = migrated_app(settings_in(tmp_path_factory.mktemp("other"), redis_url=redis_url))
+    one, two = Visitor(app, new_address(), scheme), Visitor(other, new_address(), scheme)
+    # One browser: it sends its cookies to every port of a host.
+    two.client._cookies = one.client._cookies
+    assert one.login(add_user(app)).status_code == 302
+    assert two.login(add_user(other)).status_code == 302
+    one.post(
+        "/language",
+        {"language": "it", "csrf_token": one.csrf_token("/logout")},
+        headers=one._referer(),
+    )
+    assert one.is_logged_in() and two.is_logged_in()
+    assert 'lang="it"' in one.get("/admin/").text
+    assert '<html lang="en"' in two.get("/admin/").text
+    names = {cookie.key for cookie in one.client._cookies.values()}
+    assert len(names) == 3
+    assert all(name.startswith("__Host-") == (scheme == "https") for name in names)
+    close(other)
+
+
+def test_cookies_hold_for_the_whole_host_when_set_over_tls(app: APIFlask) -> None:
+    header = Visitor(app, new_address(), "https").get("/login").headers["Set-Cookie"]
+    assert header.startswith("__Host-paratia_session_")
+    assert "Path=/;" in header + ";" and "Domain" not in header and "Secure" in header
+
+
+def test_a_session_goes_on_when_its_key_has_become_an_older_one(
+    another_app: Callable[..., APIFlask],
+) -> None:
+    old, new = "an old key of sixteen", "a new key of sixteen"
+    before, after = another_app(secret_key=old), another_app(secret_key=new)
+    after.config["SECRET_KEY_FALLBACKS"] = [old]
+    visitor = Visitor(before, new_address())
+    visitor.login(add_user(before))
+    later = Visitor(after, new_address())
+    later.client._cookies = visitor.client._cookies
+    assert later.is_logged_in()
+    assert later.logout().status_code == 302
+    assert not later.is_logged_in()

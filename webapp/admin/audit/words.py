@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.admin.wording.units import number
 from webapp.admin.wording.words import BADGES, CAUSES, ROLES
+from webapp.auth.failures import Outcome
 from webapp.auth.roles import Role
 from webapp.tenants.actors import Via
 from webapp.tenants.causes import Cause
@@ -41,6 +42,7 @@ ACTIONS = {
     "user.change": _l("User changed"),
     "user.login": _l("Logged in"),
     "user.logout": _l("Logged out"),
+    "user.login_failed": _l("Login failed"),
     "token.create": _l("Token made"),
     "token.revoke": _l("Token revoked"),
     "export.tenants": _l("Tenants exported"),
@@ -100,6 +102,8 @@ FIELDS = {
     "unchanged": _l("Unchanged"),
     "invalid": _l("Invalid"),
     "created": _l("Created"),
+    "outcome": _l("Why"),
+    "attempts": _l("Failed logins from this address within the hour"),
 }
 
 VALUES = {
@@ -109,9 +113,14 @@ VALUES = {
     **{str(cause): CAUSES[cause] for cause in Cause},
     **{str(role): ROLES[role] for role in Role},
     "changed": _l("changed"),
+    Outcome.UNKNOWN_USER: _l("there is no such user"),
+    Outcome.WRONG_PASSWORD: _l("the password is wrong"),
+    Outcome.DEACTIVATED: _l("the user is deactivated"),
+    Outcome.INCOMPLETE: _l("no usable address or no password"),
+    Outcome.LIMITED: _l("too many attempts"),
 }
 # Whose values are words of ours; what people wrote is shown as it stands.
-WORDED = frozenset({"status", "state", "cause", "role", "password"})
+WORDED = frozenset({"status", "state", "cause", "role", "password", "outcome"})
 # Numbers that are names are not grouped.
 NUMBERED = frozenset({"first", "last"})
 

@@ -10,8 +10,8 @@ from webapp.database import utc_now
 
 # The moment the figures are from; a browser's copy takes it over, changed or not.
 AS_OF = "As-Of"
-# What differs from one answer to the next though nothing has changed: the clock, and the token.
-_PASSING = re.compile(rb'data-at="[^"]*"|name="csrf_token" value="[^"]*"')
+# What differs from one answer to the next though nothing has changed: the clock, and tokens.
+_PASSING = re.compile(rb'data-at="[^"]*"|name="(?:csrf_token|form_key)" value="[^"]*"')
 
 
 def answer_unchanged(response: Response) -> Response:

@@ -11,8 +11,6 @@ from contextlib import suppress
 from typing import Any, cast
 
 from apiflask import APIFlask
-from flask import Response, request
-from flask_wtf.csrf import generate_csrf
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue, Worker
@@ -104,19 +102,6 @@ def _members(connection: Redis, key: str) -> set[bytes]:
     return cast(set[bytes], connection.smembers(key))
 
 
-def _give_token(response: Response) -> Response:
-    """The dashboard's scripts read the CSRF token from a cookie."""
-    if response.mimetype == "text/html":
-        response.set_cookie(
-            "_csrf_token",
-            generate_csrf(),
-            path=f"{request.script_root}{PREFIX}",
-            secure=request.is_secure,
-            samesite="Lax",
-        )
-    return response
-
-
 def _unknown_job(_error: Exception) -> tuple[str, int]:
     return "There is no such job in the queue's registry.", 404
 
@@ -156,7 +141,6 @@ def _mend() -> None:
     blueprint.enable_openapi = False
     # In place of its own connection for each request, which comes before any guard.
     blueprint.before_request_funcs[None] = [guard]
-    blueprint.after_request(_give_token)
     blueprint.after_request(take_down)
     for error in (NoSuchJobError, InvalidJobOperation):
         blueprint.register_error_handler(error, _unknown_job)

@@ -1,0 +1,75 @@
+"""A Redis that answers and refuses: pages and forms go on without it, and none says 500."""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from redis import Redis
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from tests.access import Visitor, close, settings_in
+from tests.engines.redis import RedisServer
+from tests.integration.access.test_limits import fill, make_read_only
+from webapp import create_app
+
+
+def forbid_all(redis: RedisServer) -> None:
+    with Redis.from_url(redis.url) as client:
+        client.acl_setuser("default", enabled=True, nopass=True, commands=["-@all", "+ping"])
+
+
+@pytest.fixture
+def redis(spare_redis: Callable[..., RedisServer]) -> RedisServer:
+    """A Redis of the test's own."""
+    return spare_redis()
+
+
+@pytest.fixture
+def app(migrated_database: Path, tmp_path: Path, redis: RedisServer) -> Iterator[APIFlask]:
+    """The application on that Redis."""
+    shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
+    queue = f"q{secrets.token_hex(6)}"
+    app = create_app(settings_in(tmp_path, redis_url=redis.url, partition_queue=queue))
+    yield app
+    close(app)
+
+
+def failed_job(app: APIFlask) -> Job:
+    queue = app.extensions["doorbell"].queue
+    job = queue.enqueue("jobs.provisioning.create_partition", 1, 1)
+    queue.remove(job)
+    FailedJobRegistry(queue=queue, serializer=JSONSerializer).add(job, ttl=60)
+    return Job.fetch(job.id, connection=queue.connection, serializer=JSONSerializer)
+
+
+@pytest.mark.parametrize("trouble", [fill, make_read_only, forbid_all])
+def test_pages_and_forms_go_on_when_redis_refuses_commands(
+    app: APIFlask, redis: RedisServer, admin: Visitor, trouble: Callable[[RedisServer], None]
+) -> None:
+    job, queue = failed_job(app), app.extensions["doorbell"].queue.name
+    pages = ("/admin/", "/admin/partitions/?tab=queues", "/admin/live/", "/readyz", "/metrics")
+    dashboard = (
+        *("/rq/", "/rq/0/data/queues.json", "/rq/0/data/workers.json"),
+        *(f"/rq/0/view/job/{job.id}", f"/rq/0/data/jobs/{queue}/failed/8/asc/1.json"),
+    )
+    changes = (
+        *(f"/rq/job/{job.id}/requeue", f"/rq/job/{job.id}/delete"),
+        *(f"/rq/requeue/{queue}", f"/rq/queue/{queue}/failed/empty"),
+    )
+    token = admin.csrf_token("/admin/tenant/new/")
+    trouble(redis)
+    for page in pages:
+        assert admin.get(page).status_code in {200, 404, 503}, page
+    for page in dashboard:
+        assert admin.get(page).status_code in {200, 503}, page
+    for address in changes:
+        answer = admin.post(address, headers={"X-CSRFToken": token})
+        assert answer.status_code in {200, 404, 503}, (address, answer.text)
+    answer = admin.post("/admin/tenant/new/", {"name": "Acme", "csrf_token": token})
+    assert answer.status_code == 302
+    assert admin.get("/admin/tenant/").status_code == 200

@@ -1,0 +1,107 @@
+"""Logins that failed: a log event for each, and in the audit as many as a human would read.
+
+A visitor decides how many there are, so the audit takes the first ones of an hour, and after
+those the 16th, 32nd, 64th and so on, each with the count.
+"""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+
+from flask import current_app, g, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.auth import counts
+from webapp.auth.emails import InvalidEmail, normalized
+from webapp.auth.models import User
+from webapp.database import Database
+from webapp.logs import get_logger
+from webapp.requests import request_id
+from webapp.tenants import audit
+from webapp.tenants.actors import Actor, Via
+
+WINDOW = timedelta(hours=1)
+# All that one address did, and all that all did.
+FIRST_OF_ADDRESS, FIRST_OF_ALL = 10, 200
+ANONYMOUS = "anonymous"
+# Who types a password into the wrong field, types no address with a domain.
+DOMAIN = re.compile(r"[\w.-]+\.[^\W\d_]{2,}")
+
+log = get_logger(__name__)
+
+
+class Outcome(StrEnum):
+    """Why a login failed. The values are part of the audit."""
+
+    UNKNOWN_USER = "unknown_user"
+    WRONG_PASSWORD = "wrong_password"
+    DEACTIVATED = "deactivated"
+    INCOMPLETE = "incomplete"
+    LIMITED = "limited"
+
+
+def note(*, is_known: bool, is_right: bool) -> None:
+    """Keep for `outcome` what the check of a password found."""
+    if not is_known:
+        g.login_outcome = Outcome.UNKNOWN_USER
+    else:
+        g.login_outcome = Outcome.DEACTIVATED if is_right else Outcome.WRONG_PASSWORD
+
+
+def outcome() -> Outcome:
+    """What the check of this request's password found; it may not have come to one."""
+    found: Outcome = g.get("login_outcome", Outcome.INCOMPLETE)
+    return found
+
+
+def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:
+    """Log a failed login, and where `write` says so add it to the audit, within its bounds."""
+    database: Database = current_app.extensions["database"]
+    address = request.remote_addr
+    with database.reading() as session:
+        email = _email(session, typed)
+    log.warning("auth.login.failed", email=email, address=address, outcome=outcome)
+    if write:
+        _write(database, email, outcome, Actor(ANONYMOUS, Via.PANEL, address, request_id()))
+
+
+def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor) -> None:
+    deed = None
+    with database.transaction() as session:
+        attempts = _counted(session, actor.address or "")
+        if attempts is not None:
+            deed = audit.write(
+                session,
+                actor=actor,
+                action="user.login_failed",
+                target=f"user {email}" if email else None,
+                after={"outcome": outcome, "attempts": attempts},
+            )
+        counts.prune(session)
+    if deed:
+        audit.announce(deed)
+
+
+def _counted(session: Session, address: str) -> int | None:
+    """How many this address made within the hour; None where that is not worth an entry."""
+    all_key, address_key = counts.key_of("failed", ""), counts.key_of("failed from", address)
+    number = {key: counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])}
+    few = number[all_key] <= FIRST_OF_ALL and _is_told(number[address_key], FIRST_OF_ADDRESS)
+    return number[address_key] if few or _is_told(number[all_key], 0) else None
+
+
+def _is_told(number: int, first: int) -> bool:
+    return number <= first or number & (number - 1) == 0
+
+
+def _email(session: Session, typed: str) -> str | None:
+    """The address that was typed; None for what may be a password in the wrong field."""
+    try:
+        email = normalized(typed)
+    except InvalidEmail:
+        return None
+    if session.scalar(select(User.id).where(User.email == email)) is not None:
+        return email
+    domain = email.rpartition("@")[2]
+    return email if DOMAIN.fullmatch(domain) and email.isprintable() else None
