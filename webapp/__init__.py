@@ -13,6 +13,7 @@ from webapp import (
     patience,
     proxies,
     requests,
+    safe_methods,
     security,
 )
 from webapp.database import Database, engine_options, prepare_engine
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_database(app, settings)
     _init_domain(app, settings)
     patience.init_app(app)
+    safe_methods.init_app(app)
     proxies.init_app(app, settings)
     languages.init_app(app)
     assets.init_app(app)

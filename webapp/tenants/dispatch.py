@@ -17,6 +17,7 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
+from webapp.safe_methods import GuardedRedis
 from webapp.settings import Settings
 
 ONE = "jobs.provisioning.create_partition"
@@ -72,7 +73,7 @@ class Doorbell:
     """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
 
     def __init__(self, settings: Settings) -> None:
-        self.connection: Redis = Redis.from_url(
+        self.connection: Redis = GuardedRedis.from_url(
             settings.redis_address,
             socket_connect_timeout=ANSWER_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,

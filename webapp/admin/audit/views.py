@@ -13,6 +13,7 @@ from webapp.admin.audit.words import ACTIONS, ROADS, action_icon, action_word, c
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lists.export import sheet
 from webapp.database import utc_now
+from webapp.safe_methods import Note
 from webapp.tenants.audit_trail import WINDOW, Entry, every, search
 
 PAGE_SIZE = 50
@@ -58,7 +59,10 @@ class AuditView(Page):
         # Without the entry that follows.
         wanted = replace(wanted, until=wanted.until or utc_now())
         current.domain().audit.write_now(
-            actor=current.actor(), action="export.audit", after={"filter": _given(choice)}
+            actor=current.actor(),
+            action="export.audit",
+            after={"filter": _given(choice)},
+            note=Note.EXPORTED,
         )
         runs = every(current.database(), wanted)
         cells = ((_cells(entry) for entry in run) for run in runs)
