@@ -5,7 +5,7 @@ A safe method changes nothing, whoever sends it; nor does any method of those wh
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from webapp.auth.tokens import revoke_token
 from webapp.database import utc_now
 from webapp.extensions import Base, db
 from webapp.safe_methods import SAFE_METHODS, ChangeRefused
+from webapp.tenants.actors import Via
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition
 from webapp.tenants.operations.models import OperationKind
@@ -60,7 +61,7 @@ VIEWERS = {
     *("tenant.departure", "partitions.index", "partitions.live"),
     *("operations.index", "operations.index_live", "operations.show", "operations.live"),
     *("uploads.index", "uploads.show", "uploads.live", "uploads.result", "uploads.rejects"),
-    *("uploads.template", "export.index", "export.tenants", "audit.index", "audit.export"),
+    *("uploads.template", "export.index", "export.tenants"),
 }
 # Flask-Admin's own ways, and pages that there are not: closed to all.
 NEVER = {
@@ -323,11 +324,28 @@ def test_what_is_read_says_who_read_it_when_the_method_is_safe(house: House) -> 
         assert connection.scalar(used) and connection.scalar(noted)
 
 
+@SQLITE
+def test_viewers_see_from_which_address_nobody_came(house: House) -> None:
+    from_afar = replace(SETUP, via=Via.PANEL, address="203.0.113.77")
+    with house.app.app_context():
+        number = current.tenants().create("Far", actor=from_afar).id
+        current.tenants().rename(number, name="Far away", actor=from_afar)
+        current.domain().pauses.pause("a look", actor=from_afar)
+    for guest in (with_token(house, Role.VIEWER), with_session(house, Role.VIEWER)):
+        for address in house.doors((FAILED, number)):
+            answer = guest.visitor.get(address, headers=guest.headers)
+            page = answer.get_data(as_text=True)
+            assert "203.0.113.77" not in page, address
+            assert answer.status_code != 200 or "/admin/audit/" not in page, address
+    operator = with_token(house, Role.OPERATOR)
+    assert "203.0.113.77" in operator.visitor.get("/api/audit", headers=operator.headers).text
+
+
 def needed(endpoint: str, method: str) -> Role:
     """The role that the matrix wants for it."""
     if endpoint.startswith("rq_dashboard."):
         return Role.ADMIN
-    if endpoint.startswith("api."):
+    if endpoint.startswith("api.") and endpoint != "api.audit":
         return Role.VIEWER if method in SAFE else Role.OPERATOR
     return Role.VIEWER if endpoint in VIEWERS else Role.OPERATOR
 
