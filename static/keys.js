@@ -35,10 +35,11 @@
     const field = find("main [data-search]");
     const tenants = find('a[data-go="t"]');
     if (field) {
-      field.focus();
+      field.focus({ preventScroll: true });
       field.select();
+      scrollTo({ top: 0 });
     } else if (tenants) {
-      location.assign(`${tenants.href}#search`);
+      location.assign(`${tenants.href}#find`);
     }
   }
 
@@ -93,6 +94,6 @@
   });
 
   find("[data-keys-open]").hidden = false;
-  if (location.hash === "#search") search();
+  if (location.hash === "#find") search();
   find(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 })();

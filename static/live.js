@@ -48,7 +48,7 @@
     button.hidden = false;
     find("span", button).textContent = button.dataset[paused ? "playWord" : "pauseWord"];
     const use = find("use", button);
-    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, paused ? "#play" : "#pause"));
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, paused ? "#play" : "#freeze"));
   }
 
   function showHeld(button) {

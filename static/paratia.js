@@ -33,6 +33,13 @@
     setTimeout(() => (word.textContent = before), 1500);
   }
 
+  // The way back to the tenants leads to the list as this tab showed it last, with its filter.
+
+  const back = find("a[data-back]");
+  const tenants = find('a[data-go="t"]')?.pathname;
+  if (location.pathname === tenants) sessionStorage.setItem("tenants", location.search);
+  else if (back) back.search = sessionStorage.getItem("tenants") ?? "";
+
   // What htmx answers: see live.js for the parts that refresh themselves.
 
   document.addEventListener("htmx:before:response", (event) => {

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from webapp.tenants.actors import Actor, Via
 PASSWORD = "correct horse battery"
 SETUP = Actor("cli", Via.CLI, "test@localhost")
 CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
-SAMPLES = {"int": 1, "default": "x", "string": "x", "path": "x", "uuid": "0" * 32}
 
 
 def migrated_app(settings: Settings) -> APIFlask:
@@ -139,18 +137,3 @@ class Visitor:
         return self.client.open(
             path, base_url=self._base, environ_overrides=self._environ, **options
         )
-
-
-def addresses(app: APIFlask) -> Iterator[tuple[str, str, str]]:
-    """Every rule of the application with every method: (endpoint, method, address)."""
-    with app.test_request_context():
-        adapter = app.create_url_adapter(None) or app.url_map.bind("localhost")
-        for rule in app.url_map.iter_rules():
-            values = {name: _sample(converter) for name, converter in rule._converters.items()}
-            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                yield rule.endpoint, method, adapter.build(rule.endpoint, values, method=method)
-
-
-def _sample(converter: Any) -> Any:
-    kinds = {"IntegerConverter": "int", "UUIDConverter": "uuid", "PathConverter": "path"}
-    return SAMPLES[kinds.get(type(converter).__name__, "default")]

@@ -15,6 +15,7 @@ from webapp import (
     patience,
     proxies,
     requests,
+    safe_methods,
     security,
 )
 from webapp.database import Database, engine_options, prepare_engine
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> APIFlask:
     _init_database(app, settings)
     _init_domain(app, settings)
     patience.init_app(app)
+    safe_methods.init_app(app)
     proxies.init_app(app, settings)
     paths.init_app(app)
     compression.init_app(app)

@@ -1,5 +1,6 @@
 """The engine's options on each database, and the transaction that services write in."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -7,14 +8,25 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sqlalchemy import DateTime, Dialect, Engine, event
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from webapp.patience import left_s
+from webapp.safe_methods import (
+    ChangeRefused,
+    Note,
+    are_changes_refused,
+    noting,
+    require_change,
+)
 
 BUSY_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 5
+
+READ_ONLY = "paratia_read_only"
+# What PostgreSQL calls a write in a transaction that may only read.
+READ_ONLY_TRANSACTION = "25006"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -51,7 +63,12 @@ def engine_options(database_address: str) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Bound each wait for the database, and make SQLite keep what it acknowledged."""
+    """Bound each wait for the database, and let it change nothing where only reading is allowed.
+
+    SQLite is also made to keep what it acknowledged.
+    """
+    event.listen(engine, "checkout", _allow_or_refuse_changes)
+    event.listen(engine, "handle_error", _name_a_refusal)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
         return
@@ -62,6 +79,33 @@ def prepare_engine(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
         return connect(*arguments, **options)
+
+
+def _allow_or_refuse_changes(connection: Any, record: Any, _fairy: object) -> None:
+    """Have the database itself refuse to write by this connection, or take that back.
+
+    Said only where it changes, and to psycopg without a journey to the server: the next
+    transaction begins as READ ONLY.
+    """
+    refused = are_changes_refused()
+    if record.info.get(READ_ONLY, False) == refused:
+        return
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA query_only={int(refused)}")
+    else:
+        connection.read_only = True if refused else None
+    record.info[READ_ONLY] = refused
+
+
+def _name_a_refusal(context: ExceptionContext) -> None:
+    """Tell a write that was refused for its request's method from a database that cannot write."""
+    error = context.original_exception
+    is_refusal = (
+        getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+        or getattr(error, "sqlstate", None) == READ_ONLY_TRANSACTION
+    )
+    if is_refusal and are_changes_refused():
+        raise ChangeRefused("the database was written to where only reading is allowed") from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -116,7 +160,12 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end of the block, or rolls back on an exception."""
+        """A session that commits at the end of the block, or rolls back on an exception.
+
+        Raises:
+            ChangeRefused: in a request whose method is safe.
+        """
+        require_change("a transaction was begun")
         beginning = _beginning.get()
         with self._sessions.begin() as session:
             if beginning is not None:
@@ -124,6 +173,12 @@ class Database:
             yield session
         if beginning is not None:
             beginning.committed()
+
+    @contextmanager
+    def note(self, what: Note) -> Iterator[Session]:
+        """A transaction for one of the few things that a safe request writes, too."""
+        with noting(what), self.transaction() as session:
+            yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,6 +26,7 @@ from sqlalchemy.exc import ArgumentError
 from create_milvus_partition import mask
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 # A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
 # temporary name beside it, so stay well below.

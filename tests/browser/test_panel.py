@@ -1,8 +1,11 @@
 """The panel in a real browser, on the whole running product."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
+import pytest
 from playwright.sync_api import Page, expect
 from pymilvus import MilvusClient
 from redis import Redis
@@ -136,7 +139,7 @@ def test_the_stamp_says_so_when_updates_stop(page: Page, complaints: list[str]) 
 
 def test_nothing_is_asked_when_the_page_is_paused(page: Page) -> None:
     page.goto("/admin/partitions/")
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Freeze view").click()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2_500)
@@ -257,3 +260,55 @@ def test_the_theme_is_kept_when_one_was_chosen(page: Page) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == "rgb(20, 24, 29)"
+
+
+class NotOurs(BaseHTTPRequestHandler):
+    """A page of somebody else's."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<link rel=icon href=data:,><p>not ours</p>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The address of a page on another port of the product's host."""
+    with HTTPServer(("127.0.0.1", 0), NotOurs) as server:
+        serving = Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        serving.join()
+
+
+def test_nothing_happens_when_a_page_of_another_port_sends_what_needs_no_token(
+    page: Page, product: Product, elsewhere: str
+) -> None:
+    number = product.create("Stays")["id"]
+    page.goto(elsewhere)
+    target = f"{product.url}/admin/tenant/delete/?id={number}"
+    for method in ("HEAD", "GET"):
+        options = f"{{method: '{method}', mode: 'no-cors', credentials: 'include'}}"
+        with page.expect_response(target) as answer:
+            page.evaluate(f"fetch('{target}', {options})")
+        # The session's cookie was sent: the question came, and no login.
+        assert answer.value.status == 200
+    assert product.api("GET", f"/api/tenants/{number}").json()["status"] == "active"
+
+
+def test_the_way_back_leads_to_the_list_as_it_was_when_a_tenant_was_looked_at(
+    page: Page, product: Product
+) -> None:
+    product.create("Found by its name")
+    page.goto("/admin/tenant/?search=Found+by")
+    page.get_by_role("link", name="Found by its name").first.click()
+    page.get_by_role("link", name="Rename").click()
+    page.get_by_label("Name", exact=True).press("Enter")
+    page.get_by_text("The change was saved.").wait_for()
+    page.locator("a.crumb").click()
+    page.wait_for_url("**/admin/tenant/?search=Found+by")

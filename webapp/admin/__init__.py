@@ -21,7 +21,7 @@ from webapp.admin.tenants.views import TenantView
 from webapp.admin.uploads.views import UploadsView
 from webapp.admin.wording.filters import FILTERS
 from webapp.extensions import db
-from webapp.settings import Settings
+from webapp.settings import VERSION, Settings
 from webapp.tenants.models import Tenant
 
 
@@ -46,7 +46,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     app.after_request(answer_unchanged)
     repeats.init_app(app)
     app.jinja_env.filters.update(FILTERS)
-    app.jinja_env.globals["places"] = places
+    app.jinja_env.globals.update(places=places, version=VERSION)
     rq.init_app(app, settings)
     app.add_url_rule("/", "home", _home)
 

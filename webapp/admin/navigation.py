@@ -38,7 +38,7 @@ PLACES = (
     Place("partitions", "partitions.index", "partitions", _l("Partitions"), "p"),
     Place("operations", "operations.index", "operations", _l("Operations"), "r"),
     Place("uploads", "uploads.index", "upload", _l("Import"), "i"),
-    Place("audit", "audit.index", "audit", _l("Audit"), "a"),
+    Place("audit", "audit.index", "audit", _l("Audit"), "a", Role.OPERATOR),
     Place("rq", "rq_dashboard.queues_overview", "queue", _l("Job queue"), "q", Role.ADMIN),
 )
 

@@ -32,7 +32,8 @@ OUTGOING = (
 ABOUT = """\
 Tenants of the platform and their Milvus partitions.
 
-Programs send `Authorization: Bearer TOKEN`; reading takes any role, changes take `operator`.
+Programs send `Authorization: Bearer TOKEN`; reading takes any role, changes and the audit take
+`operator`.
 A browser that is logged in to the panel may use its session, with the header `X-CSRFToken` on
 changes. Every POST takes an `Idempotency-Key`, so that it can be repeated after a time-out without
 doing it twice. Errors are problems after RFC 9457, with a stable `code`.
@@ -41,7 +42,7 @@ doing it twice. Errors are problems after RFC 9457, with a stable `code`.
 TAGS = [
     {"name": "Tenants", "description": "Customers, each with a partition of its own."},
     {"name": "Partitions", "description": "All partitions at once."},
-    {"name": "Audit", "description": "Who did what, when, and from where."},
+    {"name": "Audit", "description": "Who did what, when, and from where. Takes `operator`."},
 ]
 
 SECURITY_SCHEMES = {

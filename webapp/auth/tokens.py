@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from flask import current_app, has_request_context, request
 from sqlalchemy import Update, or_, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from webapp.auth.models import ApiToken
 from webapp.auth.roles import Principal, Role
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
+from webapp.safe_methods import Note
 from webapp.tenants import audit
 from webapp.tenants.actors import Actor
 
@@ -106,9 +107,9 @@ def _note_use(database: Database, token: ApiToken) -> None:
     if token.last_used_at and token.last_used_at > now - LAST_USE_STEP:
         return
     try:
-        with database.transaction() as session:
+        with database.note(Note.TOKEN_USED) as session:
             session.execute(_use_at(token.id, now))
-    except OperationalError:
+    except DBAPIError:
         # Knowing the last use is not worth refusing the request.
         log.warning("auth.token.use_not_noted", name=token.name)
 

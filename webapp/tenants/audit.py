@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database import Database
 from webapp.logs import get_logger
+from webapp.safe_methods import Note
 from webapp.tenants.actors import Actor
 from webapp.tenants.records import AuditEntry
 
@@ -98,9 +99,14 @@ class Audit:
         target: str | None = None,
         before: Values = NOTHING,
         after: Values = NOTHING,
+        note: Note | None = None,
     ) -> None:
-        """Add an entry in a transaction of its own, and announce it."""
-        with self._database.transaction() as session:
+        """Add an entry in a transaction of its own, and announce it.
+
+        With `note` it may also be added by a safe request, of which it tells that it read.
+        """
+        database = self._database
+        with database.note(note) if note else database.transaction() as session:
             deed = write(
                 session,
                 actor=actor,

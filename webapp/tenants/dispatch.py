@@ -17,6 +17,7 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
+from webapp.safe_methods import GuardedRedis
 from webapp.settings import Settings
 from webapp.tenants.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own
 
@@ -69,7 +70,7 @@ class Doorbell:
     """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
 
     def __init__(self, settings: Settings) -> None:
-        self.connection: Redis = Redis.from_url(
+        self.connection: Redis = GuardedRedis.from_url(
             settings.redis_address,
             socket_connect_timeout=ANSWER_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from webapp.database import Database
+from webapp.safe_methods import Note
 from webapp.tenants import audit
 from webapp.tenants.actors import Actor
 from webapp.tenants.models import Partition, Tenant
@@ -44,7 +45,7 @@ class Exports:
 
         Noted before the first is read. Holds one run in memory, and no transaction between two.
         """
-        with self._database.transaction() as session:
+        with self._database.note(Note.EXPORTED) as session:
             deed = audit.write(session, actor=actor, action="export.tenants", after=_told(wanted))
         audit.announce(deed)
         return self._runs(wanted)

@@ -3,36 +3,14 @@
 from apiflask import APIFlask
 from flask import Blueprint
 
-from tests.access import Visitor, add_user, addresses
+from tests.access import Visitor, add_user
+from tests.integration.access.test_doors import OPEN
 from webapp.auth.guard import OPEN_ENDPOINTS, requires
 from webapp.auth.roles import Role
-
-OPEN = {
-    "static",
-    "admin.static",
-    "security.login",
-    "language",
-    "health.healthz",
-    "health.readyz",
-}
 
 
 def test_the_open_list_is_short_when_looked_at() -> None:
     assert OPEN_ENDPOINTS == OPEN
-
-
-def test_strangers_are_turned_away_when_they_ask_for_any_route(
-    app: APIFlask, visitor: Visitor
-) -> None:
-    closed = [route for route in addresses(app) if route[0] not in OPEN]
-    assert closed
-    for endpoint, method, address in closed:
-        answer = visitor.client.open(address, method=method)
-        if address.startswith("/api/") or address == "/metrics":
-            assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
-        else:
-            assert answer.status_code == 302, endpoint
-            assert answer.location.startswith("/login"), endpoint
 
 
 def test_strangers_learn_nothing_when_an_address_does_not_exist(visitor: Visitor) -> None:

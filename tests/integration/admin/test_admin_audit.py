@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
@@ -11,7 +10,6 @@ from tests.access import Visitor
 from tests.factories import ACTOR, statements
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp import current
-from webapp.auth.roles import Role
 from webapp.extensions import db
 
 
@@ -27,11 +25,11 @@ def rows(visitor: Visitor, query: str = "") -> list[dict[str, str]]:
 
 
 def test_before_and_after_are_shown_when_a_tenant_was_renamed(
-    app: APIFlask, as_role: Callable[[Role], Visitor]
+    app: APIFlask, operator: Visitor
 ) -> None:
     tenant_id = add_tenant(app, "Acme")
     rename(app, tenant_id, "<b>Acme</b>")
-    page = as_role(Role.VIEWER).get("/admin/audit/?action=tenant.rename").text
+    page = operator.get("/admin/audit/?action=tenant.rename").text
     assert "Tenant renamed" in page
     assert "</span>Acme</del>" in page
     assert "</span>&lt;b&gt;Acme&lt;/b&gt;</ins>" in page
@@ -91,16 +89,15 @@ def test_older_entries_are_a_page_away_when_there_are_many(
 
 
 def test_the_file_holds_what_the_page_shows_and_runs_nothing(
-    app: APIFlask, as_role: Callable[[Role], Visitor]
+    app: APIFlask, operator: Visitor
 ) -> None:
     add_tenant(app, "=1+1")
     add_tenant(app, "Bolt")
-    viewer = as_role(Role.VIEWER)
-    (row,) = rows(viewer, "?search=1%2B1")
+    (row,) = rows(operator, "?search=1%2B1")
     assert (row["tenant"], row["action"], row["via"]) == ("'=1+1", "tenant.create", "panel")
     assert row["after"] == '{"name": "=1+1", "slug": "1-1"}'
-    (made,) = rows(viewer, "?action=export.audit")
-    assert "viewer-" in made["actor"]
+    (made,) = rows(operator, "?action=export.audit")
+    assert "operator-" in made["actor"]
     assert '"search": "1+1"' in made["after"]
 
 

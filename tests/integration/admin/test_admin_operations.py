@@ -8,11 +8,12 @@ from sqlalchemy import update
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
 from webapp import current
+from webapp.admin.live.recent import RecentFigures
 from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.tenants.activity.models import Heartbeat
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
+from webapp.tenants.models import ObservedCollection, Partition
 from webapp.tenants.states import PartitionState
 
 PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
@@ -183,3 +184,18 @@ def test_viewers_see_operations_and_no_button_when_they_look(
     assert ("data-pick" in page, 'id="bulk"' in page) == (False, False)
     assert viewer.get(f"{REVIEW}?kind=retry&cause=timeout").status_code == 403
     assert send(viewer, START, kind="retry", cause="timeout") == 403
+
+
+def test_no_room_is_said_where_there_is_none_when_partitions_are_asked_for(
+    app: APIFlask, operator: Visitor
+) -> None:
+    for name in "ABC":
+        add_failed(app, name)
+    address = f"{REVIEW}?kind=retry&scope=matching&state=failed"
+    limit = app.extensions["settings"].milvus_max_partitions
+    for used, said in ((limit - 1, "room for all but 2 of them"), (limit, "no room for any")):
+        with database_of(app).transaction() as session:
+            seen = {"observed_at": utc_now(), "answered_at": utc_now(), "partitions": used}
+            session.merge(ObservedCollection(collection="kb_chunks_v1", **seen))
+        app.extensions["recent_figures"] = RecentFigures()
+        assert said in operator.get(address).text

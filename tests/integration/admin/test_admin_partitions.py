@@ -4,6 +4,7 @@ import re
 from html import unescape
 from pathlib import Path
 
+import pytest
 from apiflask import APIFlask
 
 from tests.access import Visitor, add_user, close, settings_in
@@ -37,8 +38,20 @@ def test_every_tenant_is_seen_once_when_paged_through(app: APIFlask, operator: V
     shown = [sum(f">Name {number:02}<" in page for page in (first, second)) for number in range(60)]
     assert shown == [1] * 60
     assert "1–50 of 60" in first
-    assert "10 of 60" in second
-    assert ">Name 00<" in operator.get(linked(second, "prev")).text
+    assert "51–60 of 60" in second
+    back = operator.get(linked(second, "prev")).text
+    assert ">Name 00<" in back
+    assert "1–50 of 60" in back
+
+
+@pytest.mark.parametrize("rank", ["", "1-", "0-", "59-", "999999999-"])
+def test_no_rank_is_said_when_the_address_tells_none_that_can_be(
+    app: APIFlask, operator: Visitor, rank: str
+) -> None:
+    for number in range(3):
+        add_tenant(app, f"Name {number}")
+    page = operator.get(f"/admin/partitions/?tab=all&page={rank}after-1-Name+0").text
+    assert "2 of 3</p>" in page
 
 
 def linked(page: str, rel: str) -> str:

@@ -22,16 +22,14 @@ def entries(caller: Caller, **query: Any) -> list[dict[str, Any]]:
     return items
 
 
-def test_who_what_and_from_where_is_told_when_a_tenant_was_made(
-    app: APIFlask, viewer: Caller
-) -> None:
+def test_who_what_and_from_where_is_told_when_a_tenant_was_made(app: APIFlask, api: Caller) -> None:
     name = unique("robot")
     headers = {"X-Request-ID": unique("r")}
     made = Caller(app, token_name=name).call(
         "POST", "/tenants", json={"name": "Acme", "slug": unique("a")}, headers=headers
     )
     tenant = made.json
-    (entry,) = entries(viewer, tenant_id=tenant["id"])
+    (entry,) = entries(api, tenant_id=tenant["id"])
     assert entry.pop("id")
     assert datetime.fromisoformat(entry.pop("at")) > datetime.now(UTC) - timedelta(minutes=1)
     assert entry == {
@@ -45,7 +43,7 @@ def test_who_what_and_from_where_is_told_when_a_tenant_was_made(
         "after": {"name": "Acme", "slug": tenant["slug"]},
         "request_id": headers["X-Request-ID"],
     }
-    assert [each["actor"] for each in entries(viewer, actor=name)] == [f"token:{name}"]
+    assert [each["actor"] for each in entries(api, actor=name)] == [f"token:{name}"]
 
 
 def test_names_of_before_and_after_are_told_when_a_tenant_was_renamed(api: Caller) -> None:

@@ -1,5 +1,6 @@
 """Creating, reading, renaming and deleting tenants by the API."""
 
+import json
 import re
 import unicodedata
 
@@ -9,7 +10,7 @@ from sqlalchemy import update
 
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
-from webapp.settings import Settings
+from webapp.settings import PROJECT_ROOT, Settings
 from webapp.tenants.canaries import CanaryReport
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, Tenant
@@ -44,6 +45,13 @@ EVENT_KEYS = [
     "job_id",
     "actor",
 ]
+
+
+def test_the_readmes_sample_has_every_field_of_an_answer() -> None:
+    block = re.search(r"```json\n(.*?)```", (PROJECT_ROOT / "README.md").read_text(), re.S)
+    assert block
+    sample = json.loads(block[1])
+    assert (list(sample), list(sample["partition"])) == (TENANT_KEYS, PARTITION_KEYS)
 
 
 def fail(app: APIFlask, tenant_id: int, cause: Cause = Cause.CAPACITY) -> None:

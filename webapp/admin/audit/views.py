@@ -12,7 +12,9 @@ from webapp.admin.audit.choice import SPANS, AuditChoice, read_choice
 from webapp.admin.audit.words import ACTIONS, ROADS, action_icon, action_word, changes
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lists.export import sheet
+from webapp.auth.roles import Role
 from webapp.database import utc_now
+from webapp.safe_methods import Note
 from webapp.tenants.audit_trail import WINDOW, Entry, every, search
 
 PAGE_SIZE = 50
@@ -26,9 +28,10 @@ COLUMNS = (
 
 
 class AuditView(Page):
-    """Everything that somebody did. Whoever may see the panel may see this."""
+    """Everything that somebody did, and from which address: not for viewers."""
 
     reads = frozenset({"index", "export"})
+    reader = Role.OPERATOR
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -58,7 +61,10 @@ class AuditView(Page):
         # Without the entry that follows.
         wanted = replace(wanted, until=wanted.until or utc_now())
         current.domain().audit.write_now(
-            actor=current.actor(), action="export.audit", after={"filter": _given(choice)}
+            actor=current.actor(),
+            action="export.audit",
+            after={"filter": _given(choice)},
+            note=Note.EXPORTED,
         )
         runs = every(current.database(), wanted)
         cells = ((_cells(entry) for entry in run) for run in runs)

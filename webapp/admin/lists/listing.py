@@ -7,10 +7,10 @@ from flask import url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.admin.lists.paging import after, before, parse, parse_rank, rank
+from webapp.admin.lists.paging import after, before, first_of, parse, parse_rank, rank
 from webapp.tenants.causes import Cause
 from webapp.tenants.figures import Summary
-from webapp.tenants.lists import MATCHES_AT_MOST, search, walk
+from webapp.tenants.lists import MATCHES_AT_MOST, Walked, search, walk
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import TenantFilter, conditions
 from webapp.tenants.states import PartitionState
@@ -106,14 +106,24 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
     if choice.q:
         return _searched(session, choice, size)
     wanted = choice.filter
-    page = walk(session, wanted, size, parse(choice.page))
+    page, total = walk(session, wanted, size, parse(choice.page)), _total(session, choice, counts)
+    first = _first(page, total, choice)
+    back, on = (first - size, first + len(page.items)) if first else (None, None)
     return Found(
         items=page.items,
-        total=_total(session, choice, counts),
-        first=None if page.has_before else 1,
-        previous=before(page.items[0], wanted) if page.has_before and page.items else None,
-        next=after(page.items[-1], wanted) if page.has_behind else None,
+        total=total,
+        first=first,
+        previous=before(page.items[0], wanted, back) if page.has_before and page.items else None,
+        next=after(page.items[-1], wanted, on) if page.has_behind else None,
     )
+
+
+def _first(page: Walked, total: int, choice: Choice) -> int | None:
+    """The rank of the first one shown, as far as the address tells and it can be so."""
+    if not page.has_before:
+        return 1
+    told = first_of(choice.page)
+    return told if told and told > 1 and told + len(page.items) - 1 <= total else None
 
 
 def _searched(session: Session, choice: Choice, size: int) -> Found:

@@ -14,6 +14,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from webapp.admin.queues.board import Board, Others, QueueFigures, WorkerFigures
 from webapp.admin.queues.jobs import told_of
 from webapp.database import utc_now
+from webapp.safe_methods import Note, noting
 from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.tenants.redis_writes import WRITE, Refusal, refusal_in
@@ -40,15 +41,16 @@ def look(doorbell: Doorbell) -> Board:
 
 def _look(doorbell: Doorbell) -> Board:
     queues = (doorbell.queue, doorbell.backfill_queue)
-    suspended, keys, *rest = _ask(
-        doorbell.connection,
-        [
-            ("EXISTS", WORKERS_SUSPENDED),
-            ("SMEMBERS", WORKERS),
-            *WRITE,
-            *(command for queue in queues for command in _questions(queue)),
-        ],
-    )
+    with noting(Note.REDIS_ASKED):
+        suspended, keys, *rest = _ask(
+            doorbell.connection,
+            [
+                ("EXISTS", WORKERS_SUSPENDED),
+                ("SMEMBERS", WORKERS),
+                *WRITE,
+                *(command for queue in queues for command in _questions(queue)),
+            ],
+        )
     refusal = refusal_in(rest[: len(WRITE)])
     if refusal is Refusal.READ_ONLY:
         # After a failover the address leads to another server than our connections do.

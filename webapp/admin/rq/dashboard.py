@@ -20,8 +20,10 @@ from rq.exceptions import (
     NoSuchJobError,
     TimeoutFormatError,
 )
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
 from rq.worker.base import BaseWorker
 from rq.worker_registration import REDIS_WORKER_KEYS
 from rq_dashboard import web
@@ -29,6 +31,7 @@ from rq_dashboard import web
 from webapp.admin.rq import changes
 from webapp.admin.rq.guard import guard, take_down
 from webapp.admin.rq.listing import jobs_of_page
+from webapp.safe_methods import ChangeRefused
 from webapp.security import allow_below
 from webapp.settings import Settings, without_password
 from webapp.tenants.own_jobs import tenant_of
@@ -85,9 +88,31 @@ class JsonWorker(Worker):
         except (*UNREADABLE, NoSuchJobError):
             return None
 
+    @classmethod
+    def find_by_key(cls, worker_key: str, *args: Any, **kwargs: Any) -> BaseWorker | None:
+        """The worker; None for one that is gone, whose key RQ would take out of its list."""
+        try:
+            return super().find_by_key(worker_key, *args, **kwargs)
+        except ChangeRefused:
+            return None
+
+    def get_current_executions(self, refresh: bool = False) -> list[Execution]:
+        """What it has in hand; RQ would take what is gone out of its list."""
+        keys = [as_text(key) for key in self.connection.smembers(self.executions_key)]
+        found = [Execution.from_composite_key(key, self.connection) for key in keys]
+        return [each for each in found if self.connection.exists(each.key)]
+
 
 class JsonQueue(Queue):
     """A queue whose jobs are read as JSON."""
+
+    def fetch_job(self, job_id: str) -> Job | None:
+        """The job where it is one of this queue's; RQ would take what is gone out of its list."""
+        try:
+            job = JsonJob.fetch(job_id, connection=self.connection)
+        except NoSuchJobError:
+            return None
+        return job if job.origin == self.name else None
 
     @classmethod
     def all(cls, connection: Redis, **_options: Any) -> list[Queue]:  # type: ignore[override]

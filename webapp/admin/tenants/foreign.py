@@ -35,7 +35,7 @@ class Deciding(Records):
         foreign = current.domain().foreign
         try:
             seen = foreign.seen(tenant.id)
-            if request.method == "GET" or not _is_confirmed(tenant):
+            if request.method != "POST" or not _is_confirmed(tenant):
                 return self._question(tenant, seen)
             foreign.empty(tenant.id, actor=current.actor())
         except DomainError as error:

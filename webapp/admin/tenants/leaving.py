@@ -28,7 +28,7 @@ class Departing(Records):
         tenant = asked()
         # The page's form always has the field; whoever sends none has not seen the question.
         typed = request.form.get("typed")
-        if request.method == "GET" or not (typed is None or is_typed(typed, tenant.name)):
+        if request.method != "POST" or not (typed is None or is_typed(typed, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
         if self.delete_model(tenant):
             _say_deleted(tenant)

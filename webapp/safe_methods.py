@@ -1,0 +1,120 @@
+"""Nothing changes in a request whose method is safe, whatever its view does.
+
+Browsers send GET, HEAD and OPTIONS for any other site, with the visitor's cookies and without a
+CSRF token. So the database and Redis themselves refuse to write in such a request; no view has to
+think of it. A refused write is a mistake of ours: it is logged, and answered with 500.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from redis.client import Pipeline
+from redis.commands import READ_COMMANDS
+from werkzeug.wsgi import ClosingIterator, FileWrapper
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HARMLESS_COMMANDS = READ_COMMANDS | {"PING", "INFO", "TIME"}
+
+_refused: ContextVar[bool] = ContextVar("paratia_changes_are_refused", default=False)
+
+
+class Note(StrEnum):
+    """What a safe request may write all the same: notes of who read what, and nothing else."""
+
+    TOKEN_USED = "the last use of an API token"
+    EXPORTED = "the audit entry of an export"
+    REDIS_ASKED = "the key by which Redis is asked whether it takes writes"
+
+
+class ChangeRefused(RuntimeError):
+    """A view tried to change something in a request whose method is safe."""
+
+
+@contextmanager
+def changes_refused(refused: bool = True) -> Iterator[None]:
+    """Let no write through in this block, or let them through again."""
+    token = _refused.set(refused)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+
+
+def noting(_what: Note) -> Any:
+    """A block in which a safe request may write the one thing that is named."""
+    return changes_refused(False)
+
+
+def are_changes_refused() -> bool:
+    """Whether the work in hand may only read."""
+    return _refused.get()
+
+
+def require_change(what: str) -> None:
+    """Stop before a change.
+
+    Raises:
+        ChangeRefused: the work in hand may only read.
+    """
+    if are_changes_refused():
+        raise ChangeRefused(f"{what} in a request whose method is safe")
+
+
+class GuardedPipeline(Pipeline):
+    """A pipeline of `GuardedRedis`."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
+        _require_harmless(args[0])
+        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+
+class GuardedRedis(Redis):
+    """A client of Redis that writes nothing while changes are refused."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
+        _require_harmless(args[0])
+        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> GuardedPipeline:
+        """A pipeline that is guarded as well."""
+        return GuardedPipeline(
+            self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
+
+
+def _require_harmless(command: str) -> None:
+    if command.upper() not in HARMLESS_COMMANDS:
+        require_change(f"Redis was told to {command}")
+
+
+def init_app(app: Flask) -> None:
+    """Refuse changes in each safe request, until the last byte of its answer was made."""
+    serve: Callable[..., Iterable[bytes]] = app.wsgi_app
+
+    def serve_safely(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        is_safe = environ["REQUEST_METHOD"] in SAFE_METHODS
+        with changes_refused(is_safe):
+            answer = serve(environ, start_response)
+        # What is streamed is read when the view has long returned. Files read no database.
+        if not is_safe or isinstance(answer, environ.get("wsgi.file_wrapper", FileWrapper)):
+            return answer
+        close: Callable[[], None] = getattr(answer, "close", lambda: None)
+        return ClosingIterator(_reading(iter(answer)), close)
+
+    app.wsgi_app = serve_safely  # type: ignore[method-assign]
+
+
+def _reading(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    while True:
+        with changes_refused():
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
