@@ -85,8 +85,10 @@ def _allow_or_refuse_changes(connection: Any, record: Any, _fairy: object) -> No
     """Have the database itself refuse to write by this connection, or take that back.
 
     Said only where it changes, and to psycopg without a journey to the server: the next
-    transaction begins as READ ONLY.
+    transaction begins as READ ONLY, also one that psycopg begins by itself.
     """
+    if not isinstance(connection, sqlite3.Connection):
+        connection.autocommit = False
     refused = are_changes_refused()
     if record.info.get(READ_ONLY, False) == refused:
         return

@@ -111,7 +111,8 @@ def begin(connection: Connection) -> None:
     # psycopg sends no BEGIN of its own then; commit and rollback work as ever.
     driver.autocommit = True
     limit = driver.statement_timeout.replace("'", "''").replace("%", "%%")
-    connection.exec_driver_sql(f"BEGIN; SET LOCAL statement_timeout = '{limit}'")
+    mode = " READ ONLY" if driver.read_only else ""
+    connection.exec_driver_sql(f"BEGIN{mode}; SET LOCAL statement_timeout = '{limit}'")
 
 
 def in_force(parameters: Mapping[str, Any]) -> dict[str, str]:
