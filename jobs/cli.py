@@ -122,8 +122,13 @@ def _family(family: failures.Family) -> dict[str, Any]:
 
 @partitions.command()
 @click.option("--repair", is_flag=True, help="Make again what is missing, drop what came back.")
+@click.option(
+    "--accept-moved",
+    is_flag=True,
+    help="Tenants' rows are in the collections that moved aliases stand for now.",
+)
 @as_json
-def verify(repair: bool, as_json: bool) -> None:
+def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     """Compare Milvus's partitions with the database's, now.
 
     Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
@@ -134,7 +139,7 @@ def verify(repair: bool, as_json: bool) -> None:
     paused = current.domain().pauses.state() if repair else None
     if paused:
         refuse(f"nothing can be repaired: provisioning is paused {pause_cli.told(paused)}")
-    verify_command.verify(repair=repair, as_json=as_json)
+    verify_command.verify(repair=repair, accept_moved=accept_moved, as_json=as_json)
 
 
 @partitions.command()

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from jobs.describe import located
 from jobs.store import PartitionStore, StoreError
 from webapp.logs import get_logger
 from webapp.tenants.causes import NO_ANSWER, Cause
 from webapp.tenants.departures import Departures, Leaver
+from webapp.tenants.observing import Observing
 
 # One listing before and one after serve so many.
 AT_ONCE = 200
@@ -33,8 +35,9 @@ class Answers(Generic[T]):
 class DepartureLane:
     """Drops the partitions whose grace time is over. May run in several processes at once."""
 
-    def __init__(self, departures: Departures, store: PartitionStore) -> None:
+    def __init__(self, departures: Departures, observing: Observing, store: PartitionStore) -> None:
         self._departures = departures
+        self._observing = observing
         self._store = store
         self._waiting_for: dict[str, Cause] = {}
 
@@ -50,13 +53,27 @@ class DepartureLane:
         gone, go_on = 0, True
         while go_on and not stop.is_set():
             try:
-                count, go_on = Round(self._departures, self._store, collection, stop).run()
+                place = self._locate(collection)
+                count, go_on = Round(self._departures, self._store, collection, place, stop).run()
             except StoreError as error:
                 self._note_waiting(collection, error)
                 break
             self._waiting_for.pop(collection, None)
             gone += count
         return gone
+
+    def _locate(self, collection: str) -> str:
+        """The own name of the collection, which no alias can lead elsewhere meanwhile.
+
+        Raises:
+            StoreError: it is not the one that the partitions are in, or Milvus does not answer.
+        """
+        try:
+            return located(self._observing, self._store, collection).name
+        except StoreError as error:
+            if error.cause != Cause.COLLECTION_MISSING:
+                raise
+            return collection
 
     def _note_waiting(self, collection: str, error: StoreError) -> None:
         if self._waiting_for.get(collection) != error.cause:
@@ -73,11 +90,13 @@ class Round:
         departures: Departures,
         store: PartitionStore,
         collection: str,
+        place: str,
         stop: threading.Event,
     ) -> None:
         self._departures = departures
         self._store = store
         self._collection = collection
+        self._place = place
         self._stop = stop
 
     def run(self) -> tuple[int, bool]:
@@ -113,7 +132,7 @@ class Round:
             raise
         gone = [each for each in left if each.partition not in names]
         there = [each for each in left if each.partition in names]
-        self._departures.record_gone(gone, {each.tenant_id for each in drops.told})
+        self._departures.record_gone(gone, {each.tenant_id for each in drops.told}, self._place)
         believed = {each.tenant_id: STILL_LISTED for each in drops.told}
         self._hand_on(there, believed | errors)
         return there
@@ -128,7 +147,7 @@ class Round:
     def _names(self) -> frozenset[str]:
         """What the collection holds; a collection that is not there holds nothing."""
         try:
-            return self._store.list_partitions(self._collection)
+            return self._store.list_partitions(self._place)
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise
@@ -142,7 +161,7 @@ class Round:
                 a count that fails again and again must not hold a departure up for ever.
         """
         try:
-            return self._store.count_rows(self._collection, leaver.partition)
+            return self._store.count_rows(self._place, leaver.partition)
         except StoreError as error:
             silent = error.cause in NO_ANSWER and not leaver.failures
             if silent or not leaver.owns_rows:
@@ -150,7 +169,7 @@ class Round:
             return None
 
     def _drop(self, leaver: Leaver) -> None:
-        self._store.drop_partition(self._collection, leaver.partition)
+        self._store.drop_partition(self._place, leaver.partition)
 
     def _ask_each(self, leavers: Sequence[Leaver], ask: Callable[[Leaver], T]) -> Answers[T]:
         """Ask for several at once; a server that does not answer is not asked for the rest."""

@@ -1,14 +1,38 @@
-"""Asks Milvus for a collection's fields, and puts its answer into our words."""
+"""Asks Milvus what a collection is: which one a name stands for, and its fields in our words."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.store import PartitionStore, StoreError
+from jobs.store import CollectionMoved, PartitionStore, StoreError
 from webapp.database import utc_now
 from webapp.logs import get_logger
+from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Observing, Place
 from webapp.tenants.schemas import CollectionSchema, SchemaField, Schemas
 
 log = get_logger("paratia.reconcile")
+
+
+def located(observing: Observing, store: PartitionStore, collection: str) -> Place:
+    """The collection itself that the name stands for, which is the one that it stood for.
+
+    Raises:
+        CollectionMoved: the name is an alias that was moved or dropped, and what is in the
+            collection that it stood for is not to be judged by another one.
+        StoreError: `collection_missing`, or that the server did not answer.
+    """
+    known = observing.place(collection)
+    try:
+        found = store.locate(collection)
+    except StoreError as error:
+        if error.cause != Cause.COLLECTION_MISSING or known is None or known.name == collection:
+            raise
+        if known.is_same(store.locate(known.name)):
+            raise CollectionMoved(collection, known, None) from None
+        raise
+    if known is not None and not known.is_same(found):
+        raise CollectionMoved(collection, known, found)
+    return found
 
 
 def describe(schemas: Schemas, store: PartitionStore, collection: str) -> None:

@@ -11,6 +11,7 @@ from jobs.connection import Connection, Session
 from jobs.deadline import Deadline, OverrunError
 from jobs.store import StoreError
 from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 Request = Callable[[Any, float], T]
@@ -40,6 +41,19 @@ class MilvusPartitionStore:
         self._timeout_s = timeout_s
         # Kept by process and never dropped: closing what was inherited would touch its channel.
         self._sessions: dict[int, Session] = {}
+
+    def locate(self, collection: str) -> Place:
+        """The collection itself that the name, which may be an alias, stands for.
+
+        Raises:
+            StoreError: `collection_missing`, or that the server did not answer.
+        """
+
+        def locate(client: Any, timeout_s: float) -> Place:
+            answer = client.describe_collection(collection, timeout=timeout_s)
+            return Place(answer["collection_name"], answer.get("collection_id") or 0)
+
+        return self.call(locate)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """Names of all partitions of the collection, `_default` included.

@@ -2,8 +2,8 @@
 
 import time
 
-from jobs.describe import describe
-from jobs.store import PartitionStore, StoreError
+from jobs.describe import describe, located
+from jobs.store import CollectionMoved, PartitionStore, StoreError
 from jobs.unwanted import Unwanted, with_what_is_known
 from webapp.database import utc_now
 from webapp.domain import Domain
@@ -19,11 +19,12 @@ def listing_of(domain: Domain, store: PartitionStore, collection: str) -> Listin
     """Milvus's list of a collection, with what it must hold.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there is none, or it would be of another collection than ours are in.
     """
     ready = domain.drift.ready(collection)
     asked_at = utc_now()
-    return Listing(collection, asked_at, ready, store.list_partitions(collection))
+    place = located(domain.observing, store, collection)
+    return Listing(collection, asked_at, ready, store.list_partitions(place.name), place)
 
 
 class Observer:
@@ -54,15 +55,19 @@ class Observer:
         return changed
 
     def _ask(self, collection: str) -> tuple[Observation, Listing | None]:
-        listing, cause, message = None, None, None
+        listing, cause, message, moved_to = None, None, None, None
         looked_at, started = utc_now(), time.monotonic()
         try:
             listing = listing_of(self._domain, self._store, collection)
         except StoreError as error:
             cause, message = error.cause, error.message
+            moved_to = error.to if isinstance(error, CollectionMoved) else None
         latency_ms = round((time.monotonic() - started) * 1000)
         partitions = len(listing.names) if listing else None
-        seen = Observation(collection, latency_ms, partitions, cause, message, looked_at)
+        place = listing.place if listing else None
+        seen = Observation(
+            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
+        )
         return seen, listing
 
     def _follow(self, seen: Observation, before: Cause | None) -> int:
@@ -74,7 +79,7 @@ class Observer:
             room = max(self._domain.rules.max_partitions - seen.partitions, 0)
             passed = over | _passed(before)
             reopened = upkeep.reopen(seen.collection, passed, after_capacity=room)
-        elif seen.cause and not seen.cause.is_transient:
+        elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
             upkeep.note_cause(seen.collection, seen.cause, seen.error or "")
         # Stored last: whoever sweeps after a crash in between still knows of the outage.
         observing.record(seen)

@@ -37,7 +37,7 @@ class Reconciler:
         self._domain = domain
         self._store = store
         self._settings = settings
-        self._lane = DepartureLane(domain.departures, store)
+        self._lane = DepartureLane(domain.departures, domain.observing, store)
         self._operations = OperationsLane(domain.operations)
         self._uploads = UploadLane(domain.uploads)
         self._canaries = CanaryLane(domain, store, settings)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 
@@ -21,11 +22,30 @@ class StoreError(Exception):
         self.message = message
 
 
+class CollectionMoved(StoreError):
+    """An alias stands for another collection than the one that the partitions are in."""
+
+    def __init__(self, collection: str, known: Place, to: Place | None) -> None:
+        now = f"stands for {to.name} now" if to else "stands for none any more"
+        super().__init__(
+            Cause.COLLECTION_MOVED,
+            f"the alias {collection} {now}; its tenants' partitions are in {known.name}",
+        )
+        self.to = to.name if to else "-"
+
+
 class PartitionStore(Protocol):
     """Partitions of one server. Every call ends within its own deadline or raises StoreError.
 
     Safe to call from several threads of the process that opened it.
     """
+
+    def locate(self, collection: str) -> Place:
+        """The collection itself that the name, which may be an alias, stands for.
+
+        Raises:
+            StoreError: `collection_missing`, or that the server did not answer.
+        """
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """Names of all partitions of the collection, `_default` included.

@@ -42,9 +42,10 @@ class Verification:
         self._store = store
         self._unwanted = Unwanted(store, domain.drift, domain.pauses)
 
-    def run(self, *, repair_for: Actor | None = None) -> Report:
+    def run(self, *, repair_for: Actor | None = None, accept_for: Actor | None = None) -> Report:
         """Compare, note each proof, and repair for whoever asks to: what the sweep would, at once.
 
+        With `accept_for` a human says first that aliases lead to the right collections.
         Orphans, and what is stuck, are only reported. Repaired or not, it was drift.
         """
         report = Report()
@@ -52,6 +53,8 @@ class Verification:
             report.repaired = {DriftKind.MISSING: 0, DriftKind.RESURRECTED: 0}
         for collection in self._domain.observing.collections(self._domain.rules.collection):
             try:
+                if accept_for:
+                    self._accept(collection, accept_for)
                 listing = listing_of(self._domain, self._store, collection)
             except StoreError as error:
                 report.not_compared[collection] = error
@@ -65,6 +68,20 @@ class Verification:
                 report.findings += stuck_ones(session, self._domain.rules)
                 report.findings += adopted_ones(session)
         return report
+
+    def _accept(self, collection: str, actor: Actor) -> None:
+        """Take the collection that the name stands for now for the right one; it is audited."""
+        known, found = self._domain.observing.place(collection), self._store.locate(collection)
+        if known is None or known.is_same(found):
+            return
+        self._domain.audit.write_now(
+            actor=actor,
+            action="partitions.accept_moved",
+            target=f"collection {collection}",
+            before={"stands_for": known.name},
+            after={"stands_for": found.name},
+        )
+        self._domain.observing.accept(collection, found)
 
     def _compare(self, comparison: Comparison, report: Report) -> None:
         self._domain.drift.note_verified(comparison.listing)

@@ -19,14 +19,17 @@ DRIFT_FOUND = 1
 NOT_COMPARED = 3
 
 
-def verify(*, repair: bool, as_json: bool) -> None:
+def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
     """Compare, print and exit; see the command's own help."""
     from jobs.context import Worker
 
     store = Worker(current.settings()).store
     work = Verification(current.domain(), current.database(), store)
     try:
-        report = work.run(repair_for=current.command_line() if repair else None)
+        asked_by = current.command_line()
+        report = work.run(
+            repair_for=asked_by if repair else None, accept_for=asked_by if accept_moved else None
+        )
     except SQLAlchemyError as error:
         click.echo(f"Nothing was compared: the database failed ({type(error).__name__}).", err=True)
         sys.exit(NOT_COMPARED)

@@ -34,6 +34,7 @@ from webapp.tenants.actors import Actor, Via
 from webapp.tenants.attempts import Claim, Outcome
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.tenants.observing import Place
 from webapp.tenants.queries import DepartureRecord, departure_of
 from webapp.tenants.states import PartitionState, Provider, Result
 
@@ -338,8 +339,14 @@ class FaultyStore:
         self.dropping = dropping
         self.takes_effect = takes_effect
         self.calls: list[str] = []
+        self.was_asked_where = False
         self.before_creating: Callable[[], None] = lambda: None
         self.before_dropping: Callable[[], None] = lambda: None
+
+    def locate(self, collection: str) -> Place:
+        """As the real one; without one, every name is a collection's own."""
+        self.was_asked_where = True
+        return self.real.locate(collection) if self.real else Place(collection, 0)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """As the real one, or the error."""

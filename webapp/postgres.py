@@ -87,6 +87,8 @@ def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedC
     connection = BoundedConnection.connect(
         *arguments,
         context=context,
+        # psycopg sends no BEGIN of its own: `begin` does, with more in it.
+        autocommit=True,
         prepare_threshold=None,
         **(parameters | ours | {"connect_timeout": math.ceil(each_s)}),
     )
@@ -108,8 +110,9 @@ def begin(connection: Connection) -> None:
     driver = connection.connection.dbapi_connection
     if not isinstance(driver, BoundedConnection):
         raise TypeError("the engine was not prepared")
-    # psycopg sends no BEGIN of its own then; commit and rollback work as ever.
-    driver.autocommit = True
+    if not driver.autocommit:
+        # SQLAlchemy sets it back after a connection was in AUTOCOMMIT for a while.
+        driver.autocommit = True
     limit = driver.statement_timeout.replace("'", "''").replace("%", "%%")
     mode = " READ ONLY" if driver.read_only else ""
     connection.exec_driver_sql(f"BEGIN{mode}; SET LOCAL statement_timeout = '{limit}'")
@@ -165,7 +168,6 @@ def _check_search_path(connection: BoundedConnection, asked: Mapping[str, str]) 
     with ExitStack() as unless_it_is:
         unless_it_is.callback(connection.close)
         row = connection.execute("SHOW search_path").fetchone()
-        connection.rollback()
         if row is None or _apart(row[0]) != _apart(asked["search_path"]):
             raise psycopg.OperationalError(NOT_IN_FORCE)
         unless_it_is.pop_all()

@@ -127,6 +127,15 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 @in_memory_too
+def test_collection_is_located_by_its_own_name(
+    store: MilvusPartitionStore, collection: str
+) -> None:
+    assert store.locate(collection).name == collection
+    assert store.locate(collection) == store.locate(collection)
+    assert cause_of(lambda: store.locate("nowhere")) == Cause.COLLECTION_MISSING
+
+
+@in_memory_too
 def test_partition_is_listed_when_created(store: MilvusPartitionStore, collection: str) -> None:
     store.create_partition(collection, "tenant_1")
     assert store.list_partitions(collection) == {"_default", "tenant_1"}

@@ -9,6 +9,7 @@ from create_milvus_partition import is_partition_name
 from jobs.fallback import check_room
 from jobs.store import StoreError
 from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 
@@ -39,6 +40,12 @@ class InMemoryMilvus:
     def drop_collection(self, name: str) -> None:
         """Drop it with all that is in it."""
         del self.collections[name]
+
+    def locate(self, collection: str) -> Place:
+        """As the protocol has it; there are no aliases."""
+        with self._lock:
+            self._partitions(collection)
+        return Place(collection, 0)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """As the protocol has it."""

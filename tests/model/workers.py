@@ -23,6 +23,7 @@ from jobs.store import StoreError
 from tests.factories import Product
 from tests.model.milvus import Answer, InMemoryMilvus, Killed
 from webapp.tenants.causes import Cause
+from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 
@@ -74,6 +75,10 @@ class HeldProcess:
         return answer.give(call, self.later)
 
     # What the process calls.
+
+    def locate(self, collection: str) -> Place:
+        """As the protocol has it; a listing follows, which may fail."""
+        return self.milvus.locate(collection)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """As the protocol has it, in its own time."""

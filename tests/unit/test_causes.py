@@ -19,6 +19,7 @@ def test_codes_are_the_ones_that_scripts_know() -> None:
         "auth",
         "invalid_name",
         "foreign_data",
+        "collection_moved",
     }
 
 

@@ -64,6 +64,7 @@ DEPARTURE = {
     "dropped_at": "2026-03-09T08:00:00.350000Z",
     "confirmed_at": "2026-03-09T08:00:00.350000Z",
     "outcome": "dropped",
+    "real_collection": "kb_chunks_v1",
 }
 
 BULK = {

@@ -85,6 +85,10 @@ class Departure(Outgoing):
         description="dropped; absent: there was none; kept: it holds rows that are not known "
         "to be this tenant's; null while it is under way."
     )
+    real_collection: str | None = Field(
+        description="The collection that the proof is of, by its own name; `collection` may be "
+        "an alias."
+    )
 
 
 class TenantPage(Outgoing):

@@ -19,6 +19,8 @@ class Cause(StrEnum):
     AUTH = "auth"
     INVALID_NAME = "invalid_name"
     FOREIGN_DATA = "foreign_data"
+    # Of a collection alone: no attempt fails for it.
+    COLLECTION_MOVED = "collection_moved"
 
     @property
     def is_transient(self) -> bool:
@@ -104,6 +106,13 @@ ADVICE = {
     Cause.INVALID_NAME: Advice(
         N_("Milvus refuses this partition name."),
         N_("A retry cannot help; report it."),
+    ),
+    Cause.COLLECTION_MOVED: Advice(
+        N_("The name is an alias that stands for another collection now."),
+        N_(
+            "Move the alias back; or, when the tenants' rows are in the other one, run "
+            "flask partitions verify --accept-moved."
+        ),
     ),
     Cause.FOREIGN_DATA: Advice(
         N_("The partition holds rows that are not known to be this tenant's."),

@@ -129,9 +129,12 @@ class Departures:
         timeline.announce(entries)
         return [replace(leaver, has_begun=True) for leaver in held]
 
-    def record_gone(self, leavers: Sequence[Leaver], dropped: Collection[int]) -> int:
+    def record_gone(
+        self, leavers: Sequence[Leaver], dropped: Collection[int], real_collection: str
+    ) -> int:
         """Record the proof that their partitions are gone; returns how many were still held.
 
+        The proof is of the collection whose own name this is; the rows may have an alias of it.
         `dropped` has the tenants whose drop Milvus acknowledged just now.
         """
         now = utc_now()
@@ -142,6 +145,7 @@ class Departures:
                 if record := records.get(leaver.tenant_id):
                     record.outcome = _outcome(leaver)
                     record.confirmed_at = now
+                    record.real_collection = real_collection
                     if leaver.tenant_id in dropped:
                         record.dropped_at = now
             entries = [_entry(leaver, GONE_EVENTS[_outcome(leaver)]) for leaver in held]

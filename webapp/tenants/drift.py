@@ -14,6 +14,7 @@ from webapp.tenants.findings import Finding
 from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.naming import MAX_TENANT_ID, number_in, partition_name
 from webapp.tenants.numbers import counter, reach
+from webapp.tenants.observing import Place
 from webapp.tenants.paused import NOT_PAUSED
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing
@@ -45,6 +46,7 @@ class Listing:
     asked_at: datetime
     ready: frozenset[int]
     names: frozenset[str]
+    place: Place | None = None
 
 
 @dataclass(frozen=True)

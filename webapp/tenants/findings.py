@@ -68,6 +68,8 @@ class Compared:
     compared_at: datetime | None
     # Whether rows or findings of ours are in it, so that it is compared again and again.
     is_held: bool = True
+    # The collection that the name, an alias, stands for by now, while ours are in another.
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _compared(session: Session) -> list[Compared]:
     )
     observed = select(ObservedCollection, is_held.label("is_held"))
     return [
-        Compared(row.collection, row.partitions, row.compared_at, is_held)
+        Compared(row.collection, row.partitions, row.compared_at, is_held, row.moved_to)
         for row, is_held in session.execute(observed.order_by(ObservedCollection.collection))
     ]
 

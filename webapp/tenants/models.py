@@ -206,6 +206,11 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
+    # Which collection the name stands for, which may be an alias: its own name and Milvus's
+    # number (Milvus Lite says 0). While it stands for another one, that one's name is in moved_to.
+    real_name: Mapped[str | None] = mapped_column(String(255))
+    collection_id: Mapped[int | None] = mapped_column(BigInteger)
+    moved_to: Mapped[str | None] = mapped_column(String(255))
     # Its fields as JSON, for examples that fit it; see `schemas`.
     fields: Mapped[str | None] = mapped_column(Text)
     # When its list was last compared with ours, row by row.

@@ -17,6 +17,18 @@ SWEEP = "sweep"
 
 
 @dataclass(frozen=True)
+class Place:
+    """A collection itself, whatever name leads to it; Milvus Lite numbers all of them 0."""
+
+    name: str
+    number: int
+
+    def is_same(self, other: "Place") -> bool:
+        """Whether both are one collection; one of the same name may have been made anew."""
+        return self.name == other.name or 0 != self.number == other.number
+
+
+@dataclass(frozen=True)
 class Observation:
     """One look at a collection: how many partitions, or why there was no answer."""
 
@@ -26,6 +38,9 @@ class Observation:
     cause: Cause | None = None
     error: str | None = None
     looked_at: datetime = field(default_factory=utc_now)
+    # Which collection answered to the name, and the name of the one it stands for wrongly.
+    place: Place | None = None
+    moved_to: str | None = None
 
 
 class Observing:
@@ -51,6 +66,18 @@ class Observing:
             row = session.get(ObservedCollection, collection)
             return row.cause if row else None
 
+    def place(self, collection: str) -> Place | None:
+        """Which collection the name stood for when its partitions were made; None: not known."""
+        with self._database.reading() as session:
+            row = session.get(ObservedCollection, collection)
+        return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
+
+    def accept(self, collection: str, place: Place) -> None:
+        """Take the place for the right one from now on: a human says so."""
+        with self._database.transaction() as session:
+            if row := session.get(ObservedCollection, collection, with_for_update=True):
+                _settle(row, place)
+
     def record(self, seen: Observation) -> None:
         """Store what was seen, in place of what was seen before, not of what was seen since."""
         now = utc_now()
@@ -65,6 +92,9 @@ class Observing:
             row.latency_ms = seen.latency_ms
             row.cause = seen.cause
             row.error = seen.error
+            row.moved_to = seen.moved_to
+            if seen.place is not None:
+                _settle(row, seen.place)
             if seen.cause is None:
                 row.answered_at = now
                 row.partitions = seen.partitions
@@ -118,6 +148,10 @@ class Observing:
                 .where(SweepTurn.name == name, SweepTurn.holder == holder)
                 .values(holder=None, held_until=None, finished_at=utc_now())
             )
+
+
+def _settle(row: ObservedCollection, place: Place) -> None:
+    row.real_name, row.collection_id, row.moved_to = place.name, place.number, None
 
 
 def _note_size(session: Session, collection: str, partitions: int, now: datetime) -> None:

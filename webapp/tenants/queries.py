@@ -70,6 +70,8 @@ class DepartureRecord:
     dropped_at: datetime | None
     confirmed_at: datetime | None
     outcome: DepartureOutcome | None
+    # The own name of the collection that the proof is of.
+    real_collection: str | None
 
 
 def get_tenant(session: Session, tenant_id: int) -> Tenant | None:
@@ -142,6 +144,7 @@ def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:
         dropped_at=departure.dropped_at,
         confirmed_at=departure.confirmed_at,
         outcome=departure.outcome,
+        real_collection=departure.real_collection,
     )
 
 

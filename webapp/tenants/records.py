@@ -29,6 +29,8 @@ class Departure(Model):
     dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[DepartureOutcome | None] = mapped_column(code(DepartureOutcome))
+    # The own name of the collection that the proof is of; the partition's may be an alias.
+    real_collection: Mapped[str | None] = mapped_column(String(255))
 
 
 class IdempotencyKey(Model):

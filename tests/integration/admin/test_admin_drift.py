@@ -189,3 +189,11 @@ def test_tenant_is_proven_since_the_last_comparison_when_it_stayed_ready(
     observed(app, compared_at=utc_now() - timedelta(minutes=12))
     page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
     assert re.search(r"proven\s*<[^>]*>12 min ago", page)
+
+
+def test_the_tab_says_first_that_an_alias_was_moved(app: APIFlask, operator: Visitor) -> None:
+    observed(app, cause=Cause.COLLECTION_MOVED, moved_to="kb_chunks_v2")
+    page = operator.get(TAB).text
+    assert "kb_chunks_v1 stands for another collection now (kb_chunks_v2)" in page
+    assert "Alias moved" in page
+    assert AGREE not in page

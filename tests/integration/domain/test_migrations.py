@@ -55,6 +55,29 @@ def test_nothing_is_left_when_everything_is_downgraded(app: APIFlask) -> None:
     upgrade()
 
 
+def test_proofs_and_observations_stay_when_where_they_are_of_is_added_and_taken_away(
+    app: APIFlask,
+) -> None:
+    upgrade(revision="0005")
+    now = datetime.now(UTC)
+    departed = """
+        INSERT INTO departure (tenant_id, requested_at, requested_by, rows, outcome)
+        VALUES (1, :now, 'user:a@example.test', 7, 'dropped')
+    """
+    seen = "INSERT INTO observed_collection (collection, observed_at) VALUES ('c', :now)"
+    with db.engine.begin() as connection:
+        for statement in (LEAVING_TENANT, departed, seen):
+            connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
+    upgrade(revision="0007")
+    downgrade(revision="0005")
+    upgrade(revision="0007")
+    with db.engine.connect() as connection:
+        proof = connection.execute(text("SELECT rows, real_collection FROM departure")).one()
+        known = text("SELECT collection, real_name, moved_to FROM observed_collection")
+        assert connection.execute(known).one() == ("c", None, None)
+    assert proof == (7, None)
+
+
 def test_tenants_that_were_leaving_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
     upgrade(revision="0002")
     now = datetime.now(UTC)

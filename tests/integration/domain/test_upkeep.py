@@ -451,7 +451,7 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
     watched = FaultyStore(frozen)
     try:
         with running(slow, watched):
-            wait_until(lambda: watched.calls != [], 5, "the sweep to ask Milvus")
+            wait_until(lambda: watched.was_asked_where, 5, "the sweep to ask Milvus")
             tenant = slow.create()
             slow.domain.doorbell.queue.empty()
             slow.age(tenant, "ring_at", 1)

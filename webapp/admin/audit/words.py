@@ -38,6 +38,7 @@ ACTIONS = {
     "partitions.backfill": _l("Backfill"),
     "partitions.check_isolation": _l("Check of the isolation asked for"),
     "partitions.repair": _l("Repair of drift"),
+    "partitions.accept_moved": _l("Acceptance of a moved alias"),
     "user.create": _l("User added"),
     "user.change": _l("User changed"),
     "user.login": _l("Logged in"),

@@ -141,6 +141,16 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     in_use = settings.milvus_collection
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
     found = _found(known)
+    if moved := next((each for each in watched if each.moved_to), None):
+        return "danger", str(
+            _(
+                "The alias %(alias)s stands for another collection now (%(other)s). Nothing is "
+                "made again or dropped by that name until it is moved back, or accepted with "
+                "flask partitions verify --accept-moved.",
+                alias=moved.collection,
+                other=moved.moved_to,
+            )
+        )
     if not _all_compared(watched, in_use):
         sentence = str(_("Not compared yet: whether database and Milvus agree is not known."))
         return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")

@@ -91,6 +91,7 @@ CAUSES = {
     Cause.AUTH: _l("Credentials refused"),
     Cause.INVALID_NAME: _l("Name refused"),
     Cause.FOREIGN_DATA: _l("Foreign data"),
+    Cause.COLLECTION_MOVED: _l("Alias moved"),
 }
 
 RETRY_HELPS = {
@@ -104,6 +105,7 @@ RETRY_HELPS = {
     Cause.AUTH: _l("Only once the credentials are mended."),
     Cause.INVALID_NAME: _l("No. Report it."),
     Cause.FOREIGN_DATA: _l("No. Find the owner of the rows first."),
+    Cause.COLLECTION_MOVED: _l("No. Move the alias back, or accept where it leads."),
 }
 
 EVENTS = {
