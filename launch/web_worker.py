@@ -75,6 +75,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer. A client that does not take the answer counts as one that left."""
+        # A request that came together with the one before it was read without waiting.
+        conn.sock.settimeout(ANSWER_TAKEN_WITHIN_S)
         try:
             return super().handle_request(req, conn)
         except TimeoutError as error:
