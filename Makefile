@@ -3,9 +3,9 @@
 .PHONY: help run test check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
-# The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+# What `python3` is, where that is new enough; else the newest that has a name of its own.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && exit; done; echo python3)
 
 # The languages of the panel beside English.
@@ -26,7 +26,7 @@ help:
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
 # Started without a shell in between, and tethered: it stops when make is stopped or dies.
-run: .venv/.runtime
+run: .venv/.runtime .venv/.own-env
 	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
 
 # What one process has compiled, the hundreds of others need not, whatever the environment says.
@@ -85,18 +85,29 @@ messages: .venv/.dev
 	done
 	@$(BABEL) -q compile -d translations
 
+# The first lines of its programs hold this folder's path, and some characters break them.
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"Python 3.11 or newer is needed; say where: make run PYTHON=…")'
 	@echo "Making .venv …"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
+	@$(BIN)/pip --version >/dev/null 2>&1 || { rm -rf .venv; echo "The programs of a Python" \
+		"environment do not run in this folder: a quote, a backslash or a dollar sign in its" \
+		"path breaks them. Move the project to a folder without one."; exit 1; }
 
 .venv/.runtime: requirements.txt | .venv/bin/python
 	@echo "Installing into .venv …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/.dev: requirements-dev.txt .venv/.runtime
+# `.env` is read by the settings, and by nothing else: `flask` would read those of the folders
+# above too, in another way, and fail at one that the settings explain.
+.venv/.own-env: | .venv/bin/python
+	@echo "import os; os.environ.setdefault('FLASK_SKIP_DOTENV', '1')" > \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/paratia.pth"
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime .venv/.own-env
 	@echo "Installing what tests and checks need …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -5,6 +5,7 @@ from typing import Any
 from launch.tether import end_with_parent
 from webapp.logs import logging_config
 from webapp.settings import load_settings
+from webapp.var_dir import UMASK
 
 _settings = load_settings()
 
@@ -19,6 +20,8 @@ logconfig_dict = logging_config(_settings)
 logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL"}
 # Its default place in the home folder would be shared by all runs of one user.
 control_socket_disable = True
+# Its own default, 0, would let everybody read what the panel writes.
+umask = UMASK
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

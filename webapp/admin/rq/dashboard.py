@@ -24,10 +24,11 @@ from rq.serializers import JSONSerializer
 from rq.worker.base import BaseWorker
 from rq_dashboard import web
 
+from webapp.addresses import without_password
 from webapp.admin.queues.jobs import tenant_of
 from webapp.admin.rq.guard import guard, take_down
 from webapp.security import allow_below
-from webapp.settings import Settings, without_password
+from webapp.settings import Settings
 
 PREFIX = "/rq"
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
