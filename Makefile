@@ -104,10 +104,11 @@ messages: .venv/.dev
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-# `.env` is read by the settings, and by nothing else: `flask` would read those of the folders
-# above too, in another way, and fail at one that the settings explain.
+# `.env` is read by the settings, and by nothing else: `flask` and pymilvus would read it in
+# another way, `flask` those of the folders above too, and fail where the settings explain.
+OWN_ENV := import os; os.environ.update(FLASK_SKIP_DOTENV='1', PYTHON_DOTENV_DISABLED='1')
 .venv/.own-env: | .venv/bin/python
-	@echo "import os; os.environ.setdefault('FLASK_SKIP_DOTENV', '1')" > \
+	@echo "$(OWN_ENV)" > \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/paratia.pth"
 	@touch $@
 
