@@ -61,7 +61,9 @@ class Run:
 
     def session(self) -> int:
         """The session of everything that the launcher started."""
-        return int((self.var_dir / "supervisord.pid").read_text())
+        pid_file = self.var_dir / "supervisord.pid"
+        # For a moment it is there and empty.
+        return int(wait_until(pid_file.read_text, HEAL_WITHIN_S, "the supervisor's pid"))
 
     def pids(self, part: str) -> list[int]:
         """The processes of a part, told by their command lines, the oldest first."""
