@@ -1,11 +1,11 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos screenshots lock messages vendor
+.PHONY: help run test versions check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
-# The wheel with a Redis in it is for Python 3.11 and 3.12, so these come first.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+# What `python3` is, where that is new enough; else the newest that has a name of its own.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && exit; done; echo python3)
 
 # The languages of the panel beside English.
@@ -17,6 +17,7 @@ WORKERS ?= 5
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
 	@echo "make test   the whole suite on real engines"
+	@echo "make versions  one start and the unit tests on each other Python of this machine"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
 	@echo "make bench  the benchmark tables"
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
@@ -26,7 +27,7 @@ help:
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
 # Started without a shell in between, and tethered: it stops when make is stopped or dies.
-run: .venv/.runtime
+run: .venv/.runtime .venv/.own-env
 	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
 
 # What one process has compiled, the hundreds of others need not, whatever the environment says.
@@ -34,6 +35,9 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
 	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
+
+versions: .venv/.dev
+	@$(BIN)/python -m tests.versions
 
 check: .venv/.dev
 	@$(BIN)/ruff check .
@@ -85,18 +89,30 @@ messages: .venv/.dev
 	done
 	@$(BABEL) -q compile -d translations
 
+# The first lines of its programs hold this folder's path, and some characters break them.
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"Python 3.11 or newer is needed; say where: make run PYTHON=…")'
 	@echo "Making .venv …"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
+	@$(BIN)/pip --version >/dev/null 2>&1 || { rm -rf .venv; echo "The programs of a Python" \
+		"environment do not run in this folder: a quote, a backslash or a dollar sign in its" \
+		"path breaks them. Move the project to a folder without one."; exit 1; }
 
 .venv/.runtime: requirements.txt | .venv/bin/python
 	@echo "Installing into .venv …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/.dev: requirements-dev.txt .venv/.runtime
+# `.env` is read by the settings, and by nothing else: `flask` and pymilvus would read it in
+# another way, `flask` those of the folders above too, and fail where the settings explain.
+OWN_ENV := import os; os.environ.update(FLASK_SKIP_DOTENV='1', PYTHON_DOTENV_DISABLED='1')
+.venv/.own-env: | .venv/bin/python
+	@echo "$(OWN_ENV)" > \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/paratia.pth"
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime .venv/.own-env
 	@echo "Installing what tests and checks need …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -12,7 +12,9 @@ from webapp.config_command import config_command
 from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
 from webapp.settings import SettingsError, load_settings
+from webapp.var_dir import keep_files_private
 
+keep_files_private()
 try:
     settings = load_settings()
     # Results of commands go to stdout alone; servers log there.

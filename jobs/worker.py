@@ -14,7 +14,9 @@ from jobs.milvus import load_pymilvus
 from jobs.queue_worker import PartitionWorker, queue_worker
 from jobs.store import StoreError
 from webapp.logs import configure_logging, logging_config
+from webapp.var_dir import keep_files_private
 
+keep_files_private()
 _settings = worker().settings
 configure_logging(_settings)
 # Without a usable SDK the worker still works: each attempt says so and takes the script.

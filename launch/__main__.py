@@ -4,22 +4,30 @@ import http.client
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, closing
 
 from launch import places
+from launch.begun import SignsOfWork
 from launch.errors import StartError
 from launch.follow import follow, say
 from launch.parts import parts
 from launch.prepare import Stopped, prepare
+from launch.restarts import Restarts
 from launch.supervise import Supervisor, await_former_run
+from webapp.database import utc_now
 from webapp.settings import Settings, SettingsError, load_settings
+from webapp.var_dir import is_private, keep_files_private
 
 POLL_S = 0.2
+# By then it is ready on a slow machine too, or what it waits for is worth a word.
+PATIENCE_S = 30.0
 
 
 def main() -> int:
     """The exit status: 0 stopped as asked, 1 cannot start here, 2 unusable settings."""
     stop = _stop_on_signals()
+    keep_files_private()
     try:
         settings = load_settings()
         with ExitStack() as held:
@@ -45,6 +53,8 @@ def _stop_on_signals() -> threading.Event:
 
 def _take_places(settings: Settings, held: ExitStack) -> None:
     held.enter_context(places.only_run(settings.var_dir))
+    if not is_private(settings.var_dir):
+        say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
     places.require_web_port(settings.port)
     if settings.milvus_is_embedded:
@@ -56,13 +66,16 @@ def _take_places(settings: Settings, held: ExitStack) -> None:
 def _run(settings: Settings, stop: threading.Event) -> None:
     wanted = parts(settings)
     supervisor = Supervisor(settings.var_dir, wanted)
-    follow(settings.var_dir / "log", ["supervisor", *(part.name for part in wanted)])
+    names = [part.name for part in wanted]
+    follow(settings.var_dir / "log", ["supervisor", *names])
     say("Starting …\n")
     supervisor.start()
     try:
         password = prepare(settings, stop)
-        supervisor.open_gate()
-        _tend(supervisor, settings, password, stop)
+        with closing(SignsOfWork(settings, since=utc_now())) as signs:
+            supervisor.open_gate()
+            run = _Run(settings, supervisor, signs, Restarts(settings.var_dir, names))
+            run.tend(stop, password)
     except Stopped:
         pass
     finally:
@@ -70,20 +83,49 @@ def _run(settings: Settings, stop: threading.Event) -> None:
         supervisor.stop()
 
 
-def _tend(
-    supervisor: Supervisor, settings: Settings, password: str | None, stop: threading.Event
-) -> None:
-    login = _login(settings, password) if password else []
-    unsaid = True
-    while not stop.wait(POLL_S):
-        if not supervisor.is_alive():
+class _Run:
+    """What is looked at while the parts run, and what of it is said on the terminal."""
+
+    def __init__(
+        self, settings: Settings, supervisor: Supervisor, signs: SignsOfWork, restarts: Restarts
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._signs = signs
+        self._restarts = restarts
+        self._began = time.monotonic()
+        self._is_late = False
+
+    def tend(self, stop: threading.Event, password: str | None) -> None:
+        """Say once that it is ready, and what keeps dying, until `stop` is set."""
+        login = _login(self._settings, password) if password else []
+        unsaid = True
+        while not stop.wait(POLL_S):
+            self._keep_up()
+            if unsaid and self._is_ready():
+                addresses = _addresses(self._settings)
+                say(_block("Paratia is ready. Ctrl-C stops it.", *addresses, *login))
+                unsaid = False
+        if unsaid and login:
+            say(_block("Stopped before it was ready. The first admin is made.", *login))
+
+    def _keep_up(self) -> None:
+        if not self._supervisor.is_alive():
             say("The supervisor died; starting it and its parts again.\n")
-            supervisor.restart()
-        if unsaid and _serves(settings.port):
-            say(_block("Paratia is ready. Ctrl-C stops it.", *_addresses(settings), *login))
-            unsaid = False
-    if unsaid and login:
-        say(_block("Stopped before it was ready. The first admin is made.", *login))
+            self._supervisor.restart()
+            self._restarts.forget()
+        for complaint in self._restarts.look():
+            say(f"\n{complaint}\n\n")
+
+    def _is_ready(self) -> bool:
+        """Whether the panel answers and worker and reconciler have begun, and go on."""
+        missing = [] if _serves(self._settings.port) else ["web"]
+        missing += self._signs.missing(self._supervisor.pids())
+        if missing and not self._is_late and time.monotonic() - self._began > PATIENCE_S:
+            logs = self._settings.var_dir / "log"
+            say(f"\nNot ready yet: no sign of life from {', '.join(missing)}; see {logs}.\n\n")
+            self._is_late = True
+        return not missing and self._restarts.are_over()
 
 
 def _serves(port: int) -> bool:

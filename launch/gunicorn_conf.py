@@ -5,6 +5,7 @@ from typing import Any
 from launch.tether import end_with_parent
 from webapp.logs import logging_config
 from webapp.settings import load_settings
+from webapp.var_dir import UMASK
 
 _settings = load_settings()
 
@@ -24,6 +25,8 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
+# Its own default, 0, would let everybody read what the panel writes.
+umask = UMASK
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -51,23 +51,26 @@ def tethered(*command: str, paced_by: Path | None = None, after: Path | None = N
     return [*words, *command]
 
 
-def program(name: str) -> str:
-    """The path of a program of the virtual environment."""
-    return str(BIN / name)
+def program(name: str) -> tuple[str, str]:
+    """The words that run a program of the virtual environment.
+
+    By its Python, not by its first line: that one reads a path with a quote or a dollar wrongly.
+    """
+    return sys.executable, str(BIN / name)
 
 
 def _web() -> Part:
     config = str(PROJECT_ROOT / "launch" / "gunicorn_conf.py")
-    command = (program("gunicorn"), "-c", config, "wsgi:app")
+    command = (*program("gunicorn"), "-c", config, "wsgi:app")
     return Part("web", command, stop_wait_s=12)
 
 
 def _worker() -> Part:
-    return Part("worker", (program("flask"), "worker"), stop_wait_s=14)
+    return Part("worker", (*program("flask"), "worker"), stop_wait_s=14)
 
 
 def _reconciler() -> Part:
-    return Part("reconciler", (program("flask"), "partitions", "reconcile"), stop_wait_s=12)
+    return Part("reconciler", (*program("flask"), "partitions", "reconcile"), stop_wait_s=12)
 
 
 def _redis(settings: Settings) -> Part:
@@ -114,7 +117,8 @@ def redis_server() -> str:
 def _milvus(settings: Settings) -> Part:
     port = urlsplit(settings.milvus_address).port
     command = (
-        *(program("milvus-lite"), "server", "--data-dir", str(settings.var_dir / "milvus")),
+        *program("milvus-lite"),
+        *("server", "--data-dir", str(settings.var_dir / "milvus")),
         *("--host", "127.0.0.1", "--port", str(port)),
     )
     # It closes its files on SIGINT; SIGTERM would end it where it stands.

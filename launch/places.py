@@ -6,14 +6,15 @@ import fcntl
 import os
 import random
 import socket
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from launch.errors import StartError
-from webapp.settings import MAX_SOCKET_PATH_BYTES, Settings
+from webapp.addresses import is_usable_socket
+from webapp.settings import Settings
+from webapp.var_dir import is_private, private_folder, remember
 
 LOOPBACK = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections.
@@ -28,7 +29,7 @@ def only_run(var_dir: Path) -> Iterator[None]:
         StartError: another run holds it, or it cannot be written.
     """
     try:
-        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(var_dir)
         (var_dir / "log").mkdir(exist_ok=True)
         lock = (var_dir / "run.lock").open("a+")
     except OSError as error:
@@ -79,20 +80,13 @@ def milvus_port(settings: Settings) -> Iterator[int]:
 
 
 def settle_redis_socket(settings: Settings) -> None:
-    """Make and remember a private short folder where `var_dir` is too long for a socket."""
-    if not _is_too_long(settings.var_dir / "redis.sock"):
+    """Make and remember a private short folder where a socket cannot lie in `var_dir`."""
+    if is_usable_socket(settings.var_dir / "redis.sock"):
         return
     last = settings.redis_socket
-    if _is_too_long(last) or not _is_private(last.parent):
+    if not is_usable_socket(last) or not is_private(last.parent):
         folder = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp"))
         remember(settings.var_dir / "redis.socket", str(folder / "redis.sock"))
-
-
-def remember(note: Path, value: str) -> None:
-    """Write the value so that a reader sees the old one or the new one, never a half."""
-    draft = note.with_name(f"{note.name}.new")
-    draft.write_text(f"{value}\n")
-    draft.replace(note)
 
 
 def _claimed(port: int) -> socket.socket | None:
@@ -114,17 +108,3 @@ def _try_to_listen(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, port))
         probe.listen()
-
-
-def _is_private(folder: Path) -> bool:
-    """Whether the folder is there, ours, and closed to everybody else."""
-    try:
-        found = folder.lstat()
-    except OSError:
-        return False
-    is_ours = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
-    return is_ours and not found.st_mode & 0o077
-
-
-def _is_too_long(path: Path) -> bool:
-    return len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES

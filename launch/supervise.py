@@ -1,6 +1,7 @@
 """Runs supervisord, which runs the parts, and brings it back when it dies itself."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from launch import sessions
 from launch.parts import Part, program, tethered
+from launch.restarts import started_stamp
 from webapp.settings import PROJECT_ROOT
 
 STOP_WITHIN_S = 22.0
@@ -40,6 +42,10 @@ class Supervisor:
         """Whether supervisord runs. Its pid stays ours until it is started again."""
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
+    def pids(self) -> list[int]:
+        """The processes of all parts."""
+        return sessions.members(self._process.pid)
+
     def restart(self) -> None:
         """After supervisord died: see the parts off, which were told to end, and start afresh."""
         self._end_session(ORPHANS_STOP_WITHIN_S)
@@ -52,7 +58,7 @@ class Supervisor:
         self._end_session(STOP_WITHIN_S)
 
     def _spawn(self) -> None:
-        command = tethered(program("supervisord"), "-c", str(self._config))
+        command = tethered(*program("supervisord"), "-c", str(self._config))
         self._process = subprocess.Popen(
             command,
             cwd=PROJECT_ROOT,
@@ -84,8 +90,9 @@ def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
     lines = [
         "[supervisord]",
         "nodaemon=true",
-        f"pidfile={_quoted(var_dir / 'supervisord.pid')}",
-        f"logfile={_quoted(var_dir / 'log' / 'supervisor.log')}",
+        # `here` is this file's folder: its name stands nowhere, so it may be any.
+        "pidfile=%(here)s/supervisord.pid",
+        "logfile=%(here)s/log/supervisor.log",
         "logfile_maxbytes=10MB",
         "logfile_backups=3",
         "loglevel=warn",
@@ -104,13 +111,12 @@ def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
 def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
     command = tethered(
         *part.command,
-        paced_by=var_dir / "run" / f"{part.name}.started",
+        paced_by=started_stamp(var_dir, part.name),
         after=None if part.is_engine else gate,
     )
     return [
         f"[program:{part.name}]",
-        f"command={shlex.join(command).replace('%', '%%')}",
-        f"directory={_quoted(PROJECT_ROOT)}",
+        f"command={_quoted(command)}",
         # With no time that a start must last there is no last try: a part comes back for
         # ever, and the tether sees to the pauses.
         "startsecs=0",
@@ -119,11 +125,14 @@ def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
         f"stopwaitsecs={part.stop_wait_s}",
         "killasgroup=true",
         "redirect_stderr=true",
-        f"stdout_logfile={_quoted(var_dir / 'log' / f'{part.name}.log')}",
+        # Expanded twice by supervisord.
+        f"stdout_logfile=%%(here)s/log/{part.name}.log",
         "stdout_logfile_maxbytes=10MB",
         "stdout_logfile_backups=3",
     ]
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%%")
+def _quoted(command: Sequence[str]) -> str:
+    """The command on one line of the file, where ' #' and ' ;' would begin a comment."""
+    words = re.sub(r"(?<=\s)(?=[#;])", "''", shlex.join(command))
+    return words.replace("%", "%%")

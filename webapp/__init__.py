@@ -79,7 +79,10 @@ def _init_database(app: APIFlask, settings: Settings) -> None:
     with app.app_context():
         prepare_engine(db.engine)
         app.extensions["database"] = Database(db.engine)
-    migrate.init_app(app, db, directory=str(PROJECT_ROOT / "migrations"))
+    # Alembic takes a lone % for the beginning of a name to fill in. (Where there is one, its
+    # alembic.ini is not found and not missed: it says how new migrations are named.)
+    migrations = str(PROJECT_ROOT / "migrations").replace("%", "%%")
+    migrate.init_app(app, db, directory=migrations)
 
 
 def _init_domain(app: APIFlask, settings: Settings) -> None:

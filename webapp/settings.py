@@ -2,14 +2,12 @@
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,25 +17,30 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from redis.connection import parse_url
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from create_milvus_partition import mask
+from webapp.addresses import (
+    is_usable_socket,
+    secrets_in,
+    unix_address,
+    usable_milvus_uri,
+    usable_redis_url,
+    without_password,
+)
+from webapp.env_file import EnvFileError, read_env_file
+from webapp.var_dir import made_once, remembered
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 VERSION: str = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-# A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
-# temporary name beside it, so stay well below.
-MAX_SOCKET_PATH_BYTES = 100
+# Control characters, Unicode's own line breaks, and bytes that are not UTF-8.
+BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
 
-SECRET_PARAMETER = re.compile(r"(?:password|token|secret)\w*", re.IGNORECASE)
-
-PORT_RULE = "has a port outside 1 to 65535"
 # What a Host header may say: a name or an address, and maybe a port.
 HOST_PATTERN = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?", re.ASCII
@@ -46,39 +49,6 @@ HOST_PATTERN = re.compile(
 
 class SettingsError(Exception):
     """A setting is unusable. The message names it and says what would be accepted."""
-
-
-def _milvus_uri(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https", "tcp"} or not parts.hostname:
-        raise ValueError(
-            "must be the address of a Milvus server such as http://127.0.0.1:19530 "
-            "or https://…; a local file is not one"
-        )
-    if "@" in parts.netloc:
-        raise ValueError("must hold no credentials; put them into MILVUS_TOKEN")
-    if _port(value) == 0:
-        raise ValueError(PORT_RULE)
-    return value
-
-
-def _port(url: str) -> int | None:
-    """The port of the address. An error must not repeat it: it may be a part of a password."""
-    try:
-        return urlsplit(url).port
-    except ValueError:
-        raise ValueError(PORT_RULE) from None
-
-
-def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    _port(value)
-    try:
-        parse_url(value)  # type: ignore[no-untyped-call]
-    except ValueError:
-        raise ValueError("is no address such as redis://:password@host:6379/0") from None
-    return value
 
 
 def _database_url(value: str) -> str:
@@ -94,22 +64,34 @@ def _database_url(value: str) -> str:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"postgresql+psycopg", "sqlite"}:
         raise ValueError("must start with postgresql:// or sqlite:///")
-    if parameter := _unusable_parameter(url):
-        raise ValueError(f"has a parameter that cannot be used: {parameter}")
+    if url.drivername == "sqlite":
+        if "?" in value:
+            raise ValueError("must end before any '?'; write %3F for one in a path")
+        url = _sqlite_file(url)
+    elif "@" in (url.host or ""):
+        raise ValueError("has an '@' in its password; write %40")
+    else:
+        _require_usable_parameters(url)
     return url.render_as_string(hide_password=False)
 
 
-def _unusable_parameter(url: URL) -> str | None:
-    """The first parameter behind the `?` that would be refused later, or go unheeded."""
-    if url.get_backend_name() == "sqlite":
-        return next(iter(url.query), None)
+def _require_usable_parameters(url: URL) -> None:
+    """Refuse a parameter behind the `?` that would be refused later, or go unheeded."""
     from webapp.postgres import unusable
 
     try:
-        parameters = url.get_dialect()().create_connect_args(url)[1]
+        parameter = unusable(url.get_dialect()().create_connect_args(url)[1])
     except ArgumentError:
-        return "host"
-    return unusable(parameters)
+        parameter = "host"
+    if parameter:
+        raise ValueError(f"has a parameter that cannot be used: {parameter}")
+
+
+def _sqlite_file(url: URL) -> URL:
+    """The address of a file, whose relative path counts from the project's root."""
+    if url.host or not url.database or url.database == ":memory:":
+        raise ValueError("must name a file, as in sqlite:////srv/paratia/paratia.db")
+    return url.set(database=str(PROJECT_ROOT / url.database))
 
 
 def _hosts(value: object) -> object:
@@ -174,7 +156,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    milvus_uri: Annotated[str, AfterValidator(_milvus_uri)] | None = None
+    milvus_uri: Annotated[str, AfterValidator(usable_milvus_uri)] | None = None
     milvus_token: str | None = None
     milvus_host: Annotated[str, HOST_RULE] | None = None
     milvus_port: Port | None = None
@@ -182,7 +164,7 @@ class Settings(BaseModel):
     milvus_timeout: Annotated[Seconds, Field(le=600)] = 10.0
     milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
     database_url: Annotated[str, AfterValidator(_database_url)] | None = None
-    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
+    redis_url: Annotated[str, AfterValidator(usable_redis_url)] | None = None
     partition_queue: Annotated[str, QUEUE_RULE] = "default"
     partition_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     partition_backoff: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
@@ -236,7 +218,7 @@ class Settings(BaseModel):
             return self.milvus_uri
         port = self.milvus_port or 19530
         if self.milvus_is_embedded:
-            port = int(_remembered(self.var_dir / "milvus.port") or port)
+            port = int(remembered(self.var_dir / "milvus.port") or port)
         host = self.milvus_host or "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -244,20 +226,22 @@ class Settings(BaseModel):
     def redis_socket(self) -> Path:
         """Where the embedded Redis listens: in `var_dir`, or a short remembered place."""
         socket = self.var_dir / "redis.sock"
-        if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
+        if is_usable_socket(socket):
             return socket
-        remembered = _remembered(self.var_dir / "redis.socket")
-        return Path(remembered) if remembered else socket
+        return Path(remembered(self.var_dir / "redis.socket") or socket)
 
     @property
     def redis_address(self) -> str:
         """The Redis address in use; it may hold a password."""
-        return self.redis_url or f"unix://{self.redis_socket}"
+        return self.redis_url or unix_address(self.redis_socket)
 
     @property
     def database_address(self) -> str:
         """The database address in use; it may hold a password."""
-        return self.database_url or f"sqlite:///{self.var_dir / 'paratia.db'}"
+        if self.database_url:
+            return self.database_url
+        # Not by hand: a path may hold what an address takes for something else.
+        return str(URL.create("sqlite", database=str(self.var_dir / "paratia.db")))
 
     @property
     def backfill_queue(self) -> str:
@@ -271,17 +255,25 @@ class Settings(BaseModel):
         Raises:
             SettingsError: when it has to be made and `var_dir` cannot be written.
         """
-        return self.secret_key or _made_once(self.var_dir / "secret_key")
+        if self.secret_key:
+            return self.secret_key
+        try:
+            return made_once(self.var_dir / "secret_key")
+        except OSError as error:
+            raise SettingsError(
+                f"VAR_DIR {self.var_dir} cannot be used ({error.strerror}); "
+                "choose a folder that can be written"
+            ) from error
 
     def mask(self, text: str) -> str:
         """The text without any secret of these settings, in whichever form it repeats one."""
         return mask(text, self._secrets())
 
     def _secrets(self) -> tuple[str, ...]:
-        made_once = _remembered(self.var_dir / "secret_key")
-        own = (self.milvus_token, self.secret_key or made_once, self.admin_password)
+        key = self.secret_key or remembered(self.var_dir / "secret_key")
+        own = (self.milvus_token, key, self.admin_password)
         urls = (self.database_url, self.redis_url)
-        return (*filter(None, own), *(each for url in urls if url for each in _passwords_in(url)))
+        return (*filter(None, own), *(each for url in urls if url for each in secrets_in(url)))
 
     def in_force(self) -> dict[str, Any]:
         """Setting name → value in use, defaults and embedded addresses included, secrets masked."""
@@ -323,38 +315,33 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
     Raises:
         SettingsError: naming every unusable setting and what would be accepted.
     """
-    values, sources = _collect(os.environ if environ is None else environ, root / ".env")
+    try:
+        from_file = read_env_file(root / ".env")
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from error
+    _refuse_libpqs_own(from_file)
+    values, sources = _collect(os.environ if environ is None else environ, from_file)
     values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
+    for folder in (root, values["var_dir"]):
+        _require_lines_stay_whole(folder)
     try:
         return Settings(**values, sources=sources)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 
 
-def without_password(url: str) -> str:
-    """The address with its password masked, in the query string too."""
-    parts = urlsplit(url)
-    netloc = parts.netloc
-    if "@" in netloc:
-        user, _, host = netloc.rpartition("@")
-        netloc = f"{user.partition(':')[0]}:********@{host}" if ":" in user else netloc
-    query = re.sub(rf"(?i)({SECRET_PARAMETER.pattern}=)[^&]*", r"\1********", parts.query)
-    masked = urlunsplit(parts._replace(netloc=netloc, query=query))
-    # urlunsplit drops the empty host of unix:///path and sqlite:///path.
-    return masked if netloc else masked.replace(":/", ":///", 1).replace(":////////", ":////")
+def _require_lines_stay_whole(folder: Path) -> None:
+    """A path that breaks a line would break the files of settings that other programs read."""
+    if BREAKS_LINES.search(str(folder)):
+        raise SettingsError(
+            f"The folder {str(folder)!r} has a control character in its path, or one that is not "
+            "UTF-8; choose another (VAR_DIR names the folder of what is kept)"
+        )
 
 
-def _passwords_in(url: str) -> Iterator[str]:
-    """What `without_password` masks, as it is said to the server."""
-    parts = urlsplit(url)
-    if parts.password:
-        yield unquote(parts.password)
-    yield from (value for name, value in parse_qsl(parts.query) if SECRET_PARAMETER.search(name))
-
-
-def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    from_file = dotenv_values(env_file) if env_file.is_file() else {}
-    _refuse_libpqs_own(from_file)
+def _collect(
+    environ: Mapping[str, str], from_file: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for field in Settings.model_fields:
@@ -362,7 +349,7 @@ def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any]
         if field == "sources":
             continue
         if environ.get(name):
-            # `flask` itself copies .env into the environment, so equal means: from there.
+            # What starts from a shell that has read .env is equal to it.
             same = environ[name] == from_file.get(name)
             values[field], sources[name] = environ[name], ".env" if same else "environment"
         elif from_file.get(name):
@@ -370,11 +357,8 @@ def _collect(environ: Mapping[str, str], env_file: Path) -> tuple[dict[str, Any]
     return values, sources
 
 
-def _refuse_libpqs_own(from_file: Mapping[str, str | None]) -> None:
-    """`flask` copies `.env` into the environment, where libpq looks; other processes do not.
-
-    With PGOPTIONS in it, commands would work in another schema than the panel.
-    """
+def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
+    """libpq looks into the environment alone, and `.env` is read by these settings alone."""
     stray = next((name for name, value in from_file.items() if name[:2] == "PG" and value), None)
     if stray:
         raise SettingsError(
@@ -390,32 +374,3 @@ def _explain(error: ValidationError) -> str:
         name = str(problem["loc"][0]).upper() + " " if problem["loc"] else ""
         lines.append(f"{name}{message[:1].lower() + message[1:] if name else message}")
     return "Settings: " + "; ".join(lines)
-
-
-def _remembered(file: Path) -> str | None:
-    try:
-        return file.read_text().strip() or None
-    except OSError:
-        return None
-
-
-def _made_once(file: Path) -> str:
-    """The secret in the file, made when missing; of several makers at once, one wins."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-        if not file.exists():
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_urlsafe(48))
-            try:
-                os.link(draft, file)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return file.read_text().strip()
-    except OSError as error:
-        raise SettingsError(
-            f"VAR_DIR {file.parent} cannot be used ({error.strerror}); "
-            "choose a folder that can be written"
-        ) from error

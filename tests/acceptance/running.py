@@ -42,6 +42,7 @@ class Run:
     port: int
     process: subprocess.Popen[bytes] = field(repr=False)
     output: Path
+    root: Path = ROOT
 
     def serves(self) -> bool:
         """Whether the panel answers."""
@@ -60,7 +61,9 @@ class Run:
 
     def session(self) -> int:
         """The session of everything that the launcher started."""
-        return int((self.var_dir / "supervisord.pid").read_text())
+        pid_file = self.var_dir / "supervisord.pid"
+        # For a moment it is there and empty.
+        return int(wait_until(pid_file.read_text, HEAL_WITHIN_S, "the supervisor's pid"))
 
     def pids(self, part: str) -> list[int]:
         """The processes of a part, told by their command lines, the oldest first."""
@@ -81,21 +84,32 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(var_dir: Path, port: int | None = None, **settings: str) -> Iterator[Run]:
+def running(
+    var_dir: Path, port: int | None = None, root: Path = ROOT, **settings: str
+) -> Iterator[Run]:
     """The product, serving; stopped at the end of the block whatever happens in it."""
+    with started(var_dir, port, root, **settings) as run:
+        wait_until(lambda: "is ready" in run.shown(), START_WITHIN_S, f"{run.output} to say ready")
+        yield run
+
+
+@contextlib.contextmanager
+def started(
+    var_dir: Path, port: int | None = None, root: Path = ROOT, **settings: str
+) -> Iterator[Run]:
+    """The product as it starts; stopped at the end of the block whatever happens in it."""
     port = port or free_port()
     output = var_dir.parent / f"terminal-{len(list(var_dir.parent.iterdir()))}.txt"
     with output.open("xb") as terminal:
         process = subprocess.Popen(
             [sys.executable, "-m", "launch"],
-            cwd=ROOT,
+            cwd=root,
             env=environment(var_dir, port, **settings),
             stdout=terminal,
             stderr=subprocess.STDOUT,
         )
-    run = Run(var_dir, port, process, output)
+    run = Run(var_dir, port, process, output, root)
     try:
-        wait_until(lambda: "is ready" in run.shown(), START_WITHIN_S, f"{output} to say ready")
         yield run
     finally:
         if process.poll() is None:
@@ -106,7 +120,7 @@ def flask(run: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command in a second terminal, on the data of the run."""
     return subprocess.run(
         [str(Path(sys.executable).parent / "flask"), *arguments],
-        cwd=ROOT,
+        cwd=run.root,
         env=environment(run.var_dir, run.port),
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,8 +26,12 @@ from tests.acceptance.running import (
     flask,
     free_port,
     running,
+    started,
     wait_until,
 )
+
+# What an address, a shell, an ini file or a format string takes for something of its own.
+ODD_NAME = "RAG platform #1; 100%2F?x=1 %(x)s $HOME `id` 'a' \"b\" è"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,20 @@ def test_message_names_the_setting_when_it_is_unusable(tmp_path: Path) -> None:
     assert "MILVUS_TIMEOUT" in refused.stderr
 
 
+def test_it_is_not_called_ready_when_a_part_keeps_dying(tmp_path: Path) -> None:
+    nobody = free_port()
+    address = {"REDIS_URL": f"redis://127.0.0.1:{nobody}/0", "MILVUS_PORT": str(nobody)}
+    with started(tmp_path / "var", **address) as run:
+        wait_until(lambda: "has died" in run.shown(), START_WITHIN_S, "what dies is named")
+        assert run.serves()
+        assert run.stop() == 0
+    complaint = run.shown().partition("The part 'worker' has died 3 times")[2]
+    assert f"connecting to 127.0.0.1:{nobody}" in complaint
+    assert "is ready" not in run.shown()
+    # It was made, and is shown only once.
+    assert len(re.findall(r"^ +Password +\S{8,}", run.shown(), re.MULTILINE)) == 1
+
+
 @pytest.mark.parametrize("part", NAMES)
 def test_part_comes_back_when_it_is_killed(product: Run, part: str) -> None:
     wait_until(lambda: product.pids(part), HEAL_WITHIN_S, f"{part} runs")
@@ -146,22 +165,38 @@ def test_everything_comes_back_when_the_supervisor_is_killed(product: Run) -> No
 
 
 def test_nothing_is_left_and_data_is_kept_when_it_is_stopped(tmp_path: Path) -> None:
-    # Too long for a unix socket, so that this run needs its private short folder too.
-    var_dir = tmp_path / ("long-" * 25) / "var"
-    var_dir.parent.mkdir()
+    # No name for a unix socket, so that this run needs its private short folder too.
+    root = checkout(tmp_path / ("long-" * 25) / ODD_NAME)
+    var_dir = root / "var"
     port = free_port()
-    with running(var_dir, port) as run:
+    with running(var_dir, port, root) as run:
         session, first = run.session(), configuration(run)
         provision_tenant_7(run, tmp_path)
         assert run.stop() == 0
         assert sessions.members(session) == []
-    with running(var_dir, port) as again:
+    assert open_to_others(var_dir) == []
+    with running(var_dir, port, root) as again:
         assert configuration(again)["REDIS_URL"] == first["REDIS_URL"]
         assert "Password" not in again.shown()
         status = flask(again, "partitions", "status", "--tenant-id", "7", "--json")
         assert json.loads(status.stdout)["status"] == "ready"
     # The private folder is kept for the next run, which never comes here.
     Path(str(first["REDIS_URL"]).removeprefix("unix://")).parent.rmdir()
+
+
+def checkout(folder: Path) -> Path:
+    """What of the project runs, in another folder."""
+    parts = ("webapp", "jobs", "launch", "migrations", "templates", "static", "translations")
+    for part in parts:
+        shutil.copytree(ROOT / part, folder / part)
+    for file in ("wsgi.py", "create_milvus_partition.py"):
+        shutil.copy(ROOT / file, folder)
+    return folder
+
+
+def open_to_others(folder: Path) -> list[Path]:
+    """What of the folder, itself included, anybody but its owner may read."""
+    return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077]
 
 
 def provision_tenant_7(run: Run, folder: Path) -> None:

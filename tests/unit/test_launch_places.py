@@ -9,6 +9,7 @@ import pytest
 from launch import places
 from launch.errors import StartError
 from webapp.settings import Settings
+from webapp.var_dir import remember
 
 
 def long_folder(tmp_path: Path) -> Path:
@@ -23,7 +24,7 @@ def test_another_milvus_port_is_remembered_when_the_last_one_is_taken(tmp_path: 
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         taken = stranger.getsockname()[1]
-        places.remember(tmp_path / "milvus.port", str(taken))
+        remember(tmp_path / "milvus.port", str(taken))
         with places.milvus_port(settings) as port:
             assert port != taken
             assert settings.milvus_address == f"http://127.0.0.1:{port}"
@@ -31,7 +32,7 @@ def test_another_milvus_port_is_remembered_when_the_last_one_is_taken(tmp_path: 
 
 def test_same_milvus_port_is_kept_when_it_is_free_again(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path)
-    places.remember(tmp_path / "milvus.port", "20001")
+    remember(tmp_path / "milvus.port", "20001")
     with places.milvus_port(settings) as first:
         pass
     with places.milvus_port(settings) as second:

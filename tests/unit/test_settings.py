@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
+from redis.connection import parse_url
+from sqlalchemy.engine import make_url
 
+from webapp.addresses import MAX_SOCKET_PATH_BYTES
 from webapp.settings import (
-    MAX_SOCKET_PATH_BYTES,
+    PROJECT_ROOT,
     Settings,
     SettingsError,
     load_settings,
-    without_password,
 )
 
 CANARY = "canary-7f3a9"
@@ -41,6 +43,11 @@ def loaded(root: Path, **environ: str) -> Settings:
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "mysql://h/d"),
         ("DATABASE_URL", "postgresql://u:p@h:port/d"),
+        ("DATABASE_URL", "postgresql://u:p@ss@h/d"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite://folder/a.db"),
+        ("DATABASE_URL", "sqlite:////a/what?/b.db"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://localhost:port/0"),
@@ -153,12 +160,36 @@ def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
         ("MILVUS_URI", f"https://root:{CANARY}@h"),
         ("MILVUS_URI", f"https://root:{CANARY}/x@h"),
         ("MILVUS_PORT", CANARY),
+        ("DATABASE_URL", f"postgresql://u:p@{CANARY}@h/d"),
     ],
 )
 def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, **KEY, **{name: value})
     assert CANARY not in str(caught.value)
+
+
+ODD = ["a b", "#1", "%2F", "?x=1", ";", "'\"", "%(x)s", "$HOME", "Ünï+çødé 华", "a@b:c", "-n"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_both_embedded_addresses_lead_into_the_folder_whatever_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name
+    settings = loaded(tmp_path, VAR_DIR=name)
+    assert settings.var_dir == folder
+    assert make_url(settings.database_address).database == str(folder / "paratia.db")
+    if " " not in name:
+        assert parse_url(settings.redis_address)["path"] == str(folder / "redis.sock")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "tab\t", "\x85", "\u2028", "\udcff"])
+def test_folder_is_refused_when_its_name_breaks_lines(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="VAR_DIR"):
+        loaded(tmp_path, VAR_DIR=name)
+    with pytest.raises(SettingsError, match="control character"):
+        loaded(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +202,6 @@ def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, val
         ("postgresql://u:p@h/d?prepare_threshold=0", "prepare_threshold"),
         ("postgresql:///?service=no_such_service", "service"),
         ("postgresql://u:p@/d?host=a:1&host=b:2&port=3", "host"),
-        ("sqlite:////tmp/x.db?mode=ro", "mode"),
     ],
 )
 def test_parameter_is_named_when_it_would_go_unheeded(
@@ -191,19 +221,25 @@ def test_variable_of_libpq_is_refused_when_only_some_processes_would_see_it(
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "file"),
     [
-        ("redis://h:1/0", "redis://h:1/0"),
-        ("redis://u:p@h/0", "redis://u:********@h/0"),
-        ("redis://:p@h/0", "redis://:********@h/0"),
-        ("unix:///a/b.sock", "unix:///a/b.sock"),
-        ("unix:///a/b.sock?password=p&db=1", "unix:///a/b.sock?password=********&db=1"),
-        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
-        ("postgresql+psycopg://u:p@/d?host=/run", "postgresql+psycopg://u:********@/d?host=/run"),
+        ("sqlite:////srv/a b/c.db", "/srv/a b/c.db"),
+        ("sqlite:////srv/%231%3F/c.db", "/srv/#1?/c.db"),
+        ("sqlite:///data/c.db", str(PROJECT_ROOT / "data/c.db")),
     ],
 )
-def test_address_is_kept_but_for_its_password_when_shown(url: str, shown: str) -> None:
-    assert without_password(url) == shown
+def test_sqlite_file_is_the_one_that_is_named(tmp_path: Path, url: str, file: str) -> None:
+    settings = loaded(tmp_path, **KEY, DATABASE_URL=url)
+    assert make_url(settings.database_address).database == file
+
+
+@pytest.mark.parametrize("password", ["a/b", "50%off", "a?b#c", "a:b"])
+def test_database_password_is_understood_and_not_shown_when_it_is_odd(
+    tmp_path: Path, password: str
+) -> None:
+    settings = loaded(tmp_path, **KEY, DATABASE_URL=f"postgresql://u:{password}@h/d")
+    assert make_url(settings.database_address).password == password
+    assert settings.in_force()["DATABASE_URL"] == "postgresql+psycopg://u:********@h/d"
 
 
 def test_signing_key_is_made_once_when_none_is_set(tmp_path: Path) -> None:

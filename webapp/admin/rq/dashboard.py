@@ -28,12 +28,13 @@ from rq.worker.base import BaseWorker
 from rq.worker_registration import REDIS_WORKER_KEYS
 from rq_dashboard import web
 
+from webapp.addresses import without_password
 from webapp.admin.rq import changes
 from webapp.admin.rq.guard import guard, take_down
 from webapp.admin.rq.listing import jobs_of_page
 from webapp.safe_methods import ChangeRefused
 from webapp.security import allow_below
-from webapp.settings import Settings, without_password
+from webapp.settings import Settings
 from webapp.tenants.own_jobs import tenant_of
 
 PREFIX = "/rq"

@@ -129,7 +129,7 @@ def _ask(data: str, vector: str, shown: str) -> Iterator[str]:
     yield "    COLLECTION,"
     yield f"    data={data}"
     yield f"    anns_field={vector},"
-    yield f"    partition_names=[PARTITION],  {_comment(_('else all tenants are searched'))}"
+    yield "    partition_names=[PARTITION],  " + _comment(_("else all tenants are searched"))
     yield f"    limit={LIMIT},"
     yield f"    output_fields={shown},"
     now = _comment(_("sees what was inserted just now; dearer"))
@@ -141,8 +141,8 @@ def _ask(data: str, vector: str, shown: str) -> Iterator[str]:
 
 def _unknown() -> Iterator[str]:
     yield _comment(_("The fields of this collection are not known yet: fill them in here."))
-    yield f'VECTOR = "vector"  {_comment(_("the name of the vector field"))}'
-    yield f"DIMENSION = 1536  {_comment(_('how many numbers a vector has'))}"
+    yield 'VECTOR = "vector"  ' + _comment(_("the name of the vector field"))
+    yield "DIMENSION = 1536  " + _comment(_("how many numbers a vector has"))
 
 
 def _insert_unknown() -> Iterator[str]:
@@ -150,7 +150,8 @@ def _insert_unknown() -> Iterator[str]:
     yield "rows = ["
     yield "    {"
     yield "        VECTOR: [0.1] * DIMENSION,"
-    yield f"        {_comment(_('every other field, but no key that Milvus makes itself'))}"
+    note = _("every other field, but no key that Milvus makes itself")
+    yield f"        {_comment(note)}"
     yield "    },"
     yield "]"
     yield from _send()

@@ -1,0 +1,198 @@
+"""Starts the product, and runs the unit tests, on each Python of this machine that it is made for.
+
+Run as `python -m tests.versions`, by `make versions`. Each Python gets a fresh checkout, in a
+folder whose name has a space and a '#', and a PATH with nothing on it but make, a shell, the
+core utilities and itself: no redis-server above all. The Python that runs this is left out,
+since `make test` has tested on it.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.engines.process import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST = (3, 11)
+# What is usual is 75 s; a slow network or a busy machine must not fail it.
+INSTALL_WITHIN_S = 900
+READY_WITHIN_S = 60
+STOP_WITHIN_S = 25
+COREUTILS = ("env", "mkdir", "mktemp", "rm", "touch")
+# What of requirements-dev.txt the unit tests import.
+UNIT = re.compile(
+    r"(anyio|execnet|h11|httpcore|httpx|iniconfig|pluggy|pygments|pytest|pytest-timeout"
+    r"|pytest-xdist)=="
+)
+ASK = "import sys; print(*sys.version_info[:2], sys._base_executable)"
+
+
+def main() -> int:
+    """The number of Pythons that failed."""
+    found = pythons()
+    own = sys.version_info[:2]
+    others = {version: path for version, path in found.items() if version != own}
+    print("Pythons on this machine:", *(_name(version) for version in sorted(found)))
+    failures = 0
+    for version, python in sorted(others.items()):
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="paratia-") as folder:
+            failures += not passes(python, Path(folder))
+        print(f"Python {_name(version)}: {time.monotonic() - began:.0f} s", flush=True)
+    return failures
+
+
+def pythons() -> dict[tuple[int, int], Path]:
+    """One interpreter for each version from OLDEST: on the PATH, else pyenv's newest of it."""
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    on_path = [file for folder in folders for file in sorted(folder.glob("python3*"))]
+    installed = sorted(pyenv.glob("versions/*/bin/python3"), reverse=True)
+    found: dict[tuple[int, int], Path] = {}
+    for file in (*on_path, *installed):
+        if re.fullmatch(r"python3(\.\d+)?", file.name) and (known := _asked(file)):
+            found.setdefault(*known)
+    return {version: path for version, path in found.items() if version >= OLDEST}
+
+
+def passes(python: Path, folder: Path) -> bool:
+    """Whether the first start and the unit tests succeed there; what does not is printed."""
+    checkout = _checkout(folder / "RAG platform #1")
+    environment = {
+        "PATH": str(_path(folder / "bin", python)),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+    }
+    terminal = folder / "terminal.txt"
+    try:
+        with _running(checkout, environment, terminal) as port:
+            _make_the_first_tenant(checkout, environment, port)
+    except (TimeoutError, OSError, ValueError) as error:
+        print(f"{error}\n{terminal.read_text()[-5000:]}")
+        return False
+    return _unit_tests_pass(checkout)
+
+
+def _checkout(folder: Path) -> Path:
+    """What git has of the project, as it stands here."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in listed.stdout.decode().split("\0"):
+        if name and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def _path(folder: Path, python: Path) -> Path:
+    folder.mkdir()
+    (folder / "python3").symlink_to(python)
+    for name in ("make", "sh", *COREUTILS):
+        program = shutil.which(name)
+        if program is None:
+            raise OSError(f"{name} is not on the PATH")
+        (folder / name).symlink_to(program)
+    return folder
+
+
+@contextlib.contextmanager
+def _running(checkout: Path, environment: dict[str, str], terminal: Path) -> Iterator[int]:
+    port = free_port()
+    with terminal.open("wb") as output:
+        make = subprocess.Popen(
+            [environment["PATH"] + "/make", "run"],
+            cwd=checkout,
+            env=environment | {"PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(
+            lambda: "is ready" in terminal.read_text() or make.poll() is not None,
+            INSTALL_WITHIN_S,
+            "make run to be ready",
+        )
+        yield port
+    finally:
+        make.send_signal(signal.SIGTERM)
+        make.wait(STOP_WITHIN_S)
+
+
+def _make_the_first_tenant(checkout: Path, environment: dict[str, str], port: int) -> None:
+    """As the README has it."""
+    command = [".venv/bin/flask", "tokens", "create", "--name", "signup", "--role", "operator"]
+    made = subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise ValueError(f"flask tokens create: {made.stderr}")
+    token = made.stdout.splitlines()[-1]
+    tenant = _call(port, token, "/api/tenants", {"name": "Acme S.p.A."})
+    wait_until(
+        lambda: (
+            _call(port, token, f"/api/tenants/{tenant['id']}")["partition"]["status"] == "ready"
+        ),
+        60,
+        "the first tenant to be ready",
+    )
+
+
+def _call(port: int, token: str, path: str, body: dict[str, str] | None = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}",
+        data=json.dumps(body).encode() if body else None,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _unit_tests_pass(checkout: Path) -> bool:
+    python = str(checkout / ".venv" / "bin" / "python")
+    pinned = (checkout / "requirements-dev.txt").read_text()
+    wanted = checkout / "var" / "unit.txt"
+    wanted.write_text("".join(_blocks(pinned)))
+    for words in (
+        ("pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", wanted),
+        ("pytest", "-q", "-n", "2", "tests/unit"),
+    ):
+        done = subprocess.run([python, "-m", *map(str, words)], cwd=checkout, check=False)
+        if done.returncode:
+            return False
+    return True
+
+
+def _blocks(pinned: str) -> Iterator[str]:
+    """A package's line with those of its hashes."""
+    for block in re.split(r"^(?=[a-z])", pinned, flags=re.MULTILINE):
+        if UNIT.match(block):
+            yield block
+
+
+def _asked(python: Path) -> tuple[tuple[int, int], Path] | None:
+    """Version and true place of an interpreter; pyenv's stand-ins for what is not chosen fail."""
+    answer = subprocess.run(
+        [str(python), "-I", "-c", ASK], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        return None
+    major, minor, place = answer.stdout.strip().split(" ", 2)
+    return (int(major), int(minor)), Path(place)
+
+
+def _name(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The file `.env`: names and values as they are written, or the reason why it cannot be read."""
+
+import codecs
+import io
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+REMEDY = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8 .env)"
+# The longer marks first: UTF-32's begins as UTF-16's does.
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+class EnvFileError(Exception):
+    """The file cannot be used. The message names it, the line, and what to do; no value."""
+
+
+def read_env_file(file: Path) -> dict[str, str]:
+    """Name → value; nothing where there is no file. `${NAME}` in a value stays as it is written.
+
+    Raises:
+        EnvFileError: it cannot be read, is not UTF-8, or has a line that is no setting.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise EnvFileError(f"{file} cannot be read: {error.strerror}") from error
+    bindings = parse_stream(io.StringIO(_decoded(content, file)))
+    return dict(_name_and_value(binding, file) for binding in bindings if not _is_empty(binding))
+
+
+def _decoded(content: bytes, file: Path) -> str:
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            raise EnvFileError(f"{file} is written in {encoding}; {REMEDY}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise EnvFileError(f"{file} is not UTF-8, see line {line}; {REMEDY}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise EnvFileError(f"{file} holds a NUL character in line {line}; {REMEDY}")
+    return text
+
+
+def _is_empty(binding: Binding) -> bool:
+    return binding.key is None and not binding.error
+
+
+def _name_and_value(binding: Binding, file: Path) -> tuple[str, str]:
+    if binding.error or binding.key is None or binding.value is None:
+        # The original begins with the empty lines before it.
+        written = binding.original.string
+        empty = written[: len(written) - len(written.lstrip())]
+        line = binding.original.line + empty.count("\n")
+        raise EnvFileError(f"{file} line {line} is not understood; it must be NAME=value")
+    return binding.key, binding.value
