@@ -3,10 +3,12 @@
 from flask import abort, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from webapp.api import bodies
 from webapp.api.blueprint import api
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
+from webapp.tenants.errors import InvalidRow
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 1024 * 1024
@@ -39,20 +41,20 @@ def read_json() -> None:
 
     Raises:
         UnsupportedMediaType: it is not declared as JSON.
-        BadRequest: it is no JSON, or nested deeper than anybody means it.
+        BadRequest: it is no JSON as `bodies` reads it.
+        InvalidRow: it is no object, as every body of ours is.
     """
     if not takes_body():
         return
     if not request.is_json:
         raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
+    request.json_module = bodies
     try:
-        # The parser would take other encodings too, and halves of surrogate pairs.
-        request.get_data().decode("utf-8")
-        request.get_json()
-    except RecursionError:
-        raise BadRequest("The JSON is nested too deeply.") from None
-    except (UnicodeDecodeError, BadRequest):
-        raise BadRequest("The body is no JSON in UTF-8.") from None
+        body = request.get_json()
+    except BadRequest:
+        raise BadRequest(bodies.UNUSABLE) from None
+    if not isinstance(body, dict):
+        raise InvalidRow({"body": ["must be a JSON object"]})
 
 
 def caller() -> Principal:

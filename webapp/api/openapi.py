@@ -193,7 +193,7 @@ def _problem(status: int, description: str) -> Spec:
         status=status,
         detail=description,
         code=code,
-        errors={"q": ["must not hold control characters"]} if status == 422 else None,
+        errors={"name": ["must not be empty"]} if status == 422 else None,
     )
     content = {
         "schema": {"$ref": REF.format(model="Problem")},
