@@ -1,5 +1,6 @@
 """What the API takes: bodies and queries, checked field by field."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -31,7 +32,7 @@ from webapp.tenants.naming import (
 )
 from webapp.tenants.pause import MAX_REASON_LENGTH
 from webapp.tenants.states import PartitionState, TenantState
-from webapp.texts import ANY_TEXT, SHOWN_TEXT, clean_text, folded
+from webapp.texts import ANY_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean_text, folded
 
 MAX_ROWS = 1000
 # More than any number has.
@@ -51,8 +52,20 @@ def _slug(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    _bound(value, MAX_NAME_LENGTH)
+    return clean_name(value)
+
+
 def _reason(value: str) -> str:
+    _bound(value, MAX_REASON_LENGTH)
     return clean_text(folded(value), MAX_REASON_LENGTH, may_be_empty=True)
+
+
+def _bound(value: str, most: int) -> None:
+    """Hold the text to the length that the description promises, which counts spaces around it."""
+    if len(unicodedata.normalize("NFC", value)) > most:
+        raise UnusableText(TextFault.TOO_LONG, most=most)
 
 
 def _whole_number(value: str) -> int:
@@ -82,7 +95,7 @@ def _never_null(schema: Schema) -> None:
 
 Name = Annotated[
     StrictStr,
-    AfterValidator(clean_name),
+    AfterValidator(_name),
     Field(
         description="Kept in Unicode's NFC form, without white space around it. Control "
         "characters and characters that draw nothing are refused.",
@@ -115,7 +128,7 @@ Cursor = Annotated[
     ),
 ]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
-TenantNumber = Annotated[WholeNumber, Field(ge=1, le=MAX_TENANT_ID)]
+TenantNumber = Annotated[int, Field(ge=1, le=MAX_TENANT_ID), BeforeValidator(_whole_number)]
 Text = Annotated[str, Field(max_length=255)]
 
 

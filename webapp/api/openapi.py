@@ -85,7 +85,7 @@ KEY_PARAMETER = {
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_LENGTH,
-        "pattern": "^[ -~]+$",
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
     },
 }
 REPLAYED_HEADER = {
@@ -137,6 +137,9 @@ def _complete_operation(operation: Spec) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             _complete_number(parameter)
+        if parameter["in"] == "query":
+            # It counts as left out.
+            parameter["allowEmptyValue"] = True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     declared = operation["responses"]
