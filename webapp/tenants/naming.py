@@ -7,14 +7,15 @@ from webapp.texts import TextFault as NameFault
 from webapp.texts import UnusableText as UnusableName
 from webapp.texts import clean_text, is_storable
 
-__all__ = ["NameFault", "UnusableName", "is_storable"]
-
 # Far above what a sequence reaches, and still exact in every JSON reader (2**53).
 MAX_TENANT_ID = 10**15
 
 MAX_NAME_LENGTH = 255
 MAX_SLUG_LENGTH = 63
 SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+
+# What is wrong with a name, and who asks whether a text may be kept, finds it here.
+__all__ = ["NameFault", "UnusableName", "is_storable"]
 
 
 def partition_name(tenant_id: int) -> str:
