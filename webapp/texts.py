@@ -17,7 +17,9 @@ from typing import Any
 
 Ranges = tuple[tuple[int, int], ...]
 
-CONTROLS: Ranges = ((0x00, 0x1F), (0x7F, 0x9F))
+LINE_CONTROLS: Ranges = ((0x09, 0x0D),)
+OTHER_CONTROLS: Ranges = ((0x00, 0x08), (0x0E, 0x1F), (0x7F, 0x9F))
+CONTROLS: Ranges = LINE_CONTROLS + OTHER_CONTROLS
 SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 # Unicode's Default_Ignorable_Code_Point without what is allowed, separators of lines, marks of
 # annotations, and the blank pattern of Braille.
@@ -28,7 +30,7 @@ INVISIBLE: Ranges = (
     *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF)),
 )
 SPACES: Ranges = (
-    *((0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
+    *(*LINE_CONTROLS, (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
     *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
 # Allowed, but a text of nothing else is empty.
@@ -88,8 +90,9 @@ _NOT_TYPED = re.compile(f"[{one_of(CONTROLS, SURROGATES, INVISIBLE, JOINERS)}]")
 _WHITE = "".join(chr(point) for first, last in SPACES for point in range(first, last + 1))
 _WHITE_RUN = re.compile(f"[{one_of(SPACES)}]+")
 
-# The same rules for the description of the API.
-ANY_TEXT = f"^[{one_of(SPACES)}]*[^{one_of(CONTROLS, INVISIBLE)}]*[{one_of(SPACES)}]*$"
+# The same rules for the description of the API: of a text that is folded first and may be empty,
+# and of one that is not.
+FOLDED_TEXT = f"^[^{one_of(OTHER_CONTROLS, INVISIBLE)}]*$"
 SHOWN_TEXT = (
     f"^[{one_of(SPACES)}]*[^{one_of(CONTROLS, INVISIBLE)}]*"
     f"[^{one_of(CONTROLS, INVISIBLE, SPACES, JOINERS)}]"

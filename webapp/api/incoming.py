@@ -32,7 +32,7 @@ from webapp.tenants.naming import (
 )
 from webapp.tenants.pause import MAX_REASON_LENGTH
 from webapp.tenants.states import PartitionState, TenantState
-from webapp.texts import ANY_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean_text, folded
+from webapp.texts import FOLDED_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean_text, folded
 
 MAX_ROWS = 1000
 # More than any number has.
@@ -116,7 +116,7 @@ Reason = Annotated[
     AfterValidator(_reason),
     Field(
         description="Each run of white space is kept as one space.",
-        json_schema_extra={"maxLength": MAX_REASON_LENGTH, "pattern": ANY_TEXT},
+        json_schema_extra={"maxLength": MAX_REASON_LENGTH, "pattern": FOLDED_TEXT},
     ),
 ]
 Cursor = Annotated[
