@@ -139,7 +139,7 @@ def clean_text(text: str, most: int, *, may_be_empty: bool = False) -> str:
 
 def folded(text: str) -> str:
     """The text with each run of white space, line breaks among it, as one space."""
-    return _WHITE_RUN.sub(" ", text).strip()
+    return _WHITE_RUN.sub(" ", text).strip(" ")
 
 
 def as_typed(text: str) -> str:

@@ -65,6 +65,7 @@ def test_what_is_taken_is_what_the_description_promises(text: str) -> None:
 
 @given(ANY)
 @example("line\fbreak")
+@example("\x1f")
 def test_a_folded_text_is_taken_when_its_pattern_matches(text: str) -> None:
     described = re.search(FOLDED_TEXT, text) is not None
     has_surrogate = any(unicodedata.category(each) == "Cs" for each in text)
