@@ -1,5 +1,7 @@
 """What every call passes before its view: the role it needs, then the bounds of its body."""
 
+from typing import Any
+
 from flask import abort, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -57,6 +59,20 @@ def read_json() -> None:
         raise InvalidRow({"body": ["must be a JSON object"]})
 
 
+@api.before_request
+def read_query() -> None:
+    """Refuse a parameter that is given twice: one reader would take the first, another the last.
+
+    Raises:
+        InvalidRow: with the names of those that are.
+    """
+    if not takes_query():
+        return
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    if twice:
+        raise InvalidRow({name: ["must be given once"] for name in twice})
+
+
 def caller() -> Principal:
     """Who makes this call; nobody else gets as far as a view."""
     principal = current_principal()
@@ -67,7 +83,15 @@ def caller() -> Principal:
 
 def takes_body() -> bool:
     """Whether this call's view reads a body."""
-    if request.method in READING:
-        return False
+    return request.method not in READING and "body" in _spec()
+
+
+def takes_query() -> bool:
+    """Whether this call's view reads parameters."""
+    return any(location == "query" for _schema, location in _spec().get("args", ()))
+
+
+def _spec() -> dict[str, Any]:
+    """What APIFlask knows of this call's view."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return "body" in getattr(view, "_spec", {})
+    return getattr(view, "_spec", {})

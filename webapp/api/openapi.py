@@ -63,6 +63,8 @@ ALWAYS = {
 }
 WITH_NUMBER = {404: "There is no such tenant."}
 WITH_QUERY = {422: "A parameter is unusable; `errors` names it."}
+# The server itself refuses it, before it is known to be a call of the API: it is no problem+json.
+TOO_LONG = {"description": "The address has more than 4,094 bytes."}
 WITH_BODY = {
     400: "The body is no JSON.",
     413: "The body is too large.",
@@ -148,6 +150,8 @@ def _complete_operation(operation: Spec) -> None:
     }
     problems.update(_usual_problems(operation))
     declared.update({str(code): _problem(code, problems[code]) for code in sorted(problems)})
+    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+        declared["414"] = TOO_LONG
     if "201" in declared:
         declared["201"]["headers"] = {
             "Location": {

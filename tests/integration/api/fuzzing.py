@@ -24,7 +24,12 @@ from webapp.auth.roles import Role
 DESCRIPTION = "/api/openapi.json"
 FEW = 3
 # A tenant that was deleted is still told of, for ever, with its state and what became of its rows.
-NOT_CHECKED = {"use_after_free": {"enabled": False}}
+# An address that is too long is refused as well as one that is wrong.
+REFUSALS = [400, 401, 403, 404, 405, 406, 409, 414, 415, 422]
+CHECKS = {
+    "use_after_free": {"enabled": False},
+    "negative_data_rejection": {"expected-statuses": REFUSALS},
+}
 # Rows of many are judged one by one: an unusable one is answered within a 200, and harms no other.
 NOT_CHECKED_OF = [
     {
@@ -67,7 +72,7 @@ def fuzz(
         "headers": _bearer(app, role) if role else {},
         "continue-on-failure": True,
         "generation": {"max-examples": examples or FEW, "deterministic": examples is None},
-        "checks": NOT_CHECKED,
+        "checks": CHECKS,
         "operations": NOT_CHECKED_OF,
         "phases": {"coverage": {"enabled": edges}},
         **({"seed": 1} if examples is None else {}),

@@ -103,6 +103,13 @@ def test_search_finds_nothing_when_no_name_can_have_the_text(api: Caller, text: 
     assert (answer.status_code, answer.json["items"]) == (200, [])
 
 
+@pytest.mark.parametrize("path", ["/tenants", "/audit"])
+def test_list_is_refused_when_a_parameter_is_given_twice(api: Caller, path: str) -> None:
+    answer = api.call("GET", path, query_string="limit=5&limit=7&q=a&q=a")
+    errors = assert_problem(answer, 422, "invalid")["errors"]
+    assert errors == {"limit": ["must be given once"], "q": ["must be given once"]}
+
+
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\\", '"; DROP TABLE tenant; --'])
 def test_search_finds_nothing_when_the_text_is_sql(api: Caller, text: str) -> None:
     api.tenant("Plain")
