@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test versions check bench chaos screenshots lock messages vendor
+.PHONY: help run test versions fuzz check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
 # What `python3` is, where that is new enough; else the newest that has a name of its own.
@@ -18,6 +18,7 @@ help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
 	@echo "make test   the whole suite on real engines"
 	@echo "make versions  one start and the unit tests on each other Python of this machine"
+	@echo "make fuzz   generated calls of the API, in every role; EXAMPLES=300 of each operation"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
 	@echo "make bench  the benchmark tables"
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
@@ -38,6 +39,12 @@ test: .venv/.dev
 
 versions: .venv/.dev
 	@$(BIN)/python -m tests.versions
+
+# How many random calls of each operation, for each role on each database.
+EXAMPLES ?= 100
+fuzz: .venv/.dev
+	@$(BIN)/python -m tests.engines prepare
+	@PARATIA_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/integration/api/test_api_fuzz.py
 
 check: .venv/.dev
 	@$(BIN)/ruff check .

@@ -82,8 +82,11 @@
   });
 
   // A name that must be typed: the browser itself says what is wrong when the form is sent.
+  // What cannot be seen need not be typed, as `as_typed` in webapp/texts.py has it.
 
-  const asDrawn = (text) => text.normalize("NFKC").replace(/\s+/g, " ").trim();
+  const UNSEEN = /[\p{Default_Ignorable_Code_Point}\p{Cc}\u2800\ufff9-\ufffb]/gu;
+  const spaced = (text) => text.replace(/\s+/g, " ").trim();
+  const asDrawn = (text) => spaced(spaced(text.normalize("NFKC")).replace(UNSEEN, ""));
 
   document.addEventListener("input", (event) => {
     const { mustBe } = event.target.dataset;

@@ -1,9 +1,8 @@
 """The command `flask audit`: who did what, when, and from where."""
 
 import json
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
@@ -13,11 +12,10 @@ from flask.cli import with_appcontext
 from webapp import current
 from webapp.database import utc_now
 from webapp.logs import configure_logging
+from webapp.moments import UnusableMoment, parse_moment_or_age
 from webapp.tenants.actors import Via
 from webapp.tenants.audit_trail import AuditFilter, Entry, every
 from webapp.tenants.naming import MAX_TENANT_ID
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Moment(click.ParamType[datetime]):
@@ -30,12 +28,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            if ago := re.fullmatch(r"([0-9]{1,5})([mhd])", value):
-                return utc_now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
+            return parse_moment_or_age(value, utc_now())
+        except UnusableMoment:
             self.fail(f"{value!r} is no time: 2026-03-01T09:30:00Z, 90m, 24h or 7d", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 MOMENT = Moment()

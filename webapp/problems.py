@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from apiflask import HTTPError
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
@@ -55,33 +54,11 @@ def code_of(status: int) -> str:
     return CODES.get(status) or HTTPStatus(status).name.lower()
 
 
-def invalid(errors: Mapping[str, list[str]]) -> Response:
-    """The 422 for unusable fields."""
-    fields = ", ".join(errors)
-    return problem(422, code_of(422), f"Not usable: {fields}.", errors)
-
-
 def answer_http_error(error: HTTPException) -> Response:
     """What Flask, Werkzeug and our own `abort` raise, as a problem."""
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return problem(status, code_of(status), _detail(error, status), headers=headers)
-
-
-def answer_unusable_input(error: HTTPError) -> Response:
-    """What APIFlask raises when a body, a query or a path does not fit its schema."""
-    errors: dict[str, list[str]] = {}
-    for fields in error.detail.values():
-        for name, messages in fields.items():
-            # Pydantic's name for what no single field is to blame for.
-            key = "body" if name == "_schema" else name
-            errors[key] = [unwrapped(message) for message in messages]
-    return invalid(errors)
-
-
-def unwrapped(message: str) -> str:
-    """A message of a check of our own, without what pydantic puts before it."""
-    return message.removeprefix("Value error, ")
 
 
 def _detail(error: HTTPException, status: int) -> str:

@@ -1,12 +1,9 @@
 """How errors of every kind become problems."""
 
-import json
-
 import pytest
-from apiflask import HTTPError
 from werkzeug.exceptions import Conflict, MethodNotAllowed, NotFound
 
-from webapp.problems import answer_http_error, answer_unusable_input, code_of, problem
+from webapp.problems import answer_http_error, code_of, problem
 
 
 @pytest.mark.parametrize(
@@ -38,12 +35,6 @@ def test_errors_are_left_out_when_no_field_is_to_blame() -> None:
         "detail": "there is no tenant 7",
         "code": "not_found",
     }
-
-
-def test_messages_lose_the_librarys_words_when_a_field_is_unusable() -> None:
-    detail = {"json": {"slug": ["Value error, is bad"], "_schema": ["Value error, is empty"]}}
-    body = json.loads(answer_unusable_input(HTTPError(422, detail=detail)).data)
-    assert body["errors"] == {"slug": ["is bad"], "body": ["is empty"]}
 
 
 def test_detail_speaks_of_no_browser_when_nobody_gave_one() -> None:

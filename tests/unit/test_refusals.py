@@ -47,14 +47,20 @@ def test_a_refusal_names_what_it_is_about(error: DomainError, said: str) -> None
     assert sentence(error) == said
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "x" * 256])
+@pytest.mark.parametrize("name", ["", "a\0b", "a\u200bb", "x" * 256])
 def test_a_reason_at_the_name_is_known_when_it_is_refused(name: str) -> None:
     with pytest.raises(errors.InvalidField) as refused:
         checked_name(name)
-    assert str(refused.value) in REASONS
+    assert refused.value.template in REASONS
 
 
 def test_a_reason_at_the_slug_is_known_when_it_is_refused() -> None:
     with pytest.raises(errors.InvalidField) as refused:
         check_slug("No Slug")
-    assert str(refused.value) in REASONS
+    assert refused.value.template in REASONS
+
+
+def test_the_character_is_named_when_nobody_can_see_it() -> None:
+    with pytest.raises(errors.InvalidField) as refused:
+        checked_name("Acme\u202eevil")
+    assert sentence(refused.value) == "Must not contain the invisible character U+202E."

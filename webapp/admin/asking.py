@@ -1,12 +1,11 @@
 """Which tenant a request is about, and what its sender typed."""
 
-import unicodedata
-
 from flask import abort, request
 
 from webapp.admin.base import reading
 from webapp.tenants.models import Tenant
 from webapp.tenants.queries import get_tenant
+from webapp.texts import as_typed
 
 MAX_DIGITS = 18
 
@@ -27,12 +26,17 @@ def number_in(text: str | None) -> int:
 
 
 def is_typed(text: str, name: str) -> bool:
-    """Whether the text is the name as a page shows it: browsers draw runs of spaces as one."""
-    return _as_drawn(text) == _as_drawn(name)
+    """Whether the text is the name as a page shows it, whether copied from there or typed.
+
+    What cannot be seen need not be typed. A name of nothing else, as one of old may be, is
+    said by `typeable`.
+    """
+    return as_typed(text) == as_typed(typeable(name))
 
 
-def _as_drawn(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+def typeable(name: str) -> str:
+    """What a page asks to type for this name: the name, or the code points of what is not seen."""
+    return name if as_typed(name) else " ".join(f"U+{ord(each):04X}" for each in name)
 
 
 def status() -> int:

@@ -1,12 +1,11 @@
 """The JSON API: the same use cases as the panel, for programs."""
 
-from apiflask import APIFlask, HTTPError
+from apiflask import APIFlask
 
 # Importing a module puts its endpoints on the blueprint.
 from webapp.api import access, audit, bulk, docs, openapi, partitions, tenants  # noqa: F401
 from webapp.api.blueprint import api
 from webapp.api.routing import TenantNumber
-from webapp.problems import answer_unusable_input
 
 
 def init_app(app: APIFlask) -> None:
@@ -14,6 +13,5 @@ def init_app(app: APIFlask) -> None:
     # Answers keep the order of the contract.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.converters["tenant_id"] = TenantNumber
-    app.register_error_handler(HTTPError, answer_unusable_input)
     openapi.init_app(app)
     app.register_blueprint(api)

@@ -1,12 +1,16 @@
 """What every call passes before its view: the role it needs, then the bounds of its body."""
 
+from typing import Any
+
 from flask import abort, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from webapp.api import bodies
 from webapp.api.blueprint import api
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
+from webapp.tenants.errors import InvalidRow
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 1024 * 1024
@@ -39,20 +43,34 @@ def read_json() -> None:
 
     Raises:
         UnsupportedMediaType: it is not declared as JSON.
-        BadRequest: it is no JSON, or nested deeper than anybody means it.
+        BadRequest: it is no JSON as `bodies` reads it.
+        InvalidRow: it is no object, as every body of ours is.
     """
     if not takes_body():
         return
     if not request.is_json:
         raise UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
+    request.json_module = bodies
     try:
-        # The parser would take other encodings too, and halves of surrogate pairs.
-        request.get_data().decode("utf-8")
-        request.get_json()
-    except RecursionError:
-        raise BadRequest("The JSON is nested too deeply.") from None
-    except (UnicodeDecodeError, BadRequest):
-        raise BadRequest("The body is no JSON in UTF-8.") from None
+        body = request.get_json()
+    except BadRequest:
+        raise BadRequest(bodies.UNUSABLE) from None
+    if not isinstance(body, dict):
+        raise InvalidRow({"body": ["must be a JSON object"]})
+
+
+@api.before_request
+def read_query() -> None:
+    """Refuse a parameter that is given twice: one reader would take the first, another the last.
+
+    Raises:
+        InvalidRow: with the names of those that are.
+    """
+    if not takes_query():
+        return
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    if twice:
+        raise InvalidRow({name: ["must be given once"] for name in twice})
 
 
 def caller() -> Principal:
@@ -65,7 +83,15 @@ def caller() -> Principal:
 
 def takes_body() -> bool:
     """Whether this call's view reads a body."""
-    if request.method in READING:
-        return False
+    return request.method not in READING and "body" in _spec()
+
+
+def takes_query() -> bool:
+    """Whether this call's view reads parameters."""
+    return any(location == "query" for _schema, location in _spec().get("args", ()))
+
+
+def _spec() -> dict[str, Any]:
+    """What APIFlask knows of this call's view."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return "body" in getattr(view, "_spec", {})
+    return getattr(view, "_spec", {})

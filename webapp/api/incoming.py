@@ -1,11 +1,13 @@
 """What the API takes: bodies and queries, checked field by field."""
 
-from datetime import UTC, datetime
+import unicodedata
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictStr,
@@ -15,9 +17,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
-from webapp.problems import unwrapped
+from webapp.api.faults import faults_in
+from webapp.moments import parse_moment
 from webapp.tenants.actors import Via
 from webapp.tenants.errors import InvalidRow
 from webapp.tenants.naming import (
@@ -30,8 +32,15 @@ from webapp.tenants.naming import (
 )
 from webapp.tenants.pause import MAX_REASON_LENGTH
 from webapp.tenants.states import PartitionState, TenantState
+from webapp.texts import FOLDED_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean_text, folded
 
 MAX_ROWS = 1000
+# More than any number has.
+MAX_DIGITS = 18
+MOMENT = "UTC where no zone is given."
+
+
+Schema = dict[str, Any]
 
 
 def _slug(value: str) -> str:
@@ -43,12 +52,58 @@ def _slug(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    _bound(value, MAX_NAME_LENGTH)
+    return clean_name(value)
+
+
+def _reason(value: str) -> str:
+    _bound(value, MAX_REASON_LENGTH)
+    return clean_text(folded(value), MAX_REASON_LENGTH, may_be_empty=True)
+
+
+def _bound(value: str, most: int) -> None:
+    """Hold the text to the length that the description promises, which counts spaces around it."""
+    if len(unicodedata.normalize("NFC", value)) > most:
+        raise UnusableText(TextFault.TOO_LONG, most=most)
+
+
+def _whole_number(value: str) -> int:
+    if not _is_number(value):
+        raise ValueError("must be a whole number")
+    return int(value)
+
+
+def _cursor(value: str) -> str:
+    if not _is_number(value):
+        raise ValueError("must be the next_cursor of an earlier answer")
+    return value
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
+
+
+def _never_null(schema: Schema) -> None:
+    """Describe a field that may be left out, and is then None, but not be sent as null.
+
+    In pydantic it is nullable and no union, whose branches would stand in the names of errors.
+    """
+    kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "null"}]
+    schema.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+
+
 Name = Annotated[
     StrictStr,
-    AfterValidator(clean_name),
+    AfterValidator(_name),
     Field(
-        description="Kept in Unicode's NFC form, without spaces around it.",
-        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        description="Kept in Unicode's NFC form, without white space around it. Control "
+        "characters and characters that draw nothing are refused.",
+        json_schema_extra={
+            "minLength": 1,
+            "maxLength": MAX_NAME_LENGTH,
+            "pattern": SHOWN_TEXT,
+        },
     ),
 ]
 Slug = Annotated[
@@ -56,12 +111,43 @@ Slug = Annotated[
     AfterValidator(_slug),
     Field(json_schema_extra={"pattern": f"^{SLUG_PATTERN}$", "maxLength": MAX_SLUG_LENGTH}),
 ]
+Reason = Annotated[
+    StrictStr,
+    AfterValidator(_reason),
+    Field(
+        description="Each run of white space is kept as one space.",
+        json_schema_extra={"maxLength": MAX_REASON_LENGTH, "pattern": FOLDED_TEXT},
+    ),
+]
+Cursor = Annotated[
+    str,
+    AfterValidator(_cursor),
+    Field(
+        description="The next_cursor of an earlier answer.",
+        json_schema_extra={"pattern": f"^[0-9]{{1,{MAX_DIGITS}}}$"},
+    ),
+]
+WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+TenantNumber = Annotated[int, Field(ge=1, le=MAX_TENANT_ID), BeforeValidator(_whole_number)]
+Text = Annotated[str, Field(max_length=255)]
 
 
 class Incoming(BaseModel):
-    """A body. Fields that it does not know are refused, so that no typing error is lost."""
+    """What a caller sends. Fields that it does not know are refused, so no typing error is lost."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """What was sent.
+
+        Raises:
+            InvalidRow: with what is wrong in each field.
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise InvalidRow(faults_in(error)) from None
 
 
 class NewTenant(Incoming):
@@ -76,11 +162,7 @@ def _apart(row: object, validate: ValidatorFunctionWrapHandler) -> object:
     try:
         return validate(row)
     except ValidationError as error:
-        wrong: dict[str, list[str]] = {}
-        for each in error.errors():
-            field = ".".join(map(str, each["loc"])) or "row"
-            wrong.setdefault(field, []).append(unwrapped(each["msg"]))
-        return InvalidRow(wrong)
+        return InvalidRow(faults_in(error, whole="row"))
 
 
 class NewTenants(Incoming):
@@ -98,8 +180,8 @@ class NewTenants(Incoming):
 class TenantChange(Incoming):
     """What to change of a tenant: the name, the slug, or both."""
 
-    name: Name | SkipJsonSchema[None] = None
-    slug: Slug | SkipJsonSchema[None] = None
+    name: Name | None = Field(None, json_schema_extra=_never_null)
+    slug: Slug | None = Field(None, json_schema_extra=_never_null)
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -120,18 +202,14 @@ class TenantChange(Incoming):
 class PauseOrder(Incoming):
     """A pause of all provisioning, with the reason that everybody will see."""
 
-    reason: StrictStr | SkipJsonSchema[None] = Field(None, max_length=MAX_REASON_LENGTH)
+    reason: Reason | None = None
 
 
-class Paging(BaseModel):
+class Paging(Incoming):
     """Which page. Unknown parameters are refused; an empty one counts as left out."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=200, description="At most so many items.")
-    cursor: str | SkipJsonSchema[None] = Field(
-        None, max_length=100, description="The next_cursor of an earlier answer."
-    )
+    limit: WholeNumber = Field(50, ge=1, le=200, description="At most so many items.")
+    cursor: Cursor | None = Field(None, json_schema_extra=_never_null)
 
     @model_validator(mode="before")
     @classmethod
@@ -142,21 +220,16 @@ class Paging(BaseModel):
 class AuditQuery(Paging):
     """Which entries of the audit. An actor's e-mail address or token's name is enough."""
 
-    actor: str = Field("", max_length=255, description="`user:a@b.c`, `token:ci` or `cli`.")
-    action: str = Field("", max_length=64, description="Such as `tenant.rename`.")
-    tenant_id: int | SkipJsonSchema[None] = Field(None, ge=1, le=MAX_TENANT_ID)
-    via: Via | SkipJsonSchema[None] = Field(None, description="By which road it came.")
-    q: str = Field("", max_length=255, description="A part of anything that an entry says.")
-    request_id: str = Field("", max_length=64)
-    since: datetime | SkipJsonSchema[None] = Field(None, description="UTC where no zone is given.")
-    until: datetime | SkipJsonSchema[None] = Field(None, description="UTC where no zone is given.")
-
-    @field_validator("tenant_id", mode="before")
-    @classmethod
-    def _is_number(cls, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) <= len(str(MAX_TENANT_ID))):
-            raise ValueError("must be the number of a tenant")
-        return int(value)
+    actor: Text = Field("", description="`user:a@b.c`, `token:ci` or `cli`.")
+    action: Text = Field("", description="Such as `tenant.rename`.")
+    tenant_id: TenantNumber | None = Field(None, json_schema_extra=_never_null)
+    via: Via | None = Field(
+        None, description="By which road it came.", json_schema_extra=_never_null
+    )
+    q: Text = Field("", description="A part of anything that an entry says.")
+    request_id: Text = ""
+    since: datetime | None = Field(None, description=MOMENT, json_schema_extra=_never_null)
+    until: datetime | None = Field(None, description=MOMENT, json_schema_extra=_never_null)
 
     @field_validator("via", mode="before")
     @classmethod
@@ -168,27 +241,18 @@ class AuditQuery(Paging):
     @field_validator("since", "until", mode="before")
     @classmethod
     def _is_moment(cls, value: str) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(
-                "must be a time after RFC 3339, such as 2026-03-01T09:30:00Z"
-            ) from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    @field_validator("actor", "action", "q", "request_id")
-    @classmethod
-    def _is_text(cls, value: str) -> str:
-        return clean_name(value) if value.strip() else ""
+        return parse_moment(value)
 
 
 class TenantQuery(Paging):
     """Which tenants. Deleted ones are listed only by status deleted, removing or removed."""
 
-    status: PartitionState | TenantState | SkipJsonSchema[None] = Field(
-        None, description="A partition's status, or `active` or `deleted`."
+    status: PartitionState | TenantState | None = Field(
+        None,
+        description="A partition's status, or `active` or `deleted`.",
+        json_schema_extra=_never_null,
     )
-    q: str = Field("", max_length=255, description="The number, or a part of the name or the slug.")
+    q: Text = Field("", description="The number, or a part of the name or the slug.")
 
     @field_validator("status", mode="before")
     @classmethod
@@ -197,8 +261,3 @@ class TenantQuery(Paging):
             if value in set(kind):
                 return kind(value)
         raise ValueError(f"must be one of {', '.join([*PartitionState, *TenantState])}")
-
-    @field_validator("q")
-    @classmethod
-    def _is_text(cls, value: str) -> str:
-        return clean_name(value) if value.strip() else ""

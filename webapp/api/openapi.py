@@ -65,6 +65,8 @@ ALWAYS = {
 }
 WITH_NUMBER = {404: "There is no such tenant."}
 WITH_QUERY = {422: "A parameter is unusable; `errors` names it."}
+# The server itself refuses it, before it is known to be a call of the API: it is no problem+json.
+TOO_LONG = {"description": "The address has more than 4,094 bytes."}
 WITH_BODY = {
     400: "The body is no JSON.",
     413: "The body is too large.",
@@ -87,7 +89,7 @@ KEY_PARAMETER = {
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_LENGTH,
-        "pattern": "^[ -~]+$",
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
     },
 }
 REPLAYED_HEADER = {
@@ -138,6 +140,9 @@ def _complete_operation(operation: Spec) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             _complete_number(parameter)
+        if parameter["in"] == "query":
+            # It counts as left out.
+            parameter["allowEmptyValue"] = True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     declared = operation["responses"]
@@ -146,6 +151,8 @@ def _complete_operation(operation: Spec) -> None:
     }
     problems.update(_usual_problems(operation))
     declared.update({str(code): _problem(code, problems[code]) for code in sorted(problems)})
+    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+        declared["414"] = TOO_LONG
     if "201" in declared:
         declared["201"]["headers"] = {
             "Location": {
@@ -194,7 +201,7 @@ def _problem(status: int, description: str) -> Spec:
         status=status,
         detail=description,
         code=code,
-        errors={"q": ["must not hold control characters"]} if status == 422 else None,
+        errors={"name": ["must not be empty"]} if status == 422 else None,
     )
     content = {
         "schema": {"$ref": REF.format(model="Problem")},

@@ -15,6 +15,10 @@ from webapp.auth.roles import Role
 from webapp.database import Database
 from webapp.logs import configure_logging
 from webapp.settings import Settings
+from webapp.texts import UnusableText, clean_text
+
+# Of a token.
+MAX_NAME_LENGTH = 100
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 EMAIL = click.option(
@@ -50,10 +54,10 @@ def _email(value: str) -> str:
 
 
 def _name(_context: Any, _option: Any, value: str) -> str:
-    value = value.strip()
-    if not 1 <= len(value) <= 100 or not value.isprintable():
-        raise click.BadParameter("must be 1 to 100 printable characters", param_hint="--name")
-    return value
+    try:
+        return clean_text(value, MAX_NAME_LENGTH)
+    except UnusableText as error:
+        raise click.BadParameter(str(error), param_hint="--name") from error
 
 
 def _password(_context: Any, _option: Any, value: str | None) -> str | None:

@@ -1,12 +1,13 @@
 """E-mail addresses as names of users: compared in lower case, never looked up."""
 
 import re
-import unicodedata
 
 from flask_security import EmailValidateException, MailUtil
 
+from webapp.texts import UnusableText, clean_text
+
 MAX_LENGTH = 254
-ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class InvalidEmail(ValueError):
@@ -19,8 +20,12 @@ def normalized(email: str) -> str:
     Raises:
         InvalidEmail: when it cannot be one.
     """
-    address = unicodedata.normalize("NFC", email.strip()).lower()
-    if len(address) > MAX_LENGTH or not ADDRESS.fullmatch(address):
+    try:
+        # Lower case may leave NFC.
+        address = clean_text(clean_text(email, MAX_LENGTH).lower(), MAX_LENGTH)
+    except UnusableText:
+        address = ""
+    if not ADDRESS.fullmatch(address):
         raise InvalidEmail("must be an e-mail address such as ops@example.com")
     return address
 

@@ -16,6 +16,7 @@ from webapp.logs import get_logger
 from webapp.safe_methods import Note
 from webapp.tenants import audit
 from webapp.tenants.actors import Actor
+from webapp.texts import is_storable
 
 PREFIX = "par_"
 SECRET_BYTES = 32
@@ -63,7 +64,8 @@ def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiTok
     """
     with database.transaction() as session:
         live = select(ApiToken).where(ApiToken.revoked_at.is_(None))
-        token = session.scalar(live.where(ApiToken.name == name_or_id))
+        is_name = is_storable(name_or_id)
+        token = session.scalar(live.where(ApiToken.name == name_or_id)) if is_name else None
         if token is None and name_or_id.isascii() and name_or_id.isdigit():
             token = session.scalar(live.where(ApiToken.id == int(name_or_id[:18])))
         if token is None:

@@ -1,12 +1,13 @@
 """Looking things up in the audit: who did what, when, and from where, newest first."""
 
 import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.database import Database
@@ -80,6 +81,9 @@ def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None
     Raises:
         InvalidField: the cursor is not one that this returned.
     """
+    texts = (wanted.actor, wanted.action, wanted.text, wanted.request_id)
+    if not all(map(is_storable, texts)):
+        return Found([], None)
     indexed = _indexed(wanted)
     if cursor is not None:
         indexed.append(AuditEntry.id < _number(cursor))
@@ -136,7 +140,7 @@ def _others(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
         others.append(entry.via == wanted.via)
     if wanted.request_id:
         others.append(entry.request_id == wanted.request_id)
-    if text := wanted.text.strip():
+    if text := unicodedata.normalize("NFC", wanted.text.strip()):
         others.append(_matches(text, entry))
     return others
 
@@ -171,8 +175,6 @@ def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> Colu
 
 def _matches(text: str, entry: Any) -> ColumnElement[bool]:
     """A part of anything that an entry says, or of its tenant's name; or the tenant's number."""
-    if not is_storable(text):
-        return false()
     said = (
         *(entry.actor, entry.action, entry.target, entry.address),
         *(entry.before, entry.after, entry.request_id, Tenant.name),

@@ -8,17 +8,22 @@ class DomainError(Exception):
 
 
 class InvalidField(DomainError):
-    """A value is unusable; `field` names it, the message says what would be accepted."""
+    """A value is unusable; `field` names it, the message says what would be accepted.
+
+    `template` is the message with names for its `values`, so that it can be translated.
+    """
 
     code = "invalid"
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, field: str, template: str, **values: object) -> None:
+        super().__init__(template % values if values else template)
         self.field = field
+        self.template = template
+        self.values = values
 
 
 class InvalidRow(DomainError):
-    """A row of many is unusable; `errors` names its fields, with what would be accepted."""
+    """A body, or a row of many, is unusable; `errors` says of each field what is accepted."""
 
     code = "invalid"
 

@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
-from enum import StrEnum
+
+from webapp.texts import TextFault as NameFault
+from webapp.texts import UnusableText as UnusableName
+from webapp.texts import clean_text, is_storable
 
 # Far above what a sequence reaches, and still exact in every JSON reader (2**53).
 MAX_TENANT_ID = 10**15
@@ -11,21 +14,8 @@ MAX_NAME_LENGTH = 255
 MAX_SLUG_LENGTH = 63
 SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
-
-class NameFault(StrEnum):
-    """Why a name is unusable."""
-
-    UNPRINTABLE = "unprintable"
-    EMPTY = "empty"
-    TOO_LONG = "too_long"
-
-
-class UnusableName(ValueError):
-    """A name that no tenant has; the message says what would be accepted."""
-
-    def __init__(self, fault: NameFault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
+# What is wrong with a name, and who asks whether a text may be kept, finds it here.
+__all__ = ["NameFault", "UnusableName", "is_storable"]
 
 
 def partition_name(tenant_id: int) -> str:
@@ -74,24 +64,10 @@ def is_slug(text: str) -> bool:
     return len(text) <= MAX_SLUG_LENGTH and re.fullmatch(SLUG_PATTERN, text) is not None
 
 
-def is_storable(text: str) -> bool:
-    """False where control characters or lone surrogates stand in it, as in no name and no slug."""
-    return not any(unicodedata.category(c) in {"Cc", "Cs"} for c in text)
-
-
 def clean_name(name: str) -> str:
-    """The name as it is stored: in Unicode's NFC form, without spaces around it.
+    """The name as it is stored, by the rules of `webapp.texts`.
 
     Raises:
         UnusableName: it is empty, too long, or holds characters that no name has.
     """
-    cleaned = unicodedata.normalize("NFC", name).strip()
-    if not is_storable(cleaned):
-        raise UnusableName(
-            NameFault.UNPRINTABLE, "must not hold control characters or lone surrogates"
-        )
-    if not any(not unicodedata.category(c).startswith(("Z", "C")) for c in cleaned):
-        raise UnusableName(NameFault.EMPTY, "must not be empty")
-    if len(cleaned) > MAX_NAME_LENGTH:
-        raise UnusableName(NameFault.TOO_LONG, f"must have at most {MAX_NAME_LENGTH} characters")
-    return cleaned
+    return clean_text(name, MAX_NAME_LENGTH)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, literal, tuple_
 
+from webapp.moments import parse_moment
 from webapp.tenants.models import Number, Partition, Tenant
+from webapp.tenants.naming import is_storable
 from webapp.tenants.queries import TenantFilter
 from webapp.tenants.states import PartitionState
 
@@ -68,11 +69,10 @@ def order_of(wanted: TenantFilter) -> Order:
     return _BY_NUMBER if wanted.without_wish else _BY_NAME
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs a time zone")
-    return moment
+def _name(text: str) -> str:
+    if not is_storable(text):
+        raise ValueError("no name has these characters")
+    return text
 
 
 def _since(tenant: Tenant) -> str:
@@ -84,7 +84,7 @@ def _state(tenant: Tenant) -> str:
 
 
 _NUMBER, _OF_PARTITION = Tenant.id.expression, Partition.tenant_id.expression
-_BY_NAME = Order(Tenant.name.expression, _NUMBER, lambda tenant: tenant.name, str)
+_BY_NAME = Order(Tenant.name.expression, _NUMBER, lambda tenant: tenant.name, _name)
 _BY_NUMBER = Order(Tenant.wished.expression, _NUMBER, lambda _tenant: "", bool)
 _BY_STATE = Order(Partition.state.expression, _OF_PARTITION, _state, PartitionState)
-_LONGEST_FIRST = Order(Partition.state_since.expression, _OF_PARTITION, _since, _moment)
+_LONGEST_FIRST = Order(Partition.state_since.expression, _OF_PARTITION, _since, parse_moment)

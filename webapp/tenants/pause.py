@@ -15,6 +15,7 @@ from webapp.tenants.paused import PROVISIONING, PauseState, is_paused, last_paus
 from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.states import PartitionState
+from webapp.texts import UnusableText, clean_text, folded
 
 MAX_REASON_LENGTH = 500
 
@@ -37,7 +38,7 @@ class Pauses:
         Repeating it changes nothing: the first one's reason stays.
 
         Raises:
-            InvalidField: the reason is too long.
+            InvalidField: the reason is too long, or has characters that no text of ours has.
             Repeated: see `Once`.
         """
         reason = _checked(reason)
@@ -114,10 +115,10 @@ class Pauses:
 
 
 def _checked(reason: str | None) -> str | None:
-    reason = " ".join((reason or "").split())
-    if len(reason) > MAX_REASON_LENGTH:
-        raise InvalidField("reason", f"must have at most {MAX_REASON_LENGTH} characters")
-    return reason or None
+    try:
+        return clean_text(folded(reason or ""), MAX_REASON_LENGTH, may_be_empty=True) or None
+    except UnusableText as error:
+        raise InvalidField("reason", error.template, **error.values) from error
 
 
 def _locked(session: Session) -> Pause | None:

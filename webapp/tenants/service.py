@@ -20,7 +20,13 @@ from webapp.tenants.errors import (
 from webapp.tenants.failures import FailedSelection, failed_ids, skipped_states
 from webapp.tenants.leaving import come_back, leave
 from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name, is_slug
+from webapp.tenants.naming import (
+    MAX_SLUG_LENGTH,
+    MAX_TENANT_ID,
+    UnusableName,
+    clean_name,
+    is_slug,
+)
 from webapp.tenants.queries import batches
 from webapp.tenants.repeats import ANY_NUMBER, Once
 from webapp.tenants.ringing import Ringing
@@ -291,8 +297,8 @@ def checked_name(name: str) -> str:
     """
     try:
         return clean_name(name)
-    except ValueError as error:
-        raise InvalidField("name", str(error)) from error
+    except UnusableName as error:
+        raise InvalidField("name", error.template, **error.values) from error
 
 
 def check_slug(slug: str) -> None:
@@ -305,5 +311,6 @@ def check_slug(slug: str) -> None:
         raise InvalidField(
             "slug",
             "must be lower-case letters and digits, joined by single hyphens, "
-            f"at most {MAX_SLUG_LENGTH} characters",
+            "at most %(most)s characters",
+            most=MAX_SLUG_LENGTH,
         )

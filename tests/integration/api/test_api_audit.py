@@ -93,12 +93,35 @@ def test_entries_of_a_time_alone_are_told_when_it_is_given(api: Caller) -> None:
     [
         *(("since", "yesterday"), ("via", "post"), ("tenant_id", "0"), ("tenant_id", "9" * 30)),
         *(("tenant_id", "x"), ("until", "2026-13-01")),
-        *(("q", "a\x00b"), ("limit", "0"), ("cursor", "x"), ("who", "me")),
+        *(("limit", "0"), ("cursor", "x"), ("who", "me"), ("since", "0000-01-01T00:00:00Z")),
     ],
 )
 def test_a_parameter_is_refused_when_it_makes_no_sense(api: Caller, field: str, value: str) -> None:
     body = assert_problem(api.get("/audit", **{field: value}), 422, "invalid")
     assert field in body["errors"]
+
+
+@pytest.mark.parametrize("field", ["q", "actor", "action", "request_id"])
+@pytest.mark.parametrize("text", ["a\x00b", "\x7f", "\u202e", "\ufffe", "x" * 255])
+def test_nothing_is_found_when_no_entry_can_have_the_text(
+    api: Caller, field: str, text: str
+) -> None:
+    answer = api.get("/audit", **{field: text})
+    assert (answer.status_code, answer.json["items"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60-23:59"),
+    ],
+)
+def test_all_are_told_when_the_times_leave_nothing_out(api: Caller, since: str, until: str) -> None:
+    tenant = api.tenant()
+    assert len(entries(api, tenant_id=tenant["id"], since=since, until=until)) == 1
+    assert entries(api, tenant_id=tenant["id"], since=until) == []
+    assert entries(api, tenant_id=tenant["id"], until=since) == []
 
 
 def test_nothing_is_changed_when_somebody_writes_to_it(api: Caller) -> None:

@@ -136,6 +136,19 @@ def test_call_is_refused_as_a_whole_when_it_holds_no_rows(api: Caller, body: Any
     assert field in {"tenants", "role"}
 
 
+@pytest.mark.parametrize("depth", [33, 500, 977, 990])
+def test_call_is_refused_when_a_row_is_nested_deeper_than_is_walked(
+    api: Caller, depth: int
+) -> None:
+    """As deep as the parser still reads, and no longer what walks through it afterwards."""
+    for headers in ({}, {"Idempotency-Key": "deep"}):
+        body = f'{{"tenants": [{"[" * depth}{"]" * depth}]}}'
+        answer = api.call(
+            "POST", "/tenants/bulk", data=body, headers=headers, content_type="application/json"
+        )
+        assert_problem(answer, 400, "bad_request")
+
+
 def test_call_is_answered_when_every_row_is_refused(api: Caller) -> None:
     assert statuses(bulk(api, [{}, 1])) == [422, 422]
 

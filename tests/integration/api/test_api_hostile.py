@@ -19,6 +19,12 @@ NO_JSON = {
     "deep": DEEP,
     "deep in an object": b'{"a":' * 100_000,
     "number of 5,000 digits": b'{"name": ' + b"9" * 5_000 + b"}",
+    "deeper than is walked through": b'{"name": ' + b"[" * 977 + b"]" * 977 + b"}",
+    "a field twice": b'{"name": "A", "name": "B"}',
+    "no number": b'{"name": NaN}',
+    "no end of a number": b'{"name": Infinity}',
+    "a number beyond all": b'{"name": 1e999}',
+    "byte order mark": b'\xef\xbb\xbf{"name": "A"}',
 }
 
 UNUSABLE: dict[str, tuple[Any, str]] = {
@@ -26,7 +32,8 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "escaped NUL": (b'{"name": "A\\u0000"}', "name"),
     "control character": (b'{"name": "A\\u0007"}', "name"),
     "no name": (b"{}", "name"),
-    "null": (b"null", "name"),
+    "null": (b"null", "body"),
+    "name with an invisible character": (b'{"name": "A\\u202e"}', "name"),
     "empty name": (b'{"name": ""}', "name"),
     "blank name": (b'{"name": " \\u200b "}', "name"),
     "long name": (b'{"name": "' + b"x" * 256 + b'"}', "name"),

@@ -97,6 +97,19 @@ def test_deleted_tenants_are_listed_only_when_asked_for(api: Caller) -> None:
     assert listed("removed") == listed("ready") == listed("failed") == []
 
 
+@pytest.mark.parametrize("text", ["\x00", "a\x07b", "\u202e", "\u200b" * 255, "\ufffe"])
+def test_search_finds_nothing_when_no_name_can_have_the_text(api: Caller, text: str) -> None:
+    answer = api.get("/tenants", q=text)
+    assert (answer.status_code, answer.json["items"]) == (200, [])
+
+
+@pytest.mark.parametrize("path", ["/tenants", "/audit"])
+def test_list_is_refused_when_a_parameter_is_given_twice(api: Caller, path: str) -> None:
+    answer = api.call("GET", path, query_string="limit=5&limit=7&q=a&q=a")
+    errors = assert_problem(answer, 422, "invalid")["errors"]
+    assert errors == {"limit": ["must be given once"], "q": ["must be given once"]}
+
+
 @pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\\", '"; DROP TABLE tenant; --'])
 def test_search_finds_nothing_when_the_text_is_sql(api: Caller, text: str) -> None:
     api.tenant("Plain")
@@ -121,7 +134,8 @@ def test_search_finds_the_tenant_when_given_its_number_or_partition(api: Caller)
         ({"cursor": "nope"}, "cursor"),
         ({"cursor": "-1"}, "cursor"),
         ({"cursor": "9" * 99}, "cursor"),
-        ({"q": "\x00"}, "q"),
+        ({"limit": "\u0665"}, "limit"),
+        ({"limit": "+5"}, "limit"),
         ({"q": "x" * 256}, "q"),
         ({"sort": "name"}, "sort"),
     ],

@@ -1,5 +1,8 @@
 """Pausing and resuming all provisioning by the API."""
 
+from typing import Any
+
+import pytest
 from apiflask import APIFlask
 
 from tests.integration.api.caller import Caller, assert_problem
@@ -36,9 +39,26 @@ def test_a_repeated_pause_does_not_pause_again_when_it_was_resumed_meanwhile(api
 
 
 def test_pause_is_refused_when_its_reason_is_unusable(api: Caller) -> None:
-    for body in ({"reason": "x" * 501}, {"reason": 7}, {"until": "tomorrow"}):
-        assert_problem(api.post("/partitions/pause", body), 422, "invalid")
+    for reason in ("x" * 501, 7, [], "\ud800", "a\0b", "a\x07b", "a\u202eb"):
+        problem = assert_problem(api.post("/partitions/pause", {"reason": reason}), 422, "invalid")
+        assert list(problem["errors"]) == ["reason"]
+    assert_problem(api.post("/partitions/pause", {"until": "tomorrow"}), 422, "invalid")
     assert api.get("/partitions/summary").json["paused"] is None
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'""', b"0", b"false", b'"reason"'])
+def test_nothing_is_paused_when_the_body_is_no_object(api: Caller, body: bytes) -> None:
+    answer = api.call("POST", "/partitions/pause", data=body, content_type="application/json")
+    assert assert_problem(answer, 422, "invalid")["errors"] == {"body": ["must be a JSON object"]}
+    assert api.get("/partitions/summary").json["paused"] is None
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": None}, {"reason": ""}, {"reason": " \n "}])
+def test_a_pause_has_no_reason_when_none_is_given(api: Caller, body: dict[str, Any]) -> None:
+    answer = api.post("/partitions/pause", body)
+    assert answer.status_code == 200
+    assert answer.json["paused"]["reason"] is None
+    assert api.post("/partitions/resume").status_code == 200
 
 
 def test_pause_is_refused_when_a_viewer_asks(app: APIFlask) -> None:

@@ -107,7 +107,7 @@ def test_every_fault_is_named_when_rows_are_unusable(simple: Product) -> None:
         7: [Problem(RowFault.NAME_UNPRINTABLE)],
         8: [Problem(RowFault.TOO_MANY_CELLS)],
         10: [Problem(RowFault.NAME_TWICE, line=9)],
-        12: [Problem(RowFault.NAME_EMPTY)],
+        12: [Problem(RowFault.NAME_INVISIBLE, character="U+200B")],
     }
 
 

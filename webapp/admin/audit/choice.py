@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from flask import url_for
 from flask_babel import lazy_gettext as _l
 
 from webapp.database import utc_now
+from webapp.moments import UnusableMoment, parse_moment, parse_moment_or_age
 from webapp.tenants.actors import Via
 from webapp.tenants.audit_trail import AuditFilter, Entry
 
@@ -69,8 +70,8 @@ class AuditChoice:
             via=Via(self.via) if self.via else None,
             text=self.search,
             request_id=self.request,
-            since=_moment(self.since) if self.since else spanned,
-            until=_moment(self.until) if self.until else None,
+            since=parse_moment(self.since) if self.since else spanned,
+            until=parse_moment(self.until) if self.until else None,
         )
 
     def url(self, endpoint: str, **changes: str) -> str:
@@ -93,7 +94,7 @@ class AuditChoice:
 
 def read_choice(arguments: Mapping[str, str]) -> AuditChoice:
     """The choice in an address; what makes no sense there is left out."""
-    given = {name: value.replace("\0", "").strip()[:255] for name, value in arguments.items()}
+    given = {name: value.strip()[:255] for name, value in arguments.items()}
     tenant = given.get("tenant", "").removeprefix("tenant_").removeprefix("#")
     via, span = given.get("via", ""), given.get("span", "")
     return AuditChoice(
@@ -116,14 +117,9 @@ def _digits(text: str) -> str:
 
 def _usable(text: str) -> str:
     try:
-        return _text(_moment(text))
-    except (ValueError, OverflowError):
+        return _text(parse_moment_or_age(text, utc_now()))
+    except UnusableMoment:
         return ""
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _text(moment: datetime) -> str:

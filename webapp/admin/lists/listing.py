@@ -89,7 +89,7 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         # Whoever names a cause alone means those that failed for it.
         state=known or (PartitionState.FAILED if for_cause else None),
         cause=for_cause,
-        q=arguments.get("search", "").replace("\0", "").strip()[:255],
+        q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
         without_wish=state == NO_WISH,
         operation=_number(arguments.get("operation", "")),

@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from webapp.admin.wording.sentences import isolated
 from webapp.admin.wording.units import number
 from webapp.admin.wording.words import CAUSES, Badge, state_word
 from webapp.tenants.operations.figures import Progress, View
@@ -136,7 +137,7 @@ def _parts(selection: Selection) -> list[str]:
     if selection.cause:
         parts.append(str(CAUSES[selection.cause]))
     if selection.q:
-        parts.append(f"“{selection.q}”")
+        parts.append(f"“{isolated(selection.q)}”")
     if selection.operation_id is not None:
         parts.append(str(_("Operation %(number)s", number=selection.operation_id)))
     return parts

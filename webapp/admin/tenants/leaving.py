@@ -11,6 +11,7 @@ from webapp import current
 from webapp.admin.asking import asked, is_typed, number_in, status
 from webapp.admin.base import Records, expose, reading
 from webapp.admin.wording.refusals import sentence
+from webapp.admin.wording.sentences import isolated
 from webapp.database import utc_now
 from webapp.tenants.errors import DomainError
 from webapp.tenants.models import Partition, Tenant
@@ -85,11 +86,12 @@ def _consequence(tenant: Tenant) -> dict[str, Any]:
 
 def _say_deleted(tenant: Tenant) -> None:
     """With a button that undoes it, where there is a grace time."""
+    name = isolated(tenant.name)
     if not current.domain().rules.grace:
-        flash(_("%(name)s was deleted. Its partition is dropped now.", name=tenant.name), "success")
+        flash(_("%(name)s was deleted. Its partition is dropped now.", name=name), "success")
         return
     undo: Any = {
-        "text": _("%(name)s was deleted. You can still keep it.", name=tenant.name),
+        "text": _("%(name)s was deleted. You can still keep it.", name=name),
         "action": url_for("tenant.restore"),
         "fields": {"tenant_id": tenant.id},
         "label": _("Undo"),
@@ -98,12 +100,13 @@ def _say_deleted(tenant: Tenant) -> None:
 
 
 def _stays(tenant: Tenant, before: Tenant | None) -> str:
+    name = isolated(tenant.name)
     if before is not None and before.slug == tenant.slug:
-        return str(_("%(name)s stays.", name=tenant.name))
+        return str(_("%(name)s stays.", name=name))
     return str(
         _(
             "%(name)s stays. Its slug was taken meanwhile, and is %(slug)s now.",
-            name=tenant.name,
+            name=name,
             slug=tenant.slug,
         )
     )

@@ -18,6 +18,7 @@ from webapp.admin.lists.offered import selecting
 from webapp.admin.tenants.details import Detailing
 from webapp.admin.tenants.foreign import Deciding
 from webapp.admin.wording.refusals import sentence
+from webapp.admin.wording.sentences import isolated
 from webapp.auth.roles import Role
 from webapp.tenants.errors import DomainError
 from webapp.tenants.figures import Headroom
@@ -122,7 +123,7 @@ class TenantView(Detailing, Deciding):
         tenant = self.create_model(form) if request.method == "POST" else None
         if tenant is None:
             return self.render(self.create_template, form=form), status()
-        flash(_("%(name)s was created.", name=tenant.name), "success")
+        flash(_("%(name)s was created.", name=isolated(tenant.name)), "success")
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def create_model(self, form: Any) -> Tenant | None:

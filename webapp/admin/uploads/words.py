@@ -31,6 +31,7 @@ FIELDS = {
     RowFault.NAME_EMPTY: _l("Name"),
     RowFault.NAME_TOO_LONG: _l("Name"),
     RowFault.NAME_UNPRINTABLE: _l("Name"),
+    RowFault.NAME_INVISIBLE: _l("Name"),
     RowFault.NAME_TWICE: _l("Name"),
     RowFault.SLUG_UNUSABLE: _l("Slug"),
     RowFault.SLUG_TWICE: _l("Slug"),
@@ -45,6 +46,7 @@ REASONS = {
     RowFault.NAME_EMPTY: _l("It is empty."),
     RowFault.NAME_TOO_LONG: _l("It has more than %(most_name)s characters."),
     RowFault.NAME_UNPRINTABLE: _l("It holds characters that cannot be printed."),
+    RowFault.NAME_INVISIBLE: _l("It holds the invisible character %(character)s."),
     RowFault.NAME_TWICE: _l(
         "Line %(line)s has the same name, and no slug can be made from it. Give both a slug."
     ),
@@ -116,6 +118,7 @@ def reason(problem: Problem) -> str:
         "line": problem.line and number(problem.line),
         "slug": problem.slug,
         "number": problem.number,
+        "character": problem.character,
         "most_name": MAX_NAME_LENGTH,
         "most_slug": MAX_SLUG_LENGTH,
         "highest": number(HIGHEST),

@@ -1,9 +1,13 @@
 """The filters that the panel's templates know."""
 
+from webapp.admin import asking
 from webapp.admin.operations import words as operation_words
-from webapp.admin.wording import moments, people, units, words
+from webapp.admin.wording import moments, people, sentences, units, words
 
 FILTERS = {
+    "bdi": sentences.bdi,
+    "isolated": sentences.isolated,
+    "typeable": asking.typeable,
     "ago": moments.ago,
     "ago_tag": moments.ago_tag,
     "axis_tag": moments.axis_tag,

@@ -5,8 +5,8 @@ from flask_babel import gettext as _
 from webapp.admin.wording.words import BADGES
 from webapp.marking import N_
 from webapp.tenants import errors
-from webapp.tenants.errors import DomainError
-from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
+from webapp.tenants.errors import DomainError, InvalidField
+from webapp.texts import SENTENCES, TextFault
 
 # Names in the sentences are attributes of the error.
 REFUSALS: dict[type[DomainError], str] = {
@@ -24,14 +24,14 @@ REFUSALS: dict[type[DomainError], str] = {
 
 # What the domain says of a value, or as a reason, and the sentence of the panel.
 REASONS = {
-    "must not be empty": N_("Must not be empty."),
-    "must not hold control characters or lone surrogates": N_(
-        "Must not hold control characters or lone surrogates."
-    ),
-    f"must have at most {MAX_NAME_LENGTH} characters": N_("Must have at most 255 characters."),
+    SENTENCES[TextFault.EMPTY]: N_("Must not be empty."),
+    SENTENCES[TextFault.UNPRINTABLE]: N_("Must not contain control characters."),
+    SENTENCES[TextFault.INVISIBLE]: N_("Must not contain the invisible character %(character)s."),
+    SENTENCES[TextFault.TOO_LONG]: N_("Must have at most %(most)s characters."),
     "must be lower-case letters and digits, joined by single hyphens, "
-    f"at most {MAX_SLUG_LENGTH} characters": N_(
-        "Must be lower-case letters and digits, joined by single hyphens, at most 63 characters."
+    "at most %(most)s characters": N_(
+        "Must be lower-case letters and digits, joined by single hyphens, "
+        "at most %(most)s characters."
     ),
     "it is not deleted": N_("it is not deleted"),
     "its partition is being dropped, or is gone": N_("its partition is being dropped, or is gone"),
@@ -42,8 +42,8 @@ def sentence(error: DomainError) -> str:
     """A refusal as a sentence of its own; in English where nobody translated it."""
     if template := REFUSALS.get(type(error)):
         return str(_(template)) % _values(error)
-    if reason := REASONS.get(str(error)):
-        return str(_(reason))
+    if isinstance(error, InvalidField) and error.template in REASONS:
+        return str(_(REASONS[error.template])) % error.values
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
 

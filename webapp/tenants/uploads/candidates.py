@@ -57,7 +57,8 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
     try:
         name = clean_name(row.name)
     except UnusableName as error:
-        wrong.append(Problem(RowFault.of_name(error.fault)))
+        unseen = error.values.get("character")
+        wrong.append(Problem(RowFault.of_name(error.fault), character=unseen))
     if row.slug is not None and not is_slug(row.slug):
         wrong.append(Problem(RowFault.SLUG_UNUSABLE))
     if wrong:

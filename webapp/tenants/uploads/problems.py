@@ -31,6 +31,7 @@ class RowFault(StrEnum):
     NAME_EMPTY = "name_empty"
     NAME_TOO_LONG = "name_too_long"
     NAME_UNPRINTABLE = "name_unprintable"
+    NAME_INVISIBLE = "name_invisible"
     NAME_TWICE = "name_twice"
     SLUG_UNUSABLE = "slug_unusable"
     SLUG_TWICE = "slug_twice"
@@ -48,12 +49,14 @@ class RowFault(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a row; `line`, `slug` and `number` say what is in its way."""
+    """One thing that is wrong with a row; the other fields say what is in its way."""
 
     fault: RowFault
     line: int | None = None
     slug: str | None = None
     number: int | None = None
+    # As U+200B, since it draws nothing itself.
+    character: str | None = None
 
 
 class UnreadableFile(DomainError):

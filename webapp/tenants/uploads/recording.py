@@ -8,16 +8,15 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from webapp.tenants.actors import Actor
-from webapp.tenants.naming import is_storable
 from webapp.tenants.uploads.candidates import Candidate
 from webapp.tenants.uploads.checking import Verdict
 from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow
 from webapp.tenants.uploads.parsing import FileRow
 from webapp.tenants.uploads.problems import dumped
+from webapp.texts import storable, visible
 
 INSERTED_AT_ONCE = 1_000
 NAME_KEPT, SLUG_KEPT, NUMBER_KEPT, FILENAME_KEPT = 300, 100, 40, 255
-UNSTORABLE = "\ufffd"
 
 Examined = tuple[FileRow, Candidate | None, Verdict]
 
@@ -57,7 +56,7 @@ def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
     outcomes = [verdict.outcome for _, _, verdict in found]
     new = outcomes.count(RowOutcome.NEW)
     return Upload(
-        filename=_kept(filename.replace("\\", "/").rpartition("/")[2], FILENAME_KEPT),
+        filename=_kept(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
         actor=actor.name,
         via=actor.via,
         address=actor.address,
@@ -98,4 +97,4 @@ def _columns(
 def _kept(text: str, length: int) -> str:
     """The text as far as a column takes it; what no database stores is shown as such."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
-    return "".join(each if is_storable(each) else UNSTORABLE for each in cut)
+    return storable(cut)

@@ -1,0 +1,64 @@
+"""How bodies are read: JSON that means the same to every reader, and is not deep."""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+# Our own go three levels deep. What later walks through a body may do so by recursion.
+MAX_DEPTH = 32
+UNUSABLE = (
+    "The body must be JSON in UTF-8, with finite numbers, each field of an object once, "
+    f"and at most {MAX_DEPTH} levels."
+)
+
+
+def loads(data: bytes) -> Any:
+    """The value that the body names; Werkzeug reads the bodies of requests with this.
+
+    Raises:
+        ValueError: it is not JSON, or a reader might take it for something else.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_constant=_refuse,
+        )
+    except RecursionError:
+        raise ValueError(UNUSABLE) from None
+    if not _is_shallow(value):
+        raise ValueError(UNUSABLE)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise ValueError(UNUSABLE)
+    return named
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(_text: str) -> NoReturn:
+    raise ValueError(UNUSABLE)
+
+
+def _is_shallow(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [held for node in level for held in _held_in(node)]
+        if not level:
+            return True
+    return False
+
+
+def _held_in(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()

@@ -1,0 +1,72 @@
+"""How moments that people and programs give are read, and how long ago one was.
+
+Moments outside of 1970 to 9998 are moved to its edge: what lies there means "since ever" or
+"for ever" (as 0001-01-01T00:00:00Z, which Go sends for no time, and 9999-12-31T23:59:59Z), and
+arithmetic and time zones need room on both sides.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
+UNUSABLE = "must be a time after RFC 3339, such as 2026-03-01T09:30:00Z"
+
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9]|60)(?:[.,]([0-9]{1,30}))?)?"
+    # A plus sign that an address has as it is arrives as a space.
+    r"(?:[Zz]|([-+ ])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
+)
+_AGE = re.compile(r"([0-9]{1,5})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class UnusableMoment(ValueError):
+    """This is no moment; the message says what would be one."""
+
+    def __init__(self) -> None:
+        super().__init__(UNUSABLE)
+
+
+def parse_moment(text: str) -> datetime:
+    """The moment in UTC that a text after RFC 3339 names; UTC too where it has no zone.
+
+    A day alone is its beginning. A leap second is the second after it.
+
+    Raises:
+        UnusableMoment: it names none.
+    """
+    named = _MOMENT.fullmatch(text.strip(" "))
+    if named is None:
+        raise UnusableMoment
+    day, minute, second, fraction, sign, hours, minutes = named.groups()
+    try:
+        local = datetime.fromisoformat(f"{day}T{minute or '00:00'}")
+    except ValueError:
+        raise UnusableMoment from None
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    zone = timezone(-offset if sign == "-" else offset)
+    micro = int((fraction or "")[:6].ljust(6, "0"))
+    try:
+        moment = local + timedelta(seconds=int(second or 0), microseconds=micro)
+        return within_range(moment.replace(tzinfo=zone).astimezone(UTC))
+    except OverflowError:
+        return EARLIEST if local.year == 1 else LATEST
+
+
+def parse_moment_or_age(text: str, now: datetime) -> datetime:
+    """The moment that a text names, or how long before `now` it was: 90m, 24h, 7d.
+
+    Raises:
+        UnusableMoment: it is neither.
+    """
+    ago = _AGE.fullmatch(text.strip(" "))
+    if ago is None:
+        return parse_moment(text)
+    return within_range(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+
+
+def within_range(moment: datetime) -> datetime:
+    """The moment, or the edge of the range that is beyond it."""
+    return min(max(moment, EARLIEST), LATEST)

@@ -1,0 +1,151 @@
+"""How text that people and programs give is read: one rule for names, reasons and searches.
+
+Text is kept in Unicode's NFC form, without white space around it. Refused everywhere are control
+characters and lone surrogates, which PostgreSQL or UTF-8 cannot store, and everywhere but in
+searches the characters that are drawn as nothing or turn the direction of what follows: with
+them, two names look the same, or a name cannot be typed. Allowed although they draw nothing are
+the joiners U+200C and U+200D (Persian, the scripts of India, emoji) and the variation selectors
+(emoji, Han characters in names, Mongolian), which change what their neighbours look like, and the
+marks U+061C, U+200E and U+200F, which put punctuation in its place beside Arabic and Hebrew and
+turn no letters. Allowed are private use, and what this Python does not know yet.
+"""
+
+import re
+import unicodedata
+from enum import StrEnum
+from typing import Any
+
+Ranges = tuple[tuple[int, int], ...]
+
+LINE_CONTROLS: Ranges = ((0x09, 0x0D),)
+OTHER_CONTROLS: Ranges = ((0x00, 0x08), (0x0E, 0x1F), (0x7F, 0x9F))
+CONTROLS: Ranges = LINE_CONTROLS + OTHER_CONTROLS
+SURROGATES: Ranges = ((0xD800, 0xDFFF),)
+# Unicode's Default_Ignorable_Code_Point without what is allowed, separators of lines, marks of
+# annotations, and the blank pattern of Braille.
+INVISIBLE: Ranges = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180E, 0x180E)),
+    *((0x200B, 0x200B), (0x2028, 0x202E), (0x2060, 0x206F)),
+    *((0x2800, 0x2800), (0x3164, 0x3164), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB)),
+    *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF)),
+)
+SPACES: Ranges = (
+    *(*LINE_CONTROLS, (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
+    *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
+)
+# Allowed, but a text of nothing else is empty.
+JOINERS: Ranges = (
+    *((0x61C, 0x61C), (0x180B, 0x180D), (0x180F, 0x180F), (0x200C, 0x200F), (0xFE00, 0xFE0F)),
+    (0xE0100, 0xE01EF),
+)
+
+
+class TextFault(StrEnum):
+    """Why a text is unusable."""
+
+    UNPRINTABLE = "unprintable"
+    INVISIBLE = "invisible"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+
+
+SENTENCES = {
+    TextFault.UNPRINTABLE: "must not contain control characters or lone surrogates",
+    TextFault.INVISIBLE: "must not contain the invisible character %(character)s",
+    TextFault.EMPTY: "must not be empty",
+    TextFault.TOO_LONG: "must have at most %(most)s characters",
+}
+
+
+class UnusableText(ValueError):
+    """A text that is not taken; the message says what would be.
+
+    `template` is the message with names for its `values`, so that it can be translated.
+    """
+
+    def __init__(self, fault: TextFault, **values: Any) -> None:
+        self.fault = fault
+        self.template = SENTENCES[fault]
+        self.values = values
+        super().__init__(self.template % values)
+
+
+def one_of(*ranges: Ranges) -> str:
+    """What stands between the brackets of a regular expression for characters of these ranges.
+
+    The same in Python, ECMAScript and Rust. Above U+FFFF it has the characters themselves.
+    """
+    return "".join(f"{_escaped(first)}-{_escaped(last)}" for each in ranges for first, last in each)
+
+
+def _escaped(point: int) -> str:
+    return f"\\u{point:04x}" if point <= 0xFFFF else chr(point)
+
+
+REPLACEMENT = "\ufffd"
+_UNSTORABLE = re.compile(f"[{one_of(CONTROLS, SURROGATES)}]")
+_INVISIBLE = re.compile(f"[{one_of(INVISIBLE)}]")
+_SHOWN = re.compile(f"[^{one_of(CONTROLS, SURROGATES, INVISIBLE, SPACES, JOINERS)}]")
+_NOT_TYPED = re.compile(f"[{one_of(CONTROLS, SURROGATES, INVISIBLE, JOINERS)}]")
+_WHITE = "".join(chr(point) for first, last in SPACES for point in range(first, last + 1))
+_WHITE_RUN = re.compile(f"[{one_of(SPACES)}]+")
+
+# The same rules for the description of the API: of a text that is folded first and may be empty,
+# and of one that is not.
+FOLDED_TEXT = f"^[^{one_of(OTHER_CONTROLS, INVISIBLE)}]*$"
+SHOWN_TEXT = (
+    f"^[{one_of(SPACES)}]*[^{one_of(CONTROLS, INVISIBLE)}]*"
+    f"[^{one_of(CONTROLS, INVISIBLE, SPACES, JOINERS)}]"
+    f"[^{one_of(CONTROLS, INVISIBLE)}]*[{one_of(SPACES)}]*$"
+)
+
+
+def is_storable(text: str) -> bool:
+    """False where control characters or lone surrogates stand in it, as in no text of ours."""
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(text: str) -> str:
+    """The text with a replacement character for each that cannot be stored."""
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def visible(text: str) -> str:
+    """The text with a replacement character for each that is not taken in names."""
+    return _INVISIBLE.sub(REPLACEMENT, storable(text))
+
+
+def clean_text(text: str, most: int, *, may_be_empty: bool = False) -> str:
+    """The text as it is stored: one line, at most `most` characters in NFC.
+
+    Runs of white space within it stay as they were written.
+
+    Raises:
+        UnusableText: it is empty or too long, or has characters that are not taken.
+    """
+    cleaned = unicodedata.normalize("NFC", text).strip(_WHITE)
+    if not is_storable(cleaned):
+        raise UnusableText(TextFault.UNPRINTABLE)
+    if invisible := _INVISIBLE.search(cleaned):
+        raise UnusableText(TextFault.INVISIBLE, character=f"U+{ord(invisible[0]):04X}")
+    if len(cleaned) > most:
+        raise UnusableText(TextFault.TOO_LONG, most=most)
+    if _SHOWN.search(cleaned):
+        return cleaned
+    if not may_be_empty:
+        raise UnusableText(TextFault.EMPTY)
+    return ""
+
+
+def folded(text: str) -> str:
+    """The text with each run of white space, line breaks among it, as one space."""
+    return _WHITE_RUN.sub(" ", text).strip(" ")
+
+
+def as_typed(text: str) -> str:
+    """What somebody types who sees the text: compatible forms, single spaces, nothing invisible.
+
+    Empty for a text of nothing that is drawn, as names of old may be.
+    """
+    spaced = " ".join(unicodedata.normalize("NFKC", text).split())
+    return " ".join(_NOT_TYPED.sub("", spaced).split())
