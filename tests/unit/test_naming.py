@@ -64,7 +64,7 @@ def test_partition_is_refused_when_no_tenant_can_have_the_number(number: int) ->
     [
         ("Acme S.p.A.", "acme-s-p-a"),
         ("Società Però", "societa-pero"),
-        *(("Łódź", "lodz"), ("Øresund", "oresund"), ("Straße", "strasse"), ("İstanbul", "istanbul")),
+        *(("Łódź", "lodz"), ("Øresund", "oresund"), ("Straße", "strasse"), ("İzmir", "izmir")),
         *(("深圳", "shenzhen"), ("Ελλάδα", "ellada"), ("Москва", "moskva"), ("عربي", "rby")),
         *(("한국", "hangug"), ("한국", "hangug"), ("हिन्दी", "hindi"), ("ＡＢＣ", "abc")),
         *(("Кольцо", "koltso"), ("O’Neil", "o-neil"), ("A–B", "a-b"), ("Nº ½", "no-1-2")),

@@ -1,10 +1,18 @@
 """Uploaded files: what is read as rows, and what is refused with its reason."""
 
+import csv
+import io
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webapp.tenants.spreadsheets import guarded, unguarded, written
 from webapp.tenants.uploads.parsing import MAX_BYTES, MAX_ROWS, FileRow, parse
 from webapp.tenants.uploads.problems import FileFault, UnreadableFile
+
+# Texts in which delimiters, quotation marks and starts of formulas are frequent.
+CELLS = st.lists(st.text(st.sampled_from("=+-@＝\t\r\n'\" ,;|x") | st.characters()), max_size=4)
 
 
 def rows(text: str) -> list[FileRow]:
@@ -86,7 +94,21 @@ def test_a_formula_is_text_when_it_was_written_to_a_file_and_comes_back_as_it_wa
     assert unguarded(guarded(text)) == text
 
 
-@pytest.mark.parametrize("text", ["Acme", "'Acme'", "", "1-2", "a=b", "'"])
+@given(st.text(st.sampled_from("=+-@＝\t\r\n'\" ,;|x") | st.characters()))
+def test_any_text_comes_back_when_it_was_guarded(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@given(table=st.lists(CELLS, max_size=3))
+def test_no_cell_is_a_formula_when_a_spreadsheet_takes_another_delimiter_for_ours(
+    delimiter: str, table: list[list[str]]
+) -> None:
+    opened = csv.reader(io.StringIO(written(table), newline=""), delimiter=delimiter)
+    assert [cell for cells in opened for cell in cells if cell[:1] in set("=+-@＝")] == []
+
+
+@pytest.mark.parametrize("text", ["Acme", "'Acme'", "", "1-2", "a=b", "'", "A, - B", "a; b"])
 def test_text_stays_when_it_is_no_formula(text: str) -> None:
     assert guarded(text) == text
     assert unguarded(text) == text
