@@ -11,7 +11,7 @@ from webapp.extensions import db
 
 # Any number of ours will do: it keeps two machines from migrating one database at once.
 LOCK_NUMBER = 7_274_282
-SEARCH = ("tenant_search", "ix_tenant_runs")
+SEARCH = ("tenant_search", "ix_tenant_search")
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
