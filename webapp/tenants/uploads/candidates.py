@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from webapp.tenants.imports import is_number
 from webapp.tenants.naming import UnusableName, clean_name, is_slug, is_told_by_slug, slugify
+from webapp.tenants.numbers import HIGHEST
 from webapp.tenants.uploads.parsing import FileRow
 from webapp.tenants.uploads.problems import Problem, RowFault
 
@@ -64,6 +64,12 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
     if wrong:
         return None, wrong
     return Candidate(row.line, name, row.slug, int(row.number) if row.number else None), []
+
+
+def is_number(text: str) -> bool:
+    """Whether a tenant of before may have this number: with room above it for later ones."""
+    digits = text.isascii() and text.isdigit() and not text.startswith("0")
+    return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
 
 
 class _First:
