@@ -26,17 +26,19 @@ TEXT = (
     " ELSE lower({row}.name) END || ' ' || {row}.slug"
 )
 # All runs of two and of three characters in one word; the space before a word counts as one, so
-# that a single character is found at a beginning.
-IN_A_WORD = "length(run) = 2 AND substr(run, 2) <> ' ' OR {position} = 0"
+# that a single character is found at a beginning. The text is shortened from its front: a quarter
+# of what it costs to look up each place in it.
 RUNS = f"""
-    WITH RECURSIVE whole (text) AS (SELECT {TEXT}),
-    place (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place, whole WHERE n + 1 < length(text)),
-    runs (run) AS (
-        SELECT substr(text, n, 2) FROM place, whole
-        UNION SELECT substr(text, n, 3) FROM place, whole
+    WITH RECURSIVE rest (text) AS (
+        SELECT {TEXT} UNION ALL SELECT substr(text, 2) FROM rest WHERE length(text) > 2
     )
-    SELECT group_concat(hex(run), ' ') FROM runs
-    WHERE {IN_A_WORD.format(position="instr(run, ' ')")}
+    SELECT group_concat(
+        CASE
+            WHEN substr(text, 2, 1) = ' ' THEN ''
+            WHEN length(text) = 2 OR instr(substr(text, 1, 3), ' ') > 0 THEN hex(substr(text, 1, 2))
+            ELSE hex(substr(text, 1, 2)) || ' ' || hex(substr(text, 1, 3))
+        END, ' '
+    ) FROM rest
 """  # noqa: S608
 ADD = f"""
     INSERT INTO tenant_search (rowid, runs) SELECT new.id, ({RUNS.replace("{row}", "new")});
@@ -59,15 +61,16 @@ FILL = f"""
     INSERT INTO tenant_search (rowid, runs)
     SELECT tenant.id, ({RUNS.replace("{row}", "tenant")}) FROM tenant
 """  # noqa: S608
-FUNCTION = f"""
+# What it costs is said, or the planner would compute it row by row in place of asking the index.
+FUNCTION = """
     CREATE FUNCTION search_runs(whole text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 AS $$
         SELECT array_agg(DISTINCT run COLLATE "C")
         FROM generate_series(1, length(whole) - 1) AS place,
         LATERAL (VALUES (substr(whole, place, 2)), (substr(whole, place, 3))) AS runs (run)
-        WHERE {IN_A_WORD.format(position="position(' ' IN run)")}
+        WHERE length(run) = 2 AND substr(run, 2) <> ' ' OR position(' ' IN run) = 0
     $$
-"""  # noqa: S608
+"""
 INDEX = f"""
     CREATE INDEX ix_tenant_search ON tenant
     USING gin (search_runs({TEXT.replace("{row}", "tenant")}))

@@ -123,6 +123,15 @@ class _AreFirstToHave(_Have):
 
 @compiles(_Have, "sqlite")
 def _in_sqlite(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
+    number, phrases, _runs, _limit, *words = element.clauses
+    matching = f"tenant_search MATCH {compiler.process(phrases, **kw)}"
+    found = f"SELECT rowid FROM tenant_search WHERE {matching}"  # noqa: S608
+    exact = (f"instr({OF_TENANT}, {compiler.process(word, **kw)}) > 0" for word in words)
+    return "(" + " AND ".join((f"{compiler.process(number, **kw)} IN ({found})", *exact)) + ")"
+
+
+@compiles(_AreFirstToHave, "sqlite")
+def _first_in_sqlite(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
     number, phrases, _runs, limit, *words = element.clauses
     found = f"FROM tenant_search WHERE tenant_search MATCH {compiler.process(phrases, **kw)}"
     if words:
