@@ -25,7 +25,7 @@ from webapp.logs import configure_logging
 from webapp.settings import Settings
 from webapp.tenants.actors import Actor, Via
 from webapp.tenants.backfill import Backfill
-from webapp.tenants.imports import ImportRow
+from webapp.tenants.uploads.parsing import FileRow
 
 ACTOR = Actor("bench", Via.CLI)
 # As `make run` starts it.
@@ -55,10 +55,10 @@ class Product:
     def import_tenants(self, tenants: int) -> None:
         """Take over so many tenants of before, who have no partition yet."""
         rows = [
-            ImportRow(line=n + 1, id=str(n), name=f"Tenant {n}", slug=f"tenant-{n}")
+            FileRow(n + 1, f"Tenant {n}", f"tenant-{n}", number=str(n))
             for n in range(1, tenants + 1)
         ]
-        self.domain.imports.run(rows, dry_run=False, actor=ACTOR)
+        self.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
     def backfill(self, work: Backfill | None = None) -> int:
         """What `flask partitions backfill` does; returns how many were dispatched.

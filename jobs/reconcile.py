@@ -123,6 +123,7 @@ class Reconciler:
         yield "reopened", self._observer.look_at_all
         yield "ghosts_forgotten", upkeep.forget_ghosts
         yield "rung", self._domain.ringing.ring_due
+        yield "names_folded", upkeep.fold_names
         yield "keys_pruned", self._domain.repeats.prune
 
     def _step(self, name: str, step: Callable[[], int]) -> int:

@@ -17,7 +17,7 @@ FOUND_ELSEWHERE = text(
     "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass("
     "'alembic_version') AND relnamespace::regnamespace::text <> quote_ident(current_schema())"
 )
-SEARCH = ("tenant_search", "ix_tenant_runs")
+SEARCH = ("tenant_search", "ix_tenant_search")
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:

@@ -18,7 +18,6 @@ from webapp.tenants.dispatch import Doorbell
 from webapp.tenants.drift import Drift
 from webapp.tenants.exports import Exports
 from webapp.tenants.foreign import ForeignData
-from webapp.tenants.imports import Imports
 from webapp.tenants.ledger import DriftLedger
 from webapp.tenants.numbers import Numbers
 from webapp.tenants.observing import Observing
@@ -57,7 +56,6 @@ class Domain:
     numbers: Numbers
     canaries: Canaries
     backfill: Backfill
-    imports: Imports
     operations: Operations
     activity: Fold
     heartbeats: Heartbeats
@@ -91,7 +89,6 @@ def build_domain(settings: Settings, database: Database) -> Domain:
         numbers=Numbers(database),
         canaries=Canaries(database),
         backfill=Backfill(database, doorbell, ringing, rules),
-        imports=Imports(database),
         operations=Operations(database, doorbell, ringing, rules),
         activity=Fold(database, rules),
         heartbeats=Heartbeats(database),

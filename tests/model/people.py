@@ -8,8 +8,8 @@ from tests.model.world import COLLECTION, World, any_one, failed_registry
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
 from webapp.tenants.failures import FailedSelection
-from webapp.tenants.imports import ImportRow
 from webapp.tenants.states import PartitionState
+from webapp.tenants.uploads.parsing import FileRow
 
 # What somebody may do; what gives the others something to do, more often.
 DEEDS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
@@ -26,8 +26,8 @@ class People(World):
             self.milvus.create_partition(COLLECTION, f"tenant_{number}")
             self.milvus.insert_rows(COLLECTION, f"tenant_{number}", 3)
             self.foreign.add((COLLECTION, f"tenant_{number}"))
-        rows = [ImportRow(n, str(n), f"Before {n}", f"before-{n}") for n in range(1, before + 1)]
-        self.product.domain.imports.run(rows, dry_run=False, actor=ACTOR)
+        rows = [FileRow(n, f"Before {n}", f"before-{n}", str(n)) for n in range(1, before + 1)]
+        self.product.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
         for _ in range(count):
             self.product.create("Acme")
 

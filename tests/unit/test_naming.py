@@ -11,6 +11,7 @@ from webapp.tenants.naming import (
     MAX_TENANT_ID,
     clean_name,
     is_slug,
+    is_told_by_slug,
     numbered_slug,
     partition_name,
     slugify,
@@ -63,13 +64,23 @@ def test_partition_is_refused_when_no_tenant_can_have_the_number(number: int) ->
     [
         ("Acme S.p.A.", "acme-s-p-a"),
         ("Società Però", "societa-pero"),
-        ("株式会社", "tenant"),
-        ("--", "tenant"),
+        *(("Łódź", "lodz"), ("Øresund", "oresund"), ("Straße", "strasse"), ("İzmir", "izmir")),
+        *(("深圳", "shenzhen"), ("Ελλάδα", "ellada"), ("Москва", "moskva"), ("عربي", "rby")),
+        *(("한국", "hangug"), ("한국", "hangug"), ("हिन्दी", "hindi"), ("ＡＢＣ", "abc")),
+        *(("Кольцо", "koltso"), ("O’Neil", "o-neil"), ("A–B", "a-b"), ("Nº ½", "no-1-2")),
+        # Emoji and signs say nothing that a slug would repeat.
+        *(("Acme 🚀", "acme"), ("😀", "tenant"), ("--", "tenant")),
         ("x" * 200, "x" * MAX_SLUG_LENGTH),
     ],
 )
 def test_slug_is_made_of_what_is_left_of_the_name(name: str, slug: str) -> None:
     assert slugify(name) == slug
+
+
+@pytest.mark.parametrize("name", ["東京", "Łódź", "O’Neil", "😀", "--", "Acme 東京"])
+def test_a_name_is_not_told_by_its_slug_when_others_may_have_the_same(name: str) -> None:
+    assert not is_told_by_slug(name)
+    assert is_told_by_slug("Müller & Söhne 50%")
 
 
 UNREADABLE = ["", "   ", "\u200b", "\u200d\ufe0f", "a\x00b", "a\nb", "\ud800", "é" * 256]

@@ -16,6 +16,7 @@ from webapp.tenants.errors import InvalidField
 from webapp.tenants.models import Tenant
 from webapp.tenants.naming import is_storable
 from webapp.tenants.records import AuditEntry
+from webapp.tenants.search import is_in_name
 
 # What no index finds is looked for in so many entries at a time, however many there are.
 WINDOW = 10_000
@@ -174,12 +175,13 @@ def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> Colu
 
 
 def _matches(text: str, entry: Any) -> ColumnElement[bool]:
-    """A part of anything that an entry says, or of its tenant's name; or the tenant's number."""
+    """A part of anything that an entry says, words of its tenant's name, or the tenant's number."""
     said = (
         *(entry.actor, entry.action, entry.target, entry.address),
-        *(entry.before, entry.after, entry.request_id, Tenant.name),
+        *(entry.before, entry.after, entry.request_id),
     )
     either = [column.icontains(text, autoescape=True) for column in said]
+    either.append(is_in_name(text))
     digits = text.removeprefix("tenant_").removeprefix("#")
     if _is_number(digits):
         either.append(entry.tenant_id == int(digits))

@@ -4,11 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from webapp.database import UtcDateTime, utc_now
 from webapp.extensions import Model
 from webapp.tenants.causes import Cause
+from webapp.tenants.folding import folded
 from webapp.tenants.states import (
     CanaryOutcome,
     DriftKind,
@@ -32,6 +34,12 @@ def code(kind: type[StrEnum]) -> Enum:
         length=32,
         values_callable=lambda members: [member.value for member in members],
     )
+
+
+def _name(context: DefaultExecutionContext) -> str:
+    """The name in the row that is being inserted."""
+    name: str = context.get_current_parameters()["name"]  # type: ignore[no-untyped-call]
+    return name
 
 
 class Tenant(Model):
@@ -60,6 +68,12 @@ class Tenant(Model):
             postgresql_where=text("deleted_at IS NOT NULL"),
         ),
         Index("ix_tenant_wished", "wished", "id", "deleted_at"),
+        Index(
+            "ix_tenant_unfolded",
+            "id",
+            sqlite_where=text("folded_from IS NOT name"),
+            postgresql_where=text("folded_from IS DISTINCT FROM name"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -71,10 +85,21 @@ class Tenant(Model):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Whether there was ever a wish for its partition; a trigger sees to it that this is so.
     wished: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # The name as searches compare it, and the name that was folded: where that is not the name,
+    # another program wrote it, and the reconciler folds it.
+    folded_name: Mapped[str | None] = mapped_column(
+        Text, default=lambda context: folded(_name(context)), deferred=True
+    )
+    folded_from: Mapped[str | None] = mapped_column(String(255), default=_name, deferred=True)
 
     partition: Mapped["Partition | None"] = relationship(
         back_populates="tenant", lazy="joined", uselist=False
     )
+
+    @validates("name")
+    def _fold(self, _attribute: str, name: str) -> str:
+        self.folded_name, self.folded_from = folded(name), name
+        return name
 
     @property
     def status(self) -> TenantState:

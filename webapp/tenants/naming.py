@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from anyascii import anyascii
+
 from webapp.texts import TextFault as NameFault
 from webapp.texts import UnusableText as UnusableName
 from webapp.texts import clean_text, is_storable
@@ -39,18 +41,38 @@ def number_in(partition: str) -> int | None:
 
 
 def slugify(name: str) -> str:
-    """A slug of the name: ASCII letters and digits joined by `-`; `tenant` if none is left."""
+    """A slug of the name: ASCII letters and digits joined by `-`; `tenant` if none is left.
+
+    Letters and digits of every script are transliterated (`Łódź` gives `lodz`, `深圳` gives
+    `shenzhen`). All other characters, emoji among them, only separate words.
+    """
     return "-".join(_words(name))[:MAX_SLUG_LENGTH].strip("-") or "tenant"
 
 
-def is_nameable(name: str) -> bool:
-    """False where nothing is left of the name for a slug, as of most scripts but the Latin."""
-    return bool(_words(name))
+def is_told_by_slug(name: str) -> bool:
+    """True where names that differ in more than accents, case and signs get different slugs.
+
+    So it is with plain Latin letters and digits. A transliteration is coarser: of two cities in
+    Chinese both may be `beijing`.
+    """
+    decomposed = unicodedata.normalize("NFKD", name)
+    is_plain = all(c.isascii() or unicodedata.combining(c) for c in decomposed)
+    return is_plain and bool(_words(name))
 
 
 def _words(name: str) -> list[str]:
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.findall(r"[a-z0-9]+", ascii_only.lower())
+    letters = "".join(map(_ascii, unicodedata.normalize("NFKC", name)))
+    return re.findall(r"[a-z0-9]+", letters)
+
+
+def _ascii(character: str) -> str:
+    """What stands for the character in a slug; a space where that is nothing but a border."""
+    if character.isascii():
+        return character.lower()
+    if unicodedata.category(character)[0] not in "LMN":
+        return " "
+    # `ь` becomes an apostrophe, which must not part a word.
+    return "".join(filter(str.isalnum, anyascii(character).lower()))
 
 
 def numbered_slug(slug: str, number: int) -> str:

@@ -1,27 +1,44 @@
-"""Finding tenants by what a human types: a part of the name or the slug, a number, a job's id.
+"""Finding tenants by what a human types: words of the name or the slug, a number, a job's id.
 
-Each database keeps an index of all runs of three letters (migration 0005), so that a search
-reads what matches and nothing else. A text of one or two letters is looked for at the
-beginning of a name, a slug or (two letters) a word.
+Every word must be in the name or the slug, in any order, without regard to case and accents. A
+word of one character is looked for at the beginning of words. Each database keeps an index of
+all runs of two and of three characters (migration 0008), so that a search reads what matches
+and nothing else.
 """
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, false, literal, or_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    String,
+    and_,
+    false,
+    literal,
+    literal_column,
+    or_,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
+from webapp.tenants.folding import folded
 from webapp.tenants.models import Tenant
 from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_TENANT_ID, is_storable
 
-# SQLite's table, and what PostgreSQL's index holds of a tenant, as migration 0005 makes them.
-TABLE = "tenant_search"
-RUNS = "(text_runs('  ' || lower({name})) || text_runs('  ' || {slug}))"
-RUN = 3
+# What is searched of a tenant, as migration 0008 has it.
+TEXT = (
+    "' ' || CASE WHEN {row}.folded_from = {row}.name THEN {row}.folded_name"
+    " ELSE lower({row}.name) END || ' ' || {row}.slug"
+)
+OF_TENANT = TEXT.format(row="tenant")
+ANY_NUMBER = 2**62
+# Between the runs of PostgreSQL's list; no name has it.
+BORDER = "\x1f"
 
 _NUMBER = re.compile(r"(?:tenant_|#)?([0-9]{1,18})|t([0-9]{1,18})-g[0-9]+-d[0-9]+", re.ASCII)
 
@@ -44,15 +61,44 @@ def number_in(text: str) -> int | None:
 
 
 def _by_text(text: str, at_most: int | None) -> ColumnElement[bool]:
-    wanted = unicodedata.normalize("NFC", text.strip())
-    if not wanted or len(wanted) > MAX_NAME_LENGTH or not is_storable(wanted):
-        return false()
-    # Names are indexed with spaces before them: padded so, a short text is found at a beginning.
-    return _Has(wanted.rjust(RUN), at_most)
+    if at_most is None:
+        return or_(false(), *(_Have(words, ANY_NUMBER) for words in _wanted(text)))
+    return or_(false(), *(_AreFirstToHave(words, at_most) for words in _wanted(text)))
 
 
-class _Has(FunctionElement[Any]):
-    """That a tenant's name or slug has a text of at least three letters in it.
+def is_in_name(text: str) -> ColumnElement[bool]:
+    """The same condition on Tenant by its words alone, where few rows are looked at anyway."""
+    whole: ColumnElement[str] = literal_column(OF_TENANT, String)
+    return or_(
+        false(),
+        *(
+            and_(*(whole.contains(word, autoescape=True) for word in words))
+            for words in _wanted(text)
+        ),
+    )
+
+
+def _wanted(text: str) -> list[list[str]]:
+    """The words that are looked for: folded and, for names that are not folded yet, as given.
+
+    Empty where no name has such a text.
+    """
+    given = unicodedata.normalize("NFC", text.strip())
+    if len(given) > MAX_NAME_LENGTH or not is_storable(given):
+        return []
+    ways = dict.fromkeys((folded(given), " ".join(given.lower().split())))
+    return [list(dict.fromkeys(way.split())) for way in ways if way]
+
+
+def _runs(word: str) -> list[str]:
+    """The runs of the index that a word consists of."""
+    if len(word) <= 2:
+        return [word.rjust(2)]
+    return [word[place : place + 3] for place in range(len(word) - 2)]
+
+
+class _Have(FunctionElement[Any]):
+    """That tenants have all these words.
 
     Not of type Boolean, of which SQLite would make `… = 1`, and not look at the index.
     """
@@ -60,36 +106,57 @@ class _Has(FunctionElement[Any]):
     type = NullType()
     inherit_cache = True
 
-    def __init__(self, text: str, at_most: int | None) -> None:
-        phrase = '"' + text.replace('"', '""') + '"'
-        limit = [] if at_most is None else [literal(at_most, Integer)]
-        super().__init__(Tenant.id, Tenant.name, Tenant.slug, text, phrase, *limit)
+    def __init__(self, words: Sequence[str], at_most: int) -> None:
+        runs = list(dict.fromkeys(run for word in words for run in _runs(word)))
+        phrases = " ".join(f'"{run.encode().hex()}"' for run in runs)
+        limit = literal(at_most, BigInteger)
+        # The index knows all of a short word; the runs of others may stand in another order.
+        others = [word for word in words if len(word) > 3]
+        super().__init__(Tenant.id, phrases, BORDER.join(runs), limit, *others)
 
 
-@compiles(_Has, "sqlite")
-def _in_sqlite(element: _Has, compiler: SQLCompiler, **kw: Any) -> str:
-    number, _name, _slug, _text, phrase, *limit = element.clauses
-    found = f"FROM {TABLE} WHERE {TABLE} MATCH {compiler.process(phrase, **kw)}"
-    for at_most in limit:
-        found += f" ORDER BY rowid LIMIT {compiler.process(at_most, **kw)}"
+class _AreFirstToHave(_Have):
+    """That tenants are among the first of a number that have all these words."""
+
+    inherit_cache = True
+
+
+@compiles(_Have, "sqlite")
+def _in_sqlite(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
+    number, phrases, _runs, _limit, *words = element.clauses
+    matching = f"tenant_search MATCH {compiler.process(phrases, **kw)}"
+    found = f"SELECT rowid FROM tenant_search WHERE {matching}"  # noqa: S608
+    exact = (f"instr({OF_TENANT}, {compiler.process(word, **kw)}) > 0" for word in words)
+    return "(" + " AND ".join((f"{compiler.process(number, **kw)} IN ({found})", *exact)) + ")"
+
+
+@compiles(_AreFirstToHave, "sqlite")
+def _first_in_sqlite(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
+    number, phrases, _runs, limit, *words = element.clauses
+    found = f"FROM tenant_search WHERE tenant_search MATCH {compiler.process(phrases, **kw)}"
+    if words:
+        text = TEXT.format(row="it")
+        exact = (f"instr({text}, {compiler.process(word, **kw)}) > 0" for word in words)
+        are_exact = " AND ".join(("it.id = tenant_search.rowid", *exact))
+        found += f" AND EXISTS (SELECT 1 FROM tenant AS it WHERE {are_exact})"  # noqa: S608
+    found += f" ORDER BY rowid LIMIT {compiler.process(limit, **kw)}"
     return f"{compiler.process(number, **kw)} IN (SELECT rowid {found})"
 
 
-@compiles(_Has, "postgresql")
-def _in_postgresql(element: _Has, compiler: SQLCompiler, **kw: Any) -> str:
-    number, name, slug, text, _phrase, *limit = element.clauses
-    named, slugged = compiler.process(name, **kw), compiler.process(slug, **kw)
-    wanted = f"lower({compiler.process(text, **kw)})"
-    runs = RUNS.format(name=named, slug=slugged)
-    # Runs in another order are no match; who has them all is looked at once more.
-    exact = " OR ".join(
-        f"position({wanted} in '  ' || {it}) > 0" for it in (f"lower({named})", slugged)
-    )
-    found = f"{runs} @> text_runs({wanted}) AND ({exact})"
-    for at_most in limit:
-        # In no order, else all that match would be read before some are left out.
-        bounded = f"id FROM tenant WHERE {found} LIMIT {compiler.process(at_most, **kw)}"
-        # An array, whose numbers are looked up one by one: beside an `OR`, and where the planner
-        # expects hundreds, `IN (SELECT …)` reads the whole table instead.
-        return f"{compiler.process(number, **kw)} = ANY (ARRAY(SELECT {bounded}))"
-    return f"({found})"
+@compiles(_Have, "postgresql")
+def _in_postgresql(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
+    _number, _phrases, runs, _limit, *words = element.clauses
+    wanted = f"string_to_array({compiler.process(runs, **kw)}, chr({ord(BORDER)}))"
+    exact = (f"position({compiler.process(word, **kw)} IN {OF_TENANT}) > 0" for word in words)
+    return "(" + " AND ".join((f"search_runs({OF_TENANT}) @> {wanted}", *exact)) + ")"
+
+
+@compiles(_AreFirstToHave, "postgresql")
+def _first_in_postgresql(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
+    number, _phrases, _runs, limit, *_words = element.clauses
+    # In no order, else all that match would be read before some are left out.
+    found = f"SELECT id FROM tenant WHERE {_in_postgresql(element, compiler, **kw)}"  # noqa: S608
+    # An array, whose numbers are looked up one by one: beside an `OR`, and where the planner
+    # expects hundreds, `IN (SELECT …)` reads the whole table instead.
+    bounded = f"ARRAY({found} LIMIT {compiler.process(limit, **kw)})"
+    return f"{compiler.process(number, **kw)} = ANY ({bounded})"

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
 
 from webapp.database import Database, UtcDateTime, utc_now
 from webapp.tenants import timeline
 from webapp.tenants.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
 from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.models import Partition
+from webapp.tenants.folding import folded
+from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.paused import NOT_PAUSED, is_paused
 from webapp.tenants.queries import batches
 from webapp.tenants.ringing import Ringing, reserve
@@ -25,6 +26,10 @@ from webapp.tenants.wishes import ring_for
 
 DIED = "the worker died or stalled in the middle of the attempt"
 ROUND = 500
+FOLDS_A_SWEEP = 80
+UNFOLDED = (
+    select(Tenant.id).where(Tenant.folded_from.is_distinct_from(Tenant.name)).order_by(Tenant.id)
+)
 
 
 class Upkeep:
@@ -194,6 +199,30 @@ class Upkeep:
         if made_at is not None:
             return self._reopen(collection, and_(refused, Partition.state_since < made_at), now)
         return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
+
+    def fold_names(self) -> int:
+        """Fold names that another program wrote, as a version before; returns how many.
+
+        So they are found without regard to accents too. Bounded; the next sweep goes on.
+        """
+        count = 0
+        for _batch in range(FOLDS_A_SWEEP):
+            with self._database.reading() as session:
+                if session.scalar(UNFOLDED.limit(1)) is None:
+                    return count
+            with self._database.transaction() as session:
+                # Locked in the order of their numbers; those that others change come next time.
+                unfolded = UNFOLDED.limit(ROUND).with_for_update(skip_locked=True, key_share=True)
+                batch = session.scalars(unfolded).all()
+                rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(batch)))
+                names = [
+                    {"id": row.id, "folded_name": folded(row.name), "folded_from": row.name}
+                    for row in rows
+                ]
+                if names:
+                    session.execute(update(Tenant), names)
+            count += len(names)
+        return count
 
     def _reopen(
         self,

@@ -61,6 +61,17 @@ def test_a_formula_is_text_when_a_spreadsheet_opens_the_file(
     assert names(operator) == ["'=HYPERLINK(1)", "'@SUM"]
 
 
+@pytest.mark.parametrize("address", ["/admin/export/tenants.csv", "/admin/audit/export.csv"])
+def test_a_formula_is_text_when_the_file_is_opened_where_semicolons_separate(
+    app: APIFlask, operator: Visitor, address: str
+) -> None:
+    add_tenant(app, "x;=1+1;y")
+    sent = operator.client.get(address).get_data().decode("utf-8-sig")
+    assert "=1+1" in sent
+    opened = csv.reader(io.StringIO(sent, newline=""), delimiter=";")
+    assert [cell for cells in opened for cell in cells if cell.startswith("=")] == []
+
+
 def test_an_export_is_noted_when_a_viewer_makes_it(
     app: APIFlask, as_role: Callable[[Role], Visitor]
 ) -> None:

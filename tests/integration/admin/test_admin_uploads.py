@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
@@ -106,6 +106,55 @@ def test_rejects_are_taken_when_they_were_corrected(operator: Visitor) -> None:
     page = operator.get(again.location).text
     assert "1 tenant can be created." in page
     assert ">=1+1<" in page
+
+
+def rejects_of(visitor: Visitor, data: bytes) -> bytes:
+    address = choose(visitor, data).location
+    return visitor.get(f"/admin/import/rejects.csv?id={number_of(address)}").get_data()
+
+
+def test_a_name_stays_whole_when_a_file_of_one_column_comes_back(operator: Visitor) -> None:
+    name = "Rossi, Bianchi e Figli"
+    back = rejects_of(operator, f"name\n{name}\n{name}; C\n{name}\n".encode())
+    assert back.decode("utf-8-sig").splitlines() == ['"name"', f'"{name}"']
+    page = operator.get(choose(operator, back).location).text
+    assert "1 tenant can be created." in page
+    assert f">{name}<" in page
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("first", "delimiter"), [("", ";"), ("sep=;\r\n", ";"), ("", "\t"), ("", "|"), ("", ",")]
+)
+def test_rejects_come_back_as_they_were_written(
+    operator: Visitor, encoding: str, first: str, delimiter: str
+) -> None:
+    cells = ["Slug ", "NAME", ""], ["Bad Slug", '  Zoë\x00 "\'=1" ', "more"], ["ok", "Fine"]
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(cells)
+    back = rejects_of(operator, (first + text.getvalue()).encode(encoding)).decode(encoding)
+    assert back.startswith(first)
+    lines = csv.reader(io.StringIO(back.removeprefix(first), newline=""), delimiter=delimiter)
+    header, (*written, message) = lines
+    assert header == ["Slug ", "NAME", "", "message"]
+    assert written == cells[1]
+    assert "Slug: It must be" in message
+
+
+def test_rejects_are_no_formulas_and_otherwise_as_written(operator: Visitor) -> None:
+    back = rejects_of(operator, b"name;slug\n=1+1;Bad\n'=2;Bad\nx;Bad,+1\n").decode("utf-8-sig")
+    found = [cells[:2] for cells in csv.reader(io.StringIO(back, newline=""), delimiter=";")]
+    assert found[1:] == [["'=1+1", "Bad"], ["'=2", "Bad"], ["x", "Bad,'+1"]]
+
+
+def test_an_export_is_known_when_it_is_imported(app: APIFlask, operator: Visitor) -> None:
+    for name in ("x;=1+1;y", "'=quoted", "=1", "Rossi, Bianchi", "Łódź"):
+        add_tenant(app, name)
+    sent = operator.client.get("/admin/export/tenants.csv").get_data()
+    choose(operator, sent)
+    with database_of(app).reading() as session:
+        upload = session.scalars(select(Upload)).one()
+    assert (upload.rows, upload.unchanged, upload.keeps_numbers) == (5, 5, True)
 
 
 def test_nothing_is_left_when_a_file_is_discarded(operator: Visitor) -> None:

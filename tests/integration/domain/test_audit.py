@@ -15,8 +15,8 @@ from webapp.tenants.bulk import Wanted
 from webapp.tenants.causes import Cause
 from webapp.tenants.errors import SlugTaken
 from webapp.tenants.failures import FailedSelection
-from webapp.tenants.imports import ImportRow
 from webapp.tenants.records import AuditEntry
+from webapp.tenants.uploads.parsing import FileRow
 
 ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 
@@ -102,8 +102,8 @@ def create_many(product: Product) -> None:
 
 
 def take_over(product: Product) -> None:
-    rows = [ImportRow(n, str(n), f"Before {n}", f"before-{n}") for n in (1, 2, 3)]
-    product.domain.imports.run(rows, dry_run=False, actor=ACTOR)
+    rows = [FileRow(n, f"Before {n}", f"before-{n}", str(n)) for n in (1, 2, 3)]
+    product.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
 
 def backfill(product: Product) -> None:
@@ -133,7 +133,7 @@ def test_one_entry_with_the_count_is_written_when_a_deed_is_done_to_many(
 def test_nothing_is_written_when_a_deed_is_done_to_nobody(product: Product) -> None:
     product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
     product.domain.bulk.create([Wanted("")], actor=ACTOR)
-    product.domain.imports.run([], dry_run=False, actor=ACTOR)
+    product.domain.uploads.import_all([], dry_run=False, actor=ACTOR)
     product.domain.backfill.dispatch([], actor=ACTOR, progress=lambda _: None)
     assert entries(product) == []
 

@@ -51,6 +51,7 @@ def lived(product: Product) -> Product:
         ({"via": Via.API}, [3, 1]),
         ({"request_id": "r-8"}, [3]),
         ({"text": "acme c"}, [2, 1]),
+        *(({"text": "CITTÀ acm"}, [2, 1]), ({"text": "citta"}, [2, 1])),
         ({"text": "50%"}, [3]),
         ({"text": "%"}, [3]),
         ({"text": "tenant_2"}, [3]),

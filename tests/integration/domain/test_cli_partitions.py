@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import select
 
 from jobs import cli
 from jobs.milvus import MilvusPartitionStore
@@ -17,6 +18,7 @@ from webapp.config_command import config_command
 from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
 from webapp.tenants.causes import Cause
+from webapp.tenants.models import Tenant
 
 Run = Callable[..., Result]
 
@@ -184,6 +186,11 @@ def test_settings_are_shown_with_their_addresses_and_without_secrets(
 # tenants import
 
 
+def tenants_of(product: Product) -> list[Tenant]:
+    with product.domain.tenants._database.reading() as session:
+        return list(session.scalars(select(Tenant).order_by(Tenant.id)))
+
+
 def imported(run: Run, tmp_path: Path, content: bytes, *options: str) -> Result:
     file = tmp_path / "tenants.csv"
     file.write_bytes(content)
@@ -197,6 +204,36 @@ def test_file_is_imported_whatever_its_columns_order_and_quotes(
     result = imported(run, tmp_path, content.encode())
     assert (result.exit_code, result.stdout) == (0, "2 tenants were imported\n")
     assert whole.domain.backfill.plan().tenant_ids == [7, 9]
+
+
+def test_a_file_is_imported_as_the_panel_takes_it(whole: Product, run: Run, tmp_path: Path) -> None:
+    content = "\ufeffId;Name ;Slug\n7;'=Formula;formula\n9;Rossi, Bianchi;rossi\n;;\n;;\n"
+    result = imported(run, tmp_path, content.encode())
+    assert (result.exit_code, result.stdout) == (0, "2 tenants were imported\n")
+    assert [row.name for row in tenants_of(whole)] == ["=Formula", "Rossi, Bianchi"]
+
+
+def test_each_fault_is_named_when_rows_are_unusable(
+    whole: Product, run: Run, tmp_path: Path
+) -> None:
+    whole.create("Taken", slug="taken")
+    lines = ("id,name,slug", "x,,Bad", "1,Other,b", "7,A,a", "7,B,a", "8,C,c,d", "9,D,taken")
+    result = imported(run, tmp_path, "\n".join(lines).encode())
+    assert result.exit_code == 1
+    said = result.stderr.splitlines()
+    assert [line.partition(" must ")[0] for line in said] == [
+        *("line 2: id 'x'", "line 2: name", "line 2: slug 'Bad'", "line 3: id 1 is taken"),
+        *("line 5: id 7 stands in line 4 already", "line 5: slug a stands in line 4 already"),
+        *("line 6: it has more cells than the first line", "line 7: slug taken is taken"),
+        "Error: nothing was imported",
+    ]
+
+
+def test_no_tenant_is_imported_when_the_file_has_only_a_first_line(
+    whole: Product, run: Run, tmp_path: Path
+) -> None:
+    result = imported(run, tmp_path, b"id,name,slug\n")
+    assert (result.exit_code, result.stdout) == (0, "0 tenants were imported\n")
 
 
 def test_file_is_only_checked_when_it_is_a_dry_run(

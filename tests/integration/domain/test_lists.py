@@ -1,6 +1,9 @@
 """Lists and search on both databases: every tenant once, in an index's order, found at once."""
 
+import unicodedata
+
 import pytest
+from sqlalchemy import text
 
 from tests.factories import ACTOR, Product
 from webapp.tenants import figures, lists
@@ -9,11 +12,16 @@ from webapp.tenants.orders import Place, order_of
 from webapp.tenants.queries import TenantFilter
 from webapp.tenants.states import PartitionState
 
+UNAWARE_INSERT = """
+INSERT INTO tenant (id, name, slug, created_at, updated_at)
+VALUES (9, 'Società Łódź', 'odz', '2026-01-01 00:00:00', '2026-01-01 00:00:00')
+"""
 
-def searched(product: Product, text: str, **wanted: object) -> list[str]:
+
+def searched(product: Product, q: str, **wanted: object) -> list[str]:
     """The names that a search shows first."""
     with product.domain.tenants._database.reading() as session:
-        found = lists.search(session, TenantFilter(q=text, **wanted), 50)
+        found = lists.search(session, TenantFilter(q=q, **wanted), 50)
         return [tenant.name for tenant in found.items]
 
 
@@ -35,26 +43,57 @@ def seen(product: Product, wanted: TenantFilter) -> list[int]:
 
 
 MULLER, QUOTED = "Müller & Söhne 50%", 'The "quoted" OR one'
+HUAWEI, EMIR = "深圳华为科技有限公司", "İSTANBUL Diş"
+NAMES = (
+    *("Acme Foods", MULLER, QUOTED, HUAWEI, "Zürich Re", "Vertex Bank", "Straße 9", EMIR),
+    *("Łódź", "ΟΔΟΣ Αθήνα", "КОРОЛЁВ", "ＡＢＣ　Ltd", "한국전력", "บริษัทกรุงไทย", "بنك مصر", "xyzx"),
+)
 FOUND = {
-    **{"FOODS": ["Acme Foods"], "me fo": ["Acme Foods"]},
+    **{"FOODS": ["Acme Foods"], "me fo": ["Acme Foods"], "food acm": ["Acme Foods"]},
     **{"ÜLLER": [MULLER], "soehne": [], "50%": [MULLER], "5_%": [], "e-50": [MULLER]},
-    **{'"quoted"': [QUOTED], "OR one": [QUOTED], "NEAR(one)": []},
-    # Less than three letters: beginnings.
-    **{"a": ["Acme Foods"], "fo": ["Acme Foods"], "oo": [], "東京": ["東京電力"], "電力": []},
+    **{'"quoted"': [QUOTED], "OR one": [QUOTED], "NEAR(one)": [], "one\x00": []},
+    **{"华为": [HUAWEI], "huawei": [HUAWEI], "科技 深圳": [HUAWEI], "为华": []},
+    **{"ZURICH": ["Zürich Re"], "bank vertex": ["Vertex Bank"], "vertex vertex": ["Vertex Bank"]},
+    **{"strasse": ["Straße 9"], "STRAẞE": ["Straße 9"], "istanbul": [EMIR], "DIS": [EMIR]},
+    **{"lodz": ["Łódź"], "οδός": ["ΟΔΟΣ Αθήνα"], "королев": ["КОРОЛЁВ"], "abc lt": ["ＡＢＣ　Ltd"]},
+    **{unicodedata.normalize("NFD", "국전"): ["한국전력"], "مِصر": ["بنك مصر"]},
+    **{"กรุง": ["บริษัทกรุงไทย"]},
+    # All runs of `yzxyz` are in `xyzx`, in another order.
+    **{"yzxy": [], "oo": ["Acme Foods"], "ow": [], "d": [EMIR]},
+    **{"a": ["Acme Foods", "ＡＢＣ　Ltd"], "深": [HUAWEI], "为": []},
 }
 
 
-def test_tenants_are_found_by_any_part_of_their_name_or_slug(product: Product) -> None:
-    for name in ("Acme Foods", MULLER, QUOTED, "東京電力"):
+def test_tenants_are_found_by_any_words_of_their_name_or_slug(product: Product) -> None:
+    for name in NAMES:
         product.create(name)
-    assert {text: searched(product, text) for text in FOUND} == FOUND
+    assert {q: searched(product, q) for q in FOUND} == FOUND
+
+
+def test_a_tenant_is_found_when_a_program_wrote_it_that_knows_nothing_of_folding(
+    product: Product,
+) -> None:
+    product.create("Zürich")
+    product.create("Before")
+    unaware = ["UPDATE tenant SET name = 'Genève SA' WHERE id = 2", UNAWARE_INSERT]
+    with product.engine.execution_options(writes=True).begin() as connection:
+        for statement in unaware:
+            connection.execute(text(statement))
+    assert searched(product, "ve sa") == searched(product, "GENÈVE".lower()) == ["Genève SA"]
+    assert searched(product, "società") == ["Società Łódź"]
+    assert (searched(product, "geneve"), searched(product, "lodz")) == ([], [])
+    assert searched(product, "before") == ["Genève SA"], "its slug is the same"
+    assert product.domain.upkeep.fold_names() == 2
+    found = searched(product, "geneve"), searched(product, "LODZ")
+    assert found == (["Genève SA"], ["Società Łódź"])
+    assert product.domain.upkeep.fold_names() == 0
 
 
 def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product) -> None:
     product.create("Agenzia 2")
     product.create("Borgo")
-    for text in ("2", "#2", "tenant_2", "t2-g1-d1", " t2-g31-d4 "):
-        assert searched(product, text)[0] == "Borgo"
+    for q in ("2", "#2", "tenant_2", "t2-g1-d1", " t2-g31-d4 "):
+        assert searched(product, q)[0] == "Borgo"
 
 
 def test_a_tenant_is_found_by_its_new_name_alone_when_it_was_renamed(product: Product) -> None:

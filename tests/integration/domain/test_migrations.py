@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import bindparam, inspect, select, text
+from sqlalchemy import TextClause, bindparam, inspect, select, text
 
 from tests.factories import settings_for
 from webapp import create_app
 from webapp.database import UtcDateTime
 from webapp.extensions import db
-from webapp.tenants.models import Partition
+from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.records import Departure
+from webapp.tenants.search import matches
 
 LEAVING_TENANT = """
 INSERT INTO tenant (id, name, slug, created_at, updated_at, deleted_at)
@@ -25,6 +26,19 @@ INSERT INTO partition (tenant_id, collection, name, state, state_since, requeste
     generation, attempts, max_attempts, fence, dispatch, reopens)
 VALUES (1, 'c', 'tenant_1', 'removing', :now, :now, 2, 0, 3, 0, 0, 0)
 """
+
+OLD_TENANT = """
+INSERT INTO tenant (id, name, slug, created_at, updated_at)
+VALUES (:number, 'Zürich Re', :slug, :now, :now)
+"""
+# How the version before 0008 searches, on each database.
+SEARCH_BEFORE = {
+    "sqlite": """SELECT rowid FROM tenant_search WHERE tenant_search MATCH '"rich re"'""",
+    "postgresql": """
+        SELECT id FROM tenant WHERE (text_runs('  ' || lower(name)) || text_runs('  ' || slug))
+        @> text_runs('rich re')
+    """,
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -91,3 +105,28 @@ def test_tenants_that_were_leaving_get_a_week_and_a_record_when_upgraded(app: AP
     assert (record.requested_at, record.requested_by) == (now, "unknown")
     assert remove_at is not None
     assert timedelta(days=6) < remove_at - now < timedelta(days=8)
+
+
+def old_tenant(number: int) -> TextClause:
+    """A tenant as the version before 0008 stores it."""
+    now = bindparam("now", datetime.now(UTC), UtcDateTime)
+    return text(OLD_TENANT).bindparams(now, number=number, slug=f"zurich-{number}")
+
+
+def test_tenants_of_before_are_found_when_upgraded_and_when_downgraded(app: APIFlask) -> None:
+    upgrade(revision="0005")
+    with db.engine.begin() as connection:
+        connection.execute(old_tenant(1))
+    upgrade()
+    before = SEARCH_BEFORE[db.engine.dialect.name]
+    with db.engine.begin() as connection:
+        for words in ("rich re", "re", "zürich"):
+            assert connection.scalars(select(Tenant.id).where(matches(words))).all() == [1]
+        # An instance of the version before, while machines are upgraded one by one.
+        if db.engine.dialect.name == "postgresql":
+            assert connection.scalars(text(before)).all() == [1]
+        connection.execute(old_tenant(2))
+    downgrade(revision="0005")
+    with db.engine.begin() as connection:
+        assert sorted(connection.scalars(text(before))) == [1, 2]
+    upgrade()

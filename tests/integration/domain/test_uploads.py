@@ -79,11 +79,11 @@ def test_nothing_is_created_when_a_file_is_only_checked(product: Product) -> Non
 def test_each_row_becomes_a_tenant_with_a_wish_when_the_file_is_confirmed(
     product: Product,
 ) -> None:
-    number = check(product, "name,slug\nAcme S.p.A.,\nOther,mine\n東京,\n大阪,\n")
+    number = check(product, "name,slug\nAcme S.p.A.,\nOther,mine\n東京,\n東亰,\n")
     found = finish(product, number)
     assert found.state == UploadState.FINISHED
     assert (found.created, found.waiting, found.refused) == (4, 0, 0)
-    slugs = ["acme-s-p-a", "mine", "tenant", "tenant-2"]
+    slugs = ["acme-s-p-a", "mine", "dongjing", "dongjing-2"]
     assert [slug for _, _, slug in tenants(product)] == slugs
     assert story(product, number) == [(n + 1, "created", n) for n in (1, 2, 3, 4)]
     assert [product.told(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
@@ -119,6 +119,18 @@ def test_nothing_changes_when_the_same_file_comes_again(product: Product) -> Non
     assert [outcome for _, outcome, _ in story(product, again)] == ["unchanged"] * 3
     assert finish(product, again).state == UploadState.FINISHED
     assert tenants(product) == before
+
+
+def test_a_tenant_is_found_by_its_name_when_its_slug_was_made_by_other_rules(
+    product: Product,
+) -> None:
+    product.create("Łódź", slug="odz")
+    product.create("東京", slug="tenant")
+    product.create("Lodz", slug="lodz")
+    number = check(product, "name\nŁódź\n東京\nŁódź Sp.\n")
+    assert story(product, number) == [(2, "unchanged", 1), (3, "unchanged", 2), (4, "new", None)]
+    finish(product, number)
+    assert tenants(product)[-1][1:] == ("Łódź Sp.", "lodz-sp")
 
 
 def test_each_row_is_created_once_when_one_file_was_uploaded_twice_before_it_was_confirmed(

@@ -20,9 +20,10 @@ def sheet(name: str, columns: Iterable[str], runs: Runs) -> Response:
     return attachment(f"{name}-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(columns, runs))
 
 
-def attachment(name: str, lines: str | Iterator[str]) -> Response:
-    """A CSV file to be saved: whole, or sent run by run as it is read."""
-    answer = Response(lines, content_type="text/csv; charset=utf-8")
+def attachment(name: str, lines: bytes | str | Iterator[str]) -> Response:
+    """A CSV file to be saved: whole, or sent run by run as it is read. Bytes say what they are."""
+    kind = "text/csv" if isinstance(lines, bytes) else "text/csv; charset=utf-8"
+    answer = Response(lines, content_type=kind)
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
 

@@ -65,7 +65,8 @@ REASONS = {
         "used again."
     ),
     RowFault.TOO_MANY_CELLS: _l(
-        "It has more cells than the first line. Put a name that holds a comma in quotation marks."
+        "It has more cells than the first line. Put a name that holds the delimiter in quotation "
+        "marks."
     ),
 }
 
@@ -82,7 +83,8 @@ REFUSALS = {
         "This is a workbook, not a CSV file. Save it as “CSV UTF-8” and upload that."
     ),
     FileFault.NOT_UTF8: _l(
-        "Line %(line)s is not written in UTF-8. Save the file as “CSV UTF-8” and upload it again."
+        "Line %(line)s is not written in UTF-8. Its encoding, perhaps Windows-1252, cannot be told "
+        "for certain. Save the file as “CSV UTF-8” and upload it again."
     ),
     FileFault.NOT_TEXT: _l("This is not a text file. Save it as “CSV UTF-8” and upload that."),
     FileFault.BROKEN: _l(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from webapp.tenants.imports import is_number
-from webapp.tenants.naming import UnusableName, clean_name, is_nameable, is_slug, slugify
+from webapp.tenants.naming import UnusableName, clean_name, is_slug, is_told_by_slug, slugify
+from webapp.tenants.numbers import HIGHEST
 from webapp.tenants.uploads.parsing import FileRow
 from webapp.tenants.uploads.problems import Problem, RowFault
 
@@ -23,9 +23,10 @@ class Candidate:
         """The slug given, or made from the name. It is never numbered: the same row asked for
         again must find its tenant.
 
-        None where the name leaves nothing for one: then the name itself tells rows apart.
+        None where a slug does not tell such names apart: then the name itself does, and the
+        slug is chosen when the tenant is made.
         """
-        return self.slug or (slugify(self.name) if is_nameable(self.name) else None)
+        return self.slug or (slugify(self.name) if is_told_by_slug(self.name) else None)
 
 
 def apart(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[Problem]]]:
@@ -64,6 +65,12 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
     if wrong:
         return None, wrong
     return Candidate(row.line, name, row.slug, int(row.number) if row.number else None), []
+
+
+def is_number(text: str) -> bool:
+    """Whether a tenant of before may have this number: with room above it for later ones."""
+    digits = text.isascii() and text.isdigit() and not text.startswith("0")
+    return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
 
 
 class _First:

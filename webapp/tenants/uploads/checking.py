@@ -11,7 +11,7 @@ from webapp.tenants.models import Tenant
 from webapp.tenants.uploads.candidates import Candidate, apart
 from webapp.tenants.uploads.models import RowOutcome
 from webapp.tenants.uploads.parsing import FileRow
-from webapp.tenants.uploads.problems import Problem, RowFault
+from webapp.tenants.uploads.problems import ImportRefused, Problem, RowFault
 
 ASKED_AT_ONCE = 1_000
 
@@ -40,6 +40,24 @@ def examined(
         (row, by_line.get(row.line), verdicts.get(row.line) or _invalid(problems[row.line]))
         for row in rows
     ]
+
+
+def usable_tenants(found: Sequence[tuple[FileRow, Candidate | None, Verdict]]) -> list[Tenant]:
+    """The tenants of rows that are all new and have a number and a slug.
+
+    Raises:
+        ImportRefused: one of them is not new.
+    """
+    wrong = {row.line: _in_the_way(candidate, verdict) for row, candidate, verdict in found}
+    if refused := {line: problems for line, problems in wrong.items() if problems}:
+        raise ImportRefused(refused)
+    return [Tenant(id=one.number, name=one.name, slug=one.slug) for _, one, _ in found if one]
+
+
+def _in_the_way(candidate: Candidate | None, verdict: Verdict) -> tuple[Problem, ...]:
+    if candidate and verdict.outcome == RowOutcome.UNCHANGED:
+        return (Problem(RowFault.NUMBER_TAKEN, number=candidate.number),)
+    return verdict.problems
 
 
 def judged(session: Session, candidates: Sequence[Candidate]) -> Iterator[Verdict]:

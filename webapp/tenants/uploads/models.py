@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.database import UtcDateTime, utc_now
@@ -55,6 +55,8 @@ class Upload(Model):
     keeps_numbers: Mapped[bool] = mapped_column(default=False)
     # The highest number among its new rows; later tenants get numbers above it.
     highest_number: Mapped[int | None] = mapped_column(BigInteger)
+    # How the file was written, as `parsing.Layout` has it; None of a version before.
+    layout: Mapped[str | None] = mapped_column(Text)
     # What the check counted, and of the new ones how many are still to be taken, line by line.
     rows: Mapped[int]
     new: Mapped[int]
@@ -86,6 +88,8 @@ class UploadRow(Model):
     name: Mapped[str] = mapped_column(String(300))
     slug: Mapped[str | None] = mapped_column(String(100))
     outcome: Mapped[RowOutcome] = mapped_column(code(RowOutcome))
+    # Its cells as they were written, as a list in JSON; None where the check found it unchanged.
+    cells: Mapped[str | None] = mapped_column(Text)
     # Why it is invalid or refused, as `problems.dumped` writes it.
     problems: Mapped[str | None] = mapped_column(String(500))
     # The tenant that it became, or that was there already.

@@ -1,29 +1,40 @@
-"""Taking an uploaded file apart: bytes become rows, or the one reason why they cannot."""
+"""Taking a file of tenants apart: bytes become rows, or the one reason why they cannot."""
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NoReturn
 
+from webapp.tenants.exports import COLUMNS as EXPORTED
 from webapp.tenants.spreadsheets import unguarded
 from webapp.tenants.uploads.problems import FileFault, UnreadableFile
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 10_000
-DELIMITERS = (",", ";")
+
+# Only a file's size bounds its cells, so that a long name is a fault of its row.
+csv.field_size_limit(2**31 - 1)
+
+DELIMITERS = (",", ";", "\t", "|")
+# In place of a delimiter where a file has one column; it stands in no name.
+NO_DELIMITER = "\x1f"
+# A first line by which spreadsheets are told the delimiter.
+DECLARATION = re.compile(r"""("?)sep=([^\w\s"]|\t)\1[ \t]*(?:\r\n|\r|\n|\Z)""", re.IGNORECASE)
 
 COLUMNS = ("id", "name", "slug")
-# Those that our own result files have beside them; they are read past.
-OURS = frozenset({"line", "outcome", "message"})
+# Those that files of ours have beside them (results, rejects, exports); they are read past.
+KNOWN = frozenset({*COLUMNS, *EXPORTED, "line", "outcome", "message"})
 
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
+UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row as it was written; `line` is its first line in the file, from 1."""
+    """A row of a file, and its cells as they were written; `line` is its first line, from 1."""
 
     line: int
     name: str
@@ -31,64 +42,120 @@ class FileRow:
     # None: the file has no numbers of its own.
     number: str | None = None
     has_too_many_cells: bool = False
+    cells: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file was written, so that its rejects can be written in the same way."""
+
+    encoding: str
+    # None: the file has one column.
+    delimiter: str | None
+    declares_delimiter: bool
+    header: Sequence[str]
+
+    def as_json(self) -> str:
+        """The layout as it is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Layout":
+        """What `as_json` made."""
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file, and whether they bring their numbers."""
+    """The rows of a file, its layout, and the names of its columns."""
 
-    keeps_numbers: bool
+    layout: Layout
+    columns: Sequence[str]
     rows: Sequence[FileRow]
 
+    @property
+    def keeps_numbers(self) -> bool:
+        """Whether the rows bring their numbers."""
+        return "id" in self.columns
 
-def parse(data: bytes) -> Table:
-    """The rows of a CSV file in UTF-8, with commas or semicolons; empty lines do not count.
+
+def parse(data: bytes, most_bytes: float = MAX_BYTES, most_rows: float = MAX_ROWS) -> Table:
+    """The rows of a CSV file in UTF-8 or UTF-16; empty lines do not count.
+
+    The delimiter is the one of the header, or the one that a line `sep=` declares.
 
     Raises:
         UnreadableFile: it is too large, or no such file.
     """
-    text = _decoded(data)
-    records = _records(text, _delimiter(text))
-    header = next(records, None)
+    if len(data) > most_bytes:
+        raise UnreadableFile(FileFault.TOO_LARGE)
+    text, encoding = _decoded(data)
+    declared = DECLARATION.match(text)
+    body = text[declared.end() :] if declared else text
+    delimiter = declared[2] if declared else _delimiter(body)
+    records = _records(body, delimiter, lines_before=1 if declared else 0)
+    line, header = next(records, (1, None))
     if header is None:
         raise UnreadableFile(FileFault.EMPTY)
-    names = _columns(*header)
+    names = _columns(line, header)
     places = {name: place for place, name in enumerate(names) if name in COLUMNS}
     rows: list[FileRow] = []
     for line, cells in records:
-        if len(rows) == MAX_ROWS:
+        if len(rows) == most_rows:
             raise UnreadableFile(FileFault.TOO_MANY_ROWS, line=line)
         rows.append(_row(line, cells, names, places))
     if not rows:
         raise UnreadableFile(FileFault.NO_ROWS)
-    return Table("id" in places, rows)
+    return Table(Layout(encoding, delimiter, declared is not None, header), names, rows)
 
 
-def _decoded(data: bytes) -> str:
-    if len(data) > MAX_BYTES:
-        raise UnreadableFile(FileFault.TOO_LARGE)
+def _decoded(data: bytes) -> tuple[str, str]:
+    """The text, and its encoding: one that says which it is by its first bytes, or UTF-8."""
     if data.startswith(ZIP):
         raise UnreadableFile(FileFault.WORKBOOK)
-    if data.startswith(UTF16):
-        raise UnreadableFile(FileFault.NOT_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        if data.startswith(UTF16_BOMS):
+            return data.decode("utf-16"), "utf-16"
+        encoding = "utf-8-sig" if data.startswith(UTF8_BOM) else "utf-8"
+        return data.decode(encoding), encoding
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        if error.encoding.startswith("utf-16"):
+            raise UnreadableFile(FileFault.NOT_TEXT) from error
+        line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
         raise UnreadableFile(FileFault.NOT_UTF8, line=line) from error
 
 
-def _delimiter(text: str) -> str:
-    """The one that the header has more of."""
-    header = text.lstrip().partition("\n")[0]
-    return max(DELIMITERS, key=header.count)
+def _delimiter(text: str) -> str | None:
+    """The one that parts the header into most known names; None where nothing parts it."""
+    header = _first_line(text)
+    if not header:
+        return DELIMITERS[0]
+
+    def parted(delimiter: str) -> tuple[int, int]:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return sum(_name(cell) in KNOWN for cell in cells), len(cells)
+
+    best = max(DELIMITERS, key=parted)
+    return best if parted(best)[1] > 1 else None
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _first_line(text: str) -> str:
+    """The first line that holds more than delimiters."""
+    said = re.search(r"""[^\s,;|"]""", text)
+    if said is None:
+        return ""
+    begins = max(text.rfind(end, 0, said.start()) for end in "\r\n") + 1
+    return re.split(r"[\r\n]", text[begins:], maxsplit=1)[0]
+
+
+def _records(
+    text: str, delimiter: str | None, lines_before: int
+) -> Iterator[tuple[int, list[str]]]:
     """The records that have something in them, each with the line where it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter or NO_DELIMITER, strict=True)
     while True:
-        begins = reader.line_num + 1
+        begins = lines_before + reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -99,19 +166,23 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield begins, cells
 
 
+def _name(cell: str) -> str:
+    return cell.strip().lower()
+
+
 def _columns(line: int, cells: Sequence[str]) -> list[str]:
     """The header's names; a column without a name must be empty throughout."""
 
     def refuse(fault: FileFault, column: str = "") -> NoReturn:
         raise UnreadableFile(fault, line=line, column=column[:40])
 
-    names = [cell.strip().lower() for cell in cells]
+    names = list(map(_name, cells))
     if any("\0" in name for name in names):
         refuse(FileFault.NOT_TEXT)
     if "name" not in names:
         refuse(FileFault.COLUMN_MISSING, "name")
     for place, name in enumerate(names):
-        if name and name not in OURS and name not in COLUMNS:
+        if name and name not in KNOWN:
             refuse(FileFault.COLUMN_UNKNOWN, cells[place].strip())
         if name and name in names[:place]:
             refuse(FileFault.COLUMN_TWICE, name)
@@ -131,6 +202,7 @@ def _row(line: int, cells: list[str], names: Sequence[str], places: dict[str, in
         has_too_many_cells=any(
             text.strip() for place, text in enumerate(cells) if not _named(place, names)
         ),
+        cells=cells,
     )
 
 

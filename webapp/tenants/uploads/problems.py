@@ -1,7 +1,7 @@
 """What can be wrong with a file or with one of its rows, as codes that pages put in words."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -69,6 +69,19 @@ class UnreadableFile(DomainError):
         self.fault = fault
         self.line = line
         self.column = column
+
+
+class ImportRefused(DomainError):
+    """Nothing was imported. `rows` has what is wrong with which line.
+
+    It is empty where a number or a slug of the file was taken meanwhile.
+    """
+
+    code = "import_refused"
+
+    def __init__(self, rows: Mapping[int, Sequence[Problem]]) -> None:
+        super().__init__(f"{len(rows)} rows are unusable")
+        self.rows = rows
 
 
 class UploadNotFound(DomainError):

@@ -1,5 +1,6 @@
 """What is kept of a file that was checked: its counts, and each row as it was written."""
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ from webapp.tenants.actors import Actor
 from webapp.tenants.uploads.candidates import Candidate
 from webapp.tenants.uploads.checking import Verdict
 from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow
-from webapp.tenants.uploads.parsing import FileRow
+from webapp.tenants.uploads.parsing import FileRow, Table
 from webapp.tenants.uploads.problems import dumped
 from webapp.texts import storable, visible
 
@@ -24,14 +25,14 @@ Examined = tuple[FileRow, Candidate | None, Verdict]
 def record(
     session: Session,
     filename: str,
+    table: Table,
     found: Sequence[Examined],
     *,
-    keeps_numbers: bool,
     actor: Actor,
 ) -> Upload:
     """Store the file's counts and rows, within the transaction of whoever checked it."""
     upload = _upload(filename, found, actor)
-    upload.keeps_numbers = keeps_numbers
+    upload.keeps_numbers, upload.layout = table.keeps_numbers, table.layout.as_json()
     session.add(upload)
     session.flush()
     rows = (_columns(upload.id, *each) for each in found)
@@ -88,6 +89,7 @@ def _columns(
         "number": None if row.number is None else _kept(row.number, NUMBER_KEPT),
         "name": candidate.name if candidate else _kept(row.name, NAME_KEPT),
         "slug": None if slug is None else _kept(slug, SLUG_KEPT),
+        "cells": None if verdict.outcome == RowOutcome.UNCHANGED else json.dumps(row.cells),
         "outcome": verdict.outcome,
         "problems": dumped(verdict.problems),
         "tenant_id": verdict.tenant_id,

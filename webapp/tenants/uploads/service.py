@@ -1,6 +1,7 @@
 """The use cases of uploaded files: check, confirm, create batch by batch, discard, forget."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,15 +10,16 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.database import Database, utc_now
 from webapp.logs import get_logger
-from webapp.tenants import audit, timeline
+from webapp.tenants import audit, deeds, timeline
 from webapp.tenants.actors import Actor
-from webapp.tenants.inserting import NOBODY_ELSE_WRITES, ONE_WRITES
+from webapp.tenants.inserting import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
+from webapp.tenants.numbers import lift
 from webapp.tenants.ringing import Ringing
 from webapp.tenants.rules import Rules
-from webapp.tenants.uploads.checking import examined
+from webapp.tenants.uploads.checking import examined, usable_tenants
 from webapp.tenants.uploads.models import Upload, UploadRow, UploadState
-from webapp.tenants.uploads.parsing import parse
-from webapp.tenants.uploads.problems import UploadNotFound
+from webapp.tenants.uploads.parsing import FileRow, parse
+from webapp.tenants.uploads.problems import ImportRefused, UploadNotFound
 from webapp.tenants.uploads.recording import counts, record
 from webapp.tenants.uploads.turn import Turn, take_turn
 
@@ -46,9 +48,7 @@ class Uploads:
         with self._database.reading() as session:
             found = examined(session, table.rows)
         with self._database.transaction() as session:
-            upload = record(
-                session, filename, found, keeps_numbers=table.keeps_numbers, actor=actor
-            )
+            upload = record(session, filename, table, found, actor=actor)
             deed = audit.write(
                 session,
                 actor=actor,
@@ -59,6 +59,33 @@ class Uploads:
             )
         audit.announce(deed)
         return upload
+
+    def import_all(self, rows: Sequence[FileRow], *, dry_run: bool, actor: Actor) -> int:
+        """Store every row as a tenant under its own number, or none; returns how many.
+
+        No partition is asked for. Numbers given out later lie above the highest one of the
+        file. A dry run stores none.
+
+        Raises:
+            ImportRefused: rows are unusable, or there already.
+        """
+        deed = None
+        try:
+            with self._database.transaction() as session:
+                # Both have to be given: what is taken over keeps what others know it by.
+                given = [replace(r, number=r.number or "", slug=r.slug or "") for r in rows]
+                tenants = usable_tenants(examined(session, given))
+                if tenants and not dry_run:
+                    numbers = [tenant.id for tenant in tenants]
+                    lift(session, max(numbers))
+                    insert_tenants(session, tenants)
+                    deed = deeds.imported(session, numbers, actor)
+        except IntegrityError as error:
+            raise ImportRefused({}) from error
+        if deed:
+            log.info("tenants.imported", tenants=len(tenants), actor=actor.name)
+            audit.announce(deed)
+        return len(tenants)
 
     def confirm(self, upload_id: int, *, actor: Actor) -> bool:
         """Have the new rows created, the first of them at once; the reconciler takes the others.

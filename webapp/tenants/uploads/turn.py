@@ -100,7 +100,7 @@ def _candidate(row: UploadRow) -> Candidate:
 
 
 def _tenants(session: Session, candidates: Sequence[Candidate]) -> list[Tenant]:
-    """The tenants to be stored; whose name leaves nothing for a slug gets a numbered one."""
+    """The tenants to be stored; a slug that was left to us is numbered where it is taken."""
     wanted = [one.wanted_slug for one in candidates if one.wanted_slug]
     nameless = [one.name for one in candidates if not one.wanted_slug]
     made = iter(free_slugs(session, nameless, wanted))
