@@ -1,7 +1,7 @@
 """where partitions lie: the collection itself behind a name that may be an alias
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0006
 """
 
 import sqlalchemy as sa

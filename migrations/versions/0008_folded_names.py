@@ -8,7 +8,7 @@ SQLite's triggers keep the search table. Whoever has SQLite copy the table `tena
 that recreates it) has to make them again.
 
 Revision ID: 0008
-Revises: 0005
+Revises: 0007
 """
 
 import sqlalchemy as sa
