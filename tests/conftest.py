@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
+import structlog
 
 from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
@@ -40,6 +41,7 @@ def pytest_configure() -> None:
         atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
     _make_hashes_cheap()
     _compile_templates_once()
+    _let_logs_be_captured()
     try:
         switched_off()
     except ValueError as error:
@@ -83,6 +85,16 @@ def _compile_templates_once() -> None:
             self.compiled[bucket.key, bucket.checksum] = bucket.code
 
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Memory()}
+
+
+def _let_logs_be_captured() -> None:
+    """A logger that keeps its configuration would not be heard by `capture_logs` any more."""
+    configure = structlog.configure
+
+    def configure_anew(**options: Any) -> None:
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    structlog.configure = configure_anew
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

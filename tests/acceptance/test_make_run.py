@@ -189,7 +189,7 @@ def checkout(folder: Path) -> Path:
     parts = ("webapp", "jobs", "launch", "migrations", "templates", "static", "translations")
     for part in parts:
         shutil.copytree(ROOT / part, folder / part)
-    for file in ("wsgi.py", "create_milvus_partition.py"):
+    for file in ("wsgi.py", "create_milvus_partition.py", "pyproject.toml"):
         shutil.copy(ROOT / file, folder)
     return folder
 

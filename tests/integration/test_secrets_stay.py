@@ -136,9 +136,13 @@ def _unpacked(packed: bytes) -> Iterator[str]:
 
 def in_database(path: Path) -> str:
     with sqlite3.connect(path) as connection:
-        dump = "\n".join(connection.iterdump())
+        names = connection.execute(
+            # The search's index holds no text, and cannot be read whole.
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'tenant_search%'"
+        )
+        rows = [connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names]
     connection.close()
-    return dump
+    return str(rows)
 
 
 def test_no_secret_is_written_or_shown_when_milvus_repeats_it(

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.access import PASSWORD, SETUP, Visitor, add_token, add_user, database_of
 from tests.integration.access.conftest import new_address
+from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
 from webapp.auth.users import change_user
 from webapp.tenants.records import AuditEntry
@@ -109,7 +110,7 @@ def test_entries_are_bounded_when_every_guess_comes_from_elsewhere(
 def test_the_audit_page_says_it_in_words_when_a_login_failed(app: APIFlask) -> None:
     Visitor(app, new_address()).login(ANYBODY, "wrong one")
     reader = Visitor(app, new_address())
-    reader.login(add_user(app))
+    reader.login(add_user(app, Role.OPERATOR))
     page = reader.get("/admin/audit/").text
     for words in ("Login failed", "anonymous", "there is no such user", "somebody@"):
         assert words in page

@@ -16,6 +16,8 @@ from webapp.tenants.models import Partition, Tenant
 from webapp.tenants.queries import departure_of
 from webapp.tenants.records import AuditEntry
 
+COLLECTION = "kb_chunks_v1"
+
 
 def claim(product: Product) -> list[Leaver]:
     return product.domain.departures.claim(product.settings.milvus_collection, 100)
@@ -94,7 +96,7 @@ def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Pro
     begun = begin(product, claim(product))
     with pytest.raises(NotRemoving, match="being dropped"):
         restore(product, tenant)
-    product.domain.departures.record_gone(begun, {tenant.id})
+    product.domain.departures.record_gone(begun, {tenant.id}, COLLECTION)
     with pytest.raises(NotRemoving, match="gone"):
         restore(product, tenant)
     with pytest.raises(TenantNotFound):
@@ -112,7 +114,7 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     product.delete(tenant, due=False)
     # A second departure has a grace time of its own; the claim of the first is worth nothing.
     assert begin(product, claimed) == []
-    assert product.domain.departures.record_gone(claimed, set()) == 0
+    assert product.domain.departures.record_gone(claimed, set(), COLLECTION) == 0
     assert product.row(tenant).state == "removing"
 
 
@@ -138,7 +140,7 @@ def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> 
         )
         assert isinstance(back, NotRemoving) == (len(begun) == 1)
         assert product.row(tenant).state == ("removing" if begun else "pending")
-        product.domain.departures.record_gone(begun, set())
+        product.domain.departures.record_gone(begun, set(), COLLECTION)
 
 
 def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
@@ -189,7 +191,7 @@ def test_rows_stay_on_record_when_who_counted_them_dies_before_the_end(product: 
     product.age(tenant, "lease_until")
     # What the next one cannot count does not replace what the first one did.
     next_one = begin(product, claim(product), rows=None)
-    assert product.domain.departures.record_gone(next_one, set()) == 1
+    assert product.domain.departures.record_gone(next_one, set(), COLLECTION) == 1
     record = product.departure(tenant)
     assert (record.rows, record.outcome, record.status) == (25, "dropped", "removed")
     assert record.dropped_at is None
@@ -205,9 +207,9 @@ def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Produc
     departures = product.domain.departures
     departures.hand_back(frozen)
     departures.record_failure(frozen[0], Cause.TIMEOUT, "late")
-    assert begin(product, frozen) == departures.record_gone([], set()) * [0]
+    assert begin(product, frozen) == departures.record_gone([], set(), COLLECTION) * [0]
     assert departures.record_kept(dict.fromkeys(frozen, 1)) == 0
-    assert departures.record_gone(begun, {tenant.id}) == 1
+    assert departures.record_gone(begun, {tenant.id}, COLLECTION) == 1
     assert product.told(tenant)[-2:] == ["dropping", "dropped"]
 
 
@@ -247,7 +249,7 @@ def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Prod
         )
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
         assert product.domain.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
-        product.domain.departures.record_gone(claim(product), set())
+        product.domain.departures.record_gone(claim(product), set(), COLLECTION)
 
 
 def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> None:
