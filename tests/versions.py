@@ -32,8 +32,8 @@ STOP_WITHIN_S = 25
 COREUTILS = ("env", "mkdir", "mktemp", "rm", "touch")
 # What of requirements-dev.txt the unit tests import.
 UNIT = re.compile(
-    r"(anyio|execnet|h11|httpcore|httpx|iniconfig|pluggy|pygments|pytest|pytest-timeout"
-    r"|pytest-xdist)=="
+    r"(anyio|execnet|h11|hypothesis|httpcore|httpx|iniconfig|pluggy|pygments|pytest|pytest-timeout"
+    r"|pytest-xdist|sortedcontainers)=="
 )
 ASK = "import sys; print(*sys.version_info[:2], sys._base_executable)"
 
