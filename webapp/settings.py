@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -270,8 +271,16 @@ class Settings(BaseModel):
         return mask(text, self._secrets())
 
     def _secrets(self) -> tuple[str, ...]:
-        key = self.secret_key or remembered(self.var_dir / "secret_key")
-        own = (self.milvus_token, key, self.admin_password)
+        if self.secret_key:
+            return self._stated_secrets
+        try:
+            return (*self._stated_secrets, _kept_key(self.var_dir / "secret_key"))
+        except OSError:
+            return self._stated_secrets
+
+    @cached_property
+    def _stated_secrets(self) -> tuple[str, ...]:
+        own = (self.milvus_token, self.secret_key, self.admin_password)
         urls = (self.database_url, self.redis_url)
         return (*filter(None, own), *(each for url in urls if url for each in secrets_in(url)))
 
@@ -305,6 +314,16 @@ class Settings(BaseModel):
             "SECRET_KEY": self.secret_key is None,
         }
         return "embedded" if embedded.get(name) else "default"
+
+
+@cache
+def _kept_key(file: Path) -> str:
+    """The key that was made once. Each field of each log line asks, so it is read once, too.
+
+    Raises:
+        OSError: none was made yet; the next call looks again.
+    """
+    return file.read_text().strip()
 
 
 def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:

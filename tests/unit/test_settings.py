@@ -267,3 +267,9 @@ def test_grace_is_understood_with_and_without_a_unit(
 def test_grace_is_refused_when_it_is_no_length_of_time(tmp_path: Path, written: str) -> None:
     with pytest.raises(SettingsError, match="PARTITION_GRACE"):
         loaded(tmp_path, PARTITION_GRACE=written)
+
+
+def test_a_key_is_masked_when_it_was_made_after_the_first_line(tmp_path: Path) -> None:
+    settings = loaded(tmp_path)
+    assert settings.mask("a line") == "a line"
+    assert settings.mask(f"key {settings.signing_key}") == "key ***"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from redis import Redis
@@ -41,23 +42,7 @@ def look(doorbell: Doorbell) -> Board:
 
 def _look(doorbell: Doorbell) -> Board:
     queues = (doorbell.queue, doorbell.backfill_queue)
-    with noting(Note.REDIS_ASKED):
-        suspended, keys, *rest = _ask(
-            doorbell.connection,
-            [
-                ("EXISTS", WORKERS_SUSPENDED),
-                ("SMEMBERS", WORKERS),
-                *WRITE,
-                *(command for queue in queues for command in _questions(queue)),
-            ],
-        )
-    refusal = refusal_in(rest[: len(WRITE)])
-    if refusal is Refusal.READ_ONLY:
-        # After a failover the address leads to another server than our connections do.
-        doorbell.connection.connection_pool.disconnect(inuse_connections=False)
-    told = rest[len(WRITE) :]
-    half = len(told) // 2
-    seen = [_seen(told[:half]), _seen(told[half:])]
+    suspended, keys, refusal, seen = _ask_first(doorbell.connection, queues)
     known = sorted(_text(key) or "" for key in _list(keys))
     answers = _ask(
         doorbell.connection,
@@ -86,6 +71,29 @@ def _look(doorbell: Doorbell) -> Board:
             workers=sum(_is_rival(values, queues) for values in hashes),
         ),
     )
+
+
+def _ask_first(
+    connection: Redis, queues: Sequence[Queue]
+) -> tuple[Any, Any, Refusal | None, list["_Seen"]]:
+    """Whether workers are suspended, their keys, why writes are refused, and each queue."""
+    questions = [list(_questions(queue)) for queue in queues]
+    with noting(Note.REDIS_ASKED):
+        suspended, keys, *told = _ask(
+            connection,
+            [
+                ("EXISTS", WORKERS_SUSPENDED),
+                ("SMEMBERS", WORKERS),
+                *WRITE,
+                *(question for each in questions for question in each),
+            ],
+        )
+    refusal = refusal_in(told[: len(WRITE)])
+    if refusal is Refusal.READ_ONLY:
+        # After a failover the address leads to another server than our connections do.
+        connection.connection_pool.disconnect(inuse_connections=False)
+    answers = iter(told[len(WRITE) :])
+    return suspended, keys, refusal, [_seen(list(islice(answers, len(each)))) for each in questions]
 
 
 def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
