@@ -312,3 +312,26 @@ def test_the_way_back_leads_to_the_list_as_it_was_when_a_tenant_was_looked_at(
     page.get_by_text("The change was saved.").wait_for()
     page.locator("a.crumb").click()
     page.wait_for_url("**/admin/tenant/?search=Found+by")
+
+
+SHIFTED = """new Promise((resolve) => {
+    const moved = [];
+    new PerformanceObserver((list) => {
+        for (const { value, sources } of list.getEntries()) {
+            const what = sources.map(({ node }) => node?.id || node?.className || node?.nodeName);
+            if (value > 0.05) moved.push(`${what}: ${value}`);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+    requestAnimationFrame(() => setTimeout(() => resolve(moved), 0));
+})"""
+
+
+@pytest.mark.parametrize("address", ["/admin/tenant/", "/admin/partitions/?tab=all"])
+def test_nothing_moves_when_a_list_has_come_to_a_narrow_window(
+    visitor: Callable[..., Page], product: Product, address: str
+) -> None:
+    product.create("Stays in its place")
+    page = visitor(viewport={"width": 390, "height": 800})
+    page.goto(address)
+    page.get_by_role("button", name="Freeze view").wait_for()
+    assert page.evaluate(SHIFTED) == []
