@@ -1,6 +1,7 @@
 """A tethered program ends with its parent and does not restart in a tight loop."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_program_ends_when_its_parent_is_killed() -> None:
-    child = " ".join(tethered("sleep", "60"))
+    child = shlex.join(tethered("sleep", "60"))
     parent = subprocess.Popen(["sh", "-c", f"{child} & echo $!; wait"], stdout=subprocess.PIPE)
     assert parent.stdout
     pid = int(parent.stdout.readline())
