@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -40,6 +41,7 @@ def pytest_configure() -> None:
         atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
     _make_hashes_cheap()
     _compile_templates_once()
+    _close_connections_of_the_gone()
     try:
         switched_off()
     except ValueError as error:
@@ -83,6 +85,20 @@ def _compile_templates_once() -> None:
             self.compiled[bucket.key, bucket.checksum] = bucket.code
 
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Memory()}
+
+
+def _close_connections_of_the_gone() -> None:
+    """Applications of tests end with connections in their pools, of which Python 3.13 complains.
+
+    It does so when it collects them, within any test. A connection outside of a pool that nobody
+    closes is still complained of.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    @event.listens_for(Pool, "connect")
+    def _close_with_record(connection: Any, record: Any) -> None:
+        weakref.finalize(record, connection.close)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
