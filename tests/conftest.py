@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -42,6 +43,7 @@ def pytest_configure() -> None:
     _make_hashes_cheap()
     _compile_templates_once()
     _let_logs_be_captured()
+    _close_connections_of_the_gone()
     try:
         switched_off()
     except ValueError as error:
@@ -95,6 +97,20 @@ def _let_logs_be_captured() -> None:
         configure(**options | {"cache_logger_on_first_use": False})
 
     structlog.configure = configure_anew
+
+
+def _close_connections_of_the_gone() -> None:
+    """Applications of tests end with connections in their pools, of which Python 3.13 complains.
+
+    It does so when it collects them, within any test. A connection outside of a pool that nobody
+    closes is still complained of.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    @event.listens_for(Pool, "connect")
+    def _close_with_record(connection: Any, record: Any) -> None:
+        weakref.finalize(record, connection.close)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
