@@ -21,6 +21,8 @@ _ALWAYS = [
     Shot("operations", "/admin/operations/"),
     Shot("import", "/admin/import/"),
     Shot("audit", "/admin/audit/"),
+    Shot("help", "/admin/help/"),
+    Shot("walk", "/admin/help/bad-night"),
 ]
 EMPTY = [*_ALWAYS, Shot("new", "/admin/tenant/new/")]
 FULL = [

@@ -8,6 +8,7 @@ from flask_admin.theme import Bootstrap4Theme
 
 from webapp.admin import repeats
 from webapp.admin.audit.views import AuditView
+from webapp.admin.help import HelpView
 from webapp.admin.lists.export import ExportView
 from webapp.admin.live.recent import RecentFigures
 from webapp.admin.live.unchanged import answer_unchanged
@@ -40,6 +41,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(AuditView(name="Audit", endpoint="audit"))
     admin.add_view(UploadsView(name="Import", endpoint="uploads", url="/admin/import"))
     admin.add_view(ExportView(name="Export", endpoint="export", url="/admin/export"))
+    admin.add_view(HelpView(name="Help", endpoint="help"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
     app.extensions["recent_figures"] = RecentFigures()

@@ -39,13 +39,14 @@ def test_a_viewer_sees_no_button_that_is_refused_when_something_failed(
     assert send(viewer, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 403
 
 
-def test_version_and_docs_are_in_sight_of_every_role_when_there_are_tenants_too(
+def test_version_docs_and_help_are_in_sight_of_every_role_when_there_are_tenants_too(
     app: APIFlask, as_role: Callable[[Role], Visitor]
 ) -> None:
     add_tenant(app)
     for role in Role:
         page = as_role(role).get("/admin/tenant/").text
         assert 'href="/api/docs"' in page
+        assert 'href="/admin/help/"' in page
         assert f"Paratia {VERSION}" in page
 
 

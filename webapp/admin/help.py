@@ -1,0 +1,51 @@
+"""The project's own documents as pages: what helps at night lies in the panel itself."""
+
+from functools import cache
+
+from flask import Response, abort, redirect, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from webapp.admin.base import Page, expose
+from webapp.settings import PROJECT_ROOT
+
+DOCUMENTS = PROJECT_ROOT / "docs"
+# In the order of need; each document begins with its title.
+NAMES = ("operations", "bad-night", "how-it-works")
+
+
+class HelpView(Page):
+    """What each fault looks like and what heals it, a walk through the panel, how it works."""
+
+    reads = frozenset({"index", "show", "picture"})
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """To the document that helps when something fails."""
+        return redirect(url_for("help.show", document=NAMES[0]))
+
+    @expose("/<document>")
+    def show(self, document: str) -> ResponseReturnValue:
+        """One document; 404 for a name that none has."""
+        if document not in NAMES:
+            abort(404)
+        titles = {name: _read(name)[0] for name in NAMES}
+        text = _read(document)[1]
+        return self.render(
+            "admin/help/index.html", nav="help", titles=titles, document=document, text=text
+        )
+
+    @expose("/img/<picture>")
+    def picture(self, picture: str) -> Response:
+        """A picture of a document, where its address leads from the document's."""
+        return send_from_directory(DOCUMENTS / "img", picture)
+
+
+@cache
+def _read(name: str) -> tuple[str, Markup]:
+    """Title and text of a document; HTML in it would be escaped."""
+    source = (DOCUMENTS / f"{name}.md").read_text(encoding="utf-8")
+    title, _end, text = source.partition("\n")
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return title.removeprefix("# "), Markup(markdown.render(text))  # noqa: S704
