@@ -19,11 +19,11 @@ START_WITHIN_S = 150
 HEAL_WITHIN_S = 30.0
 STOP_WITHIN_S = 25.0
 NAMES = {
-    "web": "gunicorn",
-    "worker": "flask worker",
-    "reconciler": "partitions reconcile",
-    "redis": "redis-server",
-    "milvus": "milvus-lite",
+    "web": ("gunicorn",),
+    "worker": ("flask worker",),
+    "reconciler": ("partitions reconcile",),
+    "redis": ("redis-server", "valkey-server"),
+    "milvus": ("milvus-lite",),
 }
 
 
@@ -80,7 +80,7 @@ class Run:
         except OSError:
             return False
         # While a part waits for its turn it is not yet what its command line names.
-        return NAMES[part] in words and "tether.py" not in words
+        return any(name in words for name in NAMES[part]) and "tether.py" not in words
 
 
 @contextlib.contextmanager

@@ -70,7 +70,9 @@ def test_address_and_password_are_shown_once_when_it_is_ready(product: Run) -> N
 
 def test_logs_of_the_parts_are_followed_when_they_write(product: Run) -> None:
     wait_until(lambda: re.search(r"^web +\| .*Listening", product.shown(), re.M), 10, "web's log")
-    wait_until(lambda: re.search(r"^redis +\| .*ready", product.shown(), re.M), 10, "redis's log")
+    wait_until(
+        lambda: re.search(r"^redis +\| .*ready", product.shown(), re.I | re.M), 10, "redis's log"
+    )
     assert "Traceback" not in product.shown()
 
 
@@ -186,7 +188,16 @@ def test_nothing_is_left_and_data_is_kept_when_it_is_stopped(tmp_path: Path) -> 
 
 def checkout(folder: Path) -> Path:
     """What of the project runs, in another folder."""
-    parts = ("webapp", "jobs", "launch", "migrations", "templates", "static", "translations")
+    parts = (
+        "webapp",
+        "jobs",
+        "launch",
+        "migrations",
+        "templates",
+        "static",
+        "translations",
+        "docs",
+    )
     for part in parts:
         shutil.copytree(ROOT / part, folder / part)
     for file in ("wsgi.py", "create_milvus_partition.py", "pyproject.toml"):

@@ -11,6 +11,8 @@ from webapp.settings import PROJECT_ROOT
 
 NAME = "nginx"
 PACKAGE = "nginx-light"
+# Makes the certificate.
+OPENSSL = "openssl"
 # Where each `server` or `location` of the README stands, and what a test puts in the place of
 # the ports and the files that it names. Nothing else of it is changed.
 BLOCK = re.compile(r"```nginx\n(.*?)```", re.DOTALL)
@@ -46,6 +48,7 @@ def prepare() -> None:
         EngineMissing: naming the package, when it cannot be installed.
     """
     debian.prepare(NAME, PACKAGE, lambda: debian.program(NAME))
+    debian.prepare(NAME, OPENSSL, lambda: debian.program(OPENSSL))
 
 
 class Nginx(ServerProcess):
@@ -81,7 +84,15 @@ class Nginx(ServerProcess):
 
 def _make_certificate(directory: Path) -> None:
     """A certificate that nobody but these tests has a reason to trust."""
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    made = [
+        debian.needed(NAME, OPENSSL, OPENSSL),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+    ]
     made += ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     made += ["-addext", "subjectAltName=IP:127.0.0.1"]
     made += ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")]

@@ -12,7 +12,7 @@ from tests.engines.availability import EngineMissing
 @pytest.fixture(autouse=True)
 def nothing_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(debian, "SERVERS", ())
+    monkeypatch.setattr(debian, "FOLDERS", ())
 
 
 def test_the_package_is_named_when_it_may_not_be_installed(

@@ -21,11 +21,12 @@ def is_running(pid: int) -> bool:
 
 
 def test_program_ends_when_its_parent_is_killed() -> None:
-    child = shlex.join(tethered("sleep", "60"))
+    child = shlex.join(tethered(sys.executable, "-c", "import time; time.sleep(60)"))
     parent = subprocess.Popen(["sh", "-c", f"{child} & echo $!; wait"], stdout=subprocess.PIPE)
     assert parent.stdout
     pid = int(parent.stdout.readline())
-    wait_until(lambda: b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()[:5], 10, "it runs")
+    command = Path(f"/proc/{pid}/cmdline")
+    wait_until(lambda: b"tether.py" not in command.read_bytes(), 10, "it runs")
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
