@@ -9,7 +9,7 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http import get_parser
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
@@ -47,6 +47,21 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
         return piece
 
 
+class BodyReader:
+    """Reads a body. To the application, one that cannot be read is a client that left."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        """The next bytes of the body, at most `size`."""
+        try:
+            piece: bytes = self._reader.read(size)
+        except ParseException as error:
+            raise OSError(errno.EBADMSG, str(error)) from error
+        return piece
+
+
 class WebWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads; what is overridden here is the API of gunicorn 27.
 
@@ -75,6 +90,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer. A client that does not take the answer counts as one that left."""
+        req.body.reader = BodyReader(req.body.reader)
         # A request that came together with the one before it was read without waiting.
         conn.sock.settimeout(ANSWER_TAKEN_WITHIN_S)
         try:

@@ -1,6 +1,7 @@
 """Every error as a small clear page, or below the API as problem+json; never a traceback."""
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
@@ -14,18 +15,20 @@ from webapp.logs import get_logger
 from webapp.marking import N_
 from webapp.problems import answer_http_error, problem
 from webapp.requests import request_id
+from webapp.security import bare_answer
 
 RETRY_AFTER_S = {429: 60, 503: 5}
 NO_DATABASE = N_(
     "The database does not answer. Try again in a few seconds; after a change, "
     "look first whether it was made."
 )
+NOT_UNDERSTOOD = (
+    _l("Not understood"),
+    _l("The request could not be understood. Go back, reload the page and try again."),
+)
 # The title of each error's page, and what it says below it.
 PAGES = {
-    400: (
-        _l("Not understood"),
-        _l("The request could not be understood. Go back, reload the page and try again."),
-    ),
+    400: NOT_UNDERSTOOD,
     401: (_l("Not logged in"), _l("Log in first.")),
     403: (
         _l("Not allowed"),
@@ -43,6 +46,7 @@ PAGES = {
         _l("Too large"),
         _l("What was sent is too large: 4 MB are taken. Nothing was changed; send it in parts."),
     ),
+    415: NOT_UNDERSTOOD,
     429: (_l("Too many attempts"), _l("Too many attempts. Wait a minute, then try again.")),
     500: (
         _l("Something went wrong"),
@@ -76,6 +80,9 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     if request.path.startswith(API_PREFIX):
         return answer_http_error(error)
+    if request_ctx.url_adapter is None:
+        # Werkzeug refused the host, and without one no address can be made for a page.
+        return bare_answer(error.code, request.path)
     kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     title, says = PAGES.get(error.code, (error.name, ""))
     if isinstance(error, CSRFError):

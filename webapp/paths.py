@@ -3,7 +3,7 @@
 import re
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, redirect, request, url_for
 
 A_PATH = re.compile(r"/(?![/\\])[^\s\\]*")
 # What may stand in a query as it is, and what is written with % there already.
@@ -57,5 +57,8 @@ def cookie_path() -> str:
 def _stay(response: Response) -> Response:
     if response.location is not None:
         # Werkzeug's own redirects, to the address with its last slash, name the host.
-        response.location = here(response.location.removeprefix(request.host_url.rstrip("/")))
+        address = here(response.location.removeprefix(request.host_url.rstrip("/")))
+        if address != response.location:
+            response.location = address
+            response.set_data(redirect(address).get_data())
     return response

@@ -52,6 +52,7 @@ def _only_what_can_be(serve: Serve) -> Serve:
     def served(environ: Environ, start_response: Any) -> Iterable[bytes]:
         before = environ["werkzeug.proxy_fix.orig"]
         environ["REMOTE_ADDR"] = _address_in(environ["REMOTE_ADDR"]) or before["REMOTE_ADDR"]
+        environ["wsgi.url_scheme"] = environ["wsgi.url_scheme"].lower()
         if environ["wsgi.url_scheme"] not in PORTS:
             environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
         if not A_PREFIX.fullmatch(environ["SCRIPT_NAME"]):
@@ -89,10 +90,10 @@ def _refusal(environ: Environ, allowed: tuple[str, ...]) -> Response | None:
 def _matches(host: str, allowed: str, default_port: str) -> bool:
     """Whether the host is the allowed one, or below it where that begins with a dot."""
     name, port = _split(host)
-    wanted, wanted_port = _split(allowed)
+    wanted, wanted_port = _split(allowed.removeprefix("."))
     if wanted_port and wanted_port != (port or default_port):
         return False
-    return name == wanted.removeprefix(".") or (wanted[0] == "." and name.endswith(wanted))
+    return name == wanted or (allowed.startswith(".") and name.endswith(f".{wanted}"))
 
 
 def _split(host: str) -> tuple[str, str]:

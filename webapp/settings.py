@@ -42,9 +42,12 @@ BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
 
-# What a Host header may say: a name or an address, and maybe a port.
+# What a Host header may say: a name or an address, and maybe a port. Labels of a name have 63
+# characters at most, and none is empty: Werkzeug refuses others where no page can be made.
 HOST_PATTERN = re.compile(
-    r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+    r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|(?=.{1,253}(?::|\Z))[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)"
+    r"(?::(?P<port>[0-9]{1,5}))?",
+    re.ASCII,
 )
 
 
@@ -100,7 +103,7 @@ def _hosts(value: object) -> object:
     if not isinstance(value, str):
         return value
     hosts = tuple(filter(None, (host.strip() for host in value.split(","))))
-    if not all(HOST_PATTERN.fullmatch(host) and host.strip(".") for host in hosts):
+    if not all(HOST_PATTERN.fullmatch(host.removeprefix(".")) for host in hosts):
         raise ValueError(
             "must be host names, parted by commas, each maybe with a port, or with a dot in "
             "front for all names below it: panel.example.com,.example.org,127.0.0.1:8000"

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import UnsupportedMediaType
 
 from webapp import paths
 from webapp.auth import kept
@@ -16,6 +17,7 @@ from webapp.auth.roles import Role
 from webapp.extensions import csrf
 from webapp.logs import get_logger
 from webapp.problems import problem
+from webapp.safe_methods import SAFE_METHODS
 
 OPEN_ENDPOINTS = frozenset(
     {"static", "admin.static", "security.login", "language", "health.healthz", "health.readyz"}
@@ -38,8 +40,19 @@ log = get_logger(__name__)
 
 def init_app(app: Flask) -> None:
     """Put the guard before every request of the application, mounted blueprints included."""
+    app.before_request(require_form)
     app.before_request(require_credentials)
     app.before_request(require_csrf_token)
+
+
+def require_form() -> None:
+    """Refuse JSON where forms are taken: WTForms would read it, and fail at all but an object.
+
+    Raises:
+        UnsupportedMediaType: answered with 415.
+    """
+    if request.is_json and request.method not in SAFE_METHODS and not takes_tokens():
+        raise UnsupportedMediaType
 
 
 def require_credentials() -> ResponseReturnValue | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flask import Flask, current_app, request
@@ -109,7 +110,7 @@ def _limited(view: Callable[[], Any]) -> Callable[[], Any]:
         guesses = Guesses(current_app.extensions["database"])
         email = request.form.get("email", "")
         keys = [
-            counts.key_of("guess from", request.remote_addr or ""),
+            counts.key_of("guess from", _network(request.remote_addr or "")),
             counts.key_of("guess for", _comparable(email)),
         ]
         try:
@@ -131,6 +132,15 @@ def _add_all(session: Session, keys: list[str]) -> None:
     for key in keys:
         if counts.add(session, key, WINDOW, at_most=GUESSES) is None:
             raise _Full
+
+
+def _network(address: str) -> str:
+    """The address; for IPv6 its first 64 bits, within which one visitor has all addresses."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((address, 64), strict=False)) if parsed.version == 6 else address
 
 
 def _comparable(email: str) -> str:

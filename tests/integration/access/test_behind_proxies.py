@@ -64,6 +64,12 @@ def test_the_audit_has_what_the_outermost_of_our_proxies_saw(
     assert last_address(app) == seen
 
 
+def test_a_scheme_counts_in_capitals_too(another_app: Callable[..., APIFlask]) -> None:
+    visitor = Visitor(another_app(trusted_proxies=1), PEER)
+    answer = visitor.get("/login", headers={"X-Forwarded-Proto": "HTTPS"})
+    assert "Strict-Transport-Security" in answer.headers
+
+
 def test_guesses_are_counted_by_visitor_whatever_they_write_into_the_header(
     another_app: Callable[..., APIFlask],
 ) -> None:

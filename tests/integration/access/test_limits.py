@@ -32,6 +32,15 @@ def test_an_address_is_stopped_when_it_guesses_over_two_processes(
         assert guess(process, f"more@{address}", address) == HTTPStatus.TOO_MANY_REQUESTS
 
 
+def test_a_network_of_ipv6_is_stopped_as_one_visitor(app: APIFlask) -> None:
+    for number in range(GUESSES):
+        address = f"2001:db8:7:7::{number:x}"
+        assert guess(app, f"n{number}@v6.test", address) == HTTPStatus.OK
+    more = "more@v6.test"
+    assert guess(app, more, "2001:db8:7:7:ffff::1") == HTTPStatus.TOO_MANY_REQUESTS
+    assert guess(app, more, "2001:db8:7:8::1") == HTTPStatus.OK
+
+
 def test_an_account_is_closed_to_guesses_when_they_come_from_everywhere(app: APIFlask) -> None:
     email = add_user(app)
     for _ in range(GUESSES):

@@ -78,6 +78,15 @@ def test_login_stays_on_the_site_when_next_is_hostile(
     assert not {"\r", "\n", "\\", "\t"} & set(location)
 
 
+@pytest.mark.parametrize("body", ["[1]", "1", '"s"', '{"email": "\\ud800@x.y"}', "{}", "{"])
+@pytest.mark.parametrize("path", ["/login", "/language", "/logout"])
+def test_json_is_no_form(visitor: Visitor, path: str, body: str) -> None:
+    headers = {"X-CSRFToken": visitor.csrf_token(), "Content-Type": "application/json"}
+    answer = visitor.post(path, data=body, headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == 415
+    assert "Not understood" in answer.text
+
+
 def test_login_leads_back_when_next_is_a_page_of_ours(app: APIFlask, visitor: Visitor) -> None:
     asked = visitor.get("/admin/tenant/?q=a%26b")
     assert asked.location == "/login?next=/admin/tenant/%3Fq%3Da%2526b"
@@ -94,7 +103,7 @@ def test_no_second_way_in_opens_when_flask_security_offers_one(
     email = add_user(app, Role.ADMIN)
     body = {"email": email, "password": PASSWORD}
     answer = visitor.client.post("/login?include_auth_token", json=body)
-    assert answer.status_code == 400
+    assert answer.status_code == 415
     assert "authentication_token" not in answer.text
     for path in ("/register", "/reset", "/verify", "/change", "/fs-static/x.js"):
         assert visitor.get(path).status_code == 302

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.access import add_user, close, migrated_app, settings_in
+from tests.access import add_token, add_user, close, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from tests.engines.web import WebServer
 from webapp.auth.roles import Role
@@ -22,6 +22,15 @@ def settings(new_directory: Callable[[str], Path], redis_server: RedisServer) ->
     add_user(app, Role.ADMIN, EMAIL)
     close(app)
     return settings
+
+
+@pytest.fixture(scope="module")
+def token(settings: Settings) -> str:
+    """An operator's."""
+    app = migrated_app(settings)
+    made = add_token(app, Role.OPERATOR)
+    close(app)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,21 @@ def test_what_the_server_refuses_bears_our_headers(
     assert set(HEADERS) <= set(headers_of(answer))
 
 
+@pytest.mark.parametrize("path", ["/login", "/language", "/api/tenants"])
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n", b"5\r\nhelloXX0\r\n\r\n", b"0x5\r\nhello\r\n", b"-5\r\n", b"1_0\r\n"]
+)
+def test_chunks_that_cannot_be_read_are_the_visitors_fault(
+    web: WebServer, token: str, path: str, body: bytes
+) -> None:
+    kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
+    headers = {"Transfer-Encoding": "chunked", "Content-Type": kind}
+    if path.startswith("/api/"):
+        headers["Authorization"] = f"Bearer {token}"
+    answer = web.send(request("POST", path, **headers) + body)
+    assert (status_of(answer), is_sound(answer)) == (400, True)
+
+
 def test_no_header_makes_the_application_fail(web: WebServer) -> None:
     answers = ((sent, web.send(sent)) for sent in with_odd_headers())
     failed = [(sent[:300], answer[:300]) for sent, answer in answers if not is_sound(answer)]
