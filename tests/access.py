@@ -68,10 +68,16 @@ def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) 
 class Visitor:
     """One browser: keeps cookies, sends the CSRF token of the page it looked at."""
 
-    def __init__(self, app: APIFlask, address: str = "127.0.0.1", scheme: str = "http") -> None:
+    def __init__(
+        self,
+        app: APIFlask,
+        address: str = "127.0.0.1",
+        scheme: str = "http",
+        host: str = "localhost",
+    ) -> None:
         self.client = app.test_client()
         self._environ = {"REMOTE_ADDR": address}
-        self._base = f"{scheme}://localhost"
+        self._base = f"{scheme}://{host}"
 
     def get(self, path: str, **options: Any) -> TestResponse:
         """GET, redirects not followed."""

@@ -82,9 +82,9 @@ def test_probes_are_answered_when_they_ask_by_address(
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/tenant", "/rq"])
 def test_a_redirect_repeats_no_host_in_header_or_body(app: APIFlask, path: str) -> None:
-    visitor = Visitor(app)
+    visitor = Visitor(app, host="evil.test")
     visitor.login(add_user(app, Role.ADMIN))
-    answer = visitor.client.get(path, environ_overrides={"HTTP_HOST": "evil.test"})
+    answer = visitor.get(path)
     assert (answer.status_code, answer.location) == (308, f"{path}/")
     assert "evil.test" not in answer.text
 
