@@ -132,6 +132,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield quoted
         yield re.sub("%..", lambda code: code[0].lower(), quoted)
     raw = secret.encode(errors="surrogateescape")
+    yield from (raw.hex(), raw.hex().upper())
     # gRPC sends the credential in base64; inside of more text it has three forms, whose ends
     # depend on what is next to it.
     for before in range(3):

@@ -12,6 +12,7 @@ from redis.connection import ConnectionPool
 # A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
 # temporary name beside it, so stay well below.
 MAX_SOCKET_PATH_BYTES = 100
+BREAKS_CLIENT_LIST = set(" =")
 
 PORT_RULE = "has a port outside 1 to 65535"
 HIDDEN = "********"
@@ -70,10 +71,11 @@ def unix_address(socket: Path) -> str:
 def is_usable_socket(socket: Path) -> bool:
     """Whether Redis can listen there and RQ work with it.
 
-    A space would not do: each worker reads `CLIENT LIST`, which names the socket and has spaces
-    between its fields (redis-py 8.1, `parse_client_list`).
+    A space or a `=` would not do: each worker reads `CLIENT LIST`, which names the socket, has
+    spaces between its fields and a `=` in each (redis-py 8.1, `parse_client_list`).
     """
-    return len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES and " " not in str(socket)
+    is_short = len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES
+    return is_short and not BREAKS_CLIENT_LIST & set(str(socket))
 
 
 def usable_milvus_uri(value: str) -> str:
@@ -138,5 +140,5 @@ def usable_redis_url(value: str) -> str:
 def _check_socket(netloc: str, path: str) -> None:
     if netloc.rpartition("@")[2] or not path:
         raise ValueError("must have three slashes and a path, as in unix:///run/redis.sock")
-    if " " in unquote(path):
-        raise ValueError("names a socket with a space in its path, which RQ cannot work with")
+    if BREAKS_CLIENT_LIST & set(unquote(path)):
+        raise ValueError("names a socket with a space or a = in its path: RQ cannot work with it")

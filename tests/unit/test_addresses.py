@@ -6,6 +6,7 @@ import pytest
 from redis.connection import parse_url
 
 from webapp.addresses import (
+    is_usable_socket,
     unix_address,
     usable_milvus_uri,
     usable_redis_url,
@@ -88,6 +89,7 @@ def test_milvus_uri_is_refused_when_it_may_hold_a_credential_or_is_a_file(uri: s
         (f"unix://{SECRET}/redis.sock", "three slashes"),
         (f"unix:///run/{SECRET} 1/redis.sock", "space"),
         (f"unix:///run/{SECRET}%201/redis.sock", "space"),
+        (f"unix:///run/{SECRET}=1/redis.sock", "space or a ="),
     ],
 )
 def test_redis_url_is_refused_when_a_part_of_it_would_be_lost(url: str, why: str) -> None:
@@ -109,6 +111,11 @@ def test_redis_url_is_refused_when_a_part_of_it_would_be_lost(url: str, why: str
 )
 def test_redis_url_is_taken_as_it_is_when_the_client_understands_it(url: str) -> None:
     assert usable_redis_url(url) == url
+
+
+@pytest.mark.parametrize("name", ["a b", "a=b", "?x=1", "a" * 200])
+def test_socket_lies_elsewhere_when_redis_or_its_client_could_not_use_it(name: str) -> None:
+    assert not is_usable_socket(Path("/srv") / name / "redis.sock")
 
 
 @pytest.mark.parametrize("name", ["a b", "#1", "%2F", "?x=1", ";", "'\"", "%(x)s", "$HOME", "è+="])

@@ -12,6 +12,8 @@ from launch.parts import tethered
 from launch.tether import wait_for_turn
 from tests.acceptance.running import wait_until
 
+SLEEP = "import time; time.sleep(60)"
+
 
 def is_running(pid: int) -> bool:
     try:
@@ -21,12 +23,13 @@ def is_running(pid: int) -> bool:
 
 
 def test_program_ends_when_its_parent_is_killed() -> None:
-    child = shlex.join(tethered(sys.executable, "-c", "import time; time.sleep(60)"))
+    child = shlex.join(tethered(sys.executable, "-c", SLEEP))
     parent = subprocess.Popen(["sh", "-c", f"{child} & echo $!; wait"], stdout=subprocess.PIPE)
     assert parent.stdout
     pid = int(parent.stdout.readline())
     command = Path(f"/proc/{pid}/cmdline")
-    wait_until(lambda: b"tether.py" not in command.read_bytes(), 10, "it runs")
+    own = b"\0".join([os.fsencode(sys.executable), b"-c", SLEEP.encode(), b""])
+    wait_until(lambda: command.read_bytes() == own, 10, "it runs")
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()

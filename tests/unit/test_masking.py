@@ -29,6 +29,8 @@ FORMS = {
     "JSON in JSON": json.dumps(json.dumps(SECRET)),
     "Python": repr(SECRET),
     "HTML": escape(SECRET),
+    "hex": SECRET.encode().hex(),
+    "hex in capitals": SECRET.encode().hex().upper(),
     "base64": base64.b64encode(SECRET.encode()).decode(),
     "base64 of more": base64.b64encode(f"user:{SECRET}!".encode()).decode(),
     "base64 for addresses": base64.urlsafe_b64encode(f"a:{SECRET}".encode()).decode(),

@@ -126,8 +126,16 @@ def failure_in(results: Any) -> str | None:
         return None
 
 
-def _inflated(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, MAX_DATA_BYTES + 1)
+def unpacks_to_more_than(most: int, data: bytes) -> bool:
+    """Whether it has more bytes, once it is decompressed where it is compressed."""
+    try:
+        return len(_inflated(data, most)) > most
+    except zlib.error:
+        return len(data) > most
+
+
+def _inflated(data: bytes, most: int = MAX_DATA_BYTES) -> bytes:
+    return zlib.decompressobj().decompress(data, most + 1)
 
 
 class OwnJob(Job):

@@ -1,8 +1,11 @@
 """rq-dashboard, mounted: for admins only, and without its known holes."""
 
+import base64
 import pickle
 import re
 import secrets
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from structlog.testing import CapturingLogger
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
+from webapp.tenants.own_jobs import RESULTS
 
 
 def queue_of(app: APIFlask) -> Queue:
@@ -107,6 +111,28 @@ def test_a_pickle_planted_in_redis_is_never_opened_when_its_pages_are(
     for action in ("requeue", "delete"):
         admin.post(f"/rq/job/{job.id}/{action}", headers=headers)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("field", ["data", "exc_info", "result"])
+def test_a_job_that_would_unpack_to_too_much_is_not_shown(
+    app: APIFlask, admin: Visitor, field: str
+) -> None:
+    queue = queue_of(app)
+    job = queue.create_job("jobs.provisioning.create_partition", args=[1, 1])
+    job.save()
+    packed = zlib.compress(b"a" * 50_000_000)
+    if field == "result":
+        told = {"type": "2", "exc_string": base64.b64encode(packed)}
+        queue.connection.xadd(RESULTS.format(job.id), told)  # type: ignore[arg-type]
+    else:
+        queue.connection.hset(Job.key_for(job.id), field, packed)  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        answer = admin.get(f"/rq/0/data/job/{job.id}.json")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (answer.status_code, most < 20_000_000) == (422, True)
 
 
 def test_eval_is_allowed_for_the_dashboard_alone_when_its_pages_are_served(admin: Visitor) -> None:

@@ -6,6 +6,7 @@ address into a script.
 """
 
 import functools
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
@@ -22,6 +23,7 @@ from rq.exceptions import (
 )
 from rq.executions import Execution
 from rq.job import Job
+from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
 from rq.worker.base import BaseWorker
@@ -35,9 +37,11 @@ from webapp.admin.rq.listing import jobs_of_page
 from webapp.safe_methods import ChangeRefused
 from webapp.security import allow_below
 from webapp.settings import Settings
-from webapp.tenants.own_jobs import tenant_of
+from webapp.tenants.own_jobs import RESULTS, tenant_of, unpacks_to_more_than
 
 PREFIX = "/rq"
+# Of a job's data, or of its traceback. A few bytes in Redis may unpack to any number.
+MAX_SHOWN_BYTES = 1_000_000
 # Underscore compiles its templates with `new Function`, and the markup has style attributes.
 # What RQ raises of its own hashes where they are not as it wrote them.
 UNREADABLE = (
@@ -63,6 +67,18 @@ class JsonJob(Job):
     def fetch(cls, *args: Any, **kwargs: Any) -> Job:
         """The job, read as JSON, which the callers forget to say."""
         return super().fetch(*args, **{**kwargs, "serializer": JSONSerializer})
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """Take over the fields, unless one would unpack to more than a page can show."""
+        _refuse_what_swells(raw_data.get(b"data"), raw_data.get(b"exc_info"))
+        super().restore(raw_data)
+
+    def latest_result(self, timeout: int = 0) -> Result | None:
+        """The last outcome, under the same condition."""
+        last: Any = self.connection.xrevrange(RESULTS.format(self.id), count=1)
+        for _id, fields in last:
+            _refuse_what_swells(b64decode(fields.get(b"exc_string", b"")))
+        return super().latest_result(timeout)
 
 
 class JsonWorker(Worker):
@@ -124,6 +140,11 @@ class JsonQueue(Queue):
         return [cls(name, connection=connection, serializer=JSONSerializer) for name in names]
 
 
+def _refuse_what_swells(*packed: bytes | None) -> None:
+    if any(unpacks_to_more_than(MAX_SHOWN_BYTES, each) for each in packed if each):
+        raise ValueError("larger than what is shown")
+
+
 def _members(connection: Redis, key: str) -> set[bytes]:
     return cast(set[bytes], connection.smembers(key))
 
@@ -149,7 +170,7 @@ def _refused(error: ResponseError) -> tuple[str, int]:
 
 
 def _unreadable(_error: Exception) -> tuple[str, int]:
-    return "This job cannot be read: it is not JSON.", 422
+    return "This job cannot be read: it is not JSON, or larger than what is shown.", 422
 
 
 def _no_redis(_error: Exception) -> tuple[str, int]:
