@@ -36,7 +36,8 @@ FORMS = {
     "base64 for addresses": base64.urlsafe_b64encode(f"a:{SECRET}".encode()).decode(),
 }
 BASE64 = [base64.b64encode(bytes(n) + b"magpie/7f3a9").decode()[4:-4] for n in range(3)]
-SIGNS = ("magpie", "7f3a9", *BASE64)
+HEX = b"magpie/7f3a9".hex()
+SIGNS = ("magpie", "7f3a9", *BASE64, HEX, HEX.upper())
 
 
 def settings(root: Path, **environ: str) -> Settings:
