@@ -88,7 +88,12 @@ def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
     def login() -> Any:
         request.args, request.form = _staying(request.args), _staying(request.form)
         answer = view()
-        form = kept.kept_over_login() if getattr(answer, "location", None) else None
+        if not getattr(answer, "location", None):
+            return answer
+        if wanted := request.form.get("next") or request.args.get("next"):
+            # Flask-Security would write a % of the path as %25.
+            answer.location = wanted
+        form = kept.kept_over_login()
         return kept.offer(form, 200) if form else answer
 
     return login

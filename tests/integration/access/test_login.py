@@ -97,6 +97,14 @@ def test_login_leads_back_when_next_is_a_page_of_ours(app: APIFlask, visitor: Vi
     assert answer.location == "/admin/tenant/?q=a%26b"
 
 
+def test_login_leads_back_when_the_path_has_escapes(app: APIFlask, visitor: Visitor) -> None:
+    page = "/rq/0/view/jobs/a%20b%25?q=a%26b"
+    asked = visitor.get(page)
+    form = visitor.get(asked.location).text
+    assert f'value="{page}"' in form
+    assert visitor.login(add_user(app), next=page).location == page
+
+
 def test_no_second_way_in_opens_when_flask_security_offers_one(
     app: APIFlask, visitor: Visitor
 ) -> None:
