@@ -77,7 +77,7 @@ def _only_our_hosts(serve: Serve, allowed: tuple[str, ...]) -> Serve:
 
 def _refusal(environ: Environ, allowed: tuple[str, ...]) -> Response | None:
     path, host = environ["PATH_INFO"], environ.get("HTTP_HOST")
-    if host is not None and not HOST_PATTERN.fullmatch(host):
+    if host is not None and not _can_be(host):
         return bare_answer(400, path, NO_HOST)
     if not allowed or path in PROBES:
         return None
@@ -85,6 +85,21 @@ def _refusal(environ: Environ, allowed: tuple[str, ...]) -> Response | None:
     if host and any(_matches(host, one, port) for one in allowed):
         return None
     return bare_answer(400, path, OTHER_HOST)
+
+
+def _can_be(host: str) -> bool:
+    """Whether it is one that Werkzeug can read: it fails at others where it makes an address."""
+    if not HOST_PATTERN.fullmatch(host):
+        return False
+    name = _split(host)[0]
+    try:
+        if name.startswith("["):
+            IPv6Address(name[1:-1])
+        else:
+            name.encode().decode("idna")
+    except ValueError:
+        return False
+    return True
 
 
 def _matches(host: str, allowed: str, default_port: str) -> bool:

@@ -37,10 +37,34 @@ ODD_ADDRESSES = (
     *("http://evil.test\\@a/", "?" * 2000, "http://[v1.x]/", "/x\ny", "http://[fe80::1%a]/"),
 )
 ODD_PATHS = ("/x\n", "/x\r\ny: z", "/\\evil.test", "/\t/evil.test", "//evil.test")
+HOSTS = (
+    "a..b",
+    ".a",
+    ".",
+    "a" * 64,
+    "xn--a",
+    "xn--a.b",
+    "a_b",
+    "a:0",
+    "[::::]",
+    "xn--bcher-kva.de",
+)
 ODD_HEADERS = {
     "Referer": ODD_ADDRESSES,
     "Origin": ODD_ADDRESSES,
-    "Host": ("[::1", "a:b:c", "a:99999999", "a/b", "", "\xff", "[v1.x]", "a" * 3000, "a b", "'"),
+    "Host": (
+        "[::1",
+        "a:b:c",
+        "a:99999999",
+        "a/b",
+        "",
+        "\xff",
+        "[v1.x]",
+        "a" * 3000,
+        "a b",
+        "'",
+        *HOSTS,
+    ),
     "Accept-Language": ("\xff", "it;q=x", "-" * 500, ",,,;;;", "x-" * 200, "it;q=1e999"),
     "Accept": ("\xff", "text/html;q=nan", "/" * 500),
     "Accept-Encoding": ("gzip;q=", ";q=x", "\xff", "gzip;q=nan", "*;q=0", "identity;q=0"),
