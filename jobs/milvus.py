@@ -18,7 +18,13 @@ Request = Callable[[Any, float], T]
 
 # A fresh channel must try at once. By default gRPC lets channels to one address share their
 # socket, and with it the pause after a refused connection, which grows to two minutes.
-CHANNEL_OPTIONS = {"grpc.use_local_subchannel_pool": 1}
+# pymilvus pings every 10 s, also while no call is made. Milvus Lite allows no such pings: it ends
+# the connection ("too_many_pings"), and gRPC writes that past our logs. Each of our calls has a
+# deadline of its own, so an idle connection need not be watched.
+CHANNEL_OPTIONS = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.keepalive_permit_without_calls": 0,
+}
 BROKEN = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 TEXT_MAX_LENGTH = 65_535
 VECTOR_DIMENSIONS = 1_536
