@@ -39,6 +39,9 @@ VERSION: str = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["pro
 # Control characters, Unicode's own line breaks, and bytes that are not UTF-8.
 BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+# SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
+MAX_SQLITE_PATH_BYTES = 504
+
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
 
@@ -69,11 +72,24 @@ def _database_url(value: str) -> str:
         if "?" in value:
             raise ValueError("must end before any '?'; write %3F for one in a path")
         url = _sqlite_file(url)
-    elif "@" in (url.host or ""):
-        raise ValueError("has an '@' in its password; write %40")
+    elif _is_ambiguous(value, url):
+        raise ValueError(
+            "has a user, a password or a path that can be read in two ways; "
+            "write '@' as %40, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25 in them"
+        )
     else:
         _require_usable_parameters(url)
     return url.render_as_string(hide_password=False)
+
+
+def _is_ambiguous(value: str, url: URL) -> bool:
+    """Whether a part of the credentials may have been taken for host, database or parameters."""
+    rest = value.partition("://")[2]
+    if url.username is not None:
+        rest = rest.partition("@")[2]
+    place, _mark, query = rest.partition("?")
+    names = [parameter.partition("=")[0] for parameter in query.split("&")]
+    return "#" in rest or any("@" in part for part in (place, *names))
 
 
 def _require_usable_parameters(url: URL) -> None:
@@ -199,6 +215,17 @@ class Settings(BaseModel):
             raise ValueError(
                 "SECRET_KEY is required while DATABASE_URL is set: every process must share one. "
                 "Make it with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sqlite_file_can_be_opened(self) -> Self:
+        url = make_url(self.database_address)
+        is_sqlite = url.get_backend_name() == "sqlite"
+        if is_sqlite and len(os.fsencode(url.database or "")) > MAX_SQLITE_PATH_BYTES:
+            raise ValueError(
+                f"{'DATABASE_URL' if self.database_url else 'VAR_DIR'} has a path that is too long "
+                f"for SQLite: that of its file may have {MAX_SQLITE_PATH_BYTES} bytes at most"
             )
         return self
 
