@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -41,6 +42,9 @@ BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
 MAX_SQLITE_PATH_BYTES = 504
+
+# A wrong letter or two; a setting's name with a word more is another name.
+NEARLY = 0.85
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
@@ -367,6 +371,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
         raise SettingsError(str(error)) from error
     _refuse_libpqs_own(from_file)
     values, sources = _collect(os.environ if environ is None else environ, from_file)
+    _refuse_misspelt(from_file, sources)
     values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
     for folder in (root, values["var_dir"]):
         _require_lines_stay_whole(folder)
@@ -411,6 +416,20 @@ def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
             f"Settings: {stray} does not work from .env; set it in the environment of every "
             "process, or as a parameter of DATABASE_URL"
         )
+
+
+def _refuse_misspelt(from_file: Mapping[str, str], sources: Mapping[str, str]) -> None:
+    """A name in `.env` that is nearly a setting's, which is set nowhere, would go unheeded.
+
+    Any other name may be another tool's, and is left alone; so is the whole environment.
+    """
+    names = [field.upper() for field in Settings.model_fields if field != "sources"]
+    for name, value in from_file.items():
+        if name in names or not value:
+            continue
+        meant = next(iter(get_close_matches(name.upper(), names, 1, NEARLY)), None)
+        if meant and meant not in sources:
+            raise SettingsError(f"Settings: {name} in .env is no setting; {meant} may be meant")
 
 
 def _explain(error: ValidationError) -> str:

@@ -252,6 +252,28 @@ def test_variable_of_libpq_is_refused_when_only_some_processes_would_see_it(
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [("MILVUS_COLECTION", "MILVUS_COLLECTION"), ("DATABASE_URI", "DATABASE_URL"), ("port", "PORT")],
+)
+def test_misspelt_name_in_the_file_is_refused_with_the_right_one(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{written}={CANARY}\n")
+    with pytest.raises(SettingsError, match=rf"{written} in \.env is no setting.* {meant}") as told:
+        loaded(tmp_path)
+    assert CANARY not in str(told.value)
+    values = {"MILVUS_COLLECTION": "c", "DATABASE_URL": "postgresql://h/d", "PORT": "9000"}
+    assert loaded(tmp_path, **KEY, **{meant: values[meant]})
+
+
+def test_names_of_other_tools_in_the_file_are_left_alone(tmp_path: Path) -> None:
+    names = ["POSTGRES_PORT", "REDIS_HOST", "HOST", "MILVUS_CA_CERT", "COMPOSE_PROJECT_NAME"]
+    names += ["FLASK_APP", "DATABASE_URL_TEST", "SECRET_KEY_FALLBACKS", "SQLALCHEMY_DATABASE_URI"]
+    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in names) + "PORTS=\n")
+    assert loaded(tmp_path, MILVUS_COLECTION="of the environment")
+
+
+@pytest.mark.parametrize(
     ("url", "file"),
     [
         ("sqlite:////srv/a b/c.db", "/srv/a b/c.db"),
