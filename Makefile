@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run test versions fuzz check bench chaos screenshots lock messages vendor
+.PHONY: help run install test versions fuzz check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
 # What `python3` is, where that is new enough; else the newest that has a name of its own.
@@ -16,6 +16,7 @@ WORKERS ?= 5
 
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
+	@echo "make install  what make run installs, and starts nothing"
 	@echo "make test   the whole suite on real engines"
 	@echo "make versions  one start and the unit tests on each other Python of this machine"
 	@echo "make fuzz   generated calls of the API, in every role; EXAMPLES=300 of each operation"
@@ -30,6 +31,8 @@ help:
 # Started without a shell in between, and tethered: it stops when make is stopped or dies.
 run: .venv/.runtime .venv/.own-env
 	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
+
+install: .venv/.runtime .venv/.own-env
 
 # What one process has compiled, the hundreds of others need not, whatever the environment says.
 test: export PYTHONDONTWRITEBYTECODE =

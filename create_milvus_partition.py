@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from html import escape
 from typing import Any, NoReturn
@@ -413,8 +414,19 @@ def parse(argv: list[str], env: Mapping[str, str]) -> argparse.Namespace:
     if not args.collection:
         parser.error("--collection must not be empty")
     args.timeout = _timeout(parser, args.timeout, env)
+    is_named = bool(args.uri)
     args.uri = _uri(parser, args.uri, env)
+    if not is_named:
+        _say_which(args.uri)
     return args
+
+
+def _say_which(uri: str) -> None:
+    """Say on stderr which server is asked: a default may be another one than was meant."""
+    address = urlsplit(uri)._replace(path="", query="", fragment="").geturl()
+    if sys.stderr:
+        with suppress(OSError):
+            print(f"Asking {address}; --uri names another server.", file=sys.stderr, flush=True)
 
 
 def _timeout(parser: Parser, given: str | None, env: Mapping[str, str]) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from jobs.contents import load_partitions
 from jobs.probes import ROWS, Shape, Unfillable, Vector
 from jobs.store import PartitionStore, StoreError
 from webapp.tenants.canaries import CanaryReport
@@ -97,9 +98,7 @@ class Canary:
         """Have the probes loaded, where Milvus did not by itself; no other partition is touched."""
         absent = [probe for probe in PROBES if not self._is_loaded(collection, probe)]
         if absent:
-            self._call(
-                lambda client, left_s: client.load_partitions(collection, absent, timeout=left_s)
-            )
+            self._call(lambda client, left_s: load_partitions(client, collection, absent, left_s))
 
     def _is_loaded(self, collection: str, probe: str) -> bool:
         state = self._call(

@@ -1,4 +1,4 @@
-"""What partitions hold, and how one goes, asked of one client before one deadline."""
+"""What partitions hold, how they are loaded and dropped: one client, one deadline."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -74,3 +74,31 @@ def drop_partition(client: Any, collection: str, partition: str, timeout_s: floa
     except Exception as error:
         if not is_missing(error):
             raise
+
+
+def load_partitions(
+    client: Any, collection: str, partitions: Sequence[str], timeout_s: float
+) -> None:
+    """Load these partitions; on Milvus Lite, which loads no less, the whole collection.
+
+    Raises:
+        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+    """
+    left_s = Deadline(timeout_s).left_s
+    if is_lite(client, left_s):
+        client.load_collection(collection, timeout=left_s())
+    else:
+        client.load_partitions(collection, list(partitions), timeout=left_s())
+
+
+def load_collection(client: Any, collection: str, timeout_s: float) -> bool:
+    """Load the collection; True when it was not loaded.
+
+    Raises:
+        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+    """
+    left_s = Deadline(timeout_s).left_s
+    if is_loaded(client, collection, "", left_s):
+        return False
+    client.load_collection(collection, timeout=left_s())
+    return True

@@ -1,4 +1,4 @@
-"""Waits for the embedded Milvus and makes its collection: `python -m jobs.embedded`."""
+"""Waits for the embedded Milvus, makes its collection or loads it: `python -m jobs.embedded`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ CALL_TIMEOUT_S = 10.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 once the collection exists, 1 when it could not be made in time."""
+    """Exit code 0 once the collection is there and loaded, 1 when that failed in time."""
     parser = argparse.ArgumentParser(prog="python -m jobs.embedded", description=__doc__)
     parser.add_argument("--uri", required=True)
     parser.add_argument("--collection", required=True)
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def ensure_collection(uri: str, collection: str, wait_s: float) -> bool:
-    """Make the collection as soon as Milvus answers; True when it was missing.
+    """Make or load the collection as soon as Milvus answers; True when it was missing.
 
     Raises:
         StoreError: of the last attempt, when the time is up or no waiting would help.

@@ -9,7 +9,7 @@ from create_milvus_partition import count_rows, diagnose, is_duplicate, is_parti
 from jobs import contents
 from jobs.connection import Connection, Session
 from jobs.deadline import Deadline, OverrunError
-from jobs.store import StoreError
+from jobs.store import PartitionStore, StoreError
 from webapp.tenants.causes import Cause
 from webapp.tenants.observing import Place
 
@@ -18,7 +18,13 @@ Request = Callable[[Any, float], T]
 
 # A fresh channel must try at once. By default gRPC lets channels to one address share their
 # socket, and with it the pause after a refused connection, which grows to two minutes.
-CHANNEL_OPTIONS = {"grpc.use_local_subchannel_pool": 1}
+# pymilvus pings every 10 s, also while no call is made. Milvus Lite allows no such pings: it ends
+# the connection ("too_many_pings"), and gRPC writes that past our logs. Each of our calls has a
+# deadline of its own, so an idle connection need not be watched.
+CHANNEL_OPTIONS = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.keepalive_permit_without_calls": 0,
+}
 BROKEN = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 TEXT_MAX_LENGTH = 65_535
 VECTOR_DIMENSIONS = 1_536
@@ -194,16 +200,30 @@ def load_pymilvus() -> Any:
 
 
 def create_collection_if_missing(uri: str, token: str, collection: str, timeout_s: float) -> bool:
-    """Make the collection of the embedded mode; True when it was missing.
+    """Make the collection of the embedded mode, or load it; True when it was missing.
 
     Raises:
         StoreError: when Milvus does not answer or refuses.
     """
     store = MilvusPartitionStore(uri, token, timeout_s)
     try:
-        return store.call(lambda client, left_s: _create_collection(client, collection, left_s))
+        if store.call(lambda client, left_s: _create_collection(client, collection, left_s)):
+            return True
+        load_collection(store, collection)
+        return False
     finally:
         store.close()
+
+
+def load_collection(store: PartitionStore, collection: str) -> bool:
+    """Load the collection of the embedded mode; True when it was not loaded.
+
+    Milvus Lite has nothing loaded after a start, and searches only what is.
+
+    Raises:
+        StoreError: when Milvus does not answer or refuses.
+    """
+    return store.call(lambda client, left_s: contents.load_collection(client, collection, left_s))
 
 
 def _create_collection(client: Any, collection: str, timeout_s: float) -> bool:

@@ -6,14 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from jobs.canary_lane import CanaryLane
 from jobs.departures import DepartureLane
+from jobs.milvus import load_collection
 from jobs.observe import Observer
 from jobs.operations_lane import OperationsLane
-from jobs.store import PartitionStore
+from jobs.store import PartitionStore, StoreError
 from jobs.uploads_lane import UploadLane
 from webapp.domain import Domain
 from webapp.logs import get_logger
@@ -118,6 +119,8 @@ class Reconciler:
     def _steps(self) -> Iterable[tuple[str, Callable[[], int]]]:
         upkeep = self._domain.upkeep
         yield "leases_expired", upkeep.expire_leases
+        if self._settings.milvus_is_embedded:
+            yield "loaded", self._load_embedded
         yield "rung_again", upkeep.ring_lost
         yield "moved", upkeep.follow_collection
         yield "reopened", self._observer.look_at_all
@@ -125,6 +128,13 @@ class Reconciler:
         yield "rung", self._domain.ringing.ring_due
         yield "names_folded", upkeep.fold_names
         yield "keys_pruned", self._domain.repeats.prune
+
+    def _load_embedded(self) -> int:
+        """Load the collection again where Milvus Lite died and was started anew meanwhile."""
+        with suppress(StoreError):
+            return load_collection(self._store, self._settings.milvus_collection)
+        # That it does not answer, the look at the collections tells and keeps.
+        return 0
 
     def _step(self, name: str, step: Callable[[], int]) -> int:
         """One step; its failure must not keep the others from running."""

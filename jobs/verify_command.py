@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.store import StoreError
 from jobs.verify import Report, Verification
 from webapp import current
+from webapp.outages import sentence
 from webapp.tenants.drift import Comparison
 from webapp.tenants.findings import Finding
 from webapp.tenants.states import DriftKind
@@ -31,7 +32,8 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
             repair_for=asked_by if repair else None, accept_for=asked_by if accept_moved else None
         )
     except SQLAlchemyError as error:
-        click.echo(f"Nothing was compared: the database failed ({type(error).__name__}).", err=True)
+        why = sentence(error, current.settings()) or type(error).__name__
+        click.echo(f"Nothing was compared. {why}", err=True)
         sys.exit(NOT_COMPARED)
     finally:
         store.close()

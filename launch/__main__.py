@@ -1,5 +1,6 @@
 """`make run`: starts the product with all it needs, tends it, and stops it as a whole."""
 
+import errno
 import http.client
 import signal
 import sys
@@ -22,6 +23,8 @@ from webapp.var_dir import is_private, keep_files_private
 POLL_S = 0.2
 # By then it is ready on a slow machine too, or what it waits for is worth a word.
 PATIENCE_S = 30.0
+# What nobody but the owner of the disk can mend; other errors are ours, with their traceback.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def main() -> int:
@@ -38,6 +41,11 @@ def main() -> int:
         return 2
     except StartError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"VAR_DIR {settings.var_dir} cannot be used: {error.strerror}.", file=sys.stderr)
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """What has to be in place before the product serves: tables, numbers, an admin, a collection."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -81,8 +82,11 @@ def _finish(step: _Step, stop: threading.Event) -> str:
                 raise Stopped from None
     if stop.is_set():
         raise Stopped
+    complaint = complaint.strip()
+    if step.process.returncode == os.EX_UNAVAILABLE:
+        raise StartError(f"{step.failure}:\n{complaint.splitlines()[-1]}")
     if step.process.returncode:
-        raise StartError(f"{step.failure}:\n{complaint.strip()}")
+        raise StartError(f"{step.failure}:\n{complaint}")
     return output
 
 

@@ -7,19 +7,21 @@ from flask.cli import with_appcontext
 
 from webapp import current
 from webapp.admin.queues.reading import look
+from webapp.settings import VERSION
 
 
 @click.command("config")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @with_appcontext
 def config_command(as_json: bool) -> None:
-    """Show the settings in force and where each comes from; secrets are masked."""
+    """Show the version, the settings in force, and where each comes from; secrets are masked."""
     settings = current.settings()
     in_force = settings.in_force()
     _warn()
     if as_json:
-        click.echo(json.dumps(in_force))
+        click.echo(json.dumps({"version": VERSION, **in_force}))
         return
+    click.echo(f"{'version':24} {VERSION}")
     for name, value in in_force.items():
         shown = "" if value is None else str(value)
         click.echo(f"{name:24} {shown:48} {settings.source_of(name)}")

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from webapp.outages import sentence
 from webapp.settings import Settings
 
 Logger = structlog.stdlib.BoundLogger
@@ -43,9 +44,16 @@ def configure_logging(settings: Settings, stream: str = "stdout") -> None:
 
 
 def _print_masked(settings: Settings) -> Callable[[Any, BaseException, Any], None]:
-    """What ends a process is printed, not logged."""
+    """What ends a process is printed, not logged; a database or Redis that fails, in one line.
+
+    The traceback of such a failure is logged with LOG_LEVEL=DEBUG.
+    """
 
     def print_masked(_kind: Any, error: BaseException, _trace: Any) -> None:
+        if told := sentence(error, settings):
+            get_logger(__name__).debug("process.ended", exc_info=error)
+            sys.stderr.write(f"{told}\n")
+            return
         sys.stderr.write(settings.mask("".join(traceback.format_exception(error))))
 
     return print_masked

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -39,6 +40,12 @@ VERSION: str = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["pro
 # Control characters, Unicode's own line breaks, and bytes that are not UTF-8.
 BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+# SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
+MAX_SQLITE_PATH_BYTES = 504
+
+# A wrong letter or two; a setting's name with a word more is another name.
+NEARLY = 0.85
+
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
 
@@ -72,11 +79,24 @@ def _database_url(value: str) -> str:
         if "?" in value:
             raise ValueError("must end before any '?'; write %3F for one in a path")
         url = _sqlite_file(url)
-    elif "@" in (url.host or ""):
-        raise ValueError("has an '@' in its password; write %40")
+    elif _is_ambiguous(value, url):
+        raise ValueError(
+            "has a user, a password or a path that can be read in two ways; "
+            "write '@' as %40, '/' as %2F, '?' as %3F, '#' as %23 and '%' as %25 in them"
+        )
     else:
         _require_usable_parameters(url)
     return url.render_as_string(hide_password=False)
+
+
+def _is_ambiguous(value: str, url: URL) -> bool:
+    """Whether a part of the credentials may have been taken for host, database or parameters."""
+    rest = value.partition("://")[2]
+    if url.username is not None:
+        rest = rest.partition("@")[2]
+    place, _mark, query = rest.partition("?")
+    names = [parameter.partition("=")[0] for parameter in query.split("&")]
+    return "#" in rest or any("@" in part for part in (place, *names))
 
 
 def _require_usable_parameters(url: URL) -> None:
@@ -202,6 +222,17 @@ class Settings(BaseModel):
             raise ValueError(
                 "SECRET_KEY is required while DATABASE_URL is set: every process must share one. "
                 "Make it with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sqlite_file_can_be_opened(self) -> Self:
+        url = make_url(self.database_address)
+        is_sqlite = url.get_backend_name() == "sqlite"
+        if is_sqlite and len(os.fsencode(url.database or "")) > MAX_SQLITE_PATH_BYTES:
+            raise ValueError(
+                f"{'DATABASE_URL' if self.database_url else 'VAR_DIR'} has a path that is too long "
+                f"for SQLite: that of its file may have {MAX_SQLITE_PATH_BYTES} bytes at most"
             )
         return self
 
@@ -343,6 +374,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
         raise SettingsError(str(error)) from error
     _refuse_libpqs_own(from_file)
     values, sources = _collect(os.environ if environ is None else environ, from_file)
+    _refuse_misspelt(from_file, sources)
     values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
     for folder in (root, values["var_dir"]):
         _require_lines_stay_whole(folder)
@@ -387,6 +419,20 @@ def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
             f"Settings: {stray} does not work from .env; set it in the environment of every "
             "process, or as a parameter of DATABASE_URL"
         )
+
+
+def _refuse_misspelt(from_file: Mapping[str, str], sources: Mapping[str, str]) -> None:
+    """A name in `.env` that is nearly a setting's, which is set nowhere, would go unheeded.
+
+    Any other name may be another tool's, and is left alone; so is the whole environment.
+    """
+    names = [field.upper() for field in Settings.model_fields if field != "sources"]
+    for name, value in from_file.items():
+        if name in names or not value:
+            continue
+        meant = next(iter(get_close_matches(name.upper(), names, 1, NEARLY)), None)
+        if meant and meant not in sources:
+            raise SettingsError(f"Settings: {name} in .env is no setting; {meant} may be meant")
 
 
 def _explain(error: ValidationError) -> str:

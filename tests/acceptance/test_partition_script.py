@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -92,6 +93,23 @@ def test_address_comes_from_variables_when_uri_is_left_out(milvus_lite: LiteServ
     host = {"MILVUS_URI": "", "MILVUS_HOST": "", "MILVUS_PORT": str(milvus_lite.port)}
     assert script(*wanted, **host, MILVUS_TIMEOUT="").code == 3
     assert script(*wanted, "--uri", milvus_lite.uri, MILVUS_URI="file:/x").code == 3
+
+
+def test_server_is_named_on_stderr_when_uri_is_left_out(milvus_lite: LiteServer) -> None:
+    wanted = [*named(make_collection(milvus_lite.uri), "tenant_1"), "--check"]
+    for variables in ({"MILVUS_PORT": str(milvus_lite.port)}, {"MILVUS_URI": milvus_lite.uri}):
+        run = script(*wanted, **variables)
+        assert run.errors == f"Asking {milvus_lite.uri}; --uri names another server.\n"
+        assert run.answer["result"] == "absent"
+    assert script(*wanted, "--uri", milvus_lite.uri).errors == ""
+    secret = script(*wanted, MILVUS_URI=f"{milvus_lite.uri}?token={SECRET}", MILVUS_TIMEOUT="1")
+    assert secret.errors.startswith(f"Asking {milvus_lite.uri};")
+
+
+def test_readme_names_the_server_when_it_runs_the_script() -> None:
+    """The script reads neither `.env` nor the port of the embedded Milvus."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert re.findall(r"python create_milvus_partition\.py(?! --uri )", readme) == []
 
 
 def test_cause_is_told_when_collection_is_missing(milvus_lite: LiteServer) -> None:

@@ -9,6 +9,7 @@ import pytest
 from jobs.canary import PROBES, Canary
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
+from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.tenants.canaries import CanaryReport
@@ -105,6 +106,15 @@ def test_check_passes_and_leaves_nothing_when_partitions_keep_their_rows_apart(
     assert store.list_partitions(name) == {"_default", "tenant_1"}
     assert is_loaded(store, name, "tenant_1")
     assert store.count_rows(name, "tenant_1") == 2
+
+
+def test_check_passes_when_milvus_lite_was_started_anew(spare_lite: LiteServer) -> None:
+    name = make_collection(spare_lite.uri, loaded=True)
+    spare_lite.restart()
+    store = MilvusPartitionStore(spare_lite.uri, "", 10)
+    report = check(store, name)
+    store.close()
+    assert report.outcome == "passed", report.message
 
 
 @pytest.mark.parametrize("leaks", ["query", "search"])

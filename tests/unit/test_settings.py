@@ -161,12 +161,43 @@ def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
         ("MILVUS_URI", f"https://root:{CANARY}/x@h"),
         ("MILVUS_PORT", CANARY),
         ("DATABASE_URL", f"postgresql://u:p@{CANARY}@h/d"),
+        ("DATABASE_URL", f"postgresql://u:p@{CANARY}/w#1@h/d"),
+        ("DATABASE_URL", f"postgresql://u:p@h/{CANARY}@h/d"),
+        ("DATABASE_URL", f"postgresql://u:p@h/{CANARY}#1"),
+        ("DATABASE_URL", f"postgresql://u:p@h?{CANARY}@h/d"),
+        ("DATABASE_URL", f"postgresql://u:p@h?a#{CANARY}"),
+        ("DATABASE_URL", f"postgresql://u/{CANARY}:p@h/d"),
     ],
 )
 def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, **KEY, **{name: value})
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["p@zz/w#1", "p@zz", "p@z?z", "p@z#z"])
+def test_message_says_how_a_database_password_is_written_when_it_is_ambiguous(
+    tmp_path: Path, password: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"DATABASE_URL .*%40.*%23") as caught:
+        loaded(tmp_path, **KEY, DATABASE_URL=f"postgresql://paratia:{password}@host/db")
+    assert "z" not in str(caught.value)
+
+
+def test_parameter_may_hold_an_at_sign_when_it_is_no_password(tmp_path: Path) -> None:
+    address = "postgresql://u:p@h/d?application_name=me@here"
+    assert loaded(tmp_path, **KEY, DATABASE_URL=address).database_url
+
+
+def test_folder_is_refused_when_its_path_is_too_long_for_sqlite(tmp_path: Path) -> None:
+    longest = str(tmp_path) + "/x" * 300
+    longest = longest[: 504 - len("/paratia.db")].rstrip("/")
+    assert loaded(tmp_path, VAR_DIR=longest).var_dir == Path(longest)
+    with pytest.raises(SettingsError, match="VAR_DIR has a path that is too long for SQLite"):
+        loaded(tmp_path, VAR_DIR=longest + "/yy")
+    with pytest.raises(SettingsError, match="DATABASE_URL has a path that is too long for SQLite"):
+        loaded(tmp_path, **KEY, DATABASE_URL=f"sqlite:///{longest}/yy/paratia.db")
+    assert loaded(tmp_path, **KEY, VAR_DIR=longest + "/yy", DATABASE_URL="postgresql://u:p@h/d")
 
 
 ODD = ["a b", "#1", "%2F", "?x=1", ";", "'\"", "%(x)s", "$HOME", "Ünï+çødé 华", "a@b:c", "-n"]
@@ -218,6 +249,28 @@ def test_variable_of_libpq_is_refused_when_only_some_processes_would_see_it(
     (tmp_path / ".env").write_text("PGOPTIONS=-csearch_path=staging\n")
     with pytest.raises(SettingsError, match=r"PGOPTIONS does not work from \.env"):
         loaded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("MILVUS_COLECTION", "MILVUS_COLLECTION"), ("DATABASE_URI", "DATABASE_URL"), ("port", "PORT")],
+)
+def test_misspelt_name_in_the_file_is_refused_with_the_right_one(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{written}={CANARY}\n")
+    with pytest.raises(SettingsError, match=rf"{written} in \.env is no setting.* {meant}") as told:
+        loaded(tmp_path)
+    assert CANARY not in str(told.value)
+    values = {"MILVUS_COLLECTION": "c", "DATABASE_URL": "postgresql://h/d", "PORT": "9000"}
+    assert loaded(tmp_path, **KEY, **{meant: values[meant]})
+
+
+def test_names_of_other_tools_in_the_file_are_left_alone(tmp_path: Path) -> None:
+    names = ["POSTGRES_PORT", "REDIS_HOST", "HOST", "MILVUS_CA_CERT", "COMPOSE_PROJECT_NAME"]
+    names += ["FLASK_APP", "DATABASE_URL_TEST", "SECRET_KEY_FALLBACKS", "SQLALCHEMY_DATABASE_URI"]
+    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in names) + "PORTS=\n")
+    assert loaded(tmp_path, MILVUS_COLECTION="of the environment")
 
 
 @pytest.mark.parametrize(

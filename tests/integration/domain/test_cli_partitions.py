@@ -17,6 +17,7 @@ from tests.factories import Product
 from webapp.config_command import config_command
 from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
+from webapp.settings import VERSION
 from webapp.tenants.causes import Cause
 from webapp.tenants.models import Tenant
 
@@ -177,6 +178,8 @@ def test_settings_are_shown_with_their_addresses_and_without_secrets(
     whole: Product, run: Run
 ) -> None:
     shown = answer(run("config", "--json"))
+    assert shown["version"] == VERSION
+    assert run("config").stdout.splitlines()[0].split() == ["version", VERSION]
     assert shown["MILVUS_URI"] == whole.settings.milvus_uri
     assert shown["MILVUS_COLLECTION"] == whole.settings.milvus_collection
     assert shown["SECRET_KEY"] == "********"

@@ -1,0 +1,66 @@
+"""The collection of the embedded mode is made when missing, and loaded at every start."""
+
+import json
+
+import pytest
+
+from jobs.embedded import main
+from jobs.milvus import MilvusPartitionStore, create_collection_if_missing
+from jobs.reconcile import Reconciler
+from tests.engines.lite import LiteServer
+from tests.engines.process import free_port, wait_until
+from tests.factories import Product
+from webapp.var_dir import remember
+
+
+def test_collection_is_made_once_when_started_twice(
+    milvus_lite: LiteServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--uri", milvus_lite.uri, "--collection", "embedded", "--wait", "10"]
+    assert [main(command), main(command)] == [0, 0]
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert events == ["milvus.collection.created", "milvus.collection.already_exists"]
+
+
+def test_exit_code_is_1_when_milvus_does_not_come(capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    assert main(["--uri", uri, "--collection", "c", "--wait", "0.3"]) == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["cause"] == "milvus_unreachable"
+    assert "Fail connecting" in shown.err
+
+
+def load_state(server: LiteServer, collection: str) -> str:
+    store = MilvusPartitionStore(server.uri, "", 10)
+    try:
+        state = store.call(lambda client, left_s: client.get_load_state(collection, timeout=left_s))
+        return str(state["state"].name)
+    finally:
+        store.close()
+
+
+def test_collection_is_loaded_again_when_milvus_was_started_anew(spare_lite: LiteServer) -> None:
+    command = ["--uri", spare_lite.uri, "--collection", "embedded", "--wait", "10"]
+    assert main(command) == 0
+    spare_lite.restart()
+    assert load_state(spare_lite, "embedded") == "NotLoad"
+    assert main(command) == 0
+    assert load_state(spare_lite, "embedded") == "Loaded"
+
+
+def test_sweep_loads_the_collection_again_when_milvus_alone_died(
+    spare_lite: LiteServer, simple: Product
+) -> None:
+    remember(simple.settings.var_dir / "milvus.port", str(spare_lite.port))
+    embedded = simple.configured(milvus_uri=None, milvus_timeout=10)
+    collection = embedded.settings.milvus_collection
+    create_collection_if_missing(spare_lite.uri, "", collection, 10)
+    store = MilvusPartitionStore(embedded.settings.milvus_address, "", 10)
+    reconciler = Reconciler(embedded.domain, store, embedded.settings)
+    assert reconciler.sweep()
+    spare_lite.restart()
+    # The first call finds the connection broken, as any other does.
+    wait_until(
+        lambda: reconciler.sweep() and load_state(spare_lite, collection) == "Loaded", 10, "loaded"
+    )
+    store.close()

@@ -1,0 +1,126 @@
+"""A database or a Redis that cannot be used: one line that names the setting, and no traceback."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.acceptance.running import ROOT, environment
+from tests.engines.process import free_port
+from tests.engines.redis import RedisServer
+
+SECRET = "canary-7f3a9"
+FLASK = [sys.executable, str(Path(sys.executable).parent / "flask")]
+LAUNCH = [sys.executable, "-m", "launch"]
+
+
+def run(
+    command: list[str], var_dir: Path, limit: Callable[[], None] | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """The command as a user starts it; no Milvus is asked but one that answers nobody."""
+    settings = {"MILVUS_URI": "http://127.0.0.1:9", "SECRET_KEY": "x" * 40, **settings}
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(var_dir, free_port(), **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=limit,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    return done
+
+
+def nowhere() -> str:
+    return f"postgresql://paratia:{SECRET}@127.0.0.1:{free_port()}/paratia"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("partitions status", 1), ("partitions verify", 3), ("tokens list", 1), ("audit", 1)],
+)
+def test_command_says_in_one_line_that_the_database_does_not_answer(
+    tmp_path: Path, command: str, code: int
+) -> None:
+    done = run([*FLASK, *command.split()], tmp_path, DATABASE_URL=nowhere())
+    assert (done.returncode, done.stdout) == (code, "")
+    (line,) = done.stderr.splitlines()
+    assert "DATABASE_URL: the database cannot be used: connection failed" in line
+    assert "Connection refused" in line
+
+
+def test_traceback_is_logged_when_the_level_is_debug(tmp_path: Path) -> None:
+    # Without the helper, which refuses what is asked for here.
+    done = subprocess.run(
+        [*FLASK, "partitions", "status"],
+        cwd=ROOT,
+        env=environment(
+            tmp_path, 8000, SECRET_KEY="x" * 40, LOG_LEVEL="DEBUG", DATABASE_URL=nowhere()
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *_others, logged, line = done.stderr.splitlines()
+    assert line.startswith("DATABASE_URL: ")
+    assert '"process.ended"' in logged
+    assert "Traceback" in logged
+    assert SECRET not in done.stderr
+
+
+def test_start_ends_in_two_lines_when_the_database_does_not_answer(tmp_path: Path) -> None:
+    address = f"redis://127.0.0.1:{free_port()}"
+    done = run(LAUNCH, tmp_path, DATABASE_URL=nowhere(), REDIS_URL=address)
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first == "The database could not be prepared:"
+    assert second.startswith("DATABASE_URL: the database cannot be used: connection failed")
+
+
+def room_for(size: int) -> Callable[[], None]:
+    """Lets the process write no file that is larger, as on a disk that is full."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_start_ends_in_one_line_when_nothing_can_be_written(tmp_path: Path) -> None:
+    done = run(LAUNCH, tmp_path / "var", room_for(0))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"VAR_DIR {tmp_path / 'var'} cannot be used: ")
+
+
+def test_start_ends_in_two_lines_when_the_disk_is_full(tmp_path: Path) -> None:
+    address = f"redis://127.0.0.1:{free_port()}"
+    done = run(LAUNCH, tmp_path / "var", room_for(60_000), REDIS_URL=address)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+    second = done.stderr.splitlines()[1]
+    assert second.startswith(f"VAR_DIR {tmp_path / 'var'}: the database cannot be used: ")
+
+
+def test_worker_says_in_one_line_that_redis_does_not_answer(tmp_path: Path) -> None:
+    port = free_port()
+    done = run([*FLASK, "worker"], tmp_path, REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}/0")
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(f"REDIS_URL: the Redis at redis://:********@127.0.0.1:{port}/0 cannot")
+    assert f"connecting to 127.0.0.1:{port}" in line
+
+
+def test_worker_names_the_remedy_when_redis_refuses_writes(
+    tmp_path: Path, spare_redis: Callable[..., RedisServer]
+) -> None:
+    server = spare_redis()
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("maxmemory", 1)
+    done = run([*FLASK, "worker"], tmp_path, REDIS_URL=server.url)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert "takes no writes; its memory is full: raise maxmemory" in line

@@ -1,0 +1,55 @@
+"""What the documents say of settings, commands and files is true."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from webapp.settings import PROJECT_ROOT, Settings
+
+SETTINGS = [field.upper() for field in Settings.model_fields if field != "sources"]
+
+
+def text(name: str) -> str:
+    return (PROJECT_ROOT / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["README.md", ".env.example"])
+def test_every_setting_is_named(name: str) -> None:
+    named = set(re.findall(r"`([A-Z_]+)`|^#([A-Z_]+)=", text(name), re.MULTILINE))
+    assert set(SETTINGS) <= {each for pair in named for each in pair}
+
+
+def test_every_target_of_the_makefile_is_in_its_help_when_users_call_it() -> None:
+    makefile = text("Makefile")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert set(phony.split()) - {"help"} == set(re.findall(r'@echo "make (\w+)', makefile))
+
+
+def test_commands_of_the_readme_say_where_flask_is() -> None:
+    assert re.findall(r"`flask (?:partitions|audit|tenants) .*`", text("README.md")) == []
+
+
+def test_files_of_the_decisions_are_there() -> None:
+    for page in (PROJECT_ROOT / "docs" / "adr").iterdir():
+        for path in re.findall(r"`((?:static|webapp|jobs)/[^`]+)`", page.read_text("utf-8")):
+            assert list(PROJECT_ROOT.glob(path)), f"{page.name}: {path}"
+
+
+def test_backup_of_the_readme_holds_what_the_log_beside_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program,) = re.findall(r'python -c "(import sqlite3; .*?)"', text("README.md"), re.DOTALL)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "backup").mkdir()
+    database = sqlite3.connect(tmp_path / "var" / "paratia.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE tenant (id)")
+    database.execute("INSERT INTO tenant VALUES (7)")
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    copy = sqlite3.connect(tmp_path / "backup" / "paratia.db")
+    assert copy.execute("SELECT id FROM tenant").fetchall() == [(7,)]
+    for connection in (copy, database):
+        connection.close()
