@@ -12,6 +12,7 @@ from webapp.admin.overview.room import Room, full_when
 from webapp.admin.partitions.drift import is_stale
 from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag, minute_tag
+from webapp.admin.wording.people import who
 from webapp.admin.wording.reports import quoted
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
@@ -106,7 +107,7 @@ def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
             "Provisioning is paused since %(since)s by %(by)s. Nothing is made until somebody "
             "resumes it.",
             since=clock_tag(pause.since),
-            by=pause.by,
+            by=who(pause.by),
         )
         yield Need("paused", "warning", said, _("Resume"), queues)
     if not frame.board.answers:
