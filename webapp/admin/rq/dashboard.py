@@ -185,7 +185,9 @@ def _unreadable(_error: Exception) -> ResponseReturnValue:
 
 def _no_redis(_error: Exception) -> ResponseReturnValue:
     return _answer(
-        503, _("Redis does not answer"), _("Redis does not answer. Start it, then try again.")
+        503,
+        _("Redis does not answer"),
+        _("The job queue cannot be shown without Redis. Start it, then try again."),
     )
 
 
