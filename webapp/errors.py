@@ -1,5 +1,8 @@
 """Every error as a small clear page, or below the API as problem+json; never a traceback."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
@@ -91,7 +94,7 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
         if not of_referer and (page := _keeping_what_was_typed()):
             return page
         says = REFERER_SAYS if of_referer else CSRF_SAYS
-    return _page(error.code, title, says, kept)
+    return error_page(error.code, title, says, kept)
 
 
 def _keeping_what_was_typed() -> Response | None:
@@ -113,12 +116,16 @@ def _answer_database_error(error: Exception) -> ResponseReturnValue:
         return problem(
             503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
         )
-    return _page(503, *PAGES[503], {})
+    return error_page(503, *PAGES[503])
 
 
-def _page(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
+def error_page(
+    status: int, title: str, detail: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """The page of an error, with a way back; it needs neither database nor Redis."""
+    kept = dict(headers)
     if status in RETRY_AFTER_S:
-        headers.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
+        kept.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
     # Without the context processors: they would ask for the user in a database that is down.
     template = current_app.jinja_env.get_template("error.html")
     page = template.render(
@@ -129,4 +136,4 @@ def _page(status: int, title: str, detail: str, headers: dict[str, str]) -> Resp
         may_repeat=request.method == "GET",
         request_id=request_id(),
     )
-    return Response(page, status, headers)
+    return Response(page, status, kept)

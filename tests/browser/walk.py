@@ -20,7 +20,7 @@ class Look(NamedTuple):
 
 # Each width and each theme once: what differs between the pairs left out are colours alone.
 LOOKS = (Look(390, "light"), Look(1024, "dark"), Look(1440, "light", "active"))
-WIDTHS = (320, 390, 769, 1024, 1150, 1440)
+WIDTHS = (320, 390, 769, 980, 1024, 1080, 1150, 1440)
 # Sideways the page may not scroll, and nothing may stick out of its panel.
 OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".panel")]
     .filter((box) => box.scrollWidth > box.clientWidth)
@@ -59,6 +59,10 @@ class Walk:
             for found in violations(self.page):
                 yield f"{look} {found}"
         yield from self.page.evaluate(INLINE)
+        yield from self.too_wide()
+
+    def too_wide(self) -> Iterator[str]:
+        """What sticks out of the page as it stands, in each width."""
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
             for wide in self.page.evaluate(OVERFLOW):

@@ -1,10 +1,12 @@
 """The project's own documents as pages: what helps at night lies in the panel itself."""
 
 from functools import cache
+from itertools import pairwise
 
 from flask import Response, abort, redirect, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markupsafe import Markup
 
 from webapp.admin.base import Page, expose
@@ -48,4 +50,21 @@ def _read(name: str) -> tuple[str, Markup]:
     source = (DOCUMENTS / f"{name}.md").read_text(encoding="utf-8")
     title, _end, text = source.partition("\n")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.core.ruler.push("label_cells", _label_cells)
     return title.removeprefix("# "), Markup(markdown.render(text))  # noqa: S704
+
+
+def _label_cells(state: StateCore) -> None:
+    """Each cell bears its column's heading, which narrow windows show in the cell."""
+    headings: list[str] = []
+    column = 0
+    for token, following in pairwise(state.tokens):
+        if token.type == "table_open":
+            headings = []
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "th_open":
+            headings.append(following.content)
+        elif token.type == "td_open":
+            token.attrSet("data-label", headings[column])
+            column += 1

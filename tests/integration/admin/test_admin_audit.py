@@ -10,7 +10,9 @@ from tests.access import Visitor
 from tests.factories import ACTOR, statements
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp import current
+from webapp.admin.audit.words import ACTIONS, action_icon
 from webapp.extensions import db
+from webapp.settings import PROJECT_ROOT
 
 
 def rename(app: APIFlask, tenant_id: int, name: str) -> None:
@@ -126,3 +128,10 @@ def test_few_statements_are_enough_when_the_page_opens(app: APIFlask, operator: 
 @pytest.mark.parametrize("path", ["/admin/audit/", "/admin/audit/export.csv"])
 def test_nobody_reads_it_when_nobody_is_logged_in(app: APIFlask, path: str) -> None:
     assert Visitor(app).get(path).status_code == 302
+
+
+def test_a_user_that_was_added_has_another_picture_than_a_login() -> None:
+    pictures = {action: action_icon(action) for action in ACTIONS if action.startswith("user.")}
+    assert pictures["user.create"] == pictures["user.change"] != pictures["user.login"]
+    drawn = (PROJECT_ROOT / "static" / "icons.svg").read_text()
+    assert [name for name in map(action_icon, ACTIONS) if f'id="{name}"' not in drawn] == []

@@ -5,16 +5,26 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from apiflask import APIFlask
 from sqlalchemy import update
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
+from webapp.admin.wording.reports import reported
 from webapp.auth.roles import Role
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
-from webapp.tenants.models import Circuit, ObservedCollection, Partition, PartitionDrift
+from webapp.tenants.drift import NO_NUMBER, NOBODYS, OUT_OF_REACH
+from webapp.tenants.models import (
+    Circuit,
+    ObservedCollection,
+    Partition,
+    PartitionDrift,
+    SweepTurn,
+)
+from webapp.tenants.observing import SWEEP
 from webapp.tenants.rules import CANARY_EVERY
 from webapp.tenants.states import CanaryOutcome, DriftKind, PartitionState
 
@@ -197,3 +207,58 @@ def test_the_tab_says_first_that_an_alias_was_moved(app: APIFlask, operator: Vis
     assert "kb_chunks_v1 stands for another collection now (kb_chunks_v2)" in page
     assert "Alias moved" in page
     assert AGREE not in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "said"),
+    [
+        (
+            CanaryOutcome.PASSED,
+            "6 rows were found through their own partition only, by query and by search (a) "
+            "and search (b)",
+            "by query and by search (a, b).",
+        ),
+        (
+            CanaryOutcome.NOT_RUN,
+            "collection_missing: can't find collection",
+            "The last check could not be made. <b>Collection missing:</b>",
+        ),
+        (
+            CanaryOutcome.NOT_RUN,
+            "somebody dropped a probe meanwhile",
+            'could not be made. <q lang="en">somebody dropped a probe meanwhile</q>',
+        ),
+    ],
+)
+def test_a_check_is_told_by_its_meaning_and_never_by_a_code(
+    app: APIFlask, operator: Visitor, outcome: CanaryOutcome, message: str, said: str
+) -> None:
+    observed(app, canary_outcome=outcome, canary_message=message)
+    page = operator.get(TAB).text
+    assert said in page
+    assert "ollection_missing" not in page
+
+
+def test_each_note_of_drift_is_a_sentence_of_the_page(app: APIFlask) -> None:
+    notes = (
+        *(NOBODYS, OUT_OF_REACH, NO_NUMBER, "its tenant is deleted"),
+        *("its tenant's partition is in kb", "it was removed, and is there again"),
+        *("its tenant was removed, and it holds 1 rows", "was there before it was asked for"),
+        "provisioning since 2026-03-09 08:00:00 UTC",
+    )
+    with app.test_request_context():
+        assert [note for note in notes if "<q" in reported(note)] == []
+        assert reported("<b>") == '<q lang="en">&lt;b&gt;</q>'
+
+
+def test_the_reconciler_is_no_suspect_when_its_sweep_worked_lately(
+    app: APIFlask, operator: Visitor
+) -> None:
+    add_tenant(app)
+    observed(app, compared_at=None, cause=Cause.COLLECTION_MISSING)
+    assert "never compared. Does the reconciler run?" in operator.get("/admin/").text
+    with database_of(app).transaction() as session:
+        session.merge(SweepTurn(name=SWEEP, finished_at=utc_now()))
+    page = operator.get("/admin/").text
+    assert "never compared. Does the reconciler run?" not in page
+    assert "the sweep works, but Milvus says “Collection missing”." in page

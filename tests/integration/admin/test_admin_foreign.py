@@ -15,7 +15,7 @@ from webapp.tenants.records import AuditEntry
 from webapp.tenants.states import IfExists, PartitionState
 
 NAME = "<i>Acme</i>"
-SEEN = "partition tenant_1 of <b>x</b> was there before any attempt of ours, with 5 rows"
+SEEN = "partition tenant_1 of collection <b>x</b> was there before any attempt of ours, with 5 rows"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_what_was_found_is_shown_with_the_ways_out(
 ) -> None:
     address = f"/admin/tenant/details/?id={foreign}"
     page = as_role(Role.OPERATOR).get(address).text
-    assert "was there before any attempt of ours, with 5 rows." in page
+    assert "was there before any attempt of ours. Rows in it: 5." in page
     assert "<b>x</b>" not in page
     assert "There, with rows of unknown origin" in page
     for way in ("Adopt these rows", "Destroy these rows…", "Retry"):

@@ -16,6 +16,9 @@ def test_help_opens_with_each_fault_and_what_heals_it(operator: Visitor) -> None
     rows = re.findall(r"^\| [^-]", (DOCUMENTS / "operations.md").read_text("utf-8"), re.MULTILINE)
     assert len(rows) > 40
     assert page.count("<tr>") == len(rows)
+    # In narrow windows the cells stand without the table's head.
+    for heading in ("Fault", "On the page", "In the log", "What heals it"):
+        assert page.count(f'<td data-label="{heading}">') == len(rows) - 1
 
 
 def test_each_document_has_a_page_and_its_pictures(operator: Visitor) -> None:

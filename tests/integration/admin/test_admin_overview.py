@@ -141,7 +141,7 @@ def test_a_pause_is_said_with_who_paused_and_since_when(app: APIFlask, operator:
     role, said = verdict_of(page)
     assert role == "warning"
     assert said.startswith("Provisioning is paused since ")
-    assert said.endswith(f"by {ACTOR.name}; 1 tenant waits.")
+    assert said.endswith(f"by {ACTOR.name.removeprefix('user:')}; 1 tenant waits.")
     assert 'id="need-paused"' in page
 
 

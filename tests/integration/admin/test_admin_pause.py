@@ -5,6 +5,7 @@ from apiflask import APIFlask
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant, send
 from webapp.auth.roles import Role
+from webapp.tenants.actors import Actor, Via
 
 PAGES = ("/admin/", "/admin/tenant/", "/admin/partitions/", "/admin/partitions/?tab=queues")
 
@@ -66,3 +67,12 @@ def test_viewers_see_the_pause_and_no_button_when_one_lasts(
     assert send(viewer, "/admin/pause/resume/") == 403
     assert viewer.get("/admin/pause/").status_code == 403
     assert paused(app)
+
+
+def test_a_token_that_paused_is_named_as_everywhere_else(app: APIFlask, operator: Visitor) -> None:
+    add_tenant(app)
+    app.extensions["domain"].pauses.pause(actor=Actor("token:ci", Via.API))
+    for address in ("/admin/", "/admin/tenant/"):
+        page = operator.get(address).text
+        assert "token ci" in page
+        assert "token:ci" not in page

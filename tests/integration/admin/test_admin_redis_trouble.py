@@ -73,3 +73,32 @@ def test_pages_and_forms_go_on_when_redis_refuses_commands(
     answer = admin.post("/admin/tenant/new/", {"name": "Acme", "csrf_token": token})
     assert answer.status_code == 302
     assert admin.get("/admin/tenant/").status_code == 200
+
+
+DASHBOARD = ("/rq/", "/rq/0/view/jobs", "/rq/0/view/job/t1-g1-d1")
+
+
+def test_the_dashboards_pages_have_a_way_back_when_redis_does_not_answer(
+    admin: Visitor, redis: RedisServer
+) -> None:
+    redis.stop()
+    for address in DASHBOARD:
+        answer = admin.get(address)
+        assert answer.status_code == 503, address
+        assert answer.headers["Retry-After"]
+        assert "<h1>Redis does not answer</h1>" in answer.text
+        assert 'href="/admin/"' in answer.text
+    assert "<h1>" not in admin.get("/rq/0/data/queues.json").text
+
+
+def test_the_dashboards_pages_have_a_way_back_when_a_key_is_of_another_kind(
+    admin: Visitor, redis: RedisServer
+) -> None:
+    with Redis.from_url(redis.url) as client:
+        client.set("rq:queues", "no set")
+        client.set("rq:job:t1-g1-d1", "no hash")
+    for address in DASHBOARD:
+        answer = admin.get(address)
+        assert answer.status_code == 422, address
+        assert 'href="/admin/"' in answer.text
+    assert admin.get("/rq/0/view/job/t2-g1-d1").status_code == 404

@@ -59,7 +59,10 @@ ICONS = {
     "upload": "upload",
     "provisioning": "pause",
     "partitions": "partitions",
-    "user": "logout",
+    "user": "user",
+    "user.login": "logout",
+    "user.logout": "logout",
+    "user.login_failed": "logout",
     "export": "download",
     "job": "queue",
 }
@@ -142,7 +145,7 @@ def action_word(action: str) -> str:
 
 def action_icon(action: str) -> str:
     """The picture of what kind of thing the deed was done to."""
-    return ICONS.get(action.partition(".")[0], "audit")
+    return ICONS.get(action) or ICONS.get(action.partition(".")[0], "audit")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

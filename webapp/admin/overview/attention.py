@@ -12,10 +12,12 @@ from webapp.admin.overview.room import Room, full_when
 from webapp.admin.partitions.drift import is_stale
 from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag, minute_tag
+from webapp.admin.wording.people import who
+from webapp.admin.wording.reports import quoted
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
 from webapp.admin.wording.units import percentage
-from webapp.admin.wording.words import WRITES_AGAIN
+from webapp.admin.wording.words import CAUSES, WRITES_AGAIN
 from webapp.database import utc_now
 from webapp.settings import Settings
 from webapp.tenants.activity.moments import Moments
@@ -40,7 +42,7 @@ class Need:
 def needs(frame: Shell, now: Moments, rooms: list[Room], settings: Settings) -> list[Need]:
     """The gravest first; empty where nothing waits for anybody."""
     found = [
-        *_of_milvus(frame, settings),
+        *_of_milvus(frame, now, settings),
         *_of_parts(frame, now),
         *_of_tenants(frame),
         *_of_room(rooms),
@@ -49,15 +51,15 @@ def needs(frame: Shell, now: Moments, rooms: list[Room], settings: Settings) -> 
     return sorted(found, key=lambda need: need.role != "danger")
 
 
-def broken_isolation(frame: Shell) -> str | None:
+def broken_isolation(frame: Shell) -> Markup | None:
     """What the isolation's last check found, where that was rows in a wrong place."""
     for seen in frame.summary.collections:
         if seen.canary and seen.canary.outcome == CanaryOutcome.FAILED:
-            return f"{seen.collection}: {seen.canary.message}"
+            return Markup("{}: {}").format(seen.collection, quoted(seen.canary.message))
     return None
 
 
-def _of_milvus(frame: Shell, settings: Settings) -> Iterator[Need]:
+def _of_milvus(frame: Shell, now: Moments, settings: Settings) -> Iterator[Need]:
     drift = url_for("partitions.index", tab="drift")
     if found := broken_isolation(frame):
         said = _(
@@ -76,13 +78,26 @@ def _of_milvus(frame: Shell, settings: Settings) -> Iterator[Need]:
         yield Need("circuit", "danger", said, _("See why"), causes)
     compared_at = frame.summary.collections[0].compared_at
     if frame.summary.tenants and is_stale(compared_at, settings):
-        said = _("Database and Milvus were never compared. Does the reconciler run?")
+        said = _never_compared(frame, now, settings)
         if compared_at:
             said = _(
                 "Database and Milvus were last compared %(duration)s ago.",
                 duration=ago(compared_at),
             )
         yield Need("stale", "warning", said, _("See why"), drift)
+
+
+def _never_compared(frame: Shell, now: Moments, settings: Settings) -> Markup:
+    """Only a sweep that has not worked lately makes the reconciler suspect."""
+    if is_stale(now.swept, settings):
+        return _("Database and Milvus were never compared. Does the reconciler run?")
+    if cause := frame.summary.collections[0].cause:
+        return _(
+            "Database and Milvus were never compared: the sweep works, but Milvus says "
+            "“%(cause)s”.",
+            cause=CAUSES[cause],
+        )
+    return _("Database and Milvus were not compared yet; the sweep works.")
 
 
 def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
@@ -92,7 +107,7 @@ def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
             "Provisioning is paused since %(since)s by %(by)s. Nothing is made until somebody "
             "resumes it.",
             since=clock_tag(pause.since),
-            by=pause.by,
+            by=who(pause.by),
         )
         yield Need("paused", "warning", said, _("Resume"), queues)
     if not frame.board.answers:

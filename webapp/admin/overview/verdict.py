@@ -11,6 +11,7 @@ from webapp.admin.partitions.drift import is_stale
 from webapp.admin.queues.board import Board
 from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.moments import ago, clock_tag
+from webapp.admin.wording.people import who
 from webapp.admin.wording.sentences import gettext as _
 from webapp.admin.wording.sentences import ngettext
 from webapp.admin.wording.units import number
@@ -101,7 +102,7 @@ def _halted(frame: Shell) -> Verdict | None:
             "Provisioning is paused since %(since)s by %(by)s; %(num)s tenants wait.",
             on_their_way,
             since=clock_tag(pause.since),
-            by=pause.by,
+            by=who(pause.by),
         )
         return Verdict("warning", sentence)
     if of_redis := _of_redis(board):

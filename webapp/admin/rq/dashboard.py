@@ -12,7 +12,11 @@ from contextlib import suppress
 from typing import Any, cast
 
 from apiflask import APIFlask
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue, Worker
 from rq.exceptions import (
@@ -34,6 +38,7 @@ from webapp.addresses import without_password
 from webapp.admin.rq import changes
 from webapp.admin.rq.guard import guard, take_down
 from webapp.admin.rq.listing import jobs_of_page
+from webapp.errors import error_page
 from webapp.safe_methods import ChangeRefused
 from webapp.security import allow_below
 from webapp.settings import Settings
@@ -56,6 +61,8 @@ CHANGES: Mapping[str, Callable[..., Any]] = {
     "empty_queue": changes.empty,
     "compact_queue": changes.compact,
 }
+# What a person looks at; all else is asked for by scripts.
+PAGES = {"queues_overview", "workers_overview", "jobs_overview", "job_view"}
 _dashboards_own = web.serialize_queues
 ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
 
@@ -133,9 +140,18 @@ class JsonQueue(Queue):
 
     @classmethod
     def all(cls, connection: Redis, **_options: Any) -> list[Queue]:  # type: ignore[override]
-        """All queues whose keys are such."""
+        """All queues whose keys are such.
+
+        Raises:
+            RedisError: Redis does not answer; the dashboard answers a ConnectionError itself,
+                with a bare line and 200.
+        """
         prefix = cls.redis_queue_namespace_prefix
-        keys = [key.decode(errors="replace") for key in _members(connection, cls.redis_queues_keys)]
+        try:
+            members = _members(connection, cls.redis_queues_keys)
+        except RedisConnectionError as error:
+            raise RedisError(str(error)) from error
+        keys = [key.decode(errors="replace") for key in members]
         names = (key.removeprefix(prefix) for key in keys if key.startswith(prefix))
         return [cls(name, connection=connection, serializer=JSONSerializer) for name in names]
 
@@ -149,8 +165,15 @@ def _members(connection: Redis, key: str) -> set[bytes]:
     return cast(set[bytes], connection.smembers(key))
 
 
-def _unknown_job(_error: Exception) -> tuple[str, int]:
-    return "There is no such job in the queue's registry.", 404
+def _answer(status: int, title: str, sentence: str) -> ResponseReturnValue:
+    """A page where one was asked for; a script takes the sentence alone."""
+    if (request.endpoint or "").removeprefix("rq_dashboard.") in PAGES:
+        return error_page(status, title, sentence)
+    return str(sentence), status
+
+
+def _unknown_job(_error: Exception) -> ResponseReturnValue:
+    return _answer(404, _("Not found"), _("There is no such job in the queue's registry."))
 
 
 def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[str, Any]]:
@@ -162,19 +185,31 @@ def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[st
     return shown
 
 
-def _refused(error: ResponseError) -> tuple[str, int]:
+def _refused(error: ResponseError) -> ResponseReturnValue:
     """A key of another kind is garbage; all else is Redis's own condition."""
     if "WRONGTYPE" in str(error):
         return _unreadable(error)
-    return "Redis refuses this.", 503
+    return _answer(
+        503,
+        _("Redis refuses this"),
+        _("Redis answers, and refuses to run this command. Its log says why."),
+    )
 
 
-def _unreadable(_error: Exception) -> tuple[str, int]:
-    return "This job cannot be read: it is not JSON, or larger than what is shown.", 422
+def _unreadable(_error: Exception) -> ResponseReturnValue:
+    return _answer(
+        422,
+        _("Not readable"),
+        _("What Redis holds here is not as RQ writes it, or too large, so it cannot be shown."),
+    )
 
 
-def _no_redis(_error: Exception) -> tuple[str, int]:
-    return "Redis does not answer.", 503
+def _no_redis(_error: Exception) -> ResponseReturnValue:
+    return _answer(
+        503,
+        _("Redis does not answer"),
+        _("The job queue cannot be shown without Redis. Start it, then try again."),
+    )
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from webapp.admin import asking
 from webapp.admin.operations import words as operation_words
-from webapp.admin.wording import moments, people, sentences, units, words
+from webapp.admin.wording import moments, people, reports, sentences, units, words
 
 FILTERS = {
     "bdi": sentences.bdi,
@@ -28,6 +28,8 @@ FILTERS = {
     "took": units.took,
     "badge": words.badge,
     "canary_badge": words.canary_badge,
+    "checked": reports.checked,
+    "reported": reports.reported,
     "cause_word": words.CAUSES.__getitem__,
     "event_role": words.event_role,
     "event_word": words.event_word,

@@ -1,0 +1,107 @@
+"""What jobs stored as English sentences, in the language of the page."""
+
+import re
+
+from markupsafe import Markup
+
+from webapp.admin.wording.sentences import gettext as _
+from webapp.admin.wording.units import number
+from webapp.admin.wording.words import BADGES, CAUSES, meaning
+from webapp.marking import N_
+from webapp.tenants.causes import Cause
+from webapp.tenants.figures import LastCanary
+from webapp.tenants.states import CanaryOutcome, PartitionState
+
+_ROWS = r"(?:(?P<rows>\d+) rows?|an unknown number of rows|rows that Milvus cannot count)"
+# Each sentence of a job with the panel's own; names in it are groups of the pattern.
+SENTENCES = [
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (
+            r"partition (?P<partition>\S+) of collection (?P<collection>.+) was there before "
+            rf"any attempt of ours, with {_ROWS}",
+            N_(
+                "Partition %(partition)s of collection %(collection)s was there before any attempt "
+                "of ours. Rows in it: %(rows)s."
+            ),
+        ),
+        (
+            r"(?P<count>\d+) rows were found through their own partition only, by query and by "
+            r"search \((?P<fields>.+)\)",
+            N_(
+                "%(count)s rows were found through their own partition only, by query and by "
+                "search (%(fields)s)."
+            ),
+        ),
+        (
+            r"(?P<count>\d+) rows were found through their own partition only, by query "
+            r"\(no vector has an index\)",
+            N_(
+                "%(count)s rows were found through their own partition only, by query (no vector "
+                "has an index)."
+            ),
+        ),
+        (r"no tenant has this number", N_("No tenant has this number.")),
+        (
+            r"no tenant has this number, which lies too far above ours .+",
+            N_(
+                "No tenant has this number, which lies too far above ours for later ones to be "
+                "lifted above it."
+            ),
+        ),
+        (r"no tenant can have this number", N_("No tenant can have this number.")),
+        (r"its tenant is deleted", N_("Its tenant is deleted.")),
+        (
+            r"its tenant's partition is in (?P<collection>.+)",
+            N_("Its tenant's partition is in %(collection)s."),
+        ),
+        (
+            r"it was removed, and is there again",
+            N_("It was removed, and is there again."),
+        ),
+        (
+            rf"its tenant was removed, and it holds {_ROWS}",
+            N_("Its tenant was removed. Rows in it: %(rows)s."),
+        ),
+        (r"was there before it was asked for", N_("Was there before it was asked for.")),
+        (r"(?P<state>[a-z]+) since (?P<at>.+)", N_("%(state)s since %(at)s")),
+    )
+]
+CHECKS = {
+    CanaryOutcome.FAILED: N_("A check found rows of another partition, or missed some of its own."),
+    CanaryOutcome.NOT_RUN: N_("The last check could not be made."),
+}
+
+
+def reported(text: str) -> Markup:
+    """The sentence in the language of the page; one that is not known as a quotation."""
+    for pattern, sentence in SENTENCES:
+        if found := pattern.fullmatch(text):
+            return _(sentence, **{key: _said(key, text) for key, text in found.groupdict().items()})
+    return quoted(text)
+
+
+def checked(last: LastCanary) -> Markup:
+    """What the isolation's last check showed: its meaning, and the message as it came."""
+    if last.outcome == CanaryOutcome.PASSED:
+        return reported(last.message)
+    code, _colon, message = last.message.partition(": ")
+    if code not in set(Cause):
+        return Markup("{} {}").format(_(CHECKS[last.outcome]), quoted(last.message))
+    cause = Cause(code)
+    return Markup("{} <b>{}:</b> {} {}").format(
+        _(CHECKS[last.outcome]), CAUSES[cause], meaning(cause), quoted(message)
+    )
+
+
+def quoted(text: str) -> Markup:
+    """A machine's own words, which are English."""
+    return Markup('<q lang="en">{}</q>').format(text)
+
+
+def _said(key: str, value: str | None) -> object:
+    if key in {"rows", "count"}:
+        return _("unknown") if value is None else number(int(value))
+    if key == "state" and value in set(PartitionState):
+        return BADGES[PartitionState(value)].word
+    return value.replace(") and search (", ", ") if key == "fields" and value else value
