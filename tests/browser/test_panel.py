@@ -189,7 +189,7 @@ def test_rows_that_were_there_before_are_the_tenants_when_adopted(
     milvus.insert(COLLECTION, rows, partition_name=f"tenant_{number}")
     assert product.create("Foreign")["id"] == number
     page.goto(f"/admin/tenant/details/?id={number}")
-    expect(page.locator("#foreign")).to_contain_text("with 5 rows.")
+    expect(page.locator("#foreign")).to_contain_text("Rows in it: 5.")
     page.get_by_role("link", name="Destroy these rows…").click()
     expect(page.get_by_role("dialog")).to_contain_text("This cannot be undone.")
     page.get_by_role("dialog").get_by_role("link", name="Leave them").click()
