@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,9 +39,7 @@ def test_files_of_the_decisions_are_there() -> None:
             assert list(PROJECT_ROOT.glob(path)), f"{page.name}: {path}"
 
 
-def test_backup_of_the_readme_holds_what_the_log_beside_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_backup_of_the_readme_holds_what_the_log_beside_it_has(tmp_path: Path) -> None:
     (program,) = re.findall(r'python -c "(import sqlite3; .*?)"', text("README.md"), re.DOTALL)
     (tmp_path / "var").mkdir()
     (tmp_path / "backup").mkdir()
@@ -47,8 +47,7 @@ def test_backup_of_the_readme_holds_what_the_log_beside_it_has(
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("CREATE TABLE tenant (id)")
     database.execute("INSERT INTO tenant VALUES (7)")
-    monkeypatch.chdir(tmp_path)
-    exec(program, {})
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     copy = sqlite3.connect(tmp_path / "backup" / "paratia.db")
     assert copy.execute("SELECT id FROM tenant").fetchall() == [(7,)]
     for connection in (copy, database):
