@@ -119,6 +119,8 @@ def test_nothing_is_wrong_with_the_description_of_the_api(walk: Walk) -> None:
     # The star is generated, so that axe does not see it.
     star = walk.page.locator(".parameter__name.required").first
     assert star.evaluate("(name) => getComputedStyle(name, '::after').color") == DANGER
+    walk.page.emulate_media(forced_colors="active")
+    assert violations(walk.page) == []
 
 
 def test_nothing_is_wrong_with_any_page_when_there_is_no_tenant(walk: Walk) -> None:
