@@ -8,6 +8,7 @@ import pytest
 from tests.access import add_token, add_user, close, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from tests.engines.web import WebServer
+from webapp import create_app
 from webapp.auth.roles import Role
 from webapp.settings import Settings
 
@@ -26,11 +27,11 @@ def settings(new_directory: Callable[[str], Path], redis_server: RedisServer) ->
 
 @pytest.fixture(scope="module")
 def token(settings: Settings) -> str:
-    """An operator's."""
-    app = migrated_app(settings)
-    made = add_token(app, Role.OPERATOR)
+    """An API token with every right."""
+    app = create_app(settings)
+    secret = add_token(app, Role.ADMIN)
     close(app)
-    return made
+    return secret
 
 
 @pytest.fixture(scope="module")

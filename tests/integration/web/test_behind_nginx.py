@@ -11,13 +11,11 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from tests.access import CSRF_FIELD, PASSWORD, add_token, close
+from tests.access import CSRF_FIELD, PASSWORD
 from tests.conftest import skip_when_switched_off
 from tests.engines import nginx
 from tests.engines.web import ANSWER_WITHIN_S, WebServer
 from tests.integration.web.conftest import EMAIL
-from webapp import create_app
-from webapp.auth.roles import Role
 from webapp.settings import Settings
 
 PREFIX = "/paratia"
@@ -57,15 +55,6 @@ def below_a_path(
     proxy.start()
     yield proxy
     proxy.stop()
-
-
-@pytest.fixture(scope="module")
-def token(settings: Settings) -> str:
-    """An API token with every right."""
-    app = create_app(settings)
-    secret = add_token(app, Role.ADMIN)
-    close(app)
-    return secret
 
 
 @contextmanager
