@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from jobs import cli
+from jobs.cli import partitions
 from webapp import create_app
-from webapp.audit_command import audit_command
-from webapp.auth.cli import tokens_cli, users_cli
-from webapp.config_command import config_command
-from webapp.import_command import tenants_cli
+from webapp.cli.access import tokens_cli, users_cli
+from webapp.cli.audit import audit_command
+from webapp.cli.config import config_command
+from webapp.cli.tenants import tenants_cli
 from webapp.logs import configure_logging
 from webapp.settings import SettingsError, load_settings
 from webapp.var_dir import keep_files_private
@@ -24,7 +24,7 @@ except SettingsError as error:
     sys.exit(str(error))
 
 for command in (
-    *(cli.partitions, cli.worker, tenants_cli, users_cli, tokens_cli),
+    *(partitions.partitions, partitions.worker, tenants_cli, users_cli, tokens_cli),
     *(audit_command, config_command),
 ):
     app.cli.add_command(command)

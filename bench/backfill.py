@@ -9,10 +9,10 @@ from bench.peer import StockWorker, raw_rate
 from bench.product import Product, installed
 from bench.report import show_table
 from bench.rounds import interleaved, seconds_until_ready
-from webapp.tenants.backfill import Backfill
-from webapp.tenants.dispatch import Ring
-from webapp.tenants.ringing import Ringing
-from webapp.tenants.rules import SINGLES_AT_ONCE
+from webapp.partitions.backfill import Backfill
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.policy import SINGLES_AT_ONCE
+from webapp.queue.job_queue import Ring
 
 RAW_ONE, RAW_FOUR = "raw loop, 1 thread", "raw loop, 4 threads"
 STOCK = "stock rq worker: fork, import and client for each job"
@@ -44,9 +44,9 @@ def _stock(engines: Engines) -> float:
 
 def _singles(engines: Engines, tenants: int) -> float:
     with installed(engines, chunk_size=SINGLES_AT_ONCE) as product:
-        domain = product.domain
-        ringing = OneByOne(product.database, domain.doorbell, domain.rules)
-        work = Backfill(product.database, domain.doorbell, ringing, domain.rules)
+        services = product.services
+        ringing = OneByOne(product.database, services.doorbell, services.rules)
+        work = Backfill(product.database, services.doorbell, ringing, services.rules)
         return _rate(product, lambda: product.backfill(work), tenants)
 
 

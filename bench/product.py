@@ -18,14 +18,14 @@ from tests.engines.process import free_port
 from webapp import create_app
 from webapp.auth.roles import Role
 from webapp.auth.tokens import create_token
-from webapp.database import Database
-from webapp.domain import Domain
+from webapp.csv_import.parsing import FileRow
+from webapp.db.session import Database
 from webapp.extensions import db
 from webapp.logs import configure_logging
+from webapp.models.audit import Actor, Via
+from webapp.partitions.backfill import Backfill
+from webapp.services import Services
 from webapp.settings import Settings
-from webapp.tenants.actors import Actor, Via
-from webapp.tenants.backfill import Backfill
-from webapp.tenants.uploads.parsing import FileRow
 
 ACTOR = Actor("bench", Via.CLI)
 # As `make run` starts it.
@@ -41,10 +41,10 @@ class Product:
         self._rows = sqlite3.connect(_database_file(settings), isolation_level=None)
 
     @property
-    def domain(self) -> Domain:
+    def services(self) -> Services:
         """Its use cases."""
-        domain: Domain = self.app.extensions["domain"]
-        return domain
+        services: Services = self.app.extensions["services"]
+        return services
 
     @property
     def database(self) -> Database:
@@ -58,7 +58,7 @@ class Product:
             FileRow(n + 1, f"Tenant {n}", f"tenant-{n}", number=str(n))
             for n in range(1, tenants + 1)
         ]
-        self.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
+        self.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
     def backfill(self, work: Backfill | None = None) -> int:
         """What `flask partitions backfill` does; returns how many were dispatched.
@@ -68,7 +68,7 @@ class Product:
         Raises:
             RuntimeError: Redis did not take every ring.
         """
-        work = work or self.domain.backfill
+        work = work or self.services.backfill
         plan = work.plan()
         wished, all_rung = work.dispatch(plan.tenant_ids, actor=ACTOR, progress=lambda _: None)
         if not all_rung:
@@ -89,7 +89,7 @@ class Product:
         """While its worker runs."""
         settings = self.settings
         log = settings.var_dir / "worker.log"
-        connection = self.domain.doorbell.connection
+        connection = self.services.doorbell.connection
         with queue_worker(
             WORKER, settings.partition_queue, connection, log, _environment(settings)
         ):
@@ -107,7 +107,7 @@ class Product:
     def close(self) -> None:
         """Give up its connections."""
         self._rows.close()
-        self.domain.doorbell.connection.close()
+        self.services.doorbell.connection.close()
         with self.app.app_context():
             db.engine.dispose()
 

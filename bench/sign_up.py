@@ -27,7 +27,7 @@ def measure(engines: Engines, _tenants: int, _rounds: int) -> None:
             peer.enqueue(ledger.insert(peer.rows, "Tenant", f"tenant-{time.monotonic_ns()}"))
 
         def sign_up() -> None:
-            product.domain.tenants.create(f"Tenant {time.monotonic_ns()}", actor=ACTOR)
+            product.services.tenants.create(f"Tenant {time.monotonic_ns()}", actor=ACTOR)
 
         taken: dict[str, list[float]] = {STOCK: [], PRODUCT: []}
         progress(f"{SIGN_UPS} sign-ups with each in turn")

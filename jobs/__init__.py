@@ -1,0 +1,1 @@
+"""What workers, the reconciler and its commands run; all that talks to Milvus."""

@@ -10,11 +10,11 @@ import structlog
 from flask import Flask, current_app, has_app_context
 from rq import get_current_job
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.script import ScriptAnswer, run_script
-from jobs.store import PartitionStore
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.script import ScriptAnswer, run_script
+from jobs.milvus.store import PartitionStore
 from webapp import create_app, current
-from webapp.domain import Domain
+from webapp.services import Services
 from webapp.settings import Settings, load_settings
 
 
@@ -30,9 +30,9 @@ class Worker:
         self.app = app or create_app(settings)
 
     @property
-    def domain(self) -> Domain:
+    def services(self) -> Services:
         """The use cases."""
-        return cast(Domain, self.app.extensions["domain"])
+        return cast(Services, self.app.extensions["services"])
 
     @cached_property
     def store(self) -> PartitionStore:
@@ -43,7 +43,7 @@ class Worker:
         )
 
     def script(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
-        """Run the fallback script; see `jobs.script`."""
+        """Run the fallback script; see `jobs.milvus.script`."""
         settings = self.settings
         return run_script(
             settings.milvus_address,

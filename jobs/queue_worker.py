@@ -2,7 +2,7 @@
 
 RQ imports and calls what a job names: its function, its callbacks, its webhooks. A job comes from
 Redis, so anybody who can write there could run code here. This worker reads a job by
-`webapp.tenants.own_jobs` alone, and sets aside what is none of ours.
+`webapp.queue.own_jobs` alone, and sets aside what is none of ours.
 """
 
 import time
@@ -21,8 +21,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from jobs.provisioning import create_partition, create_partitions
 from webapp.logs import get_logger
-from webapp.settings import Settings
-from webapp.tenants.own_jobs import (
+from webapp.queue.own_jobs import (
     APPLICATION,
     APPLICATION_FIELD,
     CHUNK,
@@ -32,6 +31,7 @@ from webapp.tenants.own_jobs import (
     is_own_id,
     read_own,
 )
+from webapp.settings import Settings
 
 log = get_logger("paratia.worker")
 

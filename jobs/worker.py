@@ -10,9 +10,9 @@ import click
 from rq.worker import BaseWorker
 
 from jobs.context import worker
-from jobs.milvus import load_pymilvus
+from jobs.milvus.client import load_pymilvus
+from jobs.milvus.store import StoreError
 from jobs.queue_worker import PartitionWorker, queue_worker
-from jobs.store import StoreError
 from webapp.logs import configure_logging, logging_config
 from webapp.var_dir import keep_files_private
 

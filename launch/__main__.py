@@ -16,7 +16,7 @@ from launch.parts import parts
 from launch.prepare import Stopped, prepare
 from launch.restarts import Restarts
 from launch.supervise import Supervisor, await_former_run
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 from webapp.settings import Settings, SettingsError, load_settings
 from webapp.var_dir import is_private, keep_files_private
 

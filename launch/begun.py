@@ -9,10 +9,11 @@ from rq import Worker
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.database import Database, engine_options, prepare_engine
-from webapp.patience import answered_within
+from webapp.db.deadline import answered_within
+from webapp.db.engine import engine_options, prepare_engine
+from webapp.db.session import Database
 from webapp.settings import Settings
-from webapp.tenants.activity.heartbeats import DUE, last_beat
+from webapp.statistics.heartbeats import DUE, last_beat
 
 ANSWER_WITHIN_S = 1.0
 

@@ -12,7 +12,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.context import Worker
-from jobs.numbers import lift_at_start
+from jobs.reconciler.numbering import lift_at_start
 from webapp.logs import configure_logging
 from webapp.outages import sentence
 from wsgi import app, settings

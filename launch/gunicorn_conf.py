@@ -20,7 +20,7 @@ logconfig_dict = logging_config(_settings)
 logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL"}
 # Its default place in the home folder would be shared by all runs of one user.
 control_socket_disable = True
-# No header sets anything in the WSGI environment by itself: webapp/proxies.py alone decides what
+# No header sets anything in the WSGI environment by itself: webapp/http/proxies.py decides what
 # is taken from a proxy, and gunicorn's defaults would take SCRIPT_NAME from anybody beside us.
 forwarded_allow_ips = ""
 forwarder_headers = ""

@@ -52,7 +52,7 @@ def prepare(settings: Settings, stop: threading.Event) -> str | None:
 
 def _begin_collection(settings: Settings) -> _Step:
     return _begin(
-        "jobs.embedded",
+        "jobs.milvus.embedded",
         *("--uri", settings.milvus_address, "--collection", settings.milvus_collection),
         *("--wait", str(MILVUS_WAIT_S)),
         failure=f"Milvus Lite is not ready, see {settings.var_dir / 'log' / 'milvus.log'}",

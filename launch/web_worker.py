@@ -13,7 +13,7 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
-from webapp.security import bare_answer
+from webapp.http.headers import bare_answer
 
 # A whole request, its body included, must be here within this time. A proxy in front sends one
 # at once; a browser beside us sends 4 MB in less.

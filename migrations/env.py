@@ -7,7 +7,7 @@ from click import ClickException
 from flask import current_app
 from sqlalchemy import Connection, Enum, text
 
-from webapp.database import UtcDateTime
+from webapp.db.types import UtcDateTime
 from webapp.extensions import db
 
 # Any number of ours will do: it keeps two machines from migrating one database at once.

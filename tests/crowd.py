@@ -25,14 +25,13 @@ from sqlalchemy import (
     text,
 )
 
-from webapp.database import utc_now
-from webapp.tenants import timeline
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.naming import partition_name, slugify
-from webapp.tenants.queries import GONE
-from webapp.tenants.records import Departure
-from webapp.tenants.states import DepartureOutcome, IfExists, PartitionState, Provider, Result
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.naming import partition_name, slugify
+from webapp.models.partition import Departure, Partition, PartitionEvent
+from webapp.models.states import GONE, DepartureOutcome, IfExists, PartitionState, Provider, Result
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
 
 FIRST = (
     *("Müller", "Borealis", "Çelik", "Delta", "Égide", "Fiore", "Granite", "Harbour"),
@@ -288,12 +287,12 @@ def _events(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[str, A
     """What happened to the newest, oldest first."""
     for number in range(max(crowd.tenants - EVENTFUL, 0) + 1, crowd.tenants + 1):
         born, state = _born(crowd, number, now), states[number]
-        yield _event(timeline.REQUESTED, number, born)
+        yield _event(events.REQUESTED, number, born)
         if state == PartitionState.READY:
-            yield _event(timeline.CREATED, number, born, duration_ms=20 + number % 100)
+            yield _event(events.CREATED, number, born, duration_ms=20 + number % 100)
         if state == PartitionState.FAILED:
             cause, error = _cause(number)
-            yield _event(timeline.CREATE_FAILED, number, born, cause=cause, message=error)
+            yield _event(events.CREATE_FAILED, number, born, cause=cause, message=error)
 
 
 def _event(name: str, number: int, at: datetime, **values: Any) -> dict[str, Any]:

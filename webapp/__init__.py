@@ -1,25 +1,22 @@
-"""The web application: an admin panel, an API and the domain of tenants and partitions."""
+"""The web application: an admin panel, an API, and the services below both."""
 
 from apiflask import APIFlask
 
-from webapp import (
-    admin,
-    api,
+from webapp import admin, api, auth, health
+from webapp.db import deadline, safe_methods
+from webapp.db.engine import engine_options, prepare_engine
+from webapp.db.session import Database
+from webapp.extensions import csrf, db, migrate
+from webapp.http import (
     assets,
-    auth,
     compression,
-    errors,
-    health,
+    error_pages,
+    headers,
     languages,
     paths,
-    patience,
     proxies,
-    requests,
-    safe_methods,
-    security,
+    request_log,
 )
-from webapp.database import Database, engine_options, prepare_engine
-from webapp.extensions import csrf, db, migrate
 from webapp.settings import PROJECT_ROOT, Settings
 
 
@@ -37,8 +34,8 @@ def create_app(settings: Settings) -> APIFlask:
     )
     _configure(app, settings)
     _init_database(app, settings)
-    _init_domain(app, settings)
-    patience.init_app(app)
+    _init_services(app, settings)
+    deadline.init_app(app)
     safe_methods.init_app(app)
     proxies.init_app(app, settings)
     paths.init_app(app)
@@ -46,13 +43,13 @@ def create_app(settings: Settings) -> APIFlask:
     languages.init_app(app)
     assets.init_app(app)
     csrf.init_app(app)
-    requests.init_app(app)
-    security.init_app(app)
+    request_log.init_app(app)
+    headers.init_app(app)
     auth.init_app(app, settings)
     admin.init_app(app, settings)
     api.init_app(app)
     health.init_app(app)
-    errors.init_app(app)
+    error_pages.init_app(app)
     return app
 
 
@@ -71,8 +68,6 @@ def _configure(app: APIFlask, settings: Settings) -> None:
 
 
 def _init_database(app: APIFlask, settings: Settings) -> None:
-    import webapp.tenants.models  # noqa: F401  registers the tables
-
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_address
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_address)
     db.init_app(app)
@@ -85,9 +80,9 @@ def _init_database(app: APIFlask, settings: Settings) -> None:
     migrate.init_app(app, db, directory=migrations)
 
 
-def _init_domain(app: APIFlask, settings: Settings) -> None:
-    from webapp.domain import build_domain
+def _init_services(app: APIFlask, settings: Settings) -> None:
+    from webapp.services import build_services
 
-    domain = build_domain(settings, app.extensions["database"])
-    app.extensions["domain"] = domain
-    app.extensions["doorbell"] = domain.doorbell
+    services = build_services(settings, app.extensions["database"])
+    app.extensions["services"] = services
+    app.extensions["doorbell"] = services.doorbell

@@ -6,12 +6,13 @@ from typing import cast
 
 from flask import abort, current_app, request
 
-from webapp.auth.principal import API_PREFIX, current_principal
-from webapp.database import Database
-from webapp.domain import Domain
-from webapp.requests import request_id
+from webapp.auth.principal import current_principal
+from webapp.db.session import Database
+from webapp.http.paths import API_PREFIX
+from webapp.http.request_log import request_id
+from webapp.models.audit import Actor, Via
+from webapp.services import Services
 from webapp.settings import Settings
-from webapp.tenants.actors import Actor, Via
 from webapp.tenants.service import TenantService
 
 
@@ -25,14 +26,14 @@ def database() -> Database:
     return cast(Database, current_app.extensions["database"])
 
 
-def domain() -> Domain:
+def services() -> Services:
     """All use cases."""
-    return cast(Domain, current_app.extensions["domain"])
+    return cast(Services, current_app.extensions["services"])
 
 
 def tenants() -> TenantService:
     """The use cases of tenants."""
-    return domain().tenants
+    return services().tenants
 
 
 def actor() -> Actor:

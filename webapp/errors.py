@@ -1,139 +1,140 @@
-"""Every error as a small clear page, or below the API as problem+json; never a traceback."""
-
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from flask import Flask, Response, current_app, g, redirect, request, url_for
-from flask.globals import request_ctx
-from flask.typing import ResponseReturnValue
-from flask_babel import lazy_gettext as _l
-from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
-
-from webapp.auth import kept
-from webapp.auth.principal import API_PREFIX, current_principal
-from webapp.logs import get_logger
-from webapp.marking import N_
-from webapp.problems import answer_http_error, problem
-from webapp.requests import request_id
-from webapp.security import bare_answer
-
-RETRY_AFTER_S = {429: 60, 503: 5}
-NO_DATABASE = N_(
-    "The database does not answer. Try again in a few seconds; after a change, "
-    "look first whether it was made."
-)
-NOT_UNDERSTOOD = (
-    _l("Not understood"),
-    _l("The request could not be understood. Go back, reload the page and try again."),
-)
-# The title of each error's page, and what it says below it.
-PAGES = {
-    400: NOT_UNDERSTOOD,
-    401: (_l("Not logged in"), _l("Log in first.")),
-    403: (
-        _l("Not allowed"),
-        _l("Your role does not allow this. An admin can give you another one."),
-    ),
-    404: (
-        _l("Not found"),
-        _l("There is nothing at this address. What was here may have been removed since."),
-    ),
-    405: (
-        _l("Not this way"),
-        _l("This address only takes what a form sends. Go back to the page, and press its button."),
-    ),
-    413: (
-        _l("Too large"),
-        _l("What was sent is too large: 4 MB are taken. Nothing was changed; send it in parts."),
-    ),
-    415: NOT_UNDERSTOOD,
-    429: (_l("Too many attempts"), _l("Too many attempts. Wait a minute, then try again.")),
-    500: (
-        _l("Something went wrong"),
-        _l("This is our fault, not yours. It has been logged under the number below."),
-    ),
-    503: (_l("The database does not answer"), _l(NO_DATABASE)),
-}
-CSRF_SAYS = _l(
-    "The form was too old or did not come from this site, so nothing was changed. "
-    "Go back, reload the page and send it again."
-)
-REFERER_SAYS = _l(
-    "The form did not come from the address that this server is asked by, so nothing was changed. "
-    "A proxy in front must pass on the host with its port, and the scheme; the log tells both."
-)
-LOGIN = "security.login"
-
-log = get_logger(__name__)
+"""What a use case refuses: one root exception, each with the stable code that the API shows."""
 
 
-def init_app(app: Flask) -> None:
-    """Answer all errors. Must come after whatever else registers handlers for them."""
-    app.register_error_handler(HTTPException, _answer_http_error)
-    # Internal errors are a server that recovers, or was made a read-only replica.
-    for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
-        app.register_error_handler(kind, _answer_database_error)
+class DomainError(Exception):
+    """A request that cannot be fulfilled as it stands. The message is meant for its maker."""
+
+    code = "error"
 
 
-def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
-    if error.response is not None or error.code is None or error.code < 400:
-        return error.get_response()
-    if request.path.startswith(API_PREFIX):
-        return answer_http_error(error)
-    if request_ctx.url_adapter is None:
-        # Werkzeug refused the host, and without one no address can be made for a page.
-        return bare_answer(error.code, request.path)
-    kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    title, says = PAGES.get(error.code, (error.name, ""))
-    if isinstance(error, CSRFError):
-        # Another address in front of us would refuse it the next time as well.
-        of_referer = "referrer" in error.description
-        if not of_referer and (page := _keeping_what_was_typed()):
-            return page
-        says = REFERER_SAYS if of_referer else CSRF_SAYS
-    return error_page(error.code, title, says, kept)
+class InvalidField(DomainError):
+    """A value is unusable; `field` names it, the message says what would be accepted.
+
+    `template` is the message with names for its `values`, so that it can be translated.
+    """
+
+    code = "invalid"
+
+    def __init__(self, field: str, template: str, **values: object) -> None:
+        super().__init__(template % values if values else template)
+        self.field = field
+        self.template = template
+        self.values = values
 
 
-def _keeping_what_was_typed() -> Response | None:
-    """The page that offers the refused form again; the login itself, for a login."""
-    if request.endpoint == LOGIN:
-        if current_principal() is not None:
-            return redirect(url_for("admin.index"))  # type: ignore[return-value]
-        return kept.login_page(kept=kept.kept_over_login(), status=400, is_stale=True)
-    form = kept.sent_form()
-    return kept.offer(form, 400) if form else None
+class InvalidRow(DomainError):
+    """A body, or a row of many, is unusable; `errors` says of each field what is accepted."""
+
+    code = "invalid"
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(f"Not usable: {', '.join(errors)}.")
+        self.errors = errors
 
 
-def _answer_database_error(error: Exception) -> ResponseReturnValue:
-    # The statement and its parameters stay out of the log, the driver's first line does not.
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    message = next(iter(str(cause).splitlines()), "")
-    log.error("database.unavailable", error=type(cause).__name__, message=message)
-    if request.path.startswith(API_PREFIX):
-        return problem(
-            503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
+class SlugTaken(DomainError):
+    """Another tenant has this slug."""
+
+    code = "slug_taken"
+    field = "slug"
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"the slug {slug} is taken by another tenant")
+        self.slug = slug
+
+
+class TenantNotFound(DomainError):
+    """There is no tenant with this number."""
+
+    code = "not_found"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(f"there is no tenant {tenant_id}")
+        self.tenant_id = tenant_id
+
+
+class TenantDeleted(DomainError):
+    """The tenant is deleted and cannot be changed any more."""
+
+    code = "tenant_deleted"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(f"tenant {tenant_id} is deleted")
+        self.tenant_id = tenant_id
+
+
+class NotRemoving(DomainError):
+    """Only a deleted tenant can be called back, and only until its drop begins."""
+
+    code = "not_removing"
+
+    def __init__(self, tenant_id: int, reason: str) -> None:
+        super().__init__(f"tenant {tenant_id} cannot be called back: {reason}")
+        self.tenant_id = tenant_id
+        self.reason = reason
+
+
+class NoDeparture(DomainError):
+    """Nobody deleted the tenant, or it was called back."""
+
+    code = "not_found"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(f"tenant {tenant_id} is not departing and never did")
+        self.tenant_id = tenant_id
+
+
+class KeyMismatch(DomainError):
+    """An idempotency key came before, with another request."""
+
+    code = "idempotency_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Idempotency-Key came before with another request; take a new one for each action"
         )
-    return error_page(503, *PAGES[503])
 
 
-def error_page(
-    status: int, title: str, detail: str, headers: Mapping[str, str] = MappingProxyType({})
-) -> Response:
-    """The page of an error, with a way back; it needs neither database nor Redis."""
-    kept = dict(headers)
-    if status in RETRY_AFTER_S:
-        kept.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
-    # Without the context processors: they would ask for the user in a database that is down.
-    template = current_app.jinja_env.get_template("error.html")
-    page = template.render(
-        status=status,
-        title=title,
-        detail=detail,
-        principal=g.get("principal"),
-        may_repeat=request.method == "GET",
-        request_id=request_id(),
-    )
-    return Response(page, status, kept)
+class KeyInUse(DomainError):
+    """The first request with this idempotency key is still under way."""
+
+    code = "idempotency_in_progress"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the first request with this Idempotency-Key is still under way; repeat it in a moment"
+        )
+
+
+class NotForeign(DomainError):
+    """Only a partition that failed for rows of unknown origin can be adopted or emptied."""
+
+    code = "not_foreign"
+
+    def __init__(self, tenant_id: int) -> None:
+        super().__init__(
+            f"the partition of tenant {tenant_id} did not fail for rows that may be somebody else's"
+        )
+        self.tenant_id = tenant_id
+
+
+class NotFailed(DomainError):
+    """Only a failed partition can be tried again."""
+
+    code = "not_failed"
+
+    def __init__(self, tenant_id: int, state: str) -> None:
+        super().__init__(f"the partition of tenant {tenant_id} is {state}, not failed")
+        self.tenant_id = tenant_id
+        self.state = state
+
+
+class CountChanged(DomainError):
+    """Somebody said how many tenants they mean, and it is another number now."""
+
+    code = "count_changed"
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"{found} tenants would be taken now, not {expected}")
+        self.expected = expected
+        self.found = found

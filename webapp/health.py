@@ -10,14 +10,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.database import Database, utc_now
-from webapp.patience import answered_within
+from webapp.db.deadline import answered_within
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit
+from webapp.models.observed import ObservedCollection
+from webapp.partitions.circuit import MILVUS, CircuitState
+from webapp.partitions.pause_state import last_pause
+from webapp.queue.redis_writes import WriteProbe, refusal_in
 from webapp.settings import Settings
-from webapp.tenants.causes import Cause
-from webapp.tenants.circuit import MILVUS, CircuitState
-from webapp.tenants.models import Circuit, ObservedCollection
-from webapp.tenants.paused import last_pause
-from webapp.tenants.redis_writes import WriteProbe, refusal_in
 
 ANSWER_WITHIN_S = 1.5
 # A sweep that is this many turns late says nothing about now.

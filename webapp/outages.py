@@ -5,8 +5,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from webapp.addresses import without_password
+from webapp.queue.redis_writes import refusal_in
 from webapp.settings import Settings
-from webapp.tenants.redis_writes import refusal_in
 
 
 def sentence(error: BaseException, settings: Settings) -> str | None:

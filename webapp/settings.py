@@ -101,7 +101,7 @@ def _is_ambiguous(value: str, url: URL) -> bool:
 
 def _require_usable_parameters(url: URL) -> None:
     """Refuse a parameter behind the `?` that would be refused later, or go unheeded."""
-    from webapp.postgres import unusable
+    from webapp.db.postgres import unusable
 
     try:
         parameter = unusable(url.get_dialect()().create_connect_args(url)[1])

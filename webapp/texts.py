@@ -151,3 +151,8 @@ def as_typed(text: str) -> str:
     """
     spaced = " ".join(unicodedata.normalize("NFKC", text).split())
     return " ".join(_NOT_TYPED.sub("", spaced).split())
+
+
+def N_(text: str) -> str:
+    """The text itself; it is translated where it is shown."""
+    return text

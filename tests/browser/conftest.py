@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from pymilvus import MilvusClient
 
-from jobs.milvus import create_collection_if_missing
+from jobs.milvus.client import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.browser.login import launch_options, logged_in
 from tests.conftest import skip_when_switched_off

@@ -19,7 +19,7 @@ from tests.acceptance.product import Product
 from tests.browser.conftest import Outage
 from tests.engines.process import wait_until
 from tests.engines.proxy import Mode
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"
 TAB = "/admin/partitions/?tab=queues"

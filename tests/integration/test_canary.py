@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.canary import PROBES, Canary
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
+from jobs.canary.check import PROBES, Canary
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.causes import Cause
+from webapp.models.causes import Cause
+from webapp.partitions.isolation_checks import CanaryReport
 
 
 @pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])

@@ -19,9 +19,9 @@ from tests.engines.proxy import Mode, Proxy
 from tests.factories import FaultyStore, Product, migrate, open_engine, settings_for
 from tests.integration.api.caller import Caller, assert_problem, unique
 from tests.milvus_collections import make_collection
-from webapp import patience
-from webapp import postgres as connections
 from webapp.auth.roles import Role
+from webapp.db import deadline
+from webapp.db import postgres as connections
 from webapp.extensions import db
 
 REQUEST_S = 2.0  # instead of 8, so that the tests need not wait so long
@@ -31,7 +31,7 @@ ANSWERED_S = REQUEST_S + 2.5
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "REQUEST_S", REQUEST_S)
+    monkeypatch.setattr(deadline, "REQUEST_S", REQUEST_S)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.engines.standalone import StandaloneServer
 from tests.milvus_collections import make_collection
-from webapp.tenants.causes import Cause
+from webapp.models.causes import Cause
 
 
 @pytest.mark.parametrize("token", ["", "root:wrongpass"])

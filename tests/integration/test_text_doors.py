@@ -27,8 +27,8 @@ from sqlalchemy import update
 from tests.access import Visitor, add_user, close, database_of, migrated_app, settings_in
 from tests.integration.api.caller import Caller
 from webapp.auth.roles import Role
-from webapp.tenants.models import Tenant
-from webapp.tenants.spreadsheets import BOM, unguarded, written
+from webapp.models.tenant import Tenant
+from webapp.tenants.csv_cells import BOM, unguarded, written
 from webapp.texts import as_typed
 
 TEXTS = int(os.environ.get("PARATIA_TEST_TEXTS", "0"))

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from jobs.drift.compare import MADE_AGAIN
 from tests.model.ledger import Change, Step
-from webapp.tenants.causes import PROBED, Cause
-from webapp.tenants.drift import MADE_AGAIN
-from webapp.tenants.models import Partition, PartitionEvent
-from webapp.tenants.states import TRANSITIONS, PartitionState
+from webapp.models.causes import PROBED, Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import TRANSITIONS, PartitionState
 
 GONE_TOLD = frozenset({"dropped", "absent", "kept"})
 READY_TOLD = frozenset({"created", "already_exists"})

@@ -37,7 +37,7 @@ class Mishaps(World):
             return
         nobody = ConnectionPool(UnixDomainSocketConnection, path="/nonexistent/redis.sock")
         for product in self.products:
-            product.domain.doorbell.connection.connection_pool = nobody
+            product.services.doorbell.connection.connection_pool = nobody
 
     def change_settings(self, which: int) -> None:
         """The product is started anew with the other collection; who is at work keeps theirs."""
@@ -49,8 +49,7 @@ class Mishaps(World):
 
     def lose_a_sweeper(self, which: int) -> None:
         """A sweeper takes its turn and dies."""
-        observing = self.product.domain.observing
-        observing.take_turn("dead", timedelta(seconds=5), timedelta(0))
+        self.product.lease("dead").take(timedelta(seconds=5))
 
     def arrive_late(self, which: int) -> None:
         """A call whose caller gave up long ago takes its effect."""

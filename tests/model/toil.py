@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from jobs.provisioning.claims import Claim, Outcome
 from tests.factories import all_at_once
 from tests.model.milvus import ANSWERS, KILLED, WELL, Answer
 from tests.model.workers import HeldProcess
 from tests.model.world import World, any_one
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import Provider, Result
+from webapp.models.causes import Cause
+from webapp.models.states import Provider, Result
 
 PROCESSES_AT_MOST = 5
 OUTCOME = Outcome(Result.CREATED, Provider.SDK)
@@ -85,7 +85,7 @@ class Toil(World):
         """Several workers claim one wish at the same moment; one at most gets it."""
         row = self.pick(self.now.rows, which)
         wish = (row.tenant_id, row.generation)
-        claim = self.product.domain.attempts.claim
+        claim = self.product.attempts.claim
         got = all_at_once([lambda: claim([wish], "crowd")] * 3)
         claims = [claim for claims in got for claim in claims]
         assert len(claims) <= 1
@@ -100,11 +100,11 @@ class Toil(World):
 
     def renew(self, claim: Claim, cause: Cause) -> None:
         """A worker makes sure of its lease."""
-        assert bool(self.product.domain.attempts.renew([claim])) == self.holds(claim)
+        assert bool(self.product.attempts.renew([claim])) == self.holds(claim)
 
     def record_ready(self, claim: Claim, cause: Cause) -> None:
         """A worker makes the partition if it may, and in any case says that it did."""
-        attempts, place = self.product.domain.attempts, (claim.collection, claim.partition)
+        attempts, place = self.product.attempts, (claim.collection, claim.partition)
         if not self.holds(claim):
             assert not attempts.record_ready([claim], OUTCOME, 1)
         elif claim.collection in self.milvus.collections and place not in self.foreign:
@@ -115,11 +115,11 @@ class Toil(World):
 
     def record_failure(self, claim: Claim, cause: Cause) -> None:
         """A worker says that its attempt failed."""
-        recorded = self.product.domain.attempts.record_failure(
+        recorded = self.product.attempts.record_failure(
             claim, cause, "as the model has it", provider=Provider.SDK, duration_ms=1
         )
         assert recorded == self.holds(claim)
 
     def hand_back(self, claim: Claim, cause: Cause) -> None:
         """A worker gives its claim up."""
-        self.product.domain.attempts.hand_back([claim], "stopped")
+        self.product.attempts.hand_back([claim], "stopped")

@@ -14,6 +14,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
+from jobs.provisioning.claims import Claim
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
@@ -21,12 +22,11 @@ from tests.model.clock import Clock, told
 from tests.model.ledger import Ledger, Step
 from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
-from webapp.tenants import timeline
-from webapp.tenants.attempts import Claim
-from webapp.tenants.causes import Cause
-from webapp.tenants.failures import FailedSelection
-from webapp.tenants.models import Partition
-from webapp.tenants.states import IfExists, PartitionState
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState
+from webapp.partitions import events
+from webapp.partitions.failures import FailedSelection
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class World(RuleBasedStateMachine):
             )
             for collection in (COLLECTION, OTHER)
         ]
-        self.pools = [p.domain.doorbell.connection.connection_pool for p in self.products]
+        self.pools = [p.services.doorbell.connection.connection_pool for p in self.products]
         self.product = self.products[0]
         names = [self.product.settings.partition_queue, self.product.settings.backfill_queue]
         # A connection of its own, which is never cut.
@@ -129,7 +129,7 @@ class World(RuleBasedStateMachine):
     def mend_redis(self) -> None:
         """Rings get through again."""
         for product, pool in zip(self.products, self.pools, strict=True):
-            product.domain.doorbell.connection.connection_pool = pool
+            product.services.doorbell.connection.connection_pool = pool
 
     def after(self, process: HeldProcess) -> None:
         """What must hold once a process has come to its next call, or to its end."""
@@ -157,12 +157,12 @@ class World(RuleBasedStateMachine):
         """Read what happened, and hold it to the laws."""
         step = self.ledger.read()
         laws.check(step, self.clock.now)
-        is_paused = self.product.domain.pauses.is_on()
+        is_paused = self.product.services.pauses.is_on()
         if self.was_paused and is_paused:
             assert not any(change.is_claim for change in step.changes), "claimed in a pause"
         self.was_paused = is_paused
         places = {row.tenant_id: (row.collection, row.name) for row in step.rows}
-        adopted = {each.tenant_id for each in step.events if each.event == timeline.ADOPTED}
+        adopted = {each.tenant_id for each in step.events if each.event == events.ADOPTED}
         for change in step.changes:
             if change.states == ("provisioning", "ready"):
                 place = places[change.tenant_id]
@@ -192,7 +192,7 @@ class World(RuleBasedStateMachine):
         """No more faults: every tenant with a wish ends with exactly its own partition."""
         self.mend_redis()
         self.milvus.make_collection(name=OTHER)
-        self.product.domain.pauses.resume(actor=ACTOR)
+        self.product.services.pauses.resume(actor=ACTOR)
         for effect in self.later:
             effect()
         for process in list(self.processes):
@@ -202,8 +202,8 @@ class World(RuleBasedStateMachine):
         assert all(self.told_by_an_attempt(row) for row in gave_up)
         for row in gave_up:
             if row.cause == Cause.FOREIGN_DATA:
-                self.product.domain.foreign.adopt(row.tenant_id, actor=ACTOR)
-        self.product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+                self.product.services.foreign.adopt(row.tenant_id, actor=ACTOR)
+        self.product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
         self.live_on()
         self.check_the_end()
 

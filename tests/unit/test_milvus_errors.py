@@ -5,7 +5,7 @@ import pytest
 from pymilvus import MilvusException
 
 from create_milvus_partition import MAX_MESSAGE, diagnose, redact, unusable_uri
-from webapp.tenants.causes import Cause
+from webapp.models.causes import Cause
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.exceptions import Conflict, MethodNotAllowed, NotFound
 
-from webapp.problems import answer_http_error, code_of, problem
+from webapp.http.problems import answer_http_error, code_of, problem
 
 
 @pytest.mark.parametrize(

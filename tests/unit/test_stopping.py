@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.stopping import stop_requests
+from jobs.provisioning.stopping import stop_requests
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webapp.admin.tenants.wishes import WishTold, told
-from webapp.admin.wording.people import who
-from webapp.tenants import timeline
-from webapp.tenants.models import PartitionEvent
+from webapp.admin.tenants.timeline import WishTold, told
+from webapp.admin.wording.actors import who
+from webapp.models.partition import PartitionEvent
+from webapp.partitions import events as timeline
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -93,8 +93,8 @@ def test_a_departure_is_told_without_its_grace_time() -> None:
 
 
 def test_every_opening_has_its_sentence() -> None:
-    from webapp.admin.tenants.wishes import SENTENCES
-    from webapp.tenants.origins import OPENINGS
+    from webapp.admin.tenants.timeline import SENTENCES
+    from webapp.partitions.events import OPENINGS
 
     assert set(SENTENCES) == OPENINGS
 

@@ -6,12 +6,13 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
-from webapp.admin import repeats
+from webapp.admin import idempotency
 from webapp.admin.audit.views import AuditView
+from webapp.admin.csv_import.views import UploadsView
 from webapp.admin.help import HelpView
 from webapp.admin.lists.export import ExportView
-from webapp.admin.live.recent import RecentFigures
-from webapp.admin.live.unchanged import answer_unchanged
+from webapp.admin.live.cache import RecentFigures
+from webapp.admin.live.etag import answer_unchanged
 from webapp.admin.navigation import places
 from webapp.admin.operations.views import OperationsView
 from webapp.admin.overview.views import Overview
@@ -19,11 +20,10 @@ from webapp.admin.partitions.views import PartitionsView
 from webapp.admin.queues.pausing import PausingView
 from webapp.admin.rq import dashboard as rq
 from webapp.admin.tenants.views import TenantView
-from webapp.admin.uploads.views import UploadsView
 from webapp.admin.wording.filters import FILTERS
 from webapp.extensions import db
+from webapp.models.tenant import Tenant
 from webapp.settings import VERSION, Settings
-from webapp.tenants.models import Tenant
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
@@ -46,7 +46,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         view.blueprint.enable_openapi = False
     app.extensions["recent_figures"] = RecentFigures()
     app.after_request(answer_unchanged)
-    repeats.init_app(app)
+    idempotency.init_app(app)
     app.jinja_env.filters.update(FILTERS)
     app.jinja_env.globals.update(places=places, version=VERSION)
     rq.init_app(app, settings)

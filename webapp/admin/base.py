@@ -12,17 +12,17 @@ from flask_admin.contrib.sqla import ModelView
 from sqlalchemy.orm import Session
 
 from webapp import current
-from webapp.admin.live.recent import recent
-from webapp.admin.queues.board import Board
-from webapp.admin.queues.reading import look
+from webapp.admin.live.cache import recent
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 from webapp.extensions import db
-from webapp.tenants.figures import Summary, summary
-from webapp.tenants.findings import drift_counts
-from webapp.tenants.states import DriftKind
+from webapp.models.states import DriftKind
+from webapp.partitions.drift import drift_counts
+from webapp.partitions.summary import Summary, summary
+from webapp.queue.inspection import look
+from webapp.queue.models import Board
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -92,7 +92,7 @@ def _figures() -> Figures:
     return Figures(
         summary=summary(reading(), current.settings()),
         board=look(current_app.extensions["doorbell"]),
-        drift=drift_counts(reading(), current.domain().rules),
+        drift=drift_counts(reading(), current.services().rules),
     )
 
 

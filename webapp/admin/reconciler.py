@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from webapp.database import utc_now
-from webapp.tenants.activity.heartbeats import DUE, last_beat
+from webapp.db.types import utc_now
+from webapp.statistics.heartbeats import DUE, last_beat
 
 # The due loop beats every five seconds; a few may be missed, more mean that it is gone.
 LATE = timedelta(seconds=20)

@@ -4,8 +4,7 @@ from apiflask import APIFlask
 
 # Importing a module puts its endpoints on the blueprint.
 from webapp.api import access, audit, bulk, docs, openapi, partitions, tenants  # noqa: F401
-from webapp.api.blueprint import api
-from webapp.api.routing import TenantNumber
+from webapp.api.routing import TenantNumber, api
 
 
 def init_app(app: APIFlask) -> None:

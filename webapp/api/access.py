@@ -6,11 +6,11 @@ from flask import abort, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from webapp.api import bodies
-from webapp.api.blueprint import api
+from webapp.api.routing import api
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
-from webapp.tenants.errors import InvalidRow
+from webapp.errors import InvalidRow
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 1024 * 1024

@@ -1,20 +1,20 @@
 """The endpoint that reads the audit."""
 
 from webapp import current
-from webapp.api import incoming, outgoing
-from webapp.api.blueprint import api
+from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import AUDIT_ENTRY
+from webapp.api.routing import api
+from webapp.audit.search import AuditFilter, search
 from webapp.auth.guard import requires
 from webapp.auth.roles import Role
-from webapp.tenants.audit_trail import AuditFilter, search
 
 
 @api.get("/audit")
 @requires(Role.OPERATOR)
-@api.input(incoming.AuditQuery, location="query", arg_name="query")
-@api.output(outgoing.AuditPage, example={"items": [AUDIT_ENTRY], "next_cursor": "118"})
+@api.input(schemas_in.AuditQuery, location="query", arg_name="query")
+@api.output(schemas_out.AuditPage, example={"items": [AUDIT_ENTRY], "next_cursor": "118"})
 @api.doc(operation_id="list_audit", tags=["Audit"])
-def audit(query: incoming.AuditQuery) -> outgoing.AuditPage:
+def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
     """List who did what
 
     Takes the role `operator`, since entries say from which address people came. Newest first.
@@ -32,4 +32,4 @@ def audit(query: incoming.AuditQuery) -> outgoing.AuditPage:
     )
     with current.database().reading() as session:
         found = search(session, wanted, query.limit, query.cursor)
-    return outgoing.AuditPage.of(found)
+    return schemas_out.AuditPage.of(found)

@@ -5,8 +5,8 @@ from typing import cast
 from apiflask import APIFlask
 from flask import Response, current_app, json, render_template, request
 
-from webapp.api.blueprint import api
 from webapp.api.openapi import describe
+from webapp.api.routing import api
 
 
 @api.get("/openapi.json")

@@ -7,26 +7,26 @@ from typing import Any, cast
 from apiflask import APIFlask
 from pydantic.json_schema import models_json_schema
 
-from webapp.api import incoming, outgoing
-from webapp.api.repeats import HEADER, MAX_LENGTH, REPLAYED
-from webapp.auth.principal import API_PREFIX
-from webapp.problems import MEDIA_TYPE, code_of
-from webapp.tenants.naming import MAX_TENANT_ID
+from webapp.api import schemas_in, schemas_out
+from webapp.api.idempotency import HEADER, MAX_LENGTH, REPLAYED
+from webapp.http.paths import API_PREFIX
+from webapp.http.problems import MEDIA_TYPE, code_of
+from webapp.models.naming import MAX_TENANT_ID
 
 Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-INCOMING = (incoming.NewTenants, incoming.TenantChange, incoming.PauseOrder)
+INCOMING = (schemas_in.NewTenants, schemas_in.TenantChange, schemas_in.PauseOrder)
 OUTGOING = (
-    outgoing.TenantPage,
-    outgoing.Departure,
-    outgoing.EventPage,
-    outgoing.Summary,
-    outgoing.Drift,
-    outgoing.AuditPage,
-    outgoing.Pausing,
-    outgoing.Problem,
-    outgoing.BulkResults,
+    schemas_out.TenantPage,
+    schemas_out.Departure,
+    schemas_out.EventPage,
+    schemas_out.Summary,
+    schemas_out.Drift,
+    schemas_out.AuditPage,
+    schemas_out.Pausing,
+    schemas_out.Problem,
+    schemas_out.BulkResults,
 )
 
 ABOUT = """\
@@ -195,7 +195,7 @@ def _usual_problems(operation: Spec) -> dict[int, str]:
 def _problem(status: int, description: str) -> Spec:
     # A conflict's description begins with its code.
     code = description.partition(":")[0] if status == 409 else code_of(status)
-    example = outgoing.Problem(
+    example = schemas_out.Problem(
         type="about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
@@ -212,9 +212,9 @@ def _problem(status: int, description: str) -> Spec:
 
 def _schemas() -> Spec:
     """All schemas under their own names; APIFlask would repeat them for each that holds them."""
-    _, incoming = models_json_schema([(m, "validation") for m in INCOMING], ref_template=REF)
-    _, outgoing = models_json_schema([(m, "serialization") for m in OUTGOING], ref_template=REF)
-    merged: Spec = {**incoming["$defs"], **outgoing["$defs"]}
+    _, schemas_in = models_json_schema([(m, "validation") for m in INCOMING], ref_template=REF)
+    _, schemas_out = models_json_schema([(m, "serialization") for m in OUTGOING], ref_template=REF)
+    merged: Spec = {**schemas_in["$defs"], **schemas_out["$defs"]}
     return dict(sorted(merged.items()))
 
 

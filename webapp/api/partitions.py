@@ -1,63 +1,63 @@
 """The endpoints about all partitions at once."""
 
 from webapp import current
-from webapp.api import incoming, outgoing
-from webapp.api.blueprint import api
+from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import DRIFT, PAUSE, PAUSED, RUNNING, SUMMARY
-from webapp.api.repeats import answer, honours_keys
-from webapp.tenants.figures import summary
-from webapp.tenants.findings import known_drift
-from webapp.tenants.paused import PauseState
-from webapp.tenants.repeats import Answer, Once
+from webapp.api.idempotency import answer, honours_keys
+from webapp.api.routing import api
+from webapp.idempotency import Answer, Once
+from webapp.partitions.drift import known_drift
+from webapp.partitions.pause_state import PauseState
+from webapp.partitions.summary import summary
 
 
 @api.get("/partitions/summary")
-@api.output(outgoing.Summary, example=SUMMARY)
+@api.output(schemas_out.Summary, example=SUMMARY)
 @api.doc(operation_id="get_partitions_summary", tags=["Partitions"])
-def counts() -> outgoing.Summary:
+def counts() -> schemas_out.Summary:
     """Count partitions by state and cause, with what is left of each collection
 
     What is said of Milvus is what was last seen of it, with the time it was seen at.
     """
     with current.database().reading() as session:
         counted = summary(session, current.settings())
-    return outgoing.Summary.of(counted)
+    return schemas_out.Summary.of(counted)
 
 
 @api.get("/partitions/drift")
-@api.output(outgoing.Drift, example=DRIFT)
+@api.output(schemas_out.Drift, example=DRIFT)
 @api.doc(operation_id="get_partitions_drift", tags=["Partitions"])
-def drift() -> outgoing.Drift:
+def drift() -> schemas_out.Drift:
     """Show where Milvus departs from what is wanted
 
     What the last sweep found, with the time of its comparison; Milvus is not asked.
     """
     with current.database().reading() as session:
-        known = known_drift(session, current.domain().rules)
-    return outgoing.Drift.of(known)
+        known = known_drift(session, current.services().rules)
+    return schemas_out.Drift.of(known)
 
 
 def _pausing(state: PauseState | None) -> Answer:
-    paused = outgoing.Pause.of(state) if state else None
-    return answer(outgoing.Pausing(paused=paused), 200)
+    paused = schemas_out.Pause.of(state) if state else None
+    return answer(schemas_out.Pausing(paused=paused), 200)
 
 
 @api.post("/partitions/pause")
-@api.input(incoming.PauseOrder, arg_name="order", example=PAUSE)
-@api.output(outgoing.Pausing, description="Paused.", example=PAUSED)
+@api.input(schemas_in.PauseOrder, arg_name="order", example=PAUSE)
+@api.output(schemas_out.Pausing, description="Paused.", example=PAUSED)
 @api.doc(operation_id="pause_provisioning", tags=["Partitions"])
 @honours_keys(_pausing)
-def pause(order: incoming.PauseOrder, once: Once) -> PauseState:
+def pause(order: schemas_in.PauseOrder, once: Once) -> PauseState:
     """Pause all provisioning
 
     For maintenance of Milvus: sign-ups go on, and their partitions wait. Attempts under way end
     by themselves. A pause that lasts already stays as it is.
     """
-    return current.domain().pauses.pause(order.reason, actor=current.actor(), once=once)
+    return current.services().pauses.pause(order.reason, actor=current.actor(), once=once)
 
 
 @api.post("/partitions/resume")
-@api.output(outgoing.Pausing, description="Goes on.", example=RUNNING)
+@api.output(schemas_out.Pausing, description="Goes on.", example=RUNNING)
 @api.doc(operation_id="resume_provisioning", tags=["Partitions"])
 @honours_keys(_pausing)
 def resume(once: Once) -> None:
@@ -65,4 +65,4 @@ def resume(once: Once) -> None:
 
     All that waited goes on at once. Changes nothing where nothing is paused.
     """
-    current.domain().pauses.resume(actor=current.actor(), once=once)
+    current.services().pauses.resume(actor=current.actor(), once=once)

@@ -1,8 +1,9 @@
 """How a tenant's number stands in an address: anything else is not found, never an error."""
 
+from apiflask import APIBlueprint
 from werkzeug.routing import BaseConverter
 
-from webapp.tenants.naming import MAX_TENANT_ID
+from webapp.models.naming import MAX_TENANT_ID
 
 
 class TenantNumber(BaseConverter):
@@ -19,3 +20,6 @@ class TenantNumber(BaseConverter):
     def to_url(self, value: int) -> str:
         """The number as it stands in an address."""
         return str(value)
+
+
+api = APIBlueprint("api", __name__, url_prefix="/api")

@@ -3,35 +3,35 @@
 from flask import url_for
 
 from webapp import current
-from webapp.api import incoming, outgoing
-from webapp.api.blueprint import api
+from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, READY
-from webapp.api.repeats import answer, honours_keys
-from webapp.tenants.errors import NoDeparture, TenantNotFound
-from webapp.tenants.models import Tenant
+from webapp.api.idempotency import answer, honours_keys
+from webapp.api.routing import api
+from webapp.errors import NoDeparture, TenantNotFound
+from webapp.idempotency import Answer, Once
+from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter, departure_of, get_tenant, list_events, list_tenants
-from webapp.tenants.repeats import Answer, Once
 
 
 def _created(tenant: Tenant) -> Answer:
     location = url_for("api.one", tenant_id=tenant.id)
-    return answer(outgoing.Tenant.of(tenant), 201, location)
+    return answer(schemas_out.Tenant.of(tenant), 201, location)
 
 
 def _accepted(tenant: Tenant) -> Answer:
-    return answer(outgoing.Tenant.of(tenant), 202)
+    return answer(schemas_out.Tenant.of(tenant), 202)
 
 
 @api.post("/tenants")
-@api.input(incoming.NewTenant, arg_name="new", example=NEW_TENANT)
-@api.output(outgoing.Tenant, 201, description="Created; the partition follows.", example=PENDING)
+@api.input(schemas_in.NewTenant, arg_name="new", example=NEW_TENANT)
+@api.output(schemas_out.Tenant, 201, description="Created; the partition follows.", example=PENDING)
 @api.doc(
     operation_id="create_tenant",
     tags=["Tenants"],
     responses={409: "slug_taken: another tenant has the slug."},
 )
 @honours_keys(_created)
-def create(new: incoming.NewTenant, once: Once) -> Tenant:
+def create(new: schemas_in.NewTenant, once: Once) -> Tenant:
     """Create a tenant
 
     Stores the tenant and the wish for its partition, and answers at once, also while Redis
@@ -41,10 +41,10 @@ def create(new: incoming.NewTenant, once: Once) -> Tenant:
 
 
 @api.get("/tenants")
-@api.input(incoming.TenantQuery, location="query", arg_name="query")
-@api.output(outgoing.TenantPage, example={"items": [READY], "next_cursor": "7"})
+@api.input(schemas_in.TenantQuery, location="query", arg_name="query")
+@api.output(schemas_out.TenantPage, example={"items": [READY], "next_cursor": "7"})
 @api.doc(operation_id="list_tenants", tags=["Tenants"])
-def many(query: incoming.TenantQuery) -> outgoing.TenantPage:
+def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
     """List tenants
 
     By ascending number, so that tenants added meanwhile neither hide nor repeat others.
@@ -52,13 +52,13 @@ def many(query: incoming.TenantQuery) -> outgoing.TenantPage:
     wanted = TenantFilter(status=query.status, q=query.q)
     with current.database().reading() as session:
         page = list_tenants(session, wanted, query.limit, query.cursor)
-    return outgoing.TenantPage.of(page)
+    return schemas_out.TenantPage.of(page)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>")
-@api.output(outgoing.Tenant, example=READY)
+@api.output(schemas_out.Tenant, example=READY)
 @api.doc(operation_id="get_tenant", tags=["Tenants"])
-def one(tenant_id: int) -> outgoing.Tenant:
+def one(tenant_id: int) -> schemas_out.Tenant:
     """Get a tenant
 
     Deleted ones too, with status `deleted`.
@@ -67,18 +67,18 @@ def one(tenant_id: int) -> outgoing.Tenant:
         tenant = get_tenant(session, tenant_id)
     if tenant is None:
         raise TenantNotFound(tenant_id)
-    return outgoing.Tenant.of(tenant)
+    return schemas_out.Tenant.of(tenant)
 
 
 @api.patch("/tenants/<tenant_id:tenant_id>")
-@api.input(incoming.TenantChange, arg_name="change", example={"name": "Acme Group"})
-@api.output(outgoing.Tenant, example=READY)
+@api.input(schemas_in.TenantChange, arg_name="change", example={"name": "Acme Group"})
+@api.output(schemas_out.Tenant, example=READY)
 @api.doc(
     operation_id="update_tenant",
     tags=["Tenants"],
     responses={409: "slug_taken: another tenant has the slug; or tenant_deleted."},
 )
-def update(tenant_id: int, change: incoming.TenantChange) -> outgoing.Tenant:
+def update(tenant_id: int, change: schemas_in.TenantChange) -> schemas_out.Tenant:
     """Change a tenant's name or slug
 
     The partition's name never changes.
@@ -86,24 +86,26 @@ def update(tenant_id: int, change: incoming.TenantChange) -> outgoing.Tenant:
     tenant = current.tenants().rename(
         tenant_id, name=change.name, slug=change.slug, actor=current.actor()
     )
-    return outgoing.Tenant.of(tenant)
+    return schemas_out.Tenant.of(tenant)
 
 
 @api.delete("/tenants/<tenant_id:tenant_id>")
-@api.output(outgoing.Tenant, 202, description="Deleted; the partition goes later.", example=LEAVING)
+@api.output(
+    schemas_out.Tenant, 202, description="Deleted; the partition goes later.", example=LEAVING
+)
 @api.doc(operation_id="delete_tenant", tags=["Tenants"])
-def delete(tenant_id: int) -> outgoing.Tenant:
+def delete(tenant_id: int) -> schemas_out.Tenant:
     """Delete a tenant
 
     Its partition is dropped at `remove_at`. Repeating it changes nothing. The number is never
     used again.
     """
     tenant = current.tenants().delete(tenant_id, actor=current.actor())
-    return outgoing.Tenant.of(tenant)
+    return schemas_out.Tenant.of(tenant)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/restore")
-@api.output(outgoing.Tenant, 202, description="Called back.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Called back.", example=PENDING)
 @api.doc(
     operation_id="restore_tenant",
     tags=["Tenants"],
@@ -120,9 +122,9 @@ def restore(tenant_id: int, once: Once) -> Tenant:
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/departure")
-@api.output(outgoing.Departure, example=DEPARTURE)
+@api.output(schemas_out.Departure, example=DEPARTURE)
 @api.doc(operation_id="get_departure", tags=["Tenants"])
-def departure(tenant_id: int) -> tuple[outgoing.Departure, int, dict[str, str]]:
+def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str]]:
     """Get the record of a departure
 
     Who asked for it and when, the rows at the time, and the proof that the partition is gone.
@@ -133,11 +135,11 @@ def departure(tenant_id: int) -> tuple[outgoing.Departure, int, dict[str, str]]:
     if record is None:
         raise NoDeparture(tenant_id)
     saved_as = f"attachment; filename=tenant-{tenant_id}-departure.json"
-    return outgoing.Departure.of(record), 200, {"Content-Disposition": saved_as}
+    return schemas_out.Departure.of(record), 200, {"Content-Disposition": saved_as}
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/retry")
-@api.output(outgoing.Tenant, 202, description="Wished for again.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Wished for again.", example=PENDING)
 @api.doc(
     operation_id="retry_tenant",
     tags=["Tenants"],
@@ -153,7 +155,7 @@ def retry(tenant_id: int, once: Once) -> Tenant:
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/adopt")
-@api.output(outgoing.Tenant, 202, description="Wished for again, to adopt.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Wished for again, to adopt.", example=PENDING)
 @api.doc(
     operation_id="adopt_partition",
     tags=["Tenants"],
@@ -165,12 +167,12 @@ def adopt(tenant_id: int, once: Once) -> Tenant:
 
     For a partition that failed for `foreign_data`, once it is known that they are the tenant's.
     """
-    foreign = current.domain().foreign
+    foreign = current.services().foreign
     return foreign.adopt(tenant_id, actor=current.actor(), once=once)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/empty")
-@api.output(outgoing.Tenant, 202, description="Wished for again, emptied.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Wished for again, emptied.", example=PENDING)
 @api.doc(
     operation_id="empty_partition",
     tags=["Tenants"],
@@ -183,15 +185,15 @@ def empty(tenant_id: int, once: Once) -> Tenant:
     For a partition that failed for `foreign_data`, once it is known that nobody needs them.
     This cannot be undone.
     """
-    foreign = current.domain().foreign
+    foreign = current.services().foreign
     return foreign.empty(tenant_id, actor=current.actor(), once=once)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")
-@api.input(incoming.Paging, location="query", arg_name="paging")
-@api.output(outgoing.EventPage, example={"items": [EVENT], "next_cursor": None})
+@api.input(schemas_in.Paging, location="query", arg_name="paging")
+@api.output(schemas_out.EventPage, example={"items": [EVENT], "next_cursor": None})
 @api.doc(operation_id="list_tenant_events", tags=["Tenants"])
-def events(tenant_id: int, paging: incoming.Paging) -> outgoing.EventPage:
+def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     """List what happened to a tenant's partition
 
     Newest first.
@@ -200,4 +202,4 @@ def events(tenant_id: int, paging: incoming.Paging) -> outgoing.EventPage:
         if get_tenant(session, tenant_id) is None:
             raise TenantNotFound(tenant_id)
         page = list_events(session, tenant_id, paging.limit, paging.cursor)
-    return outgoing.EventPage.of(page)
+    return schemas_out.EventPage.of(page)

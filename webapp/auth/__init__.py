@@ -3,7 +3,7 @@
 from flask import Flask
 
 import webapp.auth.models  # noqa: F401  registers the tables
-from webapp.auth import guard, limits, login, sessions
+from webapp.auth import guard, kept, limits, login, sessions
 from webapp.settings import Settings
 
 
@@ -13,3 +13,4 @@ def init_app(app: Flask, settings: Settings) -> None:
     sessions.init_app(app, settings)
     login.init_app(app)
     limits.init_app(app)
+    kept.init_app(app)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.auth.models import LoginCount
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 
 PRUNED_AT_ONCE = 500
 

@@ -12,14 +12,14 @@ from flask import current_app, g, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.audit import log as audit
 from webapp.auth import counts
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import User
-from webapp.database import Database
+from webapp.db.session import Database
+from webapp.http.request_log import request_id
 from webapp.logs import get_logger
-from webapp.requests import request_id
-from webapp.tenants import audit
-from webapp.tenants.actors import Actor, Via
+from webapp.models.audit import Actor, Via
 
 WINDOW = timedelta(hours=1)
 # All that one address did, and all that all did.

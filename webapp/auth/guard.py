@@ -10,14 +10,14 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from webapp import paths
 from webapp.auth import kept
 from webapp.auth.principal import carries_token, current_principal, takes_tokens
 from webapp.auth.roles import Role
+from webapp.db.safe_methods import SAFE_METHODS
 from webapp.extensions import csrf
+from webapp.http import paths
+from webapp.http.problems import problem
 from webapp.logs import get_logger
-from webapp.problems import problem
-from webapp.safe_methods import SAFE_METHODS
 
 OPEN_ENDPOINTS = frozenset(
     {"static", "admin.static", "security.login", "language", "health.healthz", "health.readyz"}

@@ -9,12 +9,26 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Response, render_template, request
+from flask import Flask, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_security import LoginForm
+from flask_wtf.csrf import CSRFError
 
-from webapp.paths import is_here
+from webapp.auth.principal import current_principal
+from webapp.http.error_pages import NOT_UNDERSTOOD, error_page
+from webapp.http.paths import API_PREFIX, is_here
+from webapp.http.problems import answer_http_error
 
+CSRF_SAYS = _l(
+    "The form was too old or did not come from this site, so nothing was changed. "
+    "Go back, reload the page and send it again."
+)
+REFERER_SAYS = _l(
+    "The form did not come from the address that this server is asked by, so nothing was changed. "
+    "A proxy in front must pass on the host with its port, and the scheme; the log tells both."
+)
+LOGIN = "security.login"
 FIELD = "kept"
 MAX_CHARACTERS = 100_000
 # Never kept: each page has its own token, and a password belongs into no page.
@@ -26,6 +40,11 @@ LABELS = {
     "reason": _l("Reason"),
     "typed": _l("Typed to go on"),
 }
+
+
+def init_app(app: Flask) -> None:
+    """Answer forms whose token was refused."""
+    app.register_error_handler(CSRFError, _answer_csrf_error)
 
 
 @dataclass(frozen=True)
@@ -90,3 +109,24 @@ def _is_of_this_origin() -> bool:
     except ValueError:
         return False
     return origin.netloc == request.host
+
+
+def _answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
+    if request.path.startswith(API_PREFIX):
+        return answer_http_error(error)
+    # Another address in front of us would refuse it the next time as well.
+    of_referer = "referrer" in error.description
+    if not of_referer and (page := _page_with_what_was_typed()):
+        return page
+    title, _says = NOT_UNDERSTOOD
+    return error_page(400, title, REFERER_SAYS if of_referer else CSRF_SAYS)
+
+
+def _page_with_what_was_typed() -> Response | None:
+    """The page that offers the refused form again; the login itself, for a login."""
+    if request.endpoint == LOGIN:
+        if current_principal() is not None:
+            return redirect(url_for("admin.index"))  # type: ignore[return-value]
+        return login_page(kept=kept_over_login(), status=400, is_stale=True)
+    form = sent_form()
+    return offer(form, 400) if form else None

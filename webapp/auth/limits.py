@@ -16,7 +16,8 @@ from webapp.auth import counts, failures
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.failures import Outcome
 from webapp.auth.models import LoginCount
-from webapp.database import Database, utc_now
+from webapp.db.session import Database
+from webapp.db.types import utc_now
 
 GUESSES = 10
 WINDOW = timedelta(minutes=1)

@@ -16,7 +16,7 @@ from webapp.auth.models import User
 from webapp.auth.salt import password_salt
 from webapp.auth.sessions import begin_session
 from webapp.extensions import db
-from webapp.paths import here
+from webapp.http.paths import here
 
 REFUSED = "E-mail address or password is wrong."
 

@@ -7,9 +7,9 @@ from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.auth.roles import Role
-from webapp.database import UtcDateTime, utc_now
+from webapp.db.types import UtcDateTime, utc_now
 from webapp.extensions import Model
-from webapp.tenants.models import Number, code
+from webapp.models.base import Number, code
 
 
 class User(Model, UserMixin):

@@ -5,9 +5,7 @@ from flask_login import current_user
 
 from webapp.auth.roles import Principal
 from webapp.auth.tokens import authenticate
-
-API_PREFIX = "/api/"
-METRICS_PATH = "/metrics"
+from webapp.http.paths import API_PREFIX, METRICS_PATH
 
 
 def takes_tokens() -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.local import LocalProxy
 
 from webapp.auth.models import StoredSecret
-from webapp.database import Database
+from webapp.db.session import Database
 
 NAME = "password_salt"
 

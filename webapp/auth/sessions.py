@@ -14,16 +14,17 @@ from flask_login import user_logged_out
 from itsdangerous import BadSignature
 from sqlalchemy import update
 
+from webapp.audit import log as audit
 from webapp.auth.guard import OPEN_ENDPOINTS
 from webapp.auth.models import User
-from webapp.cookies import cookie_names, read_cookie
-from webapp.database import Database, utc_now
+from webapp.db.session import Database
+from webapp.db.types import utc_now
 from webapp.extensions import db
-from webapp.paths import cookie_path
-from webapp.requests import request_id
+from webapp.http.cookies import cookie_names, read_cookie
+from webapp.http.paths import cookie_path
+from webapp.http.request_log import request_id
+from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
-from webapp.tenants import audit
-from webapp.tenants.actors import Actor, Via
 
 # In the session, both as Unix times in seconds; anonymous ones have neither.
 BEGAN, SEEN = "began", "seen"

@@ -9,13 +9,14 @@ from flask import current_app, has_request_context, request
 from sqlalchemy import Update, or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from webapp.audit import log as audit
 from webapp.auth.models import ApiToken
 from webapp.auth.roles import Principal, Role
-from webapp.database import Database, utc_now
+from webapp.db.safe_methods import Note
+from webapp.db.session import Database
+from webapp.db.types import utc_now
 from webapp.logs import get_logger
-from webapp.safe_methods import Note
-from webapp.tenants import audit
-from webapp.tenants.actors import Actor
+from webapp.models.audit import Actor
 from webapp.texts import is_storable
 
 PREFIX = "par_"

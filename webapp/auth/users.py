@@ -8,14 +8,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from webapp.audit import log as audit
 from webapp.auth.emails import normalized
 from webapp.auth.models import User
 from webapp.auth.roles import Role
 from webapp.auth.sessions import new_session_key
-from webapp.database import Database
+from webapp.db.session import Database
 from webapp.logs import get_logger
-from webapp.tenants import audit
-from webapp.tenants.actors import Actor
+from webapp.models.audit import Actor
 
 PASSWORD_BYTES = 15
 MIN_PASSWORD = 8

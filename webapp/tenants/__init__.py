@@ -1,0 +1,1 @@
+"""Tenants: creation, names and slugs, lists, deletion, export."""

@@ -1,6 +1,6 @@
 """What pages, API and commands read: lists, counts, families of failures, headroom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -8,22 +8,16 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, contains_eager
 
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import InvalidField
-from webapp.tenants.models import (
-    Partition,
-    PartitionEvent,
-    Tenant,
-)
-from webapp.tenants.naming import MAX_TENANT_ID
-from webapp.tenants.records import Departure
-from webapp.tenants.search import matches
-from webapp.tenants.states import DepartureOutcome, PartitionState, TenantState
+from webapp.errors import InvalidField
+from webapp.models.causes import Cause
+from webapp.models.naming import MAX_TENANT_ID
+from webapp.models.partition import Departure, Partition, PartitionEvent
+from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
+from webapp.models.tenant import Tenant
+from webapp.models.tenant_search import matches
 
 T = TypeVar("T")
 
-GONE = (PartitionState.REMOVING, PartitionState.REMOVED)
-BATCH = 500
 # More than any number has, and few enough for every integer of the databases.
 MAX_DIGITS = 18
 
@@ -40,7 +34,7 @@ class Page(Generic[T]):
 class TenantFilter:
     """Which tenants are meant. Deleted ones only where their status is asked for.
 
-    `q` is looked for as `webapp.tenants.search` does.
+    `q` is looked for as `webapp.models.tenant_search` does.
     """
 
     status: PartitionState | TenantState | None = None
@@ -174,9 +168,3 @@ def _number(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
         raise InvalidField("cursor", "must be the next_cursor of an earlier answer")
     return int(cursor)
-
-
-def batches(ids: Sequence[int], size: int = BATCH) -> Iterator[Sequence[int]]:
-    """The numbers in runs of at most `size`."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]

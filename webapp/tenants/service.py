@@ -6,34 +6,26 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.database import Database, utc_now
-from webapp.tenants import audit, deeds, timeline
-from webapp.tenants.actors import Actor
-from webapp.tenants.dispatch import DispatchError, Doorbell, Ring
-from webapp.tenants.errors import (
-    InvalidField,
-    NotFailed,
-    SlugTaken,
-    TenantDeleted,
-    TenantNotFound,
-)
-from webapp.tenants.failures import FailedSelection, failed_ids, skipped_states
-from webapp.tenants.leaving import come_back, leave
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.naming import (
-    MAX_SLUG_LENGTH,
-    MAX_TENANT_ID,
-    UnusableName,
-    clean_name,
-    is_slug,
-)
-from webapp.tenants.queries import batches
-from webapp.tenants.repeats import ANY_NUMBER, Once
-from webapp.tenants.ringing import Ringing
-from webapp.tenants.rules import Rules
+from webapp.audit import entries as deeds
+from webapp.audit import log as audit
+from webapp.db.batching import batches
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
+from webapp.idempotency import ANY_NUMBER, Once
+from webapp.models.audit import Actor
+from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, UnusableName, clean_name, is_slug
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.failures import FailedSelection, failed_ids, skipped_states
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import first_wish, ring_for, wish_again
+from webapp.queue.job_queue import DispatchError, Doorbell, Ring
+from webapp.tenants.deletion import come_back, leave
 from webapp.tenants.slugs import free_slug, random_slug
-from webapp.tenants.states import PartitionState
-from webapp.tenants.wishes import first_wish, ring_for, wish_again
 
 TRIES_FOR_A_SLUG = 5
 
@@ -97,8 +89,8 @@ class TenantService:
                     partition = first_wish(tenant.id, self._rules, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
-                    entry = timeline.entry_of(partition, timeline.REQUESTED, actor=actor.name)
-                    timeline.write(session, [entry])
+                    entry = events.entry_of(partition, events.REQUESTED, actor=actor.name)
+                    events.write(session, [entry])
                     deed = deeds.created(session, tenant, actor)
                     once.finish(session, tenant)
             except IntegrityError as error:
@@ -107,7 +99,7 @@ class TenantService:
                     raise SlugTaken(made) from error
             else:
                 audit.announce(deed)
-                timeline.announce([entry])
+                events.announce([entry])
                 return tenant, partition
         raise AssertionError("the last try returns or raises")
 
@@ -150,7 +142,7 @@ class TenantService:
                 return tenant
             turn = leave(session, tenant, self._rules, actor=actor)
             session.refresh(tenant)
-        timeline.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor.name)
+        events.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor.name)
         turn.announce()
         self._forget_failed_job(tenant)
         return tenant
@@ -195,9 +187,7 @@ class TenantService:
             try:
                 self._doorbell.forget_failed([tenant.partition.claimed_job_id])
             except DispatchError as error:
-                timeline.log.warning(
-                    timeline.DISPATCH_FAILED, tenant_id=tenant.id, message=str(error)
-                )
+                events.log.warning(events.DISPATCH_FAILED, tenant_id=tenant.id, message=str(error))
 
     def retry(
         self,
@@ -225,7 +215,7 @@ class TenantService:
             deed = deeds.retried(session, tenant, before, actor)
             once.finish(session, tenant)
         audit.announce(deed)
-        timeline.announce(entries)
+        events.announce(entries)
         self._ringing.ring(rings)
         return tenant
 
@@ -250,8 +240,8 @@ class TenantService:
             with self._database.transaction() as session:
                 entries, rings = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
                 if batch[0] == failed[0]:
-                    deed = deeds.retried_many(session, failed, selection, actor)
-            timeline.announce(entries)
+                    deed = deeds.retried_many(session, failed, selection.cause, actor)
+            events.announce(entries)
             # Batch by batch, or the due loop would ring for the first before the last is written.
             rung &= self._ringing.ring(rings)
             queued += len(rings)
@@ -263,10 +253,10 @@ class TenantService:
 
     def _wish_again(
         self, session: Session, which: ColumnElement[bool], actor: Actor
-    ) -> tuple[list[timeline.Entry], list[Ring]]:
+    ) -> tuple[list[events.Entry], list[Ring]]:
         rows = wish_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
-        entries = [timeline.entry_of(row, timeline.RETRIED, actor=actor.name) for row in rows]
-        timeline.write(session, entries)
+        entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
+        events.write(session, entries)
         return entries, [ring_for(row) for row in rows]
 
 

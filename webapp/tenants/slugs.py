@@ -8,8 +8,8 @@ from itertools import chain, count
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.tenants.models import Tenant
-from webapp.tenants.naming import numbered_slug, slugify
+from webapp.models.naming import numbered_slug, slugify
+from webapp.models.tenant import Tenant
 
 FIRST_NUMBERS = range(2, 22)
 HIGHEST_POWER = 2**20

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tests.access import Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
-from webapp.tenants.records import AuditEntry
+from webapp.models.audit import AuditEntry
 
 PEER = "127.0.0.1"
 

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
-from webapp.auth.cli import tokens_cli, users_cli
 from webapp.auth.models import User
 from webapp.auth.roles import Role
 from webapp.auth.tokens import authenticate
 from webapp.auth.users import ensure_admin
+from webapp.cli.access import tokens_cli, users_cli
 
 Run = Callable[..., Result]
 

@@ -35,17 +35,16 @@ from tests.integration.api.caller import unique
 from webapp import current
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
-from webapp.database import utc_now
+from webapp.db.safe_methods import SAFE_METHODS, ChangeRefused
+from webapp.db.types import utc_now
 from webapp.extensions import Base, db
-from webapp.safe_methods import SAFE_METHODS, ChangeRefused
-from webapp.tenants.actors import Via
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.records import Departure
+from webapp.models.audit import Via
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Departure, Partition
+from webapp.models.states import DepartureOutcome, PartitionState
+from webapp.operations.selection import Selection
 from webapp.tenants.service import TenantService
-from webapp.tenants.states import DepartureOutcome, PartitionState
 
 SAFE = sorted(SAFE_METHODS)
 # A POST comes last: the one to /logout ends the session.
@@ -115,12 +114,12 @@ def renamed(tenants: TenantService) -> str:
 
 
 def by_redis() -> str:
-    current.domain().doorbell.connection.incr("renamed")
+    current.services().doorbell.connection.incr("renamed")
     return ""
 
 
 def by_queue() -> str:
-    current.domain().doorbell.queue.enqueue_call("renamed.yes")
+    current.services().doorbell.queue.enqueue_call("renamed.yes")
     return ""
 
 
@@ -235,8 +234,8 @@ def _furnished(house: House) -> House:
     with database_of(app).transaction() as session:
         told = {"dropped_at": utc_now(), "outcome": DepartureOutcome.DROPPED}
         session.execute(update(Departure).values(**told))
-    current.domain().uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
-    current.domain().operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
+    current.services().uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
+    current.services().operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
     queue = app.extensions["doorbell"].queue
     job_id = f"t{FAILED}-g1-d1"
     queue.remove(job_id)
@@ -332,7 +331,7 @@ def test_viewers_see_from_which_address_nobody_came(house: House) -> None:
     with house.app.app_context():
         number = current.tenants().create("Far", actor=from_afar).id
         current.tenants().rename(number, name="Far away", actor=from_afar)
-        current.domain().pauses.pause("a look", actor=from_afar)
+        current.services().pauses.pause("a look", actor=from_afar)
     for guest in (with_token(house, Role.VIEWER), with_session(house, Role.VIEWER)):
         for address in house.doors((FAILED, number)):
             answer = guest.visitor.get(address, headers=guest.headers)

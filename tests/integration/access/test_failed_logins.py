@@ -13,7 +13,7 @@ from tests.integration.access.conftest import new_address
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
 from webapp.auth.users import change_user
-from webapp.tenants.records import AuditEntry
+from webapp.models.audit import AuditEntry
 
 ANYBODY = "somebody@example.test"
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tests.access import Visitor, add_user
-from webapp.security import allow_below
+from webapp.http.headers import allow_below
 
 STATUSES = [400, 403, 404, 405, 413, 429, 500, 503]
 

@@ -13,7 +13,7 @@ from webapp.auth.models import ApiToken
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Role
 from webapp.auth.tokens import TokenNameTaken, authenticate, create_token, revoke_token
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_tenant, send, state_of, tenant_of
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.records import AuditEntry, Departure
-from webapp.tenants.states import DepartureOutcome, PartitionState
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.partition import Departure, Partition
+from webapp.models.states import DepartureOutcome, PartitionState
 
 NAME = "Acme  <i>&</i> Söhne"
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from tests.access import PASSWORD, Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
 from webapp.auth.roles import Role
-from webapp.tenants.models import Tenant
+from webapp.models.tenant import Tenant
 
 NEW = "/admin/tenant/new/"
 OURS = {"Origin": "http://localhost"}

@@ -17,12 +17,13 @@ from rq.registry import (
     StartedJobRegistry,
 )
 
+from jobs.reconciler.repair import Upkeep
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
 from tests.integration.admin.test_admin_rq_rules import failed_job
-from webapp.admin.queues.reading import look
-from webapp.config_command import config_command
-from webapp.tenants.dispatch import Doorbell
+from webapp.cli.config import config_command
+from webapp.queue.inspection import look
+from webapp.queue.job_queue import Doorbell
 
 TAB = "/admin/partitions/?tab=queues"
 FOR_EVER = 9_999_999_999
@@ -119,8 +120,10 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
     redis.set("rq:results:t8-g1-d1", "no stream")
     assert doorbell.live([job_id, "t7-g1-d1"]) == set()
     # One that no tenant is failing by, and one that is gone.
-    assert app.extensions["domain"].upkeep.forget_ghosts() == 2
-    assert app.extensions["domain"].upkeep.forget_ghosts() == 0
+    services = app.extensions["services"]
+    upkeep = Upkeep(services.database, services.doorbell, services.ringing, services.rules)
+    assert upkeep.forget_ghosts() == 2
+    assert upkeep.forget_ghosts() == 0
     assert not redis.exists(Job.key_for(job_id))
     redis.zrem(FailedJobRegistry(queue=theirs).key, *garbage, "t7-g1-d1")
     redis.delete(Job.key_for("t5-g1-d1"))

@@ -16,12 +16,13 @@ from tests.integration.admin.test_admin_drift import change, observed
 from tests.integration.admin.test_admin_queries import counted
 from webapp import current
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.activity.models import Activity, CollectionSize, Heartbeat, Resolution
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Circuit, SweepTurn
-from webapp.tenants.operations.models import Operation, OperationKind
-from webapp.tenants.states import PartitionState
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit, Heartbeat, SweepTurn
+from webapp.models.observed import CollectionSize
+from webapp.models.operation import Operation, OperationKind
+from webapp.models.states import PartitionState
+from webapp.models.statistics import Activity, Resolution
 
 PAGE = "/admin/"
 
@@ -136,7 +137,7 @@ def test_the_verdict_says_who_waits_when_nobody_works(app: APIFlask, operator: V
 def test_a_pause_is_said_with_who_paused_and_since_when(app: APIFlask, operator: Visitor) -> None:
     add_tenant(app)
     with app.app_context():
-        current.domain().pauses.pause("<b>maintenance</b>", actor=ACTOR)
+        current.services().pauses.pause("<b>maintenance</b>", actor=ACTOR)
     page = operator.get(PAGE).text
     role, said = verdict_of(page)
     assert role == "warning"

@@ -12,8 +12,8 @@ from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
 
 PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
 

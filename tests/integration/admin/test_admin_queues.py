@@ -14,13 +14,14 @@ from rq.worker import WorkerStatus
 from jobs.queue_worker import PartitionWorker
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant
-from webapp.admin.queues.board import Board
-from webapp.admin.queues.reading import look
-from webapp.database import utc_now
-from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
-from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.models import Partition
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.partition import Partition
+from webapp.models.statistics import Activity, Resolution
+from webapp.queue.inspection import look
+from webapp.queue.job_queue import Doorbell
+from webapp.queue.models import Board
 
 TAB = "/admin/partitions/?tab=queues"
 

@@ -18,11 +18,12 @@ from tests.access import Visitor, add_user, close, database_of, migrated_app, se
 from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_failed, add_tenant
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import AuditEntry, IdempotencyKey
-from webapp.tenants.repeats import OnceByKey
-from webapp.tenants.uploads.models import Upload
+from webapp.db.types import utc_now
+from webapp.idempotency import OnceByKey
+from webapp.models.audit import AuditEntry
+from webapp.models.csv_import import Upload
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.tenant import Tenant
 
 NEW = "/admin/tenant/new/"
 IMPORT = "/admin/import/"

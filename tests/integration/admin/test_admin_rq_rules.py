@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant
-from webapp.database import utc_now
-from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.records import AuditEntry
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.queue.job_queue import Doorbell
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CHANGES = {"delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue"}

@@ -5,7 +5,7 @@ from apiflask import APIFlask
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
-from webapp.tenants.states import PartitionState
+from webapp.models.states import PartitionState
 
 
 def test_a_tenant_with_its_wish_is_made_when_the_form_is_sent(

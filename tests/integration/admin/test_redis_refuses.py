@@ -16,8 +16,8 @@ from tests.integration.access.conftest import migrated_database, new_address  # 
 from tests.integration.admin.tenants import add_tenant
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.config_command import config_command
-from webapp.tenants.redis_writes import KEY
+from webapp.cli.config import config_command
+from webapp.queue.redis_writes import KEY
 
 READER = "reader"
 

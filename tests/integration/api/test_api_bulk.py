@@ -10,7 +10,7 @@ from tests.access import database_of
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.extensions import db
-from webapp.tenants.models import Tenant
+from webapp.models.tenant import Tenant
 
 
 def bulk(api: Caller, rows: list[Any], key: str | None = None) -> list[dict[str, Any]]:

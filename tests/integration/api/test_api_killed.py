@@ -21,8 +21,8 @@ from tests.integration.api.caller import unique
 from tests.integration.api.conftest import SECRET_KEY
 from tests.integration.api.serving import Gunicorn
 from webapp.auth.roles import Role
+from webapp.models.tenant import Tenant
 from webapp.settings import Settings
-from webapp.tenants.models import Tenant
 
 SEED = int(os.environ.get("PARATIA_TEST_SEED", "7"))
 KILLS = 5

@@ -12,18 +12,19 @@ from apiflask import APIFlask
 from sqlalchemy import delete, text, update
 from werkzeug.test import TestResponse
 
-import webapp.database
+import webapp.db.session
 from tests.access import SETUP, close, database_of, migrated_app, settings_in
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.auth.tokens import revoke_token
-from webapp.database import utc_now
+from webapp.db.types import utc_now
 from webapp.extensions import db
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.records import IdempotencyKey
-from webapp.tenants.repeats import Once
+from webapp.idempotency import Once
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
 from webapp.tenants.service import TenantService
-from webapp.tenants.states import PartitionState
 
 REPLAYED = "Idempotent-Replayed"
 NOBODY = 10**15
@@ -224,7 +225,7 @@ def test_key_is_still_free_when_the_body_was_refused(api: Caller, viewer: Caller
 def test_key_is_still_free_when_the_database_was_locked(
     new_directory: Callable[[str], Path], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webapp.database, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(webapp.db.session, "BUSY_TIMEOUT_S", 0.1)
     app = migrated_app(settings_in(new_directory("locked"), redis_url=redis_url))
     api, name, key = Caller(app), unique("locked"), new_key()
     with database_of(app).transaction() as session:
@@ -246,7 +247,7 @@ def test_nothing_is_left_of_a_key_when_the_effect_failed(
 
     name, key = unique("middle"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.tenants.timeline.write", broken)
+        patched.setattr("webapp.partitions.events.write", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     assert REPLAYED not in api.post("/tenants", {"name": name}, key).headers
     assert made(api, name) == 1
@@ -260,7 +261,7 @@ def test_answer_is_kept_when_ringing_failed_in_an_unknown_way(
 
     name, key = unique("after"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.tenants.ringing.Ringing.ring", broken)
+        patched.setattr("webapp.partitions.dispatcher.Ringing.ring", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     again = api.post("/tenants", {"name": name}, key)
     assert (again.status_code, again.headers[REPLAYED]) == (201, "true")
@@ -286,7 +287,7 @@ def test_two_statements_are_added_when_there_is_a_key_and_none_without(
 ) -> None:
     def cost(key: str | None) -> list[str]:
         # Whether provisioning is paused is asked once a second, whoever comes: now each time.
-        app.extensions["domain"].ringing.heed_pause()
+        app.extensions["services"].ringing.heed_pause()
         with app.app_context(), statements(db.engine) as seen:
             api.post("/tenants", {"name": unique("cost")}, key)
         return [line.split()[0] for line in seen]

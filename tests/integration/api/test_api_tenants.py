@@ -8,14 +8,15 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import update
 
+from jobs.drift.observations import Observation, Observing
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import CanaryOutcome, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.isolation_checks import CanaryReport
 from webapp.settings import PROJECT_ROOT, Settings
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.observing import Observation
-from webapp.tenants.states import CanaryOutcome, PartitionState
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -279,10 +280,10 @@ def test_summary_says_unknown_when_milvus_was_never_seen(api: Caller, settings: 
 
 
 def test_canary_is_shown_when_it_ran(api: Caller, app: APIFlask, settings: Settings) -> None:
-    domain = app.extensions["domain"]
-    domain.observing.record(Observation(settings.milvus_collection, 1, partitions=1))
+    services = app.extensions["services"]
+    Observing(services.database).record(Observation(settings.milvus_collection, 1, partitions=1))
     report = CanaryReport(CanaryOutcome.FAILED, "a leak")
-    assert domain.canaries.record(settings.milvus_collection, report)
+    assert services.canaries.record(settings.milvus_collection, report)
     (collection,) = api.get("/partitions/summary").json["collections"]
     assert (collection["canary"]["outcome"], collection["canary"]["message"]) == (
         "failed",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from jobs.milvus import MilvusPartitionStore
+from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import Product, empty, migrate, open_engine, settings_for
 from tests.milvus_collections import make_collection

@@ -5,15 +5,17 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from jobs.operations_lane import OperationsLane
+from jobs.reconciler.bulk_lanes import OperationsLane
 from tests.factories import ACTOR, Product
-from webapp.database import Database, utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.operations.figures import View, find
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.operations.service import Operations
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.operations.progress import View, find
+from webapp.operations.selection import Selection
+from webapp.operations.service import Operations
 
 RETRY, REQUEST = OperationKind.RETRY, OperationKind.REQUEST
 DELETE, RESTORE = OperationKind.DELETE, OperationKind.RESTORE
@@ -30,9 +32,9 @@ def failing(product: Product, count: int, cause: Cause = Cause.TIMEOUT) -> list[
 
 def in_threes(product: Product) -> Operations:
     """The operations of the product, three tenants a batch."""
-    domain = product.domain
+    services = product.services
     return Operations(
-        Database(product.engine), domain.doorbell, domain.ringing, domain.rules, batch=3
+        Database(product.engine), services.doorbell, services.ringing, services.rules, batch=3
     )
 
 
@@ -43,7 +45,7 @@ def drive(operations: Operations) -> None:
 
 def view(product: Product, operation_id: int) -> View:
     """The operation with its figures now."""
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         found = find(session, operation_id)
     assert found is not None
     return found
@@ -51,7 +53,7 @@ def view(product: Product, operation_id: int) -> View:
 
 def tenant_of(product: Product, number: int) -> Tenant:
     """The tenant as it is now."""
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         return session.get_one(Tenant, number)
 
 
@@ -64,7 +66,7 @@ def deleted(product: Product, count: int) -> list[int]:
     """Deleted tenants that can be called back."""
     numbers = [product.create(f"Deleted {n}").id for n in range(count)]
     for number in numbers:
-        product.domain.tenants.delete(number, actor=ACTOR)
+        product.services.tenants.delete(number, actor=ACTOR)
     return numbers
 
 
@@ -87,5 +89,5 @@ def crowd(product: Product, count: int) -> list[int]:
 
 def jobs(product: Product) -> list[Any]:
     """The waiting jobs of the backfill's queue."""
-    queue = product.domain.doorbell.backfill_queue
+    queue = product.services.doorbell.backfill_queue
     return queue.get_jobs()

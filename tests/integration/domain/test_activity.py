@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from jobs.reconciler import rollup as folding
+from jobs.reconciler.event_counts import count
+from jobs.reconciler.rollup import Fold
 from tests.factories import ACTOR, Product, all_at_once, statements
-from tests.integration.domain.activity_log import (
+from tests.integration.services.activity_log import (
     ago,
     charted,
     failure,
@@ -17,14 +20,12 @@ from tests.integration.domain.activity_log import (
     tell,
     totals,
 )
-from webapp.database import Database, utc_now
-from webapp.tenants import timeline
-from webapp.tenants.activity import fold as folding
-from webapp.tenants.activity.chart import Span
-from webapp.tenants.activity.counting import count
-from webapp.tenants.activity.fold import Fold
-from webapp.tenants.causes import Cause
-from webapp.tenants.firsts import OF_BEFORE
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.partitions import events
+from webapp.partitions.requests import OF_BEFORE
+from webapp.statistics.chart import Span
 
 # Out of the way of those that tests make.
 FIRST = 101
@@ -38,7 +39,7 @@ def _tenants(product: Product) -> None:
 
 def another(product: Product) -> Fold:
     """The same work in another process."""
-    return Fold(Database(product.engine), product.domain.rules)
+    return Fold(Database(product.engine), product.services.rules)
 
 
 def wide(product: Product) -> list[tuple[Any, ...]]:
@@ -49,7 +50,7 @@ def wide(product: Product) -> list[tuple[Any, ...]]:
 def test_sign_ups_and_how_long_they_took_are_counted(product: Product) -> None:
     tell(product, lives([101, 102, 103], ago(minutes=3), took_s=2))
     tell(product, lives([104], ago(minutes=2), took_s=40))
-    product.domain.activity.fold()
+    product.activity.fold()
     for span in Span:
         assert totals(product, span) == (4, 4, 0)
         total = charted(product, span).total
@@ -61,17 +62,17 @@ def test_the_wish_of_a_real_tenant_is_measured_from_when_it_was_made(product: Pr
     tenant = product.create("Real")
     product.age(tenant, "requested_at", 60)
     product.make_ready(tenant)
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 1, 0)
     assert charted(product).total.p95_s == pytest.approx(60, rel=0.42)
 
 
 def test_counting_again_changes_nothing_when_nothing_was_added(product: Product) -> None:
     tell(product, lives(NUMBERS, ago(minutes=3)))
-    product.domain.activity.fold()
+    product.activity.fold()
     before = stored(product)
     assert len(before) >= 3
-    assert product.domain.activity.fold() == 0
+    assert product.activity.fold() == 0
     assert another(product).fold() > 0
     forget_counts(product)
     another(product).fold()
@@ -82,9 +83,9 @@ def test_an_entry_is_counted_when_its_transaction_commits_after_later_ones(
     product: Product,
 ) -> None:
     tell(product, lives([101], ago(minutes=1)))
-    product.domain.activity.fold()
+    product.activity.fold()
     tell(product, lives([102, 103], ago(minutes=4)))
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (3, 3, 0)
     assert totals(product, Span.WEEK) == (3, 3, 0)
 
@@ -99,7 +100,7 @@ def test_what_happened_is_made_up_for_when_nobody_counted_for_weeks(
     tell(product, lives([104], ago(hours=20)))
     tell(product, lives([105], ago(minutes=20)))
     for _ in range(4):
-        product.domain.activity.fold()
+        product.activity.fold()
     assert totals(product, Span.WEEK) == (3, 3, 0)
     assert totals(product, Span.DAY) == (2, 2, 0)
     assert totals(product) == (1, 1, 0)
@@ -116,12 +117,12 @@ def test_nothing_is_lost_or_doubled_when_the_counting_paused(
     monkeypatch.setattr(folding, "utc_now", lambda: now - timedelta(minutes=minutes))
     tell(product, lives([101, 102], ago(minutes=minutes + 20)))
     tell(product, lives([103], ago(minutes=minutes + 1)))
-    product.domain.activity.fold()
+    product.activity.fold()
     monkeypatch.setattr(folding, "utc_now", lambda: now)
     tell(product, lives([104], ago(minutes=minutes - 1)))
     tell(product, lives([105], ago(minutes=1)))
-    product.domain.activity.fold()
-    product.domain.activity.fold()
+    product.activity.fold()
+    product.activity.fold()
     assert totals(product, Span.DAY) == totals(product, Span.WEEK) == (5, 5, 0)
     counted = wide(product)
     forget_counts(product)
@@ -134,7 +135,7 @@ def test_nobody_puts_old_counts_over_newer_ones_when_two_count(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell(product, lives([101], ago(minutes=2)))
-    product.domain.activity.fold()
+    product.activity.fold()
     tell(product, lives([102], ago(minutes=2)))
 
     def overtaken(*arguments: object) -> object:
@@ -145,7 +146,7 @@ def test_nobody_puts_old_counts_over_newer_ones_when_two_count(
         return old
 
     monkeypatch.setattr(folding, "count", overtaken)
-    assert product.domain.activity.fold() == 0
+    assert product.activity.fold() == 0
     assert totals(product) == (4, 4, 0)
 
 
@@ -155,7 +156,7 @@ def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
         tell(product, lives(numbers, ago(minutes=1)))
         outcomes = all_at_once([fold.fold for fold in folds])
         assert all(isinstance(outcome, int) for outcome in outcomes), outcomes
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == totals(product, Span.WEEK) == (7, 7, 0)
 
 
@@ -163,7 +164,7 @@ def test_a_wish_fails_once_when_all_its_attempts_did(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.TIMEOUT)
     assert product.told(tenant).count("create_failed") == 3
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 0, 1)
 
 
@@ -173,14 +174,14 @@ def test_a_failure_is_no_second_one_when_the_sweep_tries_in_vain(product: Produc
     product.fail(tenant, Cause.TIMEOUT)
     for _ in range(3):
         product.age(tenant, "reopen_at")
-        product.domain.upkeep.reopen(product.settings.milvus_collection, [])
+        product.upkeep.reopen(product.settings.milvus_collection, [])
         product.fail(tenant, Cause.TIMEOUT)
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 0, 1)
     product.age(tenant, "reopen_at")
-    product.domain.upkeep.reopen(product.settings.milvus_collection, [])
+    product.upkeep.reopen(product.settings.milvus_collection, [])
     product.make_ready(tenant)
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 1, 1)
     # It has waited since it was asked for, not since the sweep's last try.
     assert charted(product).total.p50_s == pytest.approx(300, rel=0.42)
@@ -189,32 +190,32 @@ def test_a_failure_is_no_second_one_when_the_sweep_tries_in_vain(product: Produc
 def test_a_wish_counts_anew_when_a_human_asks_again(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.CAPACITY)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.CAPACITY)
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 0, 2)
 
 
 def test_the_timeline_tells_of_a_wish_when_the_row_has_gone_on(product: Product) -> None:
     tenant = product.create("Gone")
     product.fail(tenant, Cause.TIMEOUT)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.make_ready(tenant)
     product.delete(tenant)
     entries = lives([101], ago(minutes=2), took_s=20)
-    product.domain.activity.fold()
+    product.activity.fold()
     before = totals(product)
     tell(product, [*entries, failure(102, ago(minutes=1)), failure(103, ago(minutes=1), attempt=1)])
-    product.domain.activity.fold()
+    product.activity.fold()
     assert before == (1, 1, 1)
     assert totals(product) == (2, 2, 2)
     assert charted(product).total.p95_s == pytest.approx(20, rel=0.42)
 
 
 def test_tenants_of_before_did_not_sign_up_when_a_backfill_asks_for_them(product: Product) -> None:
-    of_before = {"tenant_id": 101, "event": timeline.REQUESTED, "message": OF_BEFORE}
+    of_before = {"tenant_id": 101, "event": events.REQUESTED, "message": OF_BEFORE}
     tell(product, [of_before | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
-    product.domain.activity.fold()
+    product.activity.fold()
     assert totals(product) == (1, 1, 0)
 
 
@@ -222,7 +223,7 @@ def test_old_buckets_are_forgotten_when_wider_ones_have_their_counts(product: Pr
     tell(product, lives([101], ago(hours=60)))
     tell(product, lives([102], ago(hours=5)))
     for _ in range(3):
-        product.domain.activity.fold()
+        product.activity.fold()
     kept = [row[0] for row in stored(product)]
     assert (kept.count("minute"), kept.count("quarter"), kept.count("hour")) == (0, 1, 2)
 
@@ -232,7 +233,7 @@ def test_counting_asks_as_much_when_much_more_happened(product: Product) -> None
         for n in range(times):
             tell(product, lives(NUMBERS, ago(minutes=2, seconds=n / times)))
         with statements(product.engine) as seen:
-            product.domain.activity.fold()
+            product.activity.fold()
         return len([line for line in seen if not line.startswith(("BEGIN", "FETCH"))])
 
     few = cost(1)

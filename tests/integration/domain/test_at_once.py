@@ -6,14 +6,14 @@ from functools import partial
 
 import pytest
 
+from jobs.provisioning.claims import Outcome
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, all_at_once
-from webapp.tenants.attempts import Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import Ring
-from webapp.tenants.failures import FailedSelection
-from webapp.tenants.states import Provider, Result
-from webapp.tenants.wishes import ring_for
+from webapp.models.causes import Cause
+from webapp.models.states import Provider, Result
+from webapp.partitions.failures import FailedSelection
+from webapp.partitions.requests import ring_for
+from webapp.queue.job_queue import Ring
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
 
@@ -28,48 +28,48 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
     product: Product,
 ) -> None:
     numbers = product.tenants_of_before(100)
-    product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     backwards = rings(product, numbers[::-1])
     wishes = [(number, 1) for number in numbers]
     for _ in range(5):
-        mark = partial(product.domain.ringing._mark, backwards, "chunk-x")
-        claim = partial(product.domain.attempts.claim, wishes, "chunk-x")
+        mark = partial(product.services.ringing._mark, backwards, "chunk-x")
+        claim = partial(product.attempts.claim, wishes, "chunk-x")
         results = all_at_once([mark, claim, mark])
         assert [result for result in results if isinstance(result, Exception)] == []
-        product.domain.attempts.hand_back(results[1], "again")
+        product.attempts.hand_back(results[1], "again")
         backwards = rings(product, numbers[::-1])
 
 
 @pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)
 def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> None:
     numbers = product.tenants_of_before(60)
-    domain = product.domain
-    domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    services = product.services
+    services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
 
     def work(half: list[int]) -> None:
         for generation in (1, 2, 3):
-            claims = domain.attempts.claim([(n, generation) for n in half], "chunk")
-            claims = domain.attempts.renew(claims, seen_absent=True)
+            claims = product.attempts.claim([(n, generation) for n in half], "chunk")
+            claims = product.attempts.renew(claims, seen_absent=True)
             for claim in claims[::3]:
-                domain.attempts.record_failure(
+                product.attempts.record_failure(
                     claim, Cause.AUTH, "no", provider=Provider.SDK, duration_ms=1
                 )
-            domain.attempts.record_ready(claims[1::3], CREATED, 1)
-            domain.attempts.hand_back(claims, "rest")
+            product.attempts.record_ready(claims[1::3], CREATED, 1)
+            product.attempts.hand_back(claims, "rest")
 
     def leave() -> None:
         for number in numbers[::10]:
-            domain.tenants.delete(number, actor=ACTOR)
+            services.tenants.delete(number, actor=ACTOR)
 
     def keep_up() -> None:
         for _ in range(5):
-            domain.upkeep.expire_leases()
-            domain.upkeep.note_cause(product.settings.milvus_collection, Cause.CAPACITY, "full")
-            domain.upkeep.reopen(product.settings.milvus_collection, [Cause.AUTH])
-            domain.ringing.ring_due()
+            product.upkeep.expire_leases()
+            product.upkeep.note_cause(product.settings.milvus_collection, Cause.CAPACITY, "full")
+            product.upkeep.reopen(product.settings.milvus_collection, [Cause.AUTH])
+            services.ringing.ring_due()
 
-    retry = partial(domain.tenants.retry_failed, FailedSelection(), actor=ACTOR)
-    again = partial(domain.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)
+    retry = partial(services.tenants.retry_failed, FailedSelection(), actor=ACTOR)
+    again = partial(services.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)
     works: list[Callable[[], object]] = [partial(work, numbers), partial(work, numbers[::-1])]
     results = all_at_once([*works, leave, keep_up, keep_up, retry, again])
     assert [result for result in results if isinstance(result, Exception)] == []

@@ -8,13 +8,13 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from jobs.milvus import MilvusPartitionStore
+from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
-from webapp.tenants.failures import FailedSelection
+from webapp.partitions.failures import FailedSelection
 
 TENANTS = 40
 LASTS_S = 2.0
@@ -55,19 +55,19 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
         ["_default", *(f"tenant_{number}" for number in living(whole))]
     )
     assert deadlocks(whole) == 0
-    whole.domain.upkeep.forget_ghosts()
+    whole.upkeep.forget_ghosts()
     assert (whole.queued(), whole.failed_jobs()) == ([], [])
 
 
 def settle(product: Product, store: MilvusPartitionStore) -> None:
     """Let due loop, sweep, departures and a worker go on until nothing is left to do."""
-    product.domain.backfill.dispatch(
-        product.domain.backfill.plan().tenant_ids, actor=ACTOR, progress=lambda _: None
+    product.services.backfill.dispatch(
+        product.services.backfill.plan().tenant_ids, actor=ACTOR, progress=lambda _: None
     )
     reconciler = product.reconciler(store)
 
     def is_settled() -> bool:
-        product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+        product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
         reconciler.ring_due()
         reconciler.sweep()
         reconciler.depart(threading.Event())

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from jobs.provisioning.claims import Claim, Outcome
 from tests.factories import ACTOR, Product, all_at_once
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import TRANSITIONS, Provider, Result
+from webapp.models.causes import Cause
+from webapp.models.states import TRANSITIONS, Provider, Result
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
 
@@ -22,7 +22,7 @@ def test_one_wins_when_sixteen_claim_one_wish(product: Product) -> None:
 
 def test_each_wish_goes_to_one_when_chunks_claim_the_same_at_once(product: Product) -> None:
     wishes = [(product.create(f"T{n}").id, 1) for n in range(30)]
-    claim = product.domain.attempts.claim
+    claim = product.attempts.claim
     works = [
         partial(claim, wishes if n % 2 else list(reversed(wishes)), f"chunk-{n}") for n in range(6)
     ]
@@ -36,7 +36,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
     slow = product.configured(partition_backoff=3600)
     assert _fail(slow, claim)
     assert product.claim(tenant) == []
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.ringing.ring_due() == 0
     product.age(tenant, "next_attempt_at", 0)
     assert [again.attempt for again in product.claim(tenant)] == [2]
 
@@ -44,7 +44,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
 def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     assert product.claim(tenant, generation=1) == []
     assert len(product.claim(tenant, generation=2)) == 1
 
@@ -72,7 +72,7 @@ def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -
     frozen = product.claim(tenant)
     product.age(tenant, "lease_until", 1)
     overtaking = product.claim(tenant)
-    attempts = product.domain.attempts
+    attempts = product.attempts
     assert attempts.renew(frozen) == []
     assert attempts.record_ready(frozen, CREATED, 1) == []
     assert not _fail(product, frozen[0])
@@ -94,17 +94,17 @@ def test_frozen_worker_changes_nothing_when_another_has_finished(product: Produc
 
 def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
     tenant = product.create()
-    product.domain.attempts.hand_back(product.claim(tenant), "stopped")
+    product.attempts.hand_back(product.claim(tenant), "stopped")
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 0)
-    assert product.domain.ringing.ring_due() == 1
+    assert product.services.ringing.ring_due() == 1
 
 
 def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Product) -> None:
     tenant = product.create()
     (claim,) = product.claim(tenant)
     assert not claim.is_ours
-    (renewed,) = product.domain.attempts.renew([claim], seen_absent=True)
+    (renewed,) = product.attempts.renew([claim], seen_absent=True)
     assert renewed.is_ours
     assert _fail(product, renewed)
     product.change(tenant, next_attempt_at=None)
@@ -115,8 +115,8 @@ def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Produc
 def test_partition_is_not_ours_when_it_was_ready_before(product: Product) -> None:
     tenant = product.create()
     (claim,) = product.claim(tenant)
-    product.domain.attempts.renew([claim], seen_absent=True)
-    product.domain.attempts.record_ready([claim], CREATED, 1)
+    product.attempts.renew([claim], seen_absent=True)
+    product.attempts.record_ready([claim], CREATED, 1)
     product.change(tenant, state="pending")
     (again,) = product.claim(tenant)
     assert not again.is_ours
@@ -147,7 +147,7 @@ def test_wish_fails_after_three_attempts_when_the_cause_is_transient(product: Pr
 def test_requeued_job_makes_a_new_wish_when_it_is_the_one_that_failed(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
-    (claim,) = product.domain.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
+    (claim,) = product.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
     assert (claim.generation, claim.attempt, claim.max_attempts) == (2, 1, 3)
     assert product.told(tenant)[-2:] == ["retried", "creating"]
 
@@ -155,7 +155,7 @@ def test_requeued_job_makes_a_new_wish_when_it_is_the_one_that_failed(product: P
 def test_failed_row_stays_when_a_late_ring_of_it_comes(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
-    requeued = product.domain.attempts.claim_requeued
+    requeued = product.attempts.claim_requeued
     assert requeued(tenant.id, 1, "t1-g1-d2") == []
     assert requeued(tenant.id, 2, "t1-g1-d3") == []
     assert product.row(tenant).state == "failed"
@@ -166,13 +166,13 @@ def test_one_new_wish_is_made_when_a_failed_job_is_requeued_twice_at_once(
 ) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="j")
-    requeued = partial(product.domain.attempts.claim_requeued, tenant.id, 1, "j")
+    requeued = partial(product.attempts.claim_requeued, tenant.id, 1, "j")
     assert sorted(len(claims) for claims in all_at_once([requeued] * 8)) == [0] * 7 + [1]
 
 
 def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
     """Walks the flows and looks at each state that follows another."""
-    domain = simple.domain
+    services = simple.services
     tenant = simple.create()
     seen = [simple.row(tenant).state]
 
@@ -185,26 +185,26 @@ def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
         look()
 
     claim()
-    domain.attempts.hand_back(_claim_of(simple, tenant.id), "stopped")
+    simple.attempts.hand_back(_claim_of(simple, tenant.id), "stopped")
     look()
     claim()
     simple.age(tenant, "lease_until", 1)
-    domain.upkeep.expire_leases()
+    simple.upkeep.expire_leases()
     look()
     for _ in range(2):
         claim()
         _fail(simple, _claim_of(simple, tenant.id)[0])
         look()
-    domain.attempts.claim_requeued(tenant.id, 1, "j")
+    simple.attempts.claim_requeued(tenant.id, 1, "j")
     look()
     _fail(simple, _claim_of(simple, tenant.id)[0], Cause.AUTH)
     look()
-    domain.tenants.retry(tenant.id, actor=ACTOR)
+    services.tenants.retry(tenant.id, actor=ACTOR)
     look()
     claim()
-    domain.attempts.record_ready(_claim_of(simple, tenant.id), CREATED, 1)
+    simple.attempts.record_ready(_claim_of(simple, tenant.id), CREATED, 1)
     look()
-    domain.tenants.delete(tenant.id, actor=ACTOR)
+    services.tenants.delete(tenant.id, actor=ACTOR)
     look()
     steps = {step for step in pairwise(seen) if step[0] != step[1]}
     assert {step for step in steps if step[1] not in TRANSITIONS[step[0]]} == set()
@@ -217,6 +217,6 @@ def _claim_of(product: Product, tenant_id: int) -> list[Claim]:
 
 
 def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:
-    return product.domain.attempts.record_failure(
+    return product.attempts.record_failure(
         claim, cause, "seen", provider=Provider.SDK, duration_ms=1
     )

@@ -6,42 +6,42 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from jobs.canary_lane import TURN, CanaryLane
-from jobs.milvus import MilvusPartitionStore
+from jobs.canary.schedule import CANARY, CanaryLane
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
-from webapp.database import utc_now
-from webapp.tenants import figures
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.observing import Observation
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import CanaryOutcome
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.observed import ObservedCollection
+from webapp.models.states import CanaryOutcome
+from webapp.partitions import summary
+from webapp.partitions.isolation_checks import CanaryReport
 
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
 
 
 def lane(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryLane:
-    return CanaryLane(product.domain, store, product.settings)
+    return CanaryLane(product.services, store, product.settings)
 
 
 def look(product: Product) -> str:
     """Let the sweep have seen the collection; returns its name."""
     collection = product.settings.milvus_collection
-    product.domain.observing.record(Observation(collection, 1, partitions=1))
+    product.observing.record(Observation(collection, 1, partitions=1))
     return collection
 
 
-def shown(product: Product) -> figures.LastCanary | None:
-    with product.domain.tenants._database.reading() as session:
-        return figures.headroom(session, product.settings)[0].canary
+def shown(product: Product) -> summary.LastCanary | None:
+    with product.services.database.reading() as session:
+        return summary.headroom(session, product.settings)[0].canary
 
 
 def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
     product: Product,
 ) -> None:
-    canaries = product.domain.canaries
+    canaries = product.services.canaries
     assert not canaries.is_due(product.settings.milvus_collection)
     collection = look(product)
     assert canaries.is_due(collection)
@@ -54,7 +54,7 @@ def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
 
 
 def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
-    canaries = product.domain.canaries
+    canaries = product.services.canaries
     assert not canaries.ask(product.settings.milvus_collection, actor=ACTOR)
     collection = look(product)
     canaries.record(collection, PASSED)
@@ -69,7 +69,7 @@ def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
 def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
     collection = look(product)
     assert shown(product) is None
-    product.domain.canaries.record(collection, PASSED)
+    product.services.canaries.record(collection, PASSED)
     seen = shown(product)
     assert seen is not None
     assert (seen.outcome, seen.message) == ("passed", "fine")
@@ -86,14 +86,13 @@ def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitio
 def test_check_waits_for_its_turn_when_another_is_at_it(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    observing = whole.domain.observing
-    assert observing.take_turn("another", timedelta(seconds=60), timedelta(0), TURN)
+    assert whole.lease("another", CANARY).take(timedelta(seconds=60))
     reports: list[CanaryReport] = []
     checking = threading.Thread(target=lambda: reports.append(lane(whole, store).run_now()))
     checking.start()
     assert lane(whole, store).run_if_due() is None
     assert reports == []
-    observing.end_turn("another", TURN)
+    whole.lease("another", CANARY).release()
     checking.join(20)
     assert [report.outcome for report in reports] == ["passed"]
 

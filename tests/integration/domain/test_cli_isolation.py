@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from jobs import cli, isolation_cli
-from jobs.milvus import MilvusPartitionStore
+from jobs.cli import isolation, partitions
+from jobs.milvus.client import MilvusPartitionStore
 from tests.factories import Product
-from tests.integration.domain.test_cli_partitions import Run, answer, run, runner
-from tests.integration.domain.test_foreign import occupy
-from webapp.tenants.causes import Cause
+from tests.integration.services.test_cli_partitions import Run, answer, run, runner
+from tests.integration.services.test_foreign import occupy
+from webapp.models.causes import Cause
 
 __all__ = ["run"]
 
@@ -60,11 +60,11 @@ def test_human_decides_when_there_is_a_terminal(
 
     def confirm(text: str, **options: Any) -> bool:
         if not said:
-            raise isolation_cli.click.Abort
+            raise isolation.click.Abort
         return True
 
-    monkeypatch.setattr(isolation_cli, "stdin", Terminal)
-    monkeypatch.setattr(isolation_cli.click, "confirm", confirm)
+    monkeypatch.setattr(isolation, "stdin", Terminal)
+    monkeypatch.setattr(isolation.click, "confirm", confirm)
     result = run("partitions", "empty", "--tenant-id", str(failed))
     assert (result.exit_code, whole.row(failed).state) == (0 if said else 1, state)
 
@@ -86,7 +86,7 @@ def test_backfill_tells_how_much_it_adopted(
 ) -> None:
     for number, rows in zip(whole.tenants_of_before(3), (2, 5, 0), strict=True):
         occupy(whole, store, number, rows)
-    monkeypatch.setattr(cli.time, "sleep", lambda _: whole.work(store))
+    monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     report = answer(backfilled(run, "--adopt", "--json"))
     assert (report["ready"], report["adopted"], report["adopted_rows"]) == (3, 2, 7)
     counts = answer(run("partitions", "status", "--json"))
@@ -103,9 +103,9 @@ def test_backfill_names_the_remedy_when_partitions_held_rows(
 
     def meanwhile(_: float) -> None:
         whole.work(store)
-        whole.domain.ringing.ring_due()
+        whole.services.ringing.ring_due()
 
-    monkeypatch.setattr(cli.time, "sleep", meanwhile)
+    monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = backfilled(run)
     assert result.exit_code == 1
     assert "1 failed" in result.stdout

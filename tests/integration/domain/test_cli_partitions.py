@@ -11,15 +11,15 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from jobs import cli
-from jobs.milvus import MilvusPartitionStore
+from jobs.cli import partitions
+from jobs.milvus.client import MilvusPartitionStore
 from tests.factories import Product
-from webapp.config_command import config_command
-from webapp.import_command import tenants_cli
+from webapp.cli.config import config_command
+from webapp.cli.tenants import tenants_cli
 from webapp.logs import configure_logging
+from webapp.models.causes import Cause
+from webapp.models.tenant import Tenant
 from webapp.settings import VERSION
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Tenant
 
 Run = Callable[..., Result]
 
@@ -33,9 +33,9 @@ def run(whole: Product) -> Iterator[Run]:
 
 def runner(product: Product) -> Run:
     app = Flask("commands")
-    app.extensions |= {"settings": product.settings, "domain": product.domain}
-    app.extensions["database"] = product.domain.tenants._database
-    for command in (cli.partitions, tenants_cli, config_command):
+    app.extensions |= {"settings": product.settings, "services": product.services}
+    app.extensions["database"] = product.services.database
+    for command in (partitions.partitions, tenants_cli, config_command):
         app.cli.add_command(command)
 
     def run(*arguments: str) -> Result:
@@ -85,7 +85,7 @@ def test_exit_is_0_when_all_that_was_waited_for_are_ready(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole.tenants_of_before(3)
-    monkeypatch.setattr(cli.time, "sleep", lambda _: whole.work(store))
+    monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     result = run("partitions", "backfill", "--wait", "--json")
     report = {"dry_run": False, "dispatched": 3, "skipped": {}, "ready": 3, "failed": 0}
     assert (result.exit_code, answer(result)) == (0, report)
@@ -100,7 +100,7 @@ def test_exit_is_1_when_one_that_was_waited_for_failed(
         whole.make_ready(1)
         whole.fail(2, Cause.AUTH)
 
-    monkeypatch.setattr(cli.time, "sleep", meanwhile)
+    monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = run("partitions", "backfill", "--wait", "--json")
     assert (result.exit_code, answer(result)["failed"]) == (1, 1)
 
@@ -190,7 +190,7 @@ def test_settings_are_shown_with_their_addresses_and_without_secrets(
 
 
 def tenants_of(product: Product) -> list[Tenant]:
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         return list(session.scalars(select(Tenant).order_by(Tenant.id)))
 
 
@@ -206,7 +206,7 @@ def test_file_is_imported_whatever_its_columns_order_and_quotes(
     content = '\ufeffslug,id,name\r\nacme,7,"Acme, ""the"" first"\r\nother, 9 ,Società\r\n'
     result = imported(run, tmp_path, content.encode())
     assert (result.exit_code, result.stdout) == (0, "2 tenants were imported\n")
-    assert whole.domain.backfill.plan().tenant_ids == [7, 9]
+    assert whole.services.backfill.plan().tenant_ids == [7, 9]
 
 
 def test_a_file_is_imported_as_the_panel_takes_it(whole: Product, run: Run, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_file_is_only_checked_when_it_is_a_dry_run(
 ) -> None:
     result = imported(run, tmp_path, b"id,name,slug\n7,Acme,acme\n", "--dry-run")
     assert (result.exit_code, result.stdout) == (0, "1 tenants would be imported\n")
-    assert whole.domain.backfill.plan().tenant_ids == []
+    assert whole.services.backfill.plan().tenant_ids == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_nothing_is_imported_and_no_trace_is_shown_when_the_file_is_hostile(
     assert result.stdout == ""
     assert message in result.stderr
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert whole.domain.backfill.plan().tenant_ids == []
+    assert whole.services.backfill.plan().tenant_ids == []
 
 
 def test_deleted_tenant_is_called_back_by_command_until_it_is_gone(

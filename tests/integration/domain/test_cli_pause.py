@@ -3,7 +3,7 @@
 import pytest
 
 from tests.factories import ACTOR, Product
-from tests.integration.domain.test_cli_partitions import Run, answer, run  # noqa: F401  fixture
+from tests.integration.services.test_cli_partitions import Run, answer, run  # noqa: F401  fixture
 
 
 def test_pause_is_told_until_it_is_over_when_somebody_pauses(whole: Product, run: Run) -> None:  # noqa: F811
@@ -35,6 +35,6 @@ def test_exit_is_2_when_a_pause_forbids_it_or_has_no_usable_reason(
     run: Run,  # noqa: F811
     words: tuple[str, ...],
 ) -> None:
-    whole.domain.pauses.pause("Upgrade", actor=ACTOR)
+    whole.services.pauses.pause("Upgrade", actor=ACTOR)
     result = run("partitions", *words)
     assert (result.exit_code, result.stdout) == (2, "")

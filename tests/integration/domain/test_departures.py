@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.engines.process import ServerProcess, wait_until
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, empty, no_script, settings_for
 from tests.milvus_collections import drop_collection, insert_rows, make_collection
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Tenant
+from webapp.models.causes import Cause
+from webapp.models.tenant import Tenant
 
 DOWN = StoreError(Cause.MILVUS_UNREACHABLE, "connection refused")
 SILENT = StoreError(Cause.TIMEOUT, "no answer within 5 s")
@@ -267,7 +267,7 @@ def test_nobody_is_resurrected_and_nothing_leaks_when_deletion_meets_provisionin
         for start in range(0, 100, 4):
             some = tenants[start : start + 4]
             makers = [partial(create_partition, tenant.id, 1) for tenant in some]
-            takers = [partial(whole.domain.tenants.delete, t.id, actor=ACTOR) for t in some]
+            takers = [partial(whole.services.tenants.delete, t.id, actor=ACTOR) for t in some]
             results = all_at_once([*makers, *takers])
             assert [each for each in results if isinstance(each, Exception)] == []
     assert set(whole.states()) == {"removing"}

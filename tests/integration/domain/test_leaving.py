@@ -8,32 +8,33 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from jobs.removal.claims import Leaver
 from tests.factories import ACTOR, Product, all_at_once
-from webapp.tenants.causes import Cause
-from webapp.tenants.departures import Leaver
-from webapp.tenants.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
-from webapp.tenants.models import Partition, Tenant
+from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
 from webapp.tenants.queries import departure_of
-from webapp.tenants.records import AuditEntry
 
 COLLECTION = "kb_chunks_v1"
 
 
 def claim(product: Product) -> list[Leaver]:
-    return product.domain.departures.claim(product.settings.milvus_collection, 100)
+    return product.departures.claim(product.settings.milvus_collection, 100)
 
 
 def begin(product: Product, leavers: list[Leaver], rows: int | None = 3) -> list[Leaver]:
-    return product.domain.departures.begin(dict.fromkeys(leavers, rows))
+    return product.departures.begin(dict.fromkeys(leavers, rows))
 
 
 def restore(product: Product, tenant: Tenant | int) -> Tenant:
     number = tenant if isinstance(tenant, int) else tenant.id
-    return product.domain.tenants.restore(number, actor=replace(ACTOR, request_id="r-9"))
+    return product.services.tenants.restore(number, actor=replace(ACTOR, request_id="r-9"))
 
 
 def has_record(product: Product, tenant: Tenant) -> bool:
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         return departure_of(session, tenant.id) is not None
 
 
@@ -47,7 +48,7 @@ def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_d
     product: Product,
 ) -> None:
     tenant = product.create()
-    product.domain.tenants.delete(tenant.id, actor=replace(ACTOR, request_id="r-1"))
+    product.services.tenants.delete(tenant.id, actor=replace(ACTOR, request_id="r-1"))
     record = product.departure(tenant)
     assert (record.requested_by, record.request_id, record.outcome) == (ACTOR.name, "r-1", None)
     assert record.remove_at == record.requested_at + timedelta(days=7)
@@ -85,7 +86,7 @@ def test_tenant_has_no_wish_again_when_it_never_had_one_and_is_called_back(
     assert (row.state, row.generation, row.name) == ("removing", 0, f"tenant_{number}")
     assert restore(product, number).partition is None
     assert product.states() == []
-    assert product.domain.backfill.plan().tenant_ids == [number]
+    assert product.services.backfill.plan().tenant_ids == [number]
 
 
 def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Product) -> None:
@@ -96,7 +97,7 @@ def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Pro
     begun = begin(product, claim(product))
     with pytest.raises(NotRemoving, match="being dropped"):
         restore(product, tenant)
-    product.domain.departures.record_gone(begun, {tenant.id}, COLLECTION)
+    product.departures.record_gone(begun, {tenant.id}, COLLECTION)
     with pytest.raises(NotRemoving, match="gone"):
         restore(product, tenant)
     with pytest.raises(TenantNotFound):
@@ -114,7 +115,7 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     product.delete(tenant, due=False)
     # A second departure has a grace time of its own; the claim of the first is worth nothing.
     assert begin(product, claimed) == []
-    assert product.domain.departures.record_gone(claimed, set(), COLLECTION) == 0
+    assert product.departures.record_gone(claimed, set(), COLLECTION) == 0
     assert product.row(tenant).state == "removing"
 
 
@@ -140,7 +141,7 @@ def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> 
         )
         assert isinstance(back, NotRemoving) == (len(begun) == 1)
         assert product.row(tenant).state == ("removing" if begun else "pending")
-        product.domain.departures.record_gone(begun, set(), COLLECTION)
+        product.departures.record_gone(begun, set(), COLLECTION)
 
 
 def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
@@ -172,7 +173,7 @@ def test_attempt_changes_nothing_when_its_tenant_left_and_came_back(product: Pro
     (attempt,) = product.claim(tenant)
     product.delete(tenant)
     restore(product, tenant)
-    assert product.domain.attempts.renew([attempt]) == []
+    assert product.attempts.renew([attempt]) == []
     assert len(product.claim(tenant, product.row(tenant).generation)) == 1
 
 
@@ -191,7 +192,7 @@ def test_rows_stay_on_record_when_who_counted_them_dies_before_the_end(product: 
     product.age(tenant, "lease_until")
     # What the next one cannot count does not replace what the first one did.
     next_one = begin(product, claim(product), rows=None)
-    assert product.domain.departures.record_gone(next_one, set(), COLLECTION) == 1
+    assert product.departures.record_gone(next_one, set(), COLLECTION) == 1
     record = product.departure(tenant)
     assert (record.rows, record.outcome, record.status) == (25, "dropped", "removed")
     assert record.dropped_at is None
@@ -204,7 +205,7 @@ def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Produc
     frozen = claim(product)
     product.age(tenant, "lease_until")
     begun = begin(product, claim(product))
-    departures = product.domain.departures
+    departures = product.departures
     departures.hand_back(frozen)
     departures.record_failure(frozen[0], Cause.TIMEOUT, "late")
     assert begin(product, frozen) == departures.record_gone([], set(), COLLECTION) * [0]
@@ -219,7 +220,7 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
     pauses = []
     for _ in range(3):
         (leaver,) = claim(product)
-        product.domain.departures.record_failure(leaver, Cause.TIMEOUT, "no answer")
+        product.departures.record_failure(leaver, Cause.TIMEOUT, "no answer")
         row = product.row(tenant)
         assert row.remove_at is not None
         pauses.append(row.remove_at - product.events(tenant)[-1].at)
@@ -235,21 +236,21 @@ def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Prod
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
     product.delete(tenant)
-    tenants, attempts = product.domain.tenants, product.domain.attempts
+    tenants, attempts = product.services.tenants, product.attempts
     for state in ("removing", "removed"):
         assert product.row(tenant).state == state
         with pytest.raises(NotFailed):
             tenants.retry(tenant.id, actor=ACTOR)
         with pytest.raises(TenantDeleted):
             tenants.rename(tenant.id, name="Other", actor=ACTOR)
-        assert product.domain.backfill.plan([tenant.id]).tenant_ids == []
-        assert product.domain.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
+        assert product.services.backfill.plan([tenant.id]).tenant_ids == []
+        assert product.services.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
             0,
             True,
         )
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
-        assert product.domain.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
-        product.domain.departures.record_gone(claim(product), set(), COLLECTION)
+        assert product.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
+        product.departures.record_gone(claim(product), set(), COLLECTION)
 
 
 def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> None:
@@ -266,7 +267,7 @@ def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> 
 
 def test_due_ones_are_found_by_an_index_when_many_are_ready(product: Product) -> None:
     statement = select(Partition.collection).where(
-        product.domain.departures._due(product.create().created_at)
+        product.departures._due(product.create().created_at)
     )
     if product.engine.dialect.name != "sqlite":
         pytest.skip("on few rows PostgreSQL reads the table")

@@ -11,11 +11,11 @@ from sqlalchemy import TextClause, bindparam, inspect, select, text
 
 from tests.factories import settings_for
 from webapp import create_app
-from webapp.database import UtcDateTime
+from webapp.db.types import UtcDateTime
 from webapp.extensions import db
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.records import Departure
-from webapp.tenants.search import matches
+from webapp.models.partition import Departure, Partition
+from webapp.models.tenant import Tenant
+from webapp.models.tenant_search import matches
 
 LEAVING_TENANT = """
 INSERT INTO tenant (id, name, slug, created_at, updated_at, deleted_at)

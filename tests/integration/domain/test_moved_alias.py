@@ -10,15 +10,15 @@ import pytest
 from pymilvus import MilvusClient
 from sqlalchemy import select
 
-from jobs.milvus import MilvusPartitionStore
+from jobs.milvus.client import MilvusPartitionStore
 from tests.factories import Product, empty, open_engine, settings_for
-from tests.integration.domain.test_cli_partitions import runner
+from tests.integration.services.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.logs import configure_logging
-from webapp.tenants.findings import known_drift
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import PartitionState
+from webapp.models.audit import AuditEntry
+from webapp.models.observed import ObservedCollection
+from webapp.models.states import PartitionState
+from webapp.partitions.drift import known_drift
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Aliased:
 
     def observed(self) -> ObservedCollection:
         """What is stored of the alias."""
-        with self.product.domain.tenants._database.reading() as session:
+        with self.product.services.database.reading() as session:
             return session.get_one(ObservedCollection, self.alias)
 
     def names(self, collection: str) -> set[str]:
@@ -120,8 +120,8 @@ def test_ready_tenant_is_not_made_again_in_the_other_collection(aliased: Aliased
     aliased.sweep()
     assert aliased.product.row(1).state == PartitionState.READY
     assert aliased.names(aliased.new) == set()
-    with aliased.product.domain.tenants._database.reading() as session:
-        (compared,) = known_drift(session, aliased.product.domain.rules).collections
+    with aliased.product.services.database.reading() as session:
+        (compared,) = known_drift(session, aliased.product.services.rules).collections
     assert compared.moved_to == aliased.new
 
 

@@ -6,20 +6,20 @@ import pytest
 from sqlalchemy import Connection, text
 
 from jobs.context import Worker
-from jobs.milvus import MilvusPartitionStore
-from jobs.numbers import lift_at_start
-from jobs.store import StoreError
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from jobs.reconciler.numbering import lift_at_start
 from tests.engines.lite import LiteServer
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, audit_open
 from tests.milvus_collections import make_collection
-from webapp.tenants.causes import Cause
-from webapp.tenants.findings import known_drift
-from webapp.tenants.naming import number_in
-from webapp.tenants.numbers import REACH, lift
+from webapp.models.causes import Cause
+from webapp.models.naming import number_in
+from webapp.partitions.drift import known_drift
+from webapp.tenants.numbering import REACH, lift
 
 
 def lifted(product: Product, *numbers: int) -> int | None:
-    return product.domain.numbers.lift_above([f"tenant_{number}" for number in numbers])
+    return product.services.numbers.lift_above([f"tenant_{number}" for number in numbers])
 
 
 def take_out(connection: Connection, highest: int) -> None:
@@ -51,7 +51,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
 ) -> None:
     numbers = placed.tenants_of_before(60)
-    placed.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    placed.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     placed.work(store)
     roll_back(placed, 10)
     if before_the_web_serves:
@@ -62,8 +62,8 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     new = [placed.create(f"New {n}").id for n in range(3)]
     assert new == [61, 62, 63]
     assert placed.reconciler(store).sweep()
-    with placed.domain.tenants._database.reading() as session:
-        known = known_drift(session, placed.domain.rules)
+    with placed.services.database.reading() as session:
+        known = known_drift(session, placed.services.rules)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
     assert {each.tenant_id for each in known.orphan} == {None}
 
@@ -103,14 +103,14 @@ def test_one_far_above_lifts_nothing_and_is_reported(product: Product) -> None:
 
 def test_names_of_other_forms_lift_nothing(product: Product) -> None:
     names = ["_default", "tenant_", "tenant_007", "tenant_-9", "tenant_9x", "tenant_٩", "x_9"]
-    assert product.domain.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
+    assert product.services.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
     assert product.create().id == 1
 
 
 def test_no_number_below_is_given_out_when_sign_ups_go_on_meanwhile(product: Product) -> None:
     """Whoever begins after the counter was lifted is above it; nobody meets a taken number."""
     done = threading.Event()
-    database = product.domain.tenants._database
+    database = product.services.database
 
     def sign_up() -> list[tuple[bool, int]]:
         return [(done.is_set(), product.create(f"T{n}").id) for n in range(8)]

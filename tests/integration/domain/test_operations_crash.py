@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.domain.operations import (
+from tests.integration.services.operations import (
     DELETE,
     REQUEST,
     RESTORE,
@@ -25,19 +25,18 @@ from tests.integration.domain.operations import (
     living,
     view,
 )
-from tests.integration.domain.test_processes import started
-from webapp.tenants.models import PartitionEvent
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
+from tests.integration.services.test_processes import started
+from webapp.models.operation import OperationKind
+from webapp.models.partition import PartitionEvent
+from webapp.operations.selection import Selection
 
 # A reconciler's share of an operation, a tenant at a time, so that there is time to kill it.
 LANE = """
-from jobs.operations_lane import OperationsLane
-from webapp.tenants.operations.service import Operations
+from jobs.reconciler.bulk_lanes import OperationsLane
+from webapp.operations.service import Operations
 import threading, wsgi
-domain = wsgi.app.extensions["domain"]
-database = wsgi.app.extensions["database"]
-slow = Operations(database, domain.doorbell, domain.ringing, domain.rules, batch=1)
+services = wsgi.app.extensions["services"]
+slow = Operations(services.database, services.doorbell, services.ringing, services.rules, batch=1)
 OperationsLane(slow).run_due(threading.Event())
 """
 
@@ -133,19 +132,19 @@ def test_each_is_taken_and_counted_once_when_two_lanes_read_it_at_once(
 def test_the_wishes_stand_when_redis_does_not_answer(simple: Product) -> None:
     numbers = failing(simple, 4)
     cut_off = simple.configured(redis_url="unix:///nowhere/redis.sock")
-    asked = cut_off.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
+    asked = cut_off.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     assert view(simple, asked.id).progress.waiting == 4
     for number in numbers:
         simple.age(number, "ring_at", 60)
-    assert simple.domain.ringing.ring_due() == 4
+    assert simple.services.ringing.ring_due() == 4
 
 
 def test_five_thousand_are_rung_once_each_when_all_that_failed_are_retried(
     product: Product,
 ) -> None:
     numbers = crowd(product, 5_000)
-    asked = product.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    drive(product.domain.operations)
+    asked = product.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
+    drive(product.services.operations)
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.waiting, progress.skipped) == (5_000, 5_000, {})
     rung = [ring for job in jobs(product) for ring in job.args[0]]
@@ -167,6 +166,6 @@ def test_the_next_lane_goes_on_when_a_process_is_killed_in_the_middle(simple: Pr
         process.kill()
         process.wait(10)
     assert view(simple, asked.id).progress.accepted < 40
-    drive(simple.domain.operations)
+    drive(simple.services.operations)
     assert view(simple, asked.id).progress.accepted == 40
     assert all(simple.told(number).count("retried") == 1 for number in numbers)

@@ -9,32 +9,33 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from jobs.milvus import MilvusPartitionStore
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
 from jobs.provisioning import create_partition, create_partitions
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script, statements
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import InvalidField
-from webapp.tenants.figures import summary
-from webapp.tenants.findings import drift_counts
-from webapp.tenants.models import Pause, Tenant
-from webapp.tenants.observing import Observation
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import CanaryOutcome, DriftKind, PartitionState
-from webapp.tenants.stuck import is_stuck
+from webapp.db.types import utc_now
+from webapp.errors import InvalidField
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.control import Pause
+from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.drift import drift_counts
+from webapp.partitions.stuck import is_stuck
+from webapp.partitions.summary import summary
 
 
 def pause(product: Product, reason: str | None = None) -> None:
-    product.domain.pauses.pause(reason, actor=ACTOR)
+    product.services.pauses.pause(reason, actor=ACTOR)
 
 
 def resume(product: Product) -> None:
-    assert product.domain.pauses.resume(actor=ACTOR)
+    assert product.services.pauses.resume(actor=ACTOR)
 
 
 def audited(product: Product) -> list[Any]:
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         deeds = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
         return list(session.scalars(deeds.order_by(AuditEntry.id)))
 
@@ -61,7 +62,7 @@ def test_sign_up_waits_unrung_when_provisioning_is_paused(product: Product) -> N
     tenant = product.create()
     assert product.row(tenant).state == PartitionState.PENDING
     assert product.queued() == []
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.ringing.ring_due() == 0
     assert product.told(tenant) == ["requested"]
 
 
@@ -103,7 +104,7 @@ def test_every_wish_of_a_chunk_waits_when_it_comes_during_a_pause(product: Produ
 def test_ring_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ringing = product.domain.ringing
+    ringing = product.services.ringing
     push = ringing._doorbell.ring
 
     def push_and_work(rings: Any, **options: Any) -> None:
@@ -130,12 +131,10 @@ def test_second_attempt_waits_when_the_first_failed_during_a_pause(product: Prod
     tenant = product.create()
     (claim,) = product.claim(tenant)
     pause(product)
-    product.domain.attempts.record_failure(
-        claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1
-    )
+    product.attempts.record_failure(claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1)
     product.age(tenant, "next_attempt_at", 1)
     product.age(tenant, "ring_at", 1)
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.ringing.ring_due() == 0
     assert product.claim(tenant) == []
     resume(product)
     assert len(product.claim(tenant)) == 1
@@ -146,7 +145,7 @@ def test_wish_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Produc
     product.claim(tenant)
     pause(product)
     product.age(tenant, "lease_until")
-    assert product.domain.upkeep.expire_leases() == 1
+    assert product.upkeep.expire_leases() == 1
     assert product.claim(tenant) == []
     resume(product)
     product.make_ready(tenant)
@@ -157,8 +156,8 @@ def test_requeue_by_hand_is_kept_as_a_wish_when_provisioning_is_paused(simple: P
     (job,) = simple.queued()
     simple.fail(tenant, Cause.AUTH, job)
     pause(simple)
-    assert simple.domain.attempts.claim([(tenant.id, 1)], job) == []
-    assert simple.domain.attempts.claim_requeued(tenant.id, 1, job) == []
+    assert simple.attempts.claim([(tenant.id, 1)], job) == []
+    assert simple.attempts.claim_requeued(tenant.id, 1, job) == []
     row = simple.row(tenant)
     assert (row.state, row.generation) == (PartitionState.PENDING, 2)
     resume(simple)
@@ -170,7 +169,7 @@ def test_backfill_makes_its_wishes_and_rings_nobody_when_provisioning_is_paused(
 ) -> None:
     numbers = product.tenants_of_before(30)
     pause(product)
-    done = product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    done = product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     assert done == (30, True)
     assert product.queued() == []
     assert product.states() == ["pending"] * 30
@@ -179,7 +178,7 @@ def test_backfill_makes_its_wishes_and_rings_nobody_when_provisioning_is_paused(
 def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
     numbers = simple.tenants_of_before(2000)
     pause(simple)
-    simple.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     with simple.engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE partition SET ring_at = requested_at")
     resume(simple)
@@ -188,19 +187,19 @@ def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product)
     assert len(jobs) <= 2000 / chunk + 4
     wished = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
     assert sorted(wished) == numbers
-    assert simple.domain.ringing.ring_due() == 0
+    assert simple.services.ringing.ring_due() == 0
 
 
 def _job(product: Product, job_id: str) -> Any:
-    return product.domain.doorbell.backfill_queue.fetch_job(job_id)
+    return product.services.doorbell.backfill_queue.fetch_job(job_id)
 
 
 def test_each_is_tried_by_itself_when_a_chunk_gave_it_up(simple: Product) -> None:
     tenants = [simple.create(f"T{n}") for n in range(25)]
     wishes = [(tenant.id, 1) for tenant in tenants]
-    claims = simple.domain.attempts.claim(wishes, "chunk-1")
-    simple.domain.attempts.hand_back(claims, "not made")
-    assert simple.domain.ringing.ring_due() == 25
+    claims = simple.attempts.claim(wishes, "chunk-1")
+    simple.attempts.hand_back(claims, "not made")
+    assert simple.services.ringing.ring_due() == 25
     assert {f"t{tenant.id}-g1-d2" for tenant in tenants} <= set(simple.queued())
 
 
@@ -259,7 +258,7 @@ def test_no_drop_begins_when_a_pause_comes_after_its_claim(product: Product) -> 
     tenant = product.create()
     product.make_ready(tenant)
     product.delete(tenant)
-    departures = product.domain.departures
+    departures = product.departures
     leavers = departures.claim(product.settings.milvus_collection, 10)
     pause(product)
     assert departures.begin(dict.fromkeys(leavers, 0)) == []
@@ -274,8 +273,8 @@ def test_missing_partition_is_only_reported_when_provisioning_is_paused(product:
     pause(product)
     reconciler = product.reconciler(Listing())
     assert reconciler.sweep()
-    with product.domain.tenants._database.reading() as session:
-        counts = drift_counts(session, product.domain.rules)
+    with product.services.database.reading() as session:
+        counts = drift_counts(session, product.services.rules)
     assert counts[DriftKind.MISSING] == 1
     assert product.row(tenant).state == PartitionState.READY
     resume(product)
@@ -302,7 +301,7 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
     product.fail(rested, Cause.RATE_LIMITED)
     product.age(rested, "reopen_at")
     collection = product.settings.milvus_collection
-    product.domain.observing.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
+    product.observing.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
     pause(product)
     assert product.reconciler(Listing()).sweep()
     # That the outage is over is seen once, and must not be forgotten; a rest can wait.
@@ -316,7 +315,7 @@ def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> 
     store = FaultyStore()
     lane = simple.reconciler(store)._canaries
     collection = simple.settings.milvus_collection
-    simple.domain.observing.record(Observation(collection, 1, 1, None, None))
+    simple.observing.record(Observation(collection, 1, 1, None, None))
     pause(simple)
     assert lane.run_if_due() is None
     assert lane.run_now().outcome == CanaryOutcome.NOT_RUN
@@ -328,10 +327,10 @@ def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> 
 
 def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> None:
     tenant = product.create()
-    rules = product.domain.rules
+    rules = product.services.rules
 
     def stuck() -> tuple[int, bool]:
-        with product.domain.tenants._database.reading() as session:
+        with product.services.database.reading() as session:
             counts = drift_counts(session, rules)
             last = summary(session, product.settings).last_pause
         return counts[DriftKind.STUCK], is_stuck(product.row(tenant), rules, last)
@@ -348,12 +347,12 @@ def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> Non
 
 def let_pass(product: Product, time: timedelta) -> None:
     """Let the last pause have ended so long ago."""
-    with product.domain.tenants._database.transaction() as session:
+    with product.services.database.transaction() as session:
         session.execute(update(Pause).values(resumed_at=utc_now() - time))
 
 
 def test_the_first_pause_stands_when_several_pause_at_once(product: Product) -> None:
-    pauses = product.domain.pauses
+    pauses = product.services.pauses
     works = [lambda n=n: pauses.pause(f"reason {n}", actor=ACTOR) for n in range(4)]
     states = all_at_once(works)
     assert len(set(states)) == 1
@@ -363,28 +362,28 @@ def test_the_first_pause_stands_when_several_pause_at_once(product: Product) -> 
 
 def test_one_of_them_resumes_when_several_do_at_once(product: Product) -> None:
     pause(product)
-    ended = all_at_once([lambda: product.domain.pauses.resume(actor=ACTOR)] * 4)
+    ended = all_at_once([lambda: product.services.pauses.resume(actor=ACTOR)] * 4)
     assert len([each for each in ended if each]) == 1
     assert [row.action for row in audited(product)] == ["provisioning.pause", "provisioning.resume"]
-    assert product.domain.pauses.state() is None
+    assert product.services.pauses.state() is None
 
 
 def test_who_paused_and_why_is_on_record_when_somebody_does(product: Product) -> None:
     pause(product, "  Milvus\n2.6 upgrade ")
-    state = product.domain.pauses.state()
+    state = product.services.pauses.state()
     assert state is not None
     assert (state.by, state.reason) == (ACTOR.name, "Milvus 2.6 upgrade")
     (entry,) = audited(product)
     assert (entry.actor, entry.target) == (ACTOR.name, "provisioning")
     assert "Milvus 2.6 upgrade" in entry.after
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         assert summary(session, product.settings).paused == state
 
 
 def test_pause_is_refused_when_its_reason_is_too_long(simple: Product) -> None:
     with pytest.raises(InvalidField):
         pause(simple, "x" * 501)
-    assert simple.domain.pauses.state() is None
+    assert simple.services.pauses.state() is None
 
 
 def test_attempts_and_drops_under_way_are_counted_when_somebody_asks(product: Product) -> None:
@@ -392,8 +391,8 @@ def test_attempts_and_drops_under_way_are_counted_when_somebody_asks(product: Pr
     product.claim(busy)
     product.make_ready(leaving)
     product.delete(leaving)
-    product.domain.departures.claim(product.settings.milvus_collection, 10)
-    assert product.domain.pauses.under_way() == 2
+    product.departures.claim(product.settings.milvus_collection, 10)
+    assert product.services.pauses.under_way() == 2
     assert product.row(waiting).state == PartitionState.PENDING
 
 
@@ -410,7 +409,7 @@ def test_resume_holds_when_redis_is_gone_at_that_moment(product: Product, tmp_pa
     product.age(tenant, "ring_at", 1)
     resume(product.configured(redis_url=f"unix://{tmp_path}/nobody.sock"))
     product.age(tenant, "ring_at", 1)
-    assert product.domain.ringing.ring_due() == 1
+    assert product.services.ringing.ring_due() == 1
 
 
 def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
@@ -421,7 +420,7 @@ def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
     for tenant in tenants:
         product.age(tenant, "ring_at", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(product.domain.ringing, "ring_due", lambda *_: 0)
+        patch.setattr(product.services.ringing, "ring_due", lambda *_: 0)
         resume(product)
     stop = threading.Event()
     stop.set()

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, FaultyStore, Product, no_script
-from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import CHUNK, ONE
+from webapp.models.causes import Cause
+from webapp.queue.job_queue import CHUNK, ONE
 
 BROKEN = StoreError(Cause.UNEXPECTED, "the SDK is broken")
 
@@ -18,7 +18,7 @@ def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
     """Ring and work until the wish is settled."""
 
     def settled() -> bool:
-        product.domain.ringing.ring_due()
+        product.services.ringing.ring_due()
         product.work(store, no_script)
         return product.row(tenant_id).state in {"ready", "failed"}
 
@@ -52,7 +52,7 @@ def test_ring_does_nothing_when_it_is_repeated(whole: Product, store: MilvusPart
     tenant = whole.create()
     whole.work(store)
     told = whole.told(tenant)
-    job = whole.domain.doorbell.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
+    job = whole.services.doorbell.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
     whole.work(store)
     assert whole.told(tenant) == told
     assert job.get_status() == "finished"
@@ -123,7 +123,7 @@ def test_failed_job_disappears_when_its_tenant_is_deleted(
 ) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
-    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
+    whole.services.tenants.delete(tenant.id, actor=ACTOR)
     assert whole.failed_jobs() == []
 
 
@@ -131,7 +131,7 @@ def test_old_ring_ends_quietly_when_the_tenant_is_deleted(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
-    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
+    whole.services.tenants.delete(tenant.id, actor=ACTOR)
     whole.work(store)
     assert whole.row(tenant).state == "removing"
     assert whole.failed_jobs() == []
@@ -153,7 +153,7 @@ def test_nothing_is_lost_when_redis_is_down_between_attempts(
     deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
 
     def missed() -> bool:
-        assert deaf.domain.ringing.ring_due() == 0
+        assert deaf.services.ringing.ring_due() == 0
         return whole.row(tenant).dispatch == 2
 
     wait_until(missed, 5, "a ring that nobody hears")

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.domain.test_upkeep import sweep
-from webapp.database import Database, utc_now
-from webapp.tenants import repeats
-from webapp.tenants.errors import KeyInUse, KeyMismatch
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import IdempotencyKey
-from webapp.tenants.repeats import Answer, Key, OnceByKey, Repeated
+from tests.integration.services.test_upkeep import sweep
+from webapp import idempotency
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.errors import KeyInUse, KeyMismatch
+from webapp.idempotency import Answer, Key, OnceByKey, Repeated
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.tenant import Tenant
 
 KEY = Key("token:1", "key", "0" * 64)
 
@@ -96,10 +97,10 @@ def test_old_keys_go_and_young_ones_stay_when_swept(product: Product) -> None:
 def test_keys_go_in_bounded_numbers_when_there_are_very_many(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "PRUNED_AT_ONCE", 10)
-    monkeypatch.setattr(repeats, "PRUNED_PER_SWEEP", 30)
+    monkeypatch.setattr(idempotency, "PRUNED_AT_ONCE", 10)
+    monkeypatch.setattr(idempotency, "PRUNED_PER_SWEEP", 30)
     keys(product, 45, 30)
-    assert [product.domain.repeats.prune() for _ in range(3)] == [30, 15, 0]
+    assert [product.services.repeats.prune() for _ in range(3)] == [30, 15, 0]
 
 
 def test_pruning_uses_the_index_when_it_looks_for_old_keys(simple: Product) -> None:
@@ -117,7 +118,7 @@ def test_nobody_is_in_anothers_way_when_keys_are_pruned_and_taken_at_once(
     product: Product,
 ) -> None:
     keys(product, 200, 25)
-    works: list[Callable[[], object]] = [product.domain.repeats.prune] * 2
+    works: list[Callable[[], object]] = [product.services.repeats.prune] * 2
     works += [
         lambda n=n: create(product, Key("token:1", f"25-{n}", "0" * 64))  # type: ignore[misc]
         for n in range(12)

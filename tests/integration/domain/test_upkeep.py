@@ -11,17 +11,18 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection, SweepTurn
-from webapp.tenants.observing import Observation
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import SweepTurn
+from webapp.models.observed import ObservedCollection
 
 LONG = timedelta(minutes=1)
 
@@ -48,10 +49,10 @@ def sweep(product: Product, store: FaultyStore | None = None) -> None:
 
 def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> None:
     simple.create()
-    with simple.domain.tenants._database.transaction() as another:
+    with simple.services.database.transaction() as another:
         another.execute(select(1))
-        assert simple.domain.upkeep.expire_leases() == 0
-        assert simple.domain.ringing.ring_due() == 0
+        assert simple.upkeep.expire_leases() == 0
+        assert simple.services.ringing.ring_due() == 0
 
 
 # Rings.
@@ -75,19 +76,19 @@ def test_wishes_are_rung_again_when_redis_lost_everything(
     lossy = product.configured(redis_url=redis.url)
     tenants = [lossy.create(f"T{n}") for n in range(3)]
     redis.flush()
-    assert lossy.domain.upkeep.ring_lost() == 0
+    assert lossy.upkeep.ring_lost() == 0
     for tenant in tenants:
         lossy.age(tenant, "dispatched_at", 4)
     sweep(lossy)
     assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
-    assert lossy.domain.upkeep.ring_lost() == 0
+    assert lossy.upkeep.ring_lost() == 0
 
 
 def test_no_job_is_rung_twice_when_the_queue_is_long(product: Product) -> None:
     for n in range(30):
         product.age(product.create(f"T{n}"), "dispatched_at")
     with statements(product.engine) as seen:
-        assert product.domain.upkeep.ring_lost() == 0
+        assert product.upkeep.ring_lost() == 0
     assert len([line for line in seen if line.startswith("SELECT")]) == 1
     assert len(product.queued()) == 30
 
@@ -107,13 +108,13 @@ def test_other_steps_run_when_redis_is_down(product: Product, tmp_path: Path) ->
 def test_wish_waits_again_when_its_worker_died(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
-    assert product.domain.upkeep.expire_leases() == 0
+    assert product.upkeep.expire_leases() == 0
     product.age(tenant, "lease_until", 1)
-    assert product.domain.upkeep.expire_leases() == 1
+    assert product.upkeep.expire_leases() == 1
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 1)
     assert product.told(tenant)[-1] == "lease_expired"
-    assert product.domain.ringing.ring_due() == 1
+    assert product.services.ringing.ring_due() == 1
 
 
 def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
@@ -121,7 +122,7 @@ def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -
     for _ in range(3):
         product.claim(tenant)
         product.age(tenant, "lease_until", 1)
-    product.domain.upkeep.expire_leases()
+    product.upkeep.expire_leases()
     row = product.row(tenant)
     assert (row.state, row.cause) == ("failed", "unexpected")
     assert product.told(tenant)[-1] == "create_failed"
@@ -133,10 +134,10 @@ def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product)
     pauses = []
     for _ in range(7):
         product.age(tenant, "reopen_at", 1)
-        product.domain.upkeep.reopen(product.row(tenant).collection, [])
+        product.upkeep.reopen(product.row(tenant).collection, [])
         product.claim(tenant, product.row(tenant).generation)
         product.age(tenant, "lease_until", 1)
-        assert product.domain.upkeep.expire_leases() == 1
+        assert product.upkeep.expire_leases() == 1
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
@@ -170,9 +171,9 @@ def test_pause_grows_to_five_minutes_when_a_reopened_one_fails_again(product: Pr
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
-        assert product.domain.upkeep.reopen(row.collection, []) == 0
+        assert product.upkeep.reopen(row.collection, []) == 0
         product.age(tenant, "reopen_at", 1)
-        assert product.domain.upkeep.reopen(row.collection, []) == 1
+        assert product.upkeep.reopen(row.collection, []) == 1
         product.fail(tenant, Cause.UNEXPECTED)
     assert pauses == [15, 30, 60, 120, 240, 300, 300]
 
@@ -183,9 +184,7 @@ def test_cause_is_corrected_without_an_attempt_when_the_collection_is_missing(
     waiting, failed = product.create("Waiting"), product.create("Failed")
     product.fail(failed, Cause.MILVUS_UNREACHABLE)
     (claim,) = product.claim(waiting)
-    product.domain.attempts.record_failure(
-        claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1
-    )
+    product.attempts.record_failure(claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1)
     milvus = Listing()
     milvus.listing = StoreError(Cause.COLLECTION_MISSING, "not there")
     sweep(product, milvus)
@@ -218,7 +217,7 @@ def test_untouched_wishes_move_when_the_collection_was_corrected(product: Produc
     wrong = product.configured(milvus_collection="wrong")
     untouched, touched, ready = (wrong.create(f"T{n}") for n in range(3))
     wrong.fail(untouched, Cause.COLLECTION_MISSING)
-    wrong.domain.attempts.renew(wrong.claim(touched), seen_absent=True)
+    wrong.attempts.renew(wrong.claim(touched), seen_absent=True)
     wrong.change(touched, state="pending")
     wrong.make_ready(ready)
     sweep(product)
@@ -343,9 +342,9 @@ def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")))
     assert len(whole.failed_jobs()) == 1
-    assert whole.domain.upkeep.forget_ghosts() == 0
+    assert whole.upkeep.forget_ghosts() == 0
     whole.change(tenant, state="ready")
-    assert whole.domain.upkeep.forget_ghosts() == 1
+    assert whole.upkeep.forget_ghosts() == 1
     assert whole.failed_jobs() == []
 
 
@@ -353,10 +352,7 @@ def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
 
 
 def test_one_sweeps_when_several_replicas_begin_at_once(product: Product) -> None:
-    took = [
-        lambda name=f"s{n}": product.domain.observing.take_turn(name, LONG, timedelta(0))
-        for n in range(6)
-    ]
+    took = [lambda name=f"s{n}": product.lease(name).take(LONG) for n in range(6)]
     assert sorted(all_at_once(took)) == [False] * 5 + [True]
     assert not product.reconciler(Listing()).sweep()
 
@@ -368,16 +364,15 @@ def test_next_one_rests_when_a_sweep_ended_just_now(product: Product) -> None:
 
 
 def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
-    take = product.domain.observing.take_turn
-    assert take("dead", timedelta(seconds=-1), timedelta(0))
-    assert take("alive", LONG, timedelta(0))
+    assert product.lease("dead").take(timedelta(seconds=-1))
+    assert product.lease("alive").take(LONG)
 
 
 def test_another_sweeps_within_an_interval_when_the_sweeper_died_in_the_middle(
     simple: Product,
 ) -> None:
     brief, milvus = simple.configured(reconcile_interval=6), Listing()
-    assert brief.domain.observing.take_turn("dead", brief.reconciler(milvus)._turn, timedelta(0))
+    assert brief.lease("dead").take(brief.reconciler(milvus)._lease_lasts)
     began = time.monotonic()
     with running(brief, milvus):
         wait_until(lambda: milvus.calls != [], 10, "a sweep")
@@ -386,7 +381,7 @@ def test_another_sweeps_within_an_interval_when_the_sweeper_died_in_the_middle(
 
 def test_turn_is_kept_when_milvus_keeps_the_sweep_waiting_for_longer(simple: Product) -> None:
     brief, milvus = simple.configured(reconcile_interval=4), Listing()
-    turn_s = brief.reconciler(milvus)._turn.total_seconds()
+    turn_s = brief.reconciler(milvus)._lease_lasts.total_seconds()
     others: list[bool] = []
 
     def meanwhile() -> None:
@@ -416,7 +411,7 @@ def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: P
 
 
 def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
-    observing = product.domain.observing
+    observing = product.observing
     assert observing.last_cause("c") is None
     observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     assert observing.last_cause("c") == Cause.TIMEOUT
@@ -425,15 +420,15 @@ def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
 
 
 def test_newer_observation_stands_when_a_sweeper_was_frozen(product: Product) -> None:
-    observing, late = product.domain.observing, Observation("c", 9, cause=Cause.TIMEOUT)
+    observing, late = product.observing, Observation("c", 9, cause=Cause.TIMEOUT)
     observing.record(Observation("c", 3, partitions=8))
     observing.record(late)
     assert observing.last_cause("c") is None
 
 
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
-    product.domain.observing.record(Observation("c", 3, partitions=7))
-    product.domain.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    product.observing.record(Observation("c", 3, partitions=7))
+    product.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     with Session(product.engine) as session:
         seen = session.get(ObservedCollection, "c")
     assert seen is not None
@@ -453,7 +448,7 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
         with running(slow, watched):
             wait_until(lambda: watched.was_asked_where, 5, "the sweep to ask Milvus")
             tenant = slow.create()
-            slow.domain.doorbell.queue.empty()
+            slow.services.doorbell.queue.empty()
             slow.age(tenant, "ring_at", 1)
             wait_until(lambda: slow.queued() != [], 5, "the ring")
             spare_lite.thaw()
@@ -466,8 +461,8 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
 
     def cost(first: int, count: int) -> tuple[int, list[str]]:
         numbers = product.tenants_of_before(count, first)
-        product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-        product.domain.doorbell.backfill_queue.empty()
+        product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+        product.services.doorbell.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
         milvus.names |= {f"tenant_{number}" for number in numbers}

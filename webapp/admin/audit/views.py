@@ -8,14 +8,14 @@ from flask import current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp import current
-from webapp.admin.audit.choice import SPANS, AuditChoice, read_choice
-from webapp.admin.audit.words import ACTIONS, ROADS, action_icon, action_word, changes
+from webapp.admin.audit.filters import SPANS, AuditChoice, read_choice
+from webapp.admin.audit.labels import ACTIONS, ROADS, action_icon, action_word, changes
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lists.export import sheet
+from webapp.audit.search import WINDOW, Entry, every, search
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.safe_methods import Note
-from webapp.tenants.audit_trail import WINDOW, Entry, every, search
+from webapp.db.safe_methods import Note
+from webapp.db.types import utc_now
 
 PAGE_SIZE = 50
 # The pages of what a target may name, by its kind.
@@ -60,7 +60,7 @@ class AuditView(Page):
         wanted = choice.filter()
         # Without the entry that follows.
         wanted = replace(wanted, until=wanted.until or utc_now())
-        current.domain().audit.write_now(
+        current.services().audit.write_now(
             actor=current.actor(),
             action="export.audit",
             after={"filter": _given(choice)},

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from webapp import current
 from webapp.admin.base import Page, expose
-from webapp.admin.lists.listing import read_choice
-from webapp.database import utc_now
-from webapp.tenants.exports import COLUMNS
-from webapp.tenants.spreadsheets import BOM, written
+from webapp.admin.lists.filters import read_choice
+from webapp.db.types import utc_now
+from webapp.tenants.csv_cells import BOM, written
+from webapp.tenants.export import COLUMNS
 
 Runs = Iterable[Iterable[Iterable[object]]]
 
@@ -42,7 +42,7 @@ class ExportView(Page):
     def tenants(self) -> ResponseReturnValue:
         """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
         wanted = read_choice(request.args).filter
-        runs = current.domain().exports.tenants(wanted, actor=current.actor())
+        runs = current.services().exports.tenants(wanted, actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 

@@ -6,8 +6,8 @@ shown: tenants that came or went since make it wrong by as many, and no tenant i
 
 import re
 
-from webapp.tenants.models import Tenant
-from webapp.tenants.orders import Place, order_of
+from webapp.models.tenant import Tenant
+from webapp.tenants.list_orders import Place, order_of
 from webapp.tenants.queries import TenantFilter
 
 _PLACE = re.compile(r"(?:([0-9]{1,9})-)?(after|before)-([0-9]{1,18})-(.*)", re.ASCII | re.DOTALL)

@@ -7,17 +7,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.asking import number_in
 from webapp.admin.base import Page, expose, reading, shell
-from webapp.admin.lists.selecting import Field, fields_of, read_causes, read_kind, read_selection
-from webapp.admin.operations import words as operation_words
+from webapp.admin.lists.selection import Field, fields_of, read_causes, read_kind, read_selection
+from webapp.admin.lookups import number_in
+from webapp.admin.operations import labels as operation_words
 from webapp.admin.reconciler import absence
-from webapp.tenants.errors import CountChanged
-from webapp.tenants.operations.figures import View, failed_again, find, recent
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.plan import Plan
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.states import PartitionState
+from webapp.errors import CountChanged
+from webapp.models.operation import OperationKind
+from webapp.models.states import PartitionState
+from webapp.operations.plan import Plan
+from webapp.operations.progress import View, failed_again, find, recent
+from webapp.operations.selection import Selection
 
 SHOWN = 25
 
@@ -33,7 +33,7 @@ class Asking(Page):
         Without a selection, all that failed are meant, and each cause can be left out.
         """
         chosen = selection or Selection.of_failed()
-        plan = current.domain().operations.plan(kind, chosen)
+        plan = current.services().operations.plan(kind, chosen)
         is_split = selection is None and len(plan.causes) > 1
         page = self.render(
             "admin/partitions/review.html",
@@ -46,7 +46,7 @@ class Asking(Page):
             said=operation_words.would(kind, plan.accepted),
             skipped=operation_words.skipped_sentence(plan.skipped),
             start=operation_words.start(kind, plan.accepted),
-            grace=current.domain().rules.grace,
+            grace=current.services().rules.grace,
             short_of=_short_of(kind, plan),
             refused=refused,
         )
@@ -59,7 +59,7 @@ class Asking(Page):
             flash(_("Nothing was ticked, so nothing was queued."), "warning")
             return redirect(self.get_url("partitions.index", tab="causes"))
         expected = _typed() if kind == OperationKind.DELETE else None
-        operations = current.domain().operations
+        operations = current.services().operations
         try:
             asked = [
                 operations.ask(kind, each, actor=current.actor(), expected=expected)

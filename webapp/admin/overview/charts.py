@@ -7,12 +7,12 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from webapp.admin.overview import plot
-from webapp.admin.wording.moments import minute_tag
-from webapp.admin.wording.sentences import gettext as _
-from webapp.admin.wording.sentences import ngettext
+from webapp.admin.wording.markup import gettext as _
+from webapp.admin.wording.markup import ngettext
+from webapp.admin.wording.times import minute_tag
 from webapp.admin.wording.units import decimal, duration, number, took
-from webapp.database import utc_now
-from webapp.tenants.activity.chart import Bucket, Chart, Span
+from webapp.db.types import utc_now
+from webapp.statistics.chart import Bucket, Chart, Span
 
 # Between two times on the axis, and how those are said.
 TIME_STEPS = {

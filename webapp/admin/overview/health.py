@@ -12,14 +12,14 @@ from redis.exceptions import RedisError
 
 from webapp.admin.base import Shell
 from webapp.admin.reconciler import LATE, is_gone
+from webapp.admin.wording.labels import CAUSES, REFUSALS
 from webapp.admin.wording.units import took
-from webapp.admin.wording.words import CAUSES, REFUSALS
-from webapp.database import utc_now
+from webapp.db.types import utc_now
+from webapp.models.causes import NO_ANSWER
+from webapp.partitions.summary import Headroom
+from webapp.queue.job_queue import Doorbell
 from webapp.settings import Settings
-from webapp.tenants.activity.moments import Moments
-from webapp.tenants.causes import NO_ANSWER
-from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.figures import Headroom
+from webapp.statistics.liveness import Moments
 
 # So many sweeps may be missed before what they saw says nothing about now.
 SWEEPS_LATE = 4

@@ -6,22 +6,22 @@ from datetime import datetime
 from markupsafe import Markup
 
 from webapp.admin.base import Shell
-from webapp.admin.overview.attention import broken_isolation
+from webapp.admin.overview.conditions import broken_isolation
 from webapp.admin.partitions.drift import is_stale
-from webapp.admin.queues.board import Board
 from webapp.admin.reconciler import is_gone
-from webapp.admin.wording.moments import ago, clock_tag
-from webapp.admin.wording.people import who
-from webapp.admin.wording.sentences import gettext as _
-from webapp.admin.wording.sentences import ngettext
+from webapp.admin.wording.actors import who
+from webapp.admin.wording.labels import CAUSES, REFUSALS
+from webapp.admin.wording.markup import gettext as _
+from webapp.admin.wording.markup import ngettext
+from webapp.admin.wording.times import ago, clock_tag
 from webapp.admin.wording.units import number
-from webapp.admin.wording.words import CAUSES, REFUSALS
+from webapp.models.causes import NO_ANSWER
+from webapp.models.states import PartitionState
+from webapp.partitions.failures import Family
+from webapp.partitions.summary import Summary
+from webapp.queue.models import Board
 from webapp.settings import Settings
-from webapp.tenants.activity.moments import Moments
-from webapp.tenants.causes import NO_ANSWER
-from webapp.tenants.failures import Family
-from webapp.tenants.figures import Summary
-from webapp.tenants.states import PartitionState
+from webapp.statistics.liveness import Moments
 
 WAITING = (PartitionState.PENDING, PartitionState.PROVISIONING)
 

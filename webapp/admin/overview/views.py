@@ -13,17 +13,18 @@ from webapp import current
 from webapp.admin.base import Guarded, expose, reading, shell
 from webapp.admin.overview import charts
 from webapp.admin.overview import health as health_board
-from webapp.admin.overview.attention import needs
-from webapp.admin.overview.room import full_when, rooms
+from webapp.admin.overview.conditions import needs
+from webapp.admin.overview.headroom import full_when, rooms
 from webapp.admin.overview.verdict import verdict
 from webapp.admin.wording.units import number
-from webapp.tenants import timeline
-from webapp.tenants.activity.chart import Span, pulse
-from webapp.tenants.activity.forecast import forecasts
-from webapp.tenants.activity.moments import moments
-from webapp.tenants.causes import Cause
-from webapp.tenants.failures import families
-from webapp.tenants.models import PartitionEvent, Tenant
+from webapp.models.causes import Cause
+from webapp.models.partition import PartitionEvent
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.failures import families
+from webapp.statistics.chart import Span, pulse
+from webapp.statistics.forecast import forecasts
+from webapp.statistics.liveness import moments
 
 LATEST_EVENTS = 10
 # Among so many entries the latest are looked for, however many steps they are.
@@ -34,7 +35,7 @@ CURL = """curl {url} \\
   -H "Content-Type: application/json" \\
   -d '{{"name": "Acme"}}'"""
 # What happens on the way to an outcome is told in the tenant's own timeline.
-STEPS = (timeline.DISPATCHED, timeline.CREATING, timeline.FALLBACK)
+STEPS = (events.DISPATCHED, events.CREATING, events.FALLBACK)
 
 
 class Overview(Guarded, AdminIndexView):  # type: ignore[misc]

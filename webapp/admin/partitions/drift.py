@@ -10,13 +10,13 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
-from webapp.admin.wording.moments import ago
-from webapp.database import utc_now
+from webapp.admin.wording.times import ago
+from webapp.db.types import utc_now
+from webapp.models.states import DriftKind
+from webapp.partitions.drift import DRIFT, Compared, Finding, KnownDrift, known_drift
+from webapp.partitions.policy import Rules
+from webapp.partitions.summary import Summary
 from webapp.settings import Settings
-from webapp.tenants.figures import Summary
-from webapp.tenants.findings import DRIFT, Compared, Finding, KnownDrift, known_drift
-from webapp.tenants.rules import Rules
-from webapp.tenants.states import DriftKind
 
 SHOWN_AT_MOST = 50
 

@@ -9,18 +9,18 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.base import expose, reading, shell
-from webapp.admin.lists.listing import Choice, read_choice, tenants_page
-from webapp.admin.lists.offered import selecting
-from webapp.admin.lists.selecting import read_selection
+from webapp.admin.lists.actions import selecting
+from webapp.admin.lists.filters import Choice, read_choice, tenants_page
+from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import Asking
 from webapp.admin.partitions.drift import drift_figures
-from webapp.admin.queues.figures import queue_figures
-from webapp.admin.wording.moments import clock
-from webapp.database import utc_now
-from webapp.tenants.failures import families, longest_failed
-from webapp.tenants.operations.figures import last_retries
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.stuck import is_stuck
+from webapp.admin.queues.throughput import queue_figures
+from webapp.admin.wording.times import clock
+from webapp.db.types import utc_now
+from webapp.models.operation import OperationKind
+from webapp.operations.progress import last_retries
+from webapp.partitions.failures import families, longest_failed
+from webapp.partitions.stuck import is_stuck
 
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
@@ -58,7 +58,7 @@ class PartitionsView(Asking):
     def isolation(self) -> ResponseReturnValue:
         """Has the isolation of partitions checked as soon as the reconciler looks."""
         collection = current.settings().milvus_collection
-        if current.domain().canaries.ask(collection, actor=current.actor()):
+        if current.services().canaries.ask(collection, actor=current.actor()):
             said = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
             flash(said, "info")
         else:
@@ -73,7 +73,7 @@ class PartitionsView(Asking):
 def _figures() -> dict[str, Any]:
     tab = _tab()
     choice = replace(read_choice(request.args), tab=tab)
-    rules = current.domain().rules
+    rules = current.services().rules
     figures: dict[str, Any] = {
         "tab": tab,
         "choice": choice,

@@ -5,11 +5,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.asking import status
 from webapp.admin.base import Page, expose, reading
+from webapp.admin.lookups import status
 from webapp.admin.wording.refusals import sentence
-from webapp.tenants.errors import DomainError
-from webapp.tenants.pause import MAX_REASON_LENGTH
+from webapp.errors import DomainError
+from webapp.partitions.pause import MAX_REASON_LENGTH
 
 
 class PausingView(Page):
@@ -21,7 +21,7 @@ class PausingView(Page):
         refusal = ""
         if request.method == "POST":
             try:
-                current.domain().pauses.pause(request.form.get("reason"), actor=current.actor())
+                current.services().pauses.pause(request.form.get("reason"), actor=current.actor())
             except DomainError as error:
                 refusal = sentence(error)
             else:
@@ -33,13 +33,13 @@ class PausingView(Page):
             refusal=refusal,
             reason=request.form.get("reason", ""),
             max_length=MAX_REASON_LENGTH,
-            under_way=current.domain().pauses.under_way(reading()),
+            under_way=current.services().pauses.under_way(reading()),
         ), status()
 
     @expose("/resume/", methods=("POST",))
     def resume(self) -> ResponseReturnValue:
         """Lets everything go on."""
-        if current.domain().pauses.resume(actor=current.actor()):
+        if current.services().pauses.resume(actor=current.actor()):
             flash(_("Provisioning goes on. All that waited is on its way."), "success")
         else:
             flash(_("Provisioning was not paused any more."), "info")

@@ -18,7 +18,7 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
-from webapp.tenants.own_jobs import OwnJob, is_own_id, read_own
+from webapp.queue.own_jobs import OwnJob, is_own_id, read_own
 
 REGISTRIES = {
     "failed": FailedJobRegistry,

@@ -37,12 +37,12 @@ from rq_dashboard import web
 from webapp.addresses import without_password
 from webapp.admin.rq import changes
 from webapp.admin.rq.guard import guard, take_down
-from webapp.admin.rq.listing import jobs_of_page
-from webapp.errors import error_page
-from webapp.safe_methods import ChangeRefused
-from webapp.security import allow_below
+from webapp.admin.rq.job_lists import jobs_of_page
+from webapp.db.safe_methods import ChangeRefused
+from webapp.http.error_pages import error_page
+from webapp.http.headers import allow_below
+from webapp.queue.own_jobs import RESULTS, tenant_of, unpacks_to_more_than
 from webapp.settings import Settings
-from webapp.tenants.own_jobs import RESULTS, tenant_of, unpacks_to_more_than
 
 PREFIX = "/rq"
 # Of a job's data, or of its traceback. A few bytes in Redis may unpack to any number.

@@ -13,7 +13,7 @@ from webapp import current
 from webapp.admin.base import reading
 from webapp.auth.guard import require
 from webapp.auth.roles import Role
-from webapp.tenants.own_jobs import tenant_of
+from webapp.queue.own_jobs import tenant_of
 from webapp.tenants.queries import get_tenant
 
 REGISTRIES = {
@@ -74,7 +74,7 @@ def take_down(response: Response) -> Response:
     done = response.get_json(silent=True) if action and response.status_code == 200 else None
     if action and done and done.get("status") == "OK":
         arguments = request.view_args or {}
-        current.domain().audit.write_now(
+        current.services().audit.write_now(
             actor=current.actor(),
             action=action,
             tenant_id=_tenant(arguments.get("job_id", "")),

@@ -10,24 +10,25 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.asking import asked, number_in
 from webapp.admin.base import expose, is_fragment, reading, shell
-from webapp.admin.tenants.leaving import Departing, owns_rows
-from webapp.admin.tenants.many import part_of
+from webapp.admin.lookups import asked, number_in
+from webapp.admin.tenants.deletion import Departing, owns_rows
+from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
-from webapp.admin.tenants.wishes import WishTold, job_of, sentence_of, told
+from webapp.admin.tenants.timeline import WishTold, job_of, sentence_of, told
 from webapp.admin.wording.refusals import sentence
-from webapp.database import utc_now
-from webapp.tenants import timeline
-from webapp.tenants.errors import DomainError
-from webapp.tenants.figures import Headroom
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.operations.models import Operation
-from webapp.tenants.origins import origin_in, origin_of
-from webapp.tenants.queries import GONE, departure_of, list_events
-from webapp.tenants.schemas import schema_of
-from webapp.tenants.states import PartitionState
-from webapp.tenants.stuck import is_stuck
+from webapp.db.types import utc_now
+from webapp.errors import DomainError
+from webapp.models.operation import Operation
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import GONE, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events as timeline
+from webapp.partitions.collection_schema import schema_of
+from webapp.partitions.events import origin_in, origin_of
+from webapp.partitions.stuck import is_stuck
+from webapp.partitions.summary import Headroom
+from webapp.tenants.queries import departure_of, list_events
 
 EVENTS_SHOWN = 50
 # So many more are read, so that the last shown know what they waited for.
@@ -111,7 +112,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "wish": _wish_now(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
         "snippet": None if is_gone or partition is None else _snippet(partition),
-        "stuck": is_stuck(partition, current.domain().rules, shell().summary.last_pause),
+        "stuck": is_stuck(partition, current.services().rules, shell().summary.last_pause),
         "every": 1 if partition and _changes_soon(partition) else 2,
     }
 

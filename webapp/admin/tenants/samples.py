@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from webapp.tenants.schemas import SchemaField
+from webapp.partitions.collection_schema import SchemaField
 
 SENTENCE = "The first chunk of a document."
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flask_babel import gettext as _
 
 from webapp.admin.tenants.samples import Sample, question_for, quoted, sample_of
-from webapp.tenants.schemas import CollectionSchema, SchemaField
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
 # A field that no collection declares, to show that further ones are taken.
 FURTHER = "source"

@@ -11,20 +11,21 @@ from flask_babel import lazy_gettext as _l
 from wtforms import StringField
 
 from webapp import current
-from webapp.admin.asking import asked, status
 from webapp.admin.base import expose, reading, shell
-from webapp.admin.lists.listing import read_choice, tenants_page
-from webapp.admin.lists.offered import selecting
+from webapp.admin.lists.actions import selecting
+from webapp.admin.lists.filters import read_choice, tenants_page
+from webapp.admin.lookups import asked, status
 from webapp.admin.tenants.details import Detailing
-from webapp.admin.tenants.foreign import Deciding
+from webapp.admin.tenants.foreign_data import Deciding
+from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
-from webapp.admin.wording.sentences import isolated
 from webapp.auth.roles import Role
-from webapp.tenants.errors import DomainError
-from webapp.tenants.figures import Headroom
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.tenants.stuck import is_stuck
+from webapp.errors import DomainError
+from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.partitions.stuck import is_stuck
+from webapp.partitions.summary import Headroom
 
 
 class TenantForm(BaseForm):  # type: ignore[misc]
@@ -174,4 +175,4 @@ def _show(error: DomainError, form: Any) -> None:
 
 
 def _is_stuck(partition: Partition | None) -> bool:
-    return is_stuck(partition, current.domain().rules, shell().summary.last_pause)
+    return is_stuck(partition, current.services().rules, shell().summary.last_pause)

@@ -2,11 +2,10 @@
 
 from flask_babel import gettext as _
 
-from webapp.admin.wording.words import BADGES
-from webapp.marking import N_
-from webapp.tenants import errors
-from webapp.tenants.errors import DomainError, InvalidField
-from webapp.texts import SENTENCES, TextFault
+from webapp import errors
+from webapp.admin.wording.labels import BADGES
+from webapp.errors import DomainError, InvalidField
+from webapp.texts import N_, SENTENCES, TextFault
 
 # Names in the sentences are attributes of the error.
 REFUSALS: dict[type[DomainError], str] = {

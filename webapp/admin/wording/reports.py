@@ -4,13 +4,13 @@ import re
 
 from markupsafe import Markup
 
-from webapp.admin.wording.sentences import gettext as _
+from webapp.admin.wording.labels import BADGES, CAUSES, meaning
+from webapp.admin.wording.markup import gettext as _
 from webapp.admin.wording.units import number
-from webapp.admin.wording.words import BADGES, CAUSES, meaning
-from webapp.marking import N_
-from webapp.tenants.causes import Cause
-from webapp.tenants.figures import LastCanary
-from webapp.tenants.states import CanaryOutcome, PartitionState
+from webapp.models.causes import Cause
+from webapp.models.states import CanaryOutcome, PartitionState
+from webapp.partitions.summary import LastCanary
+from webapp.texts import N_
 
 _ROWS = r"(?:(?P<rows>\d+) rows?|an unknown number of rows|rows that Milvus cannot count)"
 # Each sentence of a job with the panel's own; names in it are groups of the pattern.

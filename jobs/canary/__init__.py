@@ -1,0 +1,1 @@
+"""The isolation check: rows of one partition are not found in another."""

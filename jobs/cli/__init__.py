@@ -1,0 +1,1 @@
+"""The `flask` commands that talk to Milvus or the queue."""

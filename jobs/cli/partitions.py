@@ -1,0 +1,186 @@
+"""The commands `flask partitions …`."""
+
+import signal
+import threading
+import time
+from typing import Any
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from jobs.cli import dispatch, isolation, pause
+from webapp import current
+from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
+from webapp.errors import TenantNotFound
+from webapp.logs import configure_logging
+from webapp.partitions import failures
+from webapp.partitions import summary as figures
+from webapp.partitions.pause_state import PauseState
+from webapp.tenants import queries
+
+POLL_S = 0.25
+
+partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
+for command in (
+    dispatch.backfill,
+    dispatch.retry,
+    isolation.adopt,
+    isolation.empty,
+    isolation.canary,
+    pause.pause,
+    pause.resume,
+):
+    partitions.add_command(command)
+
+
+@partitions.command()
+@click.option("--tenant-id", type=number, help="Only this tenant.")
+@as_json
+def status(tenant_id: int | None, as_json: bool) -> None:
+    """Counts by state, or one tenant's partition."""
+    to_stderr()
+    with current.database().reading() as session:
+        if tenant_id is not None:
+            tenant = queries.get_tenant(session, tenant_id)
+            if tenant is None:
+                refuse(str(TenantNotFound(tenant_id)))
+            shown = _partition(tenant.partition)
+        else:
+            summary = figures.summary(session, current.settings())
+            shown = {**summary.states, "without_wish": summary.without_wish}
+            adopted = figures.adopted(session)
+            shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
+            shown |= {"paused": _pause(summary.paused, as_json=as_json)}
+    if as_json:
+        print_json(shown)
+        return
+    for name, value in (shown or {"partition": "not asked for yet; see backfill"}).items():
+        click.echo(f"{name:16} {'' if value is None else value}")
+
+
+def _pause(state: PauseState | None, *, as_json: bool) -> Any:
+    if as_json:
+        return pause.shown(state)
+    return pause.told(state) if state else "no"
+
+
+def _partition(row: Any) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "tenant_id": row.tenant_id,
+        "collection": row.collection,
+        "name": row.name,
+        "status": row.state,
+        "provider": row.provider,
+        "result": row.result,
+        "attempts": row.attempts,
+        "cause": row.cause,
+        "error": row.error,
+        "requested_at": _moment(row.requested_at),
+        "next_attempt_at": _moment(row.next_attempt_at),
+        "ready_at": _moment(row.ready_at),
+        "verified_at": _moment(row.verified_at),
+        "adopted_rows": row.adopted_rows,
+    }
+
+
+def _moment(at: Any) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+@partitions.command()
+@as_json
+def failed(as_json: bool) -> None:
+    """The failures, grouped by cause."""
+    to_stderr()
+    with current.database().reading() as session:
+        families = failures.families(session)
+    if as_json:
+        print_json([_family(family) for family in families])
+        return
+    if not families:
+        click.echo("Nothing failed.")
+    for family in families:
+        advice = family.cause.advice
+        tenants = "1 tenant" if family.tenants == 1 else f"{family.tenants} tenants"
+        click.echo(f"{family.cause}: {tenants}, last {_moment(family.last_seen)}")
+        click.echo(f"  {advice.meaning} {advice.remedy}")
+        click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
+
+
+def _family(family: failures.Family) -> dict[str, Any]:
+    return {
+        "cause": family.cause,
+        "tenants": family.tenants,
+        "first_seen": _moment(family.first_seen),
+        "last_seen": _moment(family.last_seen),
+        "example": {"tenant_id": family.example_tenant_id, "error": family.example_error},
+        "retry_helps": family.cause.is_transient,
+        "meaning": family.cause.advice.meaning,
+        "remedy": family.cause.advice.remedy,
+    }
+
+
+@partitions.command()
+@click.option("--repair", is_flag=True, help="Make again what is missing, drop what came back.")
+@click.option(
+    "--accept-moved",
+    is_flag=True,
+    help="Tenants' rows are in the collections that moved aliases stand for now.",
+)
+@as_json
+def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
+    """Compare Milvus's partitions with the database's, now.
+
+    Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
+    """
+    from jobs.cli import verify as verify_command
+
+    to_stderr()
+    paused = current.services().pauses.state() if repair else None
+    if paused:
+        refuse(f"nothing can be repaired: provisioning is paused {pause.told(paused)}")
+    verify_command.verify(repair=repair, accept_moved=accept_moved, as_json=as_json)
+
+
+@partitions.command()
+@click.option("--once", is_flag=True, help="Sweep once and end.")
+def reconcile(once: bool) -> None:
+    """Ring what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
+    from jobs.context import Worker
+    from jobs.reconciler.loop import Reconciler
+
+    settings = current.settings()
+    configure_logging(settings, stream="stderr" if once else "stdout")
+    reconciler = Reconciler(current.services(), Worker(settings).store, settings)
+    if once:
+        _sweep_once(reconciler)
+        return
+    stop = threading.Event()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: stop.set())
+    reconciler.run(stop)
+
+
+@click.command()
+@click.option("--burst", is_flag=True, help="End when nothing waits any more.")
+@with_appcontext
+def worker(burst: bool) -> None:
+    """Work for both queues, sign-ups first, until stopped: our two functions and no other."""
+    from jobs.queue_worker import queue_worker
+    from jobs.worker import DICT_CONFIG  # noqa: F401  loads what jobs need, and logs to stdout
+
+    queue_worker(current.settings()).work(burst=burst)
+
+
+def _sweep_once(reconciler: Any) -> None:
+    """Sweep as soon as whoever sweeps now has ended; then do what is due, and was asked for."""
+    give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
+    while not reconciler.sweep():
+        if time.monotonic() > give_up_at:
+            raise click.ClickException("another sweep does not end; see its log")
+        time.sleep(POLL_S)
+    reconciler.depart(threading.Event())
+    reconciler.operate(threading.Event())
+    reconciler.take_uploads(threading.Event())

@@ -1,0 +1,62 @@
+"""The commands that pause all provisioning, and let it go on."""
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from webapp import current
+from webapp.cli.console import as_json, print_json, refuse, to_stderr
+from webapp.errors import InvalidField
+from webapp.partitions.pause_state import PauseState
+
+
+@click.command()
+@click.option("--reason", help="Why, for all who will see it.")
+@as_json
+@with_appcontext
+def pause(reason: str | None, as_json: bool) -> None:
+    """Let no attempt and no drop begin any more, as for maintenance of Milvus.
+
+    Sign-ups go on, and their partitions wait. What is under way ends by itself; it is counted.
+    Repeating it changes nothing.
+    """
+    to_stderr()
+    pauses = current.services().pauses
+    try:
+        state = pauses.pause(reason, actor=current.command_line())
+    except InvalidField as error:
+        refuse(f"--reason {error}")
+    running = pauses.under_way()
+    if as_json:
+        print_json({"paused": shown(state), "under_way": running})
+        return
+    click.echo(f"provisioning is paused {told(state)}")
+    click.echo(f"{running} still under way; pausing again counts anew")
+
+
+@click.command()
+@as_json
+@with_appcontext
+def resume(as_json: bool) -> None:
+    """Let everything go on that a pause kept waiting. Repeating it changes nothing."""
+    to_stderr()
+    ended = current.services().pauses.resume(actor=current.command_line())
+    if as_json:
+        print_json({"paused": None, "ended": shown(ended)})
+        return
+    click.echo(f"the pause {told(ended)} is over" if ended else "provisioning was not paused")
+
+
+def shown(state: PauseState | None) -> dict[str, Any] | None:
+    """A pause as JSON."""
+    if state is None:
+        return None
+    since = state.since.isoformat().replace("+00:00", "Z")
+    return {"since": since, "by": state.by, "reason": state.reason}
+
+
+def told(state: PauseState) -> str:
+    """Since when, by whom and why."""
+    why = f": {state.reason}" if state.reason else ""
+    return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"

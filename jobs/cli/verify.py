@@ -1,0 +1,109 @@
+"""The command `flask partitions verify`: what it prints, and its exit codes."""
+
+import json
+import sys
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.drift.compare import Comparison
+from jobs.drift.verify import Report, Verification
+from jobs.milvus.store import StoreError
+from webapp import current
+from webapp.models.states import DriftKind
+from webapp.outages import sentence
+from webapp.partitions.drift import Finding
+
+DRIFT_FOUND = 1
+# Not 1, and never 0: a check that was not made says nothing about drift.
+NOT_COMPARED = 3
+
+
+def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
+    """Compare, print and exit; see the command's own help."""
+    from jobs.context import Worker
+
+    store = Worker(current.settings()).store
+    work = Verification(current.services(), store)
+    try:
+        asked_by = current.command_line()
+        report = work.run(
+            repair_for=asked_by if repair else None, accept_for=asked_by if accept_moved else None
+        )
+    except SQLAlchemyError as error:
+        why = sentence(error, current.settings()) or type(error).__name__
+        click.echo(f"Nothing was compared. {why}", err=True)
+        sys.exit(NOT_COMPARED)
+    finally:
+        store.close()
+    for collection, refusal in report.not_compared.items():
+        click.echo(f"Not compared: {collection}: {refusal.message} ({refusal.cause}).", err=True)
+    if report.compared:
+        click.echo(json.dumps(shown(report), ensure_ascii=False) if as_json else told(report))
+    else:
+        click.echo("Nothing was compared.", err=True)
+    if report.not_compared:
+        sys.exit(NOT_COMPARED)
+    if report.is_drift:
+        sys.exit(DRIFT_FOUND)
+
+
+def shown(report: Report) -> dict[str, Any]:
+    """The report as JSON."""
+    answer: dict[str, Any] = {"drift": report.is_drift}
+    answer |= {str(kind): [_item(each) for each in report.of(kind)] for kind in DriftKind}
+    answer["collections"] = [_collection(each) for each in report.compared]
+    answer["not_compared"] = [
+        _refusal(collection, error) for collection, error in report.not_compared.items()
+    ]
+    if report.repaired is not None:
+        answer["repaired"] = {str(kind): count for kind, count in report.repaired.items()}
+    return answer
+
+
+def _item(finding: Finding) -> dict[str, Any]:
+    return {
+        "tenant_id": finding.tenant_id,
+        "collection": finding.collection,
+        "partition": finding.partition,
+        "rows": finding.rows,
+        "note": finding.note,
+    }
+
+
+def _collection(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "collection": comparison.listing.collection,
+        "partitions": len(comparison.listing.names),
+        "ready": len(comparison.listing.ready),
+        "other": comparison.other,
+    }
+
+
+def _refusal(collection: str, error: StoreError) -> dict[str, Any]:
+    return {"collection": collection, "cause": str(error.cause), "message": error.message}
+
+
+def told(report: Report) -> str:
+    """The report for reading."""
+    lines = [
+        f"{each['collection']}: {each['partitions']} partitions, {each['ready']} tenants ready, "
+        f"{each['other']} of other names"
+        for each in map(_collection, report.compared)
+    ]
+    for kind in DriftKind:
+        found = report.of(kind)
+        lines += [f"{kind}: {len(found)}"] if found else []
+        lines += [_line(finding) for finding in found if kind != DriftKind.ADOPTED]
+    if report.repaired is not None:
+        again, dropped = report.repaired.values()
+        lines.append(f"Repaired: {again} are made again, {dropped} were dropped again.")
+    lines.append("Drift was found." if report.is_drift else "No drift.")
+    return "\n".join(lines)
+
+
+def _line(finding: Finding) -> str:
+    rows = "" if finding.rows is None else f", {finding.rows} rows"
+    note = f": {finding.note}" if finding.note else ""
+    return f"  {finding.partition} in {finding.collection}{rows}{note}"

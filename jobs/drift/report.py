@@ -1,0 +1,119 @@
+"""Keeps the ledger of drift: what the last comparison of a collection found, and since when."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.drift.compare import OUT_OF_REACH, Listing
+from webapp.db.batching import batches
+from webapp.db.session import Database
+from webapp.logs import get_logger
+from webapp.models.naming import MAX_TENANT_ID, number_in
+from webapp.models.observed import ObservedCollection, PartitionDrift
+from webapp.models.partition import Partition
+from webapp.models.states import DriftKind, PartitionState
+from webapp.partitions import events
+from webapp.partitions.drift import Finding
+
+OPEN = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FAILED)
+EXAMPLES = 5
+
+log = get_logger("paratia.numbers")
+
+
+class DriftLedger:
+    """What pages show of drift; written only where it changes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reported(self, collection: str) -> dict[str, Finding]:
+        """What stands in the ledger for a collection, by the partition's name."""
+        with self._database.reading() as session:
+            return {
+                name: Finding(row.kind, row.number, collection, name, row.rows, row.note)
+                for name, row in _entries(session, collection).items()
+            }
+
+    def store(self, listing: Listing, findings: Sequence[Finding]) -> None:
+        """Put the findings in place of what an earlier listing of the collection showed.
+
+        What was missing stays until it is there again, or is not wanted any more. A sweeper
+        that was frozen meanwhile changes nothing: a later comparison stands.
+        """
+        with self._database.transaction() as session:
+            seen = session.get(ObservedCollection, listing.collection, with_for_update=True)
+            if seen is None or (seen.compared_at and seen.compared_at >= listing.asked_at):
+                return
+            seen.compared_at = listing.asked_at
+            before = _entries(session, listing.collection)
+            found = {finding.partition: finding for finding in findings}
+            gone = before.keys() - found.keys() - _still_missing(session, listing, before)
+            for name in gone:
+                session.delete(before[name])
+            fresh = [finding for name, finding in found.items() if name not in before]
+            session.add_all(map(_entry, fresh))
+            for name in before.keys() & found.keys():
+                _correct(before[name], found[name])
+        _announce(fresh)
+
+
+def _entries(session: Session, collection: str) -> dict[str, PartitionDrift]:
+    mine = select(PartitionDrift).where(PartitionDrift.collection == collection)
+    return {row.partition: row for row in session.scalars(mine)}
+
+
+def _still_missing(
+    session: Session, listing: Listing, before: dict[str, PartitionDrift]
+) -> set[str]:
+    numbers = [
+        row.number
+        for row in before.values()
+        if row.kind == DriftKind.MISSING and row.number and row.partition not in listing.names
+    ]
+    wanted = select(Partition.name).where(
+        Partition.collection == listing.collection, Partition.state.in_(OPEN)
+    )
+    return {
+        name
+        for batch in batches(numbers)
+        for name in session.scalars(wanted.where(Partition.tenant_id.in_(batch)))
+    }
+
+
+def _entry(finding: Finding) -> PartitionDrift:
+    number = number_in(finding.partition)
+    return PartitionDrift(
+        collection=finding.collection,
+        partition=finding.partition,
+        kind=finding.kind,
+        number=number if number and number <= MAX_TENANT_ID else None,
+        rows=finding.rows,
+        note=finding.note,
+    )
+
+
+def _correct(row: PartitionDrift, finding: Finding) -> None:
+    """Only what differs is written; rows that were counted once stay known."""
+    row.kind, row.note = finding.kind, finding.note
+    if finding.rows is not None:
+        row.rows = finding.rows
+
+
+def _announce(fresh: Sequence[Finding]) -> None:
+    """One line for all of a kind, once; each tenant's own is written where it is made again."""
+    for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
+        names = [finding.partition for finding in fresh if finding.kind == kind]
+        if names:
+            events.log.warning(
+                events.DRIFT,
+                kind=kind,
+                collection=fresh[0].collection,
+                partitions=len(names),
+                examples=names[:EXAMPLES],
+            )
+    if too_far := [finding.partition for finding in fresh if finding.note == OUT_OF_REACH]:
+        log.warning(
+            "tenant.numbers_out_of_reach", partitions=len(too_far), examples=too_far[:EXAMPLES]
+        )

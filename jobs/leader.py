@@ -1,0 +1,67 @@
+"""A leader's lease: of all processes, one at a time sweeps, and one checks isolation."""
+
+import os
+import secrets
+import socket
+from datetime import timedelta
+
+from sqlalchemy import and_, or_, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.control import SWEEP, SweepTurn
+
+
+class LeaderLease:
+    """One process's part in an election by a lease in the database, a row for each `name`."""
+
+    def __init__(self, database: Database, name: str = SWEEP, holder: str | None = None) -> None:
+        self._database = database
+        self._name = name
+        self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+    def take(self, lasts: timedelta, rest: timedelta = timedelta(0)) -> bool:
+        """Take the lease, unless another has it or one ended less than `rest` ago."""
+        now = utc_now()
+        free = and_(
+            SweepTurn.name == self._name,
+            or_(
+                SweepTurn.held_until.is_(None),
+                SweepTurn.held_until < now,
+                SweepTurn.holder == self._holder,
+            ),
+            or_(SweepTurn.finished_at.is_(None), SweepTurn.finished_at <= now - rest),
+        )
+        taken = {"holder": self._holder, "held_until": now + lasts}
+        try:
+            with self._database.transaction() as session:
+                if session.get(SweepTurn, self._name) is None:
+                    session.add(SweepTurn(name=self._name, **taken))
+                    return True
+                won = session.execute(
+                    update(SweepTurn).where(free).values(taken).returning(SweepTurn.name)
+                )
+                return won.first() is not None
+        except IntegrityError:
+            return False
+
+    def renew(self, lasts: timedelta) -> bool:
+        """Lengthen the lease; False when another has it now, so that this process must stop."""
+        with self._database.transaction() as session:
+            kept = session.execute(
+                update(SweepTurn)
+                .where(SweepTurn.name == self._name, SweepTurn.holder == self._holder)
+                .values(held_until=utc_now() + lasts)
+                .returning(SweepTurn.name)
+            )
+            return kept.first() is not None
+
+    def release(self) -> None:
+        """Give the lease back, and note when."""
+        with self._database.transaction() as session:
+            session.execute(
+                update(SweepTurn)
+                .where(SweepTurn.name == self._name, SweepTurn.holder == self._holder)
+                .values(holder=None, held_until=None, finished_at=utc_now())
+            )

@@ -1,0 +1,94 @@
+"""One connection shared by the threads of a process, opened when needed and replaced when bad."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from jobs.milvus.deadline import Deadline, OverrunError, in_background
+
+CLOSE_WITHIN_S = 2.0
+
+
+class Connection:
+    """A client and the number of calls in it: a bad one closes when its last call has left.
+
+    The failure of one thread's call must not cut short the calls of the others.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self._users = 0
+        self._retired = False
+        self._lock = threading.Lock()
+
+    def enter(self) -> bool:
+        """Count a call in; False when the connection is retired and must not be used."""
+        with self._lock:
+            self._users += not self._retired
+            return not self._retired
+
+    def leave(self) -> None:
+        """Count a call out."""
+        with self._lock:
+            self._users -= 1
+            last = self._retired and self._users == 0
+        if last:
+            self.close()
+
+    def retire(self) -> None:
+        """Let no further call in, and close after the last one."""
+        with self._lock:
+            self._retired = True
+            empty = self._users == 0
+        if empty:
+            self.close()
+
+    def close(self, wait_s: float = 0.0) -> None:
+        """Close, which cancels the calls inside; wait so long for it to be done.
+
+        pymilvus closes under a lock that it also holds while any client connects.
+        """
+        with self._lock:
+            self._retired = True
+        in_background(self._close_quietly).join(wait_s)
+
+    def _close_quietly(self) -> None:
+        with suppress(Exception):
+            self.client.close()
+
+
+class Session:
+    """Holds the connection in use."""
+
+    def __init__(self, connect: Callable[[float], Any]) -> None:
+        self._connect = connect
+        self._opening = threading.Lock()
+        self._connection: Connection | None = None
+
+    def enter(self, deadline: Deadline) -> Connection:
+        """A connection that counts this call; of several threads, one opens it.
+
+        Raises:
+            Exception: of `connect`; OverrunError when another thread is opening for too long.
+        """
+        if not self._opening.acquire(timeout=deadline.left_s()):
+            raise OverrunError
+        try:
+            connection = self._connection
+            if connection is None or not connection.enter():
+                connection = Connection(self._connect(deadline.left_s()))
+                connection.enter()
+                self._connection = connection
+            return connection
+        finally:
+            self._opening.release()
+
+    def close(self) -> None:
+        """Give up the connection, if there is one; the next call opens another.
+
+        It is closed on return, unless pymilvus is stuck.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(CLOSE_WITHIN_S)

@@ -1,0 +1,157 @@
+"""The script provider: runs create_milvus_partition.py in a process group of its own."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from create_milvus_partition import mask, redact
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "create_milvus_partition.py"
+# The script's deadline begins after its import of pymilvus: 0.5 to 1.3 s were measured. With its
+# turn and this, a run stays within the lease of its claim (2 time-outs and 5 s).
+IMPORT_ALLOWANCE_S = 4.0
+TURN_POLL_S = 0.05
+MADE = ("created", "already_exists")
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True)
+class ScriptAnswer:
+    """What the script proved. `rows` is the number in a partition that was there, where known."""
+
+    result: Literal["created", "already_exists", "exists", "absent"]
+    rows: int | None = None
+
+
+def run_script(
+    uri: str,
+    token: str,
+    collection: str,
+    partition: str,
+    timeout_s: float,
+    script: Path = SCRIPT,
+    *,
+    check: bool = False,
+) -> ScriptAnswer:
+    """Have the script make sure of the partition; one runs at a time on a machine.
+
+    With `check` it only finds out whether the partition is there.
+
+    Ends within `timeout_s` for its turn and `timeout_s` + IMPORT_ALLOWANCE_S for its work, by
+    when no process of its group is left.
+
+    Raises:
+        StoreError: with the script's cause; `timeout` when it was not done in time, or did not get
+            its turn; `unexpected` when it answered nothing that can be read.
+    """
+    command = [sys.executable, str(script), f"--uri={uri}", f"--collection={collection}"]
+    command += [f"--partition={partition}", f"--timeout={timeout_s:g}"]
+    command += ["--check"] if check else []
+    try:
+        with _turn(timeout_s):
+            output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
+    except OSError as error:
+        raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from None
+    return _read(output, errors, token, ("exists", "absent") if check else MADE)
+
+
+@contextmanager
+def _turn(timeout_s: float) -> Iterator[None]:
+    """Hold the machine's one turn; the kernel gives it back when this process dies."""
+    ends_at = time.monotonic() + timeout_s
+    path = Path(tempfile.gettempdir()) / f"paratia-script-{os.getuid()}.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        while not _is_ours(handle):
+            if time.monotonic() >= ends_at:
+                raise StoreError(
+                    Cause.TIMEOUT, f"another run of the script took over {timeout_s:g} s"
+                )
+            time.sleep(TURN_POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_ours(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
+    """What it wrote to stdout and stderr. Kills its whole group, whatever happens."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_environment(token),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from None
+    finally:
+        _kill_group(process)
+    return output.decode(errors="replace"), errors.decode(errors="replace")
+
+
+def _environment(token: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ENVIRONMENT or name.startswith("PYTHON")
+    }
+    return kept | {"MILVUS_TOKEN": token}
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> ScriptAnswer:
+    answer = _parsed(output)
+    result, rows = answer.get("result"), answer.get("rows")
+    if result in expected:
+        return ScriptAnswer(result, rows if type(rows) is int and rows >= 0 else None)
+    with suppress(ValueError):
+        cause = Cause(str(answer.get("cause")))
+        raise StoreError(cause, redact(str(answer.get("message", "")), token))
+    seen = _end_of(errors, token) or _end_of(output, token) or "nothing"
+    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {seen}")
+
+
+def _end_of(written: str, token: str) -> str:
+    # Masked before it is cut: a part of the token would not be known any more.
+    return redact(mask(written, (token,))[-400:], token)
+
+
+def _parsed(output: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

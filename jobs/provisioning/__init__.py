@@ -1,0 +1,154 @@
+"""The jobs that RQ runs: numbers in, nothing out. The queue rings; the database decides."""
+
+import threading
+import time
+
+from jobs.context import Worker, job_context
+from jobs.milvus.store import StoreError
+from jobs.provisioning.attempt import FailedAttempt, OneAttempt, Stopped
+from jobs.provisioning.chunk import Chunk
+from jobs.provisioning.circuit_breaker import CircuitBreaker, CircuitOpen, Entry
+from jobs.provisioning.claims import Attempts, Claim
+from jobs.provisioning.leases import LeaseLost, Leases
+from jobs.provisioning.stopping import stop_requests
+from webapp.logs import get_logger
+from webapp.models.causes import NO_ANSWER, Cause
+
+log = get_logger("paratia.jobs")
+
+
+class ProvisioningFailed(Exception):
+    """An attempt failed and is recorded; raised so that RQ shows the job as failed."""
+
+    def __init__(self, claim: Claim, cause: Cause, message: str) -> None:
+        super().__init__(
+            f"tenant {claim.tenant_id}, attempt {claim.attempt} of {claim.max_attempts}: "
+            f"{cause}: {message}"
+        )
+
+
+def create_partition(tenant_id: int, generation: int) -> None:
+    """Make one tenant's partition, if this wish is due and nobody has it in hand.
+
+    Safe to run again, and several times at once.
+
+    Raises:
+        ProvisioningFailed: the attempt failed; the row has its cause and what comes next.
+    """
+    # Heard before the claim: a worker that is stopped right after it hands the attempt back.
+    with job_context() as (worker, job_id), stop_requests() as stop:
+        provisioner = Provisioner(worker, stop)
+        attempts = provisioner.attempts
+        claims = attempts.claim([(tenant_id, generation)], job_id)
+        if not claims and job_id:
+            claims = attempts.claim_requeued(tenant_id, generation, job_id)
+        for claim in claims:
+            provisioner.attempt(claim)
+
+
+def create_partitions(wishes: list[list[int]]) -> None:
+    """Make the partitions of many tenants; whoever fails gets a job of their own.
+
+    Safe to run again, and several times at once.
+    """
+    pairs = [(tenant_id, generation) for tenant_id, generation in wishes]
+    with job_context() as (worker, job_id), stop_requests() as stop:
+        provisioner = Provisioner(worker, stop)
+        if claims := provisioner.attempts.claim(pairs, job_id):
+            provisioner.attempt_chunk(claims)
+
+
+class Provisioner:
+    """Makes attempts, each with leave of the circuit breaker, and records how each ended."""
+
+    def __init__(self, worker: Worker, stop: threading.Event) -> None:
+        database, self._rules = worker.services.database, worker.services.rules
+        self._worker = worker
+        self._stop = stop
+        self._circuit = CircuitBreaker(database, self._rules)
+        self.attempts = Attempts(database, self._rules)
+
+    def attempt_chunk(self, claims: list[Claim]) -> None:
+        """One attempt for all; who failed in it is handed back for an attempt of its own."""
+        try:
+            entry = self._circuit.enter()
+        except CircuitOpen as shut:
+            self.attempts.hand_back(claims, str(shut))
+            return
+        timeout_s = self._worker.settings.partition_chunk_timeout
+        chunk = Chunk(self._worker.store, self.attempts, self._rules, self._stop, timeout_s)
+        unanswered = chunk.run(claims)
+        if unanswered:
+            self._circuit.no_answer(entry, unanswered.cause, unanswered.message)
+        else:
+            self._circuit.answered(entry)
+
+    def attempt(self, claim: Claim) -> None:
+        """One attempt for one claim.
+
+        Raises:
+            ProvisioningFailed: it failed, and that is recorded.
+        """
+        started = time.monotonic()
+        try:
+            entry = self._circuit.enter()
+        except CircuitOpen as shut:
+            refusal = FailedAttempt(StoreError(shut.cause, str(shut)), None)
+            self._record_failure(claim, refusal, started)
+            return
+        self._attempt_within(entry, claim, started)
+
+    def _attempt_within(self, entry: Entry, claim: Claim, started: float) -> None:
+        one = OneAttempt(
+            self._worker.store,
+            self._worker.script,
+            self.attempts,
+            Leases(self.attempts, [claim], self._rules.lease),
+            self._stop,
+            self._rules.max_partitions,
+            is_probe=entry.is_probe,
+        )
+        try:
+            outcome = one.run(claim)
+        except Stopped:
+            self._circuit.give_up(entry)
+            self.attempts.hand_back([claim], "the worker was asked to stop")
+        except LeaseLost:
+            self._circuit.give_up(entry)
+            log.warning("milvus.partition.lease_lost", tenant_id=claim.tenant_id)
+        except FailedAttempt as error:
+            self._tell_circuit(entry, claim, error, answered_before=one.was_answered)
+            self._record_failure(claim, error, started)
+        else:
+            adopted = {claim.tenant_id: outcome.rows} if outcome.is_adopted else None
+            self.attempts.record_ready([claim], outcome, _ms_since(started), adopted)
+            self._circuit.answered(entry)
+
+    def _tell_circuit(
+        self, entry: Entry, claim: Claim, error: FailedAttempt, *, answered_before: bool
+    ) -> None:
+        if error.cause not in NO_ANSWER:
+            self._circuit.answered(entry)
+            return
+        self._circuit.no_answer(
+            entry,
+            error.cause,
+            error.message,
+            tenant_id=claim.tenant_id,
+            answered_before=answered_before,
+        )
+
+    def _record_failure(self, claim: Claim, error: FailedAttempt, started: float) -> None:
+        recorded = self.attempts.record_failure(
+            claim,
+            error.cause,
+            error.message,
+            provider=error.provider,
+            duration_ms=_ms_since(started),
+        )
+        if recorded:
+            raise ProvisioningFailed(claim, error.cause, error.message) from error
+
+
+def _ms_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

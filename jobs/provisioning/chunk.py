@@ -1,0 +1,136 @@
+"""Makes many partitions near the speed of Milvus: one listing before, one after, as proof."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+from jobs.milvus.store import PartitionStore, StoreError
+from jobs.provisioning.attempt import check_room
+from jobs.provisioning.claims import Attempts, Claim, Outcome
+from jobs.provisioning.leases import LeaseLost, Leases
+from jobs.provisioning.ownership import accepted, is_to_be_emptied
+from webapp.models.causes import NO_ANSWER
+from webapp.models.states import Provider, Result
+from webapp.partitions.policy import Rules
+
+# Milvus makes no more partitions a second with 16 callers than with 8 (it is bound by its CPU).
+CALLERS = 8
+
+
+class Chunk:
+    """Works on a list of claims. Whoever cannot be made here gets a job of their own."""
+
+    def __init__(
+        self,
+        store: PartitionStore,
+        attempts: Attempts,
+        rules: Rules,
+        stop: threading.Event,
+        timeout_s: float,
+    ) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._rules = rules
+        self._stop = stop
+        self._give_up_at = time.monotonic() + timeout_s
+
+    def run(self, claims: Sequence[Claim]) -> StoreError | None:
+        """Record what exists and what was made; hand back the rest with its attempts.
+
+        Returns the error by which Milvus did not answer a listing, where it did not.
+        """
+        unanswered: StoreError | None = None
+        by_collection = sorted(claims, key=lambda claim: claim.collection)
+        for collection, group in groupby(by_collection, key=lambda claim: claim.collection):
+            error = self._run(collection, list(group))
+            if error and error.cause in NO_ANSWER:
+                unanswered = error
+        return unanswered
+
+    def _run(self, collection: str, claims: list[Claim]) -> StoreError | None:
+        started = time.monotonic()
+        leases = Leases(self._attempts, claims, self._rules.lease)
+        try:
+            names = self._store.list_partitions(collection)
+            left = self._record_existing(collection, claims, names, started)
+            self._make(collection, left, leases, used=len(names))
+            names = self._store.list_partitions(collection)
+        except StoreError as error:
+            self._attempts.hand_back(claims, error.message)
+            return error
+        proven = [claim for claim in left if claim.partition in names]
+        self._record(proven, Result.CREATED, started)
+        missing = [claim for claim in left if claim.partition not in names]
+        self._attempts.hand_back(missing, "not made in this chunk; each is tried by itself")
+        return None
+
+    def _record_existing(
+        self, collection: str, claims: Sequence[Claim], names: frozenset[str], started: float
+    ) -> list[Claim]:
+        """Record those that exist; returns the claims for which there is something to make."""
+        there = [claim for claim in claims if claim.partition in names]
+        doubtful = [claim.partition for claim in there if not claim.owns_rows]
+        rows = self._store.count_each(collection, doubtful) if doubtful else {}
+        judged = {claim: _judged(claim, rows.get(claim.partition)) for claim in there}
+        found = {claim: outcome for claim, outcome in judged.items() if outcome}
+        adopted = {c.tenant_id: outcome.rows for c, outcome in found.items() if outcome.is_adopted}
+        for result in Result:
+            same = [claim for claim, outcome in found.items() if outcome.result == result]
+            self._record(same, result, started, adopted)
+        refused = [claim for claim, outcome in judged.items() if outcome is None]
+        if refused:
+            self._attempts.hand_back(refused, "rows are there; each is looked at by itself")
+        return [claim for claim in claims if claim.partition not in names]
+
+    def _record(
+        self,
+        claims: Sequence[Claim],
+        result: Result,
+        started: float,
+        adopted: Mapping[int, int | None] | None = None,
+    ) -> None:
+        duration_ms = round((time.monotonic() - started) * 1000)
+        if claims:
+            outcome = Outcome(result, Provider.SDK)
+            self._attempts.record_ready(claims, outcome, duration_ms, adopted)
+
+    def _make(self, collection: str, claims: Sequence[Claim], leases: Leases, *, used: int) -> None:
+        if not claims:
+            return
+        check_room(used, self._rules.max_partitions, collection)
+        wanted = {claim.tenant_id for claim in claims}
+        held = [claim for claim in leases.renew(seen_absent=True) if claim.tenant_id in wanted]
+        no_answer = threading.Event()
+
+        def make(claim: Claim) -> None:
+            if self._must_end(no_answer):
+                return
+            try:
+                leases.hold(claim)
+                self._store.create_partition(collection, claim.partition)
+            except StoreError as error:
+                # The listing decides what became of it. A server that does not answer would
+                # cost each of the others a time-out.
+                if error.cause in NO_ANSWER:
+                    no_answer.set()
+            except LeaseLost:
+                return
+
+        with ThreadPoolExecutor(CALLERS) as callers:
+            list(callers.map(make, held[: self._rules.max_partitions - used]))
+
+    def _must_end(self, no_answer: threading.Event) -> bool:
+        late = time.monotonic() > self._give_up_at
+        return late or no_answer.is_set() or self._stop.is_set()
+
+
+def _judged(claim: Claim, rows: int | None) -> Outcome | None:
+    """The outcome for a partition that exists; None where an attempt of its own is to see to it."""
+    if is_to_be_emptied(claim, rows):
+        return None
+    try:
+        return accepted(claim, rows, Provider.SDK)
+    except StoreError:
+        return None

@@ -1,0 +1,370 @@
+"""What a worker does to partition rows: claim them, keep the claim, record what was found.
+
+Every change is a conditional UPDATE on the fence, a number that only grows: whoever was
+frozen and overtaken changes nothing any more.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
+from sqlalchemy.orm import Session
+
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import PROBED, Cause
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState, Provider, Result
+from webapp.partitions import events
+from webapp.partitions.cas import change
+from webapp.partitions.pause_state import NOT_PAUSED
+from webapp.partitions.policy import Rules, reopen_pause
+from webapp.partitions.requests import wish_again
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one partition, until the lease ends or somebody overtakes."""
+
+    tenant_id: int
+    generation: int
+    attempt: int
+    max_attempts: int
+    fence: int
+    collection: str
+    partition: str
+    seen_absent_at: datetime | None
+    ready_at: datetime | None
+    reopens: int
+    if_exists: IfExists
+    request_id: str | None
+    job_id: str | None
+
+    @classmethod
+    def of(cls, row: Partition) -> "Claim":
+        """The claim that holds on this row now."""
+        return cls(
+            tenant_id=row.tenant_id,
+            generation=row.generation,
+            attempt=row.attempts,
+            max_attempts=row.max_attempts,
+            fence=row.fence,
+            collection=row.collection,
+            partition=row.name,
+            seen_absent_at=row.seen_absent_at,
+            ready_at=row.ready_at,
+            reopens=row.reopens,
+            if_exists=row.if_exists,
+            request_id=row.request_id,
+            job_id=row.claimed_job_id,
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """True when a partition that exists now was made by an earlier attempt of this wish."""
+        return self.seen_absent_at is not None and self.ready_at is None
+
+    @property
+    def owns_rows(self) -> bool:
+        """True when rows in the partition are known to be this tenant's own."""
+        return self.seen_absent_at is not None or self.ready_at is not None
+
+    @property
+    def is_last(self) -> bool:
+        """True for the last attempt of the wish."""
+        return self.attempt >= self.max_attempts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A proven result: how the partition came to exist, and by which provider.
+
+    An adopted one held rows of before, so many of them; None is a number nobody knows.
+    """
+
+    result: Result
+    provider: Provider
+    is_adopted: bool = False
+    rows: int | None = None
+
+
+class Attempts:
+    """Claims and records for lists of tenants; a sign-up is a list of one."""
+
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self._database = database
+        self._rules = rules
+
+    def claim(self, wishes: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
+        """Take those of the (tenant, generation) wishes that are due and in nobody's hand.
+
+        The others are somebody else's, done, or old rings: leave them alone. While provisioning
+        is paused nothing is taken, and what is due waits to be rung again.
+        """
+        now = utc_now()
+        due = and_(
+            Partition.state == PartitionState.PENDING,
+            or_(Partition.next_attempt_at.is_(None), Partition.next_attempt_at <= now),
+        )
+        free = or_(
+            due,
+            and_(
+                Partition.state == PartitionState.PROVISIONING,
+                Partition.lease_until < now,
+                # After the last attempt the sweep records the failure; a ring adds no attempt.
+                Partition.attempts < Partition.max_attempts,
+            ),
+        )
+        wanted = tuple_(Partition.tenant_id, Partition.generation).in_(wishes)
+        with self._database.transaction() as session:
+            claims = self._take(session, and_(wanted, free), job_id, now)
+            if len(claims) < len(wishes):
+                # Only a pause leaves them. Of this ring nothing is left, so there must be another;
+                # the fence keeps whoever rang this one from noting it after that.
+                waits = {"ring_at": now, "fence": Partition.fence + 1}
+                change(session, and_(wanted, due), waits)
+        events.announce(_creating(claims))
+        return claims
+
+    def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
+        """Make a new wish of a failed one, and claim it, when its own last job runs again.
+
+        Only a human brings a failed job back (rq-dashboard, `rq requeue`): its id is the one
+        that the row failed under. Any other ring of a failed row is an old one. While provisioning
+        is paused the new wish waits.
+        """
+        now = utc_now()
+        its_own = and_(
+            Partition.tenant_id == tenant_id,
+            Partition.generation == generation,
+            Partition.claimed_job_id == job_id,
+        )
+        with self._database.transaction() as session:
+            afresh = wish_again(session, its_own, self._rules.attempts, now)
+            if not afresh:
+                return []
+            retried = [events.entry_of(row, events.RETRIED, actor="queue") for row in afresh]
+            events.write(session, retried)
+            mine = and_(Partition.tenant_id == tenant_id, Partition.generation == generation + 1)
+            claims = self._take(session, mine, job_id, now)
+        events.announce([*retried, *_creating(claims)])
+        return claims
+
+    def _take(
+        self, session: Session, which: ColumnElement[bool], job_id: str | None, now: datetime
+    ) -> list[Claim]:
+        taken = {
+            "state": PartitionState.PROVISIONING,
+            "state_since": now,
+            "attempts": Partition.attempts + 1,
+            "fence": Partition.fence + 1,
+            "lease_until": now + self._rules.lease,
+            "claimed_job_id": job_id,
+            "next_attempt_at": None,
+            "ring_at": None,
+        }
+        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
+        events.write(session, _creating(claims))
+        return claims
+
+    def renew(self, claims: Sequence[Claim], *, seen_absent: bool = False) -> list[Claim]:
+        """Lengthen the leases; returns the claims still held. Whoever lost theirs must stop.
+
+        With `seen_absent` the rows also learn that the partition did not exist: from then on,
+        rows found in it are this tenant's own.
+        """
+        now = utc_now()
+        values: dict[str, Any] = {"lease_until": now + self._rules.lease}
+        if seen_absent:
+            values["seen_absent_at"] = func.coalesce(Partition.seen_absent_at, now)
+        with self._database.transaction() as session:
+            held = self._change(session, claims, values)
+        return [
+            replace(claim, seen_absent_at=claim.seen_absent_at or now) if seen_absent else claim
+            for claim in claims
+            if claim.tenant_id in held
+        ]
+
+    def record_ready(
+        self,
+        claims: Sequence[Claim],
+        outcome: Outcome,
+        duration_ms: int,
+        adopted: Mapping[int, int | None] | None = None,
+    ) -> list[Claim]:
+        """Record a proof for the claims still held, and return these.
+
+        `adopted` has the tenants whose partitions held rows of before, with their number.
+        """
+        adopted = adopted or {}
+        with self._database.transaction() as session:
+            held = self._change(session, claims, _proven(outcome, adopted))
+            recorded = [claim for claim in claims if claim.tenant_id in held]
+            entries = _found(recorded, outcome, duration_ms, adopted)
+            events.write(session, entries)
+        events.announce(entries)
+        return recorded
+
+    def record_failure(
+        self,
+        claim: Claim,
+        cause: Cause,
+        message: str,
+        *,
+        provider: Provider | None,
+        duration_ms: int,
+    ) -> bool:
+        """Record a failed attempt: the next one after the pause, or `failed` for good.
+
+        Returns False, and records nothing, when the claim was lost.
+        """
+        values = self._after_failure(claim, cause) | {
+            "state_since": utc_now(),
+            "cause": cause,
+            "error": message,
+            "provider": provider,
+            "lease_until": None,
+        }
+        with self._database.transaction() as session:
+            if not self._change(session, [claim], values):
+                return False
+            entry = _entry(
+                claim,
+                events.CREATE_FAILED,
+                provider=provider,
+                cause=cause,
+                message=message,
+                duration_ms=duration_ms,
+            )
+            events.write(session, [entry])
+        events.announce([entry])
+        return True
+
+    def _after_failure(self, claim: Claim, cause: Cause) -> dict[str, Any]:
+        """What comes next: another attempt after the pause, or rest until the sweep's try."""
+        now = utc_now()
+        if cause.is_transient and not claim.is_last:
+            due = now + self._rules.backoff
+            return {
+                "state": PartitionState.PENDING,
+                "next_attempt_at": due,
+                "ring_at": due,
+                "reopen_at": None,
+            }
+        may_pass = cause.is_transient or cause == Cause.CAPACITY or cause in PROBED
+        pause = reopen_pause(claim.reopens)
+        return {"state": PartitionState.FAILED, "reopen_at": now + pause if may_pass else None}
+
+    def note_fallback(self, claim: Claim, cause: Cause, message: str) -> None:
+        """Tell that the SDK failed, and that the script is tried now."""
+        entry = _entry(claim, events.FALLBACK, provider=Provider.SDK, cause=cause, message=message)
+        with self._database.transaction() as session:
+            events.write(session, [entry])
+        events.announce([entry])
+
+    def note(self, claim: Claim, event: str, message: str) -> None:
+        """Tell what is being done to the partition under this claim."""
+        entry = _entry(claim, event, provider=Provider.SDK, message=message)
+        with self._database.transaction() as session:
+            events.write(session, [entry])
+        events.announce([entry])
+
+    def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
+        """Give up the claims as if they had never been: each gets a job of its own soon."""
+        now = utc_now()
+        values = {
+            "state": PartitionState.PENDING,
+            "state_since": now,
+            "attempts": Partition.attempts - 1,
+            "lease_until": None,
+            "ring_at": now,
+        }
+        with self._database.transaction() as session:
+            held = self._change(session, claims, values)
+            entries = [
+                _entry(claim, events.HANDED_BACK, message=reason)
+                for claim in claims
+                if claim.tenant_id in held
+            ]
+            events.write(session, entries)
+        events.announce(entries)
+
+    def _change(
+        self, session: Session, claims: Sequence[Claim], values: dict[str, Any]
+    ) -> set[int]:
+        """Update the rows whose claim still holds; returns their tenants."""
+        if not claims:
+            return set()
+        mine = and_(
+            tuple_(Partition.tenant_id, Partition.fence).in_(
+                [(claim.tenant_id, claim.fence) for claim in claims]
+            ),
+            Partition.state == PartitionState.PROVISIONING,
+        )
+        return {row.tenant_id for row in change(session, mine, values)}
+
+
+def in_words(rows: int | None) -> str:
+    """A number of rows, which may be unknown, as messages have it."""
+    if rows is None:
+        return "an unknown number of rows"
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, Any]:
+    now = utc_now()
+    values = {
+        "state": PartitionState.READY,
+        "state_since": now,
+        "result": outcome.result,
+        "provider": outcome.provider,
+        "cause": None,
+        "error": None,
+        "ready_at": func.coalesce(Partition.ready_at, now),
+        "verified_at": now,
+        "lease_until": None,
+        "reopens": 0,
+        "reopen_at": None,
+        "if_exists": IfExists.REFUSE,
+    }
+    if adopted:
+        rows = case(adopted, value=Partition.tenant_id, else_=Partition.adopted_rows)
+        values["adopted_rows"] = rows
+    return values
+
+
+def _found(
+    claims: Sequence[Claim],
+    outcome: Outcome,
+    duration_ms: int,
+    adopted: Mapping[int, int | None],
+) -> list[events.Entry]:
+    """What is told of those that exist, and first of those whose rows were adopted."""
+    name = events.CREATED if outcome.result == Result.CREATED else events.ALREADY_EXISTS
+    taken_over = [
+        _entry(claim, events.ADOPTED, message=in_words(adopted[claim.tenant_id]))
+        for claim in claims
+        if claim.tenant_id in adopted
+    ]
+    seen = {"provider": outcome.provider, "duration_ms": duration_ms}
+    return [*taken_over, *(_entry(claim, name, **seen) for claim in claims)]
+
+
+def _creating(claims: Iterable[Claim]) -> list[events.Entry]:
+    return [_entry(claim, events.CREATING) for claim in claims]
+
+
+def _entry(claim: Claim, event: str, **fields: Any) -> events.Entry:
+    return events.Entry(
+        event=event,
+        tenant_id=claim.tenant_id,
+        collection=claim.collection,
+        partition=claim.partition,
+        generation=claim.generation,
+        attempt=claim.attempt,
+        job_id=claim.job_id,
+        request_id=claim.request_id,
+        **fields,
+    )

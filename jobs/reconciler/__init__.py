@@ -1,0 +1,1 @@
+"""The reconciler: dispatches what is due, repairs, observes, and drives work on many tenants."""

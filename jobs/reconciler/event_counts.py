@@ -1,0 +1,99 @@
+"""Counts the timelines' entries of a stretch of time, minute by minute."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, ScalarSelect, Select, and_, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.partitions import events
+from webapp.partitions.requests import OF_BEFORE
+from webapp.statistics.buckets import Counts
+from webapp.statistics.histogram import bin_of
+
+READY = (events.CREATED, events.ALREADY_EXISTS)
+COUNTED = (events.REQUESTED, events.CREATE_FAILED, *READY)
+# What begins a wish that somebody has, or that the sweep makes of a partition that vanished.
+WISHES = (
+    events.REQUESTED,
+    events.RETRIED,
+    events.RESTORED,
+    events.ADOPT_REQUESTED,
+    events.EMPTY_REQUESTED,
+    events.DRIFT,
+)
+ROWS_AT_ONCE = 2_000
+
+Entry = PartitionEvent
+Earlier = aliased(PartitionEvent)
+
+
+def count(
+    session: Session, since: datetime, until: datetime, attempts: int
+) -> dict[datetime, Counts]:
+    """What happened in each minute of the stretch; minutes without anything are left out.
+
+    A wish fails once, with its last attempt. What the sweep tries again by itself, and in vain,
+    is the same failure still; whoever becomes ready by that has waited since the wish. Tenants
+    of before, whom a backfill asks for, did not sign up. `attempts` is how many a wish has,
+    where its row tells no more.
+    """
+    found: defaultdict[datetime, Counts] = defaultdict(Counts)
+    statement = _entries(since, until, attempts).execution_options(yield_per=ROWS_AT_ONCE)
+    for entry in session.execute(statement):
+        _take(found[entry.at.replace(second=0, microsecond=0)], entry)
+    return {at: counts for at, counts in found.items() if counts != Counts()}
+
+
+def _take(counts: Counts, entry: Row[Any]) -> None:
+    if entry.event == events.REQUESTED:
+        counts.signups += entry.message != OF_BEFORE
+    elif entry.event == events.CREATE_FAILED:
+        counts.failed += not entry.is_repeat and _ends_the_wish(entry)
+    else:
+        counts.ready += 1
+        if entry.wished_at is not None and entry.wished_at <= entry.at:
+            counts.durations[bin_of((entry.at - entry.wished_at).total_seconds())] += 1
+
+
+def _ends_the_wish(failure: Row[Any]) -> bool:
+    is_last = failure.attempt is None or failure.attempt >= failure.attempts
+    return is_last or failure.cause is None or not failure.cause.is_transient
+
+
+def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
+    """The entries with what is to be known of their wishes.
+
+    A wish's own row tells it; where that has gone on to another wish, the timeline does, a few
+    steps back in its index.
+    """
+    by_row = func.coalesce(Partition.generation == Entry.generation, False)
+    began_as = _last_before(Earlier.event, (*WISHES, events.REOPENED))
+    is_repeat = case((by_row, Partition.reopens > 0), else_=began_as == events.REOPENED)
+    wished_at = case((by_row, Partition.requested_at), else_=_last_before(Earlier.at, WISHES))
+    return (
+        select(
+            Entry.at,
+            Entry.event,
+            Entry.attempt,
+            Entry.cause,
+            Entry.message,
+            case((Entry.event == events.CREATE_FAILED, is_repeat)).label("is_repeat"),
+            case((by_row, Partition.max_attempts), else_=attempts).label("attempts"),
+            case((Entry.event.in_(READY), wished_at)).label("wished_at"),
+        )
+        .join(Partition, Partition.tenant_id == Entry.tenant_id, isouter=True)
+        .where(Entry.at >= since, Entry.at < until, Entry.event.in_(COUNTED))
+    )
+
+
+def _last_before(column: InstrumentedAttribute[Any], kinds: Sequence[str]) -> ScalarSelect[Any]:
+    """The column of the tenant's last entry of these kinds before the entry."""
+    before = and_(
+        Earlier.tenant_id == Entry.tenant_id, Earlier.id < Entry.id, Earlier.event.in_(kinds)
+    )
+    newest_first = select(column).where(before).order_by(Earlier.id.desc())
+    return newest_first.limit(1).correlate(Entry).scalar_subquery()

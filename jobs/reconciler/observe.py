@@ -1,0 +1,123 @@
+"""The sweep's look at Milvus: one listing for each collection, and all that follows from it."""
+
+import time
+
+from jobs.drift.cleanup import Unwanted, with_what_is_known
+from jobs.drift.compare import Drift, Listing, listing_of
+from jobs.drift.observations import Observation, Observing
+from jobs.drift.report import DriftLedger
+from jobs.milvus.schema import describe
+from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from jobs.provisioning.circuit_breaker import CircuitBreaker
+from jobs.reconciler.repair import Upkeep
+from webapp.db.types import utc_now
+from webapp.logs import get_logger
+from webapp.models.causes import NO_ANSWER, Cause
+from webapp.services import Services
+
+log = get_logger("paratia.reconcile")
+
+
+class Observer:
+    """Looks at collections, stores what was seen, and drives on what that allows."""
+
+    def __init__(self, services: Services, store: PartitionStore) -> None:
+        database, self._rules = services.database, services.rules
+        self._services = services
+        self._store = store
+        self._observing = Observing(database)
+        self._upkeep = Upkeep(database, services.doorbell, services.ringing, self._rules)
+        self._circuit = CircuitBreaker(database, self._rules)
+        self._drift = Drift(database, services.ringing, self._rules)
+        self._ledger = DriftLedger(database)
+        self._unwanted = Unwanted(store, self._drift, services.pauses)
+
+    def look_at_all(self) -> int:
+        """Look at each collection; returns how many tenants were given another try."""
+        collections = self._observing.collections(self._rules.collection)
+        return sum(self._look_at(name) for name in collections)
+
+    def _look_at(self, collection: str) -> int:
+        """One collection; trouble with it must not keep the others from being looked at."""
+        try:
+            before = self._observing.last_cause(collection)
+            seen, listing = self._ask(collection)
+            changed = self._follow(seen, before)
+            if listing is not None:
+                changed += self._compare(listing)
+                self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
+        except Exception:
+            log.exception("reconcile.step_failed", step="observe", collection=collection)
+            return 0
+        return changed
+
+    def _ask(self, collection: str) -> tuple[Observation, Listing | None]:
+        listing, cause, message, moved_to = None, None, None, None
+        looked_at, started = utc_now(), time.monotonic()
+        try:
+            listing = listing_of(self._drift, self._observing, self._store, collection)
+        except StoreError as error:
+            cause, message = error.cause, error.message
+            moved_to = error.to if isinstance(error, CollectionMoved) else None
+        latency_ms = round((time.monotonic() - started) * 1000)
+        partitions = len(listing.names) if listing else None
+        place = listing.place if listing else None
+        seen = Observation(
+            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
+        )
+        return seen, listing
+
+    def _follow(self, seen: Observation, before: Cause | None) -> int:
+        """Reopen what the answer shows to be over, or note what it shows to be wrong."""
+        upkeep, observing = self._upkeep, self._observing
+        over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
+        reopened = 0
+        if seen.partitions is not None:
+            room = max(self._rules.max_partitions - seen.partitions, 0)
+            passed = over | _passed(before)
+            reopened = upkeep.reopen(seen.collection, passed, after_capacity=room)
+        elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
+            upkeep.note_cause(seen.collection, seen.cause, seen.error or "")
+        # Stored last: whoever sweeps after a crash in between still knows of the outage.
+        observing.record(seen)
+        if before != seen.cause:
+            log.warning(
+                "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
+            )
+        return reopened
+
+    def _describe(self, collection: str, *, is_new: bool) -> None:
+        """Learn the fields, seldom. Last in a look, which must not fail for want of them."""
+        schemas = self._services.schemas
+        if is_new or schemas.is_due(collection):
+            describe(schemas, self._store, collection)
+
+    def _close_circuit(self) -> frozenset[Cause]:
+        """Let attempts through again; the causes of an outage that no sweep has seen are over.
+
+        A circuit that time-outs opened may have met creations that hang, while listings answer.
+        """
+        was = self._circuit.close()
+        return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
+
+    def _compare(self, listing: Listing) -> int:
+        """Make again what is missing, and put what nobody wants into the ledger."""
+        self._services.numbers.lift_above(listing.names)
+        comparison = self._drift.compare(listing)
+        made_again = self._drift.make_again(comparison)
+        reported = self._ledger.reported(listing.collection)
+        # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
+        unwanted = self._unwanted.settle(with_what_is_known(comparison.unwanted, reported))
+        self._ledger.store(listing, [*comparison.missing, *unwanted])
+        return made_again
+
+
+def _passed(before: Cause | None) -> frozenset[Cause]:
+    """The causes that an answered listing shows to be over, given what the last one met."""
+    over = {Cause.COLLECTION_MISSING}
+    if before is not None:
+        # Whatever came between the outage and this answer, the outage is over.
+        over |= NO_ANSWER
+    if before == Cause.AUTH:
+        over.add(Cause.AUTH)
+    return frozenset(over)

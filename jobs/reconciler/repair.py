@@ -1,0 +1,303 @@
+"""What the reconciler does to partition rows: it drives the wishes that exist, and makes none.
+
+Everything here is a conditional UPDATE over an index, so that it may run anywhere, at any
+time, several times at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
+
+from webapp.db.batching import batches
+from webapp.db.session import Database
+from webapp.db.types import UtcDateTime, utc_now
+from webapp.models.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
+from webapp.models.folding import folded
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState, Result
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.cas import change, is_any
+from webapp.partitions.dispatcher import Ringing, reserve
+from webapp.partitions.pause_state import NOT_PAUSED, is_paused
+from webapp.partitions.policy import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
+from webapp.partitions.requests import ring_for
+from webapp.queue.job_queue import Doorbell
+
+DIED = "the worker died or stalled in the middle of the attempt"
+ROUND = 500
+FOLDS_A_SWEEP = 80
+UNFOLDED = (
+    select(Tenant.id).where(Tenant.folded_from.is_distinct_from(Tenant.name)).order_by(Tenant.id)
+)
+
+
+class Upkeep:
+    """Repairs what crashes, lost rings and outages leave behind."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._ringing = ringing
+        self._rules = rules
+
+    def expire_leases(self) -> int:
+        """Take rows from workers whose lease ran out: due again, or failed after the last try."""
+        now = utc_now()
+        expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
+        with self._database.reading() as session:
+            if not is_any(session, expired):
+                return 0
+        spent = Partition.attempts >= Partition.max_attempts
+        again = {"state": PartitionState.PENDING, "ring_at": now}
+        failed = {
+            "state": PartitionState.FAILED,
+            "cause": Cause.UNEXPECTED,
+            "error": DIED,
+            "reopen_at": _after_pause(now),
+        }
+        # Two transactions, each locking in the order of the numbers as workers do.
+        waiting = self._expire(and_(expired, ~spent), again, events.LEASE_EXPIRED, now)
+        return waiting + self._expire(and_(expired, spent), failed, events.CREATE_FAILED, now)
+
+    def _expire(
+        self, which: ColumnElement[bool], values: dict[str, Any], event: str, now: datetime
+    ) -> int:
+        since = {"state_since": now, "lease_until": None}
+        with self._database.transaction() as session:
+            entries = [_expired(row, event) for row in change(session, which, values | since)]
+            events.write(session, entries)
+        events.announce(entries)
+        return len(entries)
+
+    def ring_lost(self) -> int:
+        """Ring again for pending rows whose job is gone from Redis. Returns how many.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        silent = and_(
+            NOT_PAUSED,
+            Partition.state == PartitionState.PENDING,
+            Partition.ring_at.is_(None),
+            Partition.dispatched_at < utc_now() - LOST_AFTER,
+        )
+        with self._database.reading() as session:
+            jobs = session.scalars(select(Partition.job_id).where(silent).distinct()).all()
+        known = [job_id for job_id in jobs if job_id]
+        if not known:
+            return 0
+        live = self._doorbell.live(known)
+        gone = [job_id for job_id in known if job_id not in live]
+        rung = 0
+        for start in range(0, len(gone), ROUND):
+            lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
+            with self._database.transaction() as session:
+                rings = reserve(session, lost, limit=ROUND * self._rules.chunk_size)
+            self._ringing.ring(rings)
+            rung += len(rings)
+        return rung
+
+    def follow_collection(self) -> int:
+        """Move wishes that no attempt has touched yet to the collection of the settings.
+
+        Those that failed for something that only their old collection had are reopened.
+        """
+        untouched = and_(
+            Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
+            Partition.collection != self._rules.collection,
+            Partition.ready_at.is_(None),
+            Partition.seen_absent_at.is_(None),
+        )
+        with self._database.transaction() as session:
+            # Leave to adopt or to empty was given for the collection that it was looked at in.
+            elsewhere = {"collection": self._rules.collection, "if_exists": IfExists.REFUSE}
+            moved = change(session, untouched, elsewhere)
+        left_behind = and_(
+            Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
+        )
+        for batch in batches([row.tenant_id for row in moved if row.cause in OF_THE_COLLECTION]):
+            self._reopen_batch(batch, left_behind, utc_now())
+        return len(moved)
+
+    def note_cause(self, collection: str, cause: Cause, message: str) -> int:
+        """Record a permanent cause that was observed on those that wait or failed for another.
+
+        Nobody's attempt is used up by it. Of a cause that only an attempt shows to be over, one
+        tries after a pause: the next answer may come after an outage, in which it is forgotten.
+        """
+        now = utc_now()
+        concerned = and_(
+            Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
+            Partition.cause.in_(TRANSIENT),
+            Partition.collection == collection,
+        )
+        tries_at = _after_pause(now) if cause in PROBED else None
+        changed = {"cause": cause, "error": message, "reopen_at": tries_at}
+        with self._database.transaction() as session:
+            rows = change(session, concerned, changed)
+            entries = [
+                events.entry_of(
+                    row, events.CAUSE_CHANGED, cause=cause, message=message, actor="sweep"
+                )
+                for row in rows
+            ]
+            events.write(session, entries)
+        events.announce(entries)
+        return len(rows)
+
+    def reopen(
+        self,
+        collection: str,
+        at_once: Iterable[Cause],
+        *,
+        after_capacity: int = 0,
+    ) -> int:
+        """Give failed tenants of a collection that answers one more try each; returns how many.
+
+        Those of the causes `at_once` now, other transient ones when their pause is over, and
+        up to `after_capacity` of those that found the collection full: after a pause too, since
+        the server's limit may be lower than the one in the settings. Where nothing but an
+        attempt can show it, one tries, and the others follow a success.
+
+        While provisioning is paused, only those `at_once`: they wait as pending until it goes on.
+        """
+        now = utc_now()
+        with self._database.reading() as session:
+            if is_paused(session):
+                return self._reopen(collection, Partition.cause.in_(list(at_once)), now)
+        rested = Partition.reopen_at <= now
+        passed = or_(
+            Partition.cause.in_(list(at_once)), and_(Partition.cause.in_(TRANSIENT), rested)
+        )
+        reopened = self._reopen(collection, passed, now)
+        if after_capacity:
+            full = and_(Partition.cause == Cause.CAPACITY, rested)
+            reopened += self._reopen(collection, full, now, limit=after_capacity)
+        return reopened + self._probe(collection, now)
+
+    def _probe(self, collection: str, now: datetime) -> int:
+        refused = Partition.cause.in_(PROBED)
+        mine = Partition.collection == collection
+        first = select(func.min(Partition.state_since)).where(
+            mine, refused, Partition.state == PartitionState.FAILED
+        )
+        with self._database.reading() as session:
+            since = session.scalar(first)
+            if since is None:
+                return 0
+            made_at = session.scalar(
+                select(func.max(Partition.state_since)).where(
+                    mine,
+                    Partition.state == PartitionState.READY,
+                    Partition.state_since > since,
+                    Partition.result == Result.CREATED,
+                )
+            )
+        if made_at is not None:
+            return self._reopen(collection, and_(refused, Partition.state_since < made_at), now)
+        return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
+
+    def fold_names(self) -> int:
+        """Fold names that another program wrote, as a version before; returns how many.
+
+        So they are found without regard to accents too. Bounded; the next sweep goes on.
+        """
+        count = 0
+        for _batch in range(FOLDS_A_SWEEP):
+            with self._database.reading() as session:
+                if session.scalar(UNFOLDED.limit(1)) is None:
+                    return count
+            with self._database.transaction() as session:
+                # Locked in the order of their numbers; those that others change come next time.
+                unfolded = UNFOLDED.limit(ROUND).with_for_update(skip_locked=True, key_share=True)
+                batch = session.scalars(unfolded).all()
+                rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(batch)))
+                names = [
+                    {"id": row.id, "folded_name": folded(row.name), "folded_from": row.name}
+                    for row in rows
+                ]
+                if names:
+                    session.execute(update(Tenant), names)
+            count += len(names)
+        return count
+
+    def _reopen(
+        self,
+        collection: str,
+        which: ColumnElement[bool],
+        now: datetime,
+        limit: int | None = None,
+    ) -> int:
+        failed = and_(
+            which, Partition.state == PartitionState.FAILED, Partition.collection == collection
+        )
+        with self._database.reading() as session:
+            ids = session.scalars(
+                select(Partition.tenant_id)
+                .where(failed)
+                .order_by(Partition.state_since)
+                .limit(limit)
+            ).all()
+        return sum(self._reopen_batch(batch, failed, now) for batch in batches(ids))
+
+    def _reopen_batch(self, ids: Sequence[int], failed: ColumnElement[bool], now: datetime) -> int:
+        once_more = {
+            "state": PartitionState.PENDING,
+            "state_since": now,
+            "generation": Partition.generation + 1,
+            "dispatch": Partition.dispatch + 1,
+            "attempts": 0,
+            "max_attempts": 1,
+            "reopens": Partition.reopens + 1,
+            "reopen_at": None,
+            "next_attempt_at": None,
+            "ring_at": now + RING_GRACE,
+        }
+        with self._database.transaction() as session:
+            rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
+            entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
+            events.write(session, entries)
+        events.announce(entries)
+        self._ringing.ring([ring_for(row) for row in rows])
+        return len(rows)
+
+    def forget_ghosts(self) -> int:
+        """Take our failed jobs out of RQ whose tenant is not failing by them any more.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        ids = self._doorbell.failed_job_ids()
+        haunting = set(ids)
+        for start in range(0, len(ids), ROUND):
+            batch = ids[start : start + ROUND]
+            failing = select(Partition.claimed_job_id).where(
+                Partition.claimed_job_id.in_(batch),
+                or_(
+                    Partition.state == PartitionState.FAILED,
+                    and_(Partition.state == PartitionState.PENDING, Partition.attempts > 0),
+                ),
+            )
+            with self._database.reading() as session:
+                haunting -= set(session.scalars(failing))
+        return self._doorbell.forget_failed(haunting)
+
+
+def _expired(row: Partition, event: str) -> events.Entry:
+    cause = Cause.UNEXPECTED if event == events.CREATE_FAILED else None
+    return events.entry_of(row, event, attempt=row.attempts, cause=cause, message=DIED)
+
+
+def _after_pause(now: datetime) -> ColumnElement[datetime]:
+    """When the pause of a row that fails now is over: `reopen_pause` of its own reopenings."""
+    moments = {
+        reopens: literal(now + reopen_pause(reopens), UtcDateTime())
+        for reopens in range(MOST_DOUBLINGS)
+    }
+    longest = literal(now + reopen_pause(MOST_DOUBLINGS), UtcDateTime())
+    return case(moments, value=Partition.reopens, else_=longest)

@@ -1,0 +1,1 @@
+"""Removal: the partition of a deleted tenant is dropped, with proof."""

@@ -1,0 +1,127 @@
+"""The choice of audit entries that an address makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+
+from flask import url_for
+from flask_babel import lazy_gettext as _l
+
+from webapp.audit.search import AuditFilter, Entry
+from webapp.db.types import utc_now
+from webapp.models.audit import Via
+from webapp.times import UnusableMoment, parse_moment, parse_moment_or_age
+
+SPANS = {
+    "hour": (timedelta(hours=1), _l("Last hour")),
+    "day": (timedelta(hours=24), _l("Last 24 hours")),
+    "week": (timedelta(days=7), _l("Last 7 days")),
+    "month": (timedelta(days=30), _l("Last 30 days")),
+    "all": (None, _l("All time")),
+}
+USUAL = "day"
+MAX_DIGITS = 15
+# What a request did stands within this of any of its entries.
+OF_ONE_REQUEST = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class AuditChoice:
+    """Which entries are shown: what stands in the address, as far as it makes sense.
+
+    Moments are in UTC; where one is given, the span says nothing.
+    """
+
+    span: str = USUAL
+    search: str = ""
+    actor: str = ""
+    action: str = ""
+    tenant: str = ""
+    via: str = ""
+    request: str = ""
+    since: str = ""
+    until: str = ""
+    before: str = ""
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether moments are given instead of a span."""
+        return bool(self.since or self.until)
+
+    @property
+    def is_detailed(self) -> bool:
+        """Whether more than a span and a text is asked for."""
+        given = (self.actor, self.action, self.tenant, self.via, self.request)
+        return any(given) or self.is_dated
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but the times leaves entries out."""
+        return bool(self.search) or self.is_detailed
+
+    def filter(self) -> AuditFilter:
+        """What is to be looked for."""
+        span, _word = SPANS[self.span]
+        spanned = utc_now() - span if span and not self.is_dated else None
+        return AuditFilter(
+            actor=self.actor,
+            action=self.action,
+            tenant_id=int(self.tenant) if self.tenant else None,
+            via=Via(self.via) if self.via else None,
+            text=self.search,
+            request_id=self.request,
+            since=parse_moment(self.since) if self.since else spanned,
+            until=parse_moment(self.until) if self.until else None,
+        )
+
+    def url(self, endpoint: str, **changes: str) -> str:
+        """The address of this choice with some of it changed; a change leads to the newest."""
+        wanted = replace(self, **{"before": "", **changes})
+        given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+        given["span"] = "" if wanted.is_dated or wanted.span == USUAL else wanted.span
+        return url_for(endpoint, **{name: value or None for name, value in given.items()})
+
+    def spanning(self, span: str) -> str:
+        """The address of this choice over another span."""
+        return self.url("audit.index", span=span, since="", until="")
+
+    def of_request(self, entry: Entry) -> str:
+        """The address of all that was done by the request that this entry is of."""
+        since, until = entry.at - OF_ONE_REQUEST, entry.at + OF_ONE_REQUEST
+        dated = {"since": _text(since), "until": _text(until)}
+        return AuditChoice(request=entry.request_id or "", **dated).url("audit.index")
+
+
+def read_choice(arguments: Mapping[str, str]) -> AuditChoice:
+    """The choice in an address; what makes no sense there is left out."""
+    given = {name: value.strip()[:255] for name, value in arguments.items()}
+    tenant = given.get("tenant", "").removeprefix("tenant_").removeprefix("#")
+    via, span = given.get("via", ""), given.get("span", "")
+    return AuditChoice(
+        span=span if span in SPANS else USUAL,
+        search=given.get("search", ""),
+        actor=given.get("actor", ""),
+        action=given.get("action", "")[:64],
+        tenant=_digits(tenant),
+        via=via if via in set(Via) else "",
+        request=given.get("request", "")[:64],
+        since=_usable(given.get("since", "")),
+        until=_usable(given.get("until", "")),
+        before=_digits(given.get("before", "")),
+    )
+
+
+def _digits(text: str) -> str:
+    return text if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else ""
+
+
+def _usable(text: str) -> str:
+    try:
+        return _text(parse_moment_or_age(text, utc_now()))
+    except UnusableMoment:
+        return ""
+
+
+def _text(moment: datetime) -> str:
+    """As the browser's own fields for moments have it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")

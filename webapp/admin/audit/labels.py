@@ -1,0 +1,176 @@
+"""What the panel calls deeds, and how it says what was before them and what after."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from webapp.admin.wording.labels import BADGES, CAUSES, ROLES
+from webapp.admin.wording.units import number
+from webapp.auth.failures import Outcome
+from webapp.auth.roles import Role
+from webapp.models.audit import Via
+from webapp.models.causes import Cause
+from webapp.models.states import TenantState
+
+ACTIONS = {
+    "tenant.create": _l("Tenant added"),
+    "tenant.rename": _l("Tenant renamed"),
+    "tenant.delete": _l("Tenant deleted"),
+    "tenant.restore": _l("Tenant called back"),
+    "tenant.retry": _l("Retry asked for"),
+    "tenant.adopt": _l("Rows of before adopted"),
+    "tenant.empty": _l("Rows of before destroyed"),
+    "tenants.create_many": _l("Many tenants added"),
+    "tenants.import": _l("Tenants of before taken over"),
+    "operation.retry": _l("Retry of many"),
+    "operation.request": _l("Partitions of many requested"),
+    "operation.delete": _l("Many tenants deleted"),
+    "operation.restore": _l("Many tenants called back"),
+    "upload.create": _l("File uploaded"),
+    "upload.confirm": _l("Import of a file begun"),
+    "upload.discard": _l("Uploaded file thrown away"),
+    "provisioning.pause": _l("Provisioning paused"),
+    "provisioning.resume": _l("Provisioning resumed"),
+    "partitions.retry": _l("Retry of all that failed"),
+    "partitions.backfill": _l("Backfill"),
+    "partitions.check_isolation": _l("Check of the isolation asked for"),
+    "partitions.repair": _l("Repair of drift"),
+    "partitions.accept_moved": _l("Acceptance of a moved alias"),
+    "user.create": _l("User added"),
+    "user.change": _l("User changed"),
+    "user.login": _l("Logged in"),
+    "user.logout": _l("Logged out"),
+    "user.login_failed": _l("Login failed"),
+    "token.create": _l("Token made"),
+    "token.revoke": _l("Token revoked"),
+    "export.tenants": _l("Tenants exported"),
+    "export.audit": _l("Audit exported"),
+    "job.requeue": _l("Job queued again"),
+    "job.delete": _l("Job deleted"),
+}
+
+ICONS = {
+    "tenant": "tenants",
+    "tenants": "tenants",
+    "operation": "operations",
+    "upload": "upload",
+    "provisioning": "pause",
+    "partitions": "partitions",
+    "user": "user",
+    "user.login": "logout",
+    "user.logout": "logout",
+    "user.login_failed": "logout",
+    "export": "download",
+    "job": "queue",
+}
+
+ROADS = {
+    Via.PANEL: _l("Panel"),
+    Via.API: _l("API"),
+    Via.CLI: _l("Command line"),
+    Via.QUEUE: _l("Job queue"),
+}
+
+FIELDS = {
+    "name": _l("Name"),
+    "slug": _l("Slug"),
+    "status": _l("State"),
+    "cause": _l("Cause"),
+    "error": _l("Error"),
+    "role": _l("Role"),
+    "active": _l("May log in"),
+    "password": _l("Password"),
+    "tenants": _l("Tenants"),
+    "first": _l("First number"),
+    "last": _l("Last number"),
+    "refused": _l("Refused"),
+    "adopting": _l("With their rows"),
+    "missing": _l("Missing"),
+    "resurrected": _l("Came back"),
+    "paused": _l("Paused"),
+    "reason": _l("Reason"),
+    "selection": _l("Selection"),
+    "skipped": _l("Skipped"),
+    "filter": _l("Filter"),
+    "partition": _l("Partition"),
+    "if_exists": _l("Rows that are there"),
+    "jobs": _l("Jobs"),
+    "state": _l("State"),
+    "q": _l("Search"),
+    "file": _l("File"),
+    "rows": _l("Rows"),
+    "new": _l("New"),
+    "unchanged": _l("Unchanged"),
+    "invalid": _l("Invalid"),
+    "created": _l("Created"),
+    "outcome": _l("Why"),
+    "attempts": _l("Failed logins from this address within the hour"),
+}
+
+VALUES = {
+    **{str(state): badge.word for state, badge in BADGES.items()},
+    TenantState.ACTIVE: _l("active"),
+    TenantState.DELETED: _l("deleted"),
+    **{str(cause): CAUSES[cause] for cause in Cause},
+    **{str(role): ROLES[role] for role in Role},
+    "changed": _l("changed"),
+    Outcome.UNKNOWN_USER: _l("there is no such user"),
+    Outcome.WRONG_PASSWORD: _l("the password is wrong"),
+    Outcome.DEACTIVATED: _l("the user is deactivated"),
+    Outcome.INCOMPLETE: _l("no usable address or no password"),
+    Outcome.LIMITED: _l("too many attempts"),
+}
+# Whose values are words of ours; what people wrote is shown as it stands.
+WORDED = frozenset({"status", "state", "cause", "role", "password", "outcome"})
+# Numbers that are names are not grouped.
+NUMBERED = frozenset({"first", "last"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one value; None where there was none before, or is none after."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+def action_word(action: str) -> str:
+    """The deed in words; its name where it has none."""
+    return str(ACTIONS.get(action, action))
+
+
+def action_icon(action: str) -> str:
+    """The picture of what kind of thing the deed was done to."""
+    return ICONS.get(action) or ICONS.get(action.partition(".")[0], "audit")
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    """What became of each value; those that stayed as they were are left out."""
+    for field in {**before, **after}:
+        was, is_now = _said(field, before.get(field)), _said(field, after.get(field))
+        if was != is_now:
+            yield Change(_field_word(field), was, is_now)
+
+
+def _field_word(field: str) -> str:
+    return str(FIELDS.get(field, field.replace("_", " ")))
+
+
+def _said(field: str, value: Any) -> str | None:
+    """The value in words; None for what holds nothing."""
+    if value is None or value in ({}, []):
+        return None
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if isinstance(value, int):
+        return str(value) if field in NUMBERED else number(value)
+    if isinstance(value, Mapping):
+        parts = ((_field_word(name), _said(name, each)) for name, each in value.items() if each)
+        return ", ".join(f"{word}: {said}" for word, said in parts)
+    if isinstance(value, list):
+        return ", ".join(str(_said(field, each)) for each in value)
+    return str(VALUES.get(value, value) if field in WORDED else value)

@@ -1,0 +1,66 @@
+"""The files that go with an upload: a template before it, result and rejects after it."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from webapp.admin.csv_import.labels import told
+from webapp.csv_import.faults import loaded
+from webapp.csv_import.parsing import Layout
+from webapp.models.csv_import import RowOutcome, Upload, UploadRow
+from webapp.tenants.csv_cells import BOM, harmless, written
+
+TEMPLATE = BOM + written([("name", "slug"), ("Acme S.p.A.", "acme"), ("Example Ltd", None)])
+RESULT = ("line", "name", "slug", "id", "outcome", "message")
+MESSAGE = "message"
+REJECTED = (RowOutcome.INVALID, RowOutcome.REFUSED)
+
+
+def result(rows: Iterable[UploadRow]) -> str:
+    """What has become of each row. The messages are in the reader's language."""
+    lines = (
+        (row.line, row.name, row.slug, row.tenant_id or row.number, row.outcome, _message(row))
+        for row in rows
+    )
+    return BOM + written([RESULT]) + written(lines)
+
+
+def rejects(upload: Upload, rows: Iterable[UploadRow]) -> bytes:
+    """The rows that become no tenant, as they were written: corrected, it can be uploaded.
+
+    In the encoding and with the delimiter of the file. A file of one column has none that every
+    spreadsheet takes for one, so it gets no second column for the messages.
+    """
+    layout = Layout.from_json(upload.layout) if upload.layout else _earlier_layout(upload)
+    names = [cell.strip().lower() for cell in layout.header]
+    place = names.index(MESSAGE) if MESSAGE in names else len(names)
+
+    def line(cells: Sequence[str], message: str) -> Sequence[str]:
+        if layout.delimiter is None:
+            return cells
+        padded = [*cells, *[""] * (place - len(cells))]
+        return [*padded[:place], message, *padded[place + (MESSAGE in names) :]]
+
+    table = [line(layout.header, MESSAGE)]
+    table += [line(_cells(upload, row), _message(row)) for row in rows if row.outcome in REJECTED]
+    text = written(table, harmless, layout.delimiter or ",")
+    if layout.declares_delimiter:
+        return f"sep={layout.delimiter}\r\n{text}".encode(layout.encoding)
+    # Without its mark, spreadsheets do not see that a file is UTF-8.
+    return text.encode("utf-8-sig" if layout.encoding == "utf-8" else layout.encoding)
+
+
+def _earlier_layout(upload: Upload) -> Layout:
+    """How the rejects of a file were written by the version that did not keep its layout."""
+    header = ("id", "name", "slug") if upload.keeps_numbers else ("name", "slug")
+    return Layout("utf-8-sig", ",", declares_delimiter=False, header=header)
+
+
+def _cells(upload: Upload, row: UploadRow) -> list[str]:
+    if row.cells is not None:
+        cells: list[str] = json.loads(row.cells)
+        return cells
+    return [*([row.number or ""] if upload.keeps_numbers else []), row.name, row.slug or ""]
+
+
+def _message(row: UploadRow) -> str:
+    return " ".join(map(told, loaded(row.problems)))

@@ -1,0 +1,189 @@
+"""The import: a file is chosen, checked, confirmed, and seen to become tenants."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from webapp import current
+from webapp.admin.base import Page, expose, reading, shell
+from webapp.admin.csv_import import files as upload_files
+from webapp.admin.csv_import import labels as upload_words
+from webapp.admin.csv_import.files import REJECTED
+from webapp.admin.lists.export import attachment
+from webapp.admin.lists.filters import NO_WISH
+from webapp.admin.lookups import number_in
+from webapp.admin.reconciler import absence
+from webapp.admin.wording.refusals import sentence
+from webapp.csv_import.faults import FileFault, UnreadableFile, loaded
+from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS
+from webapp.csv_import.queries import (
+    all_rows,
+    get_upload,
+    list_uploads,
+    partitions_of,
+    rows_of,
+    wanted_slug,
+)
+from webapp.errors import DomainError
+from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
+from webapp.models.operation import OperationKind
+
+LISTED, WRONG_SHOWN, NEW_SHOWN = 20, 50, 10
+# A file that is too large is refused on the page, with a sentence; so it must get that far. What
+# is not read by then lies on disk.
+MAX_BODY_BYTES = 4 * MAX_BYTES
+WATCHED_S, SETTLED_S = 1, 5
+
+
+class UploadsView(Page):
+    """Uploaded files, and what has become of them."""
+
+    reads = frozenset({"index", "show", "live", "result", "rejects", "template"})
+
+    def create_blueprint(self, admin: Any) -> Any:
+        """The blueprint, which takes larger bodies than others and refuses on its own page."""
+        blueprint = super().create_blueprint(admin)
+        # Before the check of the CSRF token, which reads the form.
+        blueprint.url_value_preprocessor(_take_larger_bodies)
+        blueprint.register_error_handler(RequestEntityTooLarge, self._refuse_body)
+        return blueprint
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """Where a file is chosen, and the earlier ones."""
+        return self._choose()
+
+    @expose("/check/", methods=("POST",))
+    def check(self) -> ResponseReturnValue:
+        """Looks at the file, and leads to what was found."""
+        sent = request.files.get("file")
+        if sent is None or not sent.filename:
+            return self._choose(_("Choose a file first.")), 422
+        # One byte more tells that there is more.
+        data = sent.stream.read(MAX_BYTES + 1)
+        try:
+            upload = current.services().uploads.check(sent.filename, data, actor=current.actor())
+        except UnreadableFile as error:
+            return self._choose(upload_words.refusal(error)), 422
+        return redirect(url_for(".show", id=upload.id), 303)
+
+    @expose("/show/")
+    def show(self) -> ResponseReturnValue:
+        """One file: what is in it, how far it is, or what has become of it."""
+        return self.render("admin/upload/show.html", **_figures(_asked()))
+
+    @expose("/live/")
+    def live(self) -> ResponseReturnValue:
+        """The part of that page that keeps itself up to date."""
+        return self.render("admin/upload/_live.html", fragment=True, **_figures(_asked()))
+
+    @expose("/confirm/", methods=("POST",))
+    def confirm(self) -> ResponseReturnValue:
+        """Has the new rows created."""
+        return self._decide("confirm")
+
+    @expose("/discard/", methods=("POST",))
+    def discard(self) -> ResponseReturnValue:
+        """Throws a checked file away."""
+        return self._decide("discard")
+
+    @expose("/result.csv")
+    def result(self) -> ResponseReturnValue:
+        """Each row, and what has become of it."""
+        upload = _asked()
+        rows = all_rows(current.database(), upload.id)
+        return attachment(f"import-{upload.id}-result.csv", upload_files.result(rows))
+
+    @expose("/rejects.csv")
+    def rejects(self) -> ResponseReturnValue:
+        """The rows that became no tenant."""
+        upload = _asked()
+        rows = all_rows(current.database(), upload.id)
+        return attachment(f"import-{upload.id}-rejects.csv", upload_files.rejects(upload, rows))
+
+    @expose("/template.csv")
+    def template(self) -> ResponseReturnValue:
+        """A file to begin with."""
+        return attachment("tenants-template.csv", upload_files.TEMPLATE)
+
+    def render(self, template: str, **kwargs: Any) -> str:
+        """The template, with the words for uploads."""
+        return super().render(template, **{"nav": "uploads", "words": upload_words, **kwargs})
+
+    def _choose(self, refused: str | None = None) -> str:
+        before = request.args.get("before")
+        return self.render(
+            "admin/upload/index.html",
+            refused=refused,
+            earlier=list_uploads(reading(), LISTED, number_in(before) if before else None),
+            most_rows=MAX_ROWS,
+            most_bytes=MAX_BYTES,
+            too_large=upload_words.refusal(UnreadableFile(FileFault.TOO_LARGE)),
+        )
+
+    def _refuse_body(self, _error: RequestEntityTooLarge) -> ResponseReturnValue:
+        return self._choose(upload_words.refusal(UnreadableFile(FileFault.TOO_LARGE))), 413
+
+    def _decide(self, decision: str) -> ResponseReturnValue:
+        upload_id = number_in(request.form.get("upload_id"))
+        decide = getattr(current.services().uploads, decision)
+        try:
+            is_done = decide(upload_id, actor=current.actor())
+        except DomainError as error:
+            flash(sentence(error), "danger")
+            return redirect(url_for(".index"), 303)
+        if is_done and decision == "discard":
+            flash(_("The file was discarded. Nothing was created."), "info")
+            return redirect(url_for(".index"), 303)
+        return redirect(url_for(".show", id=upload_id), 303)
+
+
+def _take_larger_bodies(_endpoint: str | None, _values: Any) -> None:
+    request.max_content_length = MAX_BODY_BYTES
+
+
+def _asked() -> Upload:
+    """The upload that the address names; 404 where there is none, or none any more."""
+    upload = get_upload(reading(), number_in(request.args.get("id")))
+    if upload is None:
+        abort(404)
+    return upload
+
+
+def _figures(upload: Upload) -> dict[str, Any]:
+    after = request.args.get("after")
+    rows = _wrong_rows(upload, number_in(after) if after else 0)
+    is_checked = upload.state == UploadState.CHECKED
+    is_running = upload.state == UploadState.RUNNING
+    is_finished = upload.state == UploadState.FINISHED
+    return {
+        "upload": upload,
+        "wrong": rows[:WRONG_SHOWN],
+        "has_more_wrong": len(rows) > WRONG_SHOWN,
+        "after": after,
+        "problems_of": lambda row: loaded(row.problems),
+        "slug_of": wanted_slug,
+        "first": rows_of(reading(), upload.id, [RowOutcome.NEW], NEW_SHOWN) if is_checked else (),
+        "partitions": partitions_of(reading(), upload.id) if is_finished else {},
+        "request_url": _request_url(),
+        "room": shell().summary.collections[0],
+        "absent": absence(reading()) if is_running else None,
+        "every": WATCHED_S if is_running else SETTLED_S,
+    }
+
+
+def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
+    """Those that are or were left out; not while the file runs, when nobody has time for them."""
+    if upload.state == UploadState.RUNNING or not upload.invalid + upload.refused:
+        return ()
+    return rows_of(reading(), upload.id, REJECTED, WRONG_SHOWN + 1, after_line)
+
+
+def _request_url() -> str:
+    """Where partitions are asked for, for all who have none."""
+    kind = OperationKind.REQUEST
+    return url_for("operations.review", kind=kind, scope="matching", state=NO_WISH)

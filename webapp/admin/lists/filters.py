@@ -1,0 +1,162 @@
+"""The choice of tenants that an address makes, and the page of them that it names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flask import url_for
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from webapp.admin.lists.paging import after, before, first_of, parse, parse_rank, rank
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.summary import Summary
+from webapp.tenants.list_pages import MATCHES_AT_MOST, Walked, search, walk
+from webapp.tenants.queries import TenantFilter, conditions
+
+NO_WISH = "none"
+LONGEST_PLACE = 400
+OPERATION_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tenants are shown: what stands in the address, as far as it makes sense."""
+
+    state: PartitionState | None = None
+    cause: Cause | None = None
+    q: str = ""
+    # Where the page begins or ends, as `webapp.admin.lists.paging` writes it; empty for the first.
+    page: str = ""
+    without_wish: bool = False
+    # Those that this operation on many was the last to turn.
+    operation: int | None = None
+    # The tab of the page that the list stands on, where it has several.
+    tab: str | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.state or self.cause or self.q or self.without_wish or self.operation)
+
+    @property
+    def filter(self) -> TenantFilter:
+        """The same as the domain's lists understand it."""
+        return TenantFilter(self.state, self.q, self.cause, self.operation, self.without_wish)
+
+    def url(self, endpoint: str, **changes: object) -> str:
+        """The address of this choice with some of it changed; a change leads to page one."""
+        wanted = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
+        state = NO_WISH if wanted.without_wish else wanted.state
+        return url_for(
+            endpoint,
+            tab=wanted.tab,
+            state=state or None,
+            cause=wanted.cause or None,
+            search=wanted.q or None,
+            operation=wanted.operation,
+            page=wanted.page or None,
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of tenants, how many there are in all, and where its neighbours are."""
+
+    items: Sequence[Tenant]
+    total: int
+    # The rank of the first one shown; unknown where it would have to be counted.
+    first: int | None
+    # More match the text than were looked at, so that the total is not all.
+    is_cut: bool = False
+    looked_at: int = MATCHES_AT_MOST
+    previous: str | None = None
+    next: str | None = None
+
+    @property
+    def last(self) -> int | None:
+        """The rank of the last tenant shown."""
+        return None if self.first is None else self.first + len(self.items) - 1
+
+
+def read_choice(arguments: Mapping[str, str]) -> Choice:
+    """The choice in an address; what makes no sense there is left out."""
+    state, cause = arguments.get("state", ""), arguments.get("cause", "")
+    known = PartitionState(state) if state in set(PartitionState) else None
+    for_cause = Cause(cause) if cause in set(Cause) and state != NO_WISH else None
+    return Choice(
+        # Whoever names a cause alone means those that failed for it.
+        state=known or (PartitionState.FAILED if for_cause else None),
+        cause=for_cause,
+        q=arguments.get("search", "").strip()[:255],
+        page=arguments.get("page", "")[:LONGEST_PLACE],
+        without_wish=state == NO_WISH,
+        operation=_number(arguments.get("operation", "")),
+    )
+
+
+def _number(text: str) -> int | None:
+    is_one = text.isascii() and text.isdigit() and len(text) <= OPERATION_DIGITS
+    return int(text) or None if is_one else None
+
+
+def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
+    """The page of tenants that the choice names."""
+    if choice.q:
+        return _searched(session, choice, size)
+    wanted = choice.filter
+    page, total = walk(session, wanted, size, parse(choice.page)), _total(session, choice, counts)
+    first = _first(page, total, choice)
+    back, on = (first - size, first + len(page.items)) if first else (None, None)
+    return Found(
+        items=page.items,
+        total=total,
+        first=first,
+        previous=before(page.items[0], wanted, back) if page.has_before and page.items else None,
+        next=after(page.items[-1], wanted, on) if page.has_behind else None,
+    )
+
+
+def _first(page: Walked, total: int, choice: Choice) -> int | None:
+    """The rank of the first one shown, as far as the address tells and it can be so."""
+    if not page.has_before:
+        return 1
+    told = first_of(choice.page)
+    return told if told and told > 1 and told + len(page.items) - 1 <= total else None
+
+
+def _searched(session: Session, choice: Choice, size: int) -> Found:
+    skip = parse_rank(choice.page)
+    page = search(session, choice.filter, size, skip)
+    behind = skip + len(page.items)
+    return Found(
+        items=page.items,
+        total=page.total,
+        first=skip + 1,
+        is_cut=page.is_cut,
+        previous=rank(max(skip - size, 0)) if skip else None,
+        next=rank(behind) if behind < page.total else None,
+    )
+
+
+def _total(session: Session, choice: Choice, counts: Summary) -> int:
+    """How many are meant; the figures that the page has already are not counted again."""
+    if choice.operation:
+        return _counted(session, choice.filter)
+    if choice.without_wish:
+        return counts.without_wish
+    if choice.state is None:
+        return counts.tenants
+    if choice.cause is None:
+        return counts.states[choice.state]
+    if choice.state == PartitionState.FAILED:
+        return counts.causes.get(choice.cause, 0)
+    return _counted(session, choice.filter)
+
+
+def _counted(session: Session, wanted: TenantFilter) -> int:
+    """Of a filter that an index of partitions answers."""
+    counted = select(func.count()).select_from(Partition).join(Partition.tenant)
+    return session.scalar(counted.where(*conditions(wanted))) or 0

@@ -1,0 +1,109 @@
+"""Which tenants a form or an address means, and the fields that say it once more."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from flask import abort
+from werkzeug.datastructures import MultiDict
+
+from webapp.admin.lists.filters import NO_WISH, Choice, read_choice
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.operations.selection import Selection
+
+MOST_SELECTED = 1000
+MOST_DIGITS = 15
+
+Field = tuple[str, str]
+
+
+def read_kind(values: MultiDict[str, str]) -> OperationKind:
+    """What is to be done; 404 where that is nothing known."""
+    kind = values.get("kind", "")
+    if kind not in set(OperationKind):
+        abort(404)
+    return OperationKind(kind)
+
+
+def read_selection(values: MultiDict[str, str], kind: OperationKind) -> Selection | None:
+    """Those who are meant; None where nobody is named, which never means all.
+
+    That is: the numbers that were ticked, all that match the filter of a list, or all that
+    failed for a cause.
+    """
+    if values.get("scope") == "matching" or values.get("matching"):
+        return _narrowed(selection_of(read_choice(values)), kind)
+    if values.get("scope") == "selected":
+        return Selection(tenant_ids=tuple(_numbers(values))[:MOST_SELECTED])
+    return Selection.of_failed(_cause(values["cause"])) if values.get("cause") else None
+
+
+def read_causes(values: MultiDict[str, str]) -> list[Selection]:
+    """All that failed for each of the causes that were ticked."""
+    return [Selection.of_failed(_cause(code)) for code in values.getlist("causes")]
+
+
+def selection_of(choice: Choice) -> Selection:
+    """All that the filter of a list lets through."""
+    return Selection(
+        state=choice.state,
+        cause=choice.cause,
+        q=choice.q,
+        without_wish=choice.without_wish,
+        operation_id=choice.operation,
+    )
+
+
+def fields_of(selection: Selection) -> list[Field]:
+    """The hidden fields of a form that mean the same selection."""
+    if selection.tenant_ids is not None:
+        return [("scope", "selected"), *(("id", str(each)) for each in selection.tenant_ids)]
+    return [("scope", "matching"), *filter_fields(selection)]
+
+
+def filter_fields(selection: Selection) -> Iterator[Field]:
+    """The filter as the address of a list has it."""
+    if selection.state or selection.without_wish:
+        yield "state", NO_WISH if selection.without_wish else str(selection.state)
+    if selection.cause:
+        yield "cause", str(selection.cause)
+    if selection.q:
+        yield "search", selection.q
+    if selection.operation_id is not None:
+        yield "operation", str(selection.operation_id)
+
+
+def kinds_for(partition: Partition | None) -> tuple[OperationKind, ...]:
+    """What can be done to a tenant whose partition's row this is."""
+    if partition is None:
+        return (OperationKind.REQUEST, OperationKind.DELETE)
+    if partition.state == PartitionState.FAILED:
+        return (OperationKind.RETRY, OperationKind.DELETE)
+    if partition.state == PartitionState.REMOVING:
+        return () if partition.drop_began_at else (OperationKind.RESTORE,)
+    return () if partition.state == PartitionState.REMOVED else (OperationKind.DELETE,)
+
+
+def _narrowed(selection: Selection, kind: OperationKind) -> Selection:
+    """Without those whom a list of all shows and this kind leaves alone anyway."""
+    if selection.state or selection.without_wish:
+        return selection
+    if kind == OperationKind.RETRY:
+        return replace(selection, state=PartitionState.FAILED)
+    if kind == OperationKind.REQUEST:
+        return replace(selection, without_wish=True)
+    return selection
+
+
+def _numbers(values: MultiDict[str, str]) -> Iterator[int]:
+    for text in values.getlist("id"):
+        if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS:
+            yield int(text)
+
+
+def _cause(code: str) -> Cause:
+    if code not in set(Cause):
+        abort(404)
+    return Cause(code)

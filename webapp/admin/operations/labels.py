@@ -1,0 +1,195 @@
+"""What the panel says of operations on many tenants."""
+
+from collections.abc import Callable, Mapping
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from webapp.admin.wording.labels import CAUSES, Badge, state_word
+from webapp.admin.wording.markup import isolated
+from webapp.admin.wording.units import number
+from webapp.models.operation import OperationKind, OperationState
+from webapp.operations.plan import CHANGED, DROPPING, NO_WISH, UNKNOWN
+from webapp.operations.progress import Progress, View
+from webapp.operations.selection import Selection
+
+_K = OperationKind
+
+# What each kind is called on a button, with its icon and role.
+KINDS = {
+    _K.RETRY: Badge(_l("Retry"), "retry", "info"),
+    _K.REQUEST: Badge(_l("Request partitions"), "plus", "info"),
+    _K.DELETE: Badge(_l("Delete"), "trash", "danger"),
+    _K.RESTORE: Badge(_l("Keep"), "back", "info"),
+}
+
+STATES = {
+    OperationState.RUNNING: Badge(_l("starting"), "arrows", "info"),
+    OperationState.FINISHED: Badge(_l("under way"), "arrows", "info"),
+    OperationState.SETTLED: Badge(_l("done"), "check", "success"),
+}
+ENDED_BADLY = Badge(_l("done, some failed again"), "octagon", "danger")
+
+Counted = Callable[[int], str]
+
+
+def _of(kind: OperationKind, forms: Mapping[OperationKind, Counted], count: int) -> str:
+    return str(forms[kind](count))
+
+
+TITLES: dict[OperationKind, Counted] = {
+    _K.RETRY: lambda n: ngettext("Retry of %(num)s tenant", "Retry of %(num)s tenants", n),
+    _K.REQUEST: lambda n: ngettext(
+        "Partition for %(num)s tenant", "Partitions for %(num)s tenants", n
+    ),
+    _K.DELETE: lambda n: ngettext("Deletion of %(num)s tenant", "Deletion of %(num)s tenants", n),
+    _K.RESTORE: lambda n: ngettext("%(num)s tenant called back", "%(num)s tenants called back", n),
+}
+
+WOULD: dict[OperationKind, Counted] = {
+    _K.RETRY: lambda n: ngettext("%(num)s will be queued.", "%(num)s will be queued.", n),
+    _K.REQUEST: lambda n: ngettext(
+        "%(num)s partition will be requested.", "%(num)s partitions will be requested.", n
+    ),
+    _K.DELETE: lambda n: ngettext(
+        "%(num)s tenant will be deleted.", "%(num)s tenants will be deleted.", n
+    ),
+    _K.RESTORE: lambda n: ngettext(
+        "%(num)s tenant will be kept.", "%(num)s tenants will be kept.", n
+    ),
+}
+
+START: dict[OperationKind, Counted] = {
+    _K.RETRY: lambda n: ngettext("Queue %(num)s retry", "Queue %(num)s retries", n),
+    _K.REQUEST: lambda n: ngettext("Request %(num)s partition", "Request %(num)s partitions", n),
+    _K.DELETE: lambda n: ngettext("Delete %(num)s tenant", "Delete %(num)s tenants", n),
+    _K.RESTORE: lambda n: ngettext("Keep %(num)s tenant", "Keep %(num)s tenants", n),
+}
+
+# Why some are left alone.
+SKIPPED: dict[str, Counted] = {
+    "pending": lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
+    "provisioning": lambda n: ngettext("%(num)s runs already", "%(num)s run already", n),
+    "ready": lambda n: ngettext("%(num)s is ready", "%(num)s are ready", n),
+    "failed": lambda n: ngettext("%(num)s failed", "%(num)s failed", n),
+    "removing": lambda n: ngettext("%(num)s is being removed", "%(num)s are being removed", n),
+    "removed": lambda n: ngettext("%(num)s is removed", "%(num)s are removed", n),
+    NO_WISH: lambda n: ngettext("%(num)s was never requested", "%(num)s were never requested", n),
+    DROPPING: lambda n: ngettext(
+        "%(num)s is being dropped already", "%(num)s are being dropped already", n
+    ),
+    UNKNOWN: lambda n: ngettext("%(num)s does not exist", "%(num)s do not exist", n),
+    CHANGED: lambda n: ngettext("%(num)s changed meanwhile", "%(num)s changed meanwhile", n),
+}
+
+
+def title(view: View) -> str:
+    """What an operation is called."""
+    return _of(view.operation.kind, TITLES, view.progress.planned)
+
+
+def would(kind: OperationKind, count: int) -> str:
+    """What a dry run says first."""
+    return _of(kind, WOULD, count)
+
+
+def start(kind: OperationKind, count: int) -> str:
+    """What the button says that starts it."""
+    return _of(kind, START, count)
+
+
+def skipped(reason: str, count: int) -> str:
+    """Why so many are left alone."""
+    known = SKIPPED.get(reason)
+    return str(known(count)) if known else f"{number(count)} {reason}"
+
+
+def skipped_sentence(counts: Mapping[str, int]) -> str:
+    """How many are left alone, and why; empty where none is."""
+    if not counts:
+        return ""
+    reasons = ", ".join(skipped(reason, counts[reason]) for reason in sorted(counts))
+    count = sum(counts.values())
+    return str(_("%(count)s skipped: %(reasons)s.", count=number(count), reasons=reasons))
+
+
+def meant(selection: Selection) -> str:
+    """Who were meant, in words."""
+    if selection.tenant_ids is not None:
+        return str(
+            ngettext(
+                "%(num)s selected tenant",
+                "%(num)s selected tenants",
+                len(selection.tenant_ids),
+            )
+        )
+    parts = _parts(selection)
+    return str(_("All that match: %(filter)s", filter=" · ".join(parts))) if parts else _("All")
+
+
+def _parts(selection: Selection) -> list[str]:
+    parts = []
+    if selection.state:
+        parts.append(state_word(selection.state))
+    if selection.without_wish:
+        parts.append(str(_("Not requested")))
+    if selection.cause:
+        parts.append(str(CAUSES[selection.cause]))
+    if selection.q:
+        parts.append(f"“{isolated(selection.q)}”")
+    if selection.operation_id is not None:
+        parts.append(str(_("Operation %(number)s", number=selection.operation_id)))
+    return parts
+
+
+def badge(view: View) -> Badge:
+    """How far it is, as a badge."""
+    if view.is_over and view.progress.failed:
+        return ENDED_BADLY
+    return STATES[view.operation.state]
+
+
+def progress(view: View) -> str:
+    """How far it is, in a sentence."""
+    figures = view.progress
+    if not figures.planned:
+        return str(_("There was nothing to do."))
+    said = {"done": number(figures.finished), "total": number(figures.planned)}
+    if view.operation.kind == OperationKind.DELETE:
+        return str(
+            _(
+                "%(done)s of %(total)s deleted: %(leaving)s to be dropped, %(gone)s gone.",
+                leaving=number(figures.leaving),
+                gone=number(figures.gone),
+                **said,
+            )
+        )
+    return _finished(figures, said)
+
+
+def _finished(figures: Progress, said: dict[str, str]) -> str:
+    waiting = figures.planned - figures.finished
+    said |= {"ready": number(figures.ready), "failed": number(figures.failed)}
+    if not waiting:
+        return str(
+            _("%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **said)
+        )
+    return str(
+        _(
+            "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again, "
+            "%(waiting)s waiting.",
+            waiting=number(waiting),
+            **said,
+        )
+    )
+
+
+FILTERS = {
+    "operation_badge": badge,
+    "operation_kind": KINDS.__getitem__,
+    "operation_meant": meant,
+    "operation_progress": progress,
+    "operation_title": title,
+    "skipped_word": skipped,
+}

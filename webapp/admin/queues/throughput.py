@@ -1,0 +1,100 @@
+"""What the tab of queues and workers shows of the database: pace, next attempts, the pause."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.statistics import Activity, Resolution
+from webapp.models.tenant import Tenant
+from webapp.queue.own_jobs import tenant_of
+
+NEXT_SHOWN = 20
+SHORT, LONG = timedelta(minutes=5), timedelta(minutes=60)
+
+# Up to when what happened is counted; nobody counts where this is long ago.
+COUNTED = "activity"
+COUNTED_WITHIN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many tenants were finished a minute, ready or failed, lately and over an hour."""
+
+    lately: float
+    hour: float
+
+
+@dataclass(frozen=True)
+class Next:
+    """A wish that waits to be rung for, and when it will be."""
+
+    tenant_id: int
+    name: str
+    attempt: int
+    max_attempts: int
+    cause: Cause | None
+    due_at: datetime
+
+    @property
+    def is_due(self) -> bool:
+        """True when its time has come."""
+        return self.due_at <= utc_now()
+
+
+def queue_figures(session: Session) -> dict[str, Any]:
+    """What the tab needs besides the frame; two queries, each over an index and bounded."""
+    return {"pace": pace(session), "next_ones": next_ones(session), "tenant_of": tenant_of}
+
+
+def pace(session: Session) -> Pace | None:
+    """How fast tenants are finished; None where nobody counts."""
+    now = utc_now()
+    this_minute = now.replace(second=0, microsecond=0)
+    finished = Activity.ready + Activity.failed
+    lately = func.sum(case((Activity.at >= this_minute - SHORT, finished), else_=0))
+    mark = select(Heartbeat.at).where(Heartbeat.name == COUNTED).scalar_subquery()
+    counted = select(mark, lately, func.sum(finished)).where(
+        Activity.resolution == Resolution.MINUTE, Activity.at >= this_minute - LONG
+    )
+    at, few, many = session.execute(counted).one()
+    if at is None or now - at > COUNTED_WITHIN:
+        return None
+    so_far = now - this_minute
+    return Pace((few or 0) / _minutes(SHORT + so_far), (many or 0) / _minutes(LONG + so_far))
+
+
+def next_ones(session: Session) -> list[Next]:
+    """The wishes that will be rung for next, the first first; those in a queue are not among."""
+    order = (Partition.ring_at, Partition.tenant_id)
+    # The names of those shown alone: PostgreSQL would look up all that wait before it sorts them.
+    first = (
+        select(Partition.tenant_id)
+        .where(Partition.state == PartitionState.PENDING, Partition.ring_at.is_not(None))
+        .order_by(*order)
+        .limit(NEXT_SHOWN)
+        .subquery()
+    )
+    shown = (
+        select(Partition, Tenant.name)
+        .join(first, first.c.tenant_id == Partition.tenant_id)
+        .join(Tenant, Tenant.id == Partition.tenant_id)
+        .order_by(*order)
+    )
+    return [_next(row, name) for row, name in session.execute(shown)]
+
+
+def _next(row: Partition, name: str) -> Next:
+    due_at = row.next_attempt_at or row.ring_at or utc_now()
+    return Next(row.tenant_id, name, row.attempts + 1, row.max_attempts, row.cause, due_at)
+
+
+def _minutes(time: timedelta) -> float:
+    return time / timedelta(minutes=1)

@@ -1,0 +1,113 @@
+"""A tenant's departure in the panel: delete, call back, and the record of it."""
+
+from typing import Any
+
+from flask import Response, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from pydantic import TypeAdapter
+
+from webapp import current
+from webapp.admin.base import Records, expose, reading
+from webapp.admin.lookups import asked, is_typed, number_in, status
+from webapp.admin.wording.markup import isolated
+from webapp.admin.wording.refusals import sentence
+from webapp.db.types import utc_now
+from webapp.errors import DomainError
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
+
+RECORD = TypeAdapter(DepartureRecord)
+
+
+class Departing(Records):
+    """The part of the tenants' pages that ends a tenant, and calls it back."""
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> ResponseReturnValue:
+        """Asks with name and consequence, then deletes."""
+        tenant = asked()
+        # The page's form always has the field; whoever sends none has not seen the question.
+        typed = request.form.get("typed")
+        if request.method != "POST" or not (typed is None or is_typed(typed, tenant.name)):
+            return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
+        if self.delete_model(tenant):
+            _say_deleted(tenant)
+        return redirect(self.get_url(".details_view", id=tenant.id))
+
+    def delete_model(self, model: Any) -> bool:
+        """True when the tenant is deleted; else says why not."""
+        try:
+            current.tenants().delete(model.id, actor=current.actor())
+        except DomainError as error:
+            flash(sentence(error), "danger")
+            return False
+        return True
+
+    @expose("/restore/", methods=("POST",))
+    def restore(self) -> ResponseReturnValue:
+        """Calls a deleted tenant back; whoever is too late is told so."""
+        tenant_id = number_in(request.form.get("tenant_id"))
+        before = get_tenant(reading(), tenant_id)
+        try:
+            tenant = current.tenants().restore(tenant_id, actor=current.actor())
+        except DomainError as error:
+            flash(sentence(error), "danger")
+        else:
+            flash(_stays(tenant, before), "success")
+        return redirect(self.get_url(".details_view", id=tenant_id))
+
+    @expose("/departure/")
+    def departure(self) -> ResponseReturnValue:
+        """The record of a departure as a file, the same as the API's."""
+        record = departure_of(reading(), asked().id)
+        if record is None:
+            abort(404)
+        saved_as = f"attachment; filename=tenant-{record.tenant_id}-departure.json"
+        text = RECORD.dump_json(record, indent=2)
+        return Response(text, 200, {"Content-Disposition": saved_as}, "application/json")
+
+
+def owns_rows(partition: Partition | None) -> bool:
+    """Whether its rows are known to be the tenant's, so that they go when it does."""
+    return partition is not None and bool(partition.seen_absent_at or partition.ready_at)
+
+
+def _consequence(tenant: Tenant) -> dict[str, Any]:
+    grace = current.services().rules.grace
+    return {
+        "model": tenant,
+        "grace": grace,
+        "dropped_at": utc_now() + grace,
+        "owns_rows": owns_rows(tenant.partition),
+        "mistyped": request.method == "POST",
+    }
+
+
+def _say_deleted(tenant: Tenant) -> None:
+    """With a button that undoes it, where there is a grace time."""
+    name = isolated(tenant.name)
+    if not current.services().rules.grace:
+        flash(_("%(name)s was deleted. Its partition is dropped now.", name=name), "success")
+        return
+    undo: Any = {
+        "text": _("%(name)s was deleted. You can still keep it.", name=name),
+        "action": url_for("tenant.restore"),
+        "fields": {"tenant_id": tenant.id},
+        "label": _("Undo"),
+    }
+    flash(undo, "success")
+
+
+def _stays(tenant: Tenant, before: Tenant | None) -> str:
+    name = isolated(tenant.name)
+    if before is not None and before.slug == tenant.slug:
+        return str(_("%(name)s stays.", name=name))
+    return str(
+        _(
+            "%(name)s stays. Its slug was taken meanwhile, and is %(slug)s now.",
+            name=name,
+            slug=tenant.slug,
+        )
+    )

@@ -1,0 +1,85 @@
+"""The operation on many tenants that a wish was a part of, as a tenant's page tells it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import current_app, url_for
+from flask_babel import ngettext
+
+from webapp.admin.tenants.timeline import WishTold
+from webapp.admin.wording.actors import who
+from webapp.models.operation import Operation, OperationKind
+from webapp.models.partition import PartitionEvent
+from webapp.partitions import events
+
+PAGES = ("operations.show", "operations.index")
+
+MAKES = {
+    OperationKind.RETRY: events.RETRIED,
+    OperationKind.REQUEST: events.REQUESTED,
+    OperationKind.DELETE: events.REMOVING,
+    OperationKind.RESTORE: events.RESTORED,
+}
+
+
+@dataclass(frozen=True)
+class PartOfMany:
+    """Which wish it was that the operation made, and what is said of it."""
+
+    generation: int | None
+    sentence: str
+    url: str | None
+
+
+def part_of(operation: Operation | None, wishes: Sequence[WishTold]) -> PartOfMany | None:
+    """The one of these wishes that the operation made, if it is among them."""
+    if operation is None:
+        return None
+    # The first that fits: the same actor may have asked for more, for this tenant alone, later.
+    for wish in reversed(wishes):
+        if wish.origin is not None and _made(operation, wish.origin):
+            return PartOfMany(wish.generation, _sentence(operation), _url(operation))
+    return None
+
+
+def _made(operation: Operation, origin: PartitionEvent) -> bool:
+    is_in_time = operation.asked_at <= origin.at and (
+        operation.finished_at is None or origin.at <= operation.finished_at
+    )
+    is_alike = (origin.event, origin.actor) == (MAKES[operation.kind], operation.actor)
+    return is_in_time and is_alike
+
+
+def _sentence(operation: Operation) -> str:
+    say = SENTENCES[operation.kind]
+    return say(operation.tenants, who(operation.actor))
+
+
+def _url(operation: Operation) -> str | None:
+    found = next((page for page in PAGES if page in current_app.view_functions), None)
+    return url_for(found, id=operation.id) if found else None
+
+
+SENTENCES: dict[OperationKind, Callable[[int, str], str]] = {
+    OperationKind.RETRY: lambda count, name: ngettext(
+        "Retry of %(num)s tenant by %(who)s", "Retry of %(num)s tenants by %(who)s", count, who=name
+    ),
+    OperationKind.REQUEST: lambda count, name: ngettext(
+        "Request for %(num)s tenant by %(who)s",
+        "Request for %(num)s tenants by %(who)s",
+        count,
+        who=name,
+    ),
+    OperationKind.DELETE: lambda count, name: ngettext(
+        "Deletion of %(num)s tenant by %(who)s",
+        "Deletion of %(num)s tenants by %(who)s",
+        count,
+        who=name,
+    ),
+    OperationKind.RESTORE: lambda count, name: ngettext(
+        "Return of %(num)s tenant by %(who)s",
+        "Return of %(num)s tenants by %(who)s",
+        count,
+        who=name,
+    ),
+}

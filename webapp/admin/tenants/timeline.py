@@ -1,0 +1,159 @@
+"""A tenant's timeline as people read it: wish by wish, with how long everything took."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from webapp.admin.wording.actors import who
+from webapp.models.partition import PartitionEvent
+from webapp.partitions import events as timeline
+from webapp.partitions.events import OPENINGS, origin_in
+
+# After these, whatever comes next in the wish has had to wait.
+BEGINNINGS = frozenset(
+    {
+        timeline.REQUESTED,
+        timeline.RETRIED,
+        timeline.REOPENED,
+        timeline.RESTORED,
+        timeline.DRIFT,
+        timeline.ADOPT_REQUESTED,
+        timeline.EMPTY_REQUESTED,
+        timeline.CREATE_FAILED,
+        timeline.HANDED_BACK,
+        timeline.LEASE_EXPIRED,
+    }
+)
+PROOFS = frozenset({timeline.CREATED, timeline.ALREADY_EXISTS, timeline.DROPPED, timeline.ABSENT})
+
+SENTENCES = {
+    timeline.REQUESTED: _l("Wish %(number)s: the original request, by %(who)s"),
+    timeline.RETRIED: _l("Wish %(number)s: a retry, by %(who)s"),
+    timeline.REOPENED: _l("Wish %(number)s: another try, by %(who)s"),
+    timeline.DRIFT: _l("Wish %(number)s: made again, since it was missing in Milvus"),
+    timeline.RESTORED: _l("Wish %(number)s: called back, by %(who)s"),
+    timeline.ADOPT_REQUESTED: _l("Wish %(number)s: to adopt its rows, by %(who)s"),
+    timeline.EMPTY_REQUESTED: _l("Wish %(number)s: to destroy its rows, by %(who)s"),
+    timeline.REMOVING: _l("Departure: deleted, by %(who)s"),
+}
+
+JobUrl = Callable[[PartitionEvent], str | None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One event, how long it had waited or ran, and where its job can be looked at."""
+
+    event: PartitionEvent
+    waited_ms: int | None
+    ran_ms: int | None
+    actor: str | None
+    # Told once for all events of a job that follow each other.
+    job_id: str | None
+    job_url: str | None
+
+
+@dataclass(frozen=True)
+class WishTold:
+    """All that happened for one wish, newest first."""
+
+    generation: int | None
+    sentence: str
+    origin: PartitionEvent | None
+    moments: Sequence[Moment]
+    # From the request to the proof, where both are known.
+    took_ms: int | None
+
+
+def told(
+    events: Sequence[PartitionEvent], shown: int, job_url: JobUrl = lambda _event: None
+) -> list[WishTold]:
+    """The first `shown` of the events, which are newest first, by wishes; the latest wish first.
+
+    What comes behind them is looked at for durations only.
+    """
+    by_wish: dict[int | None, list[PartitionEvent]] = defaultdict(list)
+    for event in events:
+        by_wish[event.generation].append(event)
+    visible = {event.id for event in events[:shown]}
+    latest_first = sorted(by_wish, key=lambda number: -1 if number is None else number)[::-1]
+    return [
+        _wish(number, by_wish[number], visible, job_url)
+        for number in latest_first
+        if any(event.id in visible for event in by_wish[number])
+    ]
+
+
+def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
+    """Which wish this is, what made it, and who asked for it."""
+    if origin is not None:
+        sentence = str(SENTENCES[origin.event])
+        return sentence % {"number": number, "who": who(origin.actor)}
+    if number is None:
+        return str(_("Before wishes were counted"))
+    return str(_("Wish %(number)s", number=number))
+
+
+def job_of(event: PartitionEvent) -> str | None:
+    """The job that did it. Where somebody asked for something, there is none yet."""
+    return None if event.event in OPENINGS else event.job_id
+
+
+def _wish(
+    number: int | None, events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
+) -> WishTold:
+    origin = origin_in(events, number)
+    proof = next((event for event in events if event.event in PROOFS), None)
+    # A departure waits out its grace time, which says nothing of how quick anything was.
+    is_timed = origin is not None and origin.event != timeline.REMOVING
+    return WishTold(
+        generation=number,
+        sentence=sentence_of(number, origin),
+        origin=origin,
+        moments=list(_moments(events, visible, job_url)),
+        took_ms=_between(origin.at, proof.at) if origin and proof and is_timed else None,
+    )
+
+
+def _moments(
+    events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
+) -> Iterator[Moment]:
+    for place, event in enumerate(events):
+        if event.id not in visible:
+            continue
+        before = events[place + 1 :]
+        is_told = place > 0 and job_of(events[place - 1]) == job_of(event)
+        job = None if is_told else job_of(event)
+        yield Moment(
+            event=event,
+            waited_ms=_waited(event, before),
+            ran_ms=_ran(event, before),
+            actor=who(event.actor) if event.actor else None,
+            job_id=job,
+            job_url=job_url(event) if job else None,
+        )
+
+
+def _waited(event: PartitionEvent, before: Sequence[PartitionEvent]) -> int | None:
+    """From the request, or the end of the last attempt, to the start of this one."""
+    if event.event != timeline.CREATING:
+        return None
+    began = next((other for other in before if other.event in BEGINNINGS), None)
+    return _between(began.at, event.at) if began else None
+
+
+def _ran(event: PartitionEvent, before: Sequence[PartitionEvent]) -> int | None:
+    if event.duration_ms is not None:
+        return event.duration_ms
+    if event.event in {timeline.DROPPED, timeline.DROP_FAILED}:
+        began = next((other for other in before if other.event == timeline.DROPPING), None)
+        return _between(began.at, event.at) if began else None
+    return None
+
+
+def _between(first: datetime, last: datetime) -> int:
+    return max(0, round((last - first).total_seconds() * 1000))

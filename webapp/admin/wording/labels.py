@@ -1,0 +1,195 @@
+"""What the panel calls states, causes and events."""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from webapp.auth.roles import Role
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import CanaryOutcome, DepartureOutcome, PartitionState
+from webapp.partitions.summary import LastCanary
+from webapp.queue.redis_writes import Refusal
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word with its icon, and the role that colours it."""
+
+    word: str
+    icon: str
+    role: str
+
+
+BADGES = {
+    PartitionState.PENDING: Badge(_l("pending"), "clock", "neutral"),
+    PartitionState.PROVISIONING: Badge(_l("provisioning"), "arrows", "info"),
+    PartitionState.READY: Badge(_l("ready"), "check", "success"),
+    PartitionState.FAILED: Badge(_l("failed"), "octagon", "danger"),
+    PartitionState.REMOVING: Badge(_l("removing"), "arrow-out", "warning"),
+    PartitionState.REMOVED: Badge(_l("removed"), "dash", "outline"),
+}
+NO_WISH = Badge(_l("not requested"), "dash", "outline")
+STUCK = Badge(_l("stuck"), "hourglass", "warning")
+
+ROLES = {
+    Role.VIEWER: _l("viewer"),
+    Role.OPERATOR: _l("operator"),
+    Role.ADMIN: _l("admin"),
+}
+
+CANARIES = {
+    CanaryOutcome.PASSED: Badge(_l("passed"), "check", "success"),
+    CanaryOutcome.FAILED: Badge(_l("failed"), "octagon", "danger"),
+    CanaryOutcome.NOT_RUN: Badge(_l("could not be made"), "warning", "warning"),
+}
+NO_CANARY = Badge(_l("not made yet"), "dash", "outline")
+
+DEPARTURES = {
+    DepartureOutcome.DROPPED: _l("Dropped, and seen to be gone"),
+    DepartureOutcome.ABSENT: _l("Nothing was there to drop"),
+    DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be somebody else's"),
+}
+
+REFUSALS = {
+    Refusal.MEMORY: _l("memory full"),
+    Refusal.READ_ONLY: _l("read-only replica"),
+    Refusal.DISK: _l("cannot save to disk"),
+    Refusal.PERMISSION: _l("no permission"),
+    Refusal.OTHER: _l("see its log"),
+}
+# What to do about it.
+WRITES_AGAIN = {
+    Refusal.MEMORY: _l(
+        "Redis takes no writes: its memory is full. Raise its maxmemory, or take out what fills "
+        "it; what waits goes on by itself."
+    ),
+    Refusal.READ_ONLY: _l(
+        "Redis takes no writes: it is a read-only replica, as after a failover. Let REDIS_URL "
+        "lead to the primary; what waits goes on by itself."
+    ),
+    Refusal.DISK: _l(
+        "Redis takes no writes: it cannot save to its disk. Free some space, and see its log; "
+        "what waits goes on by itself."
+    ),
+    Refusal.PERMISSION: _l(
+        "Redis takes no writes: the user of REDIS_URL has no permission. Allow it to read and "
+        "write all keys; what waits goes on by itself."
+    ),
+    Refusal.OTHER: _l("Redis takes no writes. Its log says why; what waits goes on by itself."),
+}
+
+CAUSES = {
+    Cause.MILVUS_UNREACHABLE: _l("Milvus unreachable"),
+    Cause.TIMEOUT: _l("No answer in time"),
+    Cause.RATE_LIMITED: _l("Pace refused"),
+    Cause.UNEXPECTED: _l("Unknown error"),
+    Cause.COLLECTION_MISSING: _l("Collection missing"),
+    Cause.CAPACITY: _l("Collection full"),
+    Cause.PARTITION_KEY_MODE: _l("Partition key in use"),
+    Cause.AUTH: _l("Credentials refused"),
+    Cause.INVALID_NAME: _l("Name refused"),
+    Cause.FOREIGN_DATA: _l("Foreign data"),
+    Cause.COLLECTION_MOVED: _l("Alias moved"),
+}
+
+RETRY_HELPS = {
+    Cause.MILVUS_UNREACHABLE: _l("Yes, once Milvus answers."),
+    Cause.TIMEOUT: _l("Yes, usually."),
+    Cause.RATE_LIMITED: _l("Yes, after a while."),
+    Cause.UNEXPECTED: _l("Perhaps. Try one first."),
+    Cause.COLLECTION_MISSING: _l("Only once the collection exists."),
+    Cause.CAPACITY: _l("Only once there is room."),
+    Cause.PARTITION_KEY_MODE: _l("Only with another collection."),
+    Cause.AUTH: _l("Only once the credentials are mended."),
+    Cause.INVALID_NAME: _l("No. Report it."),
+    Cause.FOREIGN_DATA: _l("No. Find the owner of the rows first."),
+    Cause.COLLECTION_MOVED: _l("No. Move the alias back, or accept where it leads."),
+}
+
+EVENTS = {
+    "requested": _l("Partition requested"),
+    "dispatched": _l("Handed to the queue"),
+    "dispatch_failed": _l("The queue did not take it"),
+    "creating": _l("Attempt started"),
+    "created": _l("Partition created"),
+    "already_exists": _l("Partition was there already"),
+    "create_failed": _l("Attempt failed"),
+    "fallback": _l("Trying the script instead of the SDK"),
+    "handed_back": _l("Handed back by a stopping worker"),
+    "lease_expired": _l("The worker vanished"),
+    "cause_changed": _l("The cause is another one now"),
+    "reopened": _l("Tried again by itself"),
+    "retried": _l("Retry asked for"),
+    "removing": _l("Tenant deleted"),
+    "restored": _l("Called back"),
+    "dropping": _l("Drop begun"),
+    "drop_failed": _l("Drop failed"),
+    "dropped": _l("Partition dropped, and seen to be gone"),
+    "absent": _l("No partition there to drop"),
+    "kept": _l("Left in Milvus: the rows may be somebody else's"),
+    "drift": _l("Milvus departed from what was wanted"),
+    "adopt_requested": _l("Adoption of its rows asked for"),
+    "empty_requested": _l("Destruction of its rows asked for"),
+    "adopted": _l("Rows of before adopted"),
+    "emptying": _l("Dropping the rows of before"),
+    "emptied": _l("Rows of before dropped"),
+}
+EVENT_ROLES = {
+    "created": "success",
+    "already_exists": "success",
+    "create_failed": "danger",
+    "dispatch_failed": "warning",
+    "fallback": "warning",
+    "lease_expired": "warning",
+    "removing": "warning",
+    "restored": "info",
+    "drop_failed": "danger",
+    "dropped": "success",
+    "absent": "success",
+    "kept": "warning",
+    "drift": "warning",
+    "adopt_requested": "warning",
+    "empty_requested": "warning",
+    "emptying": "warning",
+    "emptied": "warning",
+    "adopted": "success",
+    "creating": "info",
+}
+
+
+def badge(partition: Partition | None) -> Badge:
+    """The badge of a partition's state; tenants that were imported may have no wish yet."""
+    return BADGES[partition.state] if partition else NO_WISH
+
+
+def canary_badge(last: LastCanary | None) -> Badge:
+    """The badge of the isolation's last check, if there was one."""
+    return CANARIES[last.outcome] if last else NO_CANARY
+
+
+def state_word(state: PartitionState | str) -> str:
+    """The state's name at the head of a line."""
+    word = str(BADGES[PartitionState(state)].word)
+    return word[:1].upper() + word[1:]
+
+
+def meaning(cause: Cause) -> str:
+    """What a cause means, in the language of the page."""
+    return str(_(cause.advice.meaning))
+
+
+def remedy(cause: Cause) -> str:
+    """What an operator does about a cause, in the language of the page."""
+    return str(_(cause.advice.remedy))
+
+
+def event_word(event: str) -> str:
+    """The event's name in words; the name itself where it has none."""
+    return str(EVENTS.get(event.rpartition(".")[2], event))
+
+
+def event_role(event: str) -> str:
+    """The role that colours an event in the timeline."""
+    return EVENT_ROLES.get(event.rpartition(".")[2], "neutral")

@@ -1,0 +1,99 @@
+"""How moments are said: in UTC by the server, and marked so that the browser says them locally."""
+
+from datetime import UTC, datetime
+
+from babel.dates import format_datetime
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from webapp.admin.wording.units import duration, two_units
+from webapp.db.types import utc_now
+from webapp.http.languages import locale
+
+# static/times.js knows these kinds too, and says them in the browser's own time zone.
+PATTERNS = {
+    "time": "HH:mm:ss",
+    "minute": "d MMM y, HH:mm",
+    "full": "d MMM y, HH:mm:ss",
+    "hour": "HH:mm",
+    "day": "d MMM",
+}
+# On an axis there is no room for the zone; the title has it.
+SHORT = ("hour", "day")
+TAG = Markup('<time datetime="{}" title="{}" data-local="{}">{}</time>')
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago the moment was, without the word: 38 min."""
+    return _never() if moment is None else duration((utc_now() - moment).total_seconds())
+
+
+def remaining(moment: datetime) -> str:
+    """How long until the moment, in two units: 6 d 23 h, 38 min 5 s; `0 s` when it is past."""
+    return two_units((moment - utc_now()).total_seconds())
+
+
+def clock(moment: datetime | None) -> str:
+    """The time of day in UTC, as text."""
+    return _said(moment, "time")
+
+
+def stamp(moment: datetime | None) -> str:
+    """Date and time in UTC, as text."""
+    return _said(moment, "full")
+
+
+def minute(moment: datetime | None) -> str:
+    """Date and time in UTC without seconds, as text: enough for what is days away."""
+    return _said(moment, "minute")
+
+
+def clock_tag(moment: datetime | None) -> str:
+    """The time of day, which the browser turns into local time."""
+    return _tag(moment, "time", clock(moment))
+
+
+def full_tag(moment: datetime | None) -> str:
+    """Date and time, which the browser turns into local time."""
+    return _tag(moment, "full", stamp(moment))
+
+
+def minute_tag(moment: datetime | None) -> str:
+    """Date and time without seconds, which the browser turns into local time."""
+    return _tag(moment, "minute", minute(moment))
+
+
+def ago_tag(moment: datetime | None, suffix: str = "") -> str:
+    """How long ago, with the moment itself on hover; any suffix adds the word: 38 min ago."""
+    text = ago(moment)
+    if suffix and moment is not None:
+        text = str(_("%(duration)s ago", duration=text))
+    return _tag(moment, "ago", text)
+
+
+def axis_tag(moment: datetime, kind: str) -> str:
+    """An hour or a day on an axis, which the browser turns into local time."""
+    return _tag(moment, kind, _said(moment, kind))
+
+
+def until_tag(moment: datetime | None) -> str:
+    """How long until then, with the moment itself on hover."""
+    return _tag(moment, "ago", _never() if moment is None else remaining(moment))
+
+
+def _tag(moment: datetime | None, kind: str, text: str) -> str:
+    if moment is None:
+        return Markup('<span class="muted">{}</span>').format(text)
+    exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return TAG.format(exact, stamp(moment), kind, text)
+
+
+def _said(moment: datetime | None, kind: str) -> str:
+    if moment is None:
+        return _never()
+    said = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
+    return said if kind in SHORT else f"{said} UTC"
+
+
+def _never() -> str:
+    return str(_("never"))

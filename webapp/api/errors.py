@@ -1,0 +1,87 @@
+"""What a use case refuses, as a problem with its code."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Response
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from webapp.api.routing import api
+from webapp.api.schemas_out import Problem
+from webapp.errors import DomainError, InvalidField, InvalidRow, KeyInUse
+from webapp.http.problems import problem
+from webapp.texts import SENTENCES, TextFault
+
+STATUS_OF = {"not_found": 404, "invalid": 422, "idempotency_mismatch": 422}
+# All else stands against the state that things are in.
+CONFLICT = 409
+
+
+@api.errorhandler(DomainError)
+def refuse(error: DomainError) -> Response:
+    """The answer to a refused call."""
+    told = told_of(error)
+    soon = {"Retry-After": "1"} if isinstance(error, KeyInUse) else None
+    return problem(told.status, told.code, told.detail, told.errors, soon)
+
+
+def told_of(error: DomainError) -> Problem:
+    """What a refused caller is told."""
+    status = STATUS_OF.get(error.code, CONFLICT)
+    detail, errors = str(error), None
+    if isinstance(error, InvalidField):
+        detail, errors = f"Not usable: {error.field}.", {error.field: [str(error)]}
+    if isinstance(error, InvalidRow):
+        errors = error.errors
+    return Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=error.code,
+        errors=errors,
+    )
+
+
+# By the type of pydantic's error; the names are in the error's context.
+# `value_error` is a check of our own, which has its own words.
+WORDS: Mapping[str, str] = {
+    "value_error": "{error}",
+    "missing": "is required",
+    "extra_forbidden": "is not known",
+    "string_type": "must be text",
+    "string_unicode": SENTENCES[TextFault.UNPRINTABLE],
+    "string_too_long": "must have at most {max_length} characters",
+    "model_type": "must be a JSON object",
+    "list_type": "must be a list",
+    "too_short": "must have at least {min_length} item",
+    "too_long": "must have at most {max_length} items",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+# No field of ours meets another type; one that did would still be told of.
+OTHERWISE = "is unusable"
+
+
+def faults_in(error: ValidationError, whole: str = "body") -> dict[str, list[str]]:
+    """The sentences of each field, as `name` or `tenants[3].name`.
+
+    `whole` is the name for what no single field is to blame for.
+    """
+    faults: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False):
+        said = faults.setdefault(_field(each) or whole, [])
+        sentence = _sentence(each)
+        if sentence not in said:
+            said.append(sentence)
+    return faults
+
+
+def _field(details: ErrorDetails) -> str:
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"])
+    return name.removeprefix(".")
+
+
+def _sentence(details: ErrorDetails) -> str:
+    return WORDS.get(details["type"], OTHERWISE).format(**details.get("ctx", {}))

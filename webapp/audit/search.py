@@ -1,0 +1,204 @@
+"""Looking things up in the audit: who did what, when, and from where, newest first."""
+
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from webapp.db.session import Database
+from webapp.errors import InvalidField
+from webapp.models.audit import AuditEntry, Via
+from webapp.models.naming import is_storable
+from webapp.models.tenant import Tenant
+from webapp.models.tenant_search import is_in_name
+
+# What no index finds is looked for in so many entries at a time, however many there are.
+WINDOW = 10_000
+# Entries are numbered in the order of their times but for this: clocks of several machines,
+# and transactions that took their time.
+OUT_OF_ORDER = timedelta(minutes=10)
+EXPORTED_AT_ONCE = 1000
+# More than any number has, and few enough for every integer of the databases.
+MAX_DIGITS = 18
+HIGHEST = 2**62
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries are meant. Empty texts leave nothing out."""
+
+    actor: str = ""
+    action: str = ""
+    tenant_id: int | None = None
+    via: Via | None = None
+    text: str = ""
+    request_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the audit, and the name that its tenant has now."""
+
+    id: int
+    at: datetime
+    actor: str
+    via: Via | None
+    address: str | None
+    action: str
+    tenant_id: int | None
+    tenant: str | None
+    target: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run of entries, and the cursor of the next one, or None at the end.
+
+    `looked_back_to` is set where the run is short because only so many entries are looked
+    through at a time: there may be more before that moment.
+    """
+
+    items: Sequence[Entry]
+    next_cursor: str | None
+    looked_back_to: datetime | None = None
+
+
+def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None = None) -> Found:
+    """Entries by descending number, at most `limit`; the cursor is the last number seen.
+
+    Looks through a bounded number of entries, so a run may be short, or empty, and not the last.
+
+    Raises:
+        InvalidField: the cursor is not one that this returned.
+    """
+    texts = (wanted.actor, wanted.action, wanted.text, wanted.request_id)
+    if not all(map(is_storable, texts)):
+        return Found([], None)
+    indexed = _indexed(wanted)
+    if cursor is not None:
+        indexed.append(AuditEntry.id < _number(cursor))
+    newest = select(AuditEntry).where(*indexed).order_by(AuditEntry.id.desc())
+    # All columns in a window of its own: a database may not look beyond it for what is sought.
+    entry = aliased(AuditEntry, newest.limit(WINDOW).subquery())
+    others = _others(wanted, entry)
+    whole = _with_tenants(entry).where(*others) if others else _with_tenants(AuditEntry, *indexed)
+    rows = session.execute(whole.limit(limit + 1)).all()
+    items = [_entry(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return Found(items, str(items[-1].id))
+    last = session.scalar(newest.offset(WINDOW - 1).limit(1)) if others else None
+    return Found(items, str(last.id), last.at) if last else Found(items, None)
+
+
+def every(
+    database: Database, wanted: AuditFilter, at_once: int = EXPORTED_AT_ONCE
+) -> Iterator[Sequence[Entry]]:
+    """All entries that are meant, run by run, each read in a transaction of its own."""
+    cursor: str | None = None
+    while True:
+        with database.reading() as session:
+            found = search(session, wanted, at_once, cursor)
+        yield found.items
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def actor_named(text: str) -> str:
+    """The name of an actor as entries have it, for an e-mail address or a token's name too."""
+    if ":" in text or text == "cli":
+        return text
+    return f"user:{text.lower()}" if "@" in text else f"token:{text}"
+
+
+def _with_tenants(entry: Any, *which: ColumnElement[bool]) -> Select[Any, Any]:
+    joined = select(entry, Tenant.name.label("tenant")).join(
+        Tenant, Tenant.id == entry.tenant_id, isouter=True
+    )
+    return joined.where(*which).order_by(entry.id.desc())
+
+
+def _indexed(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    """What an index answers in the order of numbers: the times, and the first of the others."""
+    return [*_exact(wanted, AuditEntry)[:1], *_between(wanted)]
+
+
+def _others(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
+    """What is looked for in a window alone."""
+    others = _exact(wanted, entry)[1:]
+    if wanted.via is not None:
+        others.append(entry.via == wanted.via)
+    if wanted.request_id:
+        others.append(entry.request_id == wanted.request_id)
+    if text := unicodedata.normalize("NFC", wanted.text.strip()):
+        others.append(_matches(text, entry))
+    return others
+
+
+def _exact(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
+    exact: list[ColumnElement[bool]] = []
+    if wanted.tenant_id is not None:
+        exact.append(entry.tenant_id == wanted.tenant_id)
+    if wanted.action:
+        exact.append(entry.action == wanted.action)
+    if wanted.actor:
+        exact.append(entry.actor == actor_named(wanted.actor))
+    return exact
+
+
+def _between(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    """The times, and what they say of the numbers, so that the order of numbers is enough."""
+    if since := wanted.since:
+        early = AuditEntry.at < since - OUT_OF_ORDER
+        yield AuditEntry.at >= since
+        yield AuditEntry.id > _first_id(early, AuditEntry.at.desc(), otherwise=0)
+    if until := wanted.until:
+        late = AuditEntry.at >= until + OUT_OF_ORDER
+        yield AuditEntry.at < until
+        yield AuditEntry.id < _first_id(late, AuditEntry.at, otherwise=HIGHEST)
+
+
+def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> ColumnElement[int]:
+    found = select(AuditEntry.id).where(which).order_by(order).limit(1)
+    return func.coalesce(found.scalar_subquery(), otherwise)
+
+
+def _matches(text: str, entry: Any) -> ColumnElement[bool]:
+    """A part of anything that an entry says, words of its tenant's name, or the tenant's number."""
+    said = (
+        *(entry.actor, entry.action, entry.target, entry.address),
+        *(entry.before, entry.after, entry.request_id),
+    )
+    either = [column.icontains(text, autoescape=True) for column in said]
+    either.append(is_in_name(text))
+    digits = text.removeprefix("tenant_").removeprefix("#")
+    if _is_number(digits):
+        either.append(entry.tenant_id == int(digits))
+    return or_(*either)
+
+
+def _number(cursor: str) -> int:
+    if not _is_number(cursor):
+        raise InvalidField("cursor", "must be the next_cursor of an earlier answer")
+    return int(cursor)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+
+
+def _entry(row: Any) -> Entry:
+    entry: AuditEntry = row[0]
+    columns = {name: getattr(entry, name) for name in Entry.__annotations__ if name != "tenant"}
+    told = {name: json.loads(columns[name] or "{}") for name in ("before", "after")}
+    return Entry(tenant=row.tenant, **columns | told)

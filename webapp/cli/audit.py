@@ -1,0 +1,94 @@
+"""The command `flask audit`: who did what, when, and from where."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from webapp import current
+from webapp.audit.search import AuditFilter, Entry, every
+from webapp.db.types import utc_now
+from webapp.logs import configure_logging
+from webapp.models.audit import Via
+from webapp.models.naming import MAX_TENANT_ID
+from webapp.times import UnusableMoment, parse_moment_or_age
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in RFC 3339 (UTC without a zone), or how long ago: 90m, 24h, 7d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """The moment that is meant."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment_or_age(value, utc_now())
+        except UnusableMoment:
+            self.fail(f"{value!r} is no time: 2026-03-01T09:30:00Z, 90m, 24h or 7d", param, ctx)
+
+
+MOMENT = Moment()
+
+
+@click.command("audit")
+@click.option("--actor", default="", help="An e-mail address, a token's name, or cli.")
+@click.option("--action", default="", help="Such as tenant.rename.")
+@click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID))
+@click.option("--via", type=click.Choice([str(via) for via in Via]), help="By which road.")
+@click.option("--text", default="", help="A part of anything that an entry says.")
+@click.option("--request-id", default="")
+@click.option("--since", type=MOMENT, help="A time, or how long ago: 24h, 7d.")
+@click.option("--until", type=MOMENT, help="A time, or how long ago.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
+def audit_command(via: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+    """Who did what, when, and from where; newest first."""
+    configure_logging(current.settings(), stream="stderr")
+    meant = AuditFilter(via=Via(via) if via else None, **wanted)
+    runs = every(current.database(), meant, min(limit, 1000))
+    entries = list(islice(chain.from_iterable(runs), limit))
+    if as_json:
+        click.echo(json.dumps([_shown(entry) for entry in entries], ensure_ascii=False))
+        return
+    for entry in entries:
+        click.echo(_line(entry))
+    if not entries:
+        click.echo("Nothing was found.", err=True)
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "at": _moment(entry)}
+
+
+def _moment(entry: Entry) -> str:
+    return entry.at.isoformat().replace("+00:00", "Z")
+
+
+def _line(entry: Entry) -> str:
+    done_to = f"tenant {entry.tenant_id}" if entry.tenant_id else entry.target
+    road = " ".join(filter(None, (entry.via, entry.address)))
+    parts = (_moment(entry), entry.actor, road, entry.action, done_to, _change(entry))
+    # What an error said may hold line breaks.
+    return "  ".join(" ".join(part.split()) for part in parts if part)
+
+
+def _change(entry: Entry) -> str:
+    keys = [key for key in {**entry.before, **entry.after} if _value(entry, key)]
+    return ", ".join(f"{key}: {_value(entry, key)}" for key in keys)
+
+
+def _value(entry: Entry, key: str) -> str:
+    """What became of one value; nothing for one that stayed."""
+    before, after = entry.before.get(key), entry.after.get(key)
+    if key not in entry.after:
+        return f"{before} ->"
+    if key not in entry.before:
+        return str(after)
+    return "" if before == after else f"{before} -> {after}"

@@ -1,0 +1,135 @@
+"""One batch of a confirmed file: its rows become tenants, in the transaction that notes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import TextClause, select
+from sqlalchemy.orm import Session
+
+from webapp.csv_import.faults import dumped
+from webapp.csv_import.rows import Candidate
+from webapp.csv_import.validation import Verdict, judged
+from webapp.db.types import utc_now
+from webapp.models.audit import Actor
+from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
+from webapp.models.tenant import Tenant
+from webapp.partitions.events import Entry
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import ring_for
+from webapp.queue.job_queue import Ring
+from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_wishes
+from webapp.tenants.numbering import lift
+from webapp.tenants.slugs import free_slugs
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a batch made, to be announced and rung for once it is committed."""
+
+    upload: Upload
+    entries: Sequence[Entry] = field(default_factory=list)
+    rings: Sequence[Ring] = field(default_factory=list)
+
+
+def take_turn(session: Session, upload_id: int, rules: Rules, lock: TextClause) -> Turn | None:
+    """Create the tenants of the next rows; None where nothing is to be done.
+
+    The upload's row is locked from the first look at it to the commit, so a row of the file is
+    taken by one process alone, and either wholly or, if that one dies, not at all.
+
+    Raises:
+        IntegrityError: a slug or a number was taken just now; the transaction is lost.
+    """
+    upload = session.scalar(
+        select(Upload)
+        .where(Upload.id == upload_id, Upload.state == UploadState.RUNNING)
+        .with_for_update(skip_locked=True)
+    )
+    if upload is None:
+        return None
+    hold_back_others(session, lock)
+    if upload.highest_number is not None:
+        # Before the first of them is stored, so that a sign-up draws none of these numbers.
+        lift(session, upload.highest_number)
+    rows = _next_rows(session, upload)
+    turn = _create(session, upload, rows, rules)
+    _note(upload, rows)
+    return turn
+
+
+def _next_rows(session: Session, upload: Upload) -> Sequence[UploadRow]:
+    next_ones = (
+        select(UploadRow)
+        .where(
+            UploadRow.upload_id == upload.id,
+            UploadRow.outcome == RowOutcome.NEW,
+            UploadRow.line >= upload.next_line,
+        )
+        .order_by(UploadRow.line)
+        .limit(BATCH)
+    )
+    return session.scalars(next_ones).all()
+
+
+def _create(session: Session, upload: Upload, rows: Sequence[UploadRow], rules: Rules) -> Turn:
+    """Judge the rows once more, since time has passed, and store those that are new still."""
+    candidates = [_candidate(row) for row in rows]
+    verdicts = list(judged(session, candidates))
+    new = [
+        (row, candidate)
+        for row, candidate, verdict in zip(rows, candidates, verdicts, strict=True)
+        if verdict.outcome == RowOutcome.NEW
+    ]
+    tenants = _tenants(session, [candidate for _, candidate in new])
+    if upload.keeps_numbers:
+        insert_tenants(session, tenants)
+        entries = []
+    else:
+        entries = insert_with_wishes(session, tenants, rules, _actor(upload))
+    for (row, _), tenant in zip(new, tenants, strict=True):
+        row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
+    for row, verdict in zip(rows, verdicts, strict=True):
+        _leave_out(row, verdict)
+    return Turn(upload, entries, [ring_for(one.partition) for one in tenants if one.partition])
+
+
+def _candidate(row: UploadRow) -> Candidate:
+    return Candidate(row.line, row.name, row.slug, int(row.number) if row.number else None)
+
+
+def _tenants(session: Session, candidates: Sequence[Candidate]) -> list[Tenant]:
+    """The tenants to be stored; a slug that was left to us is numbered where it is taken."""
+    wanted = [one.wanted_slug for one in candidates if one.wanted_slug]
+    nameless = [one.name for one in candidates if not one.wanted_slug]
+    made = iter(free_slugs(session, nameless, wanted))
+    return [
+        Tenant(id=one.number, name=one.name, slug=one.wanted_slug or next(made))
+        for one in candidates
+    ]
+
+
+def _leave_out(row: UploadRow, verdict: Verdict) -> None:
+    """Note of a row that is not new any more what it is now."""
+    if verdict.outcome == RowOutcome.UNCHANGED:
+        row.outcome, row.tenant_id, row.slug = verdict.outcome, verdict.tenant_id, verdict.slug
+    elif verdict.outcome == RowOutcome.INVALID:
+        row.outcome, row.problems = RowOutcome.REFUSED, dumped(verdict.problems)
+
+
+def _note(upload: Upload, rows: Sequence[UploadRow]) -> None:
+    """Add the batch to the counts, and move on."""
+    outcomes = [row.outcome for row in rows]
+    upload.created += outcomes.count(RowOutcome.CREATED)
+    upload.unchanged += outcomes.count(RowOutcome.UNCHANGED)
+    upload.refused += outcomes.count(RowOutcome.REFUSED)
+    upload.waiting -= len(rows)
+    if rows:
+        upload.next_line = rows[-1].line + 1
+    if len(rows) < BATCH or not upload.waiting:
+        upload.state, upload.finished_at = UploadState.FINISHED, utc_now()
+
+
+def _actor(upload: Upload) -> Actor:
+    return Actor(upload.actor, upload.via, upload.address, upload.request_id)

@@ -1,0 +1,110 @@
+"""What can be wrong with a file or with one of its rows, as codes that pages put in words."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from webapp.errors import DomainError
+from webapp.models.naming import NameFault
+
+
+class FileFault(StrEnum):
+    """Why a whole file is refused."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    TOO_MANY_ROWS = "too_many_rows"
+    NO_ROWS = "no_rows"
+    WORKBOOK = "workbook"
+    NOT_UTF8 = "not_utf8"
+    NOT_TEXT = "not_text"
+    BROKEN = "broken"
+    COLUMN_MISSING = "column_missing"
+    COLUMN_UNKNOWN = "column_unknown"
+    COLUMN_TWICE = "column_twice"
+
+
+class RowFault(StrEnum):
+    """Why a row is invalid, or was refused when its turn came."""
+
+    NAME_EMPTY = "name_empty"
+    NAME_TOO_LONG = "name_too_long"
+    NAME_UNPRINTABLE = "name_unprintable"
+    NAME_INVISIBLE = "name_invisible"
+    NAME_TWICE = "name_twice"
+    SLUG_UNUSABLE = "slug_unusable"
+    SLUG_TWICE = "slug_twice"
+    SLUG_TAKEN = "slug_taken"
+    NUMBER_UNUSABLE = "number_unusable"
+    NUMBER_TWICE = "number_twice"
+    NUMBER_TAKEN = "number_taken"
+    TOO_MANY_CELLS = "too_many_cells"
+
+    @classmethod
+    def of_name(cls, fault: NameFault) -> "RowFault":
+        """What is wrong with the name of a row."""
+        return cls(f"name_{fault}")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a row; the other fields say what is in its way."""
+
+    fault: RowFault
+    line: int | None = None
+    slug: str | None = None
+    number: int | None = None
+    # As U+200B, since it draws nothing itself.
+    character: str | None = None
+
+
+class UnreadableFile(DomainError):
+    """The file cannot be taken apart into rows. `line` and `column` say where."""
+
+    code = "unreadable_file"
+
+    def __init__(self, fault: FileFault, *, line: int = 1, column: str = "") -> None:
+        super().__init__(f"the file cannot be read: {fault}")
+        self.fault = fault
+        self.line = line
+        self.column = column
+
+
+class ImportRefused(DomainError):
+    """Nothing was imported. `rows` has what is wrong with which line.
+
+    It is empty where a number or a slug of the file was taken meanwhile.
+    """
+
+    code = "import_refused"
+
+    def __init__(self, rows: Mapping[int, Sequence[Problem]]) -> None:
+        super().__init__(f"{len(rows)} rows are unusable")
+        self.rows = rows
+
+
+class UploadNotFound(DomainError):
+    """There is no upload with this number, or none any more."""
+
+    code = "not_found"
+
+    def __init__(self, upload_id: int) -> None:
+        super().__init__(f"there is no upload {upload_id}")
+
+
+def dumped(problems: Iterable[Problem]) -> str | None:
+    """The problems as text for the database; None where there is none."""
+    kept = [
+        {name: value for name, value in vars(problem).items() if value is not None}
+        for problem in problems
+    ]
+    return json.dumps(kept, separators=(",", ":")) if kept else None
+
+
+def loaded(text: str | None) -> list[Problem]:
+    """The problems that `dumped` wrote."""
+    return [
+        Problem(**{**values, "fault": RowFault(values["fault"])})
+        for values in json.loads(text or "[]")
+    ]

@@ -1,0 +1,195 @@
+"""The use cases of uploaded files: check, confirm, create batch by batch, discard, forget."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, TextClause, and_, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp.audit import entries
+from webapp.audit import log as audit
+from webapp.csv_import.batch import Turn, take_turn
+from webapp.csv_import.faults import ImportRefused, UploadNotFound
+from webapp.csv_import.parsing import FileRow, parse
+from webapp.csv_import.storing import counts, record
+from webapp.csv_import.validation import examined, usable_tenants
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.logs import get_logger
+from webapp.models.audit import Actor
+from webapp.models.csv_import import Upload, UploadRow, UploadState
+from webapp.partitions import events
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.policy import Rules
+from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
+from webapp.tenants.numbering import lift
+
+# What nobody confirmed is thrown away after this, and the rows of what was created after that.
+ABANDONED_AFTER = timedelta(days=1)
+RESULTS_KEPT = timedelta(days=90)
+
+log = get_logger("paratia.uploads")
+
+
+class Uploads:
+    """Creates the tenants of a file, after somebody has seen what is in it and said yes."""
+
+    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+        self._database = database
+        self._ringing = ringing
+        self._rules = rules
+
+    def check(self, filename: str, data: bytes, *, actor: Actor) -> Upload:
+        """Look at every row of the file, and keep what was found. No tenant is created.
+
+        Raises:
+            UnreadableFile: it cannot be taken apart into rows; nothing is kept.
+        """
+        table = parse(data)
+        with self._database.reading() as session:
+            found = examined(session, table.rows)
+        with self._database.transaction() as session:
+            upload = record(session, filename, table, found, actor=actor)
+            deed = audit.write(
+                session,
+                actor=actor,
+                action="upload.create",
+                target=f"upload {upload.id}",
+                before={},
+                after={"file": upload.filename, **counts(upload)},
+            )
+        audit.announce(deed)
+        return upload
+
+    def import_all(self, rows: Sequence[FileRow], *, dry_run: bool, actor: Actor) -> int:
+        """Store every row as a tenant under its own number, or none; returns how many.
+
+        No partition is asked for. Numbers given out later lie above the highest one of the
+        file. A dry run stores none.
+
+        Raises:
+            ImportRefused: rows are unusable, or there already.
+        """
+        deed = None
+        try:
+            with self._database.transaction() as session:
+                # Both have to be given: what is taken over keeps what others know it by.
+                given = [replace(r, number=r.number or "", slug=r.slug or "") for r in rows]
+                tenants = usable_tenants(examined(session, given))
+                if tenants and not dry_run:
+                    numbers = [tenant.id for tenant in tenants]
+                    lift(session, max(numbers))
+                    insert_tenants(session, tenants)
+                    deed = entries.imported(session, numbers, actor)
+        except IntegrityError as error:
+            raise ImportRefused({}) from error
+        if deed:
+            log.info("tenants.imported", tenants=len(tenants), actor=actor.name)
+            audit.announce(deed)
+        return len(tenants)
+
+    def confirm(self, upload_id: int, *, actor: Actor) -> bool:
+        """Have the new rows created, the first of them at once; the reconciler takes the others.
+
+        From now on it counts as this actor's. False where it was decided on already.
+
+        Raises:
+            UploadNotFound: there is no such upload, or none any more.
+        """
+        now = utc_now()
+        to_run: dict[str, Any] = {
+            "state": UploadState.RUNNING,
+            "confirmed_at": now,
+            "actor": actor.name,
+            "via": actor.via,
+            "address": actor.address,
+            "request_id": actor.request_id,
+        }
+        if not self._decide(upload_id, "upload.confirm", to_run, actor):
+            return False
+        self.advance(upload_id)
+        return True
+
+    def discard(self, upload_id: int, *, actor: Actor) -> bool:
+        """Throw a checked file away. False where it was decided on already.
+
+        Raises:
+            UploadNotFound: there is no such upload, or none any more.
+        """
+        to_drop = {"state": UploadState.DISCARDED, "finished_at": utc_now()}
+        return self._decide(upload_id, "upload.discard", to_drop, actor)
+
+    def _decide(self, upload_id: int, action: str, values: dict[str, Any], actor: Actor) -> bool:
+        checked = and_(Upload.id == upload_id, Upload.state == UploadState.CHECKED)
+        with self._database.transaction() as session:
+            decided = update(Upload).where(checked).values(**values).returning(Upload)
+            upload = session.scalars(decided).first()
+            if upload is None:
+                if session.get(Upload, upload_id) is None:
+                    raise UploadNotFound(upload_id)
+                return False
+            if upload.state == UploadState.DISCARDED:
+                session.execute(delete(UploadRow).where(UploadRow.upload_id == upload_id))
+            deed = audit.write(
+                session,
+                actor=actor,
+                action=action,
+                target=f"upload {upload_id}",
+                before={"state": UploadState.CHECKED},
+                after={"state": upload.state, "file": upload.filename, **counts(upload)},
+            )
+        audit.announce(deed)
+        return True
+
+    def running(self) -> Sequence[int]:
+        """The uploads that are confirmed and not done with, the oldest first."""
+        waiting = select(Upload.id).where(Upload.state == UploadState.RUNNING).order_by(Upload.id)
+        with self._database.reading() as session:
+            return session.scalars(waiting).all()
+
+    def advance(self, upload_id: int) -> bool:
+        """Create the tenants of the next rows; True where there are more to come.
+
+        Safe to call from several processes at once, and again after one that died anywhere.
+        """
+        try:
+            turn = self._take(upload_id, ONE_WRITES)
+        except IntegrityError:
+            # A sign-up took a slug or a number meanwhile; this time none can.
+            turn = self._take(upload_id, NOBODY_ELSE_WRITES)
+        if turn is None:
+            return False
+        events.announce(turn.entries)
+        is_done = turn.upload.state == UploadState.FINISHED
+        if is_done:
+            log.info("upload.finished", upload=upload_id, **counts(turn.upload))
+        # Whoever dies before this has the due loop ring for these rows.
+        self._ringing.ring(turn.rings)
+        return not is_done
+
+    def _take(self, upload_id: int, lock: TextClause) -> Turn | None:
+        with self._database.transaction() as session:
+            return take_turn(session, upload_id, self._rules, lock)
+
+    def prune(self) -> int:
+        """Forget what nobody confirmed within a day, and results that are old; returns how many."""
+        now = utc_now()
+        undecided = Upload.state.in_([UploadState.CHECKED, UploadState.DISCARDED])
+        old = or_(
+            and_(undecided, Upload.uploaded_at < now - ABANDONED_AFTER),
+            and_(Upload.state == UploadState.FINISHED, Upload.finished_at < now - RESULTS_KEPT),
+        )
+        with self._database.reading() as session:
+            found = session.scalars(select(Upload.id).where(old).limit(100)).all()
+        return sum(self._forget(upload_id, old) for upload_id in found)
+
+    def _forget(self, upload_id: int, old: ColumnElement[bool]) -> int:
+        with self._database.transaction() as session:
+            still = select(Upload.id).where(Upload.id == upload_id, old).with_for_update()
+            if session.scalar(still) is None:
+                return 0
+            session.execute(delete(UploadRow).where(UploadRow.upload_id == upload_id))
+            session.execute(delete(Upload).where(Upload.id == upload_id))
+        return 1

@@ -1,0 +1,102 @@
+"""What is kept of a file that was checked: its counts, and each row as it was written."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from webapp.csv_import.faults import dumped
+from webapp.csv_import.parsing import FileRow, Table
+from webapp.csv_import.rows import Candidate
+from webapp.csv_import.validation import Verdict
+from webapp.models.audit import Actor
+from webapp.models.csv_import import RowOutcome, Upload, UploadRow
+from webapp.texts import storable, visible
+
+INSERTED_AT_ONCE = 1_000
+NAME_KEPT, SLUG_KEPT, NUMBER_KEPT, FILENAME_KEPT = 300, 100, 40, 255
+
+Examined = tuple[FileRow, Candidate | None, Verdict]
+
+
+def record(
+    session: Session,
+    filename: str,
+    table: Table,
+    found: Sequence[Examined],
+    *,
+    actor: Actor,
+) -> Upload:
+    """Store the file's counts and rows, within the transaction of whoever checked it."""
+    upload = _upload(filename, found, actor)
+    upload.keeps_numbers, upload.layout = table.keeps_numbers, table.layout.as_json()
+    session.add(upload)
+    session.flush()
+    rows = (_columns(upload.id, *each) for each in found)
+    while batch := list(islice(rows, INSERTED_AT_ONCE)):
+        session.execute(insert(UploadRow), batch)
+    return upload
+
+
+def counts(upload: Upload) -> dict[str, Any]:
+    """The upload's counts, for the audit and the log."""
+    return {
+        "rows": upload.rows,
+        "new": upload.new,
+        "unchanged": upload.unchanged,
+        "invalid": upload.invalid,
+        "created": upload.created,
+        "refused": upload.refused,
+    }
+
+
+def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
+    outcomes = [verdict.outcome for _, _, verdict in found]
+    new = outcomes.count(RowOutcome.NEW)
+    return Upload(
+        filename=_kept(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
+        actor=actor.name,
+        via=actor.via,
+        address=actor.address,
+        request_id=actor.request_id,
+        highest_number=max(_new_numbers(found), default=None),
+        rows=len(found),
+        new=new,
+        waiting=new,
+        unchanged=outcomes.count(RowOutcome.UNCHANGED),
+        invalid=outcomes.count(RowOutcome.INVALID),
+    )
+
+
+def _new_numbers(found: Iterable[Examined]) -> Iterable[int]:
+    return (
+        candidate.number
+        for _, candidate, verdict in found
+        if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
+    )
+
+
+def _columns(
+    upload_id: int, row: FileRow, candidate: Candidate | None, verdict: Verdict
+) -> dict[str, Any]:
+    slug = verdict.slug or row.slug
+    return {
+        "upload_id": upload_id,
+        "line": row.line,
+        "number": None if row.number is None else _kept(row.number, NUMBER_KEPT),
+        "name": candidate.name if candidate else _kept(row.name, NAME_KEPT),
+        "slug": None if slug is None else _kept(slug, SLUG_KEPT),
+        "cells": None if verdict.outcome == RowOutcome.UNCHANGED else json.dumps(row.cells),
+        "outcome": verdict.outcome,
+        "problems": dumped(verdict.problems),
+        "tenant_id": verdict.tenant_id,
+    }
+
+
+def _kept(text: str, length: int) -> str:
+    """The text as far as a column takes it; what no database stores is shown as such."""
+    cut = text if len(text) <= length else f"{text[: length - 1]}…"
+    return storable(cut)

@@ -1,0 +1,1 @@
+"""What every request passes: headers, languages, proxies, error pages."""

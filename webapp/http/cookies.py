@@ -1,0 +1,52 @@
+"""Cookies of this installation's own: another one on the same host, at another port, has others.
+
+A browser sends a cookie to every port of its host. The installation is known by its signing key,
+which all of its processes share.
+"""
+
+import hashlib
+import hmac
+
+from flask import current_app, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.http.paths import cookie_path
+
+# Browsers take cookies with these names over TLS alone; the first also from no other host.
+HOST_ONLY, SECURE_ONLY = "__Host-", "__Secure-"
+
+
+def cookie_names(what: str) -> list[str]:
+    """The name of a cookie, and after it those that it had under older keys.
+
+    Over TLS it begins with `__Host-`, which wants the path `/`; where the panel is served below
+    another one, with `__Secure-`, since the applications beside it should get none of ours.
+    """
+    config = current_app.config
+    keys = [config["SECRET_KEY"], *(config.get("SECRET_KEY_FALLBACKS") or ())]
+    prefix = SECURE_ONLY if request.script_root else HOST_ONLY
+    prefix = prefix if request.is_secure else ""
+    return [f"{prefix}paratia_{what}_{_mark(key)}" for key in keys]
+
+
+def read_cookie(what: str) -> str | None:
+    """The value of the cookie, also under a name of before."""
+    values = (request.cookies.get(name) for name in cookie_names(what))
+    return next(filter(None, values), None)
+
+
+def set_cookie(response: BaseResponse, what: str, value: str, max_age_s: int) -> None:
+    """Set a cookie that no script reads, for as many seconds."""
+    response.set_cookie(
+        cookie_names(what)[0],
+        value,
+        max_age=max_age_s,
+        path=cookie_path(),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _mark(key: str) -> str:
+    return hmac.digest(key.encode(), b"cookies", hashlib.sha256).hex()[:8]

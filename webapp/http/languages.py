@@ -1,0 +1,88 @@
+"""Which language a page speaks: the one that was chosen, else what the browser asks for."""
+
+from functools import cached_property
+from typing import Any
+
+from babel import Locale
+from babel.numbers import format_decimal
+from flask import Flask, has_request_context, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_babel import Babel, Domain, get_locale, get_translations
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
+
+from webapp.http import paths
+from webapp.http.cookies import read_cookie, set_cookie
+from webapp.http.paths import API_PREFIX
+
+# The languages of the panel, each by its own name. The API and the commands speak English.
+LANGUAGES = {"en": "English", "it": "Italiano"}
+DEFAULT = "en"
+COOKIE = "language"
+YEAR_S = 365 * 24 * 3600
+
+
+class GroupingDomain(Domain):  # type: ignore[misc]
+    """Sentences with a number in them, which is grouped as the language groups it."""
+
+    def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
+        """The sentence for so many; `%(num)s` stands for the number."""
+        sentence = self.get_translations().ungettext(singular, plural, num)
+        return str(sentence % {"num": _grouped(num), **values})
+
+
+class Grouping(Babel):  # type: ignore[misc]
+    """Flask-Babel, with numbers grouped."""
+
+    @cached_property
+    def domain_instance(self) -> Domain:
+        """Where all sentences come from."""
+        return GroupingDomain()
+
+
+def init_app(app: Flask) -> None:
+    """Give templates `_()` and `ngettext()`, each request its language, and add the switch."""
+    app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
+    Grouping(app, locale_selector=chosen)
+    app.jinja_env.globals["ngettext"] = _counted
+    app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=paths.this_page)
+    app.add_url_rule("/language", "language", choose, methods=["POST"])
+
+
+def locale() -> Locale:
+    """The language that is spoken now; English where nobody asked for a page."""
+    return get_locale() or Locale.parse(DEFAULT)
+
+
+@pass_eval_context
+def _counted(context: EvalContext, singular: str, plural: str, num: int, **values: Any) -> str:
+    sentence = get_translations().ungettext(singular, plural, num)
+    if context.autoescape:
+        sentence = Markup(sentence)  # noqa: S704  from our own templates and catalogs
+    said: str = sentence % {"num": _grouped(num), **values}
+    return said
+
+
+def _grouped(num: int) -> str:
+    return str(format_decimal(num, locale=locale()))
+
+
+def chosen() -> str:
+    """The language of this request."""
+    if not has_request_context() or request.path.startswith(API_PREFIX):
+        return DEFAULT
+    stored = read_cookie(COOKIE)
+    if stored in LANGUAGES:
+        return stored
+    return request.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
+
+
+def choose() -> ResponseReturnValue:
+    """Keep the language that was pressed, and lead back to the page."""
+    wanted = request.form.get("language", "")
+    answer = redirect(paths.here(request.form.get("next", "")))
+    if wanted in LANGUAGES:
+        set_cookie(answer, COOKIE, wanted, YEAR_S)
+    return answer

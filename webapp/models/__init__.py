@@ -1,0 +1,26 @@
+"""The tables and their vocabulary. Importing this registers all tables of the domain."""
+
+from webapp.models import (
+    audit,
+    control,
+    csv_import,
+    idempotency,
+    observed,
+    operation,
+    partition,
+    statistics,
+    tenant,
+)
+
+__all__ = [
+    "audit",
+    "control",
+    "csv_import",
+    "departure",
+    "idempotency",
+    "observed",
+    "operation",
+    "partition",
+    "statistics",
+    "tenant",
+]

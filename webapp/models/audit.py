@@ -1,0 +1,61 @@
+"""The audit."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.db.types import UtcDateTime, utc_now
+from webapp.extensions import Model
+from webapp.models.base import Number, code
+
+
+class Via(StrEnum):
+    """The road by which a change was asked for. The values are part of the audit."""
+
+    PANEL = "panel"
+    API = "api"
+    CLI = "cli"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who asks for a change: their name as timelines have it, and where they are.
+
+    The address is the client's for requests, and `user@host` for commands.
+    """
+
+    name: str
+    via: Via
+    address: str | None = None
+    request_id: str | None = None
+
+
+class AuditEntry(Model):
+    """What somebody did. Rows are only ever added."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Index("ix_audit_entry_tenant_id_id", "tenant_id", "id"),
+        Index("ix_audit_entry_at", "at"),
+        Index("ix_audit_entry_actor_id", "actor", "id"),
+        Index("ix_audit_entry_action_id", "action", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    actor: Mapped[str] = mapped_column(String(255))
+    # By which road, and from where: the client's address, or `user@host` of a command.
+    via: Mapped[Via | None] = mapped_column(code(Via))
+    address: Mapped[str | None] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(64))
+    # What it was done to, where that is no tenant: `user ops@example.com`, `operation 7`.
+    target: Mapped[str | None] = mapped_column(String(255))
+    tenant_id: Mapped[int | None] = mapped_column(Number, ForeignKey("tenant.id"))
+    before: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(String(64))

@@ -1,0 +1,19 @@
+"""What the columns of several tables share."""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Enum, Integer
+
+# SQLite numbers rows without gaps being reused only for INTEGER PRIMARY KEY AUTOINCREMENT.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def code(kind: type[StrEnum]) -> Enum:
+    """A column of the enum's values as text: a new value needs no change of the table."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )

@@ -1,0 +1,121 @@
+"""Why a partition could not be made: stable codes, and what a human should do about each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from webapp.texts import N_
+
+
+class Cause(StrEnum):
+    """Code of a failure. Scripts rely on the codes, so a code never changes its meaning."""
+
+    MILVUS_UNREACHABLE = "milvus_unreachable"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    UNEXPECTED = "unexpected"
+    COLLECTION_MISSING = "collection_missing"
+    CAPACITY = "capacity"
+    PARTITION_KEY_MODE = "partition_key_mode"
+    AUTH = "auth"
+    INVALID_NAME = "invalid_name"
+    FOREIGN_DATA = "foreign_data"
+    # Of a collection alone: no attempt fails for it.
+    COLLECTION_MOVED = "collection_moved"
+
+    @property
+    def is_transient(self) -> bool:
+        """True when trying again may succeed with nothing changed by a human."""
+        return self in TRANSIENT
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True when no retry can succeed, whatever becomes of Milvus: something else must be done.
+
+        The other permanent causes end once somebody has mended Milvus or its settings.
+        """
+        return self in HOPELESS
+
+    @property
+    def advice(self) -> "Advice":
+        """What the cause means, and what an operator does about it."""
+        return ADVICE[self]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Two sentences for an operator: what a cause means, and the remedy."""
+
+    meaning: str
+    remedy: str
+
+
+TRANSIENT = frozenset(
+    {Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.RATE_LIMITED, Cause.UNEXPECTED}
+)
+PERMANENT = frozenset(Cause) - TRANSIENT
+HOPELESS = frozenset({Cause.INVALID_NAME, Cause.FOREIGN_DATA})
+
+# Milvus did not answer at all; every other cause is an answer of its own.
+NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
+
+# Nothing but an attempt shows that these are over: the sweep lets one tenant try now and then,
+# and the others follow once somebody's partition was made.
+PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})
+
+# These hold for a collection, so they say nothing any more once a wish moves to another.
+OF_THE_COLLECTION = frozenset(
+    {Cause.COLLECTION_MISSING, Cause.CAPACITY, Cause.PARTITION_KEY_MODE, Cause.AUTH}
+)
+
+ADVICE = {
+    Cause.MILVUS_UNREACHABLE: Advice(
+        N_("No connection to Milvus could be made."),
+        N_("Restore Milvus or the network; waiting tenants go on by themselves."),
+    ),
+    Cause.TIMEOUT: Advice(
+        N_("Milvus gave no answer in time; the change may have happened."),
+        N_("Look at what was observed; it is asked again by itself."),
+    ),
+    Cause.RATE_LIMITED: Advice(
+        N_("Milvus refused the pace."),
+        N_("Wait; it is tried again by itself."),
+    ),
+    Cause.UNEXPECTED: Advice(
+        N_("This error is not known."),
+        N_("Read the trace, retry one, report it."),
+    ),
+    Cause.COLLECTION_MISSING: Advice(
+        N_("The collection does not exist in Milvus."),
+        N_("Create it, or correct MILVUS_COLLECTION; waiting tenants go on by themselves."),
+    ),
+    Cause.CAPACITY: Advice(
+        N_("The limit of partitions in this collection is reached."),
+        N_(
+            "Open another collection, free partitions, or raise the limit "
+            "(on the server and in MILVUS_MAX_PARTITIONS)."
+        ),
+    ),
+    Cause.PARTITION_KEY_MODE: Advice(
+        N_("Milvus manages this collection's partitions itself."),
+        N_("Choose a collection without a partition key."),
+    ),
+    Cause.AUTH: Advice(
+        N_("Milvus refused the credentials or the rights."),
+        N_("Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group."),
+    ),
+    Cause.INVALID_NAME: Advice(
+        N_("Milvus refuses this partition name."),
+        N_("A retry cannot help; report it."),
+    ),
+    Cause.COLLECTION_MOVED: Advice(
+        N_("The name is an alias that stands for another collection now."),
+        N_(
+            "Move the alias back; or, when the tenants' rows are in the other one, run "
+            "flask partitions verify --accept-moved."
+        ),
+    ),
+    Cause.FOREIGN_DATA: Advice(
+        N_("The partition holds rows that are not known to be this tenant's."),
+        N_("Stop; find the owner; adopt the partition or have it emptied."),
+    ),
+}

@@ -1,0 +1,73 @@
+"""The table of operations."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.db.types import UtcDateTime, utc_now
+from webapp.extensions import Model
+from webapp.models.audit import Via
+from webapp.models.base import Number, code
+
+
+class OperationKind(StrEnum):
+    """What is done to each tenant of an operation. The values are part of the audit."""
+
+    RETRY = "retry"
+    REQUEST = "request"
+    DELETE = "delete"
+    RESTORE = "restore"
+
+
+class OperationState(StrEnum):
+    """How far an operation is: tenants are taken in turn, then their partitions follow.
+
+    A settled one has none on its way any more, and its figures stay as they were then.
+    """
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    SETTLED = "settled"
+
+
+class Operation(Model):
+    """One thing that somebody asked for many tenants; its counts tell how far it is.
+
+    Tenants are taken by ascending number, `next_tenant_id` is where the next batch begins. Each
+    partition that it turned carries its number, so that what became of them can be counted.
+    """
+
+    __tablename__ = "operation"
+    __table_args__ = (
+        Index("ix_operation_state_id", "state", "id"),
+        Index("ix_operation_cause_id", "cause", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    kind: Mapped[OperationKind] = mapped_column(code(OperationKind))
+    state: Mapped[OperationState] = mapped_column(
+        code(OperationState), default=OperationState.RUNNING
+    )
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    actor: Mapped[str] = mapped_column(String(255))
+    via: Mapped[Via] = mapped_column(code(Via))
+    address: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    # Which tenants, as JSON; and the cause alone, where it is all that failed for one.
+    selection: Mapped[str] = mapped_column(Text)
+    cause: Mapped[str | None] = mapped_column(String(32))
+    # How many matched when it was asked for, and how many were looked at since.
+    tenants: Mapped[int] = mapped_column(default=0)
+    looked_at: Mapped[int] = mapped_column(default=0)
+    next_tenant_id: Mapped[int] = mapped_column(Number, default=0)
+    accepted: Mapped[int] = mapped_column(default=0)
+    # Why the others were left alone, as JSON: reason -> count.
+    skipped: Mapped[str] = mapped_column(Text, default="{}")
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # What became of the accepted, once none of them is on its way any more.
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ready: Mapped[int | None]
+    failed: Mapped[int | None]

@@ -1,0 +1,149 @@
+"""A tenant's partition as the database wants and knows it, and its events."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.db.types import UtcDateTime, utc_now
+from webapp.extensions import Model
+from webapp.models.base import Number, code
+from webapp.models.causes import Cause
+from webapp.models.states import (
+    DepartureOutcome,
+    IfExists,
+    PartitionState,
+    Provider,
+    Result,
+)
+from webapp.models.tenant import Tenant
+
+
+class Partition(Model):
+    """The wish for one tenant's partition, and what is known of it. The truth of the product."""
+
+    __tablename__ = "partition"
+    __table_args__ = (
+        Index("ix_partition_state_since", "state", "state_since"),
+        # Covers the families of failures: each cause with its first, its last, an example.
+        Index("ix_partition_state_cause", "state", "cause", "state_since", "tenant_id"),
+        Index("ix_partition_ring_at", "ring_at"),
+        Index("ix_partition_state_lease_until", "state", "lease_until"),
+        Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
+        Index("ix_partition_state_reopen_at", "state", "reopen_at"),
+        Index("ix_partition_state_remove_at", "state", "remove_at"),
+        Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
+        Index("ix_partition_operation_id_state", "operation_id", "state"),
+        Index(
+            "ix_partition_adopted",
+            "state",
+            "seen_absent_at",
+            "tenant_id",
+            sqlite_where=text("state = 'ready' AND seen_absent_at IS NULL"),
+            postgresql_where=text("state = 'ready' AND seen_absent_at IS NULL"),
+        ),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(
+        Number, ForeignKey("tenant.id"), primary_key=True, autoincrement=False
+    )
+    collection: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255))
+
+    state: Mapped[PartitionState] = mapped_column(
+        code(PartitionState), default=PartitionState.PENDING
+    )
+    state_since: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+    # A wish. Rings of an older generation are harmless.
+    generation: Mapped[int] = mapped_column(default=1)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    # Counts every claim and is never set back: whoever holds an older one has lost the row.
+    fence: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claimed_job_id: Mapped[str | None] = mapped_column(String(100))
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The doorbell. `ring_at` is when the due loop rings, unless somebody else did before.
+    ring_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dispatch: Mapped[int] = mapped_column(default=0)
+    dispatched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    job_id: Mapped[str | None] = mapped_column(String(100))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+    # What the last attempt found.
+    result: Mapped[Result | None] = mapped_column(code(Result))
+    provider: Mapped[Provider | None] = mapped_column(code(Provider))
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    error: Mapped[str | None] = mapped_column(Text)
+    seen_absent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # A partition that holds rows, and that no attempt of ours ever saw absent.
+    if_exists: Mapped[IfExists] = mapped_column(
+        code(IfExists), default=IfExists.REFUSE, server_default=IfExists.REFUSE.value
+    )
+    adopted_rows: Mapped[int | None] = mapped_column(BigInteger)
+
+    # Departure: nothing is dropped before `remove_at`, which moves on with each drop that
+    # failed. Once a drop has begun the tenant cannot be called back.
+    remove_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    drop_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The operation on many tenants that last turned this row, if any did.
+    operation_id: Mapped[int | None] = mapped_column(Number)
+
+    # How often the sweep has given this tenant another try, and when it may do so next.
+    reopens: Mapped[int] = mapped_column(default=0)
+    reopen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    tenant: Mapped[Tenant] = relationship(back_populates="partition")
+
+
+class PartitionEvent(Model):
+    """One line of a tenant's timeline. Rows are only ever added."""
+
+    __tablename__ = "partition_event"
+    __table_args__ = (
+        Index("ix_partition_event_tenant_id_id", "tenant_id", "id"),
+        Index("ix_partition_event_at", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Number, ForeignKey("tenant.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    event: Mapped[str] = mapped_column(String(64))
+    generation: Mapped[int | None]
+    attempt: Mapped[int | None]
+    provider: Mapped[Provider | None] = mapped_column(code(Provider))
+    cause: Mapped[Cause | None] = mapped_column(code(Cause))
+    message: Mapped[str | None] = mapped_column(Text)
+    duration_ms: Mapped[int | None]
+    job_id: Mapped[str | None] = mapped_column(String(100))
+    actor: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class Departure(Model):
+    """The record of a tenant's departure: who asked for it, what was there, and its proof."""
+
+    __tablename__ = "departure"
+
+    tenant_id: Mapped[int] = mapped_column(
+        Number, ForeignKey("tenant.id"), primary_key=True, autoincrement=False
+    )
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    requested_by: Mapped[str] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    # None: Milvus could not say.
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    counted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[DepartureOutcome | None] = mapped_column(code(DepartureOutcome))
+    # The own name of the collection that the proof is of; the partition's may be an alias.
+    real_collection: Mapped[str | None] = mapped_column(String(255))

@@ -1,0 +1,33 @@
+"""The tables of what happened over time."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.db.types import UtcDateTime
+from webapp.extensions import Model
+from webapp.models.base import code
+
+
+class Resolution(StrEnum):
+    """The width of a bucket of time."""
+
+    MINUTE = "minute"
+    QUARTER = "quarter"
+    HOUR = "hour"
+
+
+class Activity(Model):
+    """What happened in one bucket of time: counts, and how long tenants took to be ready."""
+
+    __tablename__ = "activity"
+
+    resolution: Mapped[Resolution] = mapped_column(code(Resolution), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    signups: Mapped[int] = mapped_column(default=0)
+    ready: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    # A histogram of the times from request to ready, as JSON: bin -> count.
+    durations: Mapped[str] = mapped_column(Text, default="{}")

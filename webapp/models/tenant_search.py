@@ -1,0 +1,162 @@
+"""Finding tenants by what a human types: words of the name or the slug, a number, a job's id.
+
+Every word must be in the name or the slug, in any order, without regard to case and accents. A
+word of one character is looked for at the beginning of words. Each database keeps an index of
+all runs of two and of three characters (migration 0008), so that a search reads what matches
+and nothing else.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    String,
+    and_,
+    false,
+    literal,
+    literal_column,
+    or_,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
+
+from webapp.models.folding import folded
+from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID, is_storable
+from webapp.models.tenant import Tenant
+
+# What is searched of a tenant, as migration 0008 has it.
+TEXT = (
+    "' ' || CASE WHEN {row}.folded_from = {row}.name THEN {row}.folded_name"
+    " ELSE lower({row}.name) END || ' ' || {row}.slug"
+)
+OF_TENANT = TEXT.format(row="tenant")
+ANY_NUMBER = 2**62
+# Between the runs of PostgreSQL's list; no name has it.
+BORDER = "\x1f"
+
+_NUMBER = re.compile(r"(?:tenant_|#)?([0-9]{1,18})|t([0-9]{1,18})-g[0-9]+-d[0-9]+", re.ASCII)
+
+
+def matches(text: str, at_most: int | None = None) -> ColumnElement[bool]:
+    """The condition on Tenant: its name or slug has the text, or the text names its number.
+
+    `at_most` bounds how many are looked up by name; whether it was reached shows in the result.
+    """
+    found = _by_text(text, at_most)
+    number = number_in(text)
+    return found if number is None else or_(Tenant.id == number, found)
+
+
+def number_in(text: str) -> int | None:
+    """The tenant's number in `123`, `#123`, `tenant_123` or a job's `t123-g1-d1`."""
+    named = _NUMBER.fullmatch(text.strip())
+    number = int(named[1] or named[2]) if named else 0
+    return number if 1 <= number <= MAX_TENANT_ID else None
+
+
+def _by_text(text: str, at_most: int | None) -> ColumnElement[bool]:
+    if at_most is None:
+        return or_(false(), *(_Have(words, ANY_NUMBER) for words in _wanted(text)))
+    return or_(false(), *(_AreFirstToHave(words, at_most) for words in _wanted(text)))
+
+
+def is_in_name(text: str) -> ColumnElement[bool]:
+    """The same condition on Tenant by its words alone, where few rows are looked at anyway."""
+    whole: ColumnElement[str] = literal_column(OF_TENANT, String)
+    return or_(
+        false(),
+        *(
+            and_(*(whole.contains(word, autoescape=True) for word in words))
+            for words in _wanted(text)
+        ),
+    )
+
+
+def _wanted(text: str) -> list[list[str]]:
+    """The words that are looked for: folded and, for names that are not folded yet, as given.
+
+    Empty where no name has such a text.
+    """
+    given = unicodedata.normalize("NFC", text.strip())
+    if len(given) > MAX_NAME_LENGTH or not is_storable(given):
+        return []
+    ways = dict.fromkeys((folded(given), " ".join(given.lower().split())))
+    return [list(dict.fromkeys(way.split())) for way in ways if way]
+
+
+def _runs(word: str) -> list[str]:
+    """The runs of the index that a word consists of."""
+    if len(word) <= 2:
+        return [word.rjust(2)]
+    return [word[place : place + 3] for place in range(len(word) - 2)]
+
+
+class _Have(FunctionElement[Any]):
+    """That tenants have all these words.
+
+    Not of type Boolean, of which SQLite would make `… = 1`, and not look at the index.
+    """
+
+    type = NullType()
+    inherit_cache = True
+
+    def __init__(self, words: Sequence[str], at_most: int) -> None:
+        runs = list(dict.fromkeys(run for word in words for run in _runs(word)))
+        phrases = " ".join(f'"{run.encode().hex()}"' for run in runs)
+        limit = literal(at_most, BigInteger)
+        # The index knows all of a short word; the runs of others may stand in another order.
+        others = [word for word in words if len(word) > 3]
+        super().__init__(Tenant.id, phrases, BORDER.join(runs), limit, *others)
+
+
+class _AreFirstToHave(_Have):
+    """That tenants are among the first of a number that have all these words."""
+
+    inherit_cache = True
+
+
+@compiles(_Have, "sqlite")
+def _in_sqlite(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
+    number, phrases, _runs, _limit, *words = element.clauses
+    matching = f"tenant_search MATCH {compiler.process(phrases, **kw)}"
+    found = f"SELECT rowid FROM tenant_search WHERE {matching}"  # noqa: S608
+    exact = (f"instr({OF_TENANT}, {compiler.process(word, **kw)}) > 0" for word in words)
+    return "(" + " AND ".join((f"{compiler.process(number, **kw)} IN ({found})", *exact)) + ")"
+
+
+@compiles(_AreFirstToHave, "sqlite")
+def _first_in_sqlite(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
+    number, phrases, _runs, limit, *words = element.clauses
+    found = f"FROM tenant_search WHERE tenant_search MATCH {compiler.process(phrases, **kw)}"
+    if words:
+        text = TEXT.format(row="it")
+        exact = (f"instr({text}, {compiler.process(word, **kw)}) > 0" for word in words)
+        are_exact = " AND ".join(("it.id = tenant_search.rowid", *exact))
+        found += f" AND EXISTS (SELECT 1 FROM tenant AS it WHERE {are_exact})"  # noqa: S608
+    found += f" ORDER BY rowid LIMIT {compiler.process(limit, **kw)}"
+    return f"{compiler.process(number, **kw)} IN (SELECT rowid {found})"
+
+
+@compiles(_Have, "postgresql")
+def _in_postgresql(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
+    _number, _phrases, runs, _limit, *words = element.clauses
+    wanted = f"string_to_array({compiler.process(runs, **kw)}, chr({ord(BORDER)}))"
+    exact = (f"position({compiler.process(word, **kw)} IN {OF_TENANT}) > 0" for word in words)
+    return "(" + " AND ".join((f"search_runs({OF_TENANT}) @> {wanted}", *exact)) + ")"
+
+
+@compiles(_AreFirstToHave, "postgresql")
+def _first_in_postgresql(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
+    number, _phrases, _runs, limit, *_words = element.clauses
+    # In no order, else all that match would be read before some are left out.
+    found = f"SELECT id FROM tenant WHERE {_in_postgresql(element, compiler, **kw)}"  # noqa: S608
+    # An array, whose numbers are looked up one by one: beside an `OR`, and where the planner
+    # expects hundreds, `IN (SELECT …)` reads the whole table instead.
+    bounded = f"ARRAY({found} LIMIT {compiler.process(limit, **kw)})"
+    return f"{compiler.process(number, **kw)} = ANY ({bounded})"

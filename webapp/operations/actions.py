@@ -1,0 +1,152 @@
+"""What each kind of operation does to a batch of tenants, within one transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session, lazyload
+
+from webapp.db.types import utc_now
+from webapp.models.audit import Actor
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Departure, Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import (
+    first_entry,
+    ring_for,
+    unwish,
+    unwished,
+    wish_again,
+    wish_back,
+    wish_first,
+    withdraw,
+)
+from webapp.queue.job_queue import Ring
+from webapp.tenants.slugs import free_slugs
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The rows that were turned, and what follows for them after the commit."""
+
+    rows: Sequence[Partition]
+    entries: Sequence[events.Entry] = ()
+    rings: Sequence[Ring] = ()
+    # Failed jobs of tenants that are not failing any more.
+    stale_jobs: Sequence[str] = field(default=())
+
+
+Turn = Callable[[Session, Sequence[int], Rules, Actor], Turned]
+
+
+def turn(
+    session: Session, kind: OperationKind, tenant_ids: Sequence[int], rules: Rules, actor: Actor
+) -> Turned:
+    """Do to these tenants what the kind says; each is looked at again, and may be left alone."""
+    turned = TURNS[kind](session, tenant_ids, rules, actor)
+    events.write(session, turned.entries)
+    return turned
+
+
+def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None:
+    """Note on rows that are locked already which operation was the last to turn them."""
+    mine = Partition.tenant_id.in_([row.tenant_id for row in rows])
+    session.execute(
+        update(Partition).where(mine).values(operation_id=operation_id),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _retry(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+    mine = Partition.tenant_id.in_(tenant_ids)
+    rows = wish_again(session, mine, rules.attempts, utc_now(), actor.request_id)
+    entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
+    return Turned(rows, entries, [ring_for(row) for row in rows])
+
+
+def _request(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+    rows = wish_first(session, tenant_ids, rules, request_id=actor.request_id)
+    entries = [first_entry(row, actor.name) for row in rows]
+    return Turned(rows, entries, [ring_for(row) for row in rows])
+
+
+def _delete(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+    now = utc_now()
+    tenants = _locked(session, tenant_ids, are_deleted=False)
+    for tenant in tenants:
+        tenant.deleted_at = tenant.updated_at = now
+    session.flush()
+    numbers = [tenant.id for tenant in tenants]
+    rows = _withdrawn(session, numbers, rules, now)
+    _record_departures(session, numbers, now, actor)
+    entries = [events.entry_of(row, events.REMOVING, actor=actor.name) for row in rows]
+    jobs = [row.claimed_job_id for row in rows if row.claimed_job_id]
+    return Turned(rows, entries, stale_jobs=jobs)
+
+
+def _withdrawn(
+    session: Session, numbers: Sequence[int], rules: Rules, now: datetime
+) -> Sequence[Partition]:
+    remove_at = now + rules.grace
+    rows = withdraw(session, Partition.tenant_id.in_(numbers), now, remove_at)
+    without = sorted(set(numbers) - {row.tenant_id for row in rows})
+    fresh = [unwished(number, rules, now, remove_at) for number in without]
+    session.add_all(fresh)
+    session.flush()
+    return [*rows, *fresh]
+
+
+def _record_departures(
+    session: Session, numbers: Sequence[int], now: datetime, actor: Actor
+) -> None:
+    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
+    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
+    if numbers:
+        session.execute(insert(Departure), [{"tenant_id": number, **asked} for number in numbers])
+
+
+def _restore(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+    now = utc_now()
+    tenants = _locked(session, tenant_ids, are_deleted=True)
+    mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
+    rows = [
+        *wish_back(session, mine, rules.attempts, now, actor.request_id),
+        *unwish(session, mine),
+    ]
+    numbers = {row.tenant_id for row in rows}
+    _bring_back(session, [tenant for tenant in tenants if tenant.id in numbers], now)
+    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
+    entries = [events.entry_of(row, events.RESTORED, actor=actor.name) for row in rows]
+    wished = [row for row in rows if row.state == PartitionState.PENDING]
+    return Turned(rows, entries, [ring_for(row) for row in wished])
+
+
+def _bring_back(session: Session, tenants: Sequence[Tenant], now: datetime) -> None:
+    # Looked for while they still count as deleted, so that their own slugs are free to them.
+    slugs = free_slugs(session, [tenant.slug for tenant in tenants], ())
+    for tenant, slug in zip(tenants, slugs, strict=True):
+        tenant.slug = slug
+        tenant.deleted_at = None
+        tenant.updated_at = now
+    session.flush()
+
+
+def _locked(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -> Sequence[Tenant]:
+    """Those of the tenants that are (not) deleted, locked by ascending number as all do."""
+    deleted = Tenant.deleted_at.is_not(None) if are_deleted else Tenant.deleted_at.is_(None)
+    chosen = select(Tenant).options(lazyload(Tenant.partition))
+    chosen = chosen.where(Tenant.id.in_(tenant_ids), deleted).order_by(Tenant.id)
+    # Not FOR UPDATE: a worker's event about one of them locks its row FOR KEY SHARE.
+    return session.scalars(chosen.with_for_update(of=Tenant, key_share=True)).all()
+
+
+TURNS: dict[OperationKind, Turn] = {
+    OperationKind.RETRY: _retry,
+    OperationKind.REQUEST: _request,
+    OperationKind.DELETE: _delete,
+    OperationKind.RESTORE: _restore,
+}

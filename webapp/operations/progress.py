@@ -1,0 +1,151 @@
+"""How far operations are, and what became of the tenants that they took."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from webapp.models.causes import Cause
+from webapp.models.operation import Operation, OperationKind, OperationState
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.partitions.stuck import ON_ITS_WAY
+from webapp.tenants.queries import Page
+
+Counts = Mapping[PartitionState, int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An operation's figures at this moment; of a settled one, those that it ended with."""
+
+    # How many matched, how many of them were or will be taken, and how many are by now.
+    total: int
+    planned: int
+    accepted: int
+    skipped: dict[str, int]
+    waiting: int = 0
+    ready: int = 0
+    failed: int = 0
+    # Deleted: to be dropped, and gone.
+    leaving: int = 0
+    gone: int = 0
+    # Taken up by a later operation, or without a partition after all.
+    elsewhere: int = 0
+    finished: int = 0
+
+    @property
+    def skipped_in_all(self) -> int:
+        """How many were left alone."""
+        return sum(self.skipped.values())
+
+
+@dataclass(frozen=True)
+class View:
+    """An operation with its figures."""
+
+    operation: Operation
+    progress: Progress
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more by what it did."""
+        return self.operation.state == OperationState.SETTLED
+
+
+@dataclass(frozen=True)
+class FailedAgain:
+    """Those whom an operation took, and who failed once more, of one cause."""
+
+    cause: Cause
+    tenants: int
+
+
+def find(session: Session, operation_id: int) -> View | None:
+    """The operation with this number; two queries."""
+    operation = session.get(Operation, operation_id)
+    return _views(session, [operation])[0] if operation else None
+
+
+def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
+    """Operations, newest first; the cursor is the last number seen. Two queries."""
+    chosen = select(Operation).order_by(Operation.id.desc()).limit(limit + 1)
+    if before is not None:
+        chosen = chosen.where(Operation.id < before)
+    found = session.scalars(chosen).all()
+    shown = found[:limit]
+    cursor = str(shown[-1].id) if len(found) > limit else None
+    return Page(_views(session, shown), cursor)
+
+
+def last_retries(session: Session, causes: Sequence[Cause]) -> dict[Cause, View]:
+    """The last time that all who failed for a cause were retried, by cause. Two queries."""
+    newest = select(func.max(Operation.id)).where(Operation.cause.in_(causes))
+    chosen = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
+    views = _views(session, session.scalars(chosen).all())
+    return {Cause(view.operation.cause): view for view in views if view.operation.cause}
+
+
+def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
+    """Whom the operation took and who are failed now, by cause, the most first."""
+    count = func.count()
+    grouped = (
+        select(Partition.cause, count)
+        .where(Partition.operation_id == operation_id, Partition.state == PartitionState.FAILED)
+        .group_by(Partition.cause)
+        .order_by(count.desc(), Partition.cause)
+    )
+    return [FailedAgain(cause, tenants) for cause, tenants in session.execute(grouped) if cause]
+
+
+def counts_of(
+    session: Session, operation_ids: Iterable[int]
+) -> dict[int, dict[PartitionState, int]]:
+    """How many rows each operation was the last to turn, by their state now."""
+    grouped = (
+        select(Partition.operation_id, Partition.state, func.count())
+        .where(Partition.operation_id.in_(list(operation_ids)))
+        .group_by(Partition.operation_id, Partition.state)
+    )
+    counts: dict[int, dict[PartitionState, int]] = {}
+    for operation_id, state, count in session.execute(grouped):
+        counts.setdefault(operation_id or 0, {})[state] = count
+    return counts
+
+
+def _views(session: Session, operations: Sequence[Operation]) -> list[View]:
+    moving = [each.id for each in operations if not _is_frozen(each)]
+    counts = counts_of(session, moving) if moving else {}
+    return [View(each, _progress(each, counts.get(each.id, {}))) for each in operations]
+
+
+def _is_frozen(operation: Operation) -> bool:
+    """Whether its figures are kept. What is deleted goes on leaving for days."""
+    is_settled = operation.state == OperationState.SETTLED
+    return is_settled and operation.kind != OperationKind.DELETE
+
+
+def _progress(operation: Operation, counts: Counts) -> Progress:
+    skipped = json.loads(operation.skipped)
+    planned = operation.tenants - sum(skipped.values())
+    base = {"total": operation.tenants, "planned": planned, "accepted": operation.accepted}
+    if _is_frozen(operation):
+        ready, failed = operation.ready or 0, operation.failed or 0
+        elsewhere = operation.accepted - ready - failed
+        rest = {"elsewhere": elsewhere, "finished": operation.accepted}
+        return Progress(**base, skipped=skipped, ready=ready, failed=failed, **rest)
+    waiting = sum(counts.get(state, 0) for state in ON_ITS_WAY)
+    is_deletion = operation.kind == OperationKind.DELETE
+    return Progress(
+        **base,
+        skipped=skipped,
+        waiting=waiting,
+        ready=counts.get(PartitionState.READY, 0),
+        failed=counts.get(PartitionState.FAILED, 0),
+        leaving=counts.get(PartitionState.REMOVING, 0),
+        gone=counts.get(PartitionState.REMOVED, 0),
+        elsewhere=max(operation.accepted - sum(counts.values()), 0),
+        finished=operation.accepted - (0 if is_deletion else waiting),
+    )

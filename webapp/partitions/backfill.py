@@ -1,0 +1,240 @@
+"""Provisioning for the tenants of before: wishes for those that have none, in chunks."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
+
+from webapp.audit import entries as deeds
+from webapp.audit import log as audit
+from webapp.db.batching import batches
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.errors import TenantNotFound
+from webapp.models.audit import Actor
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import IfExists, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.cas import change
+from webapp.partitions.dispatcher import Ringing, reserve
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import OF_BEFORE, first_entry, ring_for, wish_again, wish_first
+from webapp.partitions.summary import Adopted, adopted
+from webapp.queue.job_queue import DispatchError, Doorbell, Ring
+
+IF_EXISTS = cast(Table, Partition.__table__).columns["if_exists"].type
+FIRST_WISHED_FOR_HERE = exists().where(
+    PartitionEvent.tenant_id == Tenant.id,
+    PartitionEvent.event == events.REQUESTED,
+    PartitionEvent.message == OF_BEFORE,
+)
+
+UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backfill would do: the tenants to dispatch, and why others are left alone.
+
+    Rows that are there already are adopted for those in `adopting` alone.
+    """
+
+    tenant_ids: list[int]
+    skipped: dict[str, int] = field(default_factory=dict)
+    adopting: frozenset[int] = frozenset()
+
+
+class Backfill:
+    """Finds the tenants that lack a partition, and dispatches them on the backfill's queue."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._ringing = ringing
+        self._rules = rules
+
+    def plan(self, tenant_ids: Sequence[int] | None = None, *, adopt: bool = False) -> Plan:
+        """Find whom to dispatch; without numbers: everyone whom it can help.
+
+        That is: without a wish, waiting without a live job, or failed of a transient cause.
+        A permanent failure is tried again only where its number is given.
+
+        With `adopt`, rows that tenants of before have in their partitions are taken for theirs,
+        so those that failed for such rows are helped, too. A tenant that signed up is not of
+        before, and adopts nothing unless its number is given.
+
+        Raises:
+            TenantNotFound: one of the numbers is nobody's.
+        """
+        chosen, waiting, skipped = [], {}, Counter[str]()
+        adopting = set()
+        for row in self._rows(tenant_ids):
+            adopts = adopt and (row.is_of_before or tenant_ids is not None)
+            if adopts:
+                adopting.add(row.id)
+            why_not = _why_not(row, asked_for=tenant_ids is not None, adopts=adopts)
+            if why_not == "waiting" and row.ring_at is None:
+                waiting[row.id] = row.job_id
+            elif why_not is None:
+                chosen.append(row.id)
+            else:
+                skipped[why_not] += 1
+        lost = self._without_live_job(waiting)
+        skipped["waiting"] += len(waiting) - len(lost)
+        chosen += lost
+        return Plan(sorted(chosen), dict(+skipped), frozenset(adopting.intersection(chosen)))
+
+    def _rows(self, tenant_ids: Sequence[int] | None) -> Iterator[Any]:
+        columns = select(
+            Tenant.id,
+            Tenant.deleted_at,
+            Partition.state,
+            Partition.cause,
+            Partition.ring_at,
+            Partition.job_id,
+            or_(Partition.tenant_id.is_(None), FIRST_WISHED_FOR_HERE).label("is_of_before"),
+        ).join(Partition, isouter=True)
+        with self._database.reading() as session:
+            if tenant_ids is None:
+                living = columns.where(
+                    Tenant.deleted_at.is_(None),
+                    or_(Partition.state.is_(None), Partition.state != PartitionState.READY),
+                )
+                yield from session.execute(living.order_by(Tenant.id))
+                return
+            for batch in batches(sorted(set(tenant_ids))):
+                rows = session.execute(columns.where(Tenant.id.in_(batch))).all()
+                for missing in sorted(set(batch) - {row.id for row in rows}):
+                    raise TenantNotFound(missing)
+                yield from rows
+
+    def _without_live_job(self, waiting: dict[int, str | None]) -> list[int]:
+        try:
+            live = self._doorbell.live({job for job in waiting.values() if job})
+        except DispatchError:
+            return []
+        return [tenant_id for tenant_id, job_id in waiting.items() if job_id not in live]
+
+    def dispatch(
+        self,
+        tenant_ids: Sequence[int],
+        *,
+        actor: Actor,
+        progress: Callable[[int], None],
+        adopting: frozenset[int] = frozenset(),
+    ) -> tuple[int, bool]:
+        """Make the wishes and ring for them, chunk by chunk; `progress` gets each chunk's size.
+
+        Returns how many were wished for, and whether Redis took every ring. Where it did not,
+        the wishes stand and the reconciler rings later.
+        """
+        wished, all_rung = 0, True
+        self._take_down(tenant_ids, len(adopting), actor)
+        for chunk in batches(tenant_ids, self._rules.chunk_size):
+            rings = self._wish(chunk, adopting.intersection(chunk), actor)
+            if rings:
+                all_rung &= self._ringing.ring_chunk(rings)
+            wished += len(rings)
+            progress(len(chunk))
+        return wished, all_rung
+
+    def _take_down(self, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
+        """Say who asked before the first chunk: whatever comes between, it is known."""
+        if not tenant_ids:
+            return
+        with self._database.transaction() as session:
+            deed = deeds.backfilled(session, tenant_ids, adopting, actor)
+        audit.announce(deed)
+
+    def _wish(
+        self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor
+    ) -> list[Ring]:
+        now = utc_now()
+        mine = Partition.tenant_id.in_(tenant_ids)
+        with self._database.transaction() as session:
+            fresh = wish_first(session, tenant_ids, self._rules, adopting=adopting)
+            again = wish_again(
+                session, mine, self._rules.attempts, now, if_exists=_if_exists(adopting)
+            )
+            if adopting:
+                waiting = Partition.state == PartitionState.PENDING
+                ours = Partition.tenant_id.in_(adopting)
+                change(session, and_(ours, waiting), {"if_exists": IfExists.ADOPT})
+            entries = [first_entry(row, actor.name) for row in fresh]
+            entries += [events.entry_of(row, events.RETRIED, actor=actor.name) for row in again]
+            events.write(session, entries)
+            wished = [row.tenant_id for row in (*fresh, *again)]
+            lost = and_(
+                mine,
+                Partition.tenant_id.not_in(wished),
+                or_(Partition.ring_at.is_(None), Partition.ring_at <= now),
+            )
+            rings = [ring_for(row) for row in (*fresh, *again)]
+            rings += reserve(session, lost, limit=len(tenant_ids))
+        events.announce(entries)
+        return rings
+
+    def states(self, tenant_ids: Sequence[int]) -> Counter[str]:
+        """How many of these tenants are in which state now."""
+        counts = Counter[str]()
+        counted = select(Partition.state, func.count()).group_by(Partition.state)
+        with self._database.reading() as session:
+            for batch in batches(tenant_ids):
+                for state, count in session.execute(counted.where(Partition.tenant_id.in_(batch))):
+                    counts[state] += count
+        return counts
+
+    def adopted(self, tenant_ids: Sequence[int]) -> Adopted:
+        """How many of these tenants took rows of before for theirs, and how many rows."""
+        with self._database.reading() as session:
+            parts = [
+                adopted(session, Partition.tenant_id.in_(batch)) for batch in batches(tenant_ids)
+            ]
+        return Adopted(sum(part.tenants for part in parts), sum(part.rows for part in parts))
+
+    def foreign(self, tenant_ids: Sequence[int]) -> int:
+        """How many of these tenants failed for rows that may be somebody else's."""
+        failed = select(func.count()).where(
+            Partition.state == PartitionState.FAILED, Partition.cause == Cause.FOREIGN_DATA
+        )
+        with self._database.reading() as session:
+            return sum(
+                session.scalar(failed.where(Partition.tenant_id.in_(batch))) or 0
+                for batch in batches(tenant_ids)
+            )
+
+    def unsettled(self, tenant_ids: Sequence[int]) -> list[int]:
+        """Those of the tenants whose wish is still on its way."""
+        still = select(Partition.tenant_id).where(Partition.state.in_(UNSETTLED))
+        with self._database.reading() as session:
+            return [
+                number
+                for batch in batches(tenant_ids)
+                for number in session.scalars(still.where(Partition.tenant_id.in_(batch)))
+            ]
+
+
+def _if_exists(adopting: frozenset[int]) -> ColumnElement[IfExists]:
+    """One expression for all, or two backfills could lock the same rows crosswise."""
+    adopt, refuse = (literal(value, IF_EXISTS) for value in (IfExists.ADOPT, IfExists.REFUSE))
+    return case((Partition.tenant_id.in_(adopting), adopt), else_=refuse)
+
+
+def _why_not(row: Any, *, asked_for: bool, adopts: bool) -> str | None:
+    """Why a tenant is left alone, or None when it is dispatched."""
+    if row.deleted_at is not None:
+        return str(PartitionState.REMOVING)
+    if row.state is None:
+        return None
+    if row.state == PartitionState.PENDING:
+        return None if row.ring_at is not None and row.ring_at <= utc_now() else "waiting"
+    if row.state == PartitionState.FAILED:
+        helped = row.cause.is_transient or (adopts and row.cause == Cause.FOREIGN_DATA)
+        return None if asked_for or helped else "failed_permanently"
+    return str(row.state)

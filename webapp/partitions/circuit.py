@@ -1,0 +1,26 @@
+"""What pages show of the circuit breaker: open or closed, since when and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit
+
+MILVUS = "milvus"
+
+
+@dataclass(frozen=True)
+class CircuitState:
+    """What pages show: open or closed; where open, since when and why."""
+
+    is_open: bool
+    since: datetime | None = None
+    cause: Cause | None = None
+    message: str | None = None
+
+    @classmethod
+    def of(cls, row: Circuit | None) -> "CircuitState":
+        """The state in this row; where there is none, nothing ever failed."""
+        if row is None or row.opened_at is None:
+            return cls(is_open=False)
+        return cls(True, row.opened_at, row.cause, row.message)

@@ -1,0 +1,82 @@
+"""The fields of collections as Milvus last told them, for examples that fit."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.observed import ObservedCollection
+
+# A collection's fields hardly ever change.
+ASKED_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class SchemaField:
+    """One field; `type` and `element_type` are Milvus's own names: VARCHAR, FLOAT_VECTOR."""
+
+    name: str
+    type: str
+    dim: int | None = None
+    max_length: int | None = None
+    element_type: str | None = None
+    is_key: bool = False
+    # Milvus fills it in: a key that it numbers itself, or what a function makes.
+    is_made: bool = False
+    # It has a default, or may be null.
+    is_optional: bool = False
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it can be searched by nearness."""
+        return self.type.endswith("_VECTOR")
+
+
+@dataclass(frozen=True)
+class CollectionSchema:
+    """What rows of a collection have, and whether they may have more than that."""
+
+    described_at: datetime
+    fields: tuple[SchemaField, ...]
+    is_dynamic: bool = False
+
+
+STORED = TypeAdapter(CollectionSchema)
+
+
+class Schemas:
+    """Keeps what was told of each collection's fields."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def is_due(self, collection: str) -> bool:
+        """Whether the fields are unknown, or were asked for too long ago."""
+        with self._database.reading() as session:
+            known = schema_of(session, collection)
+        return known is None or known.described_at < utc_now() - ASKED_EVERY
+
+    def record(self, collection: str, schema: CollectionSchema) -> None:
+        """Store it beside what else was observed of the collection."""
+        with self._database.transaction() as session:
+            session.execute(
+                update(ObservedCollection)
+                .where(ObservedCollection.collection == collection)
+                .values(fields=STORED.dump_json(schema).decode())
+            )
+
+
+def schema_of(session: Session, collection: str) -> CollectionSchema | None:
+    """The fields of a collection; None while nobody has told, or what was stored is unreadable."""
+    wanted = select(ObservedCollection.fields).where(ObservedCollection.collection == collection)
+    stored = session.scalar(wanted)
+    if stored is None:
+        return None
+    try:
+        return STORED.validate_json(stored)
+    except ValidationError:
+        return None

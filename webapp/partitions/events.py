@@ -1,0 +1,160 @@
+"""A tenant's timeline: each entry is a row to look up and a line in the log, under one name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from webapp.logs import get_logger
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import Provider
+
+REQUESTED: Final = "milvus.partition.requested"
+DISPATCHED: Final = "milvus.partition.dispatched"
+DISPATCH_FAILED: Final = "milvus.partition.dispatch_failed"
+CREATING: Final = "milvus.partition.creating"
+CREATED: Final = "milvus.partition.created"
+ALREADY_EXISTS: Final = "milvus.partition.already_exists"
+CREATE_FAILED: Final = "milvus.partition.create_failed"
+FALLBACK: Final = "milvus.partition.fallback"
+HANDED_BACK: Final = "milvus.partition.handed_back"
+LEASE_EXPIRED: Final = "milvus.partition.lease_expired"
+CAUSE_CHANGED: Final = "milvus.partition.cause_changed"
+REOPENED: Final = "milvus.partition.reopened"
+RETRIED: Final = "milvus.partition.retried"
+ADOPT_REQUESTED: Final = "milvus.partition.adopt_requested"
+EMPTY_REQUESTED: Final = "milvus.partition.empty_requested"
+ADOPTED: Final = "milvus.partition.adopted"
+EMPTYING: Final = "milvus.partition.emptying"
+EMPTIED: Final = "milvus.partition.emptied"
+REMOVING: Final = "milvus.partition.removing"
+RESTORED: Final = "milvus.partition.restored"
+DROPPING: Final = "milvus.partition.dropping"
+DROP_FAILED: Final = "milvus.partition.drop_failed"
+DROPPED: Final = "milvus.partition.dropped"
+ABSENT: Final = "milvus.partition.absent"
+KEPT: Final = "milvus.partition.kept"
+DRIFT: Final = "milvus.partition.drift"
+
+WARNINGS = frozenset(
+    {
+        FALLBACK,
+        HANDED_BACK,
+        LEASE_EXPIRED,
+        CAUSE_CHANGED,
+        DISPATCH_FAILED,
+        DROP_FAILED,
+        KEPT,
+        DRIFT,
+        EMPTYING,
+        EMPTIED,
+    }
+)
+
+log = get_logger("paratia.partition")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened to a tenant's partition."""
+
+    event: str
+    tenant_id: int
+    collection: str
+    partition: str
+    generation: int
+    attempt: int | None = None
+    provider: Provider | None = None
+    cause: Cause | None = None
+    message: str | None = None
+    duration_ms: int | None = None
+    job_id: str | None = None
+    actor: str | None = None
+    request_id: str | None = None
+
+
+def entry_of(
+    partition: Partition,
+    event: str,
+    *,
+    attempt: int | None = None,
+    cause: Cause | None = None,
+    message: str | None = None,
+    actor: str | None = None,
+) -> Entry:
+    """An entry about a partition's row as it is now."""
+    return Entry(
+        event=event,
+        tenant_id=partition.tenant_id,
+        collection=partition.collection,
+        partition=partition.name,
+        generation=partition.generation,
+        attempt=attempt,
+        cause=cause,
+        message=message,
+        job_id=partition.job_id,
+        actor=actor,
+        request_id=partition.request_id,
+    )
+
+
+def write(session: Session, entries: Iterable[Entry]) -> None:
+    """Add the entries to the timeline, within the transaction that makes them true."""
+    # Not `asdict`, which copies deep: a thousand entries would feel it.
+    rows = [vars(entry).copy() for entry in entries]
+    for row in rows:
+        del row["collection"], row["partition"]
+    if rows:
+        session.execute(insert(PartitionEvent), rows)
+
+
+def announce(entries: Iterable[Entry]) -> None:
+    """Log the entries; called after the commit, so that no line tells of what was undone."""
+    for entry in entries:
+        fields = vars(entry).copy()
+        event = fields.pop("event")
+        if event == CREATE_FAILED:
+            log.error(event, **fields)
+        elif event in WARNINGS:
+            log.warning(event, **fields)
+        else:
+            log.info(event, **fields)
+
+
+OPENINGS = frozenset(
+    {
+        REQUESTED,
+        RETRIED,
+        REOPENED,
+        ADOPT_REQUESTED,
+        EMPTY_REQUESTED,
+        DRIFT,
+        RESTORED,
+        REMOVING,
+    }
+)
+
+
+def origin_in(events: Sequence[PartitionEvent], generation: int | None) -> PartitionEvent | None:
+    """What opened the wish, among these events, newest first; None where it is not one of them."""
+    of_wish = [event for event in events if event.generation == generation]
+    if of_wish and of_wish[-1].event in OPENINGS:
+        return of_wish[-1]
+    return None
+
+
+def origin_of(session: Session, partition: Partition) -> PartitionEvent | None:
+    """What opened the partition's wish of now, looked for from the newest event on."""
+    return session.scalar(
+        select(PartitionEvent)
+        .where(
+            PartitionEvent.tenant_id == partition.tenant_id,
+            PartitionEvent.generation == partition.generation,
+            PartitionEvent.event.in_(OPENINGS),
+        )
+        .order_by(PartitionEvent.id.desc())
+        .limit(1)
+    )

@@ -1,0 +1,136 @@
+"""What failed: families of one cause, and the selections that a retry is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, case, func, select, union_all
+from sqlalchemy.orm import Session, aliased
+
+from webapp.db.batching import batches
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+
+RECENT = timedelta(hours=1)
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class FailedSelection:
+    """Which failed tenants are meant: these numbers, one cause, both, or (neither) all."""
+
+    tenant_ids: tuple[int, ...] | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """The tenants that failed for one cause."""
+
+    cause: Cause
+    tenants: int
+    first_seen: datetime
+    last_seen: datetime
+    # How many of them failed within the last hour.
+    past_hour: int
+    example_tenant_id: int
+    example_name: str
+    example_error: str
+
+
+@dataclass(frozen=True)
+class Failing:
+    """One tenant that failed, and the partition that it waits for."""
+
+    tenant_id: int
+    name: str
+    partition: str
+
+
+def families(session: Session) -> list[Family]:
+    """Failed tenants grouped by cause, the largest group first. An index covers the groups."""
+    failed = Partition.state == PartitionState.FAILED
+    is_recent = case((Partition.state_since > utc_now() - RECENT, 1), else_=0)
+    groups = (
+        select(
+            Partition.cause,
+            func.count().label("tenants"),
+            func.min(Partition.state_since).label("first_seen"),
+            func.max(Partition.state_since).label("last_seen"),
+            func.sum(is_recent).label("past_hour"),
+            func.max(Partition.tenant_id).label("example_tenant_id"),
+        )
+        .where(failed)
+        .group_by(Partition.cause)
+        .subquery()
+    )
+    example = aliased(Partition)
+    rows = session.execute(
+        select(
+            groups,
+            Tenant.name.label("example_name"),
+            func.coalesce(example.error, "").label("example_error"),
+        )
+        .join(example, example.tenant_id == groups.c.example_tenant_id)
+        .join(Tenant, Tenant.id == groups.c.example_tenant_id)
+        .order_by(groups.c.tenants.desc(), groups.c.cause)
+    )
+    return [Family(**row._asdict()) for row in rows]
+
+
+def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, list[Failing]]:
+    """Of each cause the tenants that failed first, at most `NAMED`; one statement, by an index."""
+    if not causes:
+        return {}
+    runs = [
+        select(Partition.cause, Partition.tenant_id, Partition.name.label("partition"))
+        .where(Partition.state == PartitionState.FAILED, Partition.cause == cause)
+        .order_by(Partition.state_since, Partition.tenant_id)
+        .limit(NAMED)
+        .subquery()
+        for cause in causes
+    ]
+    found = union_all(*(select(run) for run in runs)).subquery()
+    rows = session.execute(select(found, Tenant.name).join(Tenant, Tenant.id == found.c.tenant_id))
+    named: dict[Cause, list[Failing]] = {cause: [] for cause in causes}
+    for row in rows:
+        named[row.cause].append(Failing(row.tenant_id, row.name, row.partition))
+    return named
+
+
+def failed_ids(session: Session, selection: FailedSelection) -> list[int]:
+    """The numbers of the selection's failed tenants, ascending."""
+    chosen: list[ColumnElement[bool]] = [Partition.state == PartitionState.FAILED]
+    if selection.cause is not None:
+        chosen.append(Partition.cause == selection.cause)
+    statement = select(Partition.tenant_id).where(*chosen).order_by(Partition.tenant_id)
+    if selection.tenant_ids is None:
+        return list(session.scalars(statement))
+    return [
+        number
+        for batch in batches(selection.tenant_ids)
+        for number in session.scalars(statement.where(Partition.tenant_id.in_(batch)))
+    ]
+
+
+def skipped_states(session: Session, selection: FailedSelection) -> dict[str, int]:
+    """How many of the selection's numbers are not failed (for that cause), by what they are."""
+    skipped: dict[str, int] = {}
+    if selection.tenant_ids is None:
+        return skipped
+    found = 0
+    counted = select(Partition.state, Partition.cause, func.count())
+    for batch in batches(selection.tenant_ids):
+        grouped = counted.where(Partition.tenant_id.in_(batch))
+        for state, cause, count in session.execute(grouped.group_by("state", "cause")):
+            found += count
+            if state != PartitionState.FAILED:
+                skipped[state] = skipped.get(state, 0) + count
+            elif selection.cause not in {None, cause}:
+                skipped["other_cause"] = skipped.get("other_cause", 0) + count
+    if unknown := len(set(selection.tenant_ids)) - found:
+        skipped["unknown"] = unknown
+    return skipped

@@ -1,0 +1,141 @@
+"""Pauses all provisioning, and resumes it: for maintenance of Milvus, while sign-ups go on."""
+
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.audit import log as audit
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.errors import InvalidField
+from webapp.idempotency import ANY_NUMBER, Once
+from webapp.models.audit import Actor
+from webapp.models.control import Pause
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.pause_state import PROVISIONING, PauseState, is_paused, last_pause
+from webapp.texts import UnusableText, clean_text, folded
+
+MAX_REASON_LENGTH = 500
+
+# So many of those that waited are rung by whoever resumes; the due loop rings for the rest.
+RUNG_AT_ONCE = 2000
+
+
+class Pauses:
+    """One row says it, for all processes. What is under way at a pause ends as it would have."""
+
+    def __init__(self, database: Database, ringing: Ringing) -> None:
+        self._database = database
+        self._ringing = ringing
+
+    def pause(
+        self, reason: str | None = None, *, actor: Actor, once: Once = ANY_NUMBER
+    ) -> PauseState:
+        """Let nothing begin from now on that would create or drop a partition.
+
+        Repeating it changes nothing: the first one's reason stays.
+
+        Raises:
+            InvalidField: the reason is too long, or has characters that no text of ours has.
+            Repeated: see `Once`.
+        """
+        reason = _checked(reason)
+        try:
+            return self._pause(reason, actor, once)
+        except IntegrityError:
+            # Somebody else began the first pause of all time at the same moment.
+            return self._pause(reason, actor, once)
+
+    def _pause(self, reason: str | None, actor: Actor, once: Once) -> PauseState:
+        deed = None
+        with self._database.transaction() as session:
+            once.begin(session)
+            row = _locked(session)
+            if row is None or row.resumed_at is not None:
+                row = row or Pause(name=PROVISIONING)
+                row.paused_at, row.paused_by = utc_now(), actor.name
+                row.reason, row.resumed_at = reason, None
+                session.add(row)
+                session.flush()
+                deed = _write(session, actor, "pause", reason)
+            state = PauseState.of(row)
+            once.finish(session, state)
+        if deed:
+            audit.announce(deed)
+            self._ringing.heed_pause()
+        return state
+
+    def resume(self, *, actor: Actor, once: Once = ANY_NUMBER) -> PauseState | None:
+        """Let everything go on, and ring for those that waited; returns the pause that ended.
+
+        Repeating it changes nothing, and returns None, as where nothing was paused.
+
+        Raises:
+            Repeated: see `Once`.
+        """
+        ended = deed = None
+        with self._database.transaction() as session:
+            once.begin(session)
+            row = _locked(session)
+            if row is not None and row.resumed_at is None:
+                row.resumed_at = utc_now()
+                ended = PauseState.of(row)
+                deed = _write(session, actor, "resume", row.reason)
+            once.finish(session, None)
+        if deed:
+            audit.announce(deed)
+            self._ringing.ring_due(RUNG_AT_ONCE)
+        return ended
+
+    def state(self, session: Session | None = None) -> PauseState | None:
+        """The pause that lasts now; None where provisioning goes on."""
+        if session is None:
+            with self._database.reading() as own:
+                return self.state(own)
+        last = last_pause(session)
+        return last if last and last.lasts else None
+
+    def is_on(self) -> bool:
+        """Whether provisioning is paused."""
+        with self._database.reading() as session:
+            return is_paused(session)
+
+    def under_way(self, session: Session | None = None) -> int:
+        """How many attempts and drops have begun and not ended: a pause lets them."""
+        if session is None:
+            with self._database.reading() as own:
+                return self.under_way(own)
+        dropping = and_(
+            Partition.state == PartitionState.REMOVING, Partition.lease_until > utc_now()
+        )
+        begun = or_(Partition.state == PartitionState.PROVISIONING, dropping)
+        return session.scalar(select(func.count()).select_from(Partition).where(begun)) or 0
+
+
+def _checked(reason: str | None) -> str | None:
+    try:
+        return clean_text(folded(reason or ""), MAX_REASON_LENGTH, may_be_empty=True) or None
+    except UnusableText as error:
+        raise InvalidField("reason", error.template, **error.values) from error
+
+
+def _locked(session: Session) -> Pause | None:
+    return session.get(Pause, PROVISIONING, with_for_update=True)
+
+
+def _write(session: Session, actor: Actor, verb: str, reason: str | None) -> audit.Deed:
+    running: dict[str, Any] = {"paused": False}
+    paused = {"paused": True, "reason": reason}
+    before, after = (running, paused) if verb == "pause" else (paused, running)
+    return audit.write(
+        session,
+        actor=actor,
+        action=f"provisioning.{verb}",
+        target="provisioning",
+        before=before,
+        after=after,
+    )

@@ -1,0 +1,189 @@
+"""What the overview and the API's summary show: counts, and how full collections are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, func, literal, null, select, type_coerce, union_all
+from sqlalchemy.orm import Session
+
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit, Pause
+from webapp.models.observed import ObservedCollection
+from webapp.models.partition import Partition
+from webapp.models.states import GONE, CanaryOutcome, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.circuit import MILVUS, CircuitState
+from webapp.partitions.isolation_checks import asked_at
+from webapp.partitions.pause_state import PROVISIONING, PauseState
+from webapp.settings import Settings
+
+# How many rows of a kind (a state, or all of a table) have a cause.
+Counted = Mapping[tuple[str, str | None], int]
+
+
+@dataclass(frozen=True)
+class LastCanary:
+    """What the last check of the isolation between partitions showed."""
+
+    at: datetime
+    outcome: CanaryOutcome
+    message: str
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """How full a collection is, as the sweep last saw it; None is unknown, never zero."""
+
+    collection: str
+    limit: int
+    used: int | None = None
+    left: int | None = None
+    observed_at: datetime | None = None
+    answered_at: datetime | None = None
+    cause: Cause | None = None
+    error: str | None = None
+    latency_ms: int | None = None
+    compared_at: datetime | None = None
+    canary: LastCanary | None = None
+    canary_due_at: datetime | None = None
+    canary_asked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of living tenants by state and cause, removed ones by state, and headroom."""
+
+    tenants: int
+    states: dict[str, int]
+    causes: dict[str, int]
+    without_wish: int
+    collections: list[Headroom]
+    circuit: CircuitState
+    # Deleted tenants whose drop failed, and is tried again and again.
+    held_up: int = 0
+    last_pause: PauseState | None = None
+
+    @property
+    def paused(self) -> PauseState | None:
+        """The pause of provisioning that lasts now, if one does."""
+        return self.last_pause if self.last_pause and self.last_pause.lasts else None
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Tenants whose partitions held rows of before that were taken for theirs, and the rows."""
+
+    tenants: int
+    rows: int
+
+
+def summary(session: Session, settings: Settings) -> Summary:
+    """What the overview shows; three queries, that cost as much as tenants are not ready."""
+    counted = {(kind, cause): count for kind, cause, count in session.execute(_COUNTS)}
+    states = {
+        state.value: sum(count for (kind, _), count in counted.items() if kind == state)
+        for state in PartitionState
+    }
+    # Most of all tenants are ready: they are not counted one by one, but what is left.
+    without_wish = counted[_UNWISHED, None]
+    partitions = counted[_TENANTS, None] - without_wish - counted[_BYGONE, None]
+    states[PartitionState.READY] = partitions - sum(states.values())
+    wished = sum(count for state, count in states.items() if state not in GONE)
+    circuit, pause = _switches(session)
+    return Summary(
+        tenants=wished + without_wish,
+        states=states,
+        causes=_by_cause(counted, PartitionState.FAILED),
+        without_wish=without_wish,
+        collections=headroom(session, settings),
+        circuit=CircuitState.of(circuit),
+        held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
+        last_pause=PauseState.of(pause) if pause else None,
+    )
+
+
+def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
+    """What stands in the way of attempts: two rows that may not be there, in one query."""
+    one = select(literal(1).label("row")).subquery()
+    both = (
+        select(Circuit, Pause)
+        .select_from(one)
+        .join(Circuit, Circuit.name == MILVUS, isouter=True)
+        .join(Pause, Pause.name == PROVISIONING, isouter=True)
+    )
+    circuit, pause = session.execute(both).one()
+    return circuit, pause
+
+
+def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
+    return {cause: count for (kind, cause), count in counted.items() if kind == state and cause}
+
+
+def _how_many(kind: str, *which: ColumnElement[bool]) -> Any:
+    # By itself, a count of all rows is one that SQLite makes without reading them.
+    count = select(func.count()).select_from(Tenant).where(*which).scalar_subquery()
+    return select(literal(kind, String), null().cast(String), count)
+
+
+_TENANTS, _UNWISHED = "all tenants", "tenants without a wish"
+# Deleted without a wish, before each deletion left a partition's row behind (migration 0003).
+_BYGONE = "deleted tenants without a partition"
+_UNREADY = (
+    select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
+    .where(Partition.state.in_([each for each in PartitionState if each != PartitionState.READY]))
+    .group_by(Partition.state, Partition.cause)
+)
+# One statement, so that all is of one moment. Tenants are counted, and not their partitions:
+# each sweep writes to every partition, and to PostgreSQL rows just written to are dear to count.
+_COUNTS = union_all(
+    _UNREADY,
+    _how_many(_TENANTS),
+    _how_many(_UNWISHED, ~Tenant.wished, Tenant.deleted_at.is_(None)),
+    _how_many(_BYGONE, ~Tenant.wished, Tenant.deleted_at.is_not(None), ~Tenant.partition.has()),
+)
+
+
+def headroom(session: Session, settings: Settings) -> list[Headroom]:
+    """Each observed collection, the one in use first, with what is left of its limit."""
+    observed = {row.collection: row for row in session.scalars(select(ObservedCollection))}
+    in_use = settings.milvus_collection
+    names = [in_use, *sorted(name for name in observed if name != in_use)]
+    return [_headroom(name, observed.get(name), settings.milvus_max_partitions) for name in names]
+
+
+def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroom:
+    if seen is None:
+        return Headroom(name, limit)
+    left = None if seen.partitions is None else max(limit - seen.partitions, 0)
+    return Headroom(
+        collection=name,
+        limit=limit,
+        used=seen.partitions,
+        left=left,
+        observed_at=seen.observed_at,
+        answered_at=seen.answered_at,
+        cause=seen.cause,
+        error=seen.error,
+        latency_ms=seen.latency_ms,
+        compared_at=seen.compared_at,
+        canary=_last_canary(seen),
+        canary_due_at=seen.canary_due_at,
+        canary_asked_at=asked_at(seen),
+    )
+
+
+def _last_canary(seen: ObservedCollection) -> LastCanary | None:
+    if seen.canary_at is None or seen.canary_outcome is None:
+        return None
+    return LastCanary(seen.canary_at, seen.canary_outcome, seen.canary_message or "")
+
+
+def adopted(session: Session, *which: ColumnElement[bool]) -> Adopted:
+    """How many tenants adopted rows, and how many in all."""
+    counted = select(
+        func.count(Partition.adopted_rows), func.coalesce(func.sum(Partition.adopted_rows), 0)
+    )
+    tenants, rows = session.execute(counted.where(*which)).one()
+    return Adopted(tenants, int(rows or 0))

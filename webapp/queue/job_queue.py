@@ -1,0 +1,233 @@
+"""The doorbell: rings the job queue after a commit. Losing a ring costs time, never a tenant."""
+
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from webapp.db.safe_methods import GuardedRedis
+from webapp.queue.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own
+from webapp.settings import Settings
+
+ANSWER_TIMEOUT_S = 1.0
+
+# A Redis that let one ring wait in vain is not rung for so long: the next sign-ups need not
+# each wait too, since the due loop rings for them.
+SILENCE_S = 3.0
+
+# A job claims its row within milliseconds of its start. One that started longer ago than
+# this, and left the row unclaimed, is gone, whatever Redis says of it.
+STARTED_GRACE = timedelta(seconds=10)
+
+# One attempt's calls: ask, create, ask, the script with its import and its turn, ask again.
+# RQ's time-out is only the last resort behind the deadline that each of them has.
+CALLS_PER_ATTEMPT = 8
+ATTEMPT_SLACK_S = 60
+
+
+class DispatchError(Exception):
+    """Redis did not take the ring; the due loop will ring again."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A wish to be rung: the job's arguments, and the failed job that it replaces."""
+
+    tenant_id: int
+    generation: int
+    dispatch: int
+    fence: int
+    collection: str
+    partition: str
+    stale_job_id: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+
+    @property
+    def job_id(self) -> str:
+        """The id of this ring's own job; never used twice, since `dispatch` only grows."""
+        return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
+
+    @property
+    def is_untried(self) -> bool:
+        """True where no attempt failed, and no chunk gave it up: it may be one of a chunk's."""
+        return not self.attempts and not (self.stale_job_id or "").startswith(CHUNK_ID)
+
+
+class Doorbell:
+    """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.connection: Redis = GuardedRedis.from_url(
+            settings.redis_address,
+            socket_connect_timeout=ANSWER_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            # Once, and only for a connection found dead: a Redis that is down is known at once.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+        self._mask = settings.mask
+        self._silent_until = 0.0
+        self.queue = self._open(settings.partition_queue)
+        self.backfill_queue = self._open(settings.backfill_queue)
+        self._attempt_timeout_s = int(settings.milvus_timeout * CALLS_PER_ATTEMPT) + ATTEMPT_SLACK_S
+        # The chunk stops by itself at its own bound; what is in hand then may still end.
+        self._chunk_timeout_s = int(settings.partition_chunk_timeout) + self._attempt_timeout_s
+
+    def _open(self, name: str) -> Queue:
+        return Queue(name, connection=self.connection, serializer=JSONSerializer)
+
+    def ring(self, rings: Sequence[Ring], *, backfill: bool = False) -> None:
+        """Push a job for each ring, in place of the failed one of its last attempt.
+
+        Raises:
+            DispatchError: Redis did not answer; some of the jobs may have been pushed.
+        """
+        queue = self.backfill_queue if backfill else self.queue
+        jobs = [
+            queue.create_job(
+                ONE,
+                args=[ring.tenant_id, ring.generation],
+                job_id=ring.job_id,
+                timeout=self._attempt_timeout_s,
+                description=f"tenant {ring.tenant_id}, wish {ring.generation}",
+                meta={"request_id": ring.request_id} if ring.request_id else {},
+            )
+            for ring in rings
+        ]
+        self._push(queue, jobs, rings)
+
+    def ring_chunk(self, rings: Sequence[Ring]) -> str:
+        """Push one job for all the rings; returns its id.
+
+        Raises:
+            DispatchError: Redis did not answer; the job may have been pushed.
+        """
+        job = self.backfill_queue.create_job(
+            CHUNK,
+            args=[[[ring.tenant_id, ring.generation] for ring in rings]],
+            job_id=f"{CHUNK_ID}{uuid.uuid4().hex[:16]}",
+            timeout=self._chunk_timeout_s,
+            description=f"{len(rings)} tenants from {rings[0].tenant_id}",
+        )
+        self._push(self.backfill_queue, [job], rings)
+        return str(job.id)
+
+    def _push(self, queue: Queue, jobs: Sequence[Job], rings: Sequence[Ring]) -> None:
+        if time.monotonic() < self._silent_until:
+            raise DispatchError("Redis did not answer a moment ago")
+        try:
+            self._forget(ring.stale_job_id for ring in rings if ring.stale_job_id)
+            pipeline = self.connection.pipeline()
+            for job in jobs:
+                queue.enqueue_job(job, pipeline=pipeline)
+            pipeline.execute()
+        except (RedisError, OSError) as error:
+            if isinstance(error, RedisTimeout):
+                self._silent_until = time.monotonic() + SILENCE_S
+            if isinstance(error, ReadOnlyError):
+                # After a failover the address leads to another server than our connections do.
+                self.connection.connection_pool.disconnect(inuse_connections=False)
+            raise DispatchError(f"Redis does not take jobs: {self._mask(str(error))}") from None
+
+    def live(self, job_ids: Iterable[str]) -> set[str]:
+        """Those of the jobs that still wait in a queue, or have started just now.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        ids = list(job_ids)
+        try:
+            pipeline = self.connection.pipeline(transaction=False)
+            pipeline.lrange(self.queue.key, 0, -1)
+            pipeline.lrange(self.backfill_queue.key, 0, -1)
+            for job_id in ids:
+                pipeline.hget(Job.key_for(job_id), "started_at")
+            # A key of another kind is an error of its own: nothing waits or has started there.
+            first, second, *started = pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
+        waiting = {each for ids in (first, second) if isinstance(ids, list) for each in ids}
+        return {
+            job_id
+            for job_id, since in zip(ids, started, strict=True)
+            if job_id.encode() in waiting or _is_recent(since)
+        }
+
+    def forget_failed(self, job_ids: Iterable[str]) -> int:
+        """Take our jobs out of RQ's failed registry: their tenants are not failing any more.
+
+        What is not ours, or cannot be read, stays. Returns how many were taken out.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        try:
+            return self._forget(job_ids)
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
+
+    def failed_job_ids(self) -> list[str]:
+        """The ids of our jobs in the failed registries of both queues.
+
+        Raises:
+            DispatchError: Redis did not answer.
+        """
+        pipeline = self.connection.pipeline(transaction=False)
+        for queue in (self.queue, self.backfill_queue):
+            pipeline.zrange(FailedJobRegistry(queue=queue).key, 0, -1)
+        try:
+            found: list[list[bytes]] = pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
+        return [job_id.decode() for ids in found for job_id in ids if is_own_id(job_id)]
+
+    def _forget(self, job_ids: Iterable[str]) -> int:
+        ids = [job_id for job_id in job_ids if is_own_id(job_id)]
+        if not ids:
+            return 0
+        jobs = read_own(self.connection, ids)
+        read = {job.id for job in jobs}
+        gone = read | self._missing(set(ids) - read)
+        if not gone:
+            return 0
+        pipeline = self.connection.pipeline()
+        for job in jobs:
+            if job.get_status(refresh=False) == JobStatus.FAILED:
+                # RQ's own way of deleting reads more of the job, and fails where that is garbage.
+                pipeline.delete(job.key, job.dependents_key, RESULTS.format(job.id))
+        for queue in (self.queue, self.backfill_queue):
+            pipeline.zrem(FailedJobRegistry(queue=queue).key, *gone)
+        return sum(pipeline.execute()[-2:])
+
+    def _missing(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids under which nothing is left."""
+        asked = list(ids)
+        pipeline = self.connection.pipeline(transaction=False)
+        for job_id in asked:
+            pipeline.exists(Job.key_for(job_id))
+        return {
+            each for each, is_there in zip(asked, pipeline.execute(), strict=True) if not is_there
+        }
+
+
+def _is_recent(started_at: object) -> bool:
+    """Whether this is a moment of just now; what is no moment is not."""
+    if not isinstance(started_at, bytes):
+        return False
+    try:
+        moment = datetime.fromisoformat(started_at.decode())
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and datetime.now(UTC) - moment < STARTED_GRACE

@@ -1,0 +1,124 @@
+"""What charts show: buckets of a span of time up to now, empty ones among them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from webapp.db.types import utc_now
+from webapp.models.statistics import Activity, Resolution
+from webapp.statistics.buckets import WIDTHS, Counts, counts_of, start_of
+from webapp.statistics.histogram import percentile
+
+
+class Span(StrEnum):
+    """How far back a chart goes. The values stand in addresses."""
+
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long it is."""
+        return LENGTHS[self]
+
+    @property
+    def resolution(self) -> Resolution:
+        """How wide its buckets are."""
+        return RESOLUTIONS[self]
+
+
+LENGTHS = {
+    Span.HOUR: timedelta(hours=1),
+    Span.DAY: timedelta(days=1),
+    Span.WEEK: timedelta(days=7),
+}
+RESOLUTIONS = {
+    Span.HOUR: Resolution.MINUTE,
+    Span.DAY: Resolution.QUARTER,
+    Span.WEEK: Resolution.HOUR,
+}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One step of a chart: counts, and within which time half and 95 % became ready."""
+
+    at: datetime
+    signups: int = 0
+    ready: int = 0
+    failed: int = 0
+    p50_s: float | None = None
+    p95_s: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened."""
+        return not (self.signups or self.ready or self.failed)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A span of time in buckets, the oldest first, with what all of them come to."""
+
+    span: Span
+    buckets: list[Bucket]
+    total: Bucket
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened in all the time."""
+        return self.total.is_empty
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The chart that was asked for, and how many failed in the past hour."""
+
+    chart: Chart
+    failed_past_hour: int
+
+
+def pulse(session: Session, span: Span, now: datetime | None = None) -> Pulse:
+    """At most 60 buckets of a minute, 96 of a quarter or 168 of an hour; one query."""
+    now = now or utc_now()
+    asked, past_hour = _moments(span, now), _moments(Span.HOUR, now)
+    wanted = or_(_since(span, asked[0]), _since(Span.HOUR, past_hour[0]))
+    stored = session.scalars(select(Activity).where(wanted))
+    rows = {(row.resolution, row.at): counts_of(row) for row in stored}
+    steps = [(at, rows.get((span.resolution, at), Counts())) for at in asked]
+    minutes = [rows.get((Resolution.MINUTE, at), Counts()) for at in past_hour]
+    return Pulse(_chart(span, steps), sum(minute.failed for minute in minutes))
+
+
+def _moments(span: Span, now: datetime) -> list[datetime]:
+    """When its buckets begin: the one under way, and as many before as it is long."""
+    width = WIDTHS[span.resolution]
+    last = start_of(now, width)
+    return [last - width * n for n in reversed(range(span.lasts // width))]
+
+
+def _since(span: Span, first: datetime) -> ColumnElement[bool]:
+    return and_(Activity.resolution == span.resolution, Activity.at >= first)
+
+
+def _chart(span: Span, steps: list[tuple[datetime, Counts]]) -> Chart:
+    total = Counts()
+    for _, counts in steps:
+        total.add(counts)
+    buckets = [_bucket(at, counts) for at, counts in steps]
+    return Chart(span, buckets, _bucket(buckets[0].at, total))
+
+
+def _bucket(at: datetime, counts: Counts) -> Bucket:
+    return Bucket(
+        at=at,
+        signups=counts.signups,
+        ready=counts.ready,
+        failed=counts.failed,
+        p50_s=percentile(counts.durations, 0.5),
+        p95_s=percentile(counts.durations, 0.95),
+    )

@@ -1,0 +1,48 @@
+"""Signs of life of what has no page and no answer of its own, for people to look at."""
+
+import time
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.control import Heartbeat
+
+DUE = "due"
+# Up to when the timelines are counted; the fold moves it.
+COUNTED = "activity"
+
+WRITTEN_EVERY_S = 5.0
+
+
+class Heartbeats:
+    """Writes them, seldom enough to cost nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._written: dict[str, float] = {}
+
+    def beat(self, name: str) -> None:
+        """Note that this part works now, unless this process has noted it a moment ago."""
+        now = time.monotonic()
+        if now - self._written.get(name, -WRITTEN_EVERY_S) < WRITTEN_EVERY_S:
+            return
+        self._write(name, utc_now())
+        self._written[name] = now
+
+    def _write(self, name: str, at: datetime) -> None:
+        try:
+            with self._database.transaction() as session:
+                mine = update(Heartbeat).where(Heartbeat.name == name).values(at=at)
+                if session.execute(mine.returning(Heartbeat.name)).first() is None:
+                    session.add(Heartbeat(name=name, at=at))
+        except IntegrityError:
+            return  # Another process had its first beat at the same moment.
+
+
+def last_beat(session: Session, name: str) -> datetime | None:
+    """When this part last showed that it works; None for never."""
+    return session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))

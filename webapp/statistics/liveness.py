@@ -1,0 +1,65 @@
+"""Since when: the few moments that tell an operator whether things move, in one query."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Result, SelectBase, func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from webapp.models.control import SWEEP, Heartbeat, SweepTurn
+from webapp.models.csv_import import Upload, UploadState
+from webapp.models.operation import Operation, OperationState
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.statistics.heartbeats import COUNTED, DUE
+
+OLDEST = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FAILED)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When parts last showed that they work, and since when the longest waiting ones wait.
+
+    None is never, or nobody.
+    """
+
+    due: datetime | None
+    swept: datetime | None
+    counted: datetime | None
+    waiting_since: datetime | None
+    failed_since: datetime | None
+    # The oldest of those that should be done in minutes.
+    operation_since: datetime | None
+    upload_since: datetime | None
+
+
+def moments(session: Session) -> Moments:
+    """As they are now; each is a step in an index, however many tenants there are."""
+    found: Result[Any] = session.execute(union_all(*_sought()))
+    at = {row.name: row.at for row in found if row.at is not None}
+    waiting = [at[state] for state in OLDEST[:2] if state in at]
+    return Moments(
+        due=at.get(DUE),
+        swept=at.get(SWEEP),
+        counted=at.get(COUNTED),
+        waiting_since=min(waiting, default=None),
+        failed_since=at.get(PartitionState.FAILED),
+        operation_since=at.get(Operation.__tablename__),
+        upload_since=at.get(Upload.__tablename__),
+    )
+
+
+def _sought() -> Iterator[SelectBase]:
+    yield select(Heartbeat.name.label("name"), Heartbeat.at.label("at"))
+    yield select(literal(SWEEP), func.max(SweepTurn.finished_at)).where(SweepTurn.name == SWEEP)
+    for state in OLDEST:
+        oldest = func.min(Partition.state_since)
+        yield select(literal(state.value), oldest).where(Partition.state == state)
+    yield select(literal(Operation.__tablename__), func.min(Operation.asked_at)).where(
+        Operation.state == OperationState.RUNNING
+    )
+    yield select(literal(Upload.__tablename__), func.min(Upload.confirmed_at)).where(
+        Upload.state == UploadState.RUNNING
+    )

@@ -1,0 +1,130 @@
+"""Creating many tenants at once: a result for each row, and one transaction for all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import TextClause
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.audit import entries as deeds
+from webapp.audit import log as audit
+from webapp.db.session import Database
+from webapp.errors import DomainError, SlugTaken
+from webapp.idempotency import ANY_NUMBER, Once
+from webapp.models.audit import Actor
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import ring_for
+from webapp.tenants.inserts import (
+    NOBODY_ELSE_WRITES,
+    ONE_WRITES,
+    hold_back_others,
+    insert_with_wishes,
+)
+from webapp.tenants.service import check_slug, checked_name
+from webapp.tenants.slugs import free_slugs, slugs_in_use
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A tenant to be created. A slug left out is made from the name."""
+
+    name: str
+    slug: str | None = None
+
+
+Row = Wanted | DomainError
+Result = Tenant | DomainError
+
+
+class Bulk:
+    """Stores many tenants with the wishes for their partitions."""
+
+    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+        self._database = database
+        self._ringing = ringing
+        self._rules = rules
+
+    def create(
+        self,
+        rows: Sequence[Row],
+        *,
+        actor: Actor,
+        once: Once = ANY_NUMBER,
+    ) -> list[Result]:
+        """Store what can be stored, then ring for it; a result per row, in the order of the rows.
+
+        A row that is refused (also one that comes as its error already) leaves the others alone.
+        Costs a few statements, not some for each row.
+
+        Raises:
+            Repeated: see `Once`.
+        """
+        checked = [_checked(row) for row in rows]
+        try:
+            results, entries, deed = self._insert(checked, actor, once, ONE_WRITES)
+        except IntegrityError:
+            # A sign-up took one of the slugs meanwhile; this time none can.
+            results, entries, deed = self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
+        if deed:
+            audit.announce(deed)
+        events.announce(entries)
+        self._ringing.ring([ring_for(partition) for partition in _partitions(results)])
+        return results
+
+    def _insert(
+        self,
+        rows: Sequence[Row],
+        actor: Actor,
+        once: Once,
+        lock: TextClause,
+    ) -> tuple[list[Result], list[events.Entry], audit.Deed | None]:
+        with self._database.transaction() as session:
+            once.begin(session)
+            hold_back_others(session, lock)
+            results = _with_slugs(session, rows)
+            tenants = [row for row in results if isinstance(row, Tenant)]
+            entries = insert_with_wishes(session, tenants, self._rules, actor)
+            refused = len(results) - len(tenants)
+            deed = deeds.created_many(session, tenants, refused, actor) if tenants else None
+            once.finish(session, results)
+        return results, entries, deed
+
+
+def _checked(row: Row) -> Row:
+    if isinstance(row, DomainError):
+        return row
+    try:
+        if row.slug is not None:
+            check_slug(row.slug)
+        return Wanted(checked_name(row.name), row.slug)
+    except DomainError as error:
+        return error
+
+
+def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
+    """The tenants to be stored, each with a slug of its own; of rows that give one twice, the
+    first has it."""
+    given = [row.slug for row in rows if isinstance(row, Wanted) and row.slug]
+    taken = slugs_in_use(session, given)
+    nameless = [row.name for row in rows if isinstance(row, Wanted) and not row.slug]
+    made = iter(free_slugs(session, nameless, taken.union(given)))
+    results: list[Result] = []
+    for row in rows:
+        if isinstance(row, DomainError):
+            results.append(row)
+        elif row.slug in taken:
+            results.append(SlugTaken(row.slug))
+        else:
+            slug = row.slug or next(made)
+            taken.add(slug)
+            results.append(Tenant(name=row.name, slug=slug))
+    return results
+
+
+def _partitions(results: Sequence[Result]) -> list[Partition]:
+    return [row.partition for row in results if isinstance(row, Tenant) and row.partition]

@@ -1,0 +1,97 @@
+"""Leaving and coming back: what a deletion writes, and what calling a tenant back does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from webapp.audit import log as audit
+from webapp.db.types import utc_now
+from webapp.errors import NotRemoving
+from webapp.models.audit import Actor
+from webapp.models.partition import Departure, Partition
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import unwish, unwished, wish_back, withdraw
+from webapp.tenants.slugs import free_slug
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What became of the partition's row, and what is told of it after the commit."""
+
+    row: Partition
+    entry: events.Entry
+    deed: audit.Deed
+
+    def announce(self) -> None:
+        """Log it; called after the commit."""
+        audit.announce(self.deed)
+        events.announce([self.entry])
+
+
+def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
+    """Delete a living tenant whose row is locked: its partition's row is to be removed."""
+    now = utc_now()
+    tenant.deleted_at = tenant.updated_at = now
+    row = _turned_around(session, tenant.id, rules, now)
+    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
+    session.merge(Departure(tenant_id=tenant.id, **asked))
+    entry = events.entry_of(row, events.REMOVING, actor=actor.name)
+    events.write(session, [entry])
+    deed = audit.write(
+        session,
+        actor=actor,
+        action="tenant.delete",
+        tenant_id=tenant.id,
+        before={"status": "active", "name": tenant.name, "slug": tenant.slug},
+        after={"status": "deleted"},
+    )
+    return Turn(row, entry, deed)
+
+
+def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime) -> Partition:
+    remove_at = now + rules.grace
+    for row in withdraw(session, Partition.tenant_id == tenant_id, now, remove_at):
+        return row
+    row = unwished(tenant_id, rules, now, remove_at)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
+    """Undo the deletion of a tenant whose row is locked: its partition's row has a new wish.
+
+    Of a tenant that never had one, the row is as it was before it went.
+
+    Raises:
+        NotRemoving: it is not deleted, or the drop has begun.
+    """
+    if tenant.deleted_at is None:
+        raise NotRemoving(tenant.id, "it is not deleted")
+    now = utc_now()
+    mine = Partition.tenant_id == tenant.id
+    rows = wish_back(session, mine, rules.attempts, now, actor.request_id)
+    rows = rows or unwish(session, mine)
+    if not rows:
+        raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
+    before = tenant.slug
+    # Looked for while the tenant still counts as deleted, so that its own slug is free to it.
+    tenant.slug = free_slug(session, tenant.slug)
+    tenant.deleted_at = None
+    tenant.updated_at = now
+    session.execute(delete(Departure).where(Departure.tenant_id == tenant.id))
+    entry = events.entry_of(rows[0], events.RESTORED, actor=actor.name)
+    events.write(session, [entry])
+    deed = audit.write(
+        session,
+        actor=actor,
+        action="tenant.restore",
+        tenant_id=tenant.id,
+        before={"status": "deleted", "slug": before},
+        after={"status": "active", "slug": tenant.slug},
+    )
+    return Turn(rows[0], entry, deed)

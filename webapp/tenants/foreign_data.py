@@ -1,0 +1,131 @@
+"""What an operator decides about rows that may be somebody else's: adopt them, or destroy them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_
+from sqlalchemy.orm import Session
+
+from webapp.audit import log as audit
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.errors import NotForeign, TenantNotFound
+from webapp.idempotency import ANY_NUMBER, Once
+from webapp.models.audit import Actor
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import ring_for, wish_again
+from webapp.tenants.queries import get_tenant
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided, and the names under which audit and timeline tell of it."""
+
+    if_exists: IfExists
+    action: str
+    event: str
+
+
+ADOPT = Decision(IfExists.ADOPT, "tenant.adopt", events.ADOPT_REQUESTED)
+EMPTY = Decision(IfExists.EMPTY, "tenant.empty", events.EMPTY_REQUESTED)
+
+
+class ForeignData:
+    """Decides about partitions that failed for `foreign_data`, one tenant at a time."""
+
+    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+        self._database = database
+        self._ringing = ringing
+        self._rules = rules
+
+    def adopt(
+        self,
+        tenant_id: int,
+        *,
+        actor: Actor,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
+        """Take the rows for the tenant's own: a new wish, whose attempt leaves them in place.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+            NotForeign: its partition did not fail for `foreign_data`.
+        """
+        return self._decide(tenant_id, ADOPT, actor, once)
+
+    def empty(
+        self,
+        tenant_id: int,
+        *,
+        actor: Actor,
+        once: Once = ANY_NUMBER,
+    ) -> Tenant:
+        """Have the rows destroyed: a new wish, whose attempt drops the partition first.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+            NotForeign: its partition did not fail for `foreign_data`.
+        """
+        return self._decide(tenant_id, EMPTY, actor, once)
+
+    def seen(self, tenant_id: int) -> str:
+        """What the failed attempt saw in the partition, in words.
+
+        Raises:
+            TenantNotFound: there never was such a tenant.
+            NotForeign: its partition did not fail for `foreign_data`.
+        """
+        with self._database.reading() as session:
+            return _error(_found(session, tenant_id))
+
+    def _decide(self, tenant_id: int, decision: Decision, actor: Actor, once: Once) -> Tenant:
+        with self._database.transaction() as session:
+            once.begin(session)
+            error = _error(_found(session, tenant_id))
+            row = self._wish(session, tenant_id, decision.if_exists, actor.request_id)
+            entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
+            events.write(session, [entry])
+            deed = audit.write(
+                session,
+                actor=actor,
+                action=decision.action,
+                tenant_id=tenant_id,
+                before={"status": PartitionState.FAILED, "error": error},
+                after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
+            )
+            tenant = _found(session, tenant_id)
+            once.finish(session, tenant)
+        audit.announce(deed)
+        events.announce([entry])
+        self._ringing.ring([ring_for(row)])
+        return tenant
+
+    def _wish(
+        self, session: Session, tenant_id: int, if_exists: IfExists, request_id: str | None
+    ) -> Partition:
+        foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
+        attempts, now = self._rules.attempts, utc_now()
+        rows = wish_again(session, foreign, attempts, now, request_id, if_exists)
+        if not rows:
+            raise NotForeign(tenant_id)
+        return rows[0]
+
+
+def _found(session: Session, tenant_id: int) -> Tenant:
+    tenant = get_tenant(session, tenant_id)
+    if tenant is None:
+        raise TenantNotFound(tenant_id)
+    return tenant
+
+
+def _error(tenant: Tenant) -> str:
+    """What the attempt that failed for foreign data said."""
+    row = tenant.partition
+    if row is None or row.state != PartitionState.FAILED or row.cause != Cause.FOREIGN_DATA:
+        raise NotForeign(tenant.id)
+    return row.error or ""

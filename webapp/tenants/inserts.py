@@ -1,0 +1,84 @@
+"""Storing many tenants in a few statements, within the transaction of whoever creates them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import TextClause, insert, text
+from sqlalchemy.orm import Session
+
+from webapp.db.types import utc_now
+from webapp.models.audit import Actor
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.policy import Rules
+from webapp.partitions.requests import first_wish
+
+# Any number of ours will do: of several that create many, one writes at a time, or each could
+# wait for a slug of the other.
+ONE_WRITES = text("SELECT pg_advisory_xact_lock(7274284)")
+# What the database itself takes the next number from, so that none is given twice.
+NEXT_NUMBERS = text(
+    "SELECT nextval(pg_get_serial_sequence('tenant', 'id')) FROM generate_series(1, :count)"
+)
+LAST_NUMBER = text("SELECT seq FROM sqlite_sequence WHERE name = 'tenant'")
+NOBODY_ELSE_WRITES = text("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
+
+
+def hold_back_others(session: Session, lock: TextClause) -> None:
+    """Keep others from creating tenants until this transaction ends: as far as the lock says.
+
+    SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(lock)
+
+
+def insert_with_wishes(
+    session: Session, tenants: Sequence[Tenant], rules: Rules, actor: Actor
+) -> list[events.Entry]:
+    """Store the tenants, numbered in their order, each with its first wish.
+
+    Returns the timeline's entries, to be announced after the commit.
+
+    Raises:
+        IntegrityError: a slug was taken meanwhile; the transaction is lost.
+    """
+    numbers = _draw_numbers(session, len(tenants))
+    now = utc_now()
+    for tenant, number in zip(tenants, numbers, strict=True):
+        tenant.id, tenant.wished = number, True
+        tenant.partition = first_wish(number, rules, now, actor.request_id)
+    insert_tenants(session, tenants)
+    wishes = [tenant.partition for tenant in tenants if tenant.partition]
+    if wishes:
+        session.execute(insert(Partition), [_columns(wish) for wish in wishes])
+    entries = [events.entry_of(wish, events.REQUESTED, actor=actor.name) for wish in wishes]
+    events.write(session, entries)
+    return entries
+
+
+def insert_tenants(session: Session, tenants: Sequence[Tenant]) -> None:
+    """Store the tenants under the numbers that they have.
+
+    Raises:
+        IntegrityError: a number or a slug was taken meanwhile; the transaction is lost.
+    """
+    now = utc_now()
+    for tenant in tenants:
+        tenant.created_at = tenant.updated_at = now
+    if tenants:
+        session.execute(insert(Tenant), [_columns(tenant) for tenant in tenants])
+
+
+def _draw_numbers(session: Session, count: int) -> list[int]:
+    """The next numbers of tenants: known before, many rows go as one statement, and in order."""
+    if session.get_bind().dialect.name == "postgresql":
+        return list(session.scalars(NEXT_NUMBERS, {"count": count}))
+    last: int = session.scalar(LAST_NUMBER) or 0
+    return list(range(last + 1, last + 1 + count))
+
+
+def _columns(row: Tenant | Partition) -> dict[str, Any]:
+    columns = row.__table__.columns.keys()
+    return {name: value for name, value in vars(row).items() if name in columns}

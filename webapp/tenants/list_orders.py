@@ -1,0 +1,92 @@
+"""The orders that lists have, each as an index has it, and places in them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, literal, tuple_
+
+from webapp.models.base import Number
+from webapp.models.naming import is_storable
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+from webapp.tenants.queries import TenantFilter
+from webapp.times import parse_moment
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a list: beside the tenant with this number, whose key in the order this is."""
+
+    tenant_id: int
+    key: str
+    # Whether the page ends there, in place of beginning there.
+    is_end: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """By a column, then by the number; the column's value as text, and read from it."""
+
+    column: ColumnElement[Any]
+    number: ColumnElement[int]
+    key_of: Callable[[Tenant], str]
+    value_of: Callable[[str], Any]
+
+    @property
+    def columns(self) -> tuple[ColumnElement[Any], ColumnElement[int]]:
+        """What a list is sorted by."""
+        return self.column, self.number
+
+    def behind(self, place: Place) -> ColumnElement[bool]:
+        """The condition on what comes after the place.
+
+        Raises:
+            ValueError: the place's key is none of this order.
+        """
+        is_behind: ColumnElement[bool] = tuple_(*self.columns) > self._at(place)
+        return is_behind
+
+    def ahead_of(self, place: Place) -> ColumnElement[bool]:
+        """The condition on what comes before the place.
+
+        Raises:
+            ValueError: the place's key is none of this order.
+        """
+        is_ahead: ColumnElement[bool] = tuple_(*self.columns) < self._at(place)
+        return is_ahead
+
+    def _at(self, place: Place) -> Any:
+        key = literal(self.value_of(place.key), self.column.type)
+        return tuple_(key, literal(place.tenant_id, Number))
+
+
+def order_of(wanted: TenantFilter) -> Order:
+    """By name; of one state who is longest in it first; else as the index of the filter is."""
+    if wanted.operation_id is not None:
+        return _BY_STATE
+    if isinstance(wanted.status, PartitionState):
+        return _LONGEST_FIRST
+    return _BY_NUMBER if wanted.without_wish else _BY_NAME
+
+
+def _name(text: str) -> str:
+    if not is_storable(text):
+        raise ValueError("no name has these characters")
+    return text
+
+
+def _since(tenant: Tenant) -> str:
+    return tenant.partition.state_since.isoformat() if tenant.partition else ""
+
+
+def _state(tenant: Tenant) -> str:
+    return tenant.partition.state if tenant.partition else ""
+
+
+_NUMBER, _OF_PARTITION = Tenant.id.expression, Partition.tenant_id.expression
+_BY_NAME = Order(Tenant.name.expression, _NUMBER, lambda tenant: tenant.name, _name)
+_BY_NUMBER = Order(Tenant.wished.expression, _NUMBER, lambda _tenant: "", bool)
+_BY_STATE = Order(Partition.state.expression, _OF_PARTITION, _state, PartitionState)
+_LONGEST_FIRST = Order(Partition.state_since.expression, _OF_PARTITION, _since, parse_moment)
