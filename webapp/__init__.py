@@ -2,11 +2,10 @@
 
 from apiflask import APIFlask
 
-from webapp import admin, api, auth, health
+from webapp import admin, api, auth, extensions, health
 from webapp.db import deadline, safe_methods
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
-from webapp.extensions import csrf, db, migrate
 from webapp.http import (
     assets,
     compression,
@@ -42,7 +41,7 @@ def create_app(settings: Settings) -> APIFlask:
     compression.init_app(app)
     languages.init_app(app)
     assets.init_app(app)
-    csrf.init_app(app)
+    extensions.csrf.init_app(app)
     request_log.init_app(app)
     headers.init_app(app)
     auth.init_app(app, settings)
@@ -70,14 +69,14 @@ def _configure(app: APIFlask, settings: Settings) -> None:
 def _init_database(app: APIFlask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_address
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_address)
-    db.init_app(app)
+    extensions.db.init_app(app)
     with app.app_context():
-        prepare_engine(db.engine)
-        app.extensions["database"] = Database(db.engine)
+        prepare_engine(extensions.db.engine)
+        app.extensions["database"] = Database(extensions.db.engine)
     # Alembic takes a lone % for the beginning of a name to fill in. (Where there is one, its
     # alembic.ini is not found and not missed: it says how new migrations are named.)
     migrations = str(PROJECT_ROOT / "migrations").replace("%", "%%")
-    migrate.init_app(app, db, directory=migrations)
+    extensions.migrate.init_app(app, extensions.db, directory=migrations)
 
 
 def _init_services(app: APIFlask, settings: Settings) -> None:

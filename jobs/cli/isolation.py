@@ -83,7 +83,7 @@ def canary(as_json: bool) -> None:
 
     to_stderr()
     settings = current.settings()
-    current.services().audit.write_now(
+    current.services().audit.record_now(
         actor=current.command_line(),
         action="partitions.check_isolation",
         target=f"collection {settings.milvus_collection}",

@@ -23,7 +23,7 @@ from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.drift import Finding
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import ring_for, wish_missing
+from webapp.partitions.requests import wish_missing
 from webapp.tenants.numbering import counter, reach
 
 DEFAULT_PARTITION = "_default"
@@ -115,9 +115,8 @@ class Drift:
                 events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
                 for row in rows
             ]
-            events.write(session, entries)
-        events.announce(entries)
-        self._ringing.ring([ring_for(row) for row in rows])
+            events.record(session, entries)
+            self._ringing.ring_after_commit(session, rows)
         return len(rows)
 
     def note_dropped(self, finding: Finding) -> None:
@@ -128,8 +127,7 @@ class Drift:
                 events.entry_of(row, events.DRIFT, message=DROPPED_AGAIN, actor="sweep")
                 for row in session.scalars(mine)
             ]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
 
     def note_verified(self, listing: Listing) -> None:
         """Note the proof that the listing is for each ready tenant in it."""

@@ -77,7 +77,7 @@ class Verification:
         known, found = self._observing.place(collection), self._store.locate(collection)
         if known is None or known.is_same(found):
             return
-        self._services.audit.write_now(
+        self._services.audit.record_now(
             actor=actor,
             action="partitions.accept_moved",
             target=f"collection {collection}",
@@ -103,7 +103,7 @@ class Verification:
         back = [each for each in comparison.unwanted if each.kind == DriftKind.RESURRECTED]
         found = {"missing": len(comparison.missing), "resurrected": len(back)}
         if any(found.values()):
-            self._services.audit.write_now(
+            self._services.audit.record_now(
                 actor=actor,
                 action="partitions.repair",
                 target=f"collection {comparison.listing.collection}",

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
 from sqlalchemy.orm import Session
 
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
@@ -125,7 +125,6 @@ class Attempts:
                 # the fence keeps whoever rang this one from noting it after that.
                 waits = {"ring_at": now, "fence": Partition.fence + 1}
                 change(session, and_(wanted, due), waits)
-        events.announce(_creating(claims))
         return claims
 
     def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
@@ -146,14 +145,12 @@ class Attempts:
             if not afresh:
                 return []
             retried = [events.entry_of(row, events.RETRIED, actor="queue") for row in afresh]
-            events.write(session, retried)
+            events.record(session, retried)
             mine = and_(Partition.tenant_id == tenant_id, Partition.generation == generation + 1)
-            claims = self._take(session, mine, job_id, now)
-        events.announce([*retried, *_creating(claims)])
-        return claims
+            return self._take(session, mine, job_id, now)
 
     def _take(
-        self, session: Session, which: ColumnElement[bool], job_id: str | None, now: datetime
+        self, session: UnitOfWork, which: ColumnElement[bool], job_id: str | None, now: datetime
     ) -> list[Claim]:
         taken = {
             "state": PartitionState.PROVISIONING,
@@ -166,7 +163,7 @@ class Attempts:
             "ring_at": None,
         }
         claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
-        events.write(session, _creating(claims))
+        events.record(session, _creating(claims))
         return claims
 
     def renew(self, claims: Sequence[Claim], *, seen_absent: bool = False) -> list[Claim]:
@@ -203,8 +200,7 @@ class Attempts:
             held = self._change(session, claims, _proven(outcome, adopted))
             recorded = [claim for claim in claims if claim.tenant_id in held]
             entries = _found(recorded, outcome, duration_ms, adopted)
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return recorded
 
     def record_failure(
@@ -238,8 +234,7 @@ class Attempts:
                 message=message,
                 duration_ms=duration_ms,
             )
-            events.write(session, [entry])
-        events.announce([entry])
+            events.record(session, [entry])
         return True
 
     def _after_failure(self, claim: Claim, cause: Cause) -> dict[str, Any]:
@@ -261,15 +256,13 @@ class Attempts:
         """Tell that the SDK failed, and that the script is tried now."""
         entry = _entry(claim, events.FALLBACK, provider=Provider.SDK, cause=cause, message=message)
         with self._database.transaction() as session:
-            events.write(session, [entry])
-        events.announce([entry])
+            events.record(session, [entry])
 
     def note(self, claim: Claim, event: str, message: str) -> None:
         """Tell what is being done to the partition under this claim."""
         entry = _entry(claim, event, provider=Provider.SDK, message=message)
         with self._database.transaction() as session:
-            events.write(session, [entry])
-        events.announce([entry])
+            events.record(session, [entry])
 
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
         """Give up the claims as if they had never been: each gets a job of its own soon."""
@@ -288,8 +281,7 @@ class Attempts:
                 for claim in claims
                 if claim.tenant_id in held
             ]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
 
     def _change(
         self, session: Session, claims: Sequence[Claim], values: dict[str, Any]

@@ -23,7 +23,6 @@ from webapp.partitions.cas import change, is_any
 from webapp.partitions.dispatcher import Ringing, reserve
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
-from webapp.partitions.requests import ring_for
 from webapp.queue.job_queue import Doorbell
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -70,8 +69,7 @@ class Upkeep:
         since = {"state_since": now, "lease_until": None}
         with self._database.transaction() as session:
             entries = [_expired(row, event) for row in change(session, which, values | since)]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return len(entries)
 
     def ring_lost(self) -> int:
@@ -146,8 +144,7 @@ class Upkeep:
                 )
                 for row in rows
             ]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return len(rows)
 
     def reopen(
@@ -261,9 +258,8 @@ class Upkeep:
         with self._database.transaction() as session:
             rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
             entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
-            events.write(session, entries)
-        events.announce(entries)
-        self._ringing.ring([ring_for(row) for row in rows])
+            events.record(session, entries)
+            self._ringing.ring_after_commit(session, rows)
         return len(rows)
 
     def forget_ghosts(self) -> int:

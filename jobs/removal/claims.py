@@ -123,8 +123,7 @@ class Departures:
                     records[leaver.tenant_id].rows = rows
                     records[leaver.tenant_id].counted_at = now
             entries = [_entry(each, events.DROPPING, message=_rows(counted[each])) for each in held]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return [replace(leaver, has_begun=True) for leaver in held]
 
     def record_gone(
@@ -147,8 +146,7 @@ class Departures:
                     if leaver.tenant_id in dropped:
                         record.dropped_at = now
             entries = [_entry(leaver, GONE_EVENTS[_outcome(leaver)]) for leaver in held]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return len(held)
 
     def record_kept(self, counted: Mapping[Leaver, int | None]) -> int:
@@ -163,8 +161,7 @@ class Departures:
                     record.rows = counted[leaver]
                     record.counted_at = now
             entries = [_entry(each, events.KEPT, message=_rows(counted[each])) for each in held]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
         return len(held)
 
     def record_failure(self, leaver: Leaver, cause: Cause, message: str) -> None:
@@ -181,8 +178,7 @@ class Departures:
             entries = [
                 _entry(each, events.DROP_FAILED, cause=cause, message=message) for each in held
             ]
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
 
     def hand_back(self, leavers: Sequence[Leaver]) -> None:
         """Give up the rights as if they had never been."""

@@ -19,7 +19,7 @@ from tests.engines.pgbouncer import PgBouncer
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, open_engine
 from tests.integration.api.caller import Caller
-from tests.integration.services.operations import REQUEST, drive, view
+from tests.integration.domain.operations import REQUEST, drive, view
 from tests.milvus_collections import make_collection
 from webapp.extensions import db
 from webapp.models.states import PartitionState

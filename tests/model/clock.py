@@ -35,7 +35,7 @@ def told(clock: Clock) -> Iterator[None]:
             return clock.now
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("webapp.db.session.datetime", Told)
+        patch.setattr("webapp.db.types.datetime", Told)
         patch.setattr("webapp.queue.job_queue.datetime", Told)
         patch.setattr("jobs.provisioning.leases.time", SimpleNamespace(monotonic=clock.monotonic))
         yield

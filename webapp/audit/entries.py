@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from webapp.audit import log as audit
+from webapp.db.session import UnitOfWork
 from webapp.models.audit import Actor
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
@@ -13,9 +12,9 @@ from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 
 
-def created(session: Session, tenant: Tenant, actor: Actor) -> audit.Deed:
+def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
     """A tenant was made."""
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="tenant.create",
@@ -24,9 +23,9 @@ def created(session: Session, tenant: Tenant, actor: Actor) -> audit.Deed:
     )
 
 
-def renamed(session: Session, tenant: Tenant, before: dict[str, str], actor: Actor) -> audit.Deed:
+def renamed(session: UnitOfWork, tenant: Tenant, before: dict[str, str], actor: Actor) -> None:
     """A tenant got another name or slug; `before` is what `named` said then."""
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="tenant.rename",
@@ -41,9 +40,9 @@ def named(tenant: Tenant) -> dict[str, str]:
     return {"name": tenant.name, "slug": tenant.slug}
 
 
-def retried(session: Session, tenant: Tenant, before: dict[str, Any], actor: Actor) -> audit.Deed:
+def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: Actor) -> None:
     """A failed tenant got a new wish; `before` is what `failure` said of it."""
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="tenant.retry",
@@ -62,10 +61,10 @@ def failure(partition: Partition | None) -> dict[str, Any]:
 
 
 def retried_many(
-    session: Session, failed: Sequence[int], cause: Cause | None, actor: Actor
-) -> audit.Deed:
+    session: UnitOfWork, failed: Sequence[int], cause: Cause | None, actor: Actor
+) -> None:
     """Those that failed are to be tried again; written with the first of them."""
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="partitions.retry",
@@ -75,10 +74,10 @@ def retried_many(
 
 
 def created_many(
-    session: Session, tenants: Sequence[Tenant], refused: int, actor: Actor
-) -> audit.Deed:
+    session: UnitOfWork, tenants: Sequence[Tenant], refused: int, actor: Actor
+) -> None:
     """Tenants were made, some of them refused."""
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="tenants.create_many",
@@ -86,17 +85,15 @@ def created_many(
     )
 
 
-def imported(session: Session, tenant_ids: Sequence[int], actor: Actor) -> audit.Deed:
+def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
     """Tenants of before were taken over."""
-    return audit.write(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
+    audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
 
 
-def backfilled(
-    session: Session, tenant_ids: Sequence[int], adopting: int, actor: Actor
-) -> audit.Deed:
+def backfilled(session: UnitOfWork, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
     """Partitions of many are asked for; written with the first of them."""
     rows = {"adopting": adopting} if adopting else {}
-    return audit.write(
+    audit.record(
         session, actor=actor, action="partitions.backfill", after={**_many(tenant_ids), **rows}
     )
 

@@ -1,15 +1,13 @@
-"""The audit: who did what, written with the deed and never changed."""
+"""The audit: who did what, written with the change itself and never changed."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.orm import Session
 
 from webapp.db.safe_methods import Note
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.logs import get_logger
 from webapp.models.audit import Actor, AuditEntry
 
@@ -21,24 +19,8 @@ Values = Mapping[str, Any]
 NOTHING: Values = {}
 
 
-@dataclass(frozen=True)
-class Deed:
-    """What somebody did, with what was before it and what after; both without secrets.
-
-    It is done to a tenant, or to the target, which says its kind and its name or number:
-    `user ops@example.com`, `operation 7`.
-    """
-
-    actor: Actor
-    action: str
-    tenant_id: int | None
-    target: str | None
-    before: Values
-    after: Values
-
-
-def write(
-    session: Session,
+def record(
+    session: UnitOfWork,
     *,
     actor: Actor,
     action: str,
@@ -46,50 +28,36 @@ def write(
     target: str | None = None,
     before: Values = NOTHING,
     after: Values = NOTHING,
-) -> Deed:
-    """Add an entry within the transaction that does the deed; announce it after the commit.
+) -> None:
+    """Add an entry within the transaction that makes the change; its commit logs the entry.
 
-    One statement. The tenant's row has to be there.
+    The change is made to a tenant, whose row has to be there, or to the target, which says its
+    kind and its name or number: `user ops@example.com`, `operation 7`. `before` and `after` hold
+    no secrets. One statement.
     """
-    deed = Deed(actor, action, tenant_id, target and target[:MAX_TARGET_LENGTH], before, after)
     row = {
         "actor": actor.name,
         "via": actor.via,
         "address": actor.address,
         "action": action,
         "tenant_id": tenant_id,
-        "target": deed.target,
-        "before": _text(before),
-        "after": _text(after),
+        "target": target and target[:MAX_TARGET_LENGTH],
         "request_id": actor.request_id,
     }
-    session.execute(insert(AuditEntry), [row])
-    return deed
-
-
-def announce(deed: Deed) -> None:
-    """Log the deed; called after the commit, so that no line tells of what was undone."""
-    log.info(
-        "audit",
-        actor=deed.actor.name,
-        via=deed.actor.via,
-        address=deed.actor.address,
-        action=deed.action,
-        tenant_id=deed.tenant_id,
-        target=deed.target,
-        before=deed.before or None,
-        after=deed.after or None,
-        request_id=deed.actor.request_id,
+    values = {"before": _text(before), "after": _text(after)}
+    session.execute(insert(AuditEntry), [row | values])
+    session.after_commit(
+        lambda: log.info("audit", **row, before=before or None, after=after or None)
     )
 
 
 class Audit:
-    """Takes down deeds that no transaction of ours does: exports, and what is done to Redis."""
+    """Records what no transaction of ours does: exports, and what is done to Redis."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def write_now(
+    def record_now(
         self,
         *,
         actor: Actor,
@@ -100,13 +68,13 @@ class Audit:
         after: Values = NOTHING,
         note: Note | None = None,
     ) -> None:
-        """Add an entry in a transaction of its own, and announce it.
+        """Add an entry in a transaction of its own, and log it.
 
         With `note` it may also be added by a safe request, of which it tells that it read.
         """
         database = self._database
         with database.note(note) if note else database.transaction() as session:
-            deed = write(
+            record(
                 session,
                 actor=actor,
                 action=action,
@@ -115,7 +83,6 @@ class Audit:
                 before=before,
                 after=after,
             )
-        announce(deed)
 
 
 def _text(values: Values) -> str | None:

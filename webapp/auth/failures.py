@@ -67,11 +67,10 @@ def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:
 
 
 def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor) -> None:
-    deed = None
     with database.transaction() as session:
         attempts = _counted(session, actor.address or "")
         if attempts is not None:
-            deed = audit.write(
+            audit.record(
                 session,
                 actor=actor,
                 action="user.login_failed",
@@ -79,8 +78,6 @@ def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor
                 after={"outcome": outcome, "attempts": attempts},
             )
         counts.prune(session)
-    if deed:
-        audit.announce(deed)
 
 
 def _counted(session: Session, address: str) -> int | None:

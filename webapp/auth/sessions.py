@@ -120,8 +120,7 @@ def _change(user: User, action: str, **values: object) -> None:
     actor = Actor(f"user:{user.email}", Via.PANEL, request.remote_addr, request_id())
     with database.transaction() as writing:
         writing.execute(update(User).where(User.id == user.id).values(**values))
-        deed = audit.write(writing, actor=actor, action=action, target=f"user {user.email}")
-    audit.announce(deed)
+        audit.record(writing, actor=actor, action=action, target=f"user {user.email}")
     # The session that read the user may still see the state of before.
     db.session.rollback()
     db.session.refresh(user)

@@ -47,13 +47,10 @@ def create_token(database: Database, name: str, role: Role, *, actor: Actor) -> 
             session.add(ApiToken(name=name, role=role, digest=_digest(secret)))
             session.flush()
             target, after = f"token {name}", {"role": role}
-            deed = audit.write(
-                session, actor=actor, action="token.create", target=target, after=after
-            )
+            audit.record(session, actor=actor, action="token.create", target=target, after=after)
     except IntegrityError as error:
         raise TokenNameTaken(f"a token named {name!r} exists") from error
     log.info("auth.token.created", name=name, role=role)
-    audit.announce(deed)
     return secret
 
 
@@ -73,11 +70,8 @@ def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiTok
             raise TokenUnknown(f"no live token is named or numbered {name_or_id!r}")
         token.revoked_at = utc_now()
         target, before = f"token {token.name}", {"role": token.role}
-        deed = audit.write(
-            session, actor=actor, action="token.revoke", target=target, before=before
-        )
+        audit.record(session, actor=actor, action="token.revoke", target=target, before=before)
     log.info("auth.token.revoked", name=token.name)
-    audit.announce(deed)
     return token
 
 

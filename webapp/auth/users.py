@@ -13,7 +13,7 @@ from webapp.auth.emails import normalized
 from webapp.auth.models import User
 from webapp.auth.roles import Role
 from webapp.auth.sessions import new_session_key
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 
@@ -50,11 +50,10 @@ def create_user(database: Database, email: str, role: Role, password: str, *, ac
         with database.transaction() as session:
             session.add(user)
             session.flush()
-            deed = _created(session, user, actor)
+            _created(session, user, actor)
     except IntegrityError as error:
         raise EmailTaken(f"a user with the address {user.email} exists") from error
     log.info("auth.user.created", email=user.email, role=role)
-    audit.announce(deed)
     return user
 
 
@@ -75,9 +74,8 @@ def ensure_admin(database: Database, email: str, password: str, *, actor: Actor)
         if session.scalar(select(User.id).where(User.email == user.email)):
             raise EmailTaken(f"{user.email} belongs to a user who is no active admin")
         session.add(user)
-        deed = _created(session, user, actor)
+        _created(session, user, actor)
     log.info("auth.user.created", email=user.email, role=user.role)
-    audit.announce(deed)
     return user
 
 
@@ -94,9 +92,8 @@ def change_user(database: Database, email: str, *, actor: Actor, **changes: Any)
         user = session.scalar(select(User).where(User.email == normalized(email)).with_for_update())
         if user is None:
             raise UserUnknown(f"there is no user {email}")
-        deed = _changed(session, user, changes, actor)
+        _changed(session, user, changes, actor)
         session.execute(update(User).where(User.id == user.id).values(**changes))
-    audit.announce(deed)
     log.info("auth.user.changed", email=email, changed=sorted(changes.keys() - {"fs_uniquifier"}))
 
 
@@ -116,8 +113,8 @@ def _new_user(email: str, role: Role, password: str) -> User:
     )
 
 
-def _created(session: Session, user: User, actor: Actor) -> audit.Deed:
-    return audit.write(
+def _created(session: UnitOfWork, user: User, actor: Actor) -> None:
+    audit.record(
         session,
         actor=actor,
         action="user.create",
@@ -126,13 +123,13 @@ def _created(session: Session, user: User, actor: Actor) -> audit.Deed:
     )
 
 
-def _changed(session: Session, user: User, changes: dict[str, Any], actor: Actor) -> audit.Deed:
+def _changed(session: UnitOfWork, user: User, changes: dict[str, Any], actor: Actor) -> None:
     """Before and after of what people may see; that the password is another one, and no more."""
     told: list[str] = [name for name in ("role", "active") if name in changes]
     after: dict[str, Any] = {name: changes[name] for name in told}
     if "password" in changes:
         after["password"] = "changed"
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action="user.change",

@@ -1,7 +1,6 @@
 """One batch of a confirmed file: its rows become tenants, in the transaction that notes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from sqlalchemy import TextClause, select
 from sqlalchemy.orm import Session
@@ -9,14 +8,13 @@ from sqlalchemy.orm import Session
 from webapp.csv_import.faults import dumped
 from webapp.csv_import.rows import Candidate
 from webapp.csv_import.validation import Verdict, judged
+from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.audit import Actor
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
+from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
-from webapp.partitions.events import Entry
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import ring_for
-from webapp.queue.job_queue import Ring
 from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_wishes
 from webapp.tenants.numbering import lift
 from webapp.tenants.slugs import free_slugs
@@ -24,17 +22,13 @@ from webapp.tenants.slugs import free_slugs
 BATCH = 500
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What a batch made, to be announced and rung for once it is committed."""
-
-    upload: Upload
-    entries: Sequence[Entry] = field(default_factory=list)
-    rings: Sequence[Ring] = field(default_factory=list)
-
-
-def take_turn(session: Session, upload_id: int, rules: Rules, lock: TextClause) -> Turn | None:
+def take_batch(
+    session: UnitOfWork, upload_id: int, rules: Rules, lock: TextClause
+) -> tuple[Upload, list[Partition]] | None:
     """Create the tenants of the next rows; None where nothing is to be done.
+
+    Returns the upload, and the partitions that were asked for.
+
 
     The upload's row is locked from the first look at it to the commit, so a row of the file is
     taken by one process alone, and either wholly or, if that one dies, not at all.
@@ -54,9 +48,9 @@ def take_turn(session: Session, upload_id: int, rules: Rules, lock: TextClause) 
         # Before the first of them is stored, so that a sign-up draws none of these numbers.
         lift(session, upload.highest_number)
     rows = _next_rows(session, upload)
-    turn = _create(session, upload, rows, rules)
+    partitions = _create(session, upload, rows, rules)
     _note(upload, rows)
-    return turn
+    return upload, partitions
 
 
 def _next_rows(session: Session, upload: Upload) -> Sequence[UploadRow]:
@@ -73,7 +67,9 @@ def _next_rows(session: Session, upload: Upload) -> Sequence[UploadRow]:
     return session.scalars(next_ones).all()
 
 
-def _create(session: Session, upload: Upload, rows: Sequence[UploadRow], rules: Rules) -> Turn:
+def _create(
+    session: UnitOfWork, upload: Upload, rows: Sequence[UploadRow], rules: Rules
+) -> list[Partition]:
     """Judge the rows once more, since time has passed, and store those that are new still."""
     candidates = [_candidate(row) for row in rows]
     verdicts = list(judged(session, candidates))
@@ -85,14 +81,13 @@ def _create(session: Session, upload: Upload, rows: Sequence[UploadRow], rules: 
     tenants = _tenants(session, [candidate for _, candidate in new])
     if upload.keeps_numbers:
         insert_tenants(session, tenants)
-        entries = []
     else:
-        entries = insert_with_wishes(session, tenants, rules, _actor(upload))
+        insert_with_wishes(session, tenants, rules, _actor(upload))
     for (row, _), tenant in zip(new, tenants, strict=True):
         row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
     for row, verdict in zip(rows, verdicts, strict=True):
         _leave_out(row, verdict)
-    return Turn(upload, entries, [ring_for(one.partition) for one in tenants if one.partition])
+    return [one.partition for one in tenants if one.partition]
 
 
 def _candidate(row: UploadRow) -> Candidate:

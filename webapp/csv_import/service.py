@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.audit import entries
 from webapp.audit import log as audit
-from webapp.csv_import.batch import Turn, take_turn
+from webapp.csv_import.batch import take_batch
 from webapp.csv_import.faults import ImportRefused, UploadNotFound
 from webapp.csv_import.parsing import FileRow, parse
 from webapp.csv_import.storing import counts, record
@@ -20,7 +20,6 @@ from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
-from webapp.partitions import events
 from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.policy import Rules
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
@@ -52,7 +51,7 @@ class Uploads:
             found = examined(session, table.rows)
         with self._database.transaction() as session:
             upload = record(session, filename, table, found, actor=actor)
-            deed = audit.write(
+            audit.record(
                 session,
                 actor=actor,
                 action="upload.create",
@@ -60,7 +59,6 @@ class Uploads:
                 before={},
                 after={"file": upload.filename, **counts(upload)},
             )
-        audit.announce(deed)
         return upload
 
     def import_all(self, rows: Sequence[FileRow], *, dry_run: bool, actor: Actor) -> int:
@@ -72,7 +70,6 @@ class Uploads:
         Raises:
             ImportRefused: rows are unusable, or there already.
         """
-        deed = None
         try:
             with self._database.transaction() as session:
                 # Both have to be given: what is taken over keeps what others know it by.
@@ -82,12 +79,11 @@ class Uploads:
                     numbers = [tenant.id for tenant in tenants]
                     lift(session, max(numbers))
                     insert_tenants(session, tenants)
-                    deed = entries.imported(session, numbers, actor)
+                    entries.imported(session, numbers, actor)
         except IntegrityError as error:
             raise ImportRefused({}) from error
-        if deed:
+        if tenants and not dry_run:
             log.info("tenants.imported", tenants=len(tenants), actor=actor.name)
-            audit.announce(deed)
         return len(tenants)
 
     def confirm(self, upload_id: int, *, actor: Actor) -> bool:
@@ -132,7 +128,7 @@ class Uploads:
                 return False
             if upload.state == UploadState.DISCARDED:
                 session.execute(delete(UploadRow).where(UploadRow.upload_id == upload_id))
-            deed = audit.write(
+            audit.record(
                 session,
                 actor=actor,
                 action=action,
@@ -140,7 +136,6 @@ class Uploads:
                 before={"state": UploadState.CHECKED},
                 after={"state": upload.state, "file": upload.filename, **counts(upload)},
             )
-        audit.announce(deed)
         return True
 
     def running(self) -> Sequence[int]:
@@ -155,23 +150,24 @@ class Uploads:
         Safe to call from several processes at once, and again after one that died anywhere.
         """
         try:
-            turn = self._take(upload_id, ONE_WRITES)
+            upload = self._take(upload_id, ONE_WRITES)
         except IntegrityError:
             # A sign-up took a slug or a number meanwhile; this time none can.
-            turn = self._take(upload_id, NOBODY_ELSE_WRITES)
-        if turn is None:
-            return False
-        events.announce(turn.entries)
-        is_done = turn.upload.state == UploadState.FINISHED
-        if is_done:
-            log.info("upload.finished", upload=upload_id, **counts(turn.upload))
-        # Whoever dies before this has the due loop ring for these rows.
-        self._ringing.ring(turn.rings)
-        return not is_done
+            upload = self._take(upload_id, NOBODY_ELSE_WRITES)
+        return upload is not None and upload.state == UploadState.RUNNING
 
-    def _take(self, upload_id: int, lock: TextClause) -> Turn | None:
+    def _take(self, upload_id: int, lock: TextClause) -> Upload | None:
         with self._database.transaction() as session:
-            return take_turn(session, upload_id, self._rules, lock)
+            taken = take_batch(session, upload_id, self._rules, lock)
+            if taken is None:
+                return None
+            upload, partitions = taken
+            if upload.state == UploadState.FINISHED:
+                done = {"upload": upload_id, **counts(upload)}
+                session.after_commit(lambda: log.info("upload.finished", **done))
+            # Whoever dies before this has the due loop ring for these rows.
+            self._ringing.ring_after_commit(session, partitions)
+        return upload
 
     def prune(self) -> int:
         """Forget what nobody confirmed within a day, and results that are old; returns how many."""

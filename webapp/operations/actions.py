@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, lazyload
 
+from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.audit import Actor
 from webapp.models.operation import OperationKind
@@ -17,7 +18,6 @@ from webapp.partitions import events
 from webapp.partitions.policy import Rules
 from webapp.partitions.requests import (
     first_entry,
-    ring_for,
     unwish,
     unwished,
     wish_again,
@@ -25,31 +25,28 @@ from webapp.partitions.requests import (
     wish_first,
     withdraw,
 )
-from webapp.queue.job_queue import Ring
 from webapp.tenants.slugs import free_slugs
 
 
 @dataclass(frozen=True)
 class Turned:
-    """The rows that were turned, and what follows for them after the commit."""
+    """The rows that were changed, and what follows for them after the commit."""
 
     rows: Sequence[Partition]
-    entries: Sequence[events.Entry] = ()
-    rings: Sequence[Ring] = ()
+    # Those of them that are to be dispatched.
+    dispatch: Sequence[Partition] = ()
     # Failed jobs of tenants that are not failing any more.
     stale_jobs: Sequence[str] = field(default=())
 
 
-Turn = Callable[[Session, Sequence[int], Rules, Actor], Turned]
+Turn = Callable[[UnitOfWork, Sequence[int], Rules, Actor], Turned]
 
 
 def turn(
-    session: Session, kind: OperationKind, tenant_ids: Sequence[int], rules: Rules, actor: Actor
+    session: UnitOfWork, kind: OperationKind, tenant_ids: Sequence[int], rules: Rules, actor: Actor
 ) -> Turned:
     """Do to these tenants what the kind says; each is looked at again, and may be left alone."""
-    turned = TURNS[kind](session, tenant_ids, rules, actor)
-    events.write(session, turned.entries)
-    return turned
+    return TURNS[kind](session, tenant_ids, rules, actor)
 
 
 def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None:
@@ -61,20 +58,22 @@ def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None
     )
 
 
-def _retry(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _retry(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = wish_again(session, mine, rules.attempts, utc_now(), actor.request_id)
     entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
-    return Turned(rows, entries, [ring_for(row) for row in rows])
+    events.record(session, entries)
+    return Turned(rows, rows)
 
 
-def _request(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _request(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
     rows = wish_first(session, tenant_ids, rules, request_id=actor.request_id)
     entries = [first_entry(row, actor.name) for row in rows]
-    return Turned(rows, entries, [ring_for(row) for row in rows])
+    events.record(session, entries)
+    return Turned(rows, rows)
 
 
-def _delete(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _delete(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=False)
     for tenant in tenants:
@@ -85,7 +84,8 @@ def _delete(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Ac
     _record_departures(session, numbers, now, actor)
     entries = [events.entry_of(row, events.REMOVING, actor=actor.name) for row in rows]
     jobs = [row.claimed_job_id for row in rows if row.claimed_job_id]
-    return Turned(rows, entries, stale_jobs=jobs)
+    events.record(session, entries)
+    return Turned(rows, stale_jobs=jobs)
 
 
 def _withdrawn(
@@ -109,7 +109,7 @@ def _record_departures(
         session.execute(insert(Departure), [{"tenant_id": number, **asked} for number in numbers])
 
 
-def _restore(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _restore(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=True)
     mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
@@ -122,7 +122,8 @@ def _restore(session: Session, tenant_ids: Sequence[int], rules: Rules, actor: A
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
     entries = [events.entry_of(row, events.RESTORED, actor=actor.name) for row in rows]
     wished = [row for row in rows if row.state == PartitionState.PENDING]
-    return Turned(rows, entries, [ring_for(row) for row in wished])
+    events.record(session, entries)
+    return Turned(rows, wished)
 
 
 def _bring_back(session: Session, tenants: Sequence[Tenant], now: datetime) -> None:

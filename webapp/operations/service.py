@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import CountChanged
 from webapp.logs import get_logger
@@ -21,7 +20,6 @@ from webapp.operations.actions import Turned, mark, turn
 from webapp.operations.plan import CHANGED, Plan, next_ids, plan
 from webapp.operations.progress import counts_of
 from webapp.operations.selection import Selection
-from webapp.partitions import events
 from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.policy import Rules
 from webapp.partitions.stuck import ON_ITS_WAY
@@ -85,8 +83,7 @@ class Operations:
         with self._database.transaction() as session:
             session.add(operation)
             session.flush()
-            deed = written(session, operation, planned, actor)
-        audit.announce(deed)
+            written(session, operation, planned, actor)
         self._begin(operation.id)
         return operation
 
@@ -113,15 +110,14 @@ class Operations:
             if operation is None or operation.state != OperationState.RUNNING:
                 return False
             turned = self._take(session, operation)
-        events.announce(turned.entries)
-        if operation.finished_at:
-            log.info("operation.finished", **_told(operation))
-        self._forget_failed(turned)
-        if turned.rings:
-            self._ringing.ring(turned.rings)
+            if operation.finished_at:
+                session.after_commit(lambda: log.info("operation.finished", **_told(operation)))
+            session.after_commit(lambda: self._forget_failed(turned))
+            if turned.dispatch:
+                self._ringing.ring_after_commit(session, turned.dispatch)
         return operation.state == OperationState.RUNNING
 
-    def _take(self, session: Session, operation: Operation) -> Turned:
+    def _take(self, session: UnitOfWork, operation: Operation) -> Turned:
         """Turn the next batch, and move the operation's place on."""
         left = operation.tenants - operation.looked_at
         chosen = next_ids(
@@ -236,14 +232,14 @@ def stored(
     )
 
 
-def written(session: Session, operation: Operation, planned: Plan, actor: Actor) -> audit.Deed:
+def written(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
     """Write into the audit who asked for it, and for whom."""
     asked_for = {
         "selection": json.loads(operation.selection),
         "tenants": planned.accepted,
         "skipped": planned.skipped,
     }
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action=f"operation.{operation.kind}",

@@ -8,7 +8,6 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
 
 from webapp.audit import entries as deeds
-from webapp.audit import log as audit
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -149,8 +148,7 @@ class Backfill:
         if not tenant_ids:
             return
         with self._database.transaction() as session:
-            deed = deeds.backfilled(session, tenant_ids, adopting, actor)
-        audit.announce(deed)
+            deeds.backfilled(session, tenant_ids, adopting, actor)
 
     def _wish(
         self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor
@@ -168,7 +166,7 @@ class Backfill:
                 change(session, and_(ours, waiting), {"if_exists": IfExists.ADOPT})
             entries = [first_entry(row, actor.name) for row in fresh]
             entries += [events.entry_of(row, events.RETRIED, actor=actor.name) for row in again]
-            events.write(session, entries)
+            events.record(session, entries)
             wished = [row.tenant_id for row in (*fresh, *again)]
             lost = and_(
                 mine,
@@ -177,7 +175,6 @@ class Backfill:
             )
             rings = [ring_for(row) for row in (*fresh, *again)]
             rings += reserve(session, lost, limit=len(tenant_ids))
-        events.announce(entries)
         return rings
 
     def states(self, tenant_ids: Sequence[int]) -> Counter[str]:

@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
@@ -16,6 +16,7 @@ from webapp.partitions import events
 from webapp.partitions.cas import is_any
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import RING_AGAIN, SINGLES_AT_ONCE, Rules
+from webapp.partitions.requests import ring_for
 from webapp.queue.job_queue import DispatchError, Doorbell, Ring
 
 ROUND = 500
@@ -76,6 +77,11 @@ class Ringing:
         if len(rings) <= SINGLES_AT_ONCE:
             return self._push_singles(rings)
         return self._push_chunks(rings)
+
+    def ring_after_commit(self, session: UnitOfWork, rows: Iterable[Partition]) -> None:
+        """Have `ring` called for these rows once the transaction is committed."""
+        rings = [ring_for(row) for row in rows]
+        session.after_commit(lambda: self.ring(rings))
 
     def ring_chunk(self, rings: Sequence[Ring]) -> bool:
         """Ring one job for all of them, on the backfill's queue; False as in `ring`."""
@@ -161,8 +167,7 @@ class Ringing:
         entries = [self._dispatched(ring, chunk_id or ring.job_id) for ring in rings]
         with self._database.transaction() as session:
             session.connection().execute(statement, rows)
-            events.write(session, entries)
-        events.announce(entries)
+            events.record(session, entries)
 
     def _dispatched(self, ring: Ring, job_id: str) -> events.Entry:
         return events.Entry(

@@ -1,12 +1,13 @@
 """A tenant's timeline: each entry is a row to look up and a line in the log, under one name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from webapp.db.session import UnitOfWork
 from webapp.logs import get_logger
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition, PartitionEvent
@@ -101,18 +102,18 @@ def entry_of(
     )
 
 
-def write(session: Session, entries: Iterable[Entry]) -> None:
-    """Add the entries to the timeline, within the transaction that makes them true."""
+def record(session: UnitOfWork, entries: Sequence[Entry]) -> None:
+    """Add the entries within the transaction that makes them true; its commit logs them."""
     # Not `asdict`, which copies deep: a thousand entries would feel it.
     rows = [vars(entry).copy() for entry in entries]
     for row in rows:
         del row["collection"], row["partition"]
     if rows:
         session.execute(insert(PartitionEvent), rows)
+        session.after_commit(lambda: _log(entries))
 
 
-def announce(entries: Iterable[Entry]) -> None:
-    """Log the entries; called after the commit, so that no line tells of what was undone."""
+def _log(entries: Sequence[Entry]) -> None:
     for entry in entries:
         fields = vars(entry).copy()
         event = fields.pop("event")

@@ -41,13 +41,12 @@ class Canaries:
         with self._database.transaction() as session:
             if not _changed(session, collection, {"canary_due_at": utc_now()}):
                 return False
-            deed = audit.write(
+            audit.record(
                 session,
                 actor=actor,
                 action="partitions.check_isolation",
                 target=f"collection {collection}",
             )
-        audit.announce(deed)
         return True
 
     def record(self, collection: str, report: CanaryReport) -> bool:

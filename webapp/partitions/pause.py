@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField
 from webapp.idempotency import ANY_NUMBER, Once
@@ -51,7 +51,6 @@ class Pauses:
             return self._pause(reason, actor, once)
 
     def _pause(self, reason: str | None, actor: Actor, once: Once) -> PauseState:
-        deed = None
         with self._database.transaction() as session:
             once.begin(session)
             row = _locked(session)
@@ -61,12 +60,10 @@ class Pauses:
                 row.reason, row.resumed_at = reason, None
                 session.add(row)
                 session.flush()
-                deed = _write(session, actor, "pause", reason)
+                _write(session, actor, "pause", reason)
+                session.after_commit(self._ringing.heed_pause)
             state = PauseState.of(row)
             once.finish(session, state)
-        if deed:
-            audit.announce(deed)
-            self._ringing.heed_pause()
         return state
 
     def resume(self, *, actor: Actor, once: Once = ANY_NUMBER) -> PauseState | None:
@@ -77,18 +74,16 @@ class Pauses:
         Raises:
             Repeated: see `Once`.
         """
-        ended = deed = None
+        ended = None
         with self._database.transaction() as session:
             once.begin(session)
             row = _locked(session)
             if row is not None and row.resumed_at is None:
                 row.resumed_at = utc_now()
                 ended = PauseState.of(row)
-                deed = _write(session, actor, "resume", row.reason)
+                _write(session, actor, "resume", row.reason)
+                session.after_commit(lambda: self._ringing.ring_due(RUNG_AT_ONCE))
             once.finish(session, None)
-        if deed:
-            audit.announce(deed)
-            self._ringing.ring_due(RUNG_AT_ONCE)
         return ended
 
     def state(self, session: Session | None = None) -> PauseState | None:
@@ -127,11 +122,11 @@ def _locked(session: Session) -> Pause | None:
     return session.get(Pause, PROVISIONING, with_for_update=True)
 
 
-def _write(session: Session, actor: Actor, verb: str, reason: str | None) -> audit.Deed:
+def _write(session: UnitOfWork, actor: Actor, verb: str, reason: str | None) -> None:
     running: dict[str, Any] = {"paused": False}
     paused = {"paused": True, "reason": reason}
     before, after = (running, paused) if verb == "pause" else (paused, running)
-    return audit.write(
+    audit.record(
         session,
         actor=actor,
         action=f"provisioning.{verb}",

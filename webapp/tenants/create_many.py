@@ -8,17 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import entries as deeds
-from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.errors import DomainError, SlugTaken
 from webapp.idempotency import ANY_NUMBER, Once
 from webapp.models.audit import Actor
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
-from webapp.partitions import events
 from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import ring_for
 from webapp.tenants.inserts import (
     NOBODY_ELSE_WRITES,
     ONE_WRITES,
@@ -66,15 +63,10 @@ class Bulk:
         """
         checked = [_checked(row) for row in rows]
         try:
-            results, entries, deed = self._insert(checked, actor, once, ONE_WRITES)
+            return self._insert(checked, actor, once, ONE_WRITES)
         except IntegrityError:
             # A sign-up took one of the slugs meanwhile; this time none can.
-            results, entries, deed = self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
-        if deed:
-            audit.announce(deed)
-        events.announce(entries)
-        self._ringing.ring([ring_for(partition) for partition in _partitions(results)])
-        return results
+            return self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
 
     def _insert(
         self,
@@ -82,17 +74,18 @@ class Bulk:
         actor: Actor,
         once: Once,
         lock: TextClause,
-    ) -> tuple[list[Result], list[events.Entry], audit.Deed | None]:
+    ) -> list[Result]:
         with self._database.transaction() as session:
             once.begin(session)
             hold_back_others(session, lock)
             results = _with_slugs(session, rows)
             tenants = [row for row in results if isinstance(row, Tenant)]
-            entries = insert_with_wishes(session, tenants, self._rules, actor)
-            refused = len(results) - len(tenants)
-            deed = deeds.created_many(session, tenants, refused, actor) if tenants else None
+            insert_with_wishes(session, tenants, self._rules, actor)
+            if tenants:
+                deeds.created_many(session, tenants, len(results) - len(tenants), actor)
             once.finish(session, results)
-        return results, entries, deed
+            self._ringing.ring_after_commit(session, _partitions(results))
+        return results
 
 
 def _checked(row: Row) -> Row:

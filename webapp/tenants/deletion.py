@@ -1,12 +1,12 @@
 """Leaving and coming back: what a deletion writes, and what calling a tenant back does."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
+from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import NotRemoving
 from webapp.models.audit import Actor
@@ -18,21 +18,7 @@ from webapp.partitions.requests import unwish, unwished, wish_back, withdraw
 from webapp.tenants.slugs import free_slug
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What became of the partition's row, and what is told of it after the commit."""
-
-    row: Partition
-    entry: events.Entry
-    deed: audit.Deed
-
-    def announce(self) -> None:
-        """Log it; called after the commit."""
-        audit.announce(self.deed)
-        events.announce([self.entry])
-
-
-def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
+def leave(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) -> None:
     """Delete a living tenant whose row is locked: its partition's row is to be removed."""
     now = utc_now()
     tenant.deleted_at = tenant.updated_at = now
@@ -40,8 +26,8 @@ def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Tu
     asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
     session.merge(Departure(tenant_id=tenant.id, **asked))
     entry = events.entry_of(row, events.REMOVING, actor=actor.name)
-    events.write(session, [entry])
-    deed = audit.write(
+    events.record(session, [entry])
+    audit.record(
         session,
         actor=actor,
         action="tenant.delete",
@@ -49,7 +35,6 @@ def leave(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Tu
         before={"status": "active", "name": tenant.name, "slug": tenant.slug},
         after={"status": "deleted"},
     )
-    return Turn(row, entry, deed)
 
 
 def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime) -> Partition:
@@ -62,10 +47,10 @@ def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime
     return row
 
 
-def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -> Turn:
+def come_back(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) -> Partition:
     """Undo the deletion of a tenant whose row is locked: its partition's row has a new wish.
 
-    Of a tenant that never had one, the row is as it was before it went.
+    Returns that row. Of a tenant that never had one, the row is as it was before it went.
 
     Raises:
         NotRemoving: it is not deleted, or the drop has begun.
@@ -85,8 +70,8 @@ def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -
     tenant.updated_at = now
     session.execute(delete(Departure).where(Departure.tenant_id == tenant.id))
     entry = events.entry_of(rows[0], events.RESTORED, actor=actor.name)
-    events.write(session, [entry])
-    deed = audit.write(
+    events.record(session, [entry])
+    audit.record(
         session,
         actor=actor,
         action="tenant.restore",
@@ -94,4 +79,4 @@ def come_back(session: Session, tenant: Tenant, rules: Rules, *, actor: Actor) -
         before={"status": "deleted", "slug": before},
         after={"status": "active", "slug": tenant.slug},
     )
-    return Turn(rows[0], entry, deed)
+    return rows[0]

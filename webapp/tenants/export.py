@@ -47,8 +47,7 @@ class Exports:
         Noted before the first is read. Holds one run in memory, and no transaction between two.
         """
         with self._database.note(Note.EXPORTED) as session:
-            deed = audit.write(session, actor=actor, action="export.tenants", after=_told(wanted))
-        audit.announce(deed)
+            audit.record(session, actor=actor, action="export.tenants", after=_told(wanted))
         return self._runs(wanted)
 
     def _runs(self, wanted: TenantFilter) -> Iterator[Sequence[Sequence[Any]]]:

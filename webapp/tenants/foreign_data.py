@@ -18,7 +18,7 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import ring_for, wish_again
+from webapp.partitions.requests import wish_again
 from webapp.tenants.queries import get_tenant
 
 
@@ -89,8 +89,8 @@ class ForeignData:
             error = _error(_found(session, tenant_id))
             row = self._wish(session, tenant_id, decision.if_exists, actor.request_id)
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
-            events.write(session, [entry])
-            deed = audit.write(
+            events.record(session, [entry])
+            audit.record(
                 session,
                 actor=actor,
                 action=decision.action,
@@ -100,9 +100,7 @@ class ForeignData:
             )
             tenant = _found(session, tenant_id)
             once.finish(session, tenant)
-        audit.announce(deed)
-        events.announce([entry])
-        self._ringing.ring([ring_for(row)])
+            self._ringing.ring_after_commit(session, [row])
         return tenant
 
     def _wish(

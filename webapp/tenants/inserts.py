@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import TextClause, insert, text
 from sqlalchemy.orm import Session
 
+from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.audit import Actor
 from webapp.models.partition import Partition
@@ -35,11 +36,9 @@ def hold_back_others(session: Session, lock: TextClause) -> None:
 
 
 def insert_with_wishes(
-    session: Session, tenants: Sequence[Tenant], rules: Rules, actor: Actor
-) -> list[events.Entry]:
+    session: UnitOfWork, tenants: Sequence[Tenant], rules: Rules, actor: Actor
+) -> None:
     """Store the tenants, numbered in their order, each with its first wish.
-
-    Returns the timeline's entries, to be announced after the commit.
 
     Raises:
         IntegrityError: a slug was taken meanwhile; the transaction is lost.
@@ -54,8 +53,7 @@ def insert_with_wishes(
     if wishes:
         session.execute(insert(Partition), [_columns(wish) for wish in wishes])
     entries = [events.entry_of(wish, events.REQUESTED, actor=actor.name) for wish in wishes]
-    events.write(session, entries)
-    return entries
+    events.record(session, entries)
 
 
 def insert_tenants(session: Session, tenants: Sequence[Tenant]) -> None:

@@ -1,5 +1,6 @@
 """The use cases of tenants: create, rename, delete, and try again what failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement
@@ -7,9 +8,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import entries as deeds
-from webapp.audit import log as audit
 from webapp.db.batching import batches
-from webapp.db.session import Database
+from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 from webapp.idempotency import ANY_NUMBER, Once
@@ -23,7 +23,7 @@ from webapp.partitions.dispatcher import Ringing
 from webapp.partitions.failures import FailedSelection, failed_ids, skipped_states
 from webapp.partitions.policy import Rules
 from webapp.partitions.requests import first_wish, ring_for, wish_again
-from webapp.queue.job_queue import DispatchError, Doorbell, Ring
+from webapp.queue.job_queue import DispatchError, Doorbell
 from webapp.tenants.deletion import come_back, leave
 from webapp.tenants.slugs import free_slug, random_slug
 
@@ -71,13 +71,9 @@ class TenantService:
         name = checked_name(name)
         if slug is not None:
             check_slug(slug)
-        tenant, partition = self._insert(name, slug, actor, once)
-        self._ringing.ring([ring_for(partition)])
-        return tenant
+        return self._insert(name, slug, actor, once)
 
-    def _insert(
-        self, name: str, slug: str | None, actor: Actor, once: Once
-    ) -> tuple[Tenant, Partition]:
+    def _insert(self, name: str, slug: str | None, actor: Actor, once: Once) -> Tenant:
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
                 with self._database.transaction() as session:
@@ -89,18 +85,17 @@ class TenantService:
                     partition = first_wish(tenant.id, self._rules, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
+                    deeds.created(session, tenant, actor)
                     entry = events.entry_of(partition, events.REQUESTED, actor=actor.name)
-                    events.write(session, [entry])
-                    deed = deeds.created(session, tenant, actor)
+                    events.record(session, [entry])
                     once.finish(session, tenant)
+                    self._ringing.ring_after_commit(session, [partition])
             except IntegrityError as error:
                 # Else an import took the number that was drawn; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
                     raise SlugTaken(made) from error
             else:
-                audit.announce(deed)
-                events.announce([entry])
-                return tenant, partition
+                return tenant
         raise AssertionError("the last try returns or raises")
 
     def rename(
@@ -122,10 +117,9 @@ class TenantService:
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
                 session.flush()
-                deed = deeds.renamed(session, tenant, before, actor)
+                deeds.renamed(session, tenant, before, actor)
         except IntegrityError as error:
             raise SlugTaken(slug or "") from error
-        audit.announce(deed)
         return tenant
 
     def delete(self, tenant_id: int, *, actor: Actor) -> Tenant:
@@ -140,10 +134,9 @@ class TenantService:
             tenant = _found(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
-            turn = leave(session, tenant, self._rules, actor=actor)
+            leave(session, tenant, self._rules, actor=actor)
             session.refresh(tenant)
         events.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor.name)
-        turn.announce()
         self._forget_failed_job(tenant)
         return tenant
 
@@ -168,18 +161,17 @@ class TenantService:
                 with self._database.transaction() as session:
                     once.begin(session)
                     tenant = _found(session, tenant_id)
-                    turn = come_back(session, tenant, self._rules, actor=actor)
+                    row = come_back(session, tenant, self._rules, actor=actor)
                     session.flush()
                     session.refresh(tenant)
                     once.finish(session, tenant)
+                    if row.state == PartitionState.PENDING:
+                        self._ringing.ring_after_commit(session, [row])
                 break
             except IntegrityError as error:
                 # Somebody took the slug that was free a moment ago.
                 if not tries_left:
                     raise SlugTaken(tenant.slug) from error
-        turn.announce()
-        if turn.row.state == PartitionState.PENDING:
-            self._ringing.ring([ring_for(turn.row)])
         return tenant
 
     def _forget_failed_job(self, tenant: Tenant) -> None:
@@ -207,16 +199,14 @@ class TenantService:
             once.begin(session)
             tenant = _found(session, tenant_id)
             before = deeds.failure(tenant.partition)
-            entries, rings = self._wish_again(session, Partition.tenant_id == tenant_id, actor)
+            rows = self._wish_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
-            if not rings:
+            if not rows:
                 state = tenant.partition.state if tenant.partition else "not asked for"
                 raise NotFailed(tenant_id, state)
-            deed = deeds.retried(session, tenant, before, actor)
+            deeds.retried(session, tenant, before, actor)
             once.finish(session, tenant)
-        audit.announce(deed)
-        events.announce(entries)
-        self._ringing.ring(rings)
+            self._ringing.ring_after_commit(session, rows)
         return tenant
 
     def retry_failed(
@@ -235,29 +225,26 @@ class TenantService:
             skipped = skipped_states(session, selection)
         if dry_run:
             return RetryReport(len(failed), skipped)
-        queued, rung, deed = 0, True, None
+        queued, rung = 0, True
         for batch in batches(failed):
             with self._database.transaction() as session:
-                entries, rings = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
+                rows = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
                 if batch[0] == failed[0]:
-                    deed = deeds.retried_many(session, failed, selection.cause, actor)
-            events.announce(entries)
+                    deeds.retried_many(session, failed, selection.cause, actor)
             # Batch by batch, or the due loop would ring for the first before the last is written.
-            rung &= self._ringing.ring(rings)
-            queued += len(rings)
-        if deed:
-            audit.announce(deed)
+            rung &= self._ringing.ring([ring_for(row) for row in rows])
+            queued += len(rows)
         if len(failed) > queued:
             skipped["changed"] = len(failed) - queued
         return RetryReport(queued, skipped, rung)
 
     def _wish_again(
-        self, session: Session, which: ColumnElement[bool], actor: Actor
-    ) -> tuple[list[events.Entry], list[Ring]]:
+        self, session: UnitOfWork, which: ColumnElement[bool], actor: Actor
+    ) -> Sequence[Partition]:
         rows = wish_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
         entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
-        events.write(session, entries)
-        return entries, [ring_for(row) for row in rows]
+        events.record(session, entries)
+        return rows
 
 
 def _found(session: Session, tenant_id: int) -> Tenant:

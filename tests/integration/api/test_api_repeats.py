@@ -12,7 +12,7 @@ from apiflask import APIFlask
 from sqlalchemy import delete, text, update
 from werkzeug.test import TestResponse
 
-import webapp.db.session
+import webapp.db.engine
 from tests.access import SETUP, close, database_of, migrated_app, settings_in
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
@@ -225,7 +225,7 @@ def test_key_is_still_free_when_the_body_was_refused(api: Caller, viewer: Caller
 def test_key_is_still_free_when_the_database_was_locked(
     new_directory: Callable[[str], Path], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webapp.db.session, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(webapp.db.engine, "BUSY_TIMEOUT_S", 0.1)
     app = migrated_app(settings_in(new_directory("locked"), redis_url=redis_url))
     api, name, key = Caller(app), unique("locked"), new_key()
     with database_of(app).transaction() as session:
@@ -247,7 +247,7 @@ def test_nothing_is_left_of_a_key_when_the_effect_failed(
 
     name, key = unique("middle"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.partitions.events.write", broken)
+        patched.setattr("webapp.partitions.events.record", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     assert REPLAYED not in api.post("/tenants", {"name": name}, key).headers
     assert made(api, name) == 1

@@ -9,7 +9,7 @@ from jobs.reconciler import rollup as folding
 from jobs.reconciler.event_counts import count
 from jobs.reconciler.rollup import Fold
 from tests.factories import ACTOR, Product, all_at_once, statements
-from tests.integration.services.activity_log import (
+from tests.integration.domain.activity_log import (
     ago,
     charted,
     failure,

@@ -8,8 +8,8 @@ from click.testing import Result
 from jobs.cli import isolation, partitions
 from jobs.milvus.client import MilvusPartitionStore
 from tests.factories import Product
-from tests.integration.services.test_cli_partitions import Run, answer, run, runner
-from tests.integration.services.test_foreign import occupy
+from tests.integration.domain.test_cli_partitions import Run, answer, run, runner
+from tests.integration.domain.test_foreign import occupy
 from webapp.models.causes import Cause
 
 __all__ = ["run"]

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.factories import ACTOR, Product
-from tests.integration.services.test_cli_partitions import Run, answer, run  # noqa: F401  fixture
+from tests.integration.domain.test_cli_partitions import Run, answer, run  # noqa: F401  fixture
 
 
 def test_pause_is_told_until_it_is_over_when_somebody_pauses(whole: Product, run: Run) -> None:  # noqa: F811

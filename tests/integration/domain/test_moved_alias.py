@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from jobs.milvus.client import MilvusPartitionStore
 from tests.factories import Product, empty, open_engine, settings_for
-from tests.integration.services.test_cli_partitions import runner
+from tests.integration.domain.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.logs import configure_logging
 from webapp.models.audit import AuditEntry

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.factories import ACTOR, Product
-from tests.integration.services.operations import (
+from tests.integration.domain.operations import (
     DELETE,
     REQUEST,
     RESTORE,

@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.services.operations import (
+from tests.integration.domain.operations import (
     DELETE,
     REQUEST,
     RESTORE,
@@ -25,7 +25,7 @@ from tests.integration.services.operations import (
     living,
     view,
 )
-from tests.integration.services.test_processes import started
+from tests.integration.domain.test_processes import started
 from webapp.models.operation import OperationKind
 from webapp.models.partition import PartitionEvent
 from webapp.operations.selection import Selection

@@ -23,7 +23,7 @@ from jobs.queue_worker import queue_worker
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import Product
-from tests.integration.services.test_processes import started
+from tests.integration.domain.test_processes import started
 from webapp.db.types import utc_now
 from webapp.queue.own_jobs import CHUNK, ONE
 
@@ -75,7 +75,7 @@ def planted(mark: Path, tenant_id: int) -> dict[str, dict[str, Any]]:
     touch = call("os.system", f"touch {mark}")
     ours = call(ONE, tenant_id, 1)
     named = {
-        f"{when}_callback_name": "tests.integration.services.planted.touch"
+        f"{when}_callback_name": "tests.integration.domain.planted.touch"
         for when in ("success", "failure", "stopped")
     }
     webhook = {"url": "http://127.0.0.1:9/", "job_status": "failed", "timeout": 1}

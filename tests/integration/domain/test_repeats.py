@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.services.test_upkeep import sweep
+from tests.integration.domain.test_upkeep import sweep
 from webapp import idempotency
 from webapp.db.session import Database
 from webapp.db.types import utc_now

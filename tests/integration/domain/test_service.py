@@ -49,7 +49,7 @@ def _create_with_failing_events(product: Product) -> None:
         raise RuntimeError("does not fit")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.timeline, "write", refuse)
+        patch.setattr(service.events, "record", refuse)
         product.create()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import ACTOR, NOBODY, Product
-from tests.integration.services.test_cli_partitions import runner
+from tests.integration.domain.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows
 from webapp.logs import configure_logging
 from webapp.models.audit import AuditEntry

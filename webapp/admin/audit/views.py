@@ -60,7 +60,7 @@ class AuditView(Page):
         wanted = choice.filter()
         # Without the entry that follows.
         wanted = replace(wanted, until=wanted.until or utc_now())
-        current.services().audit.write_now(
+        current.services().audit.record_now(
             actor=current.actor(),
             action="export.audit",
             after={"filter": _given(choice)},

@@ -74,7 +74,7 @@ def take_down(response: Response) -> Response:
     done = response.get_json(silent=True) if action and response.status_code == 200 else None
     if action and done and done.get("status") == "OK":
         arguments = request.view_args or {}
-        current.services().audit.write_now(
+        current.services().audit.record_now(
             actor=current.actor(),
             action=action,
             tenant_id=_tenant(arguments.get("job_id", "")),
