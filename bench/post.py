@@ -1,4 +1,4 @@
-"""Table: `POST /api/tenants` under load, beside a bare application that only stores and rings."""
+"""Table: `POST /api/tenants` under load, beside an application that only stores and enqueues."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from bench.report import progress, show_table
 from tests.engines.process import free_port
 
 BARE = "bare Flask: SQLite insert, RQ enqueue"
-PRODUCT = "product: token, checks, slug, row, wish, event, ring, log"
+PRODUCT = "product: token, checks, slug, row, request, event, dispatch, log"
 CONNECTIONS = 8
 SECONDS = 5.0
 

@@ -66,14 +66,16 @@ class Product:
         With `work`, by that road instead of the product's own.
 
         Raises:
-            RuntimeError: Redis did not take every ring.
+            RuntimeError: Redis did not take every dispatch.
         """
         work = work or self.services.backfill
         plan = work.plan()
-        wished, all_rung = work.dispatch(plan.tenant_ids, actor=ACTOR, progress=lambda _: None)
-        if not all_rung:
-            raise RuntimeError("Redis did not take every ring")
-        return wished
+        requested, all_dispatched = work.dispatch(
+            plan.tenant_ids, actor=ACTOR, progress=lambda _: None
+        )
+        if not all_dispatched:
+            raise RuntimeError("Redis did not take every dispatch")
+        return requested
 
     def count_ready(self) -> int:
         """How many tenants are ready by now."""
@@ -89,7 +91,7 @@ class Product:
         """While its worker runs."""
         settings = self.settings
         log = settings.var_dir / "worker.log"
-        connection = self.services.doorbell.connection
+        connection = self.services.job_queue.connection
         with queue_worker(
             WORKER, settings.partition_queue, connection, log, _environment(settings)
         ):
@@ -107,7 +109,7 @@ class Product:
     def close(self) -> None:
         """Give up its connections."""
         self._rows.close()
-        self.services.doorbell.connection.close()
+        self.services.job_queue.connection.close()
         with self.app.app_context():
             db.engine.dispose()
 

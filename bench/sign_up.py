@@ -11,7 +11,7 @@ from bench.product import ACTOR, installed
 from bench.report import progress, show_table
 
 STOCK = "stock rq worker: insert, enqueue, fork, import, create"
-PRODUCT = "product: create and ring, claim, ask, create, ask, record"
+PRODUCT = "product: create and dispatch, claim, ask, create, ask, record"
 SIGN_UPS = 20
 # Looking costs some 20 microseconds, so this takes little from whoever is measured.
 LOOK_EVERY_S = 0.001

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.db.session import Database
 from webapp.db.types import utc_now
-from webapp.models.control import SWEEP, SweepTurn
+from webapp.models.control import SWEEP, Leadership
 
 
 class LeaderLease:
@@ -25,22 +25,22 @@ class LeaderLease:
         """Take the lease, unless another has it or one ended less than `rest` ago."""
         now = utc_now()
         free = and_(
-            SweepTurn.name == self._name,
+            Leadership.name == self._name,
             or_(
-                SweepTurn.held_until.is_(None),
-                SweepTurn.held_until < now,
-                SweepTurn.holder == self._holder,
+                Leadership.held_until.is_(None),
+                Leadership.held_until < now,
+                Leadership.holder == self._holder,
             ),
-            or_(SweepTurn.finished_at.is_(None), SweepTurn.finished_at <= now - rest),
+            or_(Leadership.finished_at.is_(None), Leadership.finished_at <= now - rest),
         )
         taken = {"holder": self._holder, "held_until": now + lasts}
         try:
             with self._database.transaction() as session:
-                if session.get(SweepTurn, self._name) is None:
-                    session.add(SweepTurn(name=self._name, **taken))
+                if session.get(Leadership, self._name) is None:
+                    session.add(Leadership(name=self._name, **taken))
                     return True
                 won = session.execute(
-                    update(SweepTurn).where(free).values(taken).returning(SweepTurn.name)
+                    update(Leadership).where(free).values(taken).returning(Leadership.name)
                 )
                 return won.first() is not None
         except IntegrityError:
@@ -50,10 +50,10 @@ class LeaderLease:
         """Lengthen the lease; False when another has it now, so that this process must stop."""
         with self._database.transaction() as session:
             kept = session.execute(
-                update(SweepTurn)
-                .where(SweepTurn.name == self._name, SweepTurn.holder == self._holder)
+                update(Leadership)
+                .where(Leadership.name == self._name, Leadership.holder == self._holder)
                 .values(held_until=utc_now() + lasts)
-                .returning(SweepTurn.name)
+                .returning(Leadership.name)
             )
             return kept.first() is not None
 
@@ -61,7 +61,7 @@ class LeaderLease:
         """Give the lease back, and note when."""
         with self._database.transaction() as session:
             session.execute(
-                update(SweepTurn)
-                .where(SweepTurn.name == self._name, SweepTurn.holder == self._holder)
+                update(Leadership)
+                .where(Leadership.name == self._name, Leadership.holder == self._holder)
                 .values(holder=None, held_until=None, finished_at=utc_now())
             )

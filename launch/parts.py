@@ -75,7 +75,7 @@ def _reconciler() -> Part:
 
 def _redis(settings: Settings) -> Part:
     folder = settings.var_dir / "redis"
-    # A doorbell that is lost costs one sweep, so the disk is asked to keep what was
+    # A job queue that is lost costs one sweep, so the disk is asked to keep what was
     # written once a second, not at every command; a killed Redis loses nothing by that,
     # because the kernel has it already.
     options = {

@@ -128,10 +128,10 @@ class Product:
         database, rules = services.database, services.rules
         self.attempts = Attempts(database, rules)
         self.circuit = CircuitBreaker(database, rules)
-        self.upkeep = Upkeep(database, services.doorbell, services.ringing, rules)
+        self.upkeep = Upkeep(database, services.job_queue, services.dispatcher, rules)
         self.observing = Observing(database)
         self.departures = Departures(database, rules)
-        self.drift = Drift(database, services.ringing, rules)
+        self.drift = Drift(database, services.dispatcher, rules)
         self.ledger = DriftLedger(database)
         self.activity = Fold(database, rules)
 
@@ -146,7 +146,7 @@ class Product:
     # Making and reading rows.
 
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
-        """A tenant, rung for."""
+        """A tenant, dispatched."""
         return self.services.tenants.create(name, **{"actor": ACTOR, **values})
 
     def row(self, tenant: Tenant | int) -> Partition:
@@ -206,7 +206,7 @@ class Product:
         return self.reconciler(store).depart(threading.Event())
 
     def tenants_of_before(self, count: int, first: int = 1) -> list[int]:
-        """Tenants without a wish, as an import leaves them."""
+        """Tenants without a request, as an import leaves them."""
         numbers = list(range(first, first + count))
         rows = [{"id": n, "name": f"Before {n}", "slug": f"before-{n}"} for n in numbers]
         with self.engine.execution_options(writes=True).begin() as connection:
@@ -216,7 +216,7 @@ class Product:
     # What workers do, one step at a time.
 
     def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
-        """A worker's claim for this wish."""
+        """A worker's claim for this request."""
         number = tenant if isinstance(tenant, int) else tenant.id
         return self.attempts.claim([(number, generation)], job_id)
 
@@ -227,7 +227,7 @@ class Product:
         assert self.attempts.record_ready(claims, outcome, 1)
 
     def fail(self, tenant: Tenant | int, cause: Cause, job_id: str = "job") -> None:
-        """Let attempts fail until the wish has."""
+        """Let attempts fail until the request has."""
         while self.row(tenant).state != PartitionState.FAILED:
             self.change(tenant, next_attempt_at=None)
             (claim,) = self.claim(tenant, self.row(tenant).generation, job_id)
@@ -256,16 +256,16 @@ class Product:
 
     def queued(self) -> list[str]:
         """The ids of waiting jobs of both queues."""
-        doorbell = self.services.doorbell
-        return [*doorbell.queue.get_job_ids(), *doorbell.backfill_queue.get_job_ids()]
+        job_queue = self.services.job_queue
+        return [*job_queue.queue.get_job_ids(), *job_queue.backfill_queue.get_job_ids()]
 
     def failed_jobs(self) -> list[str]:
         """The ids of failed jobs of both queues."""
-        return self.services.doorbell.failed_job_ids()
+        return self.services.job_queue.failed_job_ids()
 
     def requeue(self, job_id: str) -> None:
         """What a human does in rq-dashboard."""
-        FailedJobRegistry(queue=self.services.doorbell.queue).requeue(job_id)
+        FailedJobRegistry(queue=self.services.job_queue.queue).requeue(job_id)
 
     def work(
         self,

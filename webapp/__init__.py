@@ -84,4 +84,4 @@ def _init_services(app: APIFlask, settings: Settings) -> None:
 
     services = build_services(settings, app.extensions["database"])
     app.extensions["services"] = services
-    app.extensions["doorbell"] = services.doorbell
+    app.extensions["job_queue"] = services.job_queue

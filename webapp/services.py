@@ -9,11 +9,11 @@ from webapp.idempotency import Repeats
 from webapp.operations.service import Operations
 from webapp.partitions.backfill import Backfill
 from webapp.partitions.collection_schema import Schemas
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.isolation_checks import Canaries
 from webapp.partitions.pause import Pauses
 from webapp.partitions.policy import Rules
-from webapp.queue.job_queue import Doorbell
+from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.heartbeats import Heartbeats
 from webapp.tenants.create_many import Bulk
@@ -30,8 +30,8 @@ class Services:
     database: Database
     rules: Rules
     audit: Audit
-    doorbell: Doorbell
-    ringing: Ringing
+    job_queue: JobQueue
+    dispatcher: Dispatcher
     pauses: Pauses
     tenants: TenantService
     bulk: Bulk
@@ -50,25 +50,25 @@ class Services:
 def build_services(settings: Settings, database: Database) -> Services:
     """The services; none of them connects before it is used."""
     rules = Rules.of(settings)
-    doorbell = Doorbell(settings)
-    ringing = Ringing(database, doorbell, rules)
+    job_queue = JobQueue(settings)
+    dispatcher = Dispatcher(database, job_queue, rules)
     return Services(
         database=database,
         rules=rules,
         audit=Audit(database),
-        doorbell=doorbell,
-        ringing=ringing,
-        pauses=Pauses(database, ringing),
-        tenants=TenantService(database, doorbell, ringing, rules),
-        bulk=Bulk(database, ringing, rules),
+        job_queue=job_queue,
+        dispatcher=dispatcher,
+        pauses=Pauses(database, dispatcher),
+        tenants=TenantService(database, job_queue, dispatcher, rules),
+        bulk=Bulk(database, dispatcher, rules),
         repeats=Repeats(database),
-        foreign=ForeignData(database, ringing, rules),
+        foreign=ForeignData(database, dispatcher, rules),
         schemas=Schemas(database),
         numbers=Numbers(database),
         canaries=Canaries(database),
-        backfill=Backfill(database, doorbell, ringing, rules),
-        operations=Operations(database, doorbell, ringing, rules),
+        backfill=Backfill(database, job_queue, dispatcher, rules),
+        operations=Operations(database, job_queue, dispatcher, rules),
         heartbeats=Heartbeats(database),
-        uploads=Uploads(database, ringing, rules),
+        uploads=Uploads(database, dispatcher, rules),
         exports=Exports(database),
     )

@@ -47,9 +47,9 @@ def backfill(
     adopt: bool,
     as_json: bool,
 ) -> None:
-    """Make wishes for tenants that have none, and dispatch those that are not ready.
+    """Make requests for tenants that have none, and dispatch those that are not ready.
 
-    Without --tenant-id: all without a wish, waiting without a live job, or failed of a
+    Without --tenant-id: all without a request, waiting without a live job, or failed of a
     transient cause. A partition that holds rows already is refused (foreign_data), unless
     --adopt says that what tenants of before have in theirs is their own. Exit 1: some failed
     (with --wait), or Redis did not take the jobs.
@@ -70,7 +70,7 @@ def backfill(
             report |= _outcome(plan, adopt=adopt)
     print_json({"dry_run": dry_run, **report}) if as_json else _tell(report, dry_run)
     if not complete:
-        click.echo("Redis does not take jobs; the reconciler rings when it does.", err=True)
+        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)
     if report.get("failed"):
         _tell_of_foreign_data(work.foreign(plan.tenant_ids))
     if report.get("failed") or not complete:
@@ -175,5 +175,5 @@ def retry(
         refuse(f"{unknown} of the tenants do not exist or were never asked for")
     shown = {"dispatched": report.queued, "skipped": report.skipped}
     print_json({"dry_run": dry_run, **shown}) if as_json else _tell(shown, dry_run)
-    if not report.rung:
-        click.echo("Redis does not take jobs; the reconciler rings when it does.", err=True)
+    if not report.dispatched:
+        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)

@@ -47,7 +47,7 @@ def status(tenant_id: int | None, as_json: bool) -> None:
             shown = _partition(tenant.partition)
         else:
             summary = figures.summary(session, current.settings())
-            shown = {**summary.states, "without_wish": summary.without_wish}
+            shown = {**summary.states, "not_requested": summary.not_requested}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
             shown |= {"paused": _pause(summary.paused, as_json=as_json)}
@@ -147,7 +147,7 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
 @partitions.command()
 @click.option("--once", is_flag=True, help="Sweep once and end.")
 def reconcile(once: bool) -> None:
-    """Ring what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
+    """Dispatch what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
     from jobs.context import Worker
     from jobs.reconciler.loop import Reconciler
 

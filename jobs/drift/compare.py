@@ -19,11 +19,11 @@ from webapp.models.states import DriftKind, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.drift import Finding
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import wish_missing
+from webapp.partitions.requests import request_missing
 from webapp.tenants.numbering import counter, reach
 
 DEFAULT_PARTITION = "_default"
@@ -66,9 +66,9 @@ class Comparison:
 class Drift:
     """Knows where Milvus departs from our rows; every change is looked at again as it is made."""
 
-    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
         self._database = database
-        self._ringing = ringing
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def ready(self, collection: str) -> frozenset[int]:
@@ -92,7 +92,7 @@ class Drift:
         return Comparison(listing, missing, unwanted, other=len(numbers) - len(seen))
 
     def make_again(self, comparison: Comparison) -> int:
-        """Make a new wish, with all attempts, of each that is missing, in batches.
+        """Make a new request, with all attempts, of each that is missing, in batches.
 
         Whose partition was proven since Milvus was asked, or who is not ready any more, is
         left alone, and everybody is while provisioning is paused: Milvus may be under repair.
@@ -110,13 +110,13 @@ class Drift:
             or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
         )
         with self._database.transaction() as session:
-            rows = wish_missing(session, gone, self._rules.attempts, utc_now())
+            rows = request_missing(session, gone, self._rules.attempts, utc_now())
             entries = [
                 events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
                 for row in rows
             ]
             events.record(session, entries)
-            self._ringing.ring_after_commit(session, rows)
+            self._dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
     def note_dropped(self, finding: Finding) -> None:

@@ -40,7 +40,7 @@ class Verification:
         self._services = services
         self._database = services.database
         self._store = store
-        self._drift = Drift(services.database, services.ringing, services.rules)
+        self._drift = Drift(services.database, services.dispatcher, services.rules)
         self._observing = Observing(services.database)
         self._ledger = DriftLedger(services.database)
         self._unwanted = Unwanted(store, self._drift, services.pauses)

@@ -1,4 +1,4 @@
-"""The jobs that RQ runs: numbers in, nothing out. The queue rings; the database decides."""
+"""The jobs that RQ runs: numbers in, nothing out. The queue dispatches; the database decides."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ class ProvisioningFailed(Exception):
 
 
 def create_partition(tenant_id: int, generation: int) -> None:
-    """Make one tenant's partition, if this wish is due and nobody has it in hand.
+    """Make one tenant's partition, if this request is due and nobody has it in hand.
 
     Safe to run again, and several times at once.
 
@@ -46,12 +46,12 @@ def create_partition(tenant_id: int, generation: int) -> None:
             provisioner.attempt(claim)
 
 
-def create_partitions(wishes: list[list[int]]) -> None:
+def create_partitions(requests: list[list[int]]) -> None:
     """Make the partitions of many tenants; whoever fails gets a job of their own.
 
     Safe to run again, and several times at once.
     """
-    pairs = [(tenant_id, generation) for tenant_id, generation in wishes]
+    pairs = [(tenant_id, generation) for tenant_id, generation in requests]
     with job_context() as (worker, job_id), stop_requests() as stop:
         provisioner = Provisioner(worker, stop)
         if claims := provisioner.attempts.claim(pairs, job_id):

@@ -21,7 +21,7 @@ from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Rules, reopen_pause
-from webapp.partitions.requests import wish_again
+from webapp.partitions.requests import request_again
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Claim:
 
     @property
     def is_ours(self) -> bool:
-        """True when a partition that exists now was made by an earlier attempt of this wish."""
+        """True when a partition that exists now was made by an earlier attempt of this request."""
         return self.seen_absent_at is not None and self.ready_at is None
 
     @property
@@ -73,7 +73,7 @@ class Claim:
 
     @property
     def is_last(self) -> bool:
-        """True for the last attempt of the wish."""
+        """True for the last attempt of the request."""
         return self.attempt >= self.max_attempts
 
 
@@ -97,11 +97,11 @@ class Attempts:
         self._database = database
         self._rules = rules
 
-    def claim(self, wishes: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
-        """Take those of the (tenant, generation) wishes that are due and in nobody's hand.
+    def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
+        """Take those of the (tenant, generation) requests that are due and in nobody's hand.
 
-        The others are somebody else's, done, or old rings: leave them alone. While provisioning
-        is paused nothing is taken, and what is due waits to be rung again.
+        The others are claimed by another worker, done, or of an old dispatch. While provisioning is
+        paused nothing is taken, and what is due waits to be dispatched again.
         """
         now = utc_now()
         due = and_(
@@ -113,26 +113,26 @@ class Attempts:
             and_(
                 Partition.state == PartitionState.PROVISIONING,
                 Partition.lease_until < now,
-                # After the last attempt the sweep records the failure; a ring adds no attempt.
+                # After the last attempt the sweep records the failure; a dispatch adds no attempt.
                 Partition.attempts < Partition.max_attempts,
             ),
         )
-        wanted = tuple_(Partition.tenant_id, Partition.generation).in_(wishes)
+        wanted = tuple_(Partition.tenant_id, Partition.generation).in_(requests)
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
-            if len(claims) < len(wishes):
-                # Only a pause leaves them. Of this ring nothing is left, so there must be another;
-                # the fence keeps whoever rang this one from noting it after that.
-                waits = {"ring_at": now, "fence": Partition.fence + 1}
+            if len(claims) < len(requests):
+                # Only a pause leaves them. This job ends now, so there must be another dispatch;
+                # the new fence keeps the dispatcher of this job from marking it as under way.
+                waits = {"dispatch_after": now, "fence": Partition.fence + 1}
                 change(session, and_(wanted, due), waits)
         return claims
 
     def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
-        """Make a new wish of a failed one, and claim it, when its own last job runs again.
+        """Make a new request of a failed one, and claim it, when its own last job runs again.
 
         Only a human brings a failed job back (rq-dashboard, `rq requeue`): its id is the one
-        that the row failed under. Any other ring of a failed row is an old one. While provisioning
-        is paused the new wish waits.
+        that the row failed under. Any other job of a failed row is of an old dispatch. While
+        provisioning is paused the new request waits.
         """
         now = utc_now()
         its_own = and_(
@@ -141,7 +141,7 @@ class Attempts:
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
-            afresh = wish_again(session, its_own, self._rules.attempts, now)
+            afresh = request_again(session, its_own, self._rules.attempts, now)
             if not afresh:
                 return []
             retried = [events.entry_of(row, events.RETRIED, actor="queue") for row in afresh]
@@ -160,7 +160,7 @@ class Attempts:
             "lease_until": now + self._rules.lease,
             "claimed_job_id": job_id,
             "next_attempt_at": None,
-            "ring_at": None,
+            "dispatch_after": None,
         }
         claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
         events.record(session, _creating(claims))
@@ -245,7 +245,7 @@ class Attempts:
             return {
                 "state": PartitionState.PENDING,
                 "next_attempt_at": due,
-                "ring_at": due,
+                "dispatch_after": due,
                 "reopen_at": None,
             }
         may_pass = cause.is_transient or cause == Cause.CAPACITY or cause in PROBED
@@ -272,7 +272,7 @@ class Attempts:
             "state_since": now,
             "attempts": Partition.attempts - 1,
             "lease_until": None,
-            "ring_at": now,
+            "dispatch_after": now,
         }
         with self._database.transaction() as session:
             held = self._change(session, claims, values)

@@ -16,8 +16,8 @@ from webapp.statistics.histogram import bin_of
 
 READY = (events.CREATED, events.ALREADY_EXISTS)
 COUNTED = (events.REQUESTED, events.CREATE_FAILED, *READY)
-# What begins a wish that somebody has, or that the sweep makes of a partition that vanished.
-WISHES = (
+# What begins a request that somebody has, or that the sweep makes of a partition that vanished.
+REQUESTS = (
     events.REQUESTED,
     events.RETRIED,
     events.RESTORED,
@@ -36,9 +36,9 @@ def count(
 ) -> dict[datetime, Counts]:
     """What happened in each minute of the stretch; minutes without anything are left out.
 
-    A wish fails once, with its last attempt. What the sweep tries again by itself, and in vain,
-    is the same failure still; whoever becomes ready by that has waited since the wish. Tenants
-    of before, whom a backfill asks for, did not sign up. `attempts` is how many a wish has,
+    A request fails once, with its last attempt. What the sweep tries again by itself, and in vain,
+    is the same failure still; whoever becomes ready by that has waited since the request. Tenants
+    of before, whom a backfill asks for, did not sign up. `attempts` is how many a request has,
     where its row tells no more.
     """
     found: defaultdict[datetime, Counts] = defaultdict(Counts)
@@ -52,28 +52,28 @@ def _take(counts: Counts, entry: Row[Any]) -> None:
     if entry.event == events.REQUESTED:
         counts.signups += entry.message != OF_BEFORE
     elif entry.event == events.CREATE_FAILED:
-        counts.failed += not entry.is_repeat and _ends_the_wish(entry)
+        counts.failed += not entry.is_repeat and _ends_the_request(entry)
     else:
         counts.ready += 1
-        if entry.wished_at is not None and entry.wished_at <= entry.at:
-            counts.durations[bin_of((entry.at - entry.wished_at).total_seconds())] += 1
+        if entry.requested_at is not None and entry.requested_at <= entry.at:
+            counts.durations[bin_of((entry.at - entry.requested_at).total_seconds())] += 1
 
 
-def _ends_the_wish(failure: Row[Any]) -> bool:
+def _ends_the_request(failure: Row[Any]) -> bool:
     is_last = failure.attempt is None or failure.attempt >= failure.attempts
     return is_last or failure.cause is None or not failure.cause.is_transient
 
 
 def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
-    """The entries with what is to be known of their wishes.
+    """The entries with what is to be known of their requests.
 
-    A wish's own row tells it; where that has gone on to another wish, the timeline does, a few
-    steps back in its index.
+    The partition's row tells it while the request is its latest; else the events do, a few steps
+    back in their index.
     """
     by_row = func.coalesce(Partition.generation == Entry.generation, False)
-    began_as = _last_before(Earlier.event, (*WISHES, events.REOPENED))
+    began_as = _last_before(Earlier.event, (*REQUESTS, events.REOPENED))
     is_repeat = case((by_row, Partition.reopens > 0), else_=began_as == events.REOPENED)
-    wished_at = case((by_row, Partition.requested_at), else_=_last_before(Earlier.at, WISHES))
+    requested_at = case((by_row, Partition.requested_at), else_=_last_before(Earlier.at, REQUESTS))
     return (
         select(
             Entry.at,
@@ -83,7 +83,7 @@ def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
             Entry.message,
             case((Entry.event == events.CREATE_FAILED, is_repeat)).label("is_repeat"),
             case((by_row, Partition.max_attempts), else_=attempts).label("attempts"),
-            case((Entry.event.in_(READY), wished_at)).label("wished_at"),
+            case((Entry.event.in_(READY), requested_at)).label("requested_at"),
         )
         .join(Partition, Partition.tenant_id == Entry.tenant_id, isouter=True)
         .where(Entry.at >= since, Entry.at < until, Entry.event.in_(COUNTED))

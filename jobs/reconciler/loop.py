@@ -1,4 +1,4 @@
-"""The due loop and the sweep: they drive every wish on, whatever became of its ring."""
+"""The due loop and the sweep: they drive every request on, whatever became of its dispatch."""
 
 import threading
 import time
@@ -33,14 +33,14 @@ log = get_logger("paratia.reconcile")
 
 
 class Reconciler:
-    """One process's share of keeping wishes and Milvus in agreement."""
+    """One process's share of keeping requests and Milvus in agreement."""
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
         database, rules = services.database, services.rules
         self._services = services
         self._store = store
         self._settings = settings
-        self._upkeep = Upkeep(database, services.doorbell, services.ringing, rules)
+        self._upkeep = Upkeep(database, services.job_queue, services.dispatcher, rules)
         self._activity = Fold(database, rules)
         self._lane = DepartureLane(Departures(database, rules), Observing(database), store)
         self._operations = OperationsLane(services.operations)
@@ -63,10 +63,10 @@ class Reconciler:
         """Create the tenants of confirmed files; returns how many files there were."""
         return self._uploads.run(stop)
 
-    def ring_due(self) -> None:
-        """Ring for what has come due, leases that ran out included."""
+    def dispatch_due(self) -> None:
+        """Dispatch what has come due, leases that ran out included."""
         self._upkeep.expire_leases()
-        self._services.ringing.ring_due()
+        self._services.dispatcher.dispatch_due()
         self._services.heartbeats.beat(DUE)
 
     def count(self, stop: threading.Event) -> None:
@@ -125,11 +125,11 @@ class Reconciler:
         yield "leases_expired", upkeep.expire_leases
         if self._settings.milvus_is_embedded:
             yield "loaded", self._load_embedded
-        yield "rung_again", upkeep.ring_lost
+        yield "redispatched", upkeep.redispatch_lost
         yield "moved", upkeep.follow_collection
         yield "reopened", self._observer.look_at_all
         yield "ghosts_forgotten", upkeep.forget_ghosts
-        yield "rung", self._services.ringing.ring_due
+        yield "dispatched", self._services.dispatcher.dispatch_due
         yield "names_folded", upkeep.fold_names
         yield "keys_pruned", self._services.repeats.prune
 
@@ -149,10 +149,10 @@ class Reconciler:
             return 0
 
     def run(self, stop: threading.Event) -> None:
-        """Ring what is due every second and sweep every interval, until `stop` is set.
+        """Dispatch what is due every second and sweep every interval, until `stop` is set.
 
         Sweep, departures, operations and canary have threads of their own: while Milvus keeps
-        them waiting, rings go on.
+        them waiting, dispatches go on.
         """
         # Of several replicas, one sweeps an interval; all look often whether it still does.
         interval_s = self._settings.reconcile_interval
@@ -168,7 +168,7 @@ class Reconciler:
         # was not counted is counted later.
         checking = _in_a_lane(interval_s, self._canaries.run_if_due, stop)
         counting = _in_a_lane(COUNT_EVERY_S, lambda: self.count(stop), stop)
-        _every(DUE_EVERY_S, self.ring_due, stop)
+        _every(DUE_EVERY_S, self.dispatch_due, stop)
         for lane in lanes:
             lane.join(timeout=self._settings.milvus_timeout)
         for lane in (checking, counting):

@@ -26,9 +26,9 @@ class Observer:
         self._services = services
         self._store = store
         self._observing = Observing(database)
-        self._upkeep = Upkeep(database, services.doorbell, services.ringing, self._rules)
+        self._upkeep = Upkeep(database, services.job_queue, services.dispatcher, self._rules)
         self._circuit = CircuitBreaker(database, self._rules)
-        self._drift = Drift(database, services.ringing, self._rules)
+        self._drift = Drift(database, services.dispatcher, self._rules)
         self._ledger = DriftLedger(database)
         self._unwanted = Unwanted(store, self._drift, services.pauses)
 

@@ -1,4 +1,4 @@
-"""What the reconciler does to partition rows: it drives the wishes that exist, and makes none.
+"""What the reconciler does to partition rows: it drives the requests that exist, and makes none.
 
 Everything here is a conditional UPDATE over an index, so that it may run anywhere, at any
 time, several times at once.
@@ -20,10 +20,10 @@ from webapp.models.states import IfExists, PartitionState, Result
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change, is_any
-from webapp.partitions.dispatcher import Ringing, reserve
+from webapp.partitions.dispatcher import Dispatcher, reserve
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
-from webapp.partitions.policy import LOST_AFTER, MOST_DOUBLINGS, RING_GRACE, Rules, reopen_pause
-from webapp.queue.job_queue import Doorbell
+from webapp.partitions.policy import DISPATCH_GRACE, LOST_AFTER, MOST_DOUBLINGS, Rules, reopen_pause
+from webapp.queue.job_queue import JobQueue
 
 DIED = "the worker died or stalled in the middle of the attempt"
 ROUND = 500
@@ -34,14 +34,14 @@ UNFOLDED = (
 
 
 class Upkeep:
-    """Repairs what crashes, lost rings and outages leave behind."""
+    """Repairs what crashes, lost dispatches and outages leave behind."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
-        self._ringing = ringing
+        self._job_queue = job_queue
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def expire_leases(self) -> int:
@@ -52,7 +52,7 @@ class Upkeep:
             if not is_any(session, expired):
                 return 0
         spent = Partition.attempts >= Partition.max_attempts
-        again = {"state": PartitionState.PENDING, "ring_at": now}
+        again = {"state": PartitionState.PENDING, "dispatch_after": now}
         failed = {
             "state": PartitionState.FAILED,
             "cause": Cause.UNEXPECTED,
@@ -72,8 +72,8 @@ class Upkeep:
             events.record(session, entries)
         return len(entries)
 
-    def ring_lost(self) -> int:
-        """Ring again for pending rows whose job is gone from Redis. Returns how many.
+    def redispatch_lost(self) -> int:
+        """Dispatch again for pending rows whose job is gone from Redis. Returns how many.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -81,7 +81,7 @@ class Upkeep:
         silent = and_(
             NOT_PAUSED,
             Partition.state == PartitionState.PENDING,
-            Partition.ring_at.is_(None),
+            Partition.dispatch_after.is_(None),
             Partition.dispatched_at < utc_now() - LOST_AFTER,
         )
         with self._database.reading() as session:
@@ -89,19 +89,19 @@ class Upkeep:
         known = [job_id for job_id in jobs if job_id]
         if not known:
             return 0
-        live = self._doorbell.live(known)
+        live = self._job_queue.live(known)
         gone = [job_id for job_id in known if job_id not in live]
-        rung = 0
+        dispatched = 0
         for start in range(0, len(gone), ROUND):
             lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
             with self._database.transaction() as session:
-                rings = reserve(session, lost, limit=ROUND * self._rules.chunk_size)
-            self._ringing.ring(rings)
-            rung += len(rings)
-        return rung
+                dispatches = reserve(session, lost, limit=ROUND * self._rules.chunk_size)
+            self._dispatcher.dispatch(dispatches)
+            dispatched += len(dispatches)
+        return dispatched
 
     def follow_collection(self) -> int:
-        """Move wishes that no attempt has touched yet to the collection of the settings.
+        """Move requests that no attempt has touched yet to the collection of the settings.
 
         Those that failed for something that only their old collection had are reopened.
         """
@@ -253,13 +253,13 @@ class Upkeep:
             "reopens": Partition.reopens + 1,
             "reopen_at": None,
             "next_attempt_at": None,
-            "ring_at": now + RING_GRACE,
+            "dispatch_after": now + DISPATCH_GRACE,
         }
         with self._database.transaction() as session:
             rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
             entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
             events.record(session, entries)
-            self._ringing.ring_after_commit(session, rows)
+            self._dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
     def forget_ghosts(self) -> int:
@@ -268,7 +268,7 @@ class Upkeep:
         Raises:
             DispatchError: Redis did not answer.
         """
-        ids = self._doorbell.failed_job_ids()
+        ids = self._job_queue.failed_job_ids()
         haunting = set(ids)
         for start in range(0, len(ids), ROUND):
             batch = ids[start : start + ROUND]
@@ -281,7 +281,7 @@ class Upkeep:
             )
             with self._database.reading() as session:
                 haunting -= set(session.scalars(failing))
-        return self._doorbell.forget_failed(haunting)
+        return self._job_queue.forget_failed(haunting)
 
 
 def _expired(row: Partition, event: str) -> events.Entry:

@@ -55,7 +55,7 @@ def engine(product: Product) -> Iterator[Engine]:
 def is_swept(engine: Engine) -> bool:
     """Whether a sweep has ended."""
     with engine.connect() as connection:
-        ended = "SELECT count(*) FROM sweep_turn WHERE finished_at IS NOT NULL"
+        ended = "SELECT count(*) FROM leadership WHERE finished_at IS NOT NULL"
         return bool(connection.execute(text(ended)).scalar())
 
 

@@ -43,7 +43,7 @@ def weather(
         trials = _trials(running, plan, creations)
     bounds = {
         Heals.AFTER_DEATH: AFTER_DEATH_S,
-        Heals.AFTER_LOST_RING: interval_s + AFTER_SWEEP_S,
+        Heals.AFTER_LOST_DISPATCH: interval_s + AFTER_SWEEP_S,
     }
     lines = [
         Line.of(trials[fault.name], bounds[fault.heals])

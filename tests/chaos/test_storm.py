@@ -21,7 +21,7 @@ CREATIONS = 5
 HEALED_WITHIN_S = 45.0
 CHOSEN = [
     FAULTS["web killed before the commit"],
-    FAULTS["web killed between commit and ring"],
+    FAULTS["web killed between commit and dispatch"],
     FAULTS["worker killed during the call"],
     FAULTS["worker killed after the call"],
     FAULTS["Redis flushed"],

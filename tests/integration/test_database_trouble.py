@@ -265,7 +265,7 @@ def test_tenant_is_made_after_all_when_postgres_goes_during_its_attempt(
         worker_of.work(worker.store)
         assert worker_of.row(other).state == "ready"
         worker_of.age(tenant, "lease_until")
-        worker_of.reconciler(worker.store).ring_due()
+        worker_of.reconciler(worker.store).dispatch_due()
         worker_of.work(worker.store)
     row = worker_of.row(tenant)
     assert (row.state, row.result, row.attempts) == ("ready", "created", 2)

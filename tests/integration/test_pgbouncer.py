@@ -93,7 +93,7 @@ def test_nobody_is_refused_when_many_sign_up_while_workers_work(
     def reconcile() -> None:
         reconciler = whole.reconciler(store)
         while not over.wait(0.05):
-            reconciler.ring_due()
+            reconciler.dispatch_due()
             reconciler.sweep()
             reconciler.count(over)
 

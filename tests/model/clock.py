@@ -27,7 +27,7 @@ class Clock:
 
 @contextmanager
 def told(clock: Clock) -> Iterator[None]:
-    """Let the database's times, the age of rings and the renewal of leases follow the clock."""
+    """Let the database's times, the ages of dispatches and the leases follow the clock."""
 
     class Told(datetime):
         @classmethod

@@ -18,7 +18,7 @@ class Mishaps(World):
 
     @rule(seconds=st.sampled_from([1, 3, 6, 11, 16, 31, LONG_S]))
     def pass_by(self, seconds: int) -> None:
-        """Time passes: leases run out, pauses end, rings grow old."""
+        """Time passes: leases run out, pauses end, dispatches grow old."""
         self.clock.pass_by(seconds)
 
     @rule(what=st.sampled_from(MISHAPS), which=any_one)
@@ -27,17 +27,17 @@ class Mishaps(World):
         getattr(self, what)(which)
 
     def flush_redis(self, which: int) -> None:
-        """All rings are lost."""
+        """All dispatches are lost."""
         self.redis.flush()
 
     def cut_redis(self, which: int) -> None:
-        """No ring gets through from now on, until half of the time it does again."""
+        """No dispatch gets through from now on, until half of the time it does again."""
         if which % 2:
             self.mend_redis()
             return
         nobody = ConnectionPool(UnixDomainSocketConnection, path="/nonexistent/redis.sock")
         for product in self.products:
-            product.services.doorbell.connection.connection_pool = nobody
+            product.services.job_queue.connection.connection_pool = nobody
 
     def change_settings(self, which: int) -> None:
         """The product is started anew with the other collection; who is at work keeps theirs."""

@@ -104,7 +104,7 @@ def _sweep(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
     reconciler = product.reconciler(store)
 
     def sweep(dice: random.Random) -> None:
-        reconciler.ring_due()
+        reconciler.dispatch_due()
         reconciler.sweep()
         reconciler.depart(threading.Event())
 

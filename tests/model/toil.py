@@ -38,13 +38,13 @@ class Toil(World):
         self.answer(self.take(self.pick(self.queued, which)), said)
 
     @precondition(lambda self: self.has_hands)
-    @rule(what=st.sampled_from(["sweep", "depart", "ring"]), said=_answers)
+    @rule(what=st.sampled_from(["sweep", "depart", "dispatch"]), said=_answers)
     def reconcile(self, what: str, said: Sequence[Answer]) -> None:
         """A reconciler's turn at one of its works; another may be at it already."""
         works: dict[str, Callable[[HeldProcess], object]] = {
             "sweep": lambda store: self.product.reconciler(store).sweep(),
             "depart": lambda store: self.product.reconciler(store).depart(store.stop),
-            "ring": lambda store: self.product.reconciler(store).ring_due(),
+            "dispatch": lambda store: self.product.reconciler(store).dispatch_due(),
         }
         self.begin_at(works[what], said)
 
@@ -82,11 +82,11 @@ class Toil(World):
     @precondition(lambda self: self.now.rows)
     @rule(which=any_one)
     def claim_at_once(self, which: int) -> None:
-        """Several workers claim one wish at the same moment; one at most gets it."""
+        """Several workers claim one request at the same moment; one at most gets it."""
         row = self.pick(self.now.rows, which)
-        wish = (row.tenant_id, row.generation)
+        request = (row.tenant_id, row.generation)
         claim = self.product.attempts.claim
-        got = all_at_once([lambda: claim([wish], "crowd")] * 3)
+        got = all_at_once([lambda: claim([request], "crowd")] * 3)
         claims = [claim for claims in got for claim in claims]
         assert len(claims) <= 1
         self.claims = (self.claims + claims)[-4:]

@@ -59,7 +59,7 @@ class World(RuleBasedStateMachine):
             )
             for collection in (COLLECTION, OTHER)
         ]
-        self.pools = [p.services.doorbell.connection.connection_pool for p in self.products]
+        self.pools = [p.services.job_queue.connection.connection_pool for p in self.products]
         self.product = self.products[0]
         names = [self.product.settings.partition_queue, self.product.settings.backfill_queue]
         # A connection of its own, which is never cut.
@@ -127,9 +127,9 @@ class World(RuleBasedStateMachine):
             self.after(process)
 
     def mend_redis(self) -> None:
-        """Rings get through again."""
+        """Dispatches get through again."""
         for product, pool in zip(self.products, self.pools, strict=True):
-            product.services.doorbell.connection.connection_pool = pool
+            product.services.job_queue.connection.connection_pool = pool
 
     def after(self, process: HeldProcess) -> None:
         """What must hold once a process has come to its next call, or to its end."""
@@ -189,7 +189,7 @@ class World(RuleBasedStateMachine):
             self.held.close()
 
     def heal(self) -> None:
-        """No more faults: every tenant with a wish ends with exactly its own partition."""
+        """No more faults: every tenant with a request ends with exactly its own partition."""
         self.mend_redis()
         self.milvus.make_collection(name=OTHER)
         self.product.services.pauses.resume(actor=ACTOR)
@@ -212,7 +212,7 @@ class World(RuleBasedStateMachine):
         for _ in range(ROUNDS_AT_MOST):
             self.clock.pass_by(LONG_S)
             reconciler = self.product.reconciler(self.milvus)
-            reconciler.ring_due()
+            reconciler.dispatch_due()
             assert reconciler.sweep()
             reconciler.depart(Event())
             while jobs := self.queued:

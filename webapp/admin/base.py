@@ -91,7 +91,7 @@ def shell() -> Shell:
 def _figures() -> Figures:
     return Figures(
         summary=summary(reading(), current.settings()),
-        board=look(current_app.extensions["doorbell"]),
+        board=look(current_app.extensions["job_queue"]),
         drift=drift_counts(reading(), current.services().rules),
     )
 

@@ -38,7 +38,7 @@ class Partition(Outgoing):
     status: PartitionState = Field(validation_alias="state")
     provider: Provider | None
     result: Result | None
-    attempts: int = Field(description="Tries within the present wish.")
+    attempts: int = Field(description="Tries within the present request.")
     cause: Cause | None
     error: str | None
     requested_at: datetime
@@ -171,7 +171,7 @@ class Summary(Outgoing):
     tenants: int = Field(description="Active tenants.")
     states: dict[PartitionState, int] = Field(description="All six, zeros too.")
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
-    without_wish: int = Field(description="Active tenants whose partition nobody asked for yet.")
+    not_requested: int = Field(description="Active tenants whose partition nobody asked for yet.")
     collections: list[Headroom]
     circuit: Circuit
     paused: Pause | None = Field(description="Null while provisioning goes on.")

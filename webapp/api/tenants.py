@@ -34,7 +34,7 @@ def _accepted(tenant: Tenant) -> Answer:
 def create(new: schemas_in.NewTenant, once: Once) -> Tenant:
     """Create a tenant
 
-    Stores the tenant and the wish for its partition, and answers at once, also while Redis
+    Stores the tenant and the request for its partition, and answers at once, also while Redis
     or Milvus is down. Where the vectors will go stands in the answer.
     """
     return current.tenants().create(new.name, new.slug, actor=current.actor(), once=once)
@@ -139,7 +139,7 @@ def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/retry")
-@api.output(schemas_out.Tenant, 202, description="Wished for again.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Requested again.", example=PENDING)
 @api.doc(
     operation_id="retry_tenant",
     tags=["Tenants"],
@@ -155,7 +155,7 @@ def retry(tenant_id: int, once: Once) -> Tenant:
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/adopt")
-@api.output(schemas_out.Tenant, 202, description="Wished for again, to adopt.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Requested again, to adopt.", example=PENDING)
 @api.doc(
     operation_id="adopt_partition",
     tags=["Tenants"],
@@ -172,7 +172,7 @@ def adopt(tenant_id: int, once: Once) -> Tenant:
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/empty")
-@api.output(schemas_out.Tenant, 202, description="Wished for again, emptied.", example=PENDING)
+@api.output(schemas_out.Tenant, 202, description="Requested again, emptied.", example=PENDING)
 @api.doc(
     operation_id="empty_partition",
     tags=["Tenants"],

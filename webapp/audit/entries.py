@@ -41,7 +41,7 @@ def named(tenant: Tenant) -> dict[str, str]:
 
 
 def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: Actor) -> None:
-    """A failed tenant got a new wish; `before` is what `failure` said of it."""
+    """A failed tenant got a new request; `before` is what `failure` said of it."""
     audit.record(
         session,
         actor=actor,

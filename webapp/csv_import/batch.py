@@ -15,7 +15,7 @@ from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions.policy import Rules
-from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_wishes
+from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_requests
 from webapp.tenants.numbering import lift
 from webapp.tenants.slugs import free_slugs
 
@@ -82,7 +82,7 @@ def _create(
     if upload.keeps_numbers:
         insert_tenants(session, tenants)
     else:
-        insert_with_wishes(session, tenants, rules, _actor(upload))
+        insert_with_requests(session, tenants, rules, _actor(upload))
     for (row, _), tenant in zip(new, tenants, strict=True):
         row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
     for row, verdict in zip(rows, verdicts, strict=True):

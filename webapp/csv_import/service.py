@@ -20,7 +20,7 @@ from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Rules
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
 from webapp.tenants.numbering import lift
@@ -35,9 +35,9 @@ log = get_logger("paratia.uploads")
 class Uploads:
     """Creates the tenants of a file, after somebody has seen what is in it and said yes."""
 
-    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
         self._database = database
-        self._ringing = ringing
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def check(self, filename: str, data: bytes, *, actor: Actor) -> Upload:
@@ -165,8 +165,8 @@ class Uploads:
             if upload.state == UploadState.FINISHED:
                 done = {"upload": upload_id, **counts(upload)}
                 session.after_commit(lambda: log.info("upload.finished", **done))
-            # Whoever dies before this has the due loop ring for these rows.
-            self._ringing.ring_after_commit(session, partitions)
+            # Whoever dies before this has the due loop dispatch these rows.
+            self._dispatcher.dispatch_after_commit(session, partitions)
         return upload
 
     def prune(self) -> int:

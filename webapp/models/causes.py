@@ -62,7 +62,7 @@ NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 # and the others follow once somebody's partition was made.
 PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})
 
-# These hold for a collection, so they say nothing any more once a wish moves to another.
+# These hold for a collection, so they say nothing any more once a request moves to another.
 OF_THE_COLLECTION = frozenset(
     {Cause.COLLECTION_MISSING, Cause.CAPACITY, Cause.PARTITION_KEY_MODE, Cause.AUTH}
 )

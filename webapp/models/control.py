@@ -2,10 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import (
-    String,
-    Text,
-)
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
@@ -14,10 +11,10 @@ from webapp.models.base import Number, code
 from webapp.models.causes import Cause
 
 
-class SweepTurn(Model):
-    """Who sweeps now, and when the last sweep ended: one at a time over all replicas."""
+class Leadership(Model):
+    """Which process leads now, by a lease, and when the last one gave it back; a row each role."""
 
-    __tablename__ = "sweep_turn"
+    __tablename__ = "leadership"
 
     name: Mapped[str] = mapped_column(String(16), primary_key=True)
     holder: Mapped[str | None] = mapped_column(String(100))

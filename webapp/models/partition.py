@@ -20,14 +20,14 @@ from webapp.models.tenant import Tenant
 
 
 class Partition(Model):
-    """The wish for one tenant's partition, and what is known of it. The truth of the product."""
+    """The request for one tenant's partition, and what is known of it. The truth of the product."""
 
     __tablename__ = "partition"
     __table_args__ = (
         Index("ix_partition_state_since", "state", "state_since"),
         # Covers the families of failures: each cause with its first, its last, an example.
         Index("ix_partition_state_cause", "state", "cause", "state_since", "tenant_id"),
-        Index("ix_partition_ring_at", "ring_at"),
+        Index("ix_partition_dispatch_after", "dispatch_after"),
         Index("ix_partition_state_lease_until", "state", "lease_until"),
         Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
         Index("ix_partition_state_reopen_at", "state", "reopen_at"),
@@ -56,7 +56,7 @@ class Partition(Model):
     state_since: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
-    # A wish. Rings of an older generation are harmless.
+    # Each request raises the generation. A job of an older generation changes nothing.
     generation: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
@@ -66,8 +66,8 @@ class Partition(Model):
     claimed_job_id: Mapped[str | None] = mapped_column(String(100))
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # The doorbell. `ring_at` is when the due loop rings, unless somebody else did before.
-    ring_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # From `dispatch_after` on the due loop dispatches the row; NULL: it was dispatched.
+    dispatch_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dispatch: Mapped[int] = mapped_column(default=0)
     dispatched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     job_id: Mapped[str | None] = mapped_column(String(100))

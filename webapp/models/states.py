@@ -71,7 +71,7 @@ class CanaryOutcome(StrEnum):
 
 _S = PartitionState
 
-# A new wish (a retry, a reopening, a backfill, a departure called back) leads back to pending;
+# A new request (a retry, a reopening, a backfill, a departure called back) leads back to pending;
 # deletion leads to removing from everywhere. Only a claim leads to provisioning, only a proof to
 # ready, only a confirmed absence to removed.
 TRANSITIONS: dict[PartitionState, frozenset[PartitionState]] = {

@@ -64,8 +64,8 @@ class Tenant(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Whether there was ever a wish for its partition; a trigger sees to it that this is so.
-    wished: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # Whether there was ever a request for its partition; a trigger sees to it that this is so.
+    requested: Mapped[bool] = mapped_column("wished", default=False, server_default="0")
     # The name as searches compare it, and the name that was folded: where that is not the name,
     # another program wrote it, and the reconciler folds it.
     folded_name: Mapped[str | None] = mapped_column(

@@ -1,1 +1,1 @@
-"""Work on many tenants that somebody asked for once: retries, wishes, deletions."""
+"""Work on many tenants that somebody asked for once: retries, requests, deletions."""

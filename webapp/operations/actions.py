@@ -17,12 +17,12 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Rules
 from webapp.partitions.requests import (
+    delete_unrequested,
     first_entry,
-    unwish,
-    unwished,
-    wish_again,
-    wish_back,
-    wish_first,
+    removal_without_request,
+    request_again,
+    request_first,
+    request_restored,
     withdraw,
 )
 from webapp.tenants.slugs import free_slugs
@@ -60,14 +60,14 @@ def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None
 
 def _retry(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
     mine = Partition.tenant_id.in_(tenant_ids)
-    rows = wish_again(session, mine, rules.attempts, utc_now(), actor.request_id)
+    rows = request_again(session, mine, rules.attempts, utc_now(), actor.request_id)
     entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
     events.record(session, entries)
     return Turned(rows, rows)
 
 
 def _request(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
-    rows = wish_first(session, tenant_ids, rules, request_id=actor.request_id)
+    rows = request_first(session, tenant_ids, rules, request_id=actor.request_id)
     entries = [first_entry(row, actor.name) for row in rows]
     events.record(session, entries)
     return Turned(rows, rows)
@@ -94,7 +94,7 @@ def _withdrawn(
     remove_at = now + rules.grace
     rows = withdraw(session, Partition.tenant_id.in_(numbers), now, remove_at)
     without = sorted(set(numbers) - {row.tenant_id for row in rows})
-    fresh = [unwished(number, rules, now, remove_at) for number in without]
+    fresh = [removal_without_request(number, rules, now, remove_at) for number in without]
     session.add_all(fresh)
     session.flush()
     return [*rows, *fresh]
@@ -114,16 +114,16 @@ def _restore(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor
     tenants = _locked(session, tenant_ids, are_deleted=True)
     mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
     rows = [
-        *wish_back(session, mine, rules.attempts, now, actor.request_id),
-        *unwish(session, mine),
+        *request_restored(session, mine, rules.attempts, now, actor.request_id),
+        *delete_unrequested(session, mine),
     ]
     numbers = {row.tenant_id for row in rows}
     _bring_back(session, [tenant for tenant in tenants if tenant.id in numbers], now)
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
     entries = [events.entry_of(row, events.RESTORED, actor=actor.name) for row in rows]
-    wished = [row for row in rows if row.state == PartitionState.PENDING]
+    requested = [row for row in rows if row.state == PartitionState.PENDING]
     events.record(session, entries)
-    return Turned(rows, wished)
+    return Turned(rows, requested)
 
 
 def _bring_back(session: Session, tenants: Sequence[Tenant], now: datetime) -> None:

@@ -27,7 +27,7 @@ CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
 }
 
 # Why a tenant is left alone, where its partition's state does not say it.
-NO_WISH = "no_wish"
+NOT_REQUESTED = "no_request"
 DROPPING = "dropping"
 UNKNOWN = "unknown"
 CHANGED = "changed"
@@ -102,7 +102,7 @@ def _why_not(kind: OperationKind, row: Any) -> str | None:
         return None
     if kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
         return DROPPING if row.has_begun else None
-    return str(row.state) if row.state else NO_WISH
+    return str(row.state) if row.state else NOT_REQUESTED
 
 
 def next_ids(

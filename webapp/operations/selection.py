@@ -24,7 +24,7 @@ class Selection:
     state: PartitionState | None = None
     cause: Cause | None = None
     q: str = ""
-    without_wish: bool = False
+    not_requested: bool = False
     # Those whose partition this operation was the last to turn.
     operation_id: int | None = None
 
@@ -64,7 +64,7 @@ class Selection:
     @property
     def _filter(self) -> TenantFilter:
         return TenantFilter(
-            self.state, self.q, self.cause, self.operation_id, without_wish=self.without_wish
+            self.state, self.q, self.cause, self.operation_id, not_requested=self.not_requested
         )
 
     @property
@@ -84,7 +84,7 @@ class Selection:
         else:
             wanted = conditions(self._filter)
             wanted.append(Tenant.updated_at <= asked_at)
-        if self.without_wish:
+        if self.not_requested:
             wanted.append(Partition.tenant_id.is_(None))
         if self.state or self.cause:
             # As an expression, it leaves SQLite the index that has all that is counted.

@@ -20,10 +20,10 @@ from webapp.operations.actions import Turned, mark, turn
 from webapp.operations.plan import CHANGED, Plan, next_ids, plan
 from webapp.operations.progress import counts_of
 from webapp.operations.selection import Selection
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Rules
 from webapp.partitions.stuck import ON_ITS_WAY
-from webapp.queue.job_queue import DispatchError, Doorbell
+from webapp.queue.job_queue import DispatchError, JobQueue
 
 # So many tenants a transaction: a sign-up that waits for it waits some 100 ms.
 BATCH = 500
@@ -42,14 +42,14 @@ class Operations:
     def __init__(
         self,
         database: Database,
-        doorbell: Doorbell,
-        ringing: Ringing,
+        job_queue: JobQueue,
+        dispatcher: Dispatcher,
         rules: Rules,
         batch: int = BATCH,
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
-        self._ringing = ringing
+        self._job_queue = job_queue
+        self._dispatcher = dispatcher
         self._rules = rules
         self._batch = batch
 
@@ -114,7 +114,7 @@ class Operations:
                 session.after_commit(lambda: log.info("operation.finished", **_told(operation)))
             session.after_commit(lambda: self._forget_failed(turned))
             if turned.dispatch:
-                self._ringing.ring_after_commit(session, turned.dispatch)
+                self._dispatcher.dispatch_after_commit(session, turned.dispatch)
         return operation.state == OperationState.RUNNING
 
     def _take(self, session: UnitOfWork, operation: Operation) -> Turned:
@@ -145,7 +145,7 @@ class Operations:
         if not turned.stale_jobs:
             return
         try:
-            self._doorbell.forget_failed(turned.stale_jobs)
+            self._job_queue.forget_failed(turned.stale_jobs)
         except DispatchError as error:
             # The sweep takes away the failed jobs of tenants that are not failing.
             log.warning("operation.jobs_left", jobs=len(turned.stale_jobs), message=str(error))

@@ -1,4 +1,4 @@
-"""Provisioning for the tenants of before: wishes for those that have none, in chunks."""
+"""Provisioning for the tenants of before: requests for those that have none, in chunks."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +19,20 @@ from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
-from webapp.partitions.dispatcher import Ringing, reserve
+from webapp.partitions.dispatcher import Dispatcher, reserve
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import OF_BEFORE, first_entry, ring_for, wish_again, wish_first
+from webapp.partitions.requests import (
+    OF_BEFORE,
+    dispatch_of,
+    first_entry,
+    request_again,
+    request_first,
+)
 from webapp.partitions.summary import Adopted, adopted
-from webapp.queue.job_queue import DispatchError, Doorbell, Ring
+from webapp.queue.job_queue import Dispatch, DispatchError, JobQueue
 
 IF_EXISTS = cast(Table, Partition.__table__).columns["if_exists"].type
-FIRST_WISHED_FOR_HERE = exists().where(
+FIRST_REQUESTED_FOR_HERE = exists().where(
     PartitionEvent.tenant_id == Tenant.id,
     PartitionEvent.event == events.REQUESTED,
     PartitionEvent.message == OF_BEFORE,
@@ -51,17 +57,17 @@ class Backfill:
     """Finds the tenants that lack a partition, and dispatches them on the backfill's queue."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
-        self._ringing = ringing
+        self._job_queue = job_queue
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def plan(self, tenant_ids: Sequence[int] | None = None, *, adopt: bool = False) -> Plan:
         """Find whom to dispatch; without numbers: everyone whom it can help.
 
-        That is: without a wish, waiting without a live job, or failed of a transient cause.
+        That is: without a request, waiting without a live job, or failed of a transient cause.
         A permanent failure is tried again only where its number is given.
 
         With `adopt`, rows that tenants of before have in their partitions are taken for theirs,
@@ -78,7 +84,7 @@ class Backfill:
             if adopts:
                 adopting.add(row.id)
             why_not = _why_not(row, asked_for=tenant_ids is not None, adopts=adopts)
-            if why_not == "waiting" and row.ring_at is None:
+            if why_not == "waiting" and row.dispatch_after is None:
                 waiting[row.id] = row.job_id
             elif why_not is None:
                 chosen.append(row.id)
@@ -95,9 +101,9 @@ class Backfill:
             Tenant.deleted_at,
             Partition.state,
             Partition.cause,
-            Partition.ring_at,
+            Partition.dispatch_after,
             Partition.job_id,
-            or_(Partition.tenant_id.is_(None), FIRST_WISHED_FOR_HERE).label("is_of_before"),
+            or_(Partition.tenant_id.is_(None), FIRST_REQUESTED_FOR_HERE).label("is_of_before"),
         ).join(Partition, isouter=True)
         with self._database.reading() as session:
             if tenant_ids is None:
@@ -115,7 +121,7 @@ class Backfill:
 
     def _without_live_job(self, waiting: dict[int, str | None]) -> list[int]:
         try:
-            live = self._doorbell.live({job for job in waiting.values() if job})
+            live = self._job_queue.live({job for job in waiting.values() if job})
         except DispatchError:
             return []
         return [tenant_id for tenant_id, job_id in waiting.items() if job_id not in live]
@@ -128,20 +134,20 @@ class Backfill:
         progress: Callable[[int], None],
         adopting: frozenset[int] = frozenset(),
     ) -> tuple[int, bool]:
-        """Make the wishes and ring for them, chunk by chunk; `progress` gets each chunk's size.
+        """Make the requests and dispatch them, chunk by chunk; `progress` gets each chunk's size.
 
-        Returns how many were wished for, and whether Redis took every ring. Where it did not,
-        the wishes stand and the reconciler rings later.
+        Returns how many were requested, and whether Redis took every dispatch. Where it did not,
+        the requests stand and the reconciler dispatches later.
         """
-        wished, all_rung = 0, True
+        requested, all_dispatched = 0, True
         self._take_down(tenant_ids, len(adopting), actor)
         for chunk in batches(tenant_ids, self._rules.chunk_size):
-            rings = self._wish(chunk, adopting.intersection(chunk), actor)
-            if rings:
-                all_rung &= self._ringing.ring_chunk(rings)
-            wished += len(rings)
+            dispatches = self._request(chunk, adopting.intersection(chunk), actor)
+            if dispatches:
+                all_dispatched &= self._dispatcher.dispatch_chunk(dispatches)
+            requested += len(dispatches)
             progress(len(chunk))
-        return wished, all_rung
+        return requested, all_dispatched
 
     def _take_down(self, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
         """Say who asked before the first chunk: whatever comes between, it is known."""
@@ -150,14 +156,14 @@ class Backfill:
         with self._database.transaction() as session:
             deeds.backfilled(session, tenant_ids, adopting, actor)
 
-    def _wish(
+    def _request(
         self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor
-    ) -> list[Ring]:
+    ) -> list[Dispatch]:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
-            fresh = wish_first(session, tenant_ids, self._rules, adopting=adopting)
-            again = wish_again(
+            fresh = request_first(session, tenant_ids, self._rules, adopting=adopting)
+            again = request_again(
                 session, mine, self._rules.attempts, now, if_exists=_if_exists(adopting)
             )
             if adopting:
@@ -167,15 +173,15 @@ class Backfill:
             entries = [first_entry(row, actor.name) for row in fresh]
             entries += [events.entry_of(row, events.RETRIED, actor=actor.name) for row in again]
             events.record(session, entries)
-            wished = [row.tenant_id for row in (*fresh, *again)]
+            requested = [row.tenant_id for row in (*fresh, *again)]
             lost = and_(
                 mine,
-                Partition.tenant_id.not_in(wished),
-                or_(Partition.ring_at.is_(None), Partition.ring_at <= now),
+                Partition.tenant_id.not_in(requested),
+                or_(Partition.dispatch_after.is_(None), Partition.dispatch_after <= now),
             )
-            rings = [ring_for(row) for row in (*fresh, *again)]
-            rings += reserve(session, lost, limit=len(tenant_ids))
-        return rings
+            dispatches = [dispatch_of(row) for row in (*fresh, *again)]
+            dispatches += reserve(session, lost, limit=len(tenant_ids))
+        return dispatches
 
     def states(self, tenant_ids: Sequence[int]) -> Counter[str]:
         """How many of these tenants are in which state now."""
@@ -207,7 +213,7 @@ class Backfill:
             )
 
     def unsettled(self, tenant_ids: Sequence[int]) -> list[int]:
-        """Those of the tenants whose wish is still on its way."""
+        """Those of the tenants whose request is still on its way."""
         still = select(Partition.tenant_id).where(Partition.state.in_(UNSETTLED))
         with self._database.reading() as session:
             return [
@@ -230,7 +236,11 @@ def _why_not(row: Any, *, asked_for: bool, adopts: bool) -> str | None:
     if row.state is None:
         return None
     if row.state == PartitionState.PENDING:
-        return None if row.ring_at is not None and row.ring_at <= utc_now() else "waiting"
+        return (
+            None
+            if row.dispatch_after is not None and row.dispatch_after <= utc_now()
+            else "waiting"
+        )
     if row.state == PartitionState.FAILED:
         helped = row.cause.is_transient or (adopts and row.cause == Cause.FOREIGN_DATA)
         return None if asked_for or helped else "failed_permanently"

@@ -140,15 +140,15 @@ OPENINGS = frozenset(
 
 
 def origin_in(events: Sequence[PartitionEvent], generation: int | None) -> PartitionEvent | None:
-    """What opened the wish, among these events, newest first; None where it is not one of them."""
-    of_wish = [event for event in events if event.generation == generation]
-    if of_wish and of_wish[-1].event in OPENINGS:
-        return of_wish[-1]
+    """Which of these events, newest first, opened the request; None where none of them did."""
+    of_request = [event for event in events if event.generation == generation]
+    if of_request and of_request[-1].event in OPENINGS:
+        return of_request[-1]
     return None
 
 
 def origin_of(session: Session, partition: Partition) -> PartitionEvent | None:
-    """What opened the partition's wish of now, looked for from the newest event on."""
+    """What opened the partition's request of now, looked for from the newest event on."""
     return session.scalar(
         select(PartitionEvent)
         .where(

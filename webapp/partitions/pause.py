@@ -15,22 +15,22 @@ from webapp.models.audit import Actor
 from webapp.models.control import Pause
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.pause_state import PROVISIONING, PauseState, is_paused, last_pause
 from webapp.texts import UnusableText, clean_text, folded
 
 MAX_REASON_LENGTH = 500
 
-# So many of those that waited are rung by whoever resumes; the due loop rings for the rest.
-RUNG_AT_ONCE = 2000
+# So many of those that waited are dispatched by whoever resumes; the due loop dispatches the rest.
+DISPATCHED_AT_ONCE = 2000
 
 
 class Pauses:
     """One row says it, for all processes. What is under way at a pause ends as it would have."""
 
-    def __init__(self, database: Database, ringing: Ringing) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
-        self._ringing = ringing
+        self._dispatcher = dispatcher
 
     def pause(
         self, reason: str | None = None, *, actor: Actor, once: Once = ANY_NUMBER
@@ -61,13 +61,13 @@ class Pauses:
                 session.add(row)
                 session.flush()
                 _write(session, actor, "pause", reason)
-                session.after_commit(self._ringing.heed_pause)
+                session.after_commit(self._dispatcher.heed_pause)
             state = PauseState.of(row)
             once.finish(session, state)
         return state
 
     def resume(self, *, actor: Actor, once: Once = ANY_NUMBER) -> PauseState | None:
-        """Let everything go on, and ring for those that waited; returns the pause that ended.
+        """Let everything go on, and dispatch those that waited; returns the pause that ended.
 
         Repeating it changes nothing, and returns None, as where nothing was paused.
 
@@ -82,7 +82,7 @@ class Pauses:
                 row.resumed_at = utc_now()
                 ended = PauseState.of(row)
                 _write(session, actor, "resume", row.reason)
-                session.after_commit(lambda: self._ringing.ring_due(RUNG_AT_ONCE))
+                session.after_commit(lambda: self._dispatcher.dispatch_due(DISPATCHED_AT_ONCE))
             once.finish(session, None)
         return ended
 

@@ -36,7 +36,7 @@ class PauseState:
         return self.resumed_at is None
 
     def excuses(self, before: datetime) -> bool:
-        """True where it is no wonder that what was wished before that moment still waits."""
+        """True where it is no wonder that what was requested before that moment still waits."""
         return self.resumed_at is None or self.resumed_at > before
 
 

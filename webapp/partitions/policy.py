@@ -1,29 +1,29 @@
-"""The rules that wishes and attempts follow, taken from the settings once."""
+"""The rules that requests and attempts follow, taken from the settings once."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from webapp.settings import Settings
 
-# The maker of a wish rings at once; the due loop does it where the maker died before.
-RING_GRACE = timedelta(seconds=2)
+# The maker of a request dispatches at once; the due loop does it where the maker died before.
+DISPATCH_GRACE = timedelta(seconds=2)
 
-# How soon the due loop rings again when Redis did not take the ring.
-RING_AGAIN = timedelta(seconds=5)
+# How soon the due loop dispatches again when Redis did not take the dispatch.
+DISPATCH_AGAIN = timedelta(seconds=5)
 
 # How often the isolation of partitions is checked, and how soon again when it could not be.
 CANARY_EVERY = timedelta(hours=1)
 CANARY_AGAIN = timedelta(minutes=5)
 
-# A ring this old, whose job is neither waiting nor running, is taken for lost. Short enough that
-# a sweep and 5 s bring back what a Redis forgot just after it was rung.
+# A job that was pushed longer ago than this, and neither waits nor runs, is lost. It is so short
+# that what Redis forgot just after it was pushed is there again within a sweep and 5 s.
 LOST_AFTER = timedelta(seconds=3)
 
 FIRST_REOPEN_PAUSE = timedelta(seconds=15)
 LONGEST_REOPEN_PAUSE = timedelta(minutes=5)
 MOST_DOUBLINGS = 8
 
-# Beyond this many at once, rings go as chunks to the backfill's queue, so that a sign-up
+# Beyond this many at once, dispatches go as chunks to the backfill's queue, so that a sign-up
 # never waits behind them.
 SINGLES_AT_ONCE = 20
 

@@ -1,4 +1,4 @@
-"""Making a wish: a partition's row that asks for provisioning, new or once more."""
+"""Making a request: a partition's row that asks for provisioning, new or once more."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from webapp.models.states import IfExists, PartitionState, sources_of
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
-from webapp.partitions.policy import RING_GRACE, Rules
-from webapp.queue.job_queue import Ring
+from webapp.partitions.policy import DISPATCH_GRACE, Rules
+from webapp.queue.job_queue import Dispatch
 
-# The generation of a row whose tenant was deleted before anybody wished for its partition.
-NEVER_WISHED = 0
+# The generation of a row whose tenant was deleted before anybody requested its partition.
+NEVER_REQUESTED = 0
 
 # Deleted, and can be called back: nobody has begun to drop it.
 STILL_THERE = and_(Partition.state == PartitionState.REMOVING, Partition.drop_began_at.is_(None))
 
 
-def first_wish(
+def first_request(
     tenant_id: int, rules: Rules, now: datetime, request_id: str | None = None
 ) -> Partition:
-    """The row of a tenant that never had one, due at once, its first ring reserved."""
+    """The row of a tenant that never had one, due at once, its first dispatch reserved."""
     return Partition(
         tenant_id=tenant_id,
         collection=rules.collection,
@@ -37,13 +37,13 @@ def first_wish(
         generation=1,
         dispatch=1,
         fence=0,
-        ring_at=now + RING_GRACE,
+        dispatch_after=now + DISPATCH_GRACE,
         request_id=request_id,
         **_afresh(rules.attempts, now),
     )
 
 
-def wish_again(
+def request_again(
     session: Session,
     which: ColumnElement[bool],
     attempts: int,
@@ -51,19 +51,19 @@ def wish_again(
     request_id: str | None = None,
     if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
 ) -> Sequence[Partition]:
-    """Make a new wish of the failed ones among these rows, and return their rows.
+    """Make a new request of the failed ones among these rows, and return their rows.
 
-    Rings of the old generation become harmless. What an old wish allowed to be done with rows
-    that are there, the new one does not.
+    Jobs of the old generation change nothing any more. Leave to adopt or to empty was given for
+    the old request, not for the new one.
     """
     failed = and_(which, Partition.state == PartitionState.FAILED)
     return change(session, failed, _once_more(attempts, now, request_id, if_exists))
 
 
-def wish_missing(
+def request_missing(
     session: Session, which: ColumnElement[bool], attempts: int, now: datetime
 ) -> Sequence[Partition]:
-    """Make a new wish of the ready ones among these rows, whose partitions are gone."""
+    """Make a new request of the ready ones among these rows, whose partitions are gone."""
     gone = and_(which, Partition.state == PartitionState.READY)
     return change(session, gone, _once_more(attempts, now))
 
@@ -71,7 +71,7 @@ def wish_missing(
 def withdraw(
     session: Session, which: ColumnElement[bool], now: datetime, remove_at: datetime
 ) -> Sequence[Partition]:
-    """Turn the wishes of deleted tenants around: their partitions are to go. Returns the rows.
+    """Turn the requests of deleted tenants around: their partitions are to go. Returns the rows.
 
     The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
     """
@@ -80,7 +80,7 @@ def withdraw(
         "state": PartitionState.REMOVING,
         "state_since": now,
         "generation": Partition.generation + 1,
-        "ring_at": None,
+        "dispatch_after": None,
         "next_attempt_at": None,
         "reopen_at": None,
         "remove_at": remove_at,
@@ -91,13 +91,15 @@ def withdraw(
     return change(session, wanted, to_go)
 
 
-def unwished(tenant_id: int, rules: Rules, now: datetime, remove_at: datetime) -> Partition:
-    """The row of a deleted tenant that never had a wish, so that what Milvus has of it goes too."""
+def removal_without_request(
+    tenant_id: int, rules: Rules, now: datetime, remove_at: datetime
+) -> Partition:
+    """The row of a deleted tenant without a request: what Milvus has by its name goes too."""
     return Partition(
         tenant_id=tenant_id,
         collection=rules.collection,
         name=partition_name(tenant_id),
-        generation=NEVER_WISHED,
+        generation=NEVER_REQUESTED,
         dispatch=0,
         # The row of an earlier deletion is gone, with its fence: one frozen since then must not
         # find its own in this one.
@@ -106,14 +108,14 @@ def unwished(tenant_id: int, rules: Rules, now: datetime, remove_at: datetime) -
     )
 
 
-def wish_back(
+def request_restored(
     session: Session,
     which: ColumnElement[bool],
     attempts: int,
     now: datetime,
     request_id: str | None,
 ) -> Sequence[Partition]:
-    """Make new wishes of those that were withdrawn, unless the drop has begun. Returns the rows.
+    """Make new requests of those that were withdrawn, unless the drop has begun. Returns the rows.
 
     Whoever was about to drop one loses the row. The lease of an attempt from before the
     deletion stays, in case the next deletion comes before it has ended.
@@ -122,26 +124,26 @@ def wish_back(
         "generation": Partition.generation + 1,
         "dispatch": Partition.dispatch + 1,
         "fence": Partition.fence + 1,
-        "ring_at": now + RING_GRACE,
+        "dispatch_after": now + DISPATCH_GRACE,
         "remove_at": None,
         "request_id": request_id,
         "if_exists": IfExists.REFUSE,
     }
     afresh = _afresh(attempts, now)
     del afresh["lease_until"]
-    wished = and_(which, STILL_THERE, Partition.generation > NEVER_WISHED)
-    return change(session, wished, wanted_again | afresh)
+    requested = and_(which, STILL_THERE, Partition.generation > NEVER_REQUESTED)
+    return change(session, requested, wanted_again | afresh)
 
 
-def unwish(session: Session, which: ColumnElement[bool]) -> Sequence[Partition]:
-    """Take away the rows of tenants that never had a wish, unless the drop has begun."""
-    never = and_(which, STILL_THERE, Partition.generation == NEVER_WISHED)
+def delete_unrequested(session: Session, which: ColumnElement[bool]) -> Sequence[Partition]:
+    """Take away the rows of tenants that never had a request, unless the drop has begun."""
+    never = and_(which, STILL_THERE, Partition.generation == NEVER_REQUESTED)
     return session.scalars(delete(Partition).where(never).returning(Partition)).all()
 
 
-def ring_for(partition: Partition) -> Ring:
-    """The ring whose dispatch number the row has reserved."""
-    return Ring(
+def dispatch_of(partition: Partition) -> Dispatch:
+    """The dispatch whose dispatch number the row has reserved."""
+    return Dispatch(
         tenant_id=partition.tenant_id,
         generation=partition.generation,
         dispatch=partition.dispatch,
@@ -163,7 +165,7 @@ def _once_more(
         "if_exists": if_exists,
         "generation": Partition.generation + 1,
         "dispatch": Partition.dispatch + 1,
-        "ring_at": now + RING_GRACE,
+        "dispatch_after": now + DISPATCH_GRACE,
         "request_id": request_id,
         **_afresh(attempts, now),
     }
@@ -189,7 +191,7 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
 OF_BEFORE = "asked for by a backfill"
 
 
-def wish_first(
+def request_first(
     session: Session,
     tenant_ids: Sequence[int],
     rules: Rules,
@@ -197,23 +199,23 @@ def wish_first(
     adopting: frozenset[int] = frozenset(),
     request_id: str | None = None,
 ) -> Sequence[Partition]:
-    """Insert wishes for the living among these that have none, and return their rows.
+    """Insert requests for the living among these that have none, and return their rows.
 
     Rows that are in their partitions already are adopted for those in `adopting` alone.
     """
-    wishes = [
-        first_wish(number, rules, utc_now(), request_id)
+    requests = [
+        first_request(number, rules, utc_now(), request_id)
         for number in session.scalars(_without(tenant_ids))
     ]
-    for wish in wishes:
-        if wish.tenant_id in adopting:
-            wish.if_exists = IfExists.ADOPT
-    if not wishes:
+    for request in requests:
+        if request.tenant_id in adopting:
+            request.if_exists = IfExists.ADOPT
+    if not requests:
         return []
     columns = cast(Table, Partition.__table__).columns.keys()
     rows = [
-        {name: value for name in columns if (value := getattr(wish, name)) is not None}
-        for wish in wishes
+        {name: value for name in columns if (value := getattr(request, name)) is not None}
+        for request in requests
     ]
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(Partition).values(rows).on_conflict_do_nothing()
@@ -221,7 +223,7 @@ def wish_first(
 
 
 def first_entry(row: Partition, actor: str) -> events.Entry:
-    """What the timeline tells of such a wish."""
+    """What the timeline tells of such a request."""
     return events.entry_of(row, events.REQUESTED, actor=actor, message=OF_BEFORE)
 
 

@@ -19,14 +19,14 @@ ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 def is_stuck(
     partition: Partition | None, rules: Rules, last_pause: PauseState | None = None
 ) -> bool:
-    """True where a wish or a departure should have come to its end, and has not.
+    """True where a request or a departure should have come to its end, and has not.
 
     Nothing is while provisioning is paused, nor before all that time has passed since.
     """
-    if partition is None or (last_pause and last_pause.excuses(_wished_before(rules))):
+    if partition is None or (last_pause and last_pause.excuses(_requested_before(rules))):
         return False
     if partition.state in ON_ITS_WAY:
-        return partition.state_since < _wished_before(rules)
+        return partition.state_since < _requested_before(rules)
     if partition.state == PartitionState.REMOVING:
         due = [at for at in (partition.remove_at, partition.drop_began_at) if at is not None]
         return any(at < _due_before() for at in due)
@@ -36,17 +36,17 @@ def is_stuck(
 def stuck(rules: Rules) -> ColumnElement[bool]:
     """The same rule as a condition on rows, over the index of states."""
     late = or_(
-        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _wished_before(rules)),
+        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _requested_before(rules)),
         and_(
             Partition.state == PartitionState.REMOVING,
             # A drop that fails moves `remove_at` on, but not when it first began.
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
-    return and_(late, ~excused(_wished_before(rules)))
+    return and_(late, ~excused(_requested_before(rules)))
 
 
-def _wished_before(rules: Rules) -> datetime:
+def _requested_before(rules: Rules) -> datetime:
     return utc_now() - rules.attempts * rules.backoff - MARGIN
 
 

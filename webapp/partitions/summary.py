@@ -58,7 +58,7 @@ class Summary:
     tenants: int
     states: dict[str, int]
     causes: dict[str, int]
-    without_wish: int
+    not_requested: int
     collections: list[Headroom]
     circuit: CircuitState
     # Deleted tenants whose drop failed, and is tried again and again.
@@ -87,16 +87,16 @@ def summary(session: Session, settings: Settings) -> Summary:
         for state in PartitionState
     }
     # Most of all tenants are ready: they are not counted one by one, but what is left.
-    without_wish = counted[_UNWISHED, None]
-    partitions = counted[_TENANTS, None] - without_wish - counted[_BYGONE, None]
+    not_requested = counted[_UNREQUESTED, None]
+    partitions = counted[_TENANTS, None] - not_requested - counted[_BYGONE, None]
     states[PartitionState.READY] = partitions - sum(states.values())
-    wished = sum(count for state, count in states.items() if state not in GONE)
+    requested = sum(count for state, count in states.items() if state not in GONE)
     circuit, pause = _switches(session)
     return Summary(
-        tenants=wished + without_wish,
+        tenants=requested + not_requested,
         states=states,
         causes=_by_cause(counted, PartitionState.FAILED),
-        without_wish=without_wish,
+        not_requested=not_requested,
         collections=headroom(session, settings),
         circuit=CircuitState.of(circuit),
         held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
@@ -127,8 +127,8 @@ def _how_many(kind: str, *which: ColumnElement[bool]) -> Any:
     return select(literal(kind, String), null().cast(String), count)
 
 
-_TENANTS, _UNWISHED = "all tenants", "tenants without a wish"
-# Deleted without a wish, before each deletion left a partition's row behind (migration 0003).
+_TENANTS, _UNREQUESTED = "all tenants", "tenants without a request"
+# Deleted without a request, before each deletion left a partition's row behind (migration 0003).
 _BYGONE = "deleted tenants without a partition"
 _UNREADY = (
     select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
@@ -140,8 +140,8 @@ _UNREADY = (
 _COUNTS = union_all(
     _UNREADY,
     _how_many(_TENANTS),
-    _how_many(_UNWISHED, ~Tenant.wished, Tenant.deleted_at.is_(None)),
-    _how_many(_BYGONE, ~Tenant.wished, Tenant.deleted_at.is_not(None), ~Tenant.partition.has()),
+    _how_many(_UNREQUESTED, ~Tenant.requested, Tenant.deleted_at.is_(None)),
+    _how_many(_BYGONE, ~Tenant.requested, Tenant.deleted_at.is_not(None), ~Tenant.partition.has()),
 )
 
 

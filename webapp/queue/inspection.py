@@ -15,7 +15,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from webapp.db.safe_methods import Note, noting
 from webapp.db.types import utc_now
 from webapp.queue.job_ids import told_of
-from webapp.queue.job_queue import Doorbell
+from webapp.queue.job_queue import JobQueue
 from webapp.queue.models import Board, Others, QueueFigures, WorkerFigures
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.queue.redis_writes import WRITE, Refusal, refusal_in
@@ -29,23 +29,23 @@ REGISTRIES = ("rq:failed:{}", "rq:wip:{}", "rq:scheduled:{}", "rq:deferred:{}")
 HEAD, SAMPLE = 1000, 200
 
 
-def look(doorbell: Doorbell) -> Board:
+def look(job_queue: JobQueue) -> Board:
     """Queues and workers now. A Redis that does not answer is told, never raised.
 
     At most three questions to Redis, however many jobs wait and workers run; the first writes, too.
     """
     try:
-        return _look(doorbell)
+        return _look(job_queue)
     except (RedisError, OSError):
         return Board(answers=False)
 
 
-def _look(doorbell: Doorbell) -> Board:
-    queues = (doorbell.queue, doorbell.backfill_queue)
-    suspended, keys, refusal, seen = _ask_first(doorbell.connection, queues)
+def _look(job_queue: JobQueue) -> Board:
+    queues = (job_queue.queue, job_queue.backfill_queue)
+    suspended, keys, refusal, seen = _ask_first(job_queue.connection, queues)
     known = sorted(_text(key) or "" for key in _list(keys))
     answers = _ask(
-        doorbell.connection,
+        job_queue.connection,
         [
             *(("HGET", Job.key_for(each.oldest or "-"), "enqueued_at") for each in seen),
             *(("HMGET", key, *WORKER_FIELDS) for key in known),
@@ -59,10 +59,10 @@ def _look(doorbell: Doorbell) -> Board:
     return Board(
         answers=True,
         queues=[
-            QueueFigures(q.name, each.ours, _waited(at), is_backfill=q is doorbell.backfill_queue)
+            QueueFigures(q.name, each.ours, _waited(at), is_backfill=q is job_queue.backfill_queue)
             for q, each, at in zip(queues, seen, moments, strict=True)
         ],
-        workers=_with_jobs(doorbell.connection, ours),
+        workers=_with_jobs(job_queue.connection, ours),
         suspended=suspended == 1,
         refusal=refusal,
         others=Others(

@@ -1,4 +1,4 @@
-"""The doorbell: rings the job queue after a commit. Losing a ring costs time, never a tenant."""
+"""The job queue: provisioning jobs in RQ. A job that is lost costs time, never a tenant."""
 
 import time
 import uuid
@@ -23,8 +23,8 @@ from webapp.settings import Settings
 
 ANSWER_TIMEOUT_S = 1.0
 
-# A Redis that let one ring wait in vain is not rung for so long: the next sign-ups need not
-# each wait too, since the due loop rings for them.
+# After a time-out Redis is not asked for so long: otherwise each sign-up would wait as well. The
+# due loop dispatches them later.
 SILENCE_S = 3.0
 
 # A job claims its row within milliseconds of its start. One that started longer ago than
@@ -38,12 +38,12 @@ ATTEMPT_SLACK_S = 60
 
 
 class DispatchError(Exception):
-    """Redis did not take the ring; the due loop will ring again."""
+    """Redis did not take the job; the due loop will dispatch the request again."""
 
 
 @dataclass(frozen=True)
-class Ring:
-    """A wish to be rung: the job's arguments, and the failed job that it replaces."""
+class Dispatch:
+    """What is pushed for a request: the job's arguments, and the failed job that it replaces."""
 
     tenant_id: int
     generation: int
@@ -57,7 +57,7 @@ class Ring:
 
     @property
     def job_id(self) -> str:
-        """The id of this ring's own job; never used twice, since `dispatch` only grows."""
+        """The id of this dispatch's own job; never used twice, since `dispatch` only grows."""
         return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
 
     @property
@@ -66,7 +66,7 @@ class Ring:
         return not self.attempts and not (self.stale_job_id or "").startswith(CHUNK_ID)
 
 
-class Doorbell:
+class JobQueue:
     """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
 
     def __init__(self, settings: Settings) -> None:
@@ -88,8 +88,8 @@ class Doorbell:
     def _open(self, name: str) -> Queue:
         return Queue(name, connection=self.connection, serializer=JSONSerializer)
 
-    def ring(self, rings: Sequence[Ring], *, backfill: bool = False) -> None:
-        """Push a job for each ring, in place of the failed one of its last attempt.
+    def push(self, dispatches: Sequence[Dispatch], *, backfill: bool = False) -> None:
+        """Push a job for each dispatch, in place of the failed one of its last attempt.
 
         Raises:
             DispatchError: Redis did not answer; some of the jobs may have been pushed.
@@ -98,37 +98,37 @@ class Doorbell:
         jobs = [
             queue.create_job(
                 ONE,
-                args=[ring.tenant_id, ring.generation],
-                job_id=ring.job_id,
+                args=[dispatch.tenant_id, dispatch.generation],
+                job_id=dispatch.job_id,
                 timeout=self._attempt_timeout_s,
-                description=f"tenant {ring.tenant_id}, wish {ring.generation}",
-                meta={"request_id": ring.request_id} if ring.request_id else {},
+                description=f"tenant {dispatch.tenant_id}, request {dispatch.generation}",
+                meta={"request_id": dispatch.request_id} if dispatch.request_id else {},
             )
-            for ring in rings
+            for dispatch in dispatches
         ]
-        self._push(queue, jobs, rings)
+        self._push(queue, jobs, dispatches)
 
-    def ring_chunk(self, rings: Sequence[Ring]) -> str:
-        """Push one job for all the rings; returns its id.
+    def push_chunk(self, dispatches: Sequence[Dispatch]) -> str:
+        """Push one job for all the dispatches; returns its id.
 
         Raises:
             DispatchError: Redis did not answer; the job may have been pushed.
         """
         job = self.backfill_queue.create_job(
             CHUNK,
-            args=[[[ring.tenant_id, ring.generation] for ring in rings]],
+            args=[[[dispatch.tenant_id, dispatch.generation] for dispatch in dispatches]],
             job_id=f"{CHUNK_ID}{uuid.uuid4().hex[:16]}",
             timeout=self._chunk_timeout_s,
-            description=f"{len(rings)} tenants from {rings[0].tenant_id}",
+            description=f"{len(dispatches)} tenants from {dispatches[0].tenant_id}",
         )
-        self._push(self.backfill_queue, [job], rings)
+        self._push(self.backfill_queue, [job], dispatches)
         return str(job.id)
 
-    def _push(self, queue: Queue, jobs: Sequence[Job], rings: Sequence[Ring]) -> None:
+    def _push(self, queue: Queue, jobs: Sequence[Job], dispatches: Sequence[Dispatch]) -> None:
         if time.monotonic() < self._silent_until:
             raise DispatchError("Redis did not answer a moment ago")
         try:
-            self._forget(ring.stale_job_id for ring in rings if ring.stale_job_id)
+            self._forget(dispatch.stale_job_id for dispatch in dispatches if dispatch.stale_job_id)
             pipeline = self.connection.pipeline()
             for job in jobs:
                 queue.enqueue_job(job, pipeline=pipeline)

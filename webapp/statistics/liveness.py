@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Result, SelectBase, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from webapp.models.control import SWEEP, Heartbeat, SweepTurn
+from webapp.models.control import SWEEP, Heartbeat, Leadership
 from webapp.models.csv_import import Upload, UploadState
 from webapp.models.operation import Operation, OperationState
 from webapp.models.partition import Partition
@@ -53,7 +53,7 @@ def moments(session: Session) -> Moments:
 
 def _sought() -> Iterator[SelectBase]:
     yield select(Heartbeat.name.label("name"), Heartbeat.at.label("at"))
-    yield select(literal(SWEEP), func.max(SweepTurn.finished_at)).where(SweepTurn.name == SWEEP)
+    yield select(literal(SWEEP), func.max(Leadership.finished_at)).where(Leadership.name == SWEEP)
     for state in OLDEST:
         oldest = func.min(Partition.state_since)
         yield select(literal(state.value), oldest).where(Partition.state == state)

@@ -14,13 +14,13 @@ from webapp.idempotency import ANY_NUMBER, Once
 from webapp.models.audit import Actor
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Rules
 from webapp.tenants.inserts import (
     NOBODY_ELSE_WRITES,
     ONE_WRITES,
     hold_back_others,
-    insert_with_wishes,
+    insert_with_requests,
 )
 from webapp.tenants.service import check_slug, checked_name
 from webapp.tenants.slugs import free_slugs, slugs_in_use
@@ -39,11 +39,11 @@ Result = Tenant | DomainError
 
 
 class Bulk:
-    """Stores many tenants with the wishes for their partitions."""
+    """Stores many tenants with the requests for their partitions."""
 
-    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
         self._database = database
-        self._ringing = ringing
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def create(
@@ -53,7 +53,7 @@ class Bulk:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> list[Result]:
-        """Store what can be stored, then ring for it; a result per row, in the order of the rows.
+        """Store what can be stored, then dispatch it; a result per row, in the order of the rows.
 
         A row that is refused (also one that comes as its error already) leaves the others alone.
         Costs a few statements, not some for each row.
@@ -80,11 +80,11 @@ class Bulk:
             hold_back_others(session, lock)
             results = _with_slugs(session, rows)
             tenants = [row for row in results if isinstance(row, Tenant)]
-            insert_with_wishes(session, tenants, self._rules, actor)
+            insert_with_requests(session, tenants, self._rules, actor)
             if tenants:
                 deeds.created_many(session, tenants, len(results) - len(tenants), actor)
             once.finish(session, results)
-            self._ringing.ring_after_commit(session, _partitions(results))
+            self._dispatcher.dispatch_after_commit(session, _partitions(results))
         return results
 
 

@@ -14,7 +14,12 @@ from webapp.models.partition import Departure, Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import unwish, unwished, wish_back, withdraw
+from webapp.partitions.requests import (
+    delete_unrequested,
+    removal_without_request,
+    request_restored,
+    withdraw,
+)
 from webapp.tenants.slugs import free_slug
 
 
@@ -41,14 +46,14 @@ def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime
     remove_at = now + rules.grace
     for row in withdraw(session, Partition.tenant_id == tenant_id, now, remove_at):
         return row
-    row = unwished(tenant_id, rules, now, remove_at)
+    row = removal_without_request(tenant_id, rules, now, remove_at)
     session.add(row)
     session.flush()
     return row
 
 
 def come_back(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) -> Partition:
-    """Undo the deletion of a tenant whose row is locked: its partition's row has a new wish.
+    """Undo the deletion of a tenant whose row is locked: its partition's row has a new request.
 
     Returns that row. Of a tenant that never had one, the row is as it was before it went.
 
@@ -59,8 +64,8 @@ def come_back(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor
         raise NotRemoving(tenant.id, "it is not deleted")
     now = utc_now()
     mine = Partition.tenant_id == tenant.id
-    rows = wish_back(session, mine, rules.attempts, now, actor.request_id)
-    rows = rows or unwish(session, mine)
+    rows = request_restored(session, mine, rules.attempts, now, actor.request_id)
+    rows = rows or delete_unrequested(session, mine)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
     before = tenant.slug

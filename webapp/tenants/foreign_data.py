@@ -16,9 +16,9 @@ from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import wish_again
+from webapp.partitions.requests import request_again
 from webapp.tenants.queries import get_tenant
 
 
@@ -38,9 +38,9 @@ EMPTY = Decision(IfExists.EMPTY, "tenant.empty", events.EMPTY_REQUESTED)
 class ForeignData:
     """Decides about partitions that failed for `foreign_data`, one tenant at a time."""
 
-    def __init__(self, database: Database, ringing: Ringing, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
         self._database = database
-        self._ringing = ringing
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def adopt(
@@ -50,7 +50,7 @@ class ForeignData:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
-        """Take the rows for the tenant's own: a new wish, whose attempt leaves them in place.
+        """Take the rows for the tenant's own: a new request, whose attempt leaves them in place.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -65,7 +65,7 @@ class ForeignData:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
-        """Have the rows destroyed: a new wish, whose attempt drops the partition first.
+        """Have the rows destroyed: a new request, whose attempt drops the partition first.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -87,7 +87,7 @@ class ForeignData:
         with self._database.transaction() as session:
             once.begin(session)
             error = _error(_found(session, tenant_id))
-            row = self._wish(session, tenant_id, decision.if_exists, actor.request_id)
+            row = self._request(session, tenant_id, decision.if_exists, actor.request_id)
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
             events.record(session, [entry])
             audit.record(
@@ -100,15 +100,15 @@ class ForeignData:
             )
             tenant = _found(session, tenant_id)
             once.finish(session, tenant)
-            self._ringing.ring_after_commit(session, [row])
+            self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
 
-    def _wish(
+    def _request(
         self, session: Session, tenant_id: int, if_exists: IfExists, request_id: str | None
     ) -> Partition:
         foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
         attempts, now = self._rules.attempts, utc_now()
-        rows = wish_again(session, foreign, attempts, now, request_id, if_exists)
+        rows = request_again(session, foreign, attempts, now, request_id, if_exists)
         if not rows:
             raise NotForeign(tenant_id)
         return rows[0]

@@ -13,7 +13,7 @@ from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import first_wish
+from webapp.partitions.requests import first_request
 
 # Any number of ours will do: of several that create many, one writes at a time, or each could
 # wait for a slug of the other.
@@ -35,10 +35,10 @@ def hold_back_others(session: Session, lock: TextClause) -> None:
         session.execute(lock)
 
 
-def insert_with_wishes(
+def insert_with_requests(
     session: UnitOfWork, tenants: Sequence[Tenant], rules: Rules, actor: Actor
 ) -> None:
-    """Store the tenants, numbered in their order, each with its first wish.
+    """Store the tenants, numbered in their order, each with its first request.
 
     Raises:
         IntegrityError: a slug was taken meanwhile; the transaction is lost.
@@ -46,13 +46,13 @@ def insert_with_wishes(
     numbers = _draw_numbers(session, len(tenants))
     now = utc_now()
     for tenant, number in zip(tenants, numbers, strict=True):
-        tenant.id, tenant.wished = number, True
-        tenant.partition = first_wish(number, rules, now, actor.request_id)
+        tenant.id, tenant.requested = number, True
+        tenant.partition = first_request(number, rules, now, actor.request_id)
     insert_tenants(session, tenants)
-    wishes = [tenant.partition for tenant in tenants if tenant.partition]
-    if wishes:
-        session.execute(insert(Partition), [_columns(wish) for wish in wishes])
-    entries = [events.entry_of(wish, events.REQUESTED, actor=actor.name) for wish in wishes]
+    requests = [tenant.partition for tenant in tenants if tenant.partition]
+    if requests:
+        session.execute(insert(Partition), [_columns(request) for request in requests])
+    entries = [events.entry_of(request, events.REQUESTED, actor=actor.name) for request in requests]
     events.record(session, entries)
 
 

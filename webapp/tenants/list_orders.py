@@ -68,7 +68,7 @@ def order_of(wanted: TenantFilter) -> Order:
         return _BY_STATE
     if isinstance(wanted.status, PartitionState):
         return _LONGEST_FIRST
-    return _BY_NUMBER if wanted.without_wish else _BY_NAME
+    return _BY_NUMBER if wanted.not_requested else _BY_NAME
 
 
 def _name(text: str) -> str:
@@ -87,6 +87,6 @@ def _state(tenant: Tenant) -> str:
 
 _NUMBER, _OF_PARTITION = Tenant.id.expression, Partition.tenant_id.expression
 _BY_NAME = Order(Tenant.name.expression, _NUMBER, lambda tenant: tenant.name, _name)
-_BY_NUMBER = Order(Tenant.wished.expression, _NUMBER, lambda _tenant: "", bool)
+_BY_NUMBER = Order(Tenant.requested.expression, _NUMBER, lambda _tenant: "", bool)
 _BY_STATE = Order(Partition.state.expression, _OF_PARTITION, _state, PartitionState)
 _LONGEST_FIRST = Order(Partition.state_since.expression, _OF_PARTITION, _since, parse_moment)

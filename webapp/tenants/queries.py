@@ -42,7 +42,7 @@ class TenantFilter:
     cause: Cause | None = None
     # Those whose partition this operation was the last to turn.
     operation_id: int | None = None
-    without_wish: bool = False
+    not_requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         chosen.append(Partition.cause == wanted.cause)
     if wanted.operation_id is not None:
         chosen.append(Partition.operation_id == wanted.operation_id)
-    if wanted.without_wish:
-        chosen.append(~Tenant.wished)
+    if wanted.not_requested:
+        chosen.append(~Tenant.requested)
     if wanted.q.strip():
         chosen.append(matches(wanted.q))
     return chosen

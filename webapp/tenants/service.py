@@ -19,11 +19,11 @@ from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.dispatcher import Ringing
+from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.failures import FailedSelection, failed_ids, skipped_states
 from webapp.partitions.policy import Rules
-from webapp.partitions.requests import first_wish, ring_for, wish_again
-from webapp.queue.job_queue import DispatchError, Doorbell
+from webapp.partitions.requests import dispatch_of, first_request, request_again
+from webapp.queue.job_queue import DispatchError, JobQueue
 from webapp.tenants.deletion import come_back, leave
 from webapp.tenants.slugs import free_slug, random_slug
 
@@ -36,18 +36,18 @@ class RetryReport:
 
     queued: int
     skipped: dict[str, int] = field(default_factory=dict)
-    rung: bool = True
+    dispatched: bool = True
 
 
 class TenantService:
-    """Changes tenants. Each use case is one transaction; rings follow after its commit."""
+    """Changes tenants. Each use case is one transaction; dispatches follow after its commit."""
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, ringing: Ringing, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
-        self._ringing = ringing
+        self._job_queue = job_queue
+        self._dispatcher = dispatcher
         self._rules = rules
 
     def create(
@@ -58,7 +58,7 @@ class TenantService:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
-        """Store a tenant with the wish for its partition, then ring for it.
+        """Store a tenant with the request for its partition, then dispatch it.
 
         Succeeds as soon as the database has both; whether Redis or Milvus answer does not
         matter. A slug left out is made from the name.
@@ -79,17 +79,17 @@ class TenantService:
                 with self._database.transaction() as session:
                     once.begin(session)
                     made = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(name=name, slug=made, wished=True)
+                    tenant = Tenant(name=name, slug=made, requested=True)
                     session.add(tenant)
                     session.flush()
-                    partition = first_wish(tenant.id, self._rules, utc_now(), actor.request_id)
+                    partition = first_request(tenant.id, self._rules, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
                     deeds.created(session, tenant, actor)
                     entry = events.entry_of(partition, events.REQUESTED, actor=actor.name)
                     events.record(session, [entry])
                     once.finish(session, tenant)
-                    self._ringing.ring_after_commit(session, [partition])
+                    self._dispatcher.dispatch_after_commit(session, [partition])
             except IntegrityError as error:
                 # Else an import took the number that was drawn; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
@@ -123,7 +123,7 @@ class TenantService:
         return tenant
 
     def delete(self, tenant_id: int, *, actor: Actor) -> Tenant:
-        """Take the tenant out of use and withdraw its wish. Repeating it changes nothing.
+        """Take the tenant out of use and withdraw its request. Repeating it changes nothing.
 
         The partition goes after the grace time. The row, and with it the number, stays for ever.
 
@@ -147,7 +147,7 @@ class TenantService:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
-        """Call a deleted tenant back, with a new wish, as long as its drop has not begun.
+        """Call a deleted tenant back, with a new request, as long as its drop has not begun.
 
         A slug that somebody else took meanwhile is replaced by a free one.
 
@@ -166,7 +166,7 @@ class TenantService:
                     session.refresh(tenant)
                     once.finish(session, tenant)
                     if row.state == PartitionState.PENDING:
-                        self._ringing.ring_after_commit(session, [row])
+                        self._dispatcher.dispatch_after_commit(session, [row])
                 break
             except IntegrityError as error:
                 # Somebody took the slug that was free a moment ago.
@@ -177,7 +177,7 @@ class TenantService:
     def _forget_failed_job(self, tenant: Tenant) -> None:
         if tenant.partition and tenant.partition.claimed_job_id:
             try:
-                self._doorbell.forget_failed([tenant.partition.claimed_job_id])
+                self._job_queue.forget_failed([tenant.partition.claimed_job_id])
             except DispatchError as error:
                 events.log.warning(events.DISPATCH_FAILED, tenant_id=tenant.id, message=str(error))
 
@@ -188,7 +188,7 @@ class TenantService:
         actor: Actor,
         once: Once = ANY_NUMBER,
     ) -> Tenant:
-        """Make a new wish, with all its attempts, for a tenant whose partition failed.
+        """Make a new request, with all its attempts, for a tenant whose partition failed.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -199,14 +199,14 @@ class TenantService:
             once.begin(session)
             tenant = _found(session, tenant_id)
             before = deeds.failure(tenant.partition)
-            rows = self._wish_again(session, Partition.tenant_id == tenant_id, actor)
+            rows = self._request_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
             if not rows:
                 state = tenant.partition.state if tenant.partition else "not asked for"
                 raise NotFailed(tenant_id, state)
             deeds.retried(session, tenant, before, actor)
             once.finish(session, tenant)
-            self._ringing.ring_after_commit(session, rows)
+            self._dispatcher.dispatch_after_commit(session, rows)
         return tenant
 
     def retry_failed(
@@ -216,32 +216,32 @@ class TenantService:
         actor: Actor,
         dry_run: bool = False,
     ) -> RetryReport:
-        """Make new wishes for the failed tenants of a selection, in batches.
+        """Make new requests for the failed tenants of a selection, in batches.
 
-        Each row is checked again when its wish is made; a dry run only counts.
+        Each row is checked again when its request is made; a dry run only counts.
         """
         with self._database.reading() as session:
             failed = failed_ids(session, selection)
             skipped = skipped_states(session, selection)
         if dry_run:
             return RetryReport(len(failed), skipped)
-        queued, rung = 0, True
+        queued, dispatched = 0, True
         for batch in batches(failed):
             with self._database.transaction() as session:
-                rows = self._wish_again(session, Partition.tenant_id.in_(batch), actor)
+                rows = self._request_again(session, Partition.tenant_id.in_(batch), actor)
                 if batch[0] == failed[0]:
                     deeds.retried_many(session, failed, selection.cause, actor)
-            # Batch by batch, or the due loop would ring for the first before the last is written.
-            rung &= self._ringing.ring([ring_for(row) for row in rows])
+            # Batch by batch, or the due loop would dispatch the first before the last is written.
+            dispatched &= self._dispatcher.dispatch([dispatch_of(row) for row in rows])
             queued += len(rows)
         if len(failed) > queued:
             skipped["changed"] = len(failed) - queued
-        return RetryReport(queued, skipped, rung)
+        return RetryReport(queued, skipped, dispatched)
 
-    def _wish_again(
+    def _request_again(
         self, session: UnitOfWork, which: ColumnElement[bool], actor: Actor
     ) -> Sequence[Partition]:
-        rows = wish_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
+        rows = request_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
         entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
         events.record(session, entries)
         return rows

@@ -17,8 +17,8 @@ class Heals(StrEnum):
 
     # 60 s after a process died, or a service is back.
     AFTER_DEATH = "after death"
-    # One sweep and 5 s after the ring was lost.
-    AFTER_LOST_RING = "after a lost ring"
+    # One sweep and 5 s after the dispatch was lost.
+    AFTER_LOST_DISPATCH = "after a lost dispatch"
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def _web_before_the_commit(target: Target, _ledger: Ledger) -> None:
         target.product.kill("web")
 
 
-def _web_between_commit_and_ring(target: Target, _ledger: Ledger) -> None:
+def _web_between_commit_and_dispatch(target: Target, _ledger: Ledger) -> None:
     with target.product.frozen("redis"):
-        # The ring waits for the frozen Redis: the commit lies behind, the ring ahead.
+        # The dispatch waits for the frozen Redis: the commit lies behind, the dispatch ahead.
         await_new_tenant(target, target.database.last_number())
         target.product.kill("web")
 
@@ -104,9 +104,9 @@ FAULTS = [
     Fault("web killed at any time", point(_at_any_time("web")), is_kill=True),
     Fault("web killed before the commit", point(_web_before_the_commit), is_kill=True),
     Fault(
-        "web killed between commit and ring",
-        point(_web_between_commit_and_ring),
-        heals=Heals.AFTER_LOST_RING,
+        "web killed between commit and dispatch",
+        point(_web_between_commit_and_dispatch),
+        heals=Heals.AFTER_LOST_DISPATCH,
         is_kill=True,
     ),
     Fault("worker killed at any time", point(_at_any_time("worker")), is_kill=True),

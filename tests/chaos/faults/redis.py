@@ -45,6 +45,6 @@ def _freeze(target: Target, _ledger: Ledger) -> Iterator[None]:
         yield
 
 
-KILLED = Fault("Redis killed", point(_kill), heals=Heals.AFTER_LOST_RING, is_kill=True)
-FLUSHED = Fault("Redis flushed", point(_flush), heals=Heals.AFTER_LOST_RING)
-FAULTS = [KILLED, FLUSHED, Fault("Redis frozen", _freeze, 3.0, heals=Heals.AFTER_LOST_RING)]
+KILLED = Fault("Redis killed", point(_kill), heals=Heals.AFTER_LOST_DISPATCH, is_kill=True)
+FLUSHED = Fault("Redis flushed", point(_flush), heals=Heals.AFTER_LOST_DISPATCH)
+FAULTS = [KILLED, FLUSHED, Fault("Redis frozen", _freeze, 3.0, heals=Heals.AFTER_LOST_DISPATCH)]

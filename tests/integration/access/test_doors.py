@@ -114,12 +114,12 @@ def renamed(tenants: TenantService) -> str:
 
 
 def by_redis() -> str:
-    current.services().doorbell.connection.incr("renamed")
+    current.services().job_queue.connection.incr("renamed")
     return ""
 
 
 def by_queue() -> str:
-    current.services().doorbell.queue.enqueue_call("renamed.yes")
+    current.services().job_queue.queue.enqueue_call("renamed.yes")
     return ""
 
 
@@ -219,7 +219,7 @@ def house(
         app.add_url_rule(f"/{name}", name, view, methods=["GET", "POST"])
     # Not while the context lasts: all requests would share it, and what is remembered in it.
     with app.app_context():
-        house = _furnished(House(app, db.engine, app.extensions["doorbell"].connection, {}))
+        house = _furnished(House(app, db.engine, app.extensions["job_queue"].connection, {}))
     yield house
     close(app)
 
@@ -236,7 +236,7 @@ def _furnished(house: House) -> House:
         session.execute(update(Departure).values(**told))
     current.services().uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
     current.services().operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
-    queue = app.extensions["doorbell"].queue
+    queue = app.extensions["job_queue"].queue
     job_id = f"t{FAILED}-g1-d1"
     queue.remove(job_id)
     house.redis.hset(f"rq:job:{job_id}", "status", "failed")

@@ -17,7 +17,7 @@ from webapp.admin.wording.reports import reported
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import SWEEP, Circuit, SweepTurn
+from webapp.models.control import SWEEP, Circuit, Leadership
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
@@ -253,7 +253,7 @@ def test_the_reconciler_is_no_suspect_when_its_sweep_worked_lately(
     observed(app, compared_at=None, cause=Cause.COLLECTION_MISSING)
     assert "never compared. Does the reconciler run?" in operator.get("/admin/").text
     with database_of(app).transaction() as session:
-        session.merge(SweepTurn(name=SWEEP, finished_at=utc_now()))
+        session.merge(Leadership(name=SWEEP, finished_at=utc_now()))
     page = operator.get("/admin/").text
     assert "never compared. Does the reconciler run?" not in page
     assert "the sweep works, but Milvus says “Collection missing”." in page

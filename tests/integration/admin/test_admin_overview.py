@@ -18,7 +18,7 @@ from webapp import current
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit, Heartbeat, SweepTurn
+from webapp.models.control import Circuit, Heartbeat, Leadership
 from webapp.models.observed import CollectionSize
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.states import PartitionState
@@ -49,7 +49,7 @@ def alive(app: APIFlask, seconds_ago: float = 1) -> None:
     """Signs of life, as the reconciler leaves them."""
     at = utc_now() - timedelta(seconds=seconds_ago)
     store(app, *(Heartbeat(name=name, at=at) for name in ("due", "activity")))
-    store(app, SweepTurn(name="sweep", finished_at=at))
+    store(app, Leadership(name="sweep", finished_at=at))
 
 
 def test_an_empty_panel_says_what_to_do_first(app: APIFlask, operator: Visitor) -> None:
@@ -224,7 +224,7 @@ def test_nothing_waits_for_a_human_when_all_is_well(app: APIFlask, operator: Vis
     alive(app)
     observed(app)
     change(app, add_tenant(app), state=PartitionState.READY)
-    app.extensions["doorbell"].queue.empty()
+    app.extensions["job_queue"].queue.empty()
     assert "Nothing. All goes on by itself." in operator.get(PAGE).text
 
 

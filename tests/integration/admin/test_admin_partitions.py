@@ -184,7 +184,7 @@ def test_waiting_jobs_and_the_lack_of_workers_are_told_when_nothing_works_the_qu
 ) -> None:
     add_tenant(app)
     page = operator.get("/admin/partitions/?tab=queues").text
-    assert app.extensions["doorbell"].queue.name in page
+    assert app.extensions["job_queue"].queue.name in page
     assert "wait; nothing moves until one starts." in page.replace("waits;", "wait;")
 
 

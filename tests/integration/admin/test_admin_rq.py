@@ -23,7 +23,7 @@ from webapp.queue.own_jobs import RESULTS
 
 
 def queue_of(app: APIFlask) -> Queue:
-    queue: Queue = app.extensions["doorbell"].queue
+    queue: Queue = app.extensions["job_queue"].queue
     return queue
 
 

@@ -65,7 +65,7 @@ def test_wanted_observed_and_last_attempt_are_told_apart(app: APIFlask, operator
     add_events(app, tenant_id, 1, event=events.CREATE_FAILED, duration_ms=1500, provider="sdk")
     page = page_of(operator, tenant_id)
     parts = re.split(r'<div id="(?:wanted|observed|last-attempt)">', page)
-    assert "Wish 1: the original request, by test@example.test" in parts[1]
+    assert "Request 1: the original request, by test@example.test" in parts[1]
     assert "Not seen yet" in parts[2] and "checked <time" in parts[2]
     assert "Attempt 3 of 3" in parts[3] and "Attempt failed · by the SDK · 1.5 s" in parts[3]
 
@@ -81,9 +81,9 @@ def test_a_retry_says_that_it_is_one_and_whose(app: APIFlask, operator: Visitor)
     tenant_id = add_failed(app)
     send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id))
     page = page_of(operator, tenant_id)
-    assert re.search(r"Wish 2: a retry, by operator-\w+@example.test", page)
-    assert "None yet for this wish, of 3" in page
-    assert page.index('id="wish-2"') < page.index('id="wish-1"')
+    assert re.search(r"Request 2: a retry, by operator-\w+@example.test", page)
+    assert "None yet for this request, of 3" in page
+    assert page.index('id="request-2"') < page.index('id="request-1"')
 
 
 def test_the_code_fits_the_collection_when_its_fields_are_known(
@@ -121,7 +121,7 @@ def test_older_events_are_on_the_page_itself_when_there_are_many(
     assert operator.get(f"/admin/tenant/details/?id={tenant_id}&before=x").status_code == 404
 
 
-def test_the_operation_is_named_on_its_wish_when_it_was_one_of_many(
+def test_the_operation_is_named_on_its_request_when_it_was_one_of_many(
     app: APIFlask, operator: Visitor
 ) -> None:
     tenant_id = add_failed(app)

@@ -120,7 +120,7 @@ def test_the_condition_is_named_with_what_to_do_when_redis_takes_no_writes(
 
 
 def test_redis_is_asked_once_when_many_probe_at_once(app: APIFlask) -> None:
-    redis = app.extensions["doorbell"].connection
+    redis = app.extensions["job_queue"].connection
     client = app.test_client()
     redis.config_resetstat()
     for _ in range(30):

@@ -101,10 +101,10 @@ def test_thousand_are_made_in_few_statements_when_all_are_alike(app: APIFlask, a
     assert numbers == sorted(numbers)
 
 
-def test_chunks_are_rung_on_the_backfills_queue_when_there_are_many(
+def test_chunks_are_dispatched_on_the_backfills_queue_when_there_are_many(
     app: APIFlask, api: Caller
 ) -> None:
-    queue = app.extensions["doorbell"].backfill_queue
+    queue = app.extensions["job_queue"].backfill_queue
     before = queue.count
     bulk(api, [{"name": "Many"} for _ in range(120)])
     assert queue.count == before + 2

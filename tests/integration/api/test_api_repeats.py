@@ -118,9 +118,9 @@ def test_one_tenant_is_made_when_20_repeat_at_once(app: APIFlask, api: Caller) -
     assert made(api, name) == 1
 
 
-def test_queue_is_rung_once_when_repeated(app: APIFlask, api: Caller) -> None:
+def test_queue_is_dispatched_once_when_repeated(app: APIFlask, api: Caller) -> None:
     key = new_key()
-    (number,) = {api.post("/tenants", {"name": "Rung"}, key).json["id"] for _ in range(3)}
+    (number,) = {api.post("/tenants", {"name": "Dispatched"}, key).json["id"] for _ in range(3)}
     events = api.get(f"/tenants/{number}/events").json["items"]
     assert [each["event"].rpartition(".")[2] for each in events] == ["dispatched", "requested"]
 
@@ -199,7 +199,7 @@ def test_all_are_answered_alike_when_20_are_refused_at_once(app: APIFlask, api: 
     assert_problem(answers[0], 409, "not_failed")
 
 
-def test_one_wish_is_made_when_a_retry_is_repeated(app: APIFlask, api: Caller) -> None:
+def test_one_request_is_made_when_a_retry_is_repeated(app: APIFlask, api: Caller) -> None:
     number, key = api.tenant()["id"], new_key()
     with database_of(app).transaction() as session:
         session.execute(
@@ -253,7 +253,7 @@ def test_nothing_is_left_of_a_key_when_the_effect_failed(
     assert made(api, name) == 1
 
 
-def test_answer_is_kept_when_ringing_failed_in_an_unknown_way(
+def test_answer_is_kept_when_dispatching_failed_in_an_unknown_way(
     app: APIFlask, api: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -261,7 +261,7 @@ def test_answer_is_kept_when_ringing_failed_in_an_unknown_way(
 
     name, key = unique("after"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.partitions.dispatcher.Ringing.ring", broken)
+        patched.setattr("webapp.partitions.dispatcher.Dispatcher.dispatch", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     again = api.post("/tenants", {"name": name}, key)
     assert (again.status_code, again.headers[REPLAYED]) == (201, "true")
@@ -287,7 +287,7 @@ def test_two_statements_are_added_when_there_is_a_key_and_none_without(
 ) -> None:
     def cost(key: str | None) -> list[str]:
         # Whether provisioning is paused is asked once a second, whoever comes: now each time.
-        app.extensions["services"].ringing.heed_pause()
+        app.extensions["services"].dispatcher.heed_pause()
         with app.app_context(), statements(db.engine) as seen:
             api.post("/tenants", {"name": unique("cost")}, key)
         return [line.split()[0] for line in seen]

@@ -209,7 +209,7 @@ def test_rename_is_refused_when_tenant_is_deleted(api: Caller) -> None:
     assert_problem(api.patch(path, {"name": "Late"}), 409, "tenant_deleted")
 
 
-def test_failed_partition_is_wished_for_again_when_retried(api: Caller, app: APIFlask) -> None:
+def test_failed_partition_is_requested_for_again_when_retried(api: Caller, app: APIFlask) -> None:
     tenant = api.tenant()
     fail(app, tenant["id"])
     answer = api.post(f"/tenants/{tenant['id']}/retry")
@@ -224,7 +224,7 @@ def test_retry_is_refused_when_partition_has_not_failed(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("decision", ["adopt", "empty"])
-def test_foreign_partition_is_wished_for_again_when_an_operator_decides(
+def test_foreign_partition_is_requested_for_again_when_an_operator_decides(
     api: Caller, app: APIFlask, decision: str
 ) -> None:
     tenant = api.tenant()

@@ -40,7 +40,7 @@ def lives(
 
 
 def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
-    """The failed last attempt of a wish."""
+    """The failed last attempt of a request."""
     entry = {"tenant_id": tenant_id, "event": events.CREATE_FAILED, "at": at}
     return entry | {"attempt": 3, "cause": Cause.TIMEOUT} | values
 

@@ -34,7 +34,7 @@ def in_threes(product: Product) -> Operations:
     """The operations of the product, three tenants a batch."""
     services = product.services
     return Operations(
-        Database(product.engine), services.doorbell, services.ringing, services.rules, batch=3
+        Database(product.engine), services.job_queue, services.dispatcher, services.rules, batch=3
     )
 
 
@@ -71,7 +71,7 @@ def deleted(product: Product, count: int) -> list[int]:
 
 
 def living(product: Product, count: int) -> list[int]:
-    """Tenants with and without a wish."""
+    """Tenants with and without a request."""
     mine = [product.create(f"Living {n}").id for n in range(count - 2)]
     return [*mine, *product.tenants_of_before(2, first=max(mine) + 1)]
 
@@ -89,5 +89,5 @@ def crowd(product: Product, count: int) -> list[int]:
 
 def jobs(product: Product) -> list[Any]:
     """The waiting jobs of the backfill's queue."""
-    queue = product.services.doorbell.backfill_queue
+    queue = product.services.job_queue.backfill_queue
     return queue.get_jobs()

@@ -58,7 +58,7 @@ def test_sign_ups_and_how_long_they_took_are_counted(product: Product) -> None:
         assert total.p95_s == pytest.approx(40, rel=0.42)
 
 
-def test_the_wish_of_a_real_tenant_is_measured_from_when_it_was_made(product: Product) -> None:
+def test_the_request_of_a_real_tenant_is_measured_from_when_it_was_made(product: Product) -> None:
     tenant = product.create("Real")
     product.age(tenant, "requested_at", 60)
     product.make_ready(tenant)
@@ -160,7 +160,7 @@ def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
     assert totals(product) == totals(product, Span.WEEK) == (7, 7, 0)
 
 
-def test_a_wish_fails_once_when_all_its_attempts_did(product: Product) -> None:
+def test_a_request_fails_once_when_all_its_attempts_did(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.TIMEOUT)
     assert product.told(tenant).count("create_failed") == 3
@@ -187,7 +187,7 @@ def test_a_failure_is_no_second_one_when_the_sweep_tries_in_vain(product: Produc
     assert charted(product).total.p50_s == pytest.approx(300, rel=0.42)
 
 
-def test_a_wish_counts_anew_when_a_human_asks_again(product: Product) -> None:
+def test_a_request_counts_anew_when_a_human_asks_again(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.CAPACITY)
     product.services.tenants.retry(tenant.id, actor=ACTOR)
@@ -196,7 +196,7 @@ def test_a_wish_counts_anew_when_a_human_asks_again(product: Product) -> None:
     assert totals(product) == (1, 0, 2)
 
 
-def test_the_timeline_tells_of_a_wish_when_the_row_has_gone_on(product: Product) -> None:
+def test_the_timeline_tells_of_a_request_when_the_row_has_gone_on(product: Product) -> None:
     tenant = product.create("Gone")
     product.fail(tenant, Cause.TIMEOUT)
     product.services.tenants.retry(tenant.id, actor=ACTOR)

@@ -12,15 +12,15 @@ from tests.factories import ACTOR, Product, all_at_once
 from webapp.models.causes import Cause
 from webapp.models.states import Provider, Result
 from webapp.partitions.failures import FailedSelection
-from webapp.partitions.requests import ring_for
-from webapp.queue.job_queue import Ring
+from webapp.partitions.requests import dispatch_of
+from webapp.queue.job_queue import Dispatch
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
 
 
-def rings(product: Product, numbers: list[int]) -> list[Ring]:
-    """Rings as `_mark` gets them, in the order of the numbers given."""
-    return [ring_for(product.row(number)) for number in numbers]
+def dispatches(product: Product, numbers: list[int]) -> list[Dispatch]:
+    """Dispatches as `_mark` gets them, in the order of the numbers given."""
+    return [dispatch_of(product.row(number)) for number in numbers]
 
 
 @pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)
@@ -29,15 +29,15 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
 ) -> None:
     numbers = product.tenants_of_before(100)
     product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-    backwards = rings(product, numbers[::-1])
-    wishes = [(number, 1) for number in numbers]
+    backwards = dispatches(product, numbers[::-1])
+    requests = [(number, 1) for number in numbers]
     for _ in range(5):
-        mark = partial(product.services.ringing._mark, backwards, "chunk-x")
-        claim = partial(product.attempts.claim, wishes, "chunk-x")
+        mark = partial(product.services.dispatcher._mark, backwards, "chunk-x")
+        claim = partial(product.attempts.claim, requests, "chunk-x")
         results = all_at_once([mark, claim, mark])
         assert [result for result in results if isinstance(result, Exception)] == []
         product.attempts.hand_back(results[1], "again")
-        backwards = rings(product, numbers[::-1])
+        backwards = dispatches(product, numbers[::-1])
 
 
 @pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)
@@ -66,7 +66,7 @@ def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> 
             product.upkeep.expire_leases()
             product.upkeep.note_cause(product.settings.milvus_collection, Cause.CAPACITY, "full")
             product.upkeep.reopen(product.settings.milvus_collection, [Cause.AUTH])
-            services.ringing.ring_due()
+            services.dispatcher.dispatch_due()
 
     retry = partial(services.tenants.retry_failed, FailedSelection(), actor=ACTOR)
     again = partial(services.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)

@@ -68,13 +68,13 @@ def settle(product: Product, store: MilvusPartitionStore) -> None:
 
     def is_settled() -> bool:
         product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
-        reconciler.ring_due()
+        reconciler.dispatch_due()
         reconciler.sweep()
         reconciler.depart(threading.Event())
         product.work(store)
         return set(product.states()) <= SETTLED
 
-    wait_until(is_settled, 60, "every wish to be settled")
+    wait_until(is_settled, 60, "every request to be settled")
 
 
 def living(product: Product) -> list[int]:

@@ -1,4 +1,4 @@
-"""Backfill: whom it dispatches, whom it leaves alone, and that it makes one wish each."""
+"""Backfill: whom it dispatches, whom it leaves alone, and that it makes one request each."""
 
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,8 @@ def one_of_each(product: Product) -> dict[str, int]:
     product.services.tenants.delete(made["removing"], actor=ACTOR)
     product.fail(made["transient"], Cause.TIMEOUT)
     product.fail(made["permanent"], Cause.AUTH)
-    product.services.doorbell.queue.remove(f"t{made['lost']}-g1-d1")
-    product.age(made["due"], "ring_at", 1)
+    product.services.job_queue.queue.remove(f"t{made['lost']}-g1-d1")
+    product.age(made["due"], "dispatch_after", 1)
     (made["before"],) = product.tenants_of_before(1, first=100)
     return made
 
@@ -63,7 +63,7 @@ def test_number_is_refused_when_nobody_has_it(product: Product) -> None:
         product.services.backfill.plan([99])
 
 
-def test_every_planned_one_is_rung_when_dispatched(
+def test_every_planned_one_is_dispatched_when_dispatched(
     product: Product, one_of_each: dict[str, int]
 ) -> None:
     numbers = product.services.backfill.plan().tenant_ids
@@ -81,7 +81,7 @@ def test_nothing_is_left_to_do_when_a_backfill_was_dispatched(product: Product) 
     assert (plan.tenant_ids, plan.skipped) == ([], {"waiting": 7})
 
 
-def test_one_wish_is_made_for_each_when_two_backfills_run_at_once(product: Product) -> None:
+def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Product) -> None:
     numbers = product.tenants_of_before(150)
     results = all_at_once([partial(dispatch, product, numbers)] * 2)
     assert [result for result in results if isinstance(result, Exception)] == []
@@ -97,12 +97,12 @@ def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product)
     assert product.states() == ["removing", "pending"]
 
 
-def test_wishes_stand_when_redis_takes_none(product: Product, tmp_path: Path) -> None:
+def test_requests_stand_when_redis_takes_none(product: Product, tmp_path: Path) -> None:
     deaf = product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     assert dispatch(deaf, product.tenants_of_before(5)) == (5, False)
     for number in range(1, 6):
-        product.age(number, "ring_at", 1)
-    assert product.services.ringing.ring_due() == 5
+        product.age(number, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 5
 
 
 def test_all_are_ready_when_workers_took_the_chunks(
@@ -137,7 +137,7 @@ def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> No
     assert retry(selection, actor=ACTOR, dry_run=True).queued == 25
     before = len(product.queued())
     report = retry(selection, actor=ACTOR)
-    assert (report.queued, report.skipped, report.rung) == (25, {}, True)
+    assert (report.queued, report.skipped, report.dispatched) == (25, {}, True)
     assert len(product.queued()) == before + 1
     assert product.states() == ["failed"] * 5 + ["pending"] * 25
 
@@ -169,7 +169,7 @@ def test_worker_goes_on_when_a_whole_chunk_fails(
     dispatch(whole, whole.tenants_of_before(3))
     broken = FaultyStore(store, creating=StoreError(Cause.UNEXPECTED, "broken"))
     whole.work(broken, no_script)
-    assert whole.services.ringing.ring_due() == 3
+    assert whole.services.dispatcher.dispatch_due() == 3
     whole.work(broken, no_script)
     assert [whole.row(number).attempts for number in (1, 2, 3)] == [1, 1, 1]
     assert len(whole.failed_jobs()) == 3

@@ -16,8 +16,8 @@ UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 def claims_of(product: Product, count: int) -> list[Claim]:
     """Claims as a chunk's job takes them."""
-    wishes = [(product.create(f"T{n}").id, 1) for n in range(count)]
-    return product.attempts.claim(wishes, "chunk-1")
+    requests = [(product.create(f"T{n}").id, 1) for n in range(count)]
+    return product.attempts.claim(requests, "chunk-1")
 
 
 def seconds_left(product: Product, tenant_id: int) -> float:
@@ -72,7 +72,7 @@ def test_those_that_fail_get_jobs_of_their_own_with_all_attempts(
     whole.chunk(Choosy(store)).run(claims)
     assert whole.states() == ["ready", "pending", "ready", "pending"]
     assert whole.row(claims[1].tenant_id).attempts == 0
-    assert whole.services.ringing.ring_due() == 2
+    assert whole.services.dispatcher.dispatch_due() == 2
     assert "create_failed" not in whole.told(claims[1].tenant_id)
     whole.work(store)
     assert whole.states() == ["ready"] * 4
@@ -114,7 +114,7 @@ def test_only_what_fits_is_made_when_the_collection_gets_full(
     small = whole.configured(milvus_max_partitions=4)
     small.chunk(FaultyStore(store)).run(claims_of(small, 5))
     assert small.states() == ["ready"] * 3 + ["pending"] * 2
-    small.services.ringing.ring_due()
+    small.services.dispatcher.dispatch_due()
     small.work(store)
     assert small.states() == ["ready"] * 3 + ["failed"] * 2
     assert small.row(5).cause == "capacity"
@@ -144,15 +144,15 @@ def test_leases_are_renewed_together_when_a_chunk_takes_long(
     assert min(left) > 2 * whole.settings.milvus_timeout
 
 
-def test_wish_is_rung_by_itself_when_its_chunk_is_lost_from_redis(
+def test_request_is_dispatched_by_itself_when_its_chunk_is_lost_from_redis(
     simple: Product,
 ) -> None:
     numbers = simple.tenants_of_before(30)
     simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     (job_id,) = simple.queued()
-    simple.services.doorbell.backfill_queue.empty()
+    simple.services.job_queue.backfill_queue.empty()
     for number in numbers:
         simple.age(number, "dispatched_at", 11)
-    assert simple.upkeep.ring_lost() == 30
+    assert simple.upkeep.redispatch_lost() == 30
     assert len(simple.queued()) == 1
     assert simple.queued() != [job_id]

@@ -187,8 +187,8 @@ def test_others_are_made_when_one_tenants_creation_always_hangs(
     name = whole.row(poisoned).name
     for _ in range(3):
         whole.work(Poisoned(store), no_script)
-        whole.change(poisoned, next_attempt_at=None, ring_at=utc_now())
-        whole.services.ringing.ring_due()
+        whole.change(poisoned, next_attempt_at=None, dispatch_after=utc_now())
+        whole.services.dispatcher.dispatch_due()
     others = [whole.create(f"Tenant {number}") for number in range(5)]
     whole.work(Poisoned(store), no_script)
     assert [whole.row(tenant).state for tenant in others] == ["ready"] * 5

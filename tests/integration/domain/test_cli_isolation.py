@@ -103,7 +103,7 @@ def test_backfill_names_the_remedy_when_partitions_held_rows(
 
     def meanwhile(_: float) -> None:
         whole.work(store)
-        whole.services.ringing.ring_due()
+        whole.services.dispatcher.dispatch_due()
 
     monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = backfilled(run)

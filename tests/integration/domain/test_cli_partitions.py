@@ -139,7 +139,7 @@ def test_status_counts_or_shows_one(whole: Product, run: Run) -> None:
     tenant = whole.create()
     whole.tenants_of_before(1, first=50)
     counts = answer(run("partitions", "status", "--json"))
-    assert (counts["pending"], counts["ready"], counts["without_wish"]) == (1, 0, 1)
+    assert (counts["pending"], counts["ready"], counts["not_requested"]) == (1, 0, 1)
     shown = answer(run("partitions", "status", "--tenant-id", str(tenant.id), "--json"))
     assert (shown["name"], shown["status"], shown["cause"]) == ("tenant_1", "pending", None)
     assert answer(run("partitions", "status", "--tenant-id", "50", "--json")) is None
@@ -167,9 +167,9 @@ def test_failed_ones_are_retried_by_cause(whole: Product, run: Run) -> None:
     assert whole.states() == ["pending", "pending"]
 
 
-def test_sweep_rings_and_reopens_when_run_once(whole: Product, run: Run) -> None:
+def test_sweep_dispatches_and_reopens_when_run_once(whole: Product, run: Run) -> None:
     tenant = whole.create()
-    whole.age(tenant, "ring_at", 1)
+    whole.age(tenant, "dispatch_after", 1)
     assert run("partitions", "reconcile", "--once").exit_code == 0
     assert whole.row(tenant).dispatch == 2
 

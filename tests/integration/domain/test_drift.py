@@ -85,7 +85,7 @@ def test_all_are_made_again_in_chunks_when_hundreds_are_missing(
 ) -> None:
     numbers = simple.tenants_of_before(600)
     simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-    simple.services.doorbell.backfill_queue.empty()
+    simple.services.job_queue.backfill_queue.empty()
     with simple.engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
     sweep(simple, Shown())

@@ -200,7 +200,7 @@ def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
     assert (whole.row(foreign).state, whole.row(foreign).cause) == ("pending", "unexpected")
     assert "emptied" not in whole.told(foreign)
     whole.change(foreign, next_attempt_at=None)
-    whole.services.ringing.ring_due()
+    whole.services.dispatcher.dispatch_due()
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
     assert attempt(whole, FaultyStore(store), claim).result == Result.CREATED
 
@@ -234,7 +234,7 @@ def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(
 
 
 @pytest.mark.parametrize("decide", ["adopt", "empty"])
-def test_plain_retry_inherits_nothing_when_an_old_wish_was_to_adopt_or_empty(
+def test_plain_retry_inherits_nothing_when_an_old_request_was_to_adopt_or_empty(
     product: Product, decide: str
 ) -> None:
     tenant = product.create()
@@ -247,7 +247,7 @@ def test_plain_retry_inherits_nothing_when_an_old_wish_was_to_adopt_or_empty(
     assert (row.state, row.if_exists, row.generation) == ("pending", "refuse", 3)
 
 
-def test_decision_lasts_when_the_sweep_reopens_its_wish(product: Product) -> None:
+def test_decision_lasts_when_the_sweep_reopens_its_request(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.FOREIGN_DATA)
     product.services.foreign.adopt(tenant.id, actor=ACTOR)
@@ -258,7 +258,7 @@ def test_decision_lasts_when_the_sweep_reopens_its_wish(product: Product) -> Non
     assert claim.if_exists == IfExists.ADOPT
 
 
-def test_decision_is_withdrawn_when_the_wish_moves_to_another_collection(
+def test_decision_is_withdrawn_when_the_request_moves_to_another_collection(
     product: Product,
 ) -> None:
     tenant = product.create()
@@ -326,7 +326,7 @@ def test_only_doubtful_ones_are_counted_in_one_call_when_a_chunk_finds_them(
     assert "count" not in watched.calls
     assert [whole.row(n).adopted_rows for n in numbers] == [None, None, 2, None]
     assert whole.told(numbers[1])[-1] == "handed_back"
-    whole.services.ringing.ring_due()
+    whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.row(numbers[1]).cause == "foreign_data"
 
@@ -358,10 +358,10 @@ def test_chunk_is_handed_back_when_the_counting_got_no_answer(
 def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = None) -> int:
     work = product.services.backfill
     plan = work.plan(tenant_ids, adopt=adopt)
-    wished, _ = work.dispatch(
+    requested, _ = work.dispatch(
         plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
     )
-    return wished
+    return requested
 
 
 def test_tenants_of_before_adopt_when_the_backfill_says_so(
@@ -385,7 +385,7 @@ def test_tenants_of_before_are_refused_first_and_adopt_later_when_told_to(
         occupy(whole, store, number, 1)
     dispatch(whole, adopt=False)
     whole.work(store)
-    whole.services.ringing.ring_due()
+    whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.states() == ["failed"] * 2
     assert whole.services.backfill.foreign(numbers) == 2
@@ -407,10 +407,10 @@ def test_tenant_that_signed_up_adopts_nothing_when_a_backfill_adopts_for_all(
     assert product.row(1).if_exists == IfExists.ADOPT
 
 
-def test_waiting_wish_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
+def test_waiting_request_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
     (number,) = product.tenants_of_before(1)
     dispatch(product, adopt=False)
-    product.age(number, "ring_at", 1)
+    product.age(number, "dispatch_after", 1)
     dispatch(product, adopt=True)
     row = product.row(number)
     assert (row.if_exists, row.generation) == (IfExists.ADOPT, 1)

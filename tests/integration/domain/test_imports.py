@@ -1,4 +1,4 @@
-"""Taking over tenants from a file: all or nothing, numbers kept, no wish made."""
+"""Taking over tenants from a file: all or nothing, numbers kept, no request made."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def refused(product: Product, *values: tuple[object, str, str]) -> dict[int, lis
     return {line: list(problems) for line, problems in caught.value.rows.items()}
 
 
-def test_numbers_are_kept_and_no_wish_is_made_when_a_file_is_imported(product: Product) -> None:
+def test_numbers_are_kept_and_no_request_is_made_when_a_file_is_imported(product: Product) -> None:
     assert run(product, (7, "Acme", "acme"), (4000, "Other", "other")) == 2
     assert product.services.backfill.plan().tenant_ids == [7, 4000]
     assert product.states() == []

@@ -56,7 +56,9 @@ def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_d
     assert claim(product) == []
 
 
-def test_wish_is_made_again_and_rung_when_a_tenant_is_called_back(product: Product) -> None:
+def test_request_is_made_again_and_dispatched_when_a_tenant_is_called_back(
+    product: Product,
+) -> None:
     tenant = product.create(slug="acme")
     product.make_ready(tenant)
     product.delete(tenant)
@@ -77,7 +79,7 @@ def test_a_free_slug_is_made_when_another_took_it_meanwhile(product: Product) ->
     assert restore(product, tenant).slug == "acme-2"
 
 
-def test_tenant_has_no_wish_again_when_it_never_had_one_and_is_called_back(
+def test_tenant_has_no_request_again_when_it_never_had_one_and_is_called_back(
     product: Product,
 ) -> None:
     (number,) = product.tenants_of_before(1)
@@ -119,7 +121,7 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     assert product.row(tenant).state == "removing"
 
 
-def test_first_claim_is_worth_nothing_when_one_without_a_wish_leaves_again(
+def test_first_claim_is_worth_nothing_when_one_without_a_request_leaves_again(
     product: Product,
 ) -> None:
     (number,) = product.tenants_of_before(1)

@@ -137,7 +137,7 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
     of_one_state = TenantFilter(status=PartitionState.FAILED, cause=Cause.AUTH)
     assert seen(product, TenantFilter()) == [*before, *failed[::2], *failed[1::2]]
     assert seen(product, of_one_state) == failed
-    assert seen(product, TenantFilter(without_wish=True)) == before
+    assert seen(product, TenantFilter(not_requested=True)) == before
     assert walked(product, TenantFilter(operation_id=1), 1) == [[failed[0]], [failed[3]]]
 
 
@@ -165,13 +165,13 @@ def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
             assert [tenant.id for tenant in page.items] == [number]
 
 
-def test_tenants_without_a_wish_are_counted_and_listed_until_they_have_one(
+def test_tenants_without_a_request_are_counted_and_listed_until_they_have_one(
     product: Product,
 ) -> None:
     def missing() -> tuple[int, list[int]]:
         with product.services.database.reading() as session:
             counted = summary.summary(session, product.settings)
-        return counted.without_wish, walked(product, TenantFilter(without_wish=True))[0]
+        return counted.not_requested, walked(product, TenantFilter(not_requested=True))[0]
 
     product.create("Asked for")
     one, other, deleted = product.tenants_of_before(3, first=50)

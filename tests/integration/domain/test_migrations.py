@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import TextClause, bindparam, inspect, select, text
+from sqlalchemy import Connection, TextClause, bindparam, inspect, select, text
 
 from tests.factories import settings_for
 from webapp import create_app
@@ -130,3 +130,29 @@ def test_tenants_of_before_are_found_when_upgraded_and_when_downgraded(app: APIF
     with db.engine.begin() as connection:
         assert sorted(connection.scalars(text(before))) == [1, 2]
     upgrade()
+
+
+def test_what_waits_and_who_leads_stay_when_columns_and_tables_are_renamed(app: APIFlask) -> None:
+    upgrade(revision="0008")
+    due = datetime(2026, 1, 2, tzinfo=UTC)
+    lease = "INSERT INTO sweep_turn (name, holder, held_until) VALUES ('sweep', 'me', :due)"
+    with db.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(text(OLD_TENANT), {"number": 1, "slug": "z", "now": due})
+        connection.execute(text(LEAVING_PARTITION), {"now": due})
+        connection.execute(text("UPDATE partition SET ring_at = :due"), {"due": due})
+        connection.execute(text(lease), {"due": due})
+    upgrade(revision="0009")
+    with db.engine.connect() as connection:
+        assert moment(connection, "dispatch_after", "partition") == due
+        assert moment(connection, "held_until", "leadership") == due
+    downgrade(revision="0008")
+    with db.engine.connect() as connection:
+        assert moment(connection, "ring_at", "partition") == due
+        assert moment(connection, "held_until", "sweep_turn") == due
+
+
+def moment(connection: Connection, column: str, table: str) -> datetime | None:
+    """The moment in the table's one row."""
+    selected = text(f"SELECT {column} AS at FROM {table}").columns(at=UtcDateTime)
+    found: datetime | None = connection.execute(selected).scalar_one()
+    return found

@@ -41,7 +41,7 @@ class Aliased:
         self.client.alter_alias(to, self.alias)
 
     def sweep(self) -> None:
-        """Sweep once, and do what was rung for."""
+        """Sweep once, and do what was dispatched."""
         assert self.product.reconciler(self.store).sweep()
         self.product.work(self.store)
 

@@ -140,11 +140,11 @@ def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) 
     assert generations(product, numbers) == {2}
 
 
-def test_tenants_of_before_get_their_first_wish_when_it_is_requested(product: Product) -> None:
+def test_tenants_of_before_get_their_first_request_when_it_is_requested(product: Product) -> None:
     numbers = product.tenants_of_before(4)
     living = product.create("Signed up", actor=ACTOR)
     operations = product.services.operations
-    assert operations.plan(REQUEST, Selection(without_wish=True)).accepted == 4
+    assert operations.plan(REQUEST, Selection(not_requested=True)).accepted == 4
     asked = operations.ask(REQUEST, Selection(tenant_ids=(*numbers, living.id)), actor=ACTOR)
     assert generations(product, numbers) == {1}
     assert product.told(numbers[0])[0] == "requested"

@@ -36,7 +36,8 @@ from jobs.reconciler.bulk_lanes import OperationsLane
 from webapp.operations.service import Operations
 import threading, wsgi
 services = wsgi.app.extensions["services"]
-slow = Operations(services.database, services.doorbell, services.ringing, services.rules, batch=1)
+parts = (services.database, services.job_queue, services.dispatcher, services.rules)
+slow = Operations(*parts, batch=1)
 OperationsLane(slow).run_due(threading.Event())
 """
 
@@ -129,17 +130,17 @@ def test_each_is_taken_and_counted_once_when_two_lanes_read_it_at_once(
     assert all(product.told(number).count("retried") == 1 for number in numbers)
 
 
-def test_the_wishes_stand_when_redis_does_not_answer(simple: Product) -> None:
+def test_the_requests_stand_when_redis_does_not_answer(simple: Product) -> None:
     numbers = failing(simple, 4)
     cut_off = simple.configured(redis_url="unix:///nowhere/redis.sock")
     asked = cut_off.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     assert view(simple, asked.id).progress.waiting == 4
     for number in numbers:
-        simple.age(number, "ring_at", 60)
-    assert simple.services.ringing.ring_due() == 4
+        simple.age(number, "dispatch_after", 60)
+    assert simple.services.dispatcher.dispatch_due() == 4
 
 
-def test_five_thousand_are_rung_once_each_when_all_that_failed_are_retried(
+def test_five_thousand_are_dispatched_once_each_when_all_that_failed_are_retried(
     product: Product,
 ) -> None:
     numbers = crowd(product, 5_000)
@@ -147,8 +148,8 @@ def test_five_thousand_are_rung_once_each_when_all_that_failed_are_retried(
     drive(product.services.operations)
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.waiting, progress.skipped) == (5_000, 5_000, {})
-    rung = [ring for job in jobs(product) for ring in job.args[0]]
-    assert sorted(rung) == [[number, 2] for number in numbers]
+    dispatched = [dispatch for job in jobs(product) for dispatch in job.args[0]]
+    assert sorted(dispatched) == [[number, 2] for number in numbers]
     with product.engine.connect() as connection:
         told = connection.scalars(
             select(PartitionEvent.tenant_id).where(

@@ -57,19 +57,19 @@ class Listing(FaultyStore):
 # Who waits, and what goes on.
 
 
-def test_sign_up_waits_unrung_when_provisioning_is_paused(product: Product) -> None:
+def test_sign_up_waits_undispatched_when_provisioning_is_paused(product: Product) -> None:
     pause(product)
     tenant = product.create()
     assert product.row(tenant).state == PartitionState.PENDING
     assert product.queued() == []
-    assert product.services.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
     assert product.told(tenant) == ["requested"]
 
 
-def test_waiting_wish_is_rung_at_once_when_provisioning_resumes(product: Product) -> None:
+def test_waiting_request_is_dispatched_at_once_when_provisioning_resumes(product: Product) -> None:
     pause(product)
     tenant = product.create()
-    product.age(tenant, "ring_at", 1)
+    product.age(tenant, "dispatch_after", 1)
     resume(product)
     assert len(product.queued()) == 1
     product.make_ready(tenant)
@@ -86,35 +86,35 @@ def test_job_that_comes_too_late_claims_nothing_when_the_pause_came_first(
         create_partition(tenant.id, 1)
     row = product.row(tenant)
     assert (row.state, row.attempts, row.lease_until) == (PartitionState.PENDING, 0, None)
-    assert row.ring_at is not None
-    assert row.ring_at <= utc_now()
+    assert row.dispatch_after is not None
+    assert row.dispatch_after <= utc_now()
     resume(product)
     assert [id for id in product.queued() if id != job] == [f"t{tenant.id}-g1-d2"]
 
 
-def test_every_wish_of_a_chunk_waits_when_it_comes_during_a_pause(product: Product) -> None:
+def test_every_request_of_a_chunk_waits_when_it_comes_during_a_pause(product: Product) -> None:
     tenants = [product.create(f"T{n}") for n in range(3)]
     pause(product)
     with product.as_worker(FaultyStore(), no_script):
         create_partitions([[tenant.id, 1] for tenant in tenants])
     assert product.states() == ["pending"] * 3
-    assert all(product.row(tenant).ring_at for tenant in tenants)
+    assert all(product.row(tenant).dispatch_after for tenant in tenants)
 
 
-def test_ring_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
+def test_dispatch_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ringing = product.services.ringing
-    push = ringing._doorbell.ring
+    dispatcher = product.services.dispatcher
+    push = dispatcher._job_queue.push
 
-    def push_and_work(rings: Any, **options: Any) -> None:
-        push(rings, **options)
+    def push_and_work(dispatches: Any, **options: Any) -> None:
+        push(dispatches, **options)
         pause(product)
-        product.claim(rings[0].tenant_id)
+        product.claim(dispatches[0].tenant_id)
 
-    monkeypatch.setattr(ringing._doorbell, "ring", push_and_work)
+    monkeypatch.setattr(dispatcher._job_queue, "push", push_and_work)
     tenant = product.create()
-    assert product.row(tenant).ring_at is not None
+    assert product.row(tenant).dispatch_after is not None
 
 
 def test_attempt_ends_as_ever_when_a_pause_comes_while_it_runs(
@@ -133,14 +133,14 @@ def test_second_attempt_waits_when_the_first_failed_during_a_pause(product: Prod
     pause(product)
     product.attempts.record_failure(claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1)
     product.age(tenant, "next_attempt_at", 1)
-    product.age(tenant, "ring_at", 1)
-    assert product.services.ringing.ring_due() == 0
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 0
     assert product.claim(tenant) == []
     resume(product)
     assert len(product.claim(tenant)) == 1
 
 
-def test_wish_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Product) -> None:
+def test_request_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
     pause(product)
@@ -151,7 +151,7 @@ def test_wish_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Produc
     product.make_ready(tenant)
 
 
-def test_requeue_by_hand_is_kept_as_a_wish_when_provisioning_is_paused(simple: Product) -> None:
+def test_requeue_by_hand_is_kept_as_a_request_when_provisioning_is_paused(simple: Product) -> None:
     tenant = simple.create()
     (job,) = simple.queued()
     simple.fail(tenant, Cause.AUTH, job)
@@ -164,7 +164,7 @@ def test_requeue_by_hand_is_kept_as_a_wish_when_provisioning_is_paused(simple: P
     simple.make_ready(tenant)
 
 
-def test_backfill_makes_its_wishes_and_rings_nobody_when_provisioning_is_paused(
+def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_paused(
     product: Product,
 ) -> None:
     numbers = product.tenants_of_before(30)
@@ -180,26 +180,26 @@ def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product)
     pause(simple)
     simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     with simple.engine.execution_options(writes=True).begin() as connection:
-        connection.exec_driver_sql("UPDATE partition SET ring_at = requested_at")
+        connection.exec_driver_sql("UPDATE partition SET dispatch_after = requested_at")
     resume(simple)
     jobs = simple.queued()
     chunk = simple.settings.partition_chunk_size
     assert len(jobs) <= 2000 / chunk + 4
-    wished = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
-    assert sorted(wished) == numbers
-    assert simple.services.ringing.ring_due() == 0
+    requested = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
+    assert sorted(requested) == numbers
+    assert simple.services.dispatcher.dispatch_due() == 0
 
 
 def _job(product: Product, job_id: str) -> Any:
-    return product.services.doorbell.backfill_queue.fetch_job(job_id)
+    return product.services.job_queue.backfill_queue.fetch_job(job_id)
 
 
 def test_each_is_tried_by_itself_when_a_chunk_gave_it_up(simple: Product) -> None:
     tenants = [simple.create(f"T{n}") for n in range(25)]
-    wishes = [(tenant.id, 1) for tenant in tenants]
-    claims = simple.attempts.claim(wishes, "chunk-1")
+    requests = [(tenant.id, 1) for tenant in tenants]
+    claims = simple.attempts.claim(requests, "chunk-1")
     simple.attempts.hand_back(claims, "not made")
-    assert simple.services.ringing.ring_due() == 25
+    assert simple.services.dispatcher.dispatch_due() == 25
     assert {f"t{tenant.id}-g1-d2" for tenant in tenants} <= set(simple.queued())
 
 
@@ -213,7 +213,7 @@ def test_nobody_is_lost_when_redis_forgets_everything_during_a_pause(
     during = lossy.create("During")
     redis.flush()
     lossy.age(before, "dispatched_at", 4)
-    lossy.age(during, "ring_at", 1)
+    lossy.age(during, "dispatch_after", 1)
     reconciler = lossy.reconciler(Listing())
     assert reconciler.sweep()
     assert lossy.queued() == []
@@ -231,7 +231,7 @@ def test_one_attempt_is_made_of_each_when_workers_come_during_a_pause_and_after(
     whole.work(store)
     assert whole.states() == ["pending"] * 6
     for tenant in later:
-        whole.age(tenant, "ring_at", 1)
+        whole.age(tenant, "dispatch_after", 1)
     resume(whole)
     whole.work(store)
     assert whole.states() == ["ready"] * 6
@@ -406,29 +406,29 @@ def test_claim_costs_no_question_more_when_nothing_is_paused(product: Product) -
 def test_resume_holds_when_redis_is_gone_at_that_moment(product: Product, tmp_path: Any) -> None:
     pause(product)
     tenant = product.create()
-    product.age(tenant, "ring_at", 1)
+    product.age(tenant, "dispatch_after", 1)
     resume(product.configured(redis_url=f"unix://{tmp_path}/nobody.sock"))
-    product.age(tenant, "ring_at", 1)
-    assert product.services.ringing.ring_due() == 1
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 1
 
 
-def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
+def test_everything_goes_on_when_whoever_resumed_died_before_dispatching(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause(product)
     tenants: list[Tenant] = [product.create(f"T{n}") for n in range(3)]
     for tenant in tenants:
-        product.age(tenant, "ring_at", 1)
+        product.age(tenant, "dispatch_after", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(product.services.ringing, "ring_due", lambda *_: 0)
+        patch.setattr(product.services.dispatcher, "dispatch_due", lambda *_: 0)
         resume(product)
     stop = threading.Event()
     stop.set()
-    product.reconciler(Listing()).ring_due()
+    product.reconciler(Listing()).dispatch_due()
     assert len(product.queued()) == 3
 
 
-def test_ringing_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
+def test_dispatching_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
     began = time.monotonic()
     with statements(simple.engine) as seen:
         for n in range(5):

@@ -15,14 +15,14 @@ BROKEN = StoreError(Cause.UNEXPECTED, "the SDK is broken")
 
 
 def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
-    """Ring and work until the wish is settled."""
+    """Dispatch and work until the request is settled."""
 
     def settled() -> bool:
-        product.services.ringing.ring_due()
+        product.services.dispatcher.dispatch_due()
         product.work(store, no_script)
         return product.row(tenant_id).state in {"ready", "failed"}
 
-    wait_until(settled, 15, "the wish to be settled")
+    wait_until(settled, 15, "the request to be settled")
 
 
 def test_partition_is_ready_when_the_job_has_run(
@@ -48,11 +48,13 @@ def test_partition_is_found_when_somebody_made_it_before(
     assert whole.told(tenant)[-1] == "already_exists"
 
 
-def test_ring_does_nothing_when_it_is_repeated(whole: Product, store: MilvusPartitionStore) -> None:
+def test_dispatch_does_nothing_when_it_is_repeated(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
     tenant = whole.create()
     whole.work(store)
     told = whole.told(tenant)
-    job = whole.services.doorbell.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
+    job = whole.services.job_queue.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
     whole.work(store)
     assert whole.told(tenant) == told
     assert job.get_status() == "finished"
@@ -127,7 +129,7 @@ def test_failed_job_disappears_when_its_tenant_is_deleted(
     assert whole.failed_jobs() == []
 
 
-def test_old_ring_ends_quietly_when_the_tenant_is_deleted(
+def test_old_dispatch_ends_quietly_when_the_tenant_is_deleted(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
@@ -153,10 +155,10 @@ def test_nothing_is_lost_when_redis_is_down_between_attempts(
     deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
 
     def missed() -> bool:
-        assert deaf.services.ringing.ring_due() == 0
+        assert deaf.services.dispatcher.dispatch_due() == 0
         return whole.row(tenant).dispatch == 2
 
-    wait_until(missed, 5, "a ring that nobody hears")
-    whole.age(tenant, "ring_at", 1)
+    wait_until(missed, 5, "a dispatch that nobody hears")
+    whole.age(tenant, "dispatch_after", 1)
     drive(whole, tenant.id, FaultyStore(store))
     assert whole.row(tenant).state == "ready"

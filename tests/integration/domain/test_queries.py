@@ -67,7 +67,7 @@ def test_nobody_is_found_when_the_text_is_hostile(product: Product, text: str) -
     assert found(product, q=text) == []
 
 
-def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
+def test_states_causes_and_missing_requests_are_counted(product: Product) -> None:
     product.create("Waiting")
     for n in range(2):
         product.fail(product.create(f"F{n}"), Cause.CAPACITY)
@@ -85,7 +85,7 @@ def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
         "removing": 1,
         "removed": 0,
     }
-    assert (counted.causes, counted.without_wish) == ({"capacity": 2}, 3)
+    assert (counted.causes, counted.not_requested) == ({"capacity": 2}, 3)
 
 
 def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departures(
@@ -97,7 +97,7 @@ def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departure
         session.execute(update(Tenant).where(Tenant.id == bygone).values(deleted_at=utc_now()))
     with product.services.database.reading() as session:
         counted = summary.summary(session, product.settings)
-    assert (counted.tenants, counted.states["ready"], counted.without_wish) == (1, 1, 0)
+    assert (counted.tenants, counted.states["ready"], counted.not_requested) == (1, 1, 0)
 
 
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:

@@ -25,7 +25,9 @@ def without_redis(product: Product, tmp_path: Path) -> Product:
     return product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
 
 
-def test_tenant_partition_and_event_are_stored_and_rung_for_when_created(product: Product) -> None:
+def test_tenant_partition_and_event_are_stored_and_dispatched_when_created(
+    product: Product,
+) -> None:
     tenant = product.create("Acme S.p.A.", actor=replace(ACTOR, request_id="r-1"))
     row = product.row(tenant)
     assert (tenant.slug, row.name, row.state) == ("acme-s-p-a", f"tenant_{tenant.id}", "pending")
@@ -35,7 +37,9 @@ def test_tenant_partition_and_event_are_stored_and_rung_for_when_created(product
     assert {event.request_id for event in product.events(tenant)} == {"r-1"}
 
 
-def test_nothing_is_stored_nor_rung_when_the_event_cannot_be_written(product: Product) -> None:
+def test_nothing_is_stored_nor_dispatched_when_the_event_cannot_be_written(
+    product: Product,
+) -> None:
     with pytest.raises(Exception, match="does not fit"):
         _create_with_failing_events(product)
     assert [count(product, table) for table in (Tenant, Partition, PartitionEvent)] == [0, 0, 0]
@@ -53,41 +57,41 @@ def _create_with_failing_events(product: Product) -> None:
         product.create()
 
 
-def test_ring_follows_the_commit_when_created(product: Product) -> None:
+def test_dispatch_follows_the_commit_when_created(product: Product) -> None:
     seen: list[int] = []
-    ring = product.services.ringing.ring
+    dispatch = product.services.dispatcher.dispatch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            product.services.ringing,
-            "ring",
-            lambda rings: seen.append(count(product, Partition)) or ring(rings),
+            product.services.dispatcher,
+            "dispatch",
+            lambda dispatches: seen.append(count(product, Partition)) or dispatch(dispatches),
         )
         product.create()
     assert seen == [1]
 
 
-def test_tenant_is_created_when_redis_is_down_and_rung_when_it_is_back(
+def test_tenant_is_created_when_redis_is_down_and_dispatched_when_it_is_back(
     product: Product, tmp_path: Path
 ) -> None:
     tenant = without_redis(product, tmp_path).create()
     assert product.row(tenant).dispatched_at is None
-    product.age(tenant, "ring_at", 1)
-    assert product.services.ringing.ring_due() == 1
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 1
     assert product.queued() == [f"t{tenant.id}-g1-d2"]
-    assert product.services.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
 
 
-def test_row_is_due_within_three_seconds_when_its_maker_dies_before_ringing(
+def test_row_is_due_within_three_seconds_when_its_maker_dies_before_dispatching(
     product: Product,
 ) -> None:
     tenant = product.create()
     row = product.row(tenant)
-    assert row.ring_at is None
+    assert row.dispatch_after is None
     again = product.configured(redis_url="redis://127.0.0.1:9")
     row = again.row(again.create("Other"))
-    assert row.ring_at is not None
-    assert (row.ring_at - row.requested_at).total_seconds() <= 2
+    assert row.dispatch_after is not None
+    assert (row.dispatch_after - row.requested_at).total_seconds() <= 2
 
 
 def test_numbers_are_appended_when_the_slug_is_taken(product: Product) -> None:
@@ -159,7 +163,7 @@ def test_renaming_is_refused_when_the_slug_is_taken_or_nobody_is_there(product: 
 
 
 @pytest.mark.parametrize("state", ["pending", "provisioning", "ready", "failed"])
-def test_wish_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
+def test_request_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
     product: Product, state: str
 ) -> None:
     tenant = product.create()
@@ -174,7 +178,7 @@ def test_wish_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
     row = product.row(tenant)
     assert (deleted.status, row.state, row.generation) == ("deleted", "removing", 2)
     assert product.claim(tenant, 1) == product.claim(tenant, 2) == []
-    assert product.services.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
 
 
 def test_nothing_changes_when_a_deletion_is_repeated(product: Product) -> None:
@@ -242,7 +246,7 @@ def test_retry_is_refused_when_the_partition_has_not_failed(product: Product) ->
         product.services.tenants.retry(tenant.id + 1, actor=ACTOR)
 
 
-def test_wish_begins_afresh_when_a_failed_one_is_retried(product: Product) -> None:
+def test_request_begins_afresh_when_a_failed_one_is_retried(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
     retried = product.services.tenants.retry(tenant.id, actor=replace(ACTOR, request_id="r-2"))

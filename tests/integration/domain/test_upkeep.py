@@ -1,4 +1,4 @@
-"""What the reconciler repairs: lost rings, dead workers, outages; and what that costs."""
+"""What the reconciler repairs: lost dispatches, dead workers, outages; and what that costs."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import SweepTurn
+from webapp.models.control import Leadership
 from webapp.models.observed import ObservedCollection
 
 LONG = timedelta(minutes=1)
@@ -52,43 +52,43 @@ def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> Non
     with simple.services.database.transaction() as another:
         another.execute(select(1))
         assert simple.upkeep.expire_leases() == 0
-        assert simple.services.ringing.ring_due() == 0
+        assert simple.services.dispatcher.dispatch_due() == 0
 
 
-# Rings.
+# Dispatches.
 
 
-def test_wish_is_rung_long_before_a_sweep_when_its_maker_never_rang(
+def test_request_is_dispatched_long_before_a_sweep_when_its_maker_never_dispatched(
     simple: Product, tmp_path: Path
 ) -> None:
     deaf = simple.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     tenant = deaf.create()
-    simple.change(tenant, ring_at=simple.row(tenant).requested_at + timedelta(seconds=2))
+    simple.change(tenant, dispatch_after=simple.row(tenant).requested_at + timedelta(seconds=2))
     with running(simple, Listing()):
-        job_id = wait_until(lambda: simple.row(tenant).job_id, 5, "the ring")
+        job_id = wait_until(lambda: simple.row(tenant).job_id, 5, "the dispatch")
     assert job_id == f"t{tenant.id}-g1-d2"
 
 
-def test_wishes_are_rung_again_when_redis_lost_everything(
+def test_requests_are_dispatched_again_when_redis_lost_everything(
     product: Product, spare_redis: Callable[..., RedisServer]
 ) -> None:
     redis = spare_redis()
     lossy = product.configured(redis_url=redis.url)
     tenants = [lossy.create(f"T{n}") for n in range(3)]
     redis.flush()
-    assert lossy.upkeep.ring_lost() == 0
+    assert lossy.upkeep.redispatch_lost() == 0
     for tenant in tenants:
         lossy.age(tenant, "dispatched_at", 4)
     sweep(lossy)
     assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
-    assert lossy.upkeep.ring_lost() == 0
+    assert lossy.upkeep.redispatch_lost() == 0
 
 
-def test_no_job_is_rung_twice_when_the_queue_is_long(product: Product) -> None:
+def test_no_job_is_dispatched_twice_when_the_queue_is_long(product: Product) -> None:
     for n in range(30):
         product.age(product.create(f"T{n}"), "dispatched_at")
     with statements(product.engine) as seen:
-        assert product.upkeep.ring_lost() == 0
+        assert product.upkeep.redispatch_lost() == 0
     assert len([line for line in seen if line.startswith("SELECT")]) == 1
     assert len(product.queued()) == 30
 
@@ -105,7 +105,7 @@ def test_other_steps_run_when_redis_is_down(product: Product, tmp_path: Path) ->
 # Leases.
 
 
-def test_wish_waits_again_when_its_worker_died(product: Product) -> None:
+def test_request_waits_again_when_its_worker_died(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
     assert product.upkeep.expire_leases() == 0
@@ -114,10 +114,10 @@ def test_wish_waits_again_when_its_worker_died(product: Product) -> None:
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 1)
     assert product.told(tenant)[-1] == "lease_expired"
-    assert product.services.ringing.ring_due() == 1
+    assert product.services.dispatcher.dispatch_due() == 1
 
 
-def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
+def test_request_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
     tenant = product.create()
     for _ in range(3):
         product.claim(tenant)
@@ -213,7 +213,7 @@ def test_everything_goes_on_when_the_missing_collection_is_created(
     assert early.failed_jobs() == []
 
 
-def test_untouched_wishes_move_when_the_collection_was_corrected(product: Product) -> None:
+def test_untouched_requests_move_when_the_collection_was_corrected(product: Product) -> None:
     wrong = product.configured(milvus_collection="wrong")
     untouched, touched, ready = (wrong.create(f"T{n}") for n in range(3))
     wrong.fail(untouched, Cause.COLLECTION_MISSING)
@@ -400,12 +400,12 @@ def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: P
 
     def replaced() -> None:
         with product.engine.execution_options(writes=True).begin() as connection:
-            connection.execute(update(SweepTurn).values(holder="other", held_until=now + LONG))
+            connection.execute(update(Leadership).values(holder="other", held_until=now + LONG))
 
     milvus.meanwhile = replaced
     assert not product.reconciler(milvus).sweep()
     with Session(product.engine) as session:
-        turn = session.get(SweepTurn, "sweep")
+        turn = session.get(Leadership, "sweep")
     assert turn is not None
     assert turn.holder == "other"
 
@@ -437,7 +437,7 @@ def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> No
     assert seen.answered_at < seen.observed_at
 
 
-def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
+def test_dispatches_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
     slow = whole.configured(milvus_uri=spare_lite.uri, milvus_timeout=30, reconcile_interval=0.2)
     frozen = MilvusPartitionStore(spare_lite.uri, "", 30)
     with pytest.raises(StoreError):
@@ -448,9 +448,9 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
         with running(slow, watched):
             wait_until(lambda: watched.was_asked_where, 5, "the sweep to ask Milvus")
             tenant = slow.create()
-            slow.services.doorbell.queue.empty()
-            slow.age(tenant, "ring_at", 1)
-            wait_until(lambda: slow.queued() != [], 5, "the ring")
+            slow.services.job_queue.queue.empty()
+            slow.age(tenant, "dispatch_after", 1)
+            wait_until(lambda: slow.queued() != [], 5, "the dispatch")
             spare_lite.thaw()
     finally:
         frozen.close()
@@ -462,7 +462,7 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
     def cost(first: int, count: int) -> tuple[int, list[str]]:
         numbers = product.tenants_of_before(count, first)
         product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-        product.services.doorbell.backfill_queue.empty()
+        product.services.job_queue.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
         milvus.names |= {f"tenant_{number}" for number in numbers}
@@ -471,7 +471,7 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
         with statements(product.engine) as seen:
             sweep(product, milvus)
         # The turn is lengthened by the clock, not by what there is to do.
-        return len([line for line in seen if "UPDATE sweep_turn" not in line]), milvus.calls[:]
+        return len([line for line in seen if "UPDATE leadership" not in line]), milvus.calls[:]
 
     assert cost(1, 10) == cost(11, 1990)
     assert milvus.calls == [product.settings.milvus_collection]

@@ -76,7 +76,7 @@ def test_nothing_is_created_when_a_file_is_only_checked(product: Product) -> Non
     assert audited(product) == ["upload.create"]
 
 
-def test_each_row_becomes_a_tenant_with_a_wish_when_the_file_is_confirmed(
+def test_each_row_becomes_a_tenant_with_a_request_when_the_file_is_confirmed(
     product: Product,
 ) -> None:
     number = check(product, "name,slug\nAcme S.p.A.,\nOther,mine\n東京,\n東亰,\n")
@@ -169,7 +169,7 @@ def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
         broken.setattr(batch, "_note", dies)
         uploads.advance(number)
     assert (upload(product, number).created, len(tenants(product))) == (10, 10)
-    # And one that dies after its commit, before anybody was told or rung.
+    # And one that dies after its commit, before anybody was told or dispatched.
     uploads._take(number, ONE_WRITES)
     assert len(tenants(product)) == 20
     UploadLane(uploads).run(threading.Event())
@@ -177,8 +177,8 @@ def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
     assert [name for _, name, _ in tenants(product)] == [f"Tenant {n}" for n in range(1, 36)]
     made = [tenant_id for tenant_id, _, _ in tenants(product)]
     assert story(product, number) == [(n + 2, "created", made[n]) for n in range(35)]
-    product.age(made[15], "ring_at", 1)
-    product.services.ringing.ring_due()
+    product.age(made[15], "dispatch_after", 1)
+    product.services.dispatcher.dispatch_due()
     assert "dispatched" in product.told(made[15])
 
 

@@ -14,7 +14,7 @@ from webapp.admin.csv_import import files as upload_files
 from webapp.admin.csv_import import labels as upload_words
 from webapp.admin.csv_import.files import REJECTED
 from webapp.admin.lists.export import attachment
-from webapp.admin.lists.filters import NO_WISH
+from webapp.admin.lists.filters import NOT_REQUESTED
 from webapp.admin.lookups import number_in
 from webapp.admin.reconciler import absence
 from webapp.admin.wording.refusals import sentence
@@ -186,4 +186,4 @@ def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
 def _request_url() -> str:
     """Where partitions are asked for, for all who have none."""
     kind = OperationKind.REQUEST
-    return url_for("operations.review", kind=kind, scope="matching", state=NO_WISH)
+    return url_for("operations.review", kind=kind, scope="matching", state=NOT_REQUESTED)

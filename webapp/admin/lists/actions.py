@@ -28,10 +28,10 @@ def selecting(choice: Choice, found: Found, counts: Summary) -> dict[str, Any]:
 
 def _offered(choice: Choice, counts: Summary) -> list[OperationKind]:
     """What can be done to some of those whom the filter lets through."""
-    if choice.without_wish:
+    if choice.not_requested:
         return [OperationKind.REQUEST, OperationKind.DELETE]
     if choice.state:
         return OFFERED.get(choice.state, [OperationKind.DELETE])
     offered = [OperationKind.RETRY] if counts.states["failed"] else []
-    offered += [OperationKind.REQUEST] if counts.without_wish else []
+    offered += [OperationKind.REQUEST] if counts.not_requested else []
     return [*offered, OperationKind.DELETE]

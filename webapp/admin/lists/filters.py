@@ -16,7 +16,7 @@ from webapp.partitions.summary import Summary
 from webapp.tenants.list_pages import MATCHES_AT_MOST, Walked, search, walk
 from webapp.tenants.queries import TenantFilter, conditions
 
-NO_WISH = "none"
+NOT_REQUESTED = "none"
 LONGEST_PLACE = 400
 OPERATION_DIGITS = 15
 
@@ -30,7 +30,7 @@ class Choice:
     q: str = ""
     # Where the page begins or ends, as `webapp.admin.lists.paging` writes it; empty for the first.
     page: str = ""
-    without_wish: bool = False
+    not_requested: bool = False
     # Those that this operation on many was the last to turn.
     operation: int | None = None
     # The tab of the page that the list stands on, where it has several.
@@ -39,17 +39,17 @@ class Choice:
     @property
     def is_narrowed(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.state or self.cause or self.q or self.without_wish or self.operation)
+        return bool(self.state or self.cause or self.q or self.not_requested or self.operation)
 
     @property
     def filter(self) -> TenantFilter:
         """The same as the domain's lists understand it."""
-        return TenantFilter(self.state, self.q, self.cause, self.operation, self.without_wish)
+        return TenantFilter(self.state, self.q, self.cause, self.operation, self.not_requested)
 
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this choice with some of it changed; a change leads to page one."""
         wanted = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
-        state = NO_WISH if wanted.without_wish else wanted.state
+        state = NOT_REQUESTED if wanted.not_requested else wanted.state
         return url_for(
             endpoint,
             tab=wanted.tab,
@@ -85,14 +85,14 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
     """The choice in an address; what makes no sense there is left out."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
     known = PartitionState(state) if state in set(PartitionState) else None
-    for_cause = Cause(cause) if cause in set(Cause) and state != NO_WISH else None
+    for_cause = Cause(cause) if cause in set(Cause) and state != NOT_REQUESTED else None
     return Choice(
         # Whoever names a cause alone means those that failed for it.
         state=known or (PartitionState.FAILED if for_cause else None),
         cause=for_cause,
         q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
-        without_wish=state == NO_WISH,
+        not_requested=state == NOT_REQUESTED,
         operation=_number(arguments.get("operation", "")),
     )
 
@@ -145,8 +145,8 @@ def _total(session: Session, choice: Choice, counts: Summary) -> int:
     """How many are meant; the figures that the page has already are not counted again."""
     if choice.operation:
         return _counted(session, choice.filter)
-    if choice.without_wish:
-        return counts.without_wish
+    if choice.not_requested:
+        return counts.not_requested
     if choice.state is None:
         return counts.tenants
     if choice.cause is None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import abort
 from werkzeug.datastructures import MultiDict
 
-from webapp.admin.lists.filters import NO_WISH, Choice, read_choice
+from webapp.admin.lists.filters import NOT_REQUESTED, Choice, read_choice
 from webapp.models.causes import Cause
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Partition
@@ -51,7 +51,7 @@ def selection_of(choice: Choice) -> Selection:
         state=choice.state,
         cause=choice.cause,
         q=choice.q,
-        without_wish=choice.without_wish,
+        not_requested=choice.not_requested,
         operation_id=choice.operation,
     )
 
@@ -65,8 +65,8 @@ def fields_of(selection: Selection) -> list[Field]:
 
 def filter_fields(selection: Selection) -> Iterator[Field]:
     """The filter as the address of a list has it."""
-    if selection.state or selection.without_wish:
-        yield "state", NO_WISH if selection.without_wish else str(selection.state)
+    if selection.state or selection.not_requested:
+        yield "state", NOT_REQUESTED if selection.not_requested else str(selection.state)
     if selection.cause:
         yield "cause", str(selection.cause)
     if selection.q:
@@ -88,12 +88,12 @@ def kinds_for(partition: Partition | None) -> tuple[OperationKind, ...]:
 
 def _narrowed(selection: Selection, kind: OperationKind) -> Selection:
     """Without those whom a list of all shows and this kind leaves alone anyway."""
-    if selection.state or selection.without_wish:
+    if selection.state or selection.not_requested:
         return selection
     if kind == OperationKind.RETRY:
         return replace(selection, state=PartitionState.FAILED)
     if kind == OperationKind.REQUEST:
-        return replace(selection, without_wish=True)
+        return replace(selection, not_requested=True)
     return selection
 
 

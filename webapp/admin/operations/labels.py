@@ -10,7 +10,7 @@ from webapp.admin.wording.labels import CAUSES, Badge, state_word
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.units import number
 from webapp.models.operation import OperationKind, OperationState
-from webapp.operations.plan import CHANGED, DROPPING, NO_WISH, UNKNOWN
+from webapp.operations.plan import CHANGED, DROPPING, NOT_REQUESTED, UNKNOWN
 from webapp.operations.progress import Progress, View
 from webapp.operations.selection import Selection
 
@@ -75,7 +75,9 @@ SKIPPED: dict[str, Counted] = {
     "failed": lambda n: ngettext("%(num)s failed", "%(num)s failed", n),
     "removing": lambda n: ngettext("%(num)s is being removed", "%(num)s are being removed", n),
     "removed": lambda n: ngettext("%(num)s is removed", "%(num)s are removed", n),
-    NO_WISH: lambda n: ngettext("%(num)s was never requested", "%(num)s were never requested", n),
+    NOT_REQUESTED: lambda n: ngettext(
+        "%(num)s was never requested", "%(num)s were never requested", n
+    ),
     DROPPING: lambda n: ngettext(
         "%(num)s is being dropped already", "%(num)s are being dropped already", n
     ),
@@ -132,7 +134,7 @@ def _parts(selection: Selection) -> list[str]:
     parts = []
     if selection.state:
         parts.append(state_word(selection.state))
-    if selection.without_wish:
+    if selection.not_requested:
         parts.append(str(_("Not requested")))
     if selection.cause:
         parts.append(str(CAUSES[selection.cause]))

@@ -17,7 +17,7 @@ from webapp.admin.wording.units import took
 from webapp.db.types import utc_now
 from webapp.models.causes import NO_ANSWER
 from webapp.partitions.summary import Headroom
-from webapp.queue.job_queue import Doorbell
+from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
 
@@ -70,12 +70,12 @@ def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
 
 
 def health(
-    frame: Shell, now: Moments, database_ms: float, doorbell: Doorbell, settings: Settings
+    frame: Shell, now: Moments, database_ms: float, job_queue: JobQueue, settings: Settings
 ) -> list[Sign]:
     """The parts in the order in which a sign-up needs them. Green is only what is fresh."""
     return [
         _answering("database", database_ms),
-        _redis(frame, doorbell),
+        _redis(frame, job_queue),
         _workers(frame),
         due_loop(now.due),
         _sweep(now.swept, settings),
@@ -91,7 +91,7 @@ def worst(signs: list[Sign]) -> str:
 
 
 def due_loop(beat: datetime | None) -> Sign:
-    """The loop that rings for what is due: without it, a lost ring stays lost."""
+    """The loop that dispatches what is due: without it, a lost dispatch stays lost."""
     if beat is None:
         return Sign("due", "warning", _("never seen"), _("Does the reconciler run?"))
     if is_gone(beat):
@@ -101,16 +101,16 @@ def due_loop(beat: datetime | None) -> Sign:
     return Sign("due", "success", _("works"), at=beat)
 
 
-def _redis(frame: Shell, doorbell: Doorbell) -> Sign:
+def _redis(frame: Shell, job_queue: JobQueue) -> Sign:
     if refusal := frame.board.refusal:
         return Sign("redis", "danger", _("takes no writes"), str(REFUSALS[refusal]), utc_now())
-    return _answering("redis", _ping_ms(doorbell) if frame.board.answers else None)
+    return _answering("redis", _ping_ms(job_queue) if frame.board.answers else None)
 
 
-def _ping_ms(doorbell: Doorbell) -> float | None:
+def _ping_ms(job_queue: JobQueue) -> float | None:
     began = time.monotonic()
     try:
-        doorbell.connection.ping()
+        job_queue.connection.ping()
     except (RedisError, OSError):
         return None
     return max(1.0, (time.monotonic() - began) * 1000)

@@ -161,7 +161,7 @@ def _under_way(counts: Summary) -> Verdict | None:
             total=number(counts.tenants),
         )
         return Verdict("info", sentence)
-    if missing := counts.without_wish:
+    if missing := counts.not_requested:
         sentence = ngettext(
             "%(num)s tenant has no partition yet: request it.",
             "%(num)s tenants have no partition yet: request them.",

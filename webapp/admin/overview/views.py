@@ -58,10 +58,10 @@ def _figures() -> dict[str, Any]:
     # First, so that its time is the database's and not that of all that follows.
     now, database_ms = health_board.timed(lambda: moments(reading()))
     frame, settings = shell(), current.settings()
-    doorbell = current_app.extensions["doorbell"]
+    job_queue = current_app.extensions["job_queue"]
     failures = families(reading()) if frame.summary.causes else []
     collections = rooms(frame.summary.collections, forecasts(reading(), frame.summary.collections))
-    signs = health_board.health(frame, now, database_ms, doorbell, settings)
+    signs = health_board.health(frame, now, database_ms, job_queue, settings)
     return {
         "nav": "overview",
         "every": 2,

@@ -51,7 +51,7 @@ class PartitionsView(Asking):
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
-        """Starts the retry of a selection; each is looked at again when it is rung."""
+        """Starts the retry of a selection; each is looked at again when it is dispatched."""
         return self.started(RETRY)
 
     @expose("/isolation/", methods=("POST",))

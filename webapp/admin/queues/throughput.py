@@ -34,7 +34,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Next:
-    """A wish that waits to be rung for, and when it will be."""
+    """A request that waits to be dispatched, and when it will be."""
 
     tenant_id: int
     name: str
@@ -72,12 +72,12 @@ def pace(session: Session) -> Pace | None:
 
 
 def next_ones(session: Session) -> list[Next]:
-    """The wishes that will be rung for next, the first first; those in a queue are not among."""
-    order = (Partition.ring_at, Partition.tenant_id)
+    """The requests that will be dispatched next, in order; without those in a queue already."""
+    order = (Partition.dispatch_after, Partition.tenant_id)
     # The names of those shown alone: PostgreSQL would look up all that wait before it sorts them.
     first = (
         select(Partition.tenant_id)
-        .where(Partition.state == PartitionState.PENDING, Partition.ring_at.is_not(None))
+        .where(Partition.state == PartitionState.PENDING, Partition.dispatch_after.is_not(None))
         .order_by(*order)
         .limit(NEXT_SHOWN)
         .subquery()
@@ -92,7 +92,7 @@ def next_ones(session: Session) -> list[Next]:
 
 
 def _next(row: Partition, name: str) -> Next:
-    due_at = row.next_attempt_at or row.ring_at or utc_now()
+    due_at = row.next_attempt_at or row.dispatch_after or utc_now()
     return Next(row.tenant_id, name, row.attempts + 1, row.max_attempts, row.cause, due_at)
 
 

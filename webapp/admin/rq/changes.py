@@ -79,7 +79,7 @@ def id_in(entry: bytes) -> bytes:
 
 
 def _connection() -> Redis:
-    connection: Redis = current_app.extensions["doorbell"].connection
+    connection: Redis = current_app.extensions["job_queue"].connection
     return connection
 
 

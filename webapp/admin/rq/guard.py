@@ -48,7 +48,7 @@ def guard() -> None:
         abort(404)
     if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         raise MethodNotAllowed(["POST"])
-    current_app.redis_conn = current_app.extensions["doorbell"].connection  # type: ignore[attr-defined]
+    current_app.redis_conn = current_app.extensions["job_queue"].connection  # type: ignore[attr-defined]
 
 
 def _is_usable(arguments: dict[str, Any]) -> bool:

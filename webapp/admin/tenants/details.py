@@ -15,7 +15,7 @@ from webapp.admin.lookups import asked, number_in
 from webapp.admin.tenants.deletion import Departing, owns_rows
 from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
-from webapp.admin.tenants.timeline import WishTold, job_of, sentence_of, told
+from webapp.admin.tenants.timeline import RequestShown, job_of, sentence_of, told
 from webapp.admin.wording.refusals import sentence
 from webapp.db.types import utc_now
 from webapp.errors import DomainError
@@ -88,7 +88,7 @@ class Detailing(Departing):
 class Story:
     """A stretch of the timeline, and where the older events are."""
 
-    wishes: Sequence[WishTold]
+    requests: Sequence[RequestShown]
     # The number of the event that the older ones come before; None where there are none.
     older: int | None
     is_latest: bool
@@ -108,8 +108,8 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "proven_at": _proven_at(partition),
         "looked": _looked_at(partition),
         "story": story,
-        "many": part_of(operation, story.wishes),
-        "wish": _wish_now(partition, latest),
+        "many": part_of(operation, story.requests),
+        "current_request": _current_request(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
         "snippet": None if is_gone or partition is None else _snippet(partition),
         "stuck": is_stuck(partition, current.services().rules, shell().summary.last_pause),
@@ -125,7 +125,7 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
         events = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK, cursor).items
     has_older = len(events) > EVENTS_SHOWN
     return Story(
-        wishes=told(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
+        requests=told(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
         older=events[EVENTS_SHOWN - 1].id if has_older else None,
         is_latest=before is None,
     )
@@ -138,7 +138,7 @@ def _job_url(
     last = next((event for event in latest if job_of(event)), None)
     if last is None or partition is None or not shell().may_administer:
         return lambda _event: None
-    # A failed job is kept until the next is rung for, one that succeeded for a while.
+    # A failed job is kept until the next is dispatched, one that succeeded for a while.
     is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
     is_kept = is_open or last.at > utc_now() - JOB_KEPT
 
@@ -156,7 +156,7 @@ def _operation(partition: Partition | None) -> Operation | None:
     return reading().get(Operation, partition.operation_id)
 
 
-def _wish_now(partition: Partition | None, latest: Sequence[PartitionEvent]) -> str | None:
+def _current_request(partition: Partition | None, latest: Sequence[PartitionEvent]) -> str | None:
     """Whether this is the original or a retry, and who asked for it."""
     if partition is None:
         return None

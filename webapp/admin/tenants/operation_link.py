@@ -1,4 +1,4 @@
-"""The operation on many tenants that a wish was a part of, as a tenant's page tells it."""
+"""The operation on many tenants that a request was a part of, as a tenant's page tells it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import current_app, url_for
 from flask_babel import ngettext
 
-from webapp.admin.tenants.timeline import WishTold
+from webapp.admin.tenants.timeline import RequestShown
 from webapp.admin.wording.actors import who
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import PartitionEvent
@@ -24,21 +24,21 @@ MAKES = {
 
 @dataclass(frozen=True)
 class PartOfMany:
-    """Which wish it was that the operation made, and what is said of it."""
+    """Which request it was that the operation made, and what is said of it."""
 
     generation: int | None
     sentence: str
     url: str | None
 
 
-def part_of(operation: Operation | None, wishes: Sequence[WishTold]) -> PartOfMany | None:
-    """The one of these wishes that the operation made, if it is among them."""
+def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> PartOfMany | None:
+    """The one of these requests that the operation made, if it is among them."""
     if operation is None:
         return None
     # The first that fits: the same actor may have asked for more, for this tenant alone, later.
-    for wish in reversed(wishes):
-        if wish.origin is not None and _made(operation, wish.origin):
-            return PartOfMany(wish.generation, _sentence(operation), _url(operation))
+    for request in reversed(requests):
+        if request.origin is not None and _made(operation, request.origin):
+            return PartOfMany(request.generation, _sentence(operation), _url(operation))
     return None
 
 

@@ -1,4 +1,4 @@
-"""A tenant's timeline as people read it: wish by wish, with how long everything took."""
+"""A tenant's timeline as people read it: request by request, with how long everything took."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from webapp.models.partition import PartitionEvent
 from webapp.partitions import events as timeline
 from webapp.partitions.events import OPENINGS, origin_in
 
-# After these, whatever comes next in the wish has had to wait.
+# After these, whatever comes next in the request has had to wait.
 BEGINNINGS = frozenset(
     {
         timeline.REQUESTED,
@@ -31,13 +31,13 @@ BEGINNINGS = frozenset(
 PROOFS = frozenset({timeline.CREATED, timeline.ALREADY_EXISTS, timeline.DROPPED, timeline.ABSENT})
 
 SENTENCES = {
-    timeline.REQUESTED: _l("Wish %(number)s: the original request, by %(who)s"),
-    timeline.RETRIED: _l("Wish %(number)s: a retry, by %(who)s"),
-    timeline.REOPENED: _l("Wish %(number)s: another try, by %(who)s"),
-    timeline.DRIFT: _l("Wish %(number)s: made again, since it was missing in Milvus"),
-    timeline.RESTORED: _l("Wish %(number)s: called back, by %(who)s"),
-    timeline.ADOPT_REQUESTED: _l("Wish %(number)s: to adopt its rows, by %(who)s"),
-    timeline.EMPTY_REQUESTED: _l("Wish %(number)s: to destroy its rows, by %(who)s"),
+    timeline.REQUESTED: _l("Request %(number)s: the original request, by %(who)s"),
+    timeline.RETRIED: _l("Request %(number)s: a retry, by %(who)s"),
+    timeline.REOPENED: _l("Request %(number)s: another try, by %(who)s"),
+    timeline.DRIFT: _l("Request %(number)s: made again, since it was missing in Milvus"),
+    timeline.RESTORED: _l("Request %(number)s: called back, by %(who)s"),
+    timeline.ADOPT_REQUESTED: _l("Request %(number)s: to adopt its rows, by %(who)s"),
+    timeline.EMPTY_REQUESTED: _l("Request %(number)s: to destroy its rows, by %(who)s"),
     timeline.REMOVING: _l("Departure: deleted, by %(who)s"),
 }
 
@@ -58,8 +58,8 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class WishTold:
-    """All that happened for one wish, newest first."""
+class RequestShown:
+    """All that happened for one request, newest first."""
 
     generation: int | None
     sentence: str
@@ -71,31 +71,31 @@ class WishTold:
 
 def told(
     events: Sequence[PartitionEvent], shown: int, job_url: JobUrl = lambda _event: None
-) -> list[WishTold]:
-    """The first `shown` of the events, which are newest first, by wishes; the latest wish first.
+) -> list[RequestShown]:
+    """The first `shown` of the events, newest first, grouped by request, the latest request first.
 
     What comes behind them is looked at for durations only.
     """
-    by_wish: dict[int | None, list[PartitionEvent]] = defaultdict(list)
+    by_request: dict[int | None, list[PartitionEvent]] = defaultdict(list)
     for event in events:
-        by_wish[event.generation].append(event)
+        by_request[event.generation].append(event)
     visible = {event.id for event in events[:shown]}
-    latest_first = sorted(by_wish, key=lambda number: -1 if number is None else number)[::-1]
+    latest_first = sorted(by_request, key=lambda number: -1 if number is None else number)[::-1]
     return [
-        _wish(number, by_wish[number], visible, job_url)
+        _request(number, by_request[number], visible, job_url)
         for number in latest_first
-        if any(event.id in visible for event in by_wish[number])
+        if any(event.id in visible for event in by_request[number])
     ]
 
 
 def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
-    """Which wish this is, what made it, and who asked for it."""
+    """Which request this is, what made it, and who asked for it."""
     if origin is not None:
         sentence = str(SENTENCES[origin.event])
         return sentence % {"number": number, "who": who(origin.actor)}
     if number is None:
-        return str(_("Before wishes were counted"))
-    return str(_("Wish %(number)s", number=number))
+        return str(_("Before requests were counted"))
+    return str(_("Request %(number)s", number=number))
 
 
 def job_of(event: PartitionEvent) -> str | None:
@@ -103,14 +103,14 @@ def job_of(event: PartitionEvent) -> str | None:
     return None if event.event in OPENINGS else event.job_id
 
 
-def _wish(
+def _request(
     number: int | None, events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
-) -> WishTold:
+) -> RequestShown:
     origin = origin_in(events, number)
     proof = next((event for event in events if event.event in PROOFS), None)
     # A departure waits out its grace time, which says nothing of how quick anything was.
     is_timed = origin is not None and origin.event != timeline.REMOVING
-    return WishTold(
+    return RequestShown(
         generation=number,
         sentence=sentence_of(number, origin),
         origin=origin,

@@ -30,7 +30,7 @@ BADGES = {
     PartitionState.REMOVING: Badge(_l("removing"), "arrow-out", "warning"),
     PartitionState.REMOVED: Badge(_l("removed"), "dash", "outline"),
 }
-NO_WISH = Badge(_l("not requested"), "dash", "outline")
+NOT_REQUESTED = Badge(_l("not requested"), "dash", "outline")
 STUCK = Badge(_l("stuck"), "hourglass", "warning")
 
 ROLES = {
@@ -160,8 +160,8 @@ EVENT_ROLES = {
 
 
 def badge(partition: Partition | None) -> Badge:
-    """The badge of a partition's state; tenants that were imported may have no wish yet."""
-    return BADGES[partition.state] if partition else NO_WISH
+    """The badge of a partition's state; tenants that were imported may have no request yet."""
+    return BADGES[partition.state] if partition else NOT_REQUESTED
 
 
 def canary_badge(last: LastCanary | None) -> Badge:
