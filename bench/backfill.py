@@ -45,8 +45,8 @@ def _stock(engines: Engines) -> float:
 def _singles(engines: Engines, tenants: int) -> float:
     with installed(engines, chunk_size=SINGLES_AT_ONCE) as product:
         services = product.services
-        dispatcher = OneByOne(product.database, services.job_queue, services.rules)
-        work = Backfill(product.database, services.job_queue, dispatcher, services.rules)
+        dispatcher = OneByOne(product.database, services.job_queue, services.policy)
+        work = Backfill(product.database, services.job_queue, dispatcher, services.policy)
         return _rate(product, lambda: product.backfill(work), tenants)
 
 

@@ -53,7 +53,7 @@ class Product:
         return database
 
     def import_tenants(self, tenants: int) -> None:
-        """Take over so many tenants of before, who have no partition yet."""
+        """Take over so many imported tenants, who have no partition yet."""
         rows = [
             FileRow(n + 1, f"Tenant {n}", f"tenant-{n}", number=str(n))
             for n in range(1, tenants + 1)

@@ -49,7 +49,7 @@
     return Boolean(link);
   }
 
-  const deeds = {
+  const actions = {
     "/": search,
     "?": () => list.showModal(),
     j: () => move(1),
@@ -64,8 +64,8 @@
     const follows = Date.now() - going < SECOND_KEY_MS;
     going = 0;
     if (follows && go(key)) return true;
-    if (!Object.hasOwn(deeds, key)) return false;
-    deeds[key]();
+    if (!Object.hasOwn(actions, key)) return false;
+    actions[key]();
     return true;
   }
 

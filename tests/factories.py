@@ -19,21 +19,21 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select,
 import jobs.context
 from jobs.context import Worker
 from jobs.drift.compare import Drift
-from jobs.drift.observations import Observing
+from jobs.drift.observations import Observations
 from jobs.drift.report import DriftLedger
 from jobs.leader import LeaderLease
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, Place, StoreError
-from jobs.provisioning.attempt import OneAttempt, Script
+from jobs.provisioning.attempt import Attempt, Script
 from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.provisioning.claims import Attempts, Claim, Outcome
 from jobs.provisioning.leases import Leases
 from jobs.queue_worker import PartitionWorker
 from jobs.reconciler.loop import Reconciler
-from jobs.reconciler.repair import Upkeep
-from jobs.reconciler.rollup import Fold
-from jobs.removal.claims import Departures
+from jobs.reconciler.repair import Repair
+from jobs.reconciler.rollup import Rollup
+from jobs.removal.claims import RemovalClaims
 from webapp import create_app
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
@@ -125,15 +125,15 @@ class Product:
 
     def __post_init__(self) -> None:
         self.services = services = build_services(self.settings, Database(self.engine))
-        database, rules = services.database, services.rules
-        self.attempts = Attempts(database, rules)
-        self.circuit = CircuitBreaker(database, rules)
-        self.upkeep = Upkeep(database, services.job_queue, services.dispatcher, rules)
-        self.observing = Observing(database)
-        self.departures = Departures(database, rules)
-        self.drift = Drift(database, services.dispatcher, rules)
+        database, policy = services.database, services.policy
+        self.attempts = Attempts(database, policy)
+        self.circuit = CircuitBreaker(database, policy)
+        self.repair = Repair(database, services.job_queue, services.dispatcher, policy)
+        self.observations = Observations(database)
+        self.removal_claims = RemovalClaims(database, policy)
+        self.drift = Drift(database, services.dispatcher, policy)
         self.ledger = DriftLedger(database)
-        self.activity = Fold(database, rules)
+        self.rollup = Rollup(database, policy)
 
     def lease(self, holder: str, name: str = SWEEP) -> LeaderLease:
         """The part of a process of this name in an election."""
@@ -201,11 +201,11 @@ class Product:
             if due:
                 self.age(number, "remove_at", 1)
 
-    def depart(self, store: PartitionStore) -> int:
+    def remove_due(self, store: PartitionStore) -> int:
         """What the reconciler does each second for those that are to go."""
-        return self.reconciler(store).depart(threading.Event())
+        return self.reconciler(store).remove_due(threading.Event())
 
-    def tenants_of_before(self, count: int, first: int = 1) -> list[int]:
+    def imported_tenants(self, count: int, first: int = 1) -> list[int]:
         """Tenants without a request, as an import leaves them."""
         numbers = list(range(first, first + count))
         rows = [{"id": n, "name": f"Before {n}", "slug": f"before-{n}"} for n in numbers]
@@ -235,18 +235,18 @@ class Product:
                 claim, cause, "as the test has it", provider=Provider.SDK, duration_ms=1
             )
 
-    def one_attempt(
+    def attempt(
         self, store: PartitionStore, script: Script, claim: Claim, stop: threading.Event
-    ) -> OneAttempt:
+    ) -> Attempt:
         """An attempt by hand."""
-        attempts, rules = self.attempts, self.services.rules
-        leases = Leases(attempts, [claim], rules.lease)
-        return OneAttempt(store, script, attempts, leases, stop, rules.max_partitions)
+        attempts, policy = self.attempts, self.services.policy
+        leases = Leases(attempts, [claim], policy.lease)
+        return Attempt(store, script, attempts, leases, stop, policy.max_partitions)
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
         """A chunk by hand."""
-        attempts, rules = self.attempts, self.services.rules
-        return Chunk(store, attempts, rules, stop or threading.Event(), 60)
+        attempts, policy = self.attempts, self.services.policy
+        return Chunk(store, attempts, policy, stop or threading.Event(), 60)
 
     def reconciler(self, store: PartitionStore) -> Reconciler:
         """A reconciler of its own name."""

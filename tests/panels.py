@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
 from tests.access import Visitor
-from webapp.admin.live.cache import RecentFigures
+from webapp.admin.live.cache import SharedReads
 
 # A hundred tenants whose lists are as long as those of very many: pages of fifty.
 FEW, MANY = (100, 60), (100_000, 5_000)
@@ -86,7 +86,7 @@ class Panel:
 
     def forget(self) -> None:
         """Let more than a second pass for the figures that panels share."""
-        self.app.extensions["recent_figures"] = RecentFigures()
+        self.app.extensions["shared_reads"] = SharedReads()
 
     def statements(self, address: str) -> list[str]:
         """What opening the page asks the database."""

@@ -53,7 +53,7 @@ class Repeated(Exception):
         self.answer = answer
 
 
-class Once(Protocol):
+class Idempotency(Protocol):
     """How often a use case may take effect: it calls these in the transaction of its effect."""
 
     def begin(self, session: Session) -> None:
@@ -69,7 +69,7 @@ class Once(Protocol):
         """Store what the client is told of the result, beside the effect."""
 
 
-class AnyNumber:
+class WithoutKey:
     """Without a key, each request takes effect. Costs nothing."""
 
     def begin(self, session: Session) -> None:
@@ -79,10 +79,10 @@ class AnyNumber:
         """Keep nothing."""
 
 
-ANY_NUMBER = AnyNumber()
+WITHOUT_KEY = WithoutKey()
 
 
-class OnceByKey:
+class WithKey:
     """With a key, one request takes effect: its answer is written in the same transaction.
 
     Requests that come at once wait for each other, since the key is unique; so a repeat sees
@@ -114,7 +114,7 @@ class OnceByKey:
         self.answer = answer
 
 
-class Repeats:
+class IdempotencyKeys:
     """Keeps answers that are not written with their effect, and lets go of old ones."""
 
     def __init__(self, database: Database) -> None:
@@ -124,12 +124,12 @@ class Repeats:
         """Store a refusal, so that repeats are refused alike.
 
         Raises:
-            Repeated, KeyMismatch, KeyInUse: as `Once.begin`; the key's first answer counts.
+            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the key's first answer counts.
         """
-        once = OnceByKey(key, lambda answer: answer)
+        idempotency = WithKey(key, lambda answer: answer)
         with self._database.transaction() as session:
-            once.begin(session)
-            once.finish(session, refusal)
+            idempotency.begin(session)
+            idempotency.finish(session, refusal)
 
     def answer(self, key: Key, answer: Answer) -> None:
         """Store the answer of a key that was committed without one."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from webapp.audit.log import Audit
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
-from webapp.idempotency import Repeats
+from webapp.idempotency import IdempotencyKeys
 from webapp.operations.service import Operations
 from webapp.partitions.backfill import Backfill
 from webapp.partitions.collection_schema import Schemas
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.isolation_checks import Canaries
 from webapp.partitions.pause import Pauses
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.heartbeats import Heartbeats
@@ -28,14 +28,14 @@ class Services:
     """What the web application and its commands can do, as one object for each subject."""
 
     database: Database
-    rules: Rules
+    policy: Policy
     audit: Audit
     job_queue: JobQueue
     dispatcher: Dispatcher
     pauses: Pauses
     tenants: TenantService
     bulk: Bulk
-    repeats: Repeats
+    idempotency_keys: IdempotencyKeys
     foreign: ForeignData
     schemas: Schemas
     numbers: Numbers
@@ -49,26 +49,26 @@ class Services:
 
 def build_services(settings: Settings, database: Database) -> Services:
     """The services; none of them connects before it is used."""
-    rules = Rules.of(settings)
+    policy = Policy.of(settings)
     job_queue = JobQueue(settings)
-    dispatcher = Dispatcher(database, job_queue, rules)
+    dispatcher = Dispatcher(database, job_queue, policy)
     return Services(
         database=database,
-        rules=rules,
+        policy=policy,
         audit=Audit(database),
         job_queue=job_queue,
         dispatcher=dispatcher,
         pauses=Pauses(database, dispatcher),
-        tenants=TenantService(database, job_queue, dispatcher, rules),
-        bulk=Bulk(database, dispatcher, rules),
-        repeats=Repeats(database),
-        foreign=ForeignData(database, dispatcher, rules),
+        tenants=TenantService(database, job_queue, dispatcher, policy),
+        bulk=Bulk(database, dispatcher, policy),
+        idempotency_keys=IdempotencyKeys(database),
+        foreign=ForeignData(database, dispatcher, policy),
         schemas=Schemas(database),
         numbers=Numbers(database),
         canaries=Canaries(database),
-        backfill=Backfill(database, job_queue, dispatcher, rules),
-        operations=Operations(database, job_queue, dispatcher, rules),
+        backfill=Backfill(database, job_queue, dispatcher, policy),
+        operations=Operations(database, job_queue, dispatcher, policy),
         heartbeats=Heartbeats(database),
-        uploads=Uploads(database, dispatcher, rules),
+        uploads=Uploads(database, dispatcher, policy),
         exports=Exports(database),
     )

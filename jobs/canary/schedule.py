@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from jobs.canary.check import Canary
-from jobs.drift.observations import Observation, Observing
+from jobs.drift.observations import Observation, Observations
 from jobs.leader import LeaderLease
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.logs import get_logger
@@ -21,7 +21,7 @@ SHORTEST_CHECK_S = 30.0
 log = get_logger("paratia.canary")
 
 
-class CanaryLane:
+class CanarySchedule:
     """Checks the collection in use, one check at a time over all processes."""
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
@@ -102,4 +102,4 @@ class CanaryLane:
         latency_ms = round((time.monotonic() - started) * 1000)
         partitions = None if names is None else len(names)
         seen = Observation(self._collection, latency_ms, partitions, cause, message)
-        Observing(self._services.database).record(seen)
+        Observations(self._services.database).record(seen)

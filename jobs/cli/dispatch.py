@@ -1,4 +1,4 @@
-"""The commands that dispatch: `backfill` for tenants of before, `retry` for those that failed."""
+"""The commands that dispatch: `backfill` for imported tenants, `retry` for those that failed."""
 
 import sys
 import time
@@ -51,7 +51,7 @@ def backfill(
 
     Without --tenant-id: all without a request, waiting without a live job, or failed of a
     transient cause. A partition that holds rows already is refused (foreign_data), unless
-    --adopt says that what tenants of before have in theirs is their own. Exit 1: some failed
+    --adopt says that what imported tenants have in theirs is their own. Exit 1: some failed
     (with --wait), or Redis did not take the jobs.
     """
     to_stderr()

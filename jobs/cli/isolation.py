@@ -78,7 +78,7 @@ def canary(as_json: bool) -> None:
 
     Exit 0: passed. Exit 1: it failed, isolation is broken. Exit 3: it could not be run.
     """
-    from jobs.canary.schedule import CanaryLane
+    from jobs.canary.schedule import CanarySchedule
     from jobs.context import Worker
 
     to_stderr()
@@ -90,7 +90,7 @@ def canary(as_json: bool) -> None:
     )
     store = Worker(settings).store
     try:
-        report = CanaryLane(current.services(), store, settings).run_now()
+        report = CanarySchedule(current.services(), store, settings).run_now()
     finally:
         store.close()
     if as_json:

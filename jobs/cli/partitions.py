@@ -181,6 +181,6 @@ def _sweep_once(reconciler: Any) -> None:
         if time.monotonic() > give_up_at:
             raise click.ClickException("another sweep does not end; see its log")
         time.sleep(POLL_S)
-    reconciler.depart(threading.Event())
+    reconciler.remove_due(threading.Event())
     reconciler.operate(threading.Event())
     reconciler.take_uploads(threading.Event())

@@ -16,7 +16,7 @@ AT_ONCE = 20
 log = get_logger("paratia.reconcile")
 
 
-class Unwanted:
+class Cleanup:
     """Looks into partitions. Only an empty one of a removed tenant is ever dropped."""
 
     def __init__(self, store: PartitionStore, drift: Drift, pauses: Pauses) -> None:

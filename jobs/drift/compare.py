@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from jobs.drift.observations import Observing, located
+from jobs.drift.observations import Observations, located
 from jobs.milvus.store import PartitionStore, Place
 from webapp.db.batching import batches
 from webapp.db.session import Database
@@ -22,7 +22,7 @@ from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.drift import Finding
 from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import request_missing
 from webapp.tenants.numbering import counter, reach
 
@@ -66,10 +66,10 @@ class Comparison:
 class Drift:
     """Knows where Milvus departs from our rows; every change is looked at again as it is made."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def ready(self, collection: str) -> frozenset[int]:
         """The tenants whose partition the collection must hold; ask before Milvus is asked."""
@@ -84,7 +84,7 @@ class Drift:
         numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
         seen = {number for number in numbers.values() if number is not None}
         with self._database.reading() as session:
-            unwanted = _unwanted(session, listing, sorted(seen - listing.ready))
+            unwanted = _find_unwanted(session, listing, sorted(seen - listing.ready))
         missing = [
             Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
             for number in sorted(listing.ready - seen)
@@ -110,7 +110,7 @@ class Drift:
             or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
         )
         with self._database.transaction() as session:
-            rows = request_missing(session, gone, self._rules.attempts, utc_now())
+            rows = request_missing(session, gone, self._policy.attempts, utc_now())
             entries = [
                 events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
                 for row in rows
@@ -144,7 +144,7 @@ class Drift:
 
 
 def listing_of(
-    drift: Drift, observing: Observing, store: PartitionStore, collection: str
+    drift: Drift, observations: Observations, store: PartitionStore, collection: str
 ) -> Listing:
     """Milvus's list of a collection, with what it must hold.
 
@@ -153,11 +153,11 @@ def listing_of(
     """
     ready = drift.ready(collection)
     asked_at = utc_now()
-    place = located(observing, store, collection)
+    place = located(observations, store, collection)
     return Listing(collection, asked_at, ready, store.list_partitions(place.name), place)
 
 
-def _unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:
+def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:
     ours = _rows(session, [number for number in numbers if number <= MAX_TENANT_ID])
     lifted_to = max(reach(session), counter(session)) if numbers else 0
     return [

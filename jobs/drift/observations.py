@@ -30,7 +30,7 @@ class Observation:
     moved_to: str | None = None
 
 
-class Observing:
+class Observations:
     """Stores observations."""
 
     def __init__(self, database: Database) -> None:
@@ -111,7 +111,7 @@ def _with_rows(session: Session) -> Iterator[str]:
         yield (last := found)
 
 
-def located(observing: Observing, store: PartitionStore, collection: str) -> Place:
+def located(observations: Observations, store: PartitionStore, collection: str) -> Place:
     """The collection itself that the name stands for, which is the one that it stood for.
 
     Raises:
@@ -119,7 +119,7 @@ def located(observing: Observing, store: PartitionStore, collection: str) -> Pla
             collection that it stood for is not to be judged by another one.
         StoreError: `collection_missing`, or that the server did not answer.
     """
-    known = observing.place(collection)
+    known = observations.place(collection)
     try:
         found = store.locate(collection)
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""Keeps the ledger of drift: what the last comparison of a collection found, and since when."""
+"""Keeps the drift report: what the last comparison of a collection found, and since when."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,14 @@ EXAMPLES = 5
 log = get_logger("paratia.numbers")
 
 
-class DriftLedger:
+class DriftReport:
     """What pages show of drift; written only where it changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def reported(self, collection: str) -> dict[str, Finding]:
-        """What stands in the ledger for a collection, by the partition's name."""
+        """What stands in the drift report for a collection, by the partition's name."""
         with self._database.reading() as session:
             return {
                 name: Finding(row.kind, row.number, collection, name, row.rows, row.note)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from jobs.drift.cleanup import Unwanted
+from jobs.drift.cleanup import Cleanup
 from jobs.drift.compare import Comparison, Drift, listing_of
-from jobs.drift.observations import Observing
-from jobs.drift.report import DriftLedger
+from jobs.drift.observations import Observations
+from jobs.drift.report import DriftReport
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.audit import Actor
 from webapp.models.states import DriftKind
@@ -40,10 +40,10 @@ class Verification:
         self._services = services
         self._database = services.database
         self._store = store
-        self._drift = Drift(services.database, services.dispatcher, services.rules)
-        self._observing = Observing(services.database)
-        self._ledger = DriftLedger(services.database)
-        self._unwanted = Unwanted(store, self._drift, services.pauses)
+        self._drift = Drift(services.database, services.dispatcher, services.policy)
+        self._observations = Observations(services.database)
+        self._report = DriftReport(services.database)
+        self._cleanup = Cleanup(store, self._drift, services.pauses)
 
     def run(self, *, repair_for: Actor | None = None, accept_for: Actor | None = None) -> Report:
         """Compare, note each proof, and repair for whoever asks to: what the sweep would, at once.
@@ -54,27 +54,27 @@ class Verification:
         report = Report()
         if repair_for:
             report.repaired = {DriftKind.MISSING: 0, DriftKind.RESURRECTED: 0}
-        for collection in self._observing.collections(self._services.rules.collection):
+        for collection in self._observations.collections(self._services.policy.collection):
             try:
                 if accept_for:
                     self._accept(collection, accept_for)
-                listing = listing_of(self._drift, self._observing, self._store, collection)
+                listing = listing_of(self._drift, self._observations, self._store, collection)
             except StoreError as error:
                 report.not_compared[collection] = error
                 continue
             comparison = self._drift.compare(listing)
             if repair_for:
-                self._take_down(comparison, repair_for)
+                self._record_audit(comparison, repair_for)
             self._compare(comparison, report)
         if report.compared:
             with self._database.reading() as session:
-                report.findings += stuck_ones(session, self._services.rules)
+                report.findings += stuck_ones(session, self._services.policy)
                 report.findings += adopted_ones(session)
         return report
 
     def _accept(self, collection: str, actor: Actor) -> None:
         """Take the collection that the name stands for now for the right one; it is audited."""
-        known, found = self._observing.place(collection), self._store.locate(collection)
+        known, found = self._observations.place(collection), self._store.locate(collection)
         if known is None or known.is_same(found):
             return
         self._services.audit.record_now(
@@ -84,7 +84,7 @@ class Verification:
             before={"stands_for": known.name},
             after={"stands_for": found.name},
         )
-        self._observing.accept(collection, found)
+        self._observations.accept(collection, found)
 
     def _compare(self, comparison: Comparison, report: Report) -> None:
         self._drift.note_verified(comparison.listing)
@@ -94,11 +94,11 @@ class Verification:
             report.repaired[DriftKind.MISSING] += self._drift.make_again(comparison)
             left = [finding for finding in unwanted if not self._dropped(finding)]
             report.repaired[DriftKind.RESURRECTED] += len(unwanted) - len(left)
-        self._ledger.store(comparison.listing, [*comparison.missing, *left])
+        self._report.store(comparison.listing, [*comparison.missing, *left])
         report.findings += [*comparison.missing, *unwanted]
         report.compared.append(comparison)
 
-    def _take_down(self, comparison: Comparison, actor: Actor) -> None:
+    def _record_audit(self, comparison: Comparison, actor: Actor) -> None:
         """Say who asked before anything is repaired: whatever comes between, it is known."""
         back = [each for each in comparison.unwanted if each.kind == DriftKind.RESURRECTED]
         found = {"missing": len(comparison.missing), "resurrected": len(back)}
@@ -116,7 +116,7 @@ class Verification:
         asking = True
         for finding in findings:
             try:
-                counted.append(self._unwanted.counted(finding) if asking else finding)
+                counted.append(self._cleanup.counted(finding) if asking else finding)
             except StoreError as error:
                 asking = False
                 note = f"{finding.note}; its rows could not be counted: {error.message}"
@@ -127,6 +127,6 @@ class Verification:
         if finding.kind != DriftKind.RESURRECTED or finding.rows is None:
             return False
         try:
-            return self._unwanted.drop(finding)
+            return self._cleanup.drop(finding)
         except StoreError:
             return False

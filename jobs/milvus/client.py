@@ -246,4 +246,4 @@ def _perform(
     try:
         return request(connection.client, deadline.left_s())
     finally:
-        connection.leave()
+        connection.delete_tenant()

@@ -28,7 +28,7 @@ class Connection:
             self._users += not self._retired
             return not self._retired
 
-    def leave(self) -> None:
+    def delete_tenant(self) -> None:
         """Count a call out."""
         with self._lock:
             self._users -= 1

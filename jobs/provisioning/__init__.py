@@ -5,7 +5,7 @@ import time
 
 from jobs.context import Worker, job_context
 from jobs.milvus.store import StoreError
-from jobs.provisioning.attempt import FailedAttempt, OneAttempt, Stopped
+from jobs.provisioning.attempt import Attempt, FailedAttempt, Stopped
 from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker, CircuitOpen, Entry
 from jobs.provisioning.claims import Attempts, Claim
@@ -62,11 +62,11 @@ class Provisioner:
     """Makes attempts, each with leave of the circuit breaker, and records how each ended."""
 
     def __init__(self, worker: Worker, stop: threading.Event) -> None:
-        database, self._rules = worker.services.database, worker.services.rules
+        database, self._policy = worker.services.database, worker.services.policy
         self._worker = worker
         self._stop = stop
-        self._circuit = CircuitBreaker(database, self._rules)
-        self.attempts = Attempts(database, self._rules)
+        self._circuit = CircuitBreaker(database, self._policy)
+        self.attempts = Attempts(database, self._policy)
 
     def attempt_chunk(self, claims: list[Claim]) -> None:
         """One attempt for all; who failed in it is handed back for an attempt of its own."""
@@ -76,7 +76,7 @@ class Provisioner:
             self.attempts.hand_back(claims, str(shut))
             return
         timeout_s = self._worker.settings.partition_chunk_timeout
-        chunk = Chunk(self._worker.store, self.attempts, self._rules, self._stop, timeout_s)
+        chunk = Chunk(self._worker.store, self.attempts, self._policy, self._stop, timeout_s)
         unanswered = chunk.run(claims)
         if unanswered:
             self._circuit.no_answer(entry, unanswered.cause, unanswered.message)
@@ -99,13 +99,13 @@ class Provisioner:
         self._attempt_within(entry, claim, started)
 
     def _attempt_within(self, entry: Entry, claim: Claim, started: float) -> None:
-        one = OneAttempt(
+        one = Attempt(
             self._worker.store,
             self._worker.script,
             self.attempts,
-            Leases(self.attempts, [claim], self._rules.lease),
+            Leases(self.attempts, [claim], self._policy.lease),
             self._stop,
-            self._rules.max_partitions,
+            self._policy.max_partitions,
             is_probe=entry.is_probe,
         )
         try:

@@ -37,7 +37,7 @@ class Script(Protocol):
     def __call__(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer: ...
 
 
-class OneAttempt:
+class Attempt:
     """One attempt for one claim. Every call to the store is preceded by a look at the lease."""
 
     def __init__(

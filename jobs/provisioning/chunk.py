@@ -13,7 +13,7 @@ from jobs.provisioning.leases import LeaseLost, Leases
 from jobs.provisioning.ownership import accepted, is_to_be_emptied
 from webapp.models.causes import NO_ANSWER
 from webapp.models.states import Provider, Result
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 
 # Milvus makes no more partitions a second with 16 callers than with 8 (it is bound by its CPU).
 CALLERS = 8
@@ -26,13 +26,13 @@ class Chunk:
         self,
         store: PartitionStore,
         attempts: Attempts,
-        rules: Rules,
+        policy: Policy,
         stop: threading.Event,
         timeout_s: float,
     ) -> None:
         self._store = store
         self._attempts = attempts
-        self._rules = rules
+        self._policy = policy
         self._stop = stop
         self._give_up_at = time.monotonic() + timeout_s
 
@@ -51,7 +51,7 @@ class Chunk:
 
     def _run(self, collection: str, claims: list[Claim]) -> StoreError | None:
         started = time.monotonic()
-        leases = Leases(self._attempts, claims, self._rules.lease)
+        leases = Leases(self._attempts, claims, self._policy.lease)
         try:
             names = self._store.list_partitions(collection)
             left = self._record_existing(collection, claims, names, started)
@@ -99,7 +99,7 @@ class Chunk:
     def _make(self, collection: str, claims: Sequence[Claim], leases: Leases, *, used: int) -> None:
         if not claims:
             return
-        check_room(used, self._rules.max_partitions, collection)
+        check_room(used, self._policy.max_partitions, collection)
         wanted = {claim.tenant_id for claim in claims}
         held = [claim for claim in leases.renew(seen_absent=True) if claim.tenant_id in wanted]
         no_answer = threading.Event()
@@ -119,7 +119,7 @@ class Chunk:
                 return
 
         with ThreadPoolExecutor(CALLERS) as callers:
-            list(callers.map(make, held[: self._rules.max_partitions - used]))
+            list(callers.map(make, held[: self._policy.max_partitions - used]))
 
     def _must_end(self, no_answer: threading.Event) -> bool:
         late = time.monotonic() > self._give_up_at

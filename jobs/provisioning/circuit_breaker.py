@@ -13,7 +13,7 @@ from webapp.logs import get_logger
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
 from webapp.partitions.circuit import MILVUS, CircuitState
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 
 # Attempts in a row, over all workers, that got no answer.
 OPENS_AFTER = 3
@@ -55,9 +55,9 @@ class CircuitBreaker:
     attempt costs one read by key; it writes when it fails, or when one before it had.
     """
 
-    def __init__(self, database: Database, rules: Rules) -> None:
+    def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
-        self._probe_lasts = rules.lease
+        self._probe_lasts = policy.lease
 
     def state(self) -> CircuitState:
         """As it is now."""
@@ -102,7 +102,7 @@ class CircuitBreaker:
             self.close()
 
     def close(self) -> CircuitState:
-        """Milvus answers: let all attempts through. Returns the state of before."""
+        """Milvus answers: let all attempts through. Returns the earlier state."""
         with self._database.reading() as session:
             row = session.get(Circuit, MILVUS)
         if row is None or not row.failures:

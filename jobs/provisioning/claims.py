@@ -20,7 +20,7 @@ from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.policy import Rules, reopen_pause
+from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
 
 
@@ -81,7 +81,7 @@ class Claim:
 class Outcome:
     """A proven result: how the partition came to exist, and by which provider.
 
-    An adopted one held rows of before, so many of them; None is a number nobody knows.
+    An adopted one held pre-existing rows, so many of them; None is a number nobody knows.
     """
 
     result: Result
@@ -93,9 +93,9 @@ class Outcome:
 class Attempts:
     """Claims and records for lists of tenants; a sign-up is a list of one."""
 
-    def __init__(self, database: Database, rules: Rules) -> None:
+    def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
-        self._rules = rules
+        self._policy = policy
 
     def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
         """Take those of the (tenant, generation) requests that are due and in nobody's hand.
@@ -141,7 +141,7 @@ class Attempts:
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
-            afresh = request_again(session, its_own, self._rules.attempts, now)
+            afresh = request_again(session, its_own, self._policy.attempts, now)
             if not afresh:
                 return []
             retried = [events.entry_of(row, events.RETRIED, actor="queue") for row in afresh]
@@ -157,7 +157,7 @@ class Attempts:
             "state_since": now,
             "attempts": Partition.attempts + 1,
             "fence": Partition.fence + 1,
-            "lease_until": now + self._rules.lease,
+            "lease_until": now + self._policy.lease,
             "claimed_job_id": job_id,
             "next_attempt_at": None,
             "dispatch_after": None,
@@ -173,7 +173,7 @@ class Attempts:
         rows found in it are this tenant's own.
         """
         now = utc_now()
-        values: dict[str, Any] = {"lease_until": now + self._rules.lease}
+        values: dict[str, Any] = {"lease_until": now + self._policy.lease}
         if seen_absent:
             values["seen_absent_at"] = func.coalesce(Partition.seen_absent_at, now)
         with self._database.transaction() as session:
@@ -193,7 +193,7 @@ class Attempts:
     ) -> list[Claim]:
         """Record a proof for the claims still held, and return these.
 
-        `adopted` has the tenants whose partitions held rows of before, with their number.
+        `adopted` has the tenants whose partitions held pre-existing rows, with their number.
         """
         adopted = adopted or {}
         with self._database.transaction() as session:
@@ -241,7 +241,7 @@ class Attempts:
         """What comes next: another attempt after the pause, or rest until the sweep's try."""
         now = utc_now()
         if cause.is_transient and not claim.is_last:
-            due = now + self._rules.backoff
+            due = now + self._policy.backoff
             return {
                 "state": PartitionState.PENDING,
                 "next_attempt_at": due,

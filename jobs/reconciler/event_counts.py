@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.partitions import events
-from webapp.partitions.requests import OF_BEFORE
+from webapp.partitions.requests import BACKFILLED
 from webapp.statistics.buckets import Counts
 from webapp.statistics.histogram import bin_of
 
@@ -50,7 +50,7 @@ def count(
 
 def _take(counts: Counts, entry: Row[Any]) -> None:
     if entry.event == events.REQUESTED:
-        counts.signups += entry.message != OF_BEFORE
+        counts.signups += entry.message != BACKFILLED
     elif entry.event == events.CREATE_FAILED:
         counts.failed += not entry.is_repeat and _ends_the_request(entry)
     else:

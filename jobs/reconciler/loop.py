@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-from jobs.canary.schedule import CanaryLane
-from jobs.drift.observations import Observing
+from jobs.canary.schedule import CanarySchedule
+from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.reconciler.bulk_lanes import OperationsLane, UploadLane
+from jobs.reconciler.bulk_loops import ImportLoop, OperationsLoop
 from jobs.reconciler.observe import Observer
-from jobs.reconciler.repair import Upkeep
-from jobs.reconciler.rollup import Fold
-from jobs.removal.claims import Departures
-from jobs.removal.runner import DepartureLane
+from jobs.reconciler.repair import Repair
+from jobs.reconciler.rollup import Rollup
+from jobs.removal.claims import RemovalClaims
+from jobs.removal.runner import RemovalRunner
 from webapp.logs import get_logger
 from webapp.services import Services
 from webapp.settings import Settings
@@ -36,24 +36,26 @@ class Reconciler:
     """One process's share of keeping requests and Milvus in agreement."""
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
-        database, rules = services.database, services.rules
+        database, policy = services.database, services.policy
         self._services = services
         self._store = store
         self._settings = settings
-        self._upkeep = Upkeep(database, services.job_queue, services.dispatcher, rules)
-        self._activity = Fold(database, rules)
-        self._lane = DepartureLane(Departures(database, rules), Observing(database), store)
-        self._operations = OperationsLane(services.operations)
-        self._uploads = UploadLane(services.uploads)
-        self._canaries = CanaryLane(services, store, settings)
+        self._repair = Repair(database, services.job_queue, services.dispatcher, policy)
+        self._rollup = Rollup(database, policy)
+        self._removals = RemovalRunner(
+            RemovalClaims(database, policy), Observations(database), store
+        )
+        self._operations = OperationsLoop(services.operations)
+        self._uploads = ImportLoop(services.uploads)
+        self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
         # A leader that dies is replaced after this; one that lives renews its lease meanwhile.
         self._lease_lasts = timedelta(seconds=min(LEASE_S, max(settings.reconcile_interval / 2, 1)))
 
-    def depart(self, stop: threading.Event) -> int:
+    def remove_due(self, stop: threading.Event) -> int:
         """Drop what is due to go; returns how many partitions are gone."""
-        return self._lane.run_due(stop)
+        return self._removals.run_due(stop)
 
     def operate(self, stop: threading.Event) -> int:
         """Go on with what was asked for many tenants; returns how many batches were taken."""
@@ -65,14 +67,14 @@ class Reconciler:
 
     def dispatch_due(self) -> None:
         """Dispatch what has come due, leases that ran out included."""
-        self._upkeep.expire_leases()
+        self._repair.expire_leases()
         self._services.dispatcher.dispatch_due()
         self._services.heartbeats.beat(DUE)
 
     def count(self, stop: threading.Event) -> None:
         """Count what happened, for the charts; rests the longer the more there was."""
         began = time.monotonic()
-        self._activity.fold()
+        self._rollup.roll_up()
         stop.wait((time.monotonic() - began) * (COUNTS_AT_MOST - 1))
 
     def sweep(self, rest: timedelta = timedelta(0)) -> bool:
@@ -121,17 +123,17 @@ class Reconciler:
             keeper.join()
 
     def _steps(self) -> Iterable[tuple[str, Callable[[], int]]]:
-        upkeep = self._upkeep
-        yield "leases_expired", upkeep.expire_leases
+        repair = self._repair
+        yield "leases_expired", repair.expire_leases
         if self._settings.milvus_is_embedded:
             yield "loaded", self._load_embedded
-        yield "redispatched", upkeep.redispatch_lost
-        yield "moved", upkeep.follow_collection
+        yield "redispatched", repair.redispatch_lost
+        yield "moved", repair.follow_collection
         yield "reopened", self._observer.look_at_all
-        yield "ghosts_forgotten", upkeep.forget_ghosts
+        yield "stale_jobs_dropped", repair.drop_stale_failed_jobs
         yield "dispatched", self._services.dispatcher.dispatch_due
-        yield "names_folded", upkeep.fold_names
-        yield "keys_pruned", self._services.repeats.prune
+        yield "names_folded", repair.fold_names
+        yield "keys_pruned", self._services.idempotency_keys.prune
 
     def _load_embedded(self) -> int:
         """Load the collection again where Milvus Lite died and was started anew meanwhile."""
@@ -158,30 +160,30 @@ class Reconciler:
         interval_s = self._settings.reconcile_interval
         look_s = min(LOOK_EVERY_S, interval_s / 5)
         rest = timedelta(seconds=interval_s - look_s)
-        lanes = [
-            _in_a_lane(look_s, lambda: self.sweep(rest), stop),
-            _in_a_lane(DUE_EVERY_S, lambda: self.depart(stop), stop),
-            _in_a_lane(DUE_EVERY_S, lambda: self.operate(stop), stop),
-            _in_a_lane(DUE_EVERY_S, lambda: self.take_uploads(stop), stop),
+        loops = [
+            _in_a_thread(look_s, lambda: self.sweep(rest), stop),
+            _in_a_thread(DUE_EVERY_S, lambda: self.remove_due(stop), stop),
+            _in_a_thread(DUE_EVERY_S, lambda: self.operate(stop), stop),
+            _in_a_thread(DUE_EVERY_S, lambda: self.take_uploads(stop), stop),
         ]
         # Not waited for as long: what a check leaves behind, the next one takes away, and what
         # was not counted is counted later.
-        checking = _in_a_lane(interval_s, self._canaries.run_if_due, stop)
-        counting = _in_a_lane(COUNT_EVERY_S, lambda: self.count(stop), stop)
+        checking = _in_a_thread(interval_s, self._canary.run_if_due, stop)
+        counting = _in_a_thread(COUNT_EVERY_S, lambda: self.count(stop), stop)
         _every(DUE_EVERY_S, self.dispatch_due, stop)
-        for lane in lanes:
-            lane.join(timeout=self._settings.milvus_timeout)
-        for lane in (checking, counting):
-            lane.join(timeout=DUE_EVERY_S)
+        for loop in loops:
+            loop.join(timeout=self._settings.milvus_timeout)
+        for loop in (checking, counting):
+            loop.join(timeout=DUE_EVERY_S)
         self._store.close()
 
 
-def _in_a_lane(
+def _in_a_thread(
     seconds: float, work: Callable[[], object], stop: threading.Event
 ) -> threading.Thread:
-    lane = threading.Thread(target=_every, args=(seconds, work, stop), daemon=True)
-    lane.start()
-    return lane
+    loop = threading.Thread(target=_every, args=(seconds, work, stop), daemon=True)
+    loop.start()
+    return loop
 
 
 def _every(seconds: float, work: Callable[[], object], stop: threading.Event) -> None:

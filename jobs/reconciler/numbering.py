@@ -7,7 +7,7 @@ partitions have been seen, a new tenant could be given one of their numbers.
 import time
 
 from jobs.context import Worker
-from jobs.drift.observations import Observing
+from jobs.drift.observations import Observations
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
 from webapp.services import Services
@@ -48,7 +48,7 @@ def lift_numbers(services: Services, store: PartitionStore) -> None:
     Raises:
         StoreError: of the first collection that there was no answer for.
     """
-    for collection in Observing(services.database).collections(services.rules.collection):
+    for collection in Observations(services.database).collections(services.policy.collection):
         try:
             names = store.list_partitions(collection)
         except StoreError as error:

@@ -2,14 +2,14 @@
 
 import time
 
-from jobs.drift.cleanup import Unwanted, with_what_is_known
+from jobs.drift.cleanup import Cleanup, with_what_is_known
 from jobs.drift.compare import Drift, Listing, listing_of
-from jobs.drift.observations import Observation, Observing
-from jobs.drift.report import DriftLedger
+from jobs.drift.observations import Observation, Observations
+from jobs.drift.report import DriftReport
 from jobs.milvus.schema import describe
 from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
 from jobs.provisioning.circuit_breaker import CircuitBreaker
-from jobs.reconciler.repair import Upkeep
+from jobs.reconciler.repair import Repair
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
@@ -22,25 +22,25 @@ class Observer:
     """Looks at collections, stores what was seen, and drives on what that allows."""
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
-        database, self._rules = services.database, services.rules
+        database, self._policy = services.database, services.policy
         self._services = services
         self._store = store
-        self._observing = Observing(database)
-        self._upkeep = Upkeep(database, services.job_queue, services.dispatcher, self._rules)
-        self._circuit = CircuitBreaker(database, self._rules)
-        self._drift = Drift(database, services.dispatcher, self._rules)
-        self._ledger = DriftLedger(database)
-        self._unwanted = Unwanted(store, self._drift, services.pauses)
+        self._observations = Observations(database)
+        self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
+        self._circuit = CircuitBreaker(database, self._policy)
+        self._drift = Drift(database, services.dispatcher, self._policy)
+        self._report = DriftReport(database)
+        self._cleanup = Cleanup(store, self._drift, services.pauses)
 
     def look_at_all(self) -> int:
         """Look at each collection; returns how many tenants were given another try."""
-        collections = self._observing.collections(self._rules.collection)
+        collections = self._observations.collections(self._policy.collection)
         return sum(self._look_at(name) for name in collections)
 
     def _look_at(self, collection: str) -> int:
         """One collection; trouble with it must not keep the others from being looked at."""
         try:
-            before = self._observing.last_cause(collection)
+            before = self._observations.last_cause(collection)
             seen, listing = self._ask(collection)
             changed = self._follow(seen, before)
             if listing is not None:
@@ -55,7 +55,7 @@ class Observer:
         listing, cause, message, moved_to = None, None, None, None
         looked_at, started = utc_now(), time.monotonic()
         try:
-            listing = listing_of(self._drift, self._observing, self._store, collection)
+            listing = listing_of(self._drift, self._observations, self._store, collection)
         except StoreError as error:
             cause, message = error.cause, error.message
             moved_to = error.to if isinstance(error, CollectionMoved) else None
@@ -69,17 +69,17 @@ class Observer:
 
     def _follow(self, seen: Observation, before: Cause | None) -> int:
         """Reopen what the answer shows to be over, or note what it shows to be wrong."""
-        upkeep, observing = self._upkeep, self._observing
+        repair, observations = self._repair, self._observations
         over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
         reopened = 0
         if seen.partitions is not None:
-            room = max(self._rules.max_partitions - seen.partitions, 0)
+            room = max(self._policy.max_partitions - seen.partitions, 0)
             passed = over | _passed(before)
-            reopened = upkeep.reopen(seen.collection, passed, after_capacity=room)
+            reopened = repair.reopen(seen.collection, passed, after_capacity=room)
         elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
-            upkeep.note_cause(seen.collection, seen.cause, seen.error or "")
+            repair.note_cause(seen.collection, seen.cause, seen.error or "")
         # Stored last: whoever sweeps after a crash in between still knows of the outage.
-        observing.record(seen)
+        observations.record(seen)
         if before != seen.cause:
             log.warning(
                 "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
@@ -101,14 +101,14 @@ class Observer:
         return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
 
     def _compare(self, listing: Listing) -> int:
-        """Make again what is missing, and put what nobody wants into the ledger."""
+        """Make again what is missing, and put what nobody wants into the drift report."""
         self._services.numbers.lift_above(listing.names)
         comparison = self._drift.compare(listing)
         made_again = self._drift.make_again(comparison)
-        reported = self._ledger.reported(listing.collection)
+        reported = self._report.reported(listing.collection)
         # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
-        unwanted = self._unwanted.settle(with_what_is_known(comparison.unwanted, reported))
-        self._ledger.store(listing, [*comparison.missing, *unwanted])
+        unwanted = self._cleanup.settle(with_what_is_known(comparison.unwanted, reported))
+        self._report.store(listing, [*comparison.missing, *unwanted])
         return made_again
 
 

@@ -22,7 +22,13 @@ from webapp.partitions import events
 from webapp.partitions.cas import change, is_any
 from webapp.partitions.dispatcher import Dispatcher, reserve
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
-from webapp.partitions.policy import DISPATCH_GRACE, LOST_AFTER, MOST_DOUBLINGS, Rules, reopen_pause
+from webapp.partitions.policy import (
+    DISPATCH_GRACE,
+    LOST_AFTER,
+    MOST_DOUBLINGS,
+    Policy,
+    reopen_pause,
+)
 from webapp.queue.job_queue import JobQueue
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -33,16 +39,16 @@ UNFOLDED = (
 )
 
 
-class Upkeep:
+class Repair:
     """Repairs what crashes, lost dispatches and outages leave behind."""
 
     def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
     ) -> None:
         self._database = database
         self._job_queue = job_queue
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def expire_leases(self) -> int:
         """Take rows from workers whose lease ran out: due again, or failed after the last try."""
@@ -95,7 +101,7 @@ class Upkeep:
         for start in range(0, len(gone), ROUND):
             lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
             with self._database.transaction() as session:
-                dispatches = reserve(session, lost, limit=ROUND * self._rules.chunk_size)
+                dispatches = reserve(session, lost, limit=ROUND * self._policy.chunk_size)
             self._dispatcher.dispatch(dispatches)
             dispatched += len(dispatches)
         return dispatched
@@ -107,13 +113,13 @@ class Upkeep:
         """
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
-            Partition.collection != self._rules.collection,
+            Partition.collection != self._policy.collection,
             Partition.ready_at.is_(None),
             Partition.seen_absent_at.is_(None),
         )
         with self._database.transaction() as session:
             # Leave to adopt or to empty was given for the collection that it was looked at in.
-            elsewhere = {"collection": self._rules.collection, "if_exists": IfExists.REFUSE}
+            elsewhere = {"collection": self._policy.collection, "if_exists": IfExists.REFUSE}
             moved = change(session, untouched, elsewhere)
         left_behind = and_(
             Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
@@ -262,14 +268,14 @@ class Upkeep:
             self._dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
-    def forget_ghosts(self) -> int:
+    def drop_stale_failed_jobs(self) -> int:
         """Take our failed jobs out of RQ whose tenant is not failing by them any more.
 
         Raises:
             DispatchError: Redis did not answer.
         """
         ids = self._job_queue.failed_job_ids()
-        haunting = set(ids)
+        stale = set(ids)
         for start in range(0, len(ids), ROUND):
             batch = ids[start : start + ROUND]
             failing = select(Partition.claimed_job_id).where(
@@ -280,8 +286,8 @@ class Upkeep:
                 ),
             )
             with self._database.reading() as session:
-                haunting -= set(session.scalars(failing))
-        return self._job_queue.forget_failed(haunting)
+                stale -= set(session.scalars(failing))
+        return self._job_queue.forget_failed(stale)
 
 
 def _expired(row: Partition, event: str) -> events.Entry:

@@ -14,7 +14,7 @@ from webapp.db.types import utc_now
 from webapp.models.control import Heartbeat
 from webapp.models.partition import PartitionEvent
 from webapp.models.statistics import Activity, Resolution
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.statistics.buckets import HOUR, MINUTE, WIDTHS, Counts, counts_of, start_of
 from webapp.statistics.heartbeats import COUNTED
 from webapp.statistics.histogram import packed
@@ -34,7 +34,7 @@ HOURS_AT_ONCE = 24
 MARKED_EVERY = timedelta(seconds=5)
 
 
-class Fold:
+class Rollup:
     """Counts what happened since the last time, and what came in late before it.
 
     A mark says up to when all is counted. Whoever stores counts moves it from where it was when
@@ -43,13 +43,13 @@ class Fold:
     to count twice.
     """
 
-    def __init__(self, database: Database, rules: Rules) -> None:
+    def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
-        self._rules = rules
+        self._policy = policy
         # How many entries each minute had when this process last counted it.
         self._seen: dict[datetime, int] = {}
 
-    def fold(self) -> int:
+    def roll_up(self) -> int:
         """Count what is new; returns the number of buckets written.
 
         After a time in which nobody counted, the last 35 days are made up for, by the hour, some
@@ -71,7 +71,7 @@ class Fold:
             if not changed and mark and now - mark < MARKED_EVERY:
                 return 0
             since = min(changed, default=until)
-            counts = count(session, since, until, self._rules.attempts) if changed else {}
+            counts = count(session, since, until, self._policy.attempts) if changed else {}
         written = self._store(counts, since, until, mark, now)
         if written is not None:
             self._seen = sizes
@@ -83,7 +83,7 @@ class Fold:
         for _ in range(HOURS_AT_ONCE):
             with self._database.reading() as session:
                 hour = _next_hour(session, since, now)
-                counts = count(session, hour, hour + HOUR, self._rules.attempts)
+                counts = count(session, hour, hour + HOUR, self._policy.attempts)
             since, done = hour + HOUR, min(hour + HOUR + LATE, now)
             stored = self._store(counts, hour, since, mark, done)
             if stored is None or done == now:

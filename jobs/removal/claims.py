@@ -20,7 +20,7 @@ from webapp.models.states import DepartureOutcome, PartitionState
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
-from webapp.partitions.policy import Rules, reopen_pause
+from webapp.partitions.policy import Policy, reopen_pause
 
 GONE_EVENTS = {
     DepartureOutcome.DROPPED: events.DROPPED,
@@ -29,7 +29,7 @@ GONE_EVENTS = {
 
 
 @dataclass(frozen=True)
-class Leaver:
+class Removal:
     """The right to drop one deleted tenant's partition, until somebody overtakes."""
 
     tenant_id: int
@@ -45,7 +45,7 @@ class Leaver:
     request_id: str | None
 
     @classmethod
-    def of(cls, row: Partition) -> "Leaver":
+    def of(cls, row: Partition) -> "Removal":
         """The right that holds on this row now."""
         return cls(
             tenant_id=row.tenant_id,
@@ -60,12 +60,12 @@ class Leaver:
         )
 
 
-class Departures:
-    """Claims and records for lists of leavers."""
+class RemovalClaims:
+    """Claims and records for lists of removals."""
 
-    def __init__(self, database: Database, rules: Rules) -> None:
+    def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
-        self._rules = rules
+        self._policy = policy
 
     def _due(self, now: datetime) -> ColumnElement[bool]:
         """Whose grace time is over, and whom no call that was begun under a lease can reach.
@@ -78,7 +78,7 @@ class Departures:
             Partition.remove_at <= now,
             or_(
                 Partition.lease_until.is_(None),
-                Partition.lease_until < now - self._rules.timeout,
+                Partition.lease_until < now - self._policy.timeout,
             ),
         )
 
@@ -88,7 +88,7 @@ class Departures:
         with self._database.reading() as session:
             return sorted(session.scalars(due))
 
-    def claim(self, collection: str, limit: int) -> list[Leaver]:
+    def claim(self, collection: str, limit: int) -> list[Removal]:
         """Take up to `limit` that are due and in nobody's hand, the longest due first."""
         now = utc_now()
         due = self._due(now)
@@ -100,11 +100,11 @@ class Departures:
         )
         with self._database.transaction() as session:
             chosen = session.scalars(longest).all()
-            taken = {"fence": Partition.fence + 1, "lease_until": now + self._rules.lease}
+            taken = {"fence": Partition.fence + 1, "lease_until": now + self._policy.lease}
             rows = change(session, and_(Partition.tenant_id.in_(chosen), due), taken)
-            return [Leaver.of(row) for row in rows]
+            return [Removal.of(row) for row in rows]
 
-    def begin(self, counted: Mapping[Leaver, int | None]) -> list[Leaver]:
+    def begin(self, counted: Mapping[Removal, int | None]) -> list[Removal]:
         """Pass the point of no return with those still held; returns them.
 
         What was counted is on record before anything is dropped, whoever dies then. None, an
@@ -113,21 +113,21 @@ class Departures:
         now = utc_now()
         began = {
             "drop_began_at": func.coalesce(Partition.drop_began_at, now),
-            "lease_until": now + self._rules.lease,
+            "lease_until": now + self._policy.lease,
         }
         with self._database.transaction() as session:
             held = [] if is_paused(session) else _change(session, counted, began)
             records = _records(session, held)
-            for leaver in held:
-                if (rows := counted[leaver]) is not None and leaver.tenant_id in records:
-                    records[leaver.tenant_id].rows = rows
-                    records[leaver.tenant_id].counted_at = now
+            for removal in held:
+                if (rows := counted[removal]) is not None and removal.tenant_id in records:
+                    records[removal.tenant_id].rows = rows
+                    records[removal.tenant_id].counted_at = now
             entries = [_entry(each, events.DROPPING, message=_rows(counted[each])) for each in held]
             events.record(session, entries)
-        return [replace(leaver, has_begun=True) for leaver in held]
+        return [replace(removal, has_begun=True) for removal in held]
 
     def record_gone(
-        self, leavers: Sequence[Leaver], dropped: Collection[int], real_collection: str
+        self, removals: Sequence[Removal], dropped: Collection[int], real_collection: str
     ) -> int:
         """Record the proof that their partitions are gone; returns how many were still held.
 
@@ -136,64 +136,64 @@ class Departures:
         """
         now = utc_now()
         with self._database.transaction() as session:
-            held = _change(session, leavers, _removed(now))
+            held = _change(session, removals, _removed(now))
             records = _records(session, held)
-            for leaver in held:
-                if record := records.get(leaver.tenant_id):
-                    record.outcome = _outcome(leaver)
+            for removal in held:
+                if record := records.get(removal.tenant_id):
+                    record.outcome = _outcome(removal)
                     record.confirmed_at = now
                     record.real_collection = real_collection
-                    if leaver.tenant_id in dropped:
+                    if removal.tenant_id in dropped:
                         record.dropped_at = now
-            entries = [_entry(leaver, GONE_EVENTS[_outcome(leaver)]) for leaver in held]
+            entries = [_entry(removal, GONE_EVENTS[_outcome(removal)]) for removal in held]
             events.record(session, entries)
         return len(held)
 
-    def record_kept(self, counted: Mapping[Leaver, int | None]) -> int:
+    def record_kept(self, counted: Mapping[Removal, int | None]) -> int:
         """Record that these were left in Milvus, since their rows may be somebody else's."""
         now = utc_now()
         with self._database.transaction() as session:
             held = _change(session, counted, _removed(now))
             records = _records(session, held)
-            for leaver in held:
-                if record := records.get(leaver.tenant_id):
+            for removal in held:
+                if record := records.get(removal.tenant_id):
                     record.outcome = DepartureOutcome.KEPT
-                    record.rows = counted[leaver]
+                    record.rows = counted[removal]
                     record.counted_at = now
             entries = [_entry(each, events.KEPT, message=_rows(counted[each])) for each in held]
             events.record(session, entries)
         return len(held)
 
-    def record_failure(self, leaver: Leaver, cause: Cause, message: str) -> None:
+    def record_failure(self, removal: Removal, cause: Cause, message: str) -> None:
         """Record that the drop failed; the next try comes after a pause that grows."""
         later = {
             "lease_until": None,
-            "remove_at": utc_now() + reopen_pause(leaver.failures),
+            "remove_at": utc_now() + reopen_pause(removal.failures),
             "reopens": Partition.reopens + 1,
             "cause": cause,
             "error": message,
         }
         with self._database.transaction() as session:
-            held = _change(session, [leaver], later)
+            held = _change(session, [removal], later)
             entries = [
                 _entry(each, events.DROP_FAILED, cause=cause, message=message) for each in held
             ]
             events.record(session, entries)
 
-    def hand_back(self, leavers: Sequence[Leaver]) -> None:
+    def hand_back(self, removals: Sequence[Removal]) -> None:
         """Give up the rights as if they had never been."""
         with self._database.transaction() as session:
-            _change(session, leavers, {"lease_until": None})
+            _change(session, removals, {"lease_until": None})
 
 
 def _change(
-    session: Session, leavers: Iterable[Leaver], values: dict[str, Any]
-) -> Sequence[Leaver]:
+    session: Session, removals: Iterable[Removal], values: dict[str, Any]
+) -> Sequence[Removal]:
     """Update the rows whose right still holds; returns whose they are."""
-    by_number = {leaver.tenant_id: leaver for leaver in leavers}
+    by_number = {removal.tenant_id: removal for removal in removals}
     mine = and_(
         tuple_(Partition.tenant_id, Partition.fence).in_(
-            [(leaver.tenant_id, leaver.fence) for leaver in by_number.values()]
+            [(removal.tenant_id, removal.fence) for removal in by_number.values()]
         ),
         Partition.state == PartitionState.REMOVING,
     )
@@ -201,8 +201,8 @@ def _change(
     return [by_number[row.tenant_id] for row in rows]
 
 
-def _records(session: Session, leavers: Sequence[Leaver]) -> dict[int, Departure]:
-    numbers = [leaver.tenant_id for leaver in leavers]
+def _records(session: Session, removals: Sequence[Removal]) -> dict[int, Departure]:
+    numbers = [removal.tenant_id for removal in removals]
     found = session.scalars(select(Departure).where(Departure.tenant_id.in_(numbers)))
     return {record.tenant_id: record for record in found}
 
@@ -217,8 +217,8 @@ def _removed(now: datetime) -> dict[str, Any]:
     }
 
 
-def _outcome(leaver: Leaver) -> DepartureOutcome:
-    return DepartureOutcome.DROPPED if leaver.has_begun else DepartureOutcome.ABSENT
+def _outcome(removal: Removal) -> DepartureOutcome:
+    return DepartureOutcome.DROPPED if removal.has_begun else DepartureOutcome.ABSENT
 
 
 def _rows(count: int | None) -> str:
@@ -227,13 +227,13 @@ def _rows(count: int | None) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-def _entry(leaver: Leaver, event: str, **fields: Any) -> events.Entry:
+def _entry(removal: Removal, event: str, **fields: Any) -> events.Entry:
     return events.Entry(
         event=event,
-        tenant_id=leaver.tenant_id,
-        collection=leaver.collection,
-        partition=leaver.partition,
-        generation=leaver.generation,
-        request_id=leaver.request_id,
+        tenant_id=removal.tenant_id,
+        collection=removal.collection,
+        partition=removal.partition,
+        generation=removal.generation,
+        request_id=removal.request_id,
         **fields,
     )

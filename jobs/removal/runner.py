@@ -1,4 +1,4 @@
-"""The departures lane: claim, list, count, drop, prove by listing again, record."""
+"""The departures loop: claim, list, count, drop, prove by listing again, record."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from jobs.drift.observations import Observing, located
+from jobs.drift.observations import Observations, located
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.removal.claims import Departures, Leaver
+from jobs.removal.claims import Removal, RemovalClaims
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
 
@@ -27,16 +27,18 @@ log = get_logger("paratia.departures")
 class Answers(Generic[T]):
     """What the store said to each; whom nobody asked any more is in neither."""
 
-    told: dict[Leaver, T] = field(default_factory=dict)
+    told: dict[Removal, T] = field(default_factory=dict)
     errors: dict[int, StoreError] = field(default_factory=dict)
 
 
-class DepartureLane:
+class RemovalRunner:
     """Drops the partitions whose grace time is over. May run in several processes at once."""
 
-    def __init__(self, departures: Departures, observing: Observing, store: PartitionStore) -> None:
-        self._departures = departures
-        self._observing = observing
+    def __init__(
+        self, removal_claims: RemovalClaims, observations: Observations, store: PartitionStore
+    ) -> None:
+        self._claims = removal_claims
+        self._observations = observations
         self._store = store
         self._waiting_for: dict[str, Cause] = {}
 
@@ -45,7 +47,7 @@ class DepartureLane:
 
         While a collection cannot be listed, nothing is claimed in it and nobody's try is used up.
         """
-        collections = self._departures.due_collections()
+        collections = self._claims.due_collections()
         return sum(self._empty_out(collection, stop) for collection in collections)
 
     def _empty_out(self, collection: str, stop: threading.Event) -> int:
@@ -53,7 +55,7 @@ class DepartureLane:
         while go_on and not stop.is_set():
             try:
                 place = self._locate(collection)
-                count, go_on = Round(self._departures, self._store, collection, place, stop).run()
+                count, go_on = Round(self._claims, self._store, collection, place, stop).run()
             except StoreError as error:
                 self._note_waiting(collection, error)
                 break
@@ -68,7 +70,7 @@ class DepartureLane:
             StoreError: it is not the one that the partitions are in, or Milvus does not answer.
         """
         try:
-            return located(self._observing, self._store, collection).name
+            return located(self._observations, self._store, collection).name
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise
@@ -86,13 +88,13 @@ class Round:
 
     def __init__(
         self,
-        departures: Departures,
+        removal_claims: RemovalClaims,
         store: PartitionStore,
         collection: str,
         place: str,
         stop: threading.Event,
     ) -> None:
-        self._departures = departures
+        self._claims = removal_claims
         self._store = store
         self._collection = collection
         self._place = place
@@ -105,24 +107,24 @@ class Round:
             StoreError: the collection cannot be listed; nothing is held any more.
         """
         names = self._names()
-        leavers = self._departures.claim(self._collection, AT_ONCE)
-        if not leavers:
+        removals = self._claims.claim(self._collection, AT_ONCE)
+        if not removals:
             return 0, False
-        counts = self._ask_each([each for each in leavers if each.partition in names], self._count)
+        counts = self._ask_each([each for each in removals if each.partition in names], self._count)
         kept = {each: rows for each, rows in counts.told.items() if not _may_go(each, rows)}
-        self._departures.record_kept(kept)
-        begun = self._departures.begin(
+        self._claims.record_kept(kept)
+        begun = self._claims.begin(
             {each: rows for each, rows in counts.told.items() if each not in kept}
         )
         drops = self._ask_each(begun, self._drop)
-        current = {each.tenant_id: each for each in (*leavers, *begun)}
+        current = {each.tenant_id: each for each in (*removals, *begun)}
         left = [each for each in current.values() if each not in kept]
         there = self._settle(left, drops, counts.errors | drops.errors)
-        return len(left) - len(there), len(leavers) == AT_ONCE and not there
+        return len(left) - len(there), len(removals) == AT_ONCE and not there
 
     def _settle(
-        self, left: Sequence[Leaver], drops: Answers[None], errors: dict[int, StoreError]
-    ) -> list[Leaver]:
+        self, left: Sequence[Removal], drops: Answers[None], errors: dict[int, StoreError]
+    ) -> list[Removal]:
         """Record by a second listing what became of each; returns whose is there still."""
         try:
             names = self._names()
@@ -131,17 +133,17 @@ class Round:
             raise
         gone = [each for each in left if each.partition not in names]
         there = [each for each in left if each.partition in names]
-        self._departures.record_gone(gone, {each.tenant_id for each in drops.told}, self._place)
+        self._claims.record_gone(gone, {each.tenant_id for each in drops.told}, self._place)
         believed = {each.tenant_id: STILL_LISTED for each in drops.told}
         self._hand_on(there, believed | errors)
         return there
 
-    def _hand_on(self, leavers: Sequence[Leaver], errors: dict[int, StoreError]) -> None:
+    def _hand_on(self, removals: Sequence[Removal], errors: dict[int, StoreError]) -> None:
         """Those whose call failed rest a while; the others are due again at once."""
-        for leaver in leavers:
-            if error := errors.get(leaver.tenant_id):
-                self._departures.record_failure(leaver, error.cause, error.message)
-        self._departures.hand_back([each for each in leavers if each.tenant_id not in errors])
+        for removal in removals:
+            if error := errors.get(removal.tenant_id):
+                self._claims.record_failure(removal, error.cause, error.message)
+        self._claims.hand_back([each for each in removals if each.tenant_id not in errors])
 
     def _names(self) -> frozenset[str]:
         """What the collection holds; a collection that is not there holds nothing."""
@@ -152,7 +154,7 @@ class Round:
                 raise
             return frozenset()
 
-    def _count(self, leaver: Leaver) -> int | None:
+    def _count(self, removal: Removal) -> int | None:
         """The rows for the record, or None where a tenant's own cannot be counted.
 
         Raises:
@@ -160,37 +162,37 @@ class Round:
                 a count that fails again and again must not hold a departure up for ever.
         """
         try:
-            return self._store.count_rows(self._place, leaver.partition)
+            return self._store.count_rows(self._place, removal.partition)
         except StoreError as error:
-            silent = error.cause in NO_ANSWER and not leaver.failures
-            if silent or not leaver.owns_rows:
+            silent = error.cause in NO_ANSWER and not removal.failures
+            if silent or not removal.owns_rows:
                 raise
             return None
 
-    def _drop(self, leaver: Leaver) -> None:
-        self._store.drop_partition(self._place, leaver.partition)
+    def _drop(self, removal: Removal) -> None:
+        self._store.drop_partition(self._place, removal.partition)
 
-    def _ask_each(self, leavers: Sequence[Leaver], ask: Callable[[Leaver], T]) -> Answers[T]:
+    def _ask_each(self, removals: Sequence[Removal], ask: Callable[[Removal], T]) -> Answers[T]:
         """Ask for several at once; a server that does not answer is not asked for the rest."""
         answers = Answers[T]()
         silent = threading.Event()
 
-        def work(leaver: Leaver) -> None:
+        def work(removal: Removal) -> None:
             if silent.is_set() or self._stop.is_set():
                 return
             try:
-                answers.told[leaver] = ask(leaver)
+                answers.told[removal] = ask(removal)
             except StoreError as error:
-                answers.errors[leaver.tenant_id] = error
+                answers.errors[removal.tenant_id] = error
                 if error.cause in NO_ANSWER:
                     silent.set()
 
-        if leavers:
+        if removals:
             with ThreadPoolExecutor(CALLERS) as callers:
-                list(callers.map(work, leavers))
+                list(callers.map(work, removals))
         return answers
 
 
-def _may_go(leaver: Leaver, rows: int | None) -> bool:
+def _may_go(removal: Removal, rows: int | None) -> bool:
     """Rows that are not known to be the tenant's own are never dropped."""
-    return leaver.owns_rows or rows == 0
+    return removal.owns_rows or rows == 0

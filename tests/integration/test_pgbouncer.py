@@ -119,7 +119,7 @@ def test_many_are_backfilled_and_let_go_when_asked_for(
 ) -> None:
     _, whole = product
     store = MilvusPartitionStore(milvus_lite.uri, "", 10)
-    numbers = whole.tenants_of_before(20, first=5_000)
+    numbers = whole.imported_tenants(20, first=5_000)
     asked = whole.services.operations.ask(
         REQUEST, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=20
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.drift.compare import MADE_AGAIN
-from tests.model.ledger import Change, Step
+from tests.model.watch import Change, Step
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import TRANSITIONS, PartitionState

@@ -12,8 +12,8 @@ from webapp.models.states import PartitionState
 from webapp.partitions.failures import FailedSelection
 
 # What somebody may do; what gives the others something to do, more often.
-DEEDS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
-DEEDS += ["decide", "rename", "requeue", "insert_rows", "pause"]
+ACTIONS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
+ACTIONS += ["decide", "rename", "requeue", "insert_rows", "pause"]
 
 
 class People(World):
@@ -31,10 +31,10 @@ class People(World):
         for _ in range(count):
             self.product.create("Acme")
 
-    @rule(deed=st.sampled_from(DEEDS), which=any_one, really=st.booleans())
-    def somebody(self, deed: str, which: int, really: bool) -> None:
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, really=st.booleans())
+    def somebody(self, action: str, which: int, really: bool) -> None:
         """Somebody does something to one of the tenants."""
-        getattr(self, deed)(which, really)
+        getattr(self, action)(which, really)
 
     def create(self, which: int, really: bool) -> None:
         """A sign-up; its number is above all there ever were."""
@@ -59,8 +59,8 @@ class People(World):
         """A customer comes back, unless the drop has begun."""
         tenant = self.pick(self.now.tenants, which)
         row = self.row_of(tenant.id)
-        is_leaving = row is not None and row.state == PartitionState.REMOVING
-        may_come_back = is_leaving and row is not None and row.drop_began_at is None
+        is_removing = row is not None and row.state == PartitionState.REMOVING
+        may_come_back = is_removing and row is not None and row.drop_began_at is None
         try:
             self.product.services.tenants.restore(tenant.id, actor=ACTOR)
         except NotRemoving:

@@ -106,7 +106,7 @@ def _sweep(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
     def sweep(dice: random.Random) -> None:
         reconciler.dispatch_due()
         reconciler.sweep()
-        reconciler.depart(threading.Event())
+        reconciler.remove_due(threading.Event())
 
     return sweep
 
@@ -134,14 +134,14 @@ def _retry(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
 def _leave(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
     tenants = product.services.tenants
 
-    def leave(dice: random.Random) -> None:
+    def delete_tenant(dice: random.Random) -> None:
         # A few of them for good; most come back at once.
         number = dice.choice(numbers)
         tenants.delete(number, actor=ACTOR)
         if number % 3:
             tenants.restore(number, actor=ACTOR)
 
-    return leave
+    return delete_tenant
 
 
 def _rename(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
@@ -158,6 +158,6 @@ ROLES: dict[str, Role] = {
     "second sweeper": _sweep,
     "backfill": _backfill,
     "retry": _retry,
-    "leave": _leave,
+    "delete_tenant": _leave,
     "rename": _rename,
 }

@@ -20,7 +20,7 @@ OUTCOME = Outcome(Result.CREATED, Provider.SDK)
 _answer = st.one_of(st.just(WELL), st.just(WELL), st.sampled_from(ANSWERS))
 _answers = st.lists(_answer, max_size=8)
 
-DEEDS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
+ACTIONS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
 
 
 class Toil(World):
@@ -38,12 +38,12 @@ class Toil(World):
         self.answer(self.take(self.pick(self.queued, which)), said)
 
     @precondition(lambda self: self.has_hands)
-    @rule(what=st.sampled_from(["sweep", "depart", "dispatch"]), said=_answers)
+    @rule(what=st.sampled_from(["sweep", "remove_due", "dispatch"]), said=_answers)
     def reconcile(self, what: str, said: Sequence[Answer]) -> None:
         """A reconciler's turn at one of its works; another may be at it already."""
         works: dict[str, Callable[[HeldProcess], object]] = {
             "sweep": lambda store: self.product.reconciler(store).sweep(),
-            "depart": lambda store: self.product.reconciler(store).depart(store.stop),
+            "remove_due": lambda store: self.product.reconciler(store).remove_due(store.stop),
             "dispatch": lambda store: self.product.reconciler(store).dispatch_due(),
         }
         self.begin_at(works[what], said)
@@ -92,11 +92,11 @@ class Toil(World):
         self.claims = (self.claims + claims)[-4:]
 
     @precondition(lambda self: self.claims)
-    @rule(deed=st.sampled_from(DEEDS), which=any_one, cause=st.sampled_from(Cause))
-    def act(self, deed: str, which: int, cause: Cause) -> None:
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, cause=st.sampled_from(Cause))
+    def act(self, action: str, which: int, cause: Cause) -> None:
         """Somebody who has or had a claim acts on it."""
         claim = self.pick(self.claims, which)
-        getattr(self, deed)(claim, cause)
+        getattr(self, action)(claim, cause)
 
     def renew(self, claim: Claim, cause: Cause) -> None:
         """A worker makes sure of its lease."""

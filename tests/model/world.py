@@ -19,8 +19,8 @@ from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
 from tests.model.clock import Clock, told
-from tests.model.ledger import Ledger, Step
 from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
+from tests.model.watch import Step, Watch
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
@@ -74,7 +74,7 @@ class World(RuleBasedStateMachine):
         self.claims: list[Claim] = []
         self.saw: set[tuple[str, str]] = set()
         self.was_paused = False
-        self.ledger = Ledger(product.engine)
+        self.watch = Watch(product.engine)
         self.now = self.look()
 
     # What is looked at.
@@ -142,7 +142,7 @@ class World(RuleBasedStateMachine):
 
     def check_right(self, kind: str, collection: str, name: str) -> None:
         """Who is about to make or drop a partition holds a lease, and may not be called back."""
-        row = next(row for row in self.ledger.rows() if row.name == name)
+        row = next(row for row in self.watch.rows() if row.name == name)
         assert row.collection == collection
         if kind == "drop":
             emptied = row.if_exists == IfExists.EMPTY
@@ -155,7 +155,7 @@ class World(RuleBasedStateMachine):
 
     def look(self) -> Step:
         """Read what happened, and hold it to the laws."""
-        step = self.ledger.read()
+        step = self.watch.read()
         laws.check(step, self.clock.now)
         is_paused = self.product.services.pauses.is_on()
         if self.was_paused and is_paused:
@@ -214,7 +214,7 @@ class World(RuleBasedStateMachine):
             reconciler = self.product.reconciler(self.milvus)
             reconciler.dispatch_due()
             assert reconciler.sweep()
-            reconciler.depart(Event())
+            reconciler.remove_due(Event())
             while jobs := self.queued:
                 self.finish(self.take(jobs[0]))
             self.now = self.look()

@@ -11,7 +11,7 @@ from webapp.admin.audit.views import AuditView
 from webapp.admin.csv_import.views import UploadsView
 from webapp.admin.help import HelpView
 from webapp.admin.lists.export import ExportView
-from webapp.admin.live.cache import RecentFigures
+from webapp.admin.live.cache import SharedReads
 from webapp.admin.live.etag import answer_unchanged
 from webapp.admin.navigation import places
 from webapp.admin.operations.views import OperationsView
@@ -44,7 +44,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(HelpView(name="Help", endpoint="help"))
     for view in admin._views:
         view.blueprint.enable_openapi = False
-    app.extensions["recent_figures"] = RecentFigures()
+    app.extensions["shared_reads"] = SharedReads()
     app.after_request(answer_unchanged)
     idempotency.init_app(app)
     app.jinja_env.filters.update(FILTERS)

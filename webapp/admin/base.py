@@ -43,7 +43,7 @@ def reading() -> Session:
 
 
 @dataclass(frozen=True)
-class Figures:
+class FrameData:
     """What the frame shows to everybody."""
 
     summary: Summary
@@ -88,11 +88,11 @@ def shell() -> Shell:
     return frame
 
 
-def _figures() -> Figures:
-    return Figures(
+def _figures() -> FrameData:
+    return FrameData(
         summary=summary(reading(), current.settings()),
         board=look(current_app.extensions["job_queue"]),
-        drift=drift_counts(reading(), current.services().rules),
+        drift=drift_counts(reading(), current.services().policy),
     )
 
 

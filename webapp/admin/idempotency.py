@@ -25,7 +25,7 @@ from webapp.db.session import begin_transactions_with
 from webapp.db.types import utc_now
 from webapp.errors import KeyInUse
 from webapp.http.paths import this_page
-from webapp.idempotency import Answer, Key, OnceByKey, Repeated, Repeats
+from webapp.idempotency import Answer, IdempotencyKeys, Key, Repeated, WithKey
 from webapp.logs import get_logger
 
 FIELD = "form_key"
@@ -45,7 +45,7 @@ class FormRepeated(Exception):
     """The form was sent before, so nothing is done now."""
 
 
-class OnceByForm:
+class WithFormKey:
     """Takes the form's key with the first transaction of this request that is committed."""
 
     def __init__(self, key: Key) -> None:
@@ -61,7 +61,7 @@ class OnceByForm:
         if self.is_taken:
             return
         try:
-            OnceByKey(self.key, lambda answer: answer).begin(session)
+            WithKey(self.key, lambda answer: answer).begin(session)
         except (Repeated, KeyInUse):
             raise FormRepeated from None
 
@@ -87,10 +87,10 @@ def _begin() -> ResponseReturnValue | None:
     if not USABLE.fullmatch(sent):
         return None
     what = _digest()
-    once = g.once_by_form = OnceByForm(Key(principal.owner, f"form:{sent}:{what}", what))
-    if _repeats().find(once.key)[0] is not None:
+    idempotency = g.once_by_form = WithFormKey(Key(principal.owner, f"form:{sent}:{what}", what))
+    if _repeats().find(idempotency.key)[0] is not None:
         return _answer_again(g.pop("once_by_form").key)
-    begin_transactions_with(once)
+    begin_transactions_with(idempotency)
     return None
 
 
@@ -108,20 +108,20 @@ def _content(file: FileStorage) -> str:
 
 
 def _keep_answer(response: Response) -> Response:
-    once: OnceByForm | None = g.pop("once_by_form", None)
-    if once is None:
+    idempotency: WithFormKey | None = g.pop("once_by_form", None)
+    if idempotency is None:
         return response
     begin_transactions_with(None)
-    if not once.is_taken:
+    if not idempotency.is_taken:
         # Where the database is down, this must not ask it once more.
         is_refused = response.status_code < 500
-        return (is_refused and _answer_of_first(once.key)) or response
+        return (is_refused and _answer_of_first(idempotency.key)) or response
     told = {"flashes": session.get("_flashes", []), "body": None}
     if is_fragment():
         told["body"] = response.get_data(as_text=True)
     answer = Answer(response.status_code, json.dumps(told), response.location)
     try:
-        _repeats().answer(once.key, answer)
+        _repeats().answer(idempotency.key, answer)
     except SQLAlchemyError as error:
         # The effect is there all the same; a repeat is told no more than that.
         log.warning("form.answer_not_kept", error=type(error).__name__)
@@ -129,9 +129,9 @@ def _keep_answer(response: Response) -> Response:
 
 
 def _answer_repeat(_error: FormRepeated) -> Response:
-    once: OnceByForm = g.pop("once_by_form")
+    idempotency: WithFormKey = g.pop("once_by_form")
     begin_transactions_with(None)
-    return _answer_again(once.key)
+    return _answer_again(idempotency.key)
 
 
 def _answer_of_first(key: Key) -> Response | None:
@@ -170,6 +170,6 @@ def _awaited(key: Key) -> Any:
         time.sleep(ASK_AGAIN_S)
 
 
-def _repeats() -> Repeats:
-    repeats: Repeats = current_app.extensions["services"].repeats
-    return repeats
+def _repeats() -> IdempotencyKeys:
+    idempotency_keys: IdempotencyKeys = current_app.extensions["services"].idempotency_keys
+    return idempotency_keys

@@ -8,7 +8,7 @@ from webapp.api.errors import told_of
 from webapp.api.examples import BULK, NEW_TENANTS
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
-from webapp.idempotency import Answer, Once
+from webapp.idempotency import Answer, Idempotency
 from webapp.models.tenant import Tenant
 from webapp.tenants.create_many import Result, Row, Wanted
 
@@ -31,7 +31,7 @@ def _told(index: int, result: Result) -> schemas_out.BulkCreated | schemas_out.B
 @api.output(schemas_out.BulkResults, description="A result for each row.", example=BULK)
 @api.doc(operation_id="create_tenants", tags=["Tenants"])
 @honours_keys(_all_told)
-def create_many(new: schemas_in.NewTenants, once: Once) -> list[Result]:
+def create_many(new: schemas_in.NewTenants, idempotency: Idempotency) -> list[Result]:
     """Create up to 1,000 tenants
 
     A result for each row, in the order of the rows: a row that is unusable, or whose slug is
@@ -41,4 +41,4 @@ def create_many(new: schemas_in.NewTenants, once: Once) -> list[Result]:
         Wanted(row.name, row.slug) if isinstance(row, schemas_in.NewTenant) else row
         for row in new.rows()
     ]
-    return current.services().bulk.create(rows, actor=current.actor(), once=once)
+    return current.services().bulk.create(rows, actor=current.actor(), idempotency=idempotency)

@@ -15,7 +15,7 @@ from webapp.api.access import caller, takes_body
 from webapp.api.errors import refuse
 from webapp.errors import DomainError, InvalidField, KeyInUse, KeyMismatch
 from webapp.http.problems import MEDIA_TYPE
-from webapp.idempotency import ANY_NUMBER, Answer, Key, OnceByKey, Repeated
+from webapp.idempotency import WITHOUT_KEY, Answer, Key, Repeated, WithKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -43,19 +43,19 @@ def honours_keys(answered: Callable[[Any], Answer]) -> Callable[[View], View]:
         def repeatable(*args: Any, **kwargs: Any) -> Response:
             key = _key()
             if key is None:
-                return _respond(answered(view(*args, once=ANY_NUMBER, **kwargs)))
-            once = OnceByKey(key, answered)
+                return _respond(answered(view(*args, idempotency=WITHOUT_KEY, **kwargs)))
+            idempotency = WithKey(key, answered)
             try:
-                view(*args, once=once, **kwargs)
+                view(*args, idempotency=idempotency, **kwargs)
             except Repeated as repeated:
                 return _respond(repeated.answer, replayed=True)
             except (KeyMismatch, KeyInUse):
                 raise
             except DomainError as error:
                 return _refuse(key, error)
-            if once.answer is None:
+            if idempotency.answer is None:
                 raise RuntimeError(f"{view.__name__} did not hand `once` to its use case")
-            return _respond(once.answer)
+            return _respond(idempotency.answer)
 
         return repeatable
 
@@ -90,7 +90,7 @@ def _fingerprint() -> str:
 def _refuse(key: Key, error: DomainError) -> Response:
     refusal = refuse(error)
     try:
-        current.services().repeats.keep(
+        current.services().idempotency_keys.keep(
             key, Answer(refusal.status_code, refusal.get_data(as_text=True))
         )
     except Repeated as repeated:

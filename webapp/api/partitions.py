@@ -5,7 +5,7 @@ from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import DRIFT, PAUSE, PAUSED, RUNNING, SUMMARY
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
-from webapp.idempotency import Answer, Once
+from webapp.idempotency import Answer, Idempotency
 from webapp.partitions.drift import known_drift
 from webapp.partitions.pause_state import PauseState
 from webapp.partitions.summary import summary
@@ -33,7 +33,7 @@ def drift() -> schemas_out.Drift:
     What the last sweep found, with the time of its comparison; Milvus is not asked.
     """
     with current.database().reading() as session:
-        known = known_drift(session, current.services().rules)
+        known = known_drift(session, current.services().policy)
     return schemas_out.Drift.of(known)
 
 
@@ -47,22 +47,24 @@ def _pausing(state: PauseState | None) -> Answer:
 @api.output(schemas_out.Pausing, description="Paused.", example=PAUSED)
 @api.doc(operation_id="pause_provisioning", tags=["Partitions"])
 @honours_keys(_pausing)
-def pause(order: schemas_in.PauseOrder, once: Once) -> PauseState:
+def pause(order: schemas_in.PauseOrder, idempotency: Idempotency) -> PauseState:
     """Pause all provisioning
 
     For maintenance of Milvus: sign-ups go on, and their partitions wait. Attempts under way end
     by themselves. A pause that lasts already stays as it is.
     """
-    return current.services().pauses.pause(order.reason, actor=current.actor(), once=once)
+    return current.services().pauses.pause(
+        order.reason, actor=current.actor(), idempotency=idempotency
+    )
 
 
 @api.post("/partitions/resume")
 @api.output(schemas_out.Pausing, description="Goes on.", example=RUNNING)
 @api.doc(operation_id="resume_provisioning", tags=["Partitions"])
 @honours_keys(_pausing)
-def resume(once: Once) -> None:
+def resume(idempotency: Idempotency) -> None:
     """Let provisioning go on
 
     All that waited goes on at once. Changes nothing where nothing is paused.
     """
-    current.services().pauses.resume(actor=current.actor(), once=once)
+    current.services().pauses.resume(actor=current.actor(), idempotency=idempotency)

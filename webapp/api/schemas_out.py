@@ -214,7 +214,7 @@ class AuditEntry(Outgoing):
     id: int
     at: datetime
     actor: str
-    via: Via | None = Field(description="By which road; null for entries of before.")
+    via: Via | None = Field(description="By which road; null for entries of an older version.")
     address: str | None = Field(description="The client's, or `user@host` of a command.")
     action: str
     tenant_id: int | None

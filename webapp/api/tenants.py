@@ -8,7 +8,7 @@ from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, 
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
 from webapp.errors import NoDeparture, TenantNotFound
-from webapp.idempotency import Answer, Once
+from webapp.idempotency import Answer, Idempotency
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter, departure_of, get_tenant, list_events, list_tenants
 
@@ -31,13 +31,15 @@ def _accepted(tenant: Tenant) -> Answer:
     responses={409: "slug_taken: another tenant has the slug."},
 )
 @honours_keys(_created)
-def create(new: schemas_in.NewTenant, once: Once) -> Tenant:
+def create(new: schemas_in.NewTenant, idempotency: Idempotency) -> Tenant:
     """Create a tenant
 
     Stores the tenant and the request for its partition, and answers at once, also while Redis
     or Milvus is down. Where the vectors will go stands in the answer.
     """
-    return current.tenants().create(new.name, new.slug, actor=current.actor(), once=once)
+    return current.tenants().create(
+        new.name, new.slug, actor=current.actor(), idempotency=idempotency
+    )
 
 
 @api.get("/tenants")
@@ -112,13 +114,13 @@ def delete(tenant_id: int) -> schemas_out.Tenant:
     responses={409: "not_removing: it is not deleted, or its drop has begun."},
 )
 @honours_keys(_accepted)
-def restore(tenant_id: int, once: Once) -> Tenant:
+def restore(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Call a deleted tenant back
 
     With all it had, as long as its drop has not begun. A slug that was taken meanwhile is
     replaced by a free one.
     """
-    return current.tenants().restore(tenant_id, actor=current.actor(), once=once)
+    return current.tenants().restore(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/departure")
@@ -146,12 +148,12 @@ def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str
     responses={409: "not_failed: the partition is in another state."},
 )
 @honours_keys(_accepted)
-def retry(tenant_id: int, once: Once) -> Tenant:
+def retry(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Try a failed partition again
 
     With all its attempts, at once.
     """
-    return current.tenants().retry(tenant_id, actor=current.actor(), once=once)
+    return current.tenants().retry(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/adopt")
@@ -162,13 +164,13 @@ def retry(tenant_id: int, once: Once) -> Tenant:
     responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
 )
 @honours_keys(_accepted)
-def adopt(tenant_id: int, once: Once) -> Tenant:
+def adopt(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Adopt the rows that a partition held before
 
     For a partition that failed for `foreign_data`, once it is known that they are the tenant's.
     """
     foreign = current.services().foreign
-    return foreign.adopt(tenant_id, actor=current.actor(), once=once)
+    return foreign.adopt(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
 @api.post("/tenants/<tenant_id:tenant_id>/empty")
@@ -179,14 +181,14 @@ def adopt(tenant_id: int, once: Once) -> Tenant:
     responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
 )
 @honours_keys(_accepted)
-def empty(tenant_id: int, once: Once) -> Tenant:
+def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Destroy the rows that a partition held before
 
     For a partition that failed for `foreign_data`, once it is known that nobody needs them.
     This cannot be undone.
     """
     foreign = current.services().foreign
-    return foreign.empty(tenant_id, actor=current.actor(), once=once)
+    return foreign.empty(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")

@@ -86,7 +86,7 @@ def created_many(
 
 
 def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
-    """Tenants of before were taken over."""
+    """Imported tenants were taken over."""
     audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
 
 

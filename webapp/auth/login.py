@@ -30,7 +30,7 @@ class PanelLoginForm(LoginForm):
         """Accept any value: the view has put home in place of what is no path of this site."""
 
     def validate(self, **kwargs: Any) -> bool:
-        """Check the password; a user who passes starts a session with nothing of before in it."""
+        """Check the password; a session that begins here has nothing of an earlier one."""
         if not super().validate(**kwargs):
             if self.ifield:
                 failures.note(is_known=self.user is not None, is_right=self.user_authenticated)

@@ -121,6 +121,6 @@ def _change(user: User, action: str, **values: object) -> None:
     with database.transaction() as writing:
         writing.execute(update(User).where(User.id == user.id).values(**values))
         audit.record(writing, actor=actor, action=action, target=f"user {user.email}")
-    # The session that read the user may still see the state of before.
+    # The session that read the user may still see the earlier state.
     db.session.rollback()
     db.session.refresh(user)

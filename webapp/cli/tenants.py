@@ -1,4 +1,4 @@
-"""The commands `flask tenants …`: taking over tenants of before, calling deleted ones back."""
+"""The commands `flask tenants …`: taking over imported tenants, calling deleted ones back."""
 
 import math
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from webapp.models.audit import Actor
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_requests
 from webapp.tenants.numbering import lift
 from webapp.tenants.slugs import free_slugs
@@ -23,7 +23,7 @@ BATCH = 500
 
 
 def take_batch(
-    session: UnitOfWork, upload_id: int, rules: Rules, lock: TextClause
+    session: UnitOfWork, upload_id: int, policy: Policy, lock: TextClause
 ) -> tuple[Upload, list[Partition]] | None:
     """Create the tenants of the next rows; None where nothing is to be done.
 
@@ -48,7 +48,7 @@ def take_batch(
         # Before the first of them is stored, so that a sign-up draws none of these numbers.
         lift(session, upload.highest_number)
     rows = _next_rows(session, upload)
-    partitions = _create(session, upload, rows, rules)
+    partitions = _create(session, upload, rows, policy)
     _note(upload, rows)
     return upload, partitions
 
@@ -68,7 +68,7 @@ def _next_rows(session: Session, upload: Upload) -> Sequence[UploadRow]:
 
 
 def _create(
-    session: UnitOfWork, upload: Upload, rows: Sequence[UploadRow], rules: Rules
+    session: UnitOfWork, upload: Upload, rows: Sequence[UploadRow], policy: Policy
 ) -> list[Partition]:
     """Judge the rows once more, since time has passed, and store those that are new still."""
     candidates = [_candidate(row) for row in rows]
@@ -82,7 +82,7 @@ def _create(
     if upload.keeps_numbers:
         insert_tenants(session, tenants)
     else:
-        insert_with_requests(session, tenants, rules, _actor(upload))
+        insert_with_requests(session, tenants, policy, _actor(upload))
     for (row, _), tenant in zip(new, tenants, strict=True):
         row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
     for row, verdict in zip(rows, verdicts, strict=True):

@@ -21,7 +21,7 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
 from webapp.tenants.numbering import lift
 
@@ -35,10 +35,10 @@ log = get_logger("paratia.uploads")
 class Uploads:
     """Creates the tenants of a file, after somebody has seen what is in it and said yes."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def check(self, filename: str, data: bytes, *, actor: Actor) -> Upload:
         """Look at every row of the file, and keep what was found. No tenant is created.
@@ -158,7 +158,7 @@ class Uploads:
 
     def _take(self, upload_id: int, lock: TextClause) -> Upload | None:
         with self._database.transaction() as session:
-            taken = take_batch(session, upload_id, self._rules, lock)
+            taken = take_batch(session, upload_id, self._policy, lock)
             if taken is None:
                 return None
             upload, partitions = taken

@@ -30,7 +30,7 @@ def cookie_names(what: str) -> list[str]:
 
 
 def read_cookie(what: str) -> str | None:
-    """The value of the cookie, also under a name of before."""
+    """The value of the cookie, also under an earlier name."""
     values = (request.cookies.get(name) for name in cookie_names(what))
     return next(filter(None, values), None)
 

@@ -51,7 +51,7 @@ class Upload(Model):
     via: Mapped[Via] = mapped_column(code(Via))
     address: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str | None] = mapped_column(String(64))
-    # True where the file has numbers of its own: tenants of before, which keep them.
+    # True where the file has numbers of its own: imported tenants, which keep them.
     keeps_numbers: Mapped[bool] = mapped_column(default=False)
     # The highest number among its new rows; later tenants get numbers above it.
     highest_number: Mapped[int | None] = mapped_column(BigInteger)

@@ -36,7 +36,7 @@ TEXT = (
     " ELSE lower({row}.name) END || ' ' || {row}.slug"
 )
 OF_TENANT = TEXT.format(row="tenant")
-ANY_NUMBER = 2**62
+WITHOUT_KEY = 2**62
 # Between the runs of PostgreSQL's list; no name has it.
 BORDER = "\x1f"
 
@@ -62,7 +62,7 @@ def number_in(text: str) -> int | None:
 
 def _by_text(text: str, at_most: int | None) -> ColumnElement[bool]:
     if at_most is None:
-        return or_(false(), *(_Have(words, ANY_NUMBER) for words in _wanted(text)))
+        return or_(false(), *(_Have(words, WITHOUT_KEY) for words in _wanted(text)))
     return or_(false(), *(_AreFirstToHave(words, at_most) for words in _wanted(text)))
 
 

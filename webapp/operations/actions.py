@@ -15,7 +15,7 @@ from webapp.models.partition import Departure, Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import (
     delete_unrequested,
     first_entry,
@@ -29,7 +29,7 @@ from webapp.tenants.slugs import free_slugs
 
 
 @dataclass(frozen=True)
-class Turned:
+class Applied:
     """The rows that were changed, and what follows for them after the commit."""
 
     rows: Sequence[Partition]
@@ -39,14 +39,18 @@ class Turned:
     stale_jobs: Sequence[str] = field(default=())
 
 
-Turn = Callable[[UnitOfWork, Sequence[int], Rules, Actor], Turned]
+Action = Callable[[UnitOfWork, Sequence[int], Policy, Actor], Applied]
 
 
-def turn(
-    session: UnitOfWork, kind: OperationKind, tenant_ids: Sequence[int], rules: Rules, actor: Actor
-) -> Turned:
+def apply(
+    session: UnitOfWork,
+    kind: OperationKind,
+    tenant_ids: Sequence[int],
+    policy: Policy,
+    actor: Actor,
+) -> Applied:
     """Do to these tenants what the kind says; each is looked at again, and may be left alone."""
-    return TURNS[kind](session, tenant_ids, rules, actor)
+    return ACTIONS[kind](session, tenant_ids, policy, actor)
 
 
 def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None:
@@ -58,43 +62,47 @@ def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None
     )
 
 
-def _retry(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _retry(session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
-    rows = request_again(session, mine, rules.attempts, utc_now(), actor.request_id)
+    rows = request_again(session, mine, policy.attempts, utc_now(), actor.request_id)
     entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
     events.record(session, entries)
-    return Turned(rows, rows)
+    return Applied(rows, rows)
 
 
-def _request(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
-    rows = request_first(session, tenant_ids, rules, request_id=actor.request_id)
+def _request(
+    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+) -> Applied:
+    rows = request_first(session, tenant_ids, policy, request_id=actor.request_id)
     entries = [first_entry(row, actor.name) for row in rows]
     events.record(session, entries)
-    return Turned(rows, rows)
+    return Applied(rows, rows)
 
 
-def _delete(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _delete(
+    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+) -> Applied:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=False)
     for tenant in tenants:
         tenant.deleted_at = tenant.updated_at = now
     session.flush()
     numbers = [tenant.id for tenant in tenants]
-    rows = _withdrawn(session, numbers, rules, now)
+    rows = _withdrawn(session, numbers, policy, now)
     _record_departures(session, numbers, now, actor)
     entries = [events.entry_of(row, events.REMOVING, actor=actor.name) for row in rows]
     jobs = [row.claimed_job_id for row in rows if row.claimed_job_id]
     events.record(session, entries)
-    return Turned(rows, stale_jobs=jobs)
+    return Applied(rows, stale_jobs=jobs)
 
 
 def _withdrawn(
-    session: Session, numbers: Sequence[int], rules: Rules, now: datetime
+    session: Session, numbers: Sequence[int], policy: Policy, now: datetime
 ) -> Sequence[Partition]:
-    remove_at = now + rules.grace
+    remove_at = now + policy.grace
     rows = withdraw(session, Partition.tenant_id.in_(numbers), now, remove_at)
     without = sorted(set(numbers) - {row.tenant_id for row in rows})
-    fresh = [removal_without_request(number, rules, now, remove_at) for number in without]
+    fresh = [removal_without_request(number, policy, now, remove_at) for number in without]
     session.add_all(fresh)
     session.flush()
     return [*rows, *fresh]
@@ -109,12 +117,14 @@ def _record_departures(
         session.execute(insert(Departure), [{"tenant_id": number, **asked} for number in numbers])
 
 
-def _restore(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor: Actor) -> Turned:
+def _restore(
+    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+) -> Applied:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=True)
     mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
     rows = [
-        *request_restored(session, mine, rules.attempts, now, actor.request_id),
+        *request_restored(session, mine, policy.attempts, now, actor.request_id),
         *delete_unrequested(session, mine),
     ]
     numbers = {row.tenant_id for row in rows}
@@ -123,7 +133,7 @@ def _restore(session: UnitOfWork, tenant_ids: Sequence[int], rules: Rules, actor
     entries = [events.entry_of(row, events.RESTORED, actor=actor.name) for row in rows]
     requested = [row for row in rows if row.state == PartitionState.PENDING]
     events.record(session, entries)
-    return Turned(rows, requested)
+    return Applied(rows, requested)
 
 
 def _bring_back(session: Session, tenants: Sequence[Tenant], now: datetime) -> None:
@@ -145,7 +155,7 @@ def _locked(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -
     return session.scalars(chosen.with_for_update(of=Tenant, key_share=True)).all()
 
 
-TURNS: dict[OperationKind, Turn] = {
+ACTIONS: dict[OperationKind, Action] = {
     OperationKind.RETRY: _retry,
     OperationKind.REQUEST: _request,
     OperationKind.DELETE: _delete,

@@ -30,7 +30,7 @@ class Progress:
     ready: int = 0
     failed: int = 0
     # Deleted: to be dropped, and gone.
-    leaving: int = 0
+    removing: int = 0
     gone: int = 0
     # Taken up by a later operation, or without a partition after all.
     elsewhere: int = 0
@@ -144,7 +144,7 @@ def _progress(operation: Operation, counts: Counts) -> Progress:
         waiting=waiting,
         ready=counts.get(PartitionState.READY, 0),
         failed=counts.get(PartitionState.FAILED, 0),
-        leaving=counts.get(PartitionState.REMOVING, 0),
+        removing=counts.get(PartitionState.REMOVING, 0),
         gone=counts.get(PartitionState.REMOVED, 0),
         elsewhere=max(operation.accepted - sum(counts.values()), 0),
         finished=operation.accepted - (0 if is_deletion else waiting),

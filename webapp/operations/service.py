@@ -16,12 +16,12 @@ from webapp.models.audit import Actor
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
-from webapp.operations.actions import Turned, mark, turn
+from webapp.operations.actions import Applied, apply, mark
 from webapp.operations.plan import CHANGED, Plan, next_ids, plan
 from webapp.operations.progress import counts_of
 from webapp.operations.selection import Selection
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.stuck import ON_ITS_WAY
 from webapp.queue.job_queue import DispatchError, JobQueue
 
@@ -44,13 +44,13 @@ class Operations:
         database: Database,
         job_queue: JobQueue,
         dispatcher: Dispatcher,
-        rules: Rules,
+        policy: Policy,
         batch: int = BATCH,
     ) -> None:
         self._database = database
         self._job_queue = job_queue
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
         self._batch = batch
 
     def plan(self, kind: OperationKind, selection: Selection) -> Plan:
@@ -109,15 +109,15 @@ class Operations:
             operation = session.get(Operation, operation_id, with_for_update=True)
             if operation is None or operation.state != OperationState.RUNNING:
                 return False
-            turned = self._take(session, operation)
+            applied = self._take(session, operation)
             if operation.finished_at:
                 session.after_commit(lambda: log.info("operation.finished", **_told(operation)))
-            session.after_commit(lambda: self._forget_failed(turned))
-            if turned.dispatch:
-                self._dispatcher.dispatch_after_commit(session, turned.dispatch)
+            session.after_commit(lambda: self._forget_failed(applied))
+            if applied.dispatch:
+                self._dispatcher.dispatch_after_commit(session, applied.dispatch)
         return operation.state == OperationState.RUNNING
 
-    def _take(self, session: UnitOfWork, operation: Operation) -> Turned:
+    def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
         """Turn the next batch, and move the operation's place on."""
         left = operation.tenants - operation.looked_at
         chosen = next_ids(
@@ -130,25 +130,25 @@ class Operations:
         )
         if not chosen:
             _finish(operation)
-            return Turned([])
-        turned = turn(session, operation.kind, chosen, self._rules, actor_of(operation))
-        mark(session, turned.rows, operation.id)
-        operation.accepted += len(turned.rows)
+            return Applied([])
+        applied = apply(session, operation.kind, chosen, self._policy, actor_of(operation))
+        mark(session, applied.rows, operation.id)
+        operation.accepted += len(applied.rows)
         operation.looked_at += len(chosen)
-        _skip(operation, len(chosen) - len(turned.rows))
+        _skip(operation, len(chosen) - len(applied.rows))
         operation.next_tenant_id = chosen[-1] + 1
         if operation.looked_at >= operation.tenants:
             _finish(operation)
-        return turned
+        return applied
 
-    def _forget_failed(self, turned: Turned) -> None:
-        if not turned.stale_jobs:
+    def _forget_failed(self, applied: Applied) -> None:
+        if not applied.stale_jobs:
             return
         try:
-            self._job_queue.forget_failed(turned.stale_jobs)
+            self._job_queue.forget_failed(applied.stale_jobs)
         except DispatchError as error:
             # The sweep takes away the failed jobs of tenants that are not failing.
-            log.warning("operation.jobs_left", jobs=len(turned.stale_jobs), message=str(error))
+            log.warning("operation.jobs_left", jobs=len(applied.stale_jobs), message=str(error))
 
     def settle(self) -> int:
         """Settle finished operations none of whose tenants is on its way any more.

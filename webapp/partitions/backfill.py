@@ -1,4 +1,4 @@
-"""Provisioning for the tenants of before: requests for those that have none, in chunks."""
+"""Provisioning for the imported tenants: requests for those that have none, in chunks."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, or_, select
 
-from webapp.audit import entries as deeds
+from webapp.audit import entries as audit_entries
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -20,9 +20,9 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher, reserve
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import (
-    OF_BEFORE,
+    BACKFILLED,
     dispatch_of,
     first_entry,
     request_again,
@@ -32,10 +32,10 @@ from webapp.partitions.summary import Adopted, adopted
 from webapp.queue.job_queue import Dispatch, DispatchError, JobQueue
 
 IF_EXISTS = cast(Table, Partition.__table__).columns["if_exists"].type
-FIRST_REQUESTED_FOR_HERE = exists().where(
+FIRST_REQUEST_BY_BACKFILL = exists().where(
     PartitionEvent.tenant_id == Tenant.id,
     PartitionEvent.event == events.REQUESTED,
-    PartitionEvent.message == OF_BEFORE,
+    PartitionEvent.message == BACKFILLED,
 )
 
 UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
@@ -57,12 +57,12 @@ class Backfill:
     """Finds the tenants that lack a partition, and dispatches them on the backfill's queue."""
 
     def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
     ) -> None:
         self._database = database
         self._job_queue = job_queue
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def plan(self, tenant_ids: Sequence[int] | None = None, *, adopt: bool = False) -> Plan:
         """Find whom to dispatch; without numbers: everyone whom it can help.
@@ -70,7 +70,7 @@ class Backfill:
         That is: without a request, waiting without a live job, or failed of a transient cause.
         A permanent failure is tried again only where its number is given.
 
-        With `adopt`, rows that tenants of before have in their partitions are taken for theirs,
+        With `adopt`, rows that imported tenants have in their partitions are taken for theirs,
         so those that failed for such rows are helped, too. A tenant that signed up is not of
         before, and adopts nothing unless its number is given.
 
@@ -80,7 +80,7 @@ class Backfill:
         chosen, waiting, skipped = [], {}, Counter[str]()
         adopting = set()
         for row in self._rows(tenant_ids):
-            adopts = adopt and (row.is_of_before or tenant_ids is not None)
+            adopts = adopt and (row.is_imported or tenant_ids is not None)
             if adopts:
                 adopting.add(row.id)
             why_not = _why_not(row, asked_for=tenant_ids is not None, adopts=adopts)
@@ -103,7 +103,7 @@ class Backfill:
             Partition.cause,
             Partition.dispatch_after,
             Partition.job_id,
-            or_(Partition.tenant_id.is_(None), FIRST_REQUESTED_FOR_HERE).label("is_of_before"),
+            or_(Partition.tenant_id.is_(None), FIRST_REQUEST_BY_BACKFILL).label("is_imported"),
         ).join(Partition, isouter=True)
         with self._database.reading() as session:
             if tenant_ids is None:
@@ -140,8 +140,8 @@ class Backfill:
         the requests stand and the reconciler dispatches later.
         """
         requested, all_dispatched = 0, True
-        self._take_down(tenant_ids, len(adopting), actor)
-        for chunk in batches(tenant_ids, self._rules.chunk_size):
+        self._record_audit(tenant_ids, len(adopting), actor)
+        for chunk in batches(tenant_ids, self._policy.chunk_size):
             dispatches = self._request(chunk, adopting.intersection(chunk), actor)
             if dispatches:
                 all_dispatched &= self._dispatcher.dispatch_chunk(dispatches)
@@ -149,12 +149,12 @@ class Backfill:
             progress(len(chunk))
         return requested, all_dispatched
 
-    def _take_down(self, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
+    def _record_audit(self, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
         """Say who asked before the first chunk: whatever comes between, it is known."""
         if not tenant_ids:
             return
         with self._database.transaction() as session:
-            deeds.backfilled(session, tenant_ids, adopting, actor)
+            audit_entries.backfilled(session, tenant_ids, adopting, actor)
 
     def _request(
         self, tenant_ids: Sequence[int], adopting: frozenset[int], actor: Actor
@@ -162,9 +162,9 @@ class Backfill:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
-            fresh = request_first(session, tenant_ids, self._rules, adopting=adopting)
+            fresh = request_first(session, tenant_ids, self._policy, adopting=adopting)
             again = request_again(
-                session, mine, self._rules.attempts, now, if_exists=_if_exists(adopting)
+                session, mine, self._policy.attempts, now, if_exists=_if_exists(adopting)
             )
             if adopting:
                 waiting = Partition.state == PartitionState.PENDING
@@ -194,7 +194,7 @@ class Backfill:
         return counts
 
     def adopted(self, tenant_ids: Sequence[int]) -> Adopted:
-        """How many of these tenants took rows of before for theirs, and how many rows."""
+        """How many of these tenants took pre-existing rows for theirs, and how many rows."""
         with self._database.reading() as session:
             parts = [
                 adopted(session, Partition.tenant_id.in_(batch)) for batch in batches(tenant_ids)

@@ -19,7 +19,7 @@ from webapp.models.states import PartitionState
 from webapp.partitions import events
 from webapp.partitions.cas import is_any
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
-from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Rules
+from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Policy
 from webapp.partitions.requests import dispatch_of
 from webapp.queue.job_queue import Dispatch, DispatchError, JobQueue
 
@@ -33,10 +33,10 @@ class Dispatcher:
     While provisioning is paused nothing is dispatched; `dispatch_after` stays, for the due loop.
     """
 
-    def __init__(self, database: Database, job_queue: JobQueue, rules: Rules) -> None:
+    def __init__(self, database: Database, job_queue: JobQueue, policy: Policy) -> None:
         self._database = database
         self._job_queue = job_queue
-        self._rules = rules
+        self._policy = policy
         self._goes_on_until = 0.0
 
     def dispatch_due(self, at_most: float = math.inf) -> int:
@@ -111,7 +111,7 @@ class Dispatcher:
         return paused
 
     def _push_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
-        size = self._rules.chunk_size
+        size = self._policy.chunk_size
         # Every chunk is tried, even when one before it was not taken.
         taken = [
             self._push_chunk(dispatches[start : start + size])

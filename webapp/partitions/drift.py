@@ -21,7 +21,7 @@ from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, PartitionState
 from webapp.models.tenant import Tenant
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.stuck import stuck
 
 # What a page or an answer shows of one kind; the counts are exact.
@@ -29,7 +29,7 @@ SHOWN_AT_MOST = 1_000
 
 # Adopted is information; all others are to be put right, by the sweep or by a human.
 DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
-# What the ledger keeps; the others follow from our own rows.
+# What the drift report keeps; the others follow from our own rows.
 STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
 
 # Partitions that were there before they were asked for, seen by no attempt as absent.
@@ -52,7 +52,7 @@ class Finding:
     partition: str
     rows: int | None = None
     note: str | None = None
-    # When it was put into the ledger, or began; None for what was found just now.
+    # When it was put into the drift report, or began; None for what was found just now.
     since: datetime | None = field(default=None, compare=False)
 
     @property
@@ -92,9 +92,9 @@ class KnownDrift:
         return any(self.counts[kind] for kind in DRIFT)
 
 
-def known_drift(session: Session, rules: Rules, at_most: int = SHOWN_AT_MOST) -> KnownDrift:
+def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) -> KnownDrift:
     """What the last sweep stored, and what our own rows tell; of each kind so many."""
-    counts = drift_counts(session, rules)
+    counts = drift_counts(session, policy)
     counts[DriftKind.ADOPTED] = _count(session, _ADOPTED)
     stored = _stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
@@ -102,17 +102,17 @@ def known_drift(session: Session, rules: Rules, at_most: int = SHOWN_AT_MOST) ->
         missing=[each for each in stored if each.kind == DriftKind.MISSING],
         orphan=[each for each in stored if each.kind == DriftKind.ORPHAN],
         resurrected=[each for each in stored if each.kind == DriftKind.RESURRECTED],
-        stuck=stuck_ones(session, rules, at_most) if counts[DriftKind.STUCK] else [],
+        stuck=stuck_ones(session, policy, at_most) if counts[DriftKind.STUCK] else [],
         adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
         collections=_compared(session),
     )
 
 
-def drift_counts(session: Session, rules: Rules) -> dict[DriftKind, int]:
+def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     """How many of each kind of drift, adopted ones left out; one query over indexes."""
     ledger = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
-    counted = session.execute(union_all(ledger, late.where(stuck(rules))))
+    counted = session.execute(union_all(ledger, late.where(stuck(policy))))
     return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
 
 
@@ -158,9 +158,9 @@ def _stored(session: Session, at_most: int) -> list[Finding]:
     ]
 
 
-def stuck_ones(session: Session, rules: Rules, limit: int | None = None) -> list[Finding]:
+def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> list[Finding]:
     """Those that should have come to their end, the longest waiting first."""
-    late = select(Partition).where(stuck(rules)).order_by(Partition.state_since).limit(limit)
+    late = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
     return [
         _of(row, DriftKind.STUCK, f"{row.state} since {row.state_since:%Y-%m-%d %H:%M:%S} UTC")
         for row in session.scalars(late)

@@ -10,7 +10,7 @@ from webapp.audit import log as audit
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField
-from webapp.idempotency import ANY_NUMBER, Once
+from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.control import Pause
 from webapp.models.partition import Partition
@@ -33,7 +33,7 @@ class Pauses:
         self._dispatcher = dispatcher
 
     def pause(
-        self, reason: str | None = None, *, actor: Actor, once: Once = ANY_NUMBER
+        self, reason: str | None = None, *, actor: Actor, idempotency: Idempotency = WITHOUT_KEY
     ) -> PauseState:
         """Let nothing begin from now on that would create or drop a partition.
 
@@ -41,18 +41,18 @@ class Pauses:
 
         Raises:
             InvalidField: the reason is too long, or has characters that no text of ours has.
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         reason = _checked(reason)
         try:
-            return self._pause(reason, actor, once)
+            return self._pause(reason, actor, idempotency)
         except IntegrityError:
             # Somebody else began the first pause of all time at the same moment.
-            return self._pause(reason, actor, once)
+            return self._pause(reason, actor, idempotency)
 
-    def _pause(self, reason: str | None, actor: Actor, once: Once) -> PauseState:
+    def _pause(self, reason: str | None, actor: Actor, idempotency: Idempotency) -> PauseState:
         with self._database.transaction() as session:
-            once.begin(session)
+            idempotency.begin(session)
             row = _locked(session)
             if row is None or row.resumed_at is not None:
                 row = row or Pause(name=PROVISIONING)
@@ -63,27 +63,27 @@ class Pauses:
                 _write(session, actor, "pause", reason)
                 session.after_commit(self._dispatcher.heed_pause)
             state = PauseState.of(row)
-            once.finish(session, state)
+            idempotency.finish(session, state)
         return state
 
-    def resume(self, *, actor: Actor, once: Once = ANY_NUMBER) -> PauseState | None:
+    def resume(self, *, actor: Actor, idempotency: Idempotency = WITHOUT_KEY) -> PauseState | None:
         """Let everything go on, and dispatch those that waited; returns the pause that ended.
 
         Repeating it changes nothing, and returns None, as where nothing was paused.
 
         Raises:
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         ended = None
         with self._database.transaction() as session:
-            once.begin(session)
+            idempotency.begin(session)
             row = _locked(session)
             if row is not None and row.resumed_at is None:
                 row.resumed_at = utc_now()
                 ended = PauseState.of(row)
                 _write(session, actor, "resume", row.reason)
                 session.after_commit(lambda: self._dispatcher.dispatch_due(DISPATCHED_AT_ONCE))
-            once.finish(session, None)
+            idempotency.finish(session, None)
         return ended
 
     def state(self, session: Session | None = None) -> PauseState | None:

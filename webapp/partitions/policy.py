@@ -29,7 +29,7 @@ SINGLES_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
-class Rules:
+class Policy:
     """How often, how long and where partitions are made."""
 
     collection: str
@@ -44,7 +44,7 @@ class Rules:
     max_partitions: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "Rules":
+    def of(cls, settings: Settings) -> "Policy":
         """The rules that follow from the settings.
 
         A lease outlasts the two calls of a creation and its proof by 5 s, so that a worker

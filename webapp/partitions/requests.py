@@ -16,7 +16,7 @@ from webapp.models.states import IfExists, PartitionState, sources_of
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
-from webapp.partitions.policy import DISPATCH_GRACE, Rules
+from webapp.partitions.policy import DISPATCH_GRACE, Policy
 from webapp.queue.job_queue import Dispatch
 
 # The generation of a row whose tenant was deleted before anybody requested its partition.
@@ -27,19 +27,19 @@ STILL_THERE = and_(Partition.state == PartitionState.REMOVING, Partition.drop_be
 
 
 def first_request(
-    tenant_id: int, rules: Rules, now: datetime, request_id: str | None = None
+    tenant_id: int, policy: Policy, now: datetime, request_id: str | None = None
 ) -> Partition:
     """The row of a tenant that never had one, due at once, its first dispatch reserved."""
     return Partition(
         tenant_id=tenant_id,
-        collection=rules.collection,
+        collection=policy.collection,
         name=partition_name(tenant_id),
         generation=1,
         dispatch=1,
         fence=0,
         dispatch_after=now + DISPATCH_GRACE,
         request_id=request_id,
-        **_afresh(rules.attempts, now),
+        **_afresh(policy.attempts, now),
     )
 
 
@@ -92,19 +92,20 @@ def withdraw(
 
 
 def removal_without_request(
-    tenant_id: int, rules: Rules, now: datetime, remove_at: datetime
+    tenant_id: int, policy: Policy, now: datetime, remove_at: datetime
 ) -> Partition:
     """The row of a deleted tenant without a request: what Milvus has by its name goes too."""
     return Partition(
         tenant_id=tenant_id,
-        collection=rules.collection,
+        collection=policy.collection,
         name=partition_name(tenant_id),
         generation=NEVER_REQUESTED,
         dispatch=0,
         # The row of an earlier deletion is gone, with its fence: one frozen since then must not
         # find its own in this one.
         fence=secrets.randbelow(2**30),
-        **_afresh(rules.attempts, now) | {"state": PartitionState.REMOVING, "remove_at": remove_at},
+        **_afresh(policy.attempts, now)
+        | {"state": PartitionState.REMOVING, "remove_at": remove_at},
     )
 
 
@@ -188,13 +189,13 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
 
 
 # By this message in their timelines, those who were there before are told from sign-ups.
-OF_BEFORE = "asked for by a backfill"
+BACKFILLED = "asked for by a backfill"
 
 
 def request_first(
     session: Session,
     tenant_ids: Sequence[int],
-    rules: Rules,
+    policy: Policy,
     *,
     adopting: frozenset[int] = frozenset(),
     request_id: str | None = None,
@@ -204,7 +205,7 @@ def request_first(
     Rows that are in their partitions already are adopted for those in `adopting` alone.
     """
     requests = [
-        first_request(number, rules, utc_now(), request_id)
+        first_request(number, policy, utc_now(), request_id)
         for number in session.scalars(_without(tenant_ids))
     ]
     for request in requests:
@@ -224,7 +225,7 @@ def request_first(
 
 def first_entry(row: Partition, actor: str) -> events.Entry:
     """What the timeline tells of such a request."""
-    return events.entry_of(row, events.REQUESTED, actor=actor, message=OF_BEFORE)
+    return events.entry_of(row, events.REQUESTED, actor=actor, message=BACKFILLED)
 
 
 def _without(tenant_ids: Sequence[int]) -> Select[int]:

@@ -8,7 +8,7 @@ from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.pause_state import PauseState, excused
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 
 # How much longer than all attempts with their pauses, or than a drop, it may take.
 MARGIN = timedelta(minutes=5)
@@ -17,37 +17,37 @@ ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 def is_stuck(
-    partition: Partition | None, rules: Rules, last_pause: PauseState | None = None
+    partition: Partition | None, policy: Policy, last_pause: PauseState | None = None
 ) -> bool:
     """True where a request or a departure should have come to its end, and has not.
 
     Nothing is while provisioning is paused, nor before all that time has passed since.
     """
-    if partition is None or (last_pause and last_pause.excuses(_requested_before(rules))):
+    if partition is None or (last_pause and last_pause.excuses(_requested_before(policy))):
         return False
     if partition.state in ON_ITS_WAY:
-        return partition.state_since < _requested_before(rules)
+        return partition.state_since < _requested_before(policy)
     if partition.state == PartitionState.REMOVING:
         due = [at for at in (partition.remove_at, partition.drop_began_at) if at is not None]
         return any(at < _due_before() for at in due)
     return False
 
 
-def stuck(rules: Rules) -> ColumnElement[bool]:
+def stuck(policy: Policy) -> ColumnElement[bool]:
     """The same rule as a condition on rows, over the index of states."""
     late = or_(
-        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _requested_before(rules)),
+        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _requested_before(policy)),
         and_(
             Partition.state == PartitionState.REMOVING,
             # A drop that fails moves `remove_at` on, but not when it first began.
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
-    return and_(late, ~excused(_requested_before(rules)))
+    return and_(late, ~excused(_requested_before(policy)))
 
 
-def _requested_before(rules: Rules) -> datetime:
-    return utc_now() - rules.attempts * rules.backoff - MARGIN
+def _requested_before(policy: Policy) -> datetime:
+    return utc_now() - policy.attempts * policy.backoff - MARGIN
 
 
 def _due_before() -> datetime:

@@ -73,7 +73,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Adopted:
-    """Tenants whose partitions held rows of before that were taken for theirs, and the rows."""
+    """Tenants whose partitions held pre-existing rows that were taken for theirs, and the rows."""
 
     tenants: int
     rows: int

@@ -16,7 +16,7 @@ from webapp.db.safe_methods import Note, noting
 from webapp.db.types import utc_now
 from webapp.queue.job_ids import told_of
 from webapp.queue.job_queue import JobQueue
-from webapp.queue.models import Board, Others, QueueFigures, WorkerFigures
+from webapp.queue.models import Board, Others, QueueInfo, WorkerInfo
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.queue.redis_writes import WRITE, Refusal, refusal_in
 
@@ -59,7 +59,7 @@ def _look(job_queue: JobQueue) -> Board:
     return Board(
         answers=True,
         queues=[
-            QueueFigures(q.name, each.ours, _waited(at), is_backfill=q is job_queue.backfill_queue)
+            QueueInfo(q.name, each.ours, _waited(at), is_backfill=q is job_queue.backfill_queue)
             for q, each, at in zip(queues, seen, moments, strict=True)
         ],
         workers=_with_jobs(job_queue.connection, ours),
@@ -154,14 +154,14 @@ def _list(answer: Any) -> list[Any]:
     return list(answer) if isinstance(answer, list | set) else []
 
 
-def _worker(key: str, values: Any) -> WorkerFigures | None:
+def _worker(key: str, values: Any) -> WorkerInfo | None:
     """Our worker of this hash; None for another's, and where its key alone is left."""
     if not _list(values) or not _is_ours(values):
         return None
     state, heartbeat, birth, queues, death, _application = (_text(value) for value in values)
     if state is None or death:
         return None
-    return WorkerFigures(
+    return WorkerInfo(
         name=key.rpartition(":")[2],
         state=state,
         queues=(queues or "").replace(",", ", "),
@@ -171,9 +171,7 @@ def _worker(key: str, values: Any) -> WorkerFigures | None:
     )
 
 
-def _with_jobs(
-    connection: Redis, workers: Sequence[tuple[WorkerFigures, Any]]
-) -> list[WorkerFigures]:
+def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> list[WorkerInfo]:
     """The workers, those that have a job in hand with what it is and since when.
 
     RQ keeps a set for each worker of what it executes, as `job:execution`; of one that died, what
@@ -195,7 +193,7 @@ def _with_jobs(
     ]
 
 
-def _busy(worker: WorkerFigures, key: str, began: Any, description: Any) -> WorkerFigures:
+def _busy(worker: WorkerInfo, key: str, began: Any, description: Any) -> WorkerInfo:
     if not isinstance(began, bytes):
         return worker
     job = told_of(_job_id(key), _text(description) or "")

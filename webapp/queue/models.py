@@ -14,7 +14,7 @@ SILENT_AFTER_S = 120
 
 
 @dataclass(frozen=True)
-class QueueFigures:
+class QueueInfo:
     """How many of our jobs wait in a queue, and for how long the oldest has."""
 
     name: str
@@ -24,7 +24,7 @@ class QueueFigures:
 
 
 @dataclass(frozen=True)
-class WorkerFigures:
+class WorkerInfo:
     """One worker: what it does, since when, and when it was last heard of."""
 
     name: str
@@ -70,8 +70,8 @@ class Board:
     """
 
     answers: bool
-    queues: list[QueueFigures] = field(default_factory=list)
-    workers: list[WorkerFigures] = field(default_factory=list)
+    queues: list[QueueInfo] = field(default_factory=list)
+    workers: list[WorkerInfo] = field(default_factory=list)
     suspended: bool = False
     refusal: Refusal | None = None
     others: Others = Others()

@@ -7,15 +7,15 @@ from sqlalchemy import TextClause
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.audit import entries as deeds
+from webapp.audit import entries as audit_entries
 from webapp.db.session import Database
 from webapp.errors import DomainError, SlugTaken
-from webapp.idempotency import ANY_NUMBER, Once
+from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import (
     NOBODY_ELSE_WRITES,
     ONE_WRITES,
@@ -41,17 +41,17 @@ Result = Tenant | DomainError
 class Bulk:
     """Stores many tenants with the requests for their partitions."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def create(
         self,
         rows: Sequence[Row],
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> list[Result]:
         """Store what can be stored, then dispatch it; a result per row, in the order of the rows.
 
@@ -59,31 +59,31 @@ class Bulk:
         Costs a few statements, not some for each row.
 
         Raises:
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         checked = [_checked(row) for row in rows]
         try:
-            return self._insert(checked, actor, once, ONE_WRITES)
+            return self._insert(checked, actor, idempotency, ONE_WRITES)
         except IntegrityError:
             # A sign-up took one of the slugs meanwhile; this time none can.
-            return self._insert(checked, actor, once, NOBODY_ELSE_WRITES)
+            return self._insert(checked, actor, idempotency, NOBODY_ELSE_WRITES)
 
     def _insert(
         self,
         rows: Sequence[Row],
         actor: Actor,
-        once: Once,
+        idempotency: Idempotency,
         lock: TextClause,
     ) -> list[Result]:
         with self._database.transaction() as session:
-            once.begin(session)
+            idempotency.begin(session)
             hold_back_others(session, lock)
             results = _with_slugs(session, rows)
             tenants = [row for row in results if isinstance(row, Tenant)]
-            insert_with_requests(session, tenants, self._rules, actor)
+            insert_with_requests(session, tenants, self._policy, actor)
             if tenants:
-                deeds.created_many(session, tenants, len(results) - len(tenants), actor)
-            once.finish(session, results)
+                audit_entries.created_many(session, tenants, len(results) - len(tenants), actor)
+            idempotency.finish(session, results)
             self._dispatcher.dispatch_after_commit(session, _partitions(results))
         return results
 

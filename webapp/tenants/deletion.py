@@ -13,7 +13,7 @@ from webapp.models.audit import Actor
 from webapp.models.partition import Departure, Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import (
     delete_unrequested,
     removal_without_request,
@@ -23,11 +23,11 @@ from webapp.partitions.requests import (
 from webapp.tenants.slugs import free_slug
 
 
-def leave(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) -> None:
+def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor: Actor) -> None:
     """Delete a living tenant whose row is locked: its partition's row is to be removed."""
     now = utc_now()
     tenant.deleted_at = tenant.updated_at = now
-    row = _turned_around(session, tenant.id, rules, now)
+    row = _turned_around(session, tenant.id, policy, now)
     asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
     session.merge(Departure(tenant_id=tenant.id, **asked))
     entry = events.entry_of(row, events.REMOVING, actor=actor.name)
@@ -42,17 +42,19 @@ def leave(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) ->
     )
 
 
-def _turned_around(session: Session, tenant_id: int, rules: Rules, now: datetime) -> Partition:
-    remove_at = now + rules.grace
+def _turned_around(session: Session, tenant_id: int, policy: Policy, now: datetime) -> Partition:
+    remove_at = now + policy.grace
     for row in withdraw(session, Partition.tenant_id == tenant_id, now, remove_at):
         return row
-    row = removal_without_request(tenant_id, rules, now, remove_at)
+    row = removal_without_request(tenant_id, policy, now, remove_at)
     session.add(row)
     session.flush()
     return row
 
 
-def come_back(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor) -> Partition:
+def restore_tenant(
+    session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor: Actor
+) -> Partition:
     """Undo the deletion of a tenant whose row is locked: its partition's row has a new request.
 
     Returns that row. Of a tenant that never had one, the row is as it was before it went.
@@ -64,7 +66,7 @@ def come_back(session: UnitOfWork, tenant: Tenant, rules: Rules, *, actor: Actor
         raise NotRemoving(tenant.id, "it is not deleted")
     now = utc_now()
     mine = Partition.tenant_id == tenant.id
-    rows = request_restored(session, mine, rules.attempts, now, actor.request_id)
+    rows = request_restored(session, mine, policy.attempts, now, actor.request_id)
     rows = rows or delete_unrequested(session, mine)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")

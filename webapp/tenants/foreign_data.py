@@ -9,7 +9,7 @@ from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.errors import NotForeign, TenantNotFound
-from webapp.idempotency import ANY_NUMBER, Once
+from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
@@ -17,7 +17,7 @@ from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import request_again
 from webapp.tenants.queries import get_tenant
 
@@ -38,17 +38,17 @@ EMPTY = Decision(IfExists.EMPTY, "tenant.empty", events.EMPTY_REQUESTED)
 class ForeignData:
     """Decides about partitions that failed for `foreign_data`, one tenant at a time."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, rules: Rules) -> None:
+    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def adopt(
         self,
         tenant_id: int,
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
         """Take the rows for the tenant's own: a new request, whose attempt leaves them in place.
 
@@ -56,14 +56,14 @@ class ForeignData:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, ADOPT, actor, once)
+        return self._decide(tenant_id, ADOPT, actor, idempotency)
 
     def empty(
         self,
         tenant_id: int,
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
         """Have the rows destroyed: a new request, whose attempt drops the partition first.
 
@@ -71,7 +71,7 @@ class ForeignData:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, EMPTY, actor, once)
+        return self._decide(tenant_id, EMPTY, actor, idempotency)
 
     def seen(self, tenant_id: int) -> str:
         """What the failed attempt saw in the partition, in words.
@@ -83,9 +83,11 @@ class ForeignData:
         with self._database.reading() as session:
             return _error(_found(session, tenant_id))
 
-    def _decide(self, tenant_id: int, decision: Decision, actor: Actor, once: Once) -> Tenant:
+    def _decide(
+        self, tenant_id: int, decision: Decision, actor: Actor, idempotency: Idempotency
+    ) -> Tenant:
         with self._database.transaction() as session:
-            once.begin(session)
+            idempotency.begin(session)
             error = _error(_found(session, tenant_id))
             row = self._request(session, tenant_id, decision.if_exists, actor.request_id)
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
@@ -99,7 +101,7 @@ class ForeignData:
                 after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
             )
             tenant = _found(session, tenant_id)
-            once.finish(session, tenant)
+            idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
 
@@ -107,7 +109,7 @@ class ForeignData:
         self, session: Session, tenant_id: int, if_exists: IfExists, request_id: str | None
     ) -> Partition:
         foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
-        attempts, now = self._rules.attempts, utc_now()
+        attempts, now = self._policy.attempts, utc_now()
         rows = request_again(session, foreign, attempts, now, request_id, if_exists)
         if not rows:
             raise NotForeign(tenant_id)

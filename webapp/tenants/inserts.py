@@ -12,7 +12,7 @@ from webapp.models.audit import Actor
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request
 
 # Any number of ours will do: of several that create many, one writes at a time, or each could
@@ -36,7 +36,7 @@ def hold_back_others(session: Session, lock: TextClause) -> None:
 
 
 def insert_with_requests(
-    session: UnitOfWork, tenants: Sequence[Tenant], rules: Rules, actor: Actor
+    session: UnitOfWork, tenants: Sequence[Tenant], policy: Policy, actor: Actor
 ) -> None:
     """Store the tenants, numbered in their order, each with its first request.
 
@@ -47,7 +47,7 @@ def insert_with_requests(
     now = utc_now()
     for tenant, number in zip(tenants, numbers, strict=True):
         tenant.id, tenant.requested = number, True
-        tenant.partition = first_request(number, rules, now, actor.request_id)
+        tenant.partition = first_request(number, policy, now, actor.request_id)
     insert_tenants(session, tenants)
     requests = [tenant.partition for tenant in tenants if tenant.partition]
     if requests:

@@ -7,12 +7,12 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.audit import entries as deeds
+from webapp.audit import entries as audit_entries
 from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
-from webapp.idempotency import ANY_NUMBER, Once
+from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, UnusableName, clean_name, is_slug
 from webapp.models.partition import Partition
@@ -21,10 +21,10 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.failures import FailedSelection, failed_ids, skipped_states
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.requests import dispatch_of, first_request, request_again
 from webapp.queue.job_queue import DispatchError, JobQueue
-from webapp.tenants.deletion import come_back, leave
+from webapp.tenants.deletion import delete_tenant, restore_tenant
 from webapp.tenants.slugs import free_slug, random_slug
 
 TRIES_FOR_A_SLUG = 5
@@ -43,12 +43,12 @@ class TenantService:
     """Changes tenants. Each use case is one transaction; dispatches follow after its commit."""
 
     def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, rules: Rules
+        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
     ) -> None:
         self._database = database
         self._job_queue = job_queue
         self._dispatcher = dispatcher
-        self._rules = rules
+        self._policy = policy
 
     def create(
         self,
@@ -56,7 +56,7 @@ class TenantService:
         slug: str | None = None,
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
         """Store a tenant with the request for its partition, then dispatch it.
 
@@ -66,29 +66,31 @@ class TenantService:
         Raises:
             InvalidField: the name or the slug is unusable.
             SlugTaken: the slug that was given is in use.
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         name = checked_name(name)
         if slug is not None:
             check_slug(slug)
-        return self._insert(name, slug, actor, once)
+        return self._insert(name, slug, actor, idempotency)
 
-    def _insert(self, name: str, slug: str | None, actor: Actor, once: Once) -> Tenant:
+    def _insert(
+        self, name: str, slug: str | None, actor: Actor, idempotency: Idempotency
+    ) -> Tenant:
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
                 with self._database.transaction() as session:
-                    once.begin(session)
+                    idempotency.begin(session)
                     made = slug or (free_slug(session, name) if tries_left else random_slug(name))
                     tenant = Tenant(name=name, slug=made, requested=True)
                     session.add(tenant)
                     session.flush()
-                    partition = first_request(tenant.id, self._rules, utc_now(), actor.request_id)
+                    partition = first_request(tenant.id, self._policy, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
-                    deeds.created(session, tenant, actor)
+                    audit_entries.created(session, tenant, actor)
                     entry = events.entry_of(partition, events.REQUESTED, actor=actor.name)
                     events.record(session, [entry])
-                    once.finish(session, tenant)
+                    idempotency.finish(session, tenant)
                     self._dispatcher.dispatch_after_commit(session, [partition])
             except IntegrityError as error:
                 # Else an import took the number that was drawn; the next one is free.
@@ -112,12 +114,12 @@ class TenantService:
         try:
             with self._database.transaction() as session:
                 tenant = _living(session, tenant_id)
-                before = deeds.named(tenant)
+                before = audit_entries.named(tenant)
                 tenant.name = checked_name(name) if name is not None else tenant.name
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
                 session.flush()
-                deeds.renamed(session, tenant, before, actor)
+                audit_entries.renamed(session, tenant, before, actor)
         except IntegrityError as error:
             raise SlugTaken(slug or "") from error
         return tenant
@@ -134,7 +136,7 @@ class TenantService:
             tenant = _found(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
-            leave(session, tenant, self._rules, actor=actor)
+            delete_tenant(session, tenant, self._policy, actor=actor)
             session.refresh(tenant)
         events.log.info("tenant.deleted", tenant_id=tenant_id, actor=actor.name)
         self._forget_failed_job(tenant)
@@ -145,7 +147,7 @@ class TenantService:
         tenant_id: int,
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
         """Call a deleted tenant back, with a new request, as long as its drop has not begun.
 
@@ -154,17 +156,17 @@ class TenantService:
         Raises:
             TenantNotFound: there never was such a tenant.
             NotRemoving: it is not deleted, or it is too late.
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         for tries_left in reversed(range(TRIES_FOR_A_SLUG)):
             try:
                 with self._database.transaction() as session:
-                    once.begin(session)
+                    idempotency.begin(session)
                     tenant = _found(session, tenant_id)
-                    row = come_back(session, tenant, self._rules, actor=actor)
+                    row = restore_tenant(session, tenant, self._policy, actor=actor)
                     session.flush()
                     session.refresh(tenant)
-                    once.finish(session, tenant)
+                    idempotency.finish(session, tenant)
                     if row.state == PartitionState.PENDING:
                         self._dispatcher.dispatch_after_commit(session, [row])
                 break
@@ -186,26 +188,26 @@ class TenantService:
         tenant_id: int,
         *,
         actor: Actor,
-        once: Once = ANY_NUMBER,
+        idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
         """Make a new request, with all its attempts, for a tenant whose partition failed.
 
         Raises:
             TenantNotFound: there never was such a tenant.
             NotFailed: its partition is in another state.
-            Repeated: see `Once`.
+            Repeated: see `Idempotency`.
         """
         with self._database.transaction() as session:
-            once.begin(session)
+            idempotency.begin(session)
             tenant = _found(session, tenant_id)
-            before = deeds.failure(tenant.partition)
+            before = audit_entries.failure(tenant.partition)
             rows = self._request_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
             if not rows:
                 state = tenant.partition.state if tenant.partition else "not asked for"
                 raise NotFailed(tenant_id, state)
-            deeds.retried(session, tenant, before, actor)
-            once.finish(session, tenant)
+            audit_entries.retried(session, tenant, before, actor)
+            idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, rows)
         return tenant
 
@@ -230,7 +232,7 @@ class TenantService:
             with self._database.transaction() as session:
                 rows = self._request_again(session, Partition.tenant_id.in_(batch), actor)
                 if batch[0] == failed[0]:
-                    deeds.retried_many(session, failed, selection.cause, actor)
+                    audit_entries.retried_many(session, failed, selection.cause, actor)
             # Batch by batch, or the due loop would dispatch the first before the last is written.
             dispatched &= self._dispatcher.dispatch([dispatch_of(row) for row in rows])
             queued += len(rows)
@@ -241,7 +243,7 @@ class TenantService:
     def _request_again(
         self, session: UnitOfWork, which: ColumnElement[bool], actor: Actor
     ) -> Sequence[Partition]:
-        rows = request_again(session, which, self._rules.attempts, utc_now(), actor.request_id)
+        rows = request_again(session, which, self._policy.attempts, utc_now(), actor.request_id)
         entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
         events.record(session, entries)
         return rows

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
 from webapp import current
-from webapp.admin.live.cache import RecentFigures
+from webapp.admin.live.cache import SharedReads
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -198,5 +198,5 @@ def test_no_room_is_said_where_there_is_none_when_partitions_are_asked_for(
         with database_of(app).transaction() as session:
             seen = {"observed_at": utc_now(), "answered_at": utc_now(), "partitions": used}
             session.merge(ObservedCollection(collection="kb_chunks_v1", **seen))
-        app.extensions["recent_figures"] = RecentFigures()
+        app.extensions["shared_reads"] = SharedReads()
         assert said in operator.get(address).text

@@ -17,7 +17,7 @@ from rq.registry import (
     StartedJobRegistry,
 )
 
-from jobs.reconciler.repair import Upkeep
+from jobs.reconciler.repair import Repair
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
 from tests.integration.admin.test_admin_rq_rules import failed_job
@@ -121,9 +121,9 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
     assert job_queue.live([job_id, "t7-g1-d1"]) == set()
     # One that no tenant is failing by, and one that is gone.
     services = app.extensions["services"]
-    upkeep = Upkeep(services.database, services.job_queue, services.dispatcher, services.rules)
-    assert upkeep.forget_ghosts() == 2
-    assert upkeep.forget_ghosts() == 0
+    repair = Repair(services.database, services.job_queue, services.dispatcher, services.policy)
+    assert repair.drop_stale_failed_jobs() == 2
+    assert repair.drop_stale_failed_jobs() == 0
     assert not redis.exists(Job.key_for(job_id))
     redis.zrem(FailedJobRegistry(queue=theirs).key, *garbage, "t7-g1-d1")
     redis.delete(Job.key_for("t5-g1-d1"))
@@ -144,8 +144,8 @@ def test_only_ours_are_requeued_and_deleted_when_an_admin_does_all(
             "status": "OK"
         }
     for job_id in [key.decode()[7:] for key in redis.scan_iter("rq:job:*")]:
-        for deed in ("requeue", "delete"):
-            assert admin.post(f"/rq/job/{job_id}/{deed}", headers=headers).status_code == 404
+        for action in ("requeue", "delete"):
+            assert admin.post(f"/rq/job/{job_id}/{action}", headers=headers).status_code == 404
     admin.post(f"/rq/queue/{name}/compact", headers=headers)
     assert all_of(redis, theirs) == before
     assert len(theirs.job_ids) == 1

@@ -113,7 +113,7 @@ def test_every_change_is_one_when_an_admin_posts_it_with_the_token(
         assert (all_of(app) != before) == (endpoint != "compact_queue"), address
 
 
-def test_deeds_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
+def test_actions_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
     one, two = failed_job(app), failed_job(app)
     queue = job_queue_of(app).queue.name
     headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
@@ -123,8 +123,8 @@ def test_deeds_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Vi
     ):
         admin.post(address, headers=headers)
     with database_of(app).reading() as session:
-        deeds = select(AuditEntry).where(AuditEntry.action.startswith("job."))
-        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(deeds)]
+        audit_entries = select(AuditEntry).where(AuditEntry.action.startswith("job."))
+        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(audit_entries)]
     number = int(one.partition("-")[0][1:])
     assert told == [
         ("job.requeue", f"job {one}", number),

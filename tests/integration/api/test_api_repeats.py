@@ -19,7 +19,7 @@ from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.auth.tokens import revoke_token
 from webapp.db.types import utc_now
 from webapp.extensions import db
-from webapp.idempotency import Once
+from webapp.idempotency import Idempotency
 from webapp.models.idempotency import IdempotencyKey
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
@@ -274,7 +274,7 @@ def test_endpoint_fails_loudly_when_it_keeps_the_key_to_itself(
     """`once` must reach the use case, or a repeat would be a second effect."""
     real = TenantService.create
 
-    def forgetful(self: TenantService, *args: Any, once: Once, **rest: Any) -> Tenant:
+    def forgetful(self: TenantService, *args: Any, idempotency: Idempotency, **rest: Any) -> Tenant:
         return real(self, *args, **rest)
 
     monkeypatch.setattr(TenantService, "create", forgetful)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from jobs.reconciler.bulk_lanes import OperationsLane
+from jobs.reconciler.bulk_loops import OperationsLoop
 from tests.factories import ACTOR, Product
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -34,13 +34,13 @@ def in_threes(product: Product) -> Operations:
     """The operations of the product, three tenants a batch."""
     services = product.services
     return Operations(
-        Database(product.engine), services.job_queue, services.dispatcher, services.rules, batch=3
+        Database(product.engine), services.job_queue, services.dispatcher, services.policy, batch=3
     )
 
 
 def drive(operations: Operations) -> None:
-    """What the reconciler's lane does each second."""
-    OperationsLane(operations).run_due(threading.Event())
+    """What the reconciler's loop does each second."""
+    OperationsLoop(operations).run_due(threading.Event())
 
 
 def view(product: Product, operation_id: int) -> View:
@@ -73,12 +73,12 @@ def deleted(product: Product, count: int) -> list[int]:
 def living(product: Product, count: int) -> list[int]:
     """Tenants with and without a request."""
     mine = [product.create(f"Living {n}").id for n in range(count - 2)]
-    return [*mine, *product.tenants_of_before(2, first=max(mine) + 1)]
+    return [*mine, *product.imported_tenants(2, first=max(mine) + 1)]
 
 
 def crowd(product: Product, count: int) -> list[int]:
     """Very many tenants that failed."""
-    numbers = product.tenants_of_before(count)
+    numbers = product.imported_tenants(count)
     values: dict[str, Any] = {"collection": "c", "max_attempts": 3, "attempts": 3, "fence": 1}
     failed = {"state": "failed", "cause": "timeout", "error": "e", "state_since": utc_now()}
     rows = [{"tenant_id": n, "name": f"tenant_{n}", **values, **failed} for n in numbers]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobs.reconciler import rollup as folding
+from jobs.reconciler import rollup
 from jobs.reconciler.event_counts import count
-from jobs.reconciler.rollup import Fold
+from jobs.reconciler.rollup import Rollup
 from tests.factories import ACTOR, Product, all_at_once, statements
 from tests.integration.domain.activity_log import (
     ago,
@@ -24,7 +24,7 @@ from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.partitions import events
-from webapp.partitions.requests import OF_BEFORE
+from webapp.partitions.requests import BACKFILLED
 from webapp.statistics.chart import Span
 
 # Out of the way of those that tests make.
@@ -34,12 +34,12 @@ NUMBERS = range(FIRST, FIRST + 8)
 
 @pytest.fixture(autouse=True)
 def _tenants(product: Product) -> None:
-    product.tenants_of_before(len(NUMBERS), FIRST)
+    product.imported_tenants(len(NUMBERS), FIRST)
 
 
-def another(product: Product) -> Fold:
+def another(product: Product) -> Rollup:
     """The same work in another process."""
-    return Fold(Database(product.engine), product.services.rules)
+    return Rollup(Database(product.engine), product.services.policy)
 
 
 def wide(product: Product) -> list[tuple[Any, ...]]:
@@ -50,7 +50,7 @@ def wide(product: Product) -> list[tuple[Any, ...]]:
 def test_sign_ups_and_how_long_they_took_are_counted(product: Product) -> None:
     tell(product, lives([101, 102, 103], ago(minutes=3), took_s=2))
     tell(product, lives([104], ago(minutes=2), took_s=40))
-    product.activity.fold()
+    product.rollup.roll_up()
     for span in Span:
         assert totals(product, span) == (4, 4, 0)
         total = charted(product, span).total
@@ -62,20 +62,20 @@ def test_the_request_of_a_real_tenant_is_measured_from_when_it_was_made(product:
     tenant = product.create("Real")
     product.age(tenant, "requested_at", 60)
     product.make_ready(tenant)
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 0)
     assert charted(product).total.p95_s == pytest.approx(60, rel=0.42)
 
 
 def test_counting_again_changes_nothing_when_nothing_was_added(product: Product) -> None:
     tell(product, lives(NUMBERS, ago(minutes=3)))
-    product.activity.fold()
+    product.rollup.roll_up()
     before = stored(product)
     assert len(before) >= 3
-    assert product.activity.fold() == 0
-    assert another(product).fold() > 0
+    assert product.rollup.roll_up() == 0
+    assert another(product).roll_up() > 0
     forget_counts(product)
-    another(product).fold()
+    another(product).roll_up()
     assert stored(product) == before
 
 
@@ -83,9 +83,9 @@ def test_an_entry_is_counted_when_its_transaction_commits_after_later_ones(
     product: Product,
 ) -> None:
     tell(product, lives([101], ago(minutes=1)))
-    product.activity.fold()
+    product.rollup.roll_up()
     tell(product, lives([102, 103], ago(minutes=4)))
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (3, 3, 0)
     assert totals(product, Span.WEEK) == (3, 3, 0)
 
@@ -93,14 +93,14 @@ def test_an_entry_is_counted_when_its_transaction_commits_after_later_ones(
 def test_what_happened_is_made_up_for_when_nobody_counted_for_weeks(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "HOURS_AT_ONCE", 2)
+    monkeypatch.setattr(rollup, "HOURS_AT_ONCE", 2)
     tell(product, lives([101], ago(days=40)))
     tell(product, lives([102], ago(days=30)))
     tell(product, lives([103], ago(days=6)))
     tell(product, lives([104], ago(hours=20)))
     tell(product, lives([105], ago(minutes=20)))
     for _ in range(4):
-        product.activity.fold()
+        product.rollup.roll_up()
     assert totals(product, Span.WEEK) == (3, 3, 0)
     assert totals(product, Span.DAY) == (2, 2, 0)
     assert totals(product) == (1, 1, 0)
@@ -114,20 +114,20 @@ def test_nothing_is_lost_or_doubled_when_the_counting_paused(
     product: Product, minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = utc_now()
-    monkeypatch.setattr(folding, "utc_now", lambda: now - timedelta(minutes=minutes))
+    monkeypatch.setattr(rollup, "utc_now", lambda: now - timedelta(minutes=minutes))
     tell(product, lives([101, 102], ago(minutes=minutes + 20)))
     tell(product, lives([103], ago(minutes=minutes + 1)))
-    product.activity.fold()
-    monkeypatch.setattr(folding, "utc_now", lambda: now)
+    product.rollup.roll_up()
+    monkeypatch.setattr(rollup, "utc_now", lambda: now)
     tell(product, lives([104], ago(minutes=minutes - 1)))
     tell(product, lives([105], ago(minutes=1)))
-    product.activity.fold()
-    product.activity.fold()
+    product.rollup.roll_up()
+    product.rollup.roll_up()
     assert totals(product, Span.DAY) == totals(product, Span.WEEK) == (5, 5, 0)
     counted = wide(product)
     forget_counts(product)
     for _ in range(2):
-        another(product).fold()
+        another(product).roll_up()
     assert wide(product) == counted
 
 
@@ -135,28 +135,28 @@ def test_nobody_puts_old_counts_over_newer_ones_when_two_count(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell(product, lives([101], ago(minutes=2)))
-    product.activity.fold()
+    product.rollup.roll_up()
     tell(product, lives([102], ago(minutes=2)))
 
     def overtaken(*arguments: object) -> object:
         old = count(*arguments)  # type: ignore[arg-type]
-        monkeypatch.setattr(folding, "count", count)
+        monkeypatch.setattr(rollup, "count", count)
         tell(product, lives([103, 104], ago(minutes=2)))
-        assert another(product).fold() > 0
+        assert another(product).roll_up() > 0
         return old
 
-    monkeypatch.setattr(folding, "count", overtaken)
-    assert product.activity.fold() == 0
+    monkeypatch.setattr(rollup, "count", overtaken)
+    assert product.rollup.roll_up() == 0
     assert totals(product) == (4, 4, 0)
 
 
 def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
-    folds = [another(product) for _ in range(4)]
+    rollups = [another(product) for _ in range(4)]
     for numbers in ([101, 102], [103, 104], [105, 106, 107]):
         tell(product, lives(numbers, ago(minutes=1)))
-        outcomes = all_at_once([fold.fold for fold in folds])
+        outcomes = all_at_once([roll_up.roll_up for roll_up in rollups])
         assert all(isinstance(outcome, int) for outcome in outcomes), outcomes
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == totals(product, Span.WEEK) == (7, 7, 0)
 
 
@@ -164,7 +164,7 @@ def test_a_request_fails_once_when_all_its_attempts_did(product: Product) -> Non
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.TIMEOUT)
     assert product.told(tenant).count("create_failed") == 3
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 1)
 
 
@@ -174,14 +174,14 @@ def test_a_failure_is_no_second_one_when_the_sweep_tries_in_vain(product: Produc
     product.fail(tenant, Cause.TIMEOUT)
     for _ in range(3):
         product.age(tenant, "reopen_at")
-        product.upkeep.reopen(product.settings.milvus_collection, [])
+        product.repair.reopen(product.settings.milvus_collection, [])
         product.fail(tenant, Cause.TIMEOUT)
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 1)
     product.age(tenant, "reopen_at")
-    product.upkeep.reopen(product.settings.milvus_collection, [])
+    product.repair.reopen(product.settings.milvus_collection, [])
     product.make_ready(tenant)
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 1)
     # It has waited since it was asked for, not since the sweep's last try.
     assert charted(product).total.p50_s == pytest.approx(300, rel=0.42)
@@ -192,7 +192,7 @@ def test_a_request_counts_anew_when_a_human_asks_again(product: Product) -> None
     product.fail(tenant, Cause.CAPACITY)
     product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.CAPACITY)
-    product.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 2)
 
 
@@ -203,19 +203,19 @@ def test_the_timeline_tells_of_a_request_when_the_row_has_gone_on(product: Produ
     product.make_ready(tenant)
     product.delete(tenant)
     entries = lives([101], ago(minutes=2), took_s=20)
-    product.activity.fold()
+    product.rollup.roll_up()
     before = totals(product)
     tell(product, [*entries, failure(102, ago(minutes=1)), failure(103, ago(minutes=1), attempt=1)])
-    product.activity.fold()
+    product.rollup.roll_up()
     assert before == (1, 1, 1)
     assert totals(product) == (2, 2, 2)
     assert charted(product).total.p95_s == pytest.approx(20, rel=0.42)
 
 
 def test_tenants_of_before_did_not_sign_up_when_a_backfill_asks_for_them(product: Product) -> None:
-    of_before = {"tenant_id": 101, "event": events.REQUESTED, "message": OF_BEFORE}
-    tell(product, [of_before | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
-    product.activity.fold()
+    imported = {"tenant_id": 101, "event": events.REQUESTED, "message": BACKFILLED}
+    tell(product, [imported | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 0)
 
 
@@ -223,7 +223,7 @@ def test_old_buckets_are_forgotten_when_wider_ones_have_their_counts(product: Pr
     tell(product, lives([101], ago(hours=60)))
     tell(product, lives([102], ago(hours=5)))
     for _ in range(3):
-        product.activity.fold()
+        product.rollup.roll_up()
     kept = [row[0] for row in stored(product)]
     assert (kept.count("minute"), kept.count("quarter"), kept.count("hour")) == (0, 1, 2)
 
@@ -233,7 +233,7 @@ def test_counting_asks_as_much_when_much_more_happened(product: Product) -> None
         for n in range(times):
             tell(product, lives(NUMBERS, ago(minutes=2, seconds=n / times)))
         with statements(product.engine) as seen:
-            product.activity.fold()
+            product.rollup.roll_up()
         return len([line for line in seen if not line.startswith(("BEGIN", "FETCH"))])
 
     few = cost(1)

@@ -27,7 +27,7 @@ def dispatches(product: Product, numbers: list[int]) -> list[Dispatch]:
 def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
     product: Product,
 ) -> None:
-    numbers = product.tenants_of_before(100)
+    numbers = product.imported_tenants(100)
     product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     backwards = dispatches(product, numbers[::-1])
     requests = [(number, 1) for number in numbers]
@@ -42,7 +42,7 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
 
 @pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)
 def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> None:
-    numbers = product.tenants_of_before(60)
+    numbers = product.imported_tenants(60)
     services = product.services
     services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
 
@@ -57,21 +57,21 @@ def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> 
             product.attempts.record_ready(claims[1::3], CREATED, 1)
             product.attempts.hand_back(claims, "rest")
 
-    def leave() -> None:
+    def delete_tenant() -> None:
         for number in numbers[::10]:
             services.tenants.delete(number, actor=ACTOR)
 
     def keep_up() -> None:
         for _ in range(5):
-            product.upkeep.expire_leases()
-            product.upkeep.note_cause(product.settings.milvus_collection, Cause.CAPACITY, "full")
-            product.upkeep.reopen(product.settings.milvus_collection, [Cause.AUTH])
+            product.repair.expire_leases()
+            product.repair.note_cause(product.settings.milvus_collection, Cause.CAPACITY, "full")
+            product.repair.reopen(product.settings.milvus_collection, [Cause.AUTH])
             services.dispatcher.dispatch_due()
 
     retry = partial(services.tenants.retry_failed, FailedSelection(), actor=ACTOR)
     again = partial(services.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)
     works: list[Callable[[], object]] = [partial(work, numbers), partial(work, numbers[::-1])]
-    results = all_at_once([*works, leave, keep_up, keep_up, retry, again])
+    results = all_at_once([*works, delete_tenant, keep_up, keep_up, retry, again])
     assert [result for result in results if isinstance(result, Exception)] == []
     assert len(product.states()) == 60
     assert product.states().count("removing") == 6

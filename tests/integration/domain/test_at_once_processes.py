@@ -47,7 +47,7 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
         partition_grace=0,
         partition_chunk_size=10,
     )
-    numbers = whole.tenants_of_before(TENANTS)
+    numbers = whole.imported_tenants(TENANTS)
     values = whole.settings.model_dump()
     assert at_once([Part(role, values, numbers, LASTS_S) for role in ROLES]) == []
     settle(whole, store)
@@ -55,7 +55,7 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
         ["_default", *(f"tenant_{number}" for number in living(whole))]
     )
     assert deadlocks(whole) == 0
-    whole.upkeep.forget_ghosts()
+    whole.repair.drop_stale_failed_jobs()
     assert (whole.queued(), whole.failed_jobs()) == ([], [])
 
 
@@ -70,7 +70,7 @@ def settle(product: Product, store: MilvusPartitionStore) -> None:
         product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
         reconciler.dispatch_due()
         reconciler.sweep()
-        reconciler.depart(threading.Event())
+        reconciler.remove_due(threading.Event())
         product.work(store)
         return set(product.states()) <= SETTLED
 

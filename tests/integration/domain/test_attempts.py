@@ -190,7 +190,7 @@ def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
     look()
     claim()
     simple.age(tenant, "lease_until", 1)
-    simple.upkeep.expire_leases()
+    simple.repair.expire_leases()
     look()
     for _ in range(2):
         claim()

@@ -1,4 +1,4 @@
-"""The audit: an entry with each deed, in its transaction, that nobody changes afterwards."""
+"""The audit: an entry with each action, in its transaction, that nobody changes afterwards."""
 
 import json
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_an_entry_costs_one_statement_when_a_tenant_signs_up(product: Product) -
     assert len([each for each in seen if "audit_entry" in each]) == 1
 
 
-def test_nothing_is_written_when_a_deed_is_refused(product: Product) -> None:
+def test_nothing_is_written_when_an_action_is_refused(product: Product) -> None:
     tenant = product.create(slug="acme")
     other = product.create(slug="other")
     with pytest.raises(SlugTaken):
@@ -106,7 +106,7 @@ def take_over(product: Product) -> None:
 
 
 def backfill(product: Product) -> None:
-    numbers = product.tenants_of_before(3)
+    numbers = product.imported_tenants(3)
     product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
 
 
@@ -119,7 +119,7 @@ def backfill(product: Product) -> None:
         (backfill, "partitions.backfill"),
     ],
 )
-def test_one_entry_with_the_count_is_written_when_a_deed_is_done_to_many(
+def test_one_entry_with_the_count_is_written_when_an_action_is_done_to_many(
     product: Product, do: Callable[[Product], None], action: str
 ) -> None:
     do(product)
@@ -129,7 +129,7 @@ def test_one_entry_with_the_count_is_written_when_a_deed_is_done_to_many(
     assert (after["tenants"], after["first"], after["last"]) == (3, 1, 3)
 
 
-def test_nothing_is_written_when_a_deed_is_done_to_nobody(product: Product) -> None:
+def test_nothing_is_written_when_an_action_is_done_to_nobody(product: Product) -> None:
     product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
     product.services.bulk.create([Wanted("")], actor=ACTOR)
     product.services.uploads.import_all([], dry_run=False, actor=ACTOR)
@@ -137,7 +137,7 @@ def test_nothing_is_written_when_a_deed_is_done_to_nobody(product: Product) -> N
     assert entries(product) == []
 
 
-def test_a_deed_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
+def test_an_action_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
     actor = replace(ACTOR, request_id="r-1")
     product.services.audit.write_now(actor=actor, action="job.delete", target="job " + "x" * 300)
     (entry,) = entries(product)

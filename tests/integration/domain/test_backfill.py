@@ -36,7 +36,7 @@ def one_of_each(product: Product) -> dict[str, int]:
     product.fail(made["permanent"], Cause.AUTH)
     product.services.job_queue.queue.remove(f"t{made['lost']}-g1-d1")
     product.age(made["due"], "dispatch_after", 1)
-    (made["before"],) = product.tenants_of_before(1, first=100)
+    (made["before"],) = product.imported_tenants(1, first=100)
     return made
 
 
@@ -76,13 +76,13 @@ def test_every_planned_one_is_dispatched_when_dispatched(
 
 
 def test_nothing_is_left_to_do_when_a_backfill_was_dispatched(product: Product) -> None:
-    dispatch(product, product.tenants_of_before(7))
+    dispatch(product, product.imported_tenants(7))
     plan = product.services.backfill.plan()
     assert (plan.tenant_ids, plan.skipped) == ([], {"waiting": 7})
 
 
 def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Product) -> None:
-    numbers = product.tenants_of_before(150)
+    numbers = product.imported_tenants(150)
     results = all_at_once([partial(dispatch, product, numbers)] * 2)
     assert [result for result in results if isinstance(result, Exception)] == []
     assert product.states() == ["pending"] * 150
@@ -91,7 +91,7 @@ def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Pr
 
 
 def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product) -> None:
-    numbers = product.tenants_of_before(2)
+    numbers = product.imported_tenants(2)
     product.services.tenants.delete(1, actor=ACTOR)
     assert dispatch(product, numbers) == (1, True)
     assert product.states() == ["removing", "pending"]
@@ -99,7 +99,7 @@ def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product)
 
 def test_requests_stand_when_redis_takes_none(product: Product, tmp_path: Path) -> None:
     deaf = product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
-    assert dispatch(deaf, product.tenants_of_before(5)) == (5, False)
+    assert dispatch(deaf, product.imported_tenants(5)) == (5, False)
     for number in range(1, 6):
         product.age(number, "dispatch_after", 1)
     assert product.services.dispatcher.dispatch_due() == 5
@@ -109,7 +109,7 @@ def test_all_are_ready_when_workers_took_the_chunks(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     small = whole.configured(partition_chunk_size=10)
-    dispatch(small, small.tenants_of_before(25))
+    dispatch(small, small.imported_tenants(25))
     assert len(small.queued()) == 3
     small.work(store)
     assert small.states() == ["ready"] * 25
@@ -118,7 +118,7 @@ def test_all_are_ready_when_workers_took_the_chunks(
 def test_sign_up_is_served_first_when_a_backfill_waits(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    dispatch(whole, whole.tenants_of_before(3))
+    dispatch(whole, whole.imported_tenants(3))
     tenant = whole.create("Now")
     whole.work(store, jobs_at_most=1)
     assert whole.row(tenant).state == "ready"
@@ -128,7 +128,7 @@ def test_sign_up_is_served_first_when_a_backfill_waits(
 def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> None:
     from webapp.partitions.failures import FailedSelection
 
-    numbers = product.tenants_of_before(30)
+    numbers = product.imported_tenants(30)
     dispatch(product, numbers)
     for number in numbers:
         product.fail(number, Cause.AUTH if number <= 5 else Cause.TIMEOUT)
@@ -166,7 +166,7 @@ def test_worker_goes_on_when_a_whole_chunk_fails(
     """Each of them is then tried by itself, and recorded by itself."""
     from jobs.milvus.store import StoreError
 
-    dispatch(whole, whole.tenants_of_before(3))
+    dispatch(whole, whole.imported_tenants(3))
     broken = FaultyStore(store, creating=StoreError(Cause.UNEXPECTED, "broken"))
     whole.work(broken, no_script)
     assert whole.services.dispatcher.dispatch_due() == 3

@@ -147,12 +147,12 @@ def test_leases_are_renewed_together_when_a_chunk_takes_long(
 def test_request_is_dispatched_by_itself_when_its_chunk_is_lost_from_redis(
     simple: Product,
 ) -> None:
-    numbers = simple.tenants_of_before(30)
+    numbers = simple.imported_tenants(30)
     simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     (job_id,) = simple.queued()
     simple.services.job_queue.backfill_queue.empty()
     for number in numbers:
         simple.age(number, "dispatched_at", 11)
-    assert simple.upkeep.redispatch_lost() == 30
+    assert simple.repair.redispatch_lost() == 30
     assert len(simple.queued()) == 1
     assert simple.queued() != [job_id]

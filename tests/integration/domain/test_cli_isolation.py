@@ -84,7 +84,7 @@ def backfilled(run: Run, *options: str) -> Result:
 def test_backfill_tells_how_much_it_adopted(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, rows in zip(whole.tenants_of_before(3), (2, 5, 0), strict=True):
+    for number, rows in zip(whole.imported_tenants(3), (2, 5, 0), strict=True):
         occupy(whole, store, number, rows)
     monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     report = answer(backfilled(run, "--adopt", "--json"))
@@ -98,7 +98,7 @@ def test_backfill_tells_how_much_it_adopted(
 def test_backfill_names_the_remedy_when_partitions_held_rows(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (number,) = whole.tenants_of_before(1)
+    (number,) = whole.imported_tenants(1)
     occupy(whole, store, number, 2)
 
     def meanwhile(_: float) -> None:

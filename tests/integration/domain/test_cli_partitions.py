@@ -53,7 +53,7 @@ def answer(result: Result) -> Any:
 
 
 def test_nothing_changes_when_a_backfill_is_a_dry_run(whole: Product, run: Run) -> None:
-    whole.tenants_of_before(3)
+    whole.imported_tenants(3)
     result = run("partitions", "backfill", "--dry-run", "--json")
     assert answer(result) == {"dry_run": True, "dispatched": 3, "skipped": {}}
     assert result.exit_code == 0
@@ -61,7 +61,7 @@ def test_nothing_changes_when_a_backfill_is_a_dry_run(whole: Product, run: Run) 
 
 
 def test_logs_are_on_stderr_when_a_backfill_dispatches(whole: Product, run: Run) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
     result = run("partitions", "backfill", "--all", "--json")
     assert answer(result) == {"dry_run": False, "dispatched": 2, "skipped": {}}
     lines = [json.loads(line) for line in result.stderr.splitlines()]
@@ -84,7 +84,7 @@ def test_ready_ones_are_not_dispatched_again(
 def test_exit_is_0_when_all_that_was_waited_for_are_ready(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole.tenants_of_before(3)
+    whole.imported_tenants(3)
     monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     result = run("partitions", "backfill", "--wait", "--json")
     report = {"dry_run": False, "dispatched": 3, "skipped": {}, "ready": 3, "failed": 0}
@@ -94,7 +94,7 @@ def test_exit_is_0_when_all_that_was_waited_for_are_ready(
 def test_exit_is_1_when_one_that_was_waited_for_failed(
     whole: Product, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
 
     def meanwhile(_: float) -> None:
         whole.make_ready(1)
@@ -106,7 +106,7 @@ def test_exit_is_1_when_one_that_was_waited_for_failed(
 
 
 def test_exit_is_1_when_redis_takes_no_job(whole: Product, tmp_path: Path, run: Run) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
     deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     result = runner(deaf)("partitions", "backfill", "--json")
     assert (result.exit_code, answer(result)["dispatched"]) == (1, 2)
@@ -137,7 +137,7 @@ def test_exit_is_2_when_the_usage_is_bad(run: Run, arguments: list[str]) -> None
 
 def test_status_counts_or_shows_one(whole: Product, run: Run) -> None:
     tenant = whole.create()
-    whole.tenants_of_before(1, first=50)
+    whole.imported_tenants(1, first=50)
     counts = answer(run("partitions", "status", "--json"))
     assert (counts["pending"], counts["ready"], counts["not_requested"]) == (1, 0, 1)
     shown = answer(run("partitions", "status", "--tenant-id", str(tenant.id), "--json"))

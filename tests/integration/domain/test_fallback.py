@@ -32,7 +32,7 @@ def claim(whole: Product) -> Claim:
 def attempt(
     product: Product, store: FaultyStore, claim: Claim, script: Script = no_script
 ) -> Outcome:
-    return product.one_attempt(store, script, claim, threading.Event()).run(claim)
+    return product.attempt(store, script, claim, threading.Event()).run(claim)
 
 
 def script_says(result: str, rows: int | None = None) -> Script:
@@ -156,5 +156,5 @@ def test_attempt_ends_before_its_next_call_when_the_worker_stops(
     watched = FaultyStore(store)
     watched.before_creating = stop.set
     with pytest.raises(Stopped):
-        whole.one_attempt(watched, no_script, claim, stop).run(claim)
+        whole.attempt(watched, no_script, claim, stop).run(claim)
     assert watched.calls == ["list", "create"]

@@ -57,7 +57,7 @@ def attempt(
     claim: Claim,
     script: Callable[..., ScriptAnswer] = no_script,
 ) -> Outcome:
-    return product.one_attempt(store, script, claim, threading.Event()).run(claim)
+    return product.attempt(store, script, claim, threading.Event()).run(claim)
 
 
 def test_attempt_fails_at_once_when_the_partition_holds_rows(
@@ -102,7 +102,7 @@ def test_rows_are_the_tenants_own_when_an_attempt_died_between_creation_and_reco
     whole.attempts.renew([dead], seen_absent=True)
     occupy(whole, store, dead.tenant_id, 5)
     whole.age(dead.tenant_id, "lease_until", 1)
-    whole.upkeep.expire_leases()
+    whole.repair.expire_leases()
     (claim,) = whole.claim(dead.tenant_id)
     watched = FaultyStore(store)
     assert attempt(whole, watched, claim) == Outcome(Result.CREATED, Provider.SDK)
@@ -253,7 +253,7 @@ def test_decision_lasts_when_the_sweep_reopens_its_request(product: Product) -> 
     product.services.foreign.adopt(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.TIMEOUT)
     collection = product.settings.milvus_collection
-    assert product.upkeep.reopen(collection, {Cause.TIMEOUT}) == 1
+    assert product.repair.reopen(collection, {Cause.TIMEOUT}) == 1
     (claim,) = product.claim(tenant, product.row(tenant).generation)
     assert claim.if_exists == IfExists.ADOPT
 
@@ -265,7 +265,7 @@ def test_decision_is_withdrawn_when_the_request_moves_to_another_collection(
     product.fail(tenant, Cause.FOREIGN_DATA)
     product.services.foreign.empty(tenant.id, actor=ACTOR)
     elsewhere = product.configured(milvus_collection="another")
-    assert elsewhere.upkeep.follow_collection() == 1
+    assert elsewhere.repair.follow_collection() == 1
     assert product.row(tenant).if_exists == IfExists.REFUSE
 
 
@@ -367,7 +367,7 @@ def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = No
 def test_tenants_of_before_adopt_when_the_backfill_says_so(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    numbers = whole.tenants_of_before(3)
+    numbers = whole.imported_tenants(3)
     for number in numbers[:2]:
         occupy(whole, store, number, 4)
     dispatch(whole, adopt=True)
@@ -380,7 +380,7 @@ def test_tenants_of_before_adopt_when_the_backfill_says_so(
 def test_tenants_of_before_are_refused_first_and_adopt_later_when_told_to(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    numbers = whole.tenants_of_before(2)
+    numbers = whole.imported_tenants(2)
     for number in numbers:
         occupy(whole, store, number, 1)
     dispatch(whole, adopt=False)
@@ -408,7 +408,7 @@ def test_tenant_that_signed_up_adopts_nothing_when_a_backfill_adopts_for_all(
 
 
 def test_waiting_request_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
-    (number,) = product.tenants_of_before(1)
+    (number,) = product.imported_tenants(1)
     dispatch(product, adopt=False)
     product.age(number, "dispatch_after", 1)
     dispatch(product, adopt=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs.removal.claims import Leaver
+from jobs.removal.claims import Removal
 from tests.factories import ACTOR, Product, all_at_once
 from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
 from webapp.models.audit import AuditEntry
@@ -20,12 +20,12 @@ from webapp.tenants.queries import departure_of
 COLLECTION = "kb_chunks_v1"
 
 
-def claim(product: Product) -> list[Leaver]:
-    return product.departures.claim(product.settings.milvus_collection, 100)
+def claim(product: Product) -> list[Removal]:
+    return product.removal_claims.claim(product.settings.milvus_collection, 100)
 
 
-def begin(product: Product, leavers: list[Leaver], rows: int | None = 3) -> list[Leaver]:
-    return product.departures.begin(dict.fromkeys(leavers, rows))
+def begin(product: Product, removals: list[Removal], rows: int | None = 3) -> list[Removal]:
+    return product.removal_claims.begin(dict.fromkeys(removals, rows))
 
 
 def restore(product: Product, tenant: Tenant | int) -> Tenant:
@@ -82,7 +82,7 @@ def test_a_free_slug_is_made_when_another_took_it_meanwhile(product: Product) ->
 def test_tenant_has_no_request_again_when_it_never_had_one_and_is_called_back(
     product: Product,
 ) -> None:
-    (number,) = product.tenants_of_before(1)
+    (number,) = product.imported_tenants(1)
     product.delete(number)
     row = product.row(number)
     assert (row.state, row.generation, row.name) == ("removing", 0, f"tenant_{number}")
@@ -99,7 +99,7 @@ def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Pro
     begun = begin(product, claim(product))
     with pytest.raises(NotRemoving, match="being dropped"):
         restore(product, tenant)
-    product.departures.record_gone(begun, {tenant.id}, COLLECTION)
+    product.removal_claims.record_gone(begun, {tenant.id}, COLLECTION)
     with pytest.raises(NotRemoving, match="gone"):
         restore(product, tenant)
     with pytest.raises(TenantNotFound):
@@ -117,14 +117,14 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     product.delete(tenant, due=False)
     # A second departure has a grace time of its own; the claim of the first is worth nothing.
     assert begin(product, claimed) == []
-    assert product.departures.record_gone(claimed, set(), COLLECTION) == 0
+    assert product.removal_claims.record_gone(claimed, set(), COLLECTION) == 0
     assert product.row(tenant).state == "removing"
 
 
 def test_first_claim_is_worth_nothing_when_one_without_a_request_leaves_again(
     product: Product,
 ) -> None:
-    (number,) = product.tenants_of_before(1)
+    (number,) = product.imported_tenants(1)
     product.delete(number)
     claimed = claim(product)
     restore(product, number)
@@ -143,7 +143,7 @@ def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> 
         )
         assert isinstance(back, NotRemoving) == (len(begun) == 1)
         assert product.row(tenant).state == ("removing" if begun else "pending")
-        product.departures.record_gone(begun, set(), COLLECTION)
+        product.removal_claims.record_gone(begun, set(), COLLECTION)
 
 
 def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
@@ -156,7 +156,7 @@ def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
     product.age(tenant, "lease_until", product.settings.milvus_timeout - 1)
     assert claim(product) == []
     product.age(tenant, "lease_until", product.settings.milvus_timeout + 1)
-    assert [leaver.tenant_id for leaver in claim(product)] == [tenant.id]
+    assert [removal.tenant_id for removal in claim(product)] == [tenant.id]
 
 
 def test_lease_of_an_attempt_still_counts_when_a_tenant_comes_back_and_leaves_again(
@@ -183,7 +183,7 @@ def test_each_is_claimed_once_when_several_reconcilers_claim_at_once(product: Pr
     tenants = [product.create(f"T{n}") for n in range(12)]
     product.delete(*tenants)
     claims = all_at_once([partial(claim, product)] * 4)
-    numbers = [leaver.tenant_id for each in claims for leaver in each]
+    numbers = [removal.tenant_id for each in claims for removal in each]
     assert sorted(numbers) == [tenant.id for tenant in tenants]
 
 
@@ -194,7 +194,7 @@ def test_rows_stay_on_record_when_who_counted_them_dies_before_the_end(product: 
     product.age(tenant, "lease_until")
     # What the next one cannot count does not replace what the first one did.
     next_one = begin(product, claim(product), rows=None)
-    assert product.departures.record_gone(next_one, set(), COLLECTION) == 1
+    assert product.removal_claims.record_gone(next_one, set(), COLLECTION) == 1
     record = product.departure(tenant)
     assert (record.rows, record.outcome, record.status) == (25, "dropped", "removed")
     assert record.dropped_at is None
@@ -207,12 +207,12 @@ def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Produc
     frozen = claim(product)
     product.age(tenant, "lease_until")
     begun = begin(product, claim(product))
-    departures = product.departures
-    departures.hand_back(frozen)
-    departures.record_failure(frozen[0], Cause.TIMEOUT, "late")
-    assert begin(product, frozen) == departures.record_gone([], set(), COLLECTION) * [0]
-    assert departures.record_kept(dict.fromkeys(frozen, 1)) == 0
-    assert departures.record_gone(begun, {tenant.id}, COLLECTION) == 1
+    removal_claims = product.removal_claims
+    removal_claims.hand_back(frozen)
+    removal_claims.record_failure(frozen[0], Cause.TIMEOUT, "late")
+    assert begin(product, frozen) == removal_claims.record_gone([], set(), COLLECTION) * [0]
+    assert removal_claims.record_kept(dict.fromkeys(frozen, 1)) == 0
+    assert removal_claims.record_gone(begun, {tenant.id}, COLLECTION) == 1
     assert product.told(tenant)[-2:] == ["dropping", "dropped"]
 
 
@@ -221,8 +221,8 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
     product.delete(tenant)
     pauses = []
     for _ in range(3):
-        (leaver,) = claim(product)
-        product.departures.record_failure(leaver, Cause.TIMEOUT, "no answer")
+        (removal,) = claim(product)
+        product.removal_claims.record_failure(removal, Cause.TIMEOUT, "no answer")
         row = product.row(tenant)
         assert row.remove_at is not None
         pauses.append(row.remove_at - product.events(tenant)[-1].at)
@@ -234,7 +234,7 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
     assert (row.cause, row.error) == ("timeout", "no answer")
 
 
-def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Product) -> None:
+def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
     product.delete(tenant)
@@ -251,8 +251,8 @@ def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Prod
             True,
         )
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
-        assert product.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
-        product.departures.record_gone(claim(product), set(), COLLECTION)
+        assert product.repair.reopen(product.settings.milvus_collection, Cause) == 0
+        product.removal_claims.record_gone(claim(product), set(), COLLECTION)
 
 
 def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> None:
@@ -269,7 +269,7 @@ def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> 
 
 def test_due_ones_are_found_by_an_index_when_many_are_ready(product: Product) -> None:
     statement = select(Partition.collection).where(
-        product.departures._due(product.create().created_at)
+        product.removal_claims._due(product.create().created_at)
     )
     if product.engine.dialect.name != "sqlite":
         pytest.skip("on few rows PostgreSQL reads the table")

@@ -84,10 +84,10 @@ def test_a_tenant_is_found_when_a_program_wrote_it_that_knows_nothing_of_folding
     assert searched(product, "società") == ["Società Łódź"]
     assert (searched(product, "geneve"), searched(product, "lodz")) == ([], [])
     assert searched(product, "before") == ["Genève SA"], "its slug is the same"
-    assert product.upkeep.fold_names() == 2
+    assert product.repair.fold_names() == 2
     found = searched(product, "geneve"), searched(product, "LODZ")
     assert found == (["Genève SA"], ["Società Łódź"])
-    assert product.upkeep.fold_names() == 0
+    assert product.repair.fold_names() == 0
 
 
 def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product) -> None:
@@ -133,7 +133,7 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
         product.fail(number, Cause.AUTH)
     product.change(failed[0], operation_id=1)
     product.change(failed[3], operation_id=1)
-    before = product.tenants_of_before(4, first=50)
+    before = product.imported_tenants(4, first=50)
     of_one_state = TenantFilter(status=PartitionState.FAILED, cause=Cause.AUTH)
     assert seen(product, TenantFilter()) == [*before, *failed[::2], *failed[1::2]]
     assert seen(product, of_one_state) == failed
@@ -142,7 +142,7 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
 
 
 def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
-    numbers = product.tenants_of_before(8, first=10)
+    numbers = product.imported_tenants(8, first=10)
     with product.services.database.reading() as session:
 
         def ending(at: int) -> tuple[list[int], bool]:
@@ -174,7 +174,7 @@ def test_tenants_without_a_request_are_counted_and_listed_until_they_have_one(
         return counted.not_requested, walked(product, TenantFilter(not_requested=True))[0]
 
     product.create("Asked for")
-    one, other, deleted = product.tenants_of_before(3, first=50)
+    one, other, deleted = product.imported_tenants(3, first=50)
     assert missing() == (3, [one, other, deleted])
     product.services.backfill.dispatch([one], actor=ACTOR, progress=lambda _: None)
     product.services.tenants.delete(deleted, actor=ACTOR)

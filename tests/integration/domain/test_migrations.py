@@ -17,11 +17,11 @@ from webapp.models.partition import Departure, Partition
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches
 
-LEAVING_TENANT = """
+DELETED_TENANT = """
 INSERT INTO tenant (id, name, slug, created_at, updated_at, deleted_at)
 VALUES (1, 'Acme', 'acme', :now, :now, :now)
 """
-LEAVING_PARTITION = """
+PARTITION_TO_REMOVE = """
 INSERT INTO partition (tenant_id, collection, name, state, state_since, requested_at,
     generation, attempts, max_attempts, fence, dispatch, reopens)
 VALUES (1, 'c', 'tenant_1', 'removing', :now, :now, 2, 0, 3, 0, 0, 0)
@@ -80,7 +80,7 @@ def test_proofs_and_observations_stay_when_where_they_are_of_is_added_and_taken_
     """
     seen = "INSERT INTO observed_collection (collection, observed_at) VALUES ('c', :now)"
     with db.engine.begin() as connection:
-        for statement in (LEAVING_TENANT, departed, seen):
+        for statement in (DELETED_TENANT, departed, seen):
             connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
     upgrade(revision="0007")
     downgrade(revision="0005")
@@ -92,11 +92,11 @@ def test_proofs_and_observations_stay_when_where_they_are_of_is_added_and_taken_
     assert proof == (7, None)
 
 
-def test_tenants_that_were_leaving_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
+def test_tenants_that_were_removing_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
     upgrade(revision="0002")
     now = datetime.now(UTC)
     with db.engine.begin() as connection:
-        for statement in (LEAVING_TENANT, LEAVING_PARTITION):
+        for statement in (DELETED_TENANT, PARTITION_TO_REMOVE):
             connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
     upgrade()
     with db.engine.connect() as connection:
@@ -138,7 +138,7 @@ def test_what_waits_and_who_leads_stay_when_columns_and_tables_are_renamed(app: 
     lease = "INSERT INTO sweep_turn (name, holder, held_until) VALUES ('sweep', 'me', :due)"
     with db.engine.execution_options(writes=True).begin() as connection:
         connection.execute(text(OLD_TENANT), {"number": 1, "slug": "z", "now": due})
-        connection.execute(text(LEAVING_PARTITION), {"now": due})
+        connection.execute(text(PARTITION_TO_REMOVE), {"now": due})
         connection.execute(text("UPDATE partition SET ring_at = :due"), {"due": due})
         connection.execute(text(lease), {"due": due})
     upgrade(revision="0009")

@@ -97,7 +97,7 @@ def test_nothing_is_dropped_or_made_again_while_the_alias_stands_for_another(
 ) -> None:
     aliased.move(aliased.new)
     aliased.product.delete(1)
-    assert aliased.product.depart(aliased.store) == 0
+    assert aliased.product.remove_due(aliased.store) == 0
     aliased.sweep()
     assert aliased.product.row(1).state == PartitionState.REMOVING
     assert aliased.product.departure(1).outcome is None
@@ -106,7 +106,7 @@ def test_nothing_is_dropped_or_made_again_while_the_alias_stands_for_another(
     assert (seen.real_name, seen.moved_to) == (aliased.old, aliased.new)
     assert seen.cause == "collection_moved"
     aliased.move(aliased.old)
-    assert aliased.product.depart(aliased.store) == 1
+    assert aliased.product.remove_due(aliased.store) == 1
     assert aliased.names(aliased.old) == set()
     record = aliased.product.departure(1)
     assert (record.outcome, record.rows) == ("dropped", 3)
@@ -121,19 +121,19 @@ def test_ready_tenant_is_not_made_again_in_the_other_collection(aliased: Aliased
     assert aliased.product.row(1).state == PartitionState.READY
     assert aliased.names(aliased.new) == set()
     with aliased.product.services.database.reading() as session:
-        (compared,) = known_drift(session, aliased.product.services.rules).collections
+        (compared,) = known_drift(session, aliased.product.services.policy).collections
     assert compared.moved_to == aliased.new
 
 
 def test_nothing_is_called_gone_when_the_alias_was_dropped(aliased: Aliased) -> None:
     aliased.client.drop_alias(aliased.alias)
     aliased.product.delete(1)
-    assert aliased.product.depart(aliased.store) == 0
+    assert aliased.product.remove_due(aliased.store) == 0
     assert aliased.product.departure(1).outcome is None
     aliased.sweep()
     assert aliased.observed().cause == "collection_moved"
     aliased.client.drop_collection(aliased.old)
-    assert aliased.product.depart(aliased.store) == 1
+    assert aliased.product.remove_due(aliased.store) == 1
 
 
 def test_verify_names_the_move_until_a_human_accepts_it(aliased: Aliased) -> None:

@@ -50,7 +50,7 @@ def placed(product: Product, milvus_lite: LiteServer) -> Product:
 def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
 ) -> None:
-    numbers = placed.tenants_of_before(60)
+    numbers = placed.imported_tenants(60)
     placed.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     placed.work(store)
     roll_back(placed, 10)
@@ -63,7 +63,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     assert new == [61, 62, 63]
     assert placed.reconciler(store).sweep()
     with placed.services.database.reading() as session:
-        known = known_drift(session, placed.services.rules)
+        known = known_drift(session, placed.services.policy)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
     assert {each.tenant_id for each in known.orphan} == {None}
 
@@ -89,7 +89,7 @@ def roll_back_rows_only(product: Product, highest: int) -> None:
 
 
 def test_numbers_lie_above_the_rows_when_these_were_copied_in(product: Product) -> None:
-    product.tenants_of_before(1, first=500)
+    product.imported_tenants(1, first=500)
     lifted(product)
     assert product.create().id == 501
 

@@ -52,7 +52,7 @@ def test_a_plan_says_that_a_retry_is_hopeless_when_no_cause_is_cured_by_one(
     assert mixed.hopeless == {Cause.FOREIGN_DATA: 2}
 
 
-def test_each_is_retried_once_when_the_lane_takes_many_batches(product: Product) -> None:
+def test_each_is_retried_once_when_the_loop_takes_many_batches(product: Product) -> None:
     numbers, others = failing(product, 8), failing(product, 1, Cause.AUTH)
     operations = in_threes(product)
     asked = operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
@@ -141,7 +141,7 @@ def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) 
 
 
 def test_tenants_of_before_get_their_first_request_when_it_is_requested(product: Product) -> None:
-    numbers = product.tenants_of_before(4)
+    numbers = product.imported_tenants(4)
     living = product.create("Signed up", actor=ACTOR)
     operations = product.services.operations
     assert operations.plan(REQUEST, Selection(not_requested=True)).accepted == 4
@@ -156,7 +156,7 @@ def test_many_leave_and_come_back_when_they_are_deleted_and_restored(product: Pr
     numbers = living(product, 5)
     operations = product.services.operations
     asked = operations.ask(DELETE, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=5)
-    assert view(product, asked.id).progress.leaving == 5
+    assert view(product, asked.id).progress.removing == 5
     assert product.departure(numbers[0]).requested_by == ACTOR.name
     taken = product.create("Living 0").id
     back = operations.ask(

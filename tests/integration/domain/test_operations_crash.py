@@ -31,14 +31,14 @@ from webapp.models.partition import PartitionEvent
 from webapp.operations.selection import Selection
 
 # A reconciler's share of an operation, a tenant at a time, so that there is time to kill it.
-LANE = """
-from jobs.reconciler.bulk_lanes import OperationsLane
+LOOP = """
+from jobs.reconciler.bulk_loops import OperationsLoop
 from webapp.operations.service import Operations
 import threading, wsgi
 services = wsgi.app.extensions["services"]
-parts = (services.database, services.job_queue, services.dispatcher, services.rules)
+parts = (services.database, services.job_queue, services.dispatcher, services.policy)
 slow = Operations(*parts, batch=1)
-OperationsLane(slow).run_due(threading.Event())
+OperationsLoop(slow).run_due(threading.Event())
 """
 
 
@@ -91,7 +91,7 @@ PREPARED: dict[OperationKind, Callable[[Product, int], list[int]]] = {
     RETRY: failing,
     DELETE: living,
     RESTORE: deleted,
-    REQUEST: Product.tenants_of_before,
+    REQUEST: Product.imported_tenants,
 }
 TOLD = {RETRY: "retried", DELETE: "removing", RESTORE: "restored", REQUEST: "requested"}
 
@@ -116,14 +116,14 @@ def meeting(product: Product) -> Iterator[None]:
         event.remove(product.engine, "after_cursor_execute", wait)
 
 
-def test_each_is_taken_and_counted_once_when_two_lanes_read_it_at_once(
+def test_each_is_taken_and_counted_once_when_two_loops_read_it_at_once(
     product: Product,
 ) -> None:
     numbers = failing(product, 9)
-    lanes = [in_threes(product) for _ in range(2)]
-    asked = lanes[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
+    loops = [in_threes(product) for _ in range(2)]
+    asked = loops[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
     with meeting(product):
-        done = all_at_once([lambda lane=lane: drive(lane) for lane in lanes])  # type: ignore[misc]
+        done = all_at_once([lambda loop=loop: drive(loop) for loop in loops])  # type: ignore[misc]
     assert done == [None] * 2
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.skipped) == (9, {})
@@ -159,10 +159,10 @@ def test_five_thousand_are_dispatched_once_each_when_all_that_failed_are_retried
     assert sorted(told) == numbers
 
 
-def test_the_next_lane_goes_on_when_a_process_is_killed_in_the_middle(simple: Product) -> None:
+def test_the_next_loop_goes_on_when_a_process_is_killed_in_the_middle(simple: Product) -> None:
     numbers = failing(simple, 40)
     asked = in_threes(simple).ask(RETRY, TIMEOUTS, actor=ACTOR)
-    with started([sys.executable, "-c", LANE], simple) as process:
+    with started([sys.executable, "-c", LOOP], simple) as process:
         wait_until(lambda: view(simple, asked.id).progress.accepted > 6, 60, "some to be taken")
         process.kill()
         process.wait(10)

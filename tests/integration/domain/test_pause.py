@@ -36,8 +36,8 @@ def resume(product: Product) -> None:
 
 def audited(product: Product) -> list[Any]:
     with product.services.database.reading() as session:
-        deeds = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
-        return list(session.scalars(deeds.order_by(AuditEntry.id)))
+        audit_entries = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
+        return list(session.scalars(audit_entries.order_by(AuditEntry.id)))
 
 
 class Listing(FaultyStore):
@@ -145,7 +145,7 @@ def test_request_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Pro
     product.claim(tenant)
     pause(product)
     product.age(tenant, "lease_until")
-    assert product.upkeep.expire_leases() == 1
+    assert product.repair.expire_leases() == 1
     assert product.claim(tenant) == []
     resume(product)
     product.make_ready(tenant)
@@ -167,7 +167,7 @@ def test_requeue_by_hand_is_kept_as_a_request_when_provisioning_is_paused(simple
 def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_paused(
     product: Product,
 ) -> None:
-    numbers = product.tenants_of_before(30)
+    numbers = product.imported_tenants(30)
     pause(product)
     done = product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     assert done == (30, True)
@@ -176,7 +176,7 @@ def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_
 
 
 def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
-    numbers = simple.tenants_of_before(2000)
+    numbers = simple.imported_tenants(2000)
     pause(simple)
     simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     with simple.engine.execution_options(writes=True).begin() as connection:
@@ -248,23 +248,23 @@ def test_departure_waits_when_provisioning_is_paused(
     whole.work(store)
     whole.delete(tenant)
     pause(whole)
-    assert whole.depart(store) == 0
+    assert whole.remove_due(store) == 0
     assert f"tenant_{tenant.id}" in store.list_partitions(whole.settings.milvus_collection)
     resume(whole)
-    assert whole.depart(store) == 1
+    assert whole.remove_due(store) == 1
 
 
 def test_no_drop_begins_when_a_pause_comes_after_its_claim(product: Product) -> None:
     tenant = product.create()
     product.make_ready(tenant)
     product.delete(tenant)
-    departures = product.departures
-    leavers = departures.claim(product.settings.milvus_collection, 10)
+    removal_claims = product.removal_claims
+    removals = removal_claims.claim(product.settings.milvus_collection, 10)
     pause(product)
-    assert departures.begin(dict.fromkeys(leavers, 0)) == []
-    departures.hand_back(leavers)
+    assert removal_claims.begin(dict.fromkeys(removals, 0)) == []
+    removal_claims.hand_back(removals)
     resume(product)
-    assert departures.due_collections() == [product.settings.milvus_collection]
+    assert removal_claims.due_collections() == [product.settings.milvus_collection]
 
 
 def test_missing_partition_is_only_reported_when_provisioning_is_paused(product: Product) -> None:
@@ -274,7 +274,7 @@ def test_missing_partition_is_only_reported_when_provisioning_is_paused(product:
     reconciler = product.reconciler(Listing())
     assert reconciler.sweep()
     with product.services.database.reading() as session:
-        counts = drift_counts(session, product.services.rules)
+        counts = drift_counts(session, product.services.policy)
     assert counts[DriftKind.MISSING] == 1
     assert product.row(tenant).state == PartitionState.READY
     resume(product)
@@ -288,7 +288,7 @@ def test_partition_that_came_back_is_not_dropped_when_provisioning_is_paused(
     tenant = simple.create()
     simple.make_ready(tenant)
     simple.delete(tenant)
-    simple.depart(Listing())
+    simple.remove_due(Listing())
     store = Listing(f"tenant_{tenant.id}")
     pause(simple)
     assert simple.reconciler(store).sweep()
@@ -301,7 +301,7 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
     product.fail(rested, Cause.RATE_LIMITED)
     product.age(rested, "reopen_at")
     collection = product.settings.milvus_collection
-    product.observing.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
+    product.observations.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
     pause(product)
     assert product.reconciler(Listing()).sweep()
     # That the outage is over is seen once, and must not be forgotten; a rest can wait.
@@ -313,12 +313,12 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
 
 def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> None:
     store = FaultyStore()
-    lane = simple.reconciler(store)._canaries
+    loop = simple.reconciler(store)._canary
     collection = simple.settings.milvus_collection
-    simple.observing.record(Observation(collection, 1, 1, None, None))
+    simple.observations.record(Observation(collection, 1, 1, None, None))
     pause(simple)
-    assert lane.run_if_due() is None
-    assert lane.run_now().outcome == CanaryOutcome.NOT_RUN
+    assert loop.run_if_due() is None
+    assert loop.run_now().outcome == CanaryOutcome.NOT_RUN
     assert store.calls == []
 
 
@@ -327,13 +327,13 @@ def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> 
 
 def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> None:
     tenant = product.create()
-    rules = product.services.rules
+    policy = product.services.policy
 
     def stuck() -> tuple[int, bool]:
         with product.services.database.reading() as session:
-            counts = drift_counts(session, rules)
+            counts = drift_counts(session, policy)
             last = summary(session, product.settings).last_pause
-        return counts[DriftKind.STUCK], is_stuck(product.row(tenant), rules, last)
+        return counts[DriftKind.STUCK], is_stuck(product.row(tenant), policy, last)
 
     product.age(tenant, "state_since", 86_400)
     assert stuck() == (1, True)
@@ -387,11 +387,11 @@ def test_pause_is_refused_when_its_reason_is_too_long(simple: Product) -> None:
 
 
 def test_attempts_and_drops_under_way_are_counted_when_somebody_asks(product: Product) -> None:
-    waiting, busy, leaving = (product.create(name) for name in ("W", "B", "L"))
+    waiting, busy, removing = (product.create(name) for name in ("W", "B", "L"))
     product.claim(busy)
-    product.make_ready(leaving)
-    product.delete(leaving)
-    product.departures.claim(product.settings.milvus_collection, 10)
+    product.make_ready(removing)
+    product.delete(removing)
+    product.removal_claims.claim(product.settings.milvus_collection, 10)
     assert product.services.pauses.under_way() == 2
     assert product.row(waiting).state == PartitionState.PENDING
 

@@ -140,7 +140,7 @@ def test_request_is_taken_over_when_its_worker_is_killed(
         process.wait(10)
     spare_lite.thaw()
     own.age(tenant, "lease_until", 1)
-    assert own.upkeep.expire_leases() == 1
+    assert own.repair.expire_leases() == 1
     own.services.dispatcher.dispatch_due()
     own.work()
     row = own.row(tenant)

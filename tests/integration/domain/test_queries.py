@@ -48,7 +48,7 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     product.create("Waiting 100%")
     failed = product.create("Failed")
     gone = product.create("Gone")
-    product.tenants_of_before(1, first=50)
+    product.imported_tenants(1, first=50)
     product.fail(failed, Cause.AUTH)
     product.services.tenants.delete(gone.id, actor=ACTOR)
     assert found(product) == ["Waiting 100%", "Failed", "Before 50"]
@@ -73,7 +73,7 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
         product.fail(product.create(f"F{n}"), Cause.CAPACITY)
     product.make_ready(product.create("Ready"))
     product.services.tenants.delete(product.create("Gone").id, actor=ACTOR)
-    product.tenants_of_before(3, first=50)
+    product.imported_tenants(3, first=50)
     with product.services.database.reading() as session:
         counted = summary.summary(session, product.settings)
     assert counted.tenants == 7
@@ -92,7 +92,7 @@ def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departure
     product: Product,
 ) -> None:
     product.make_ready(product.create("Ready"))
-    (bygone,) = product.tenants_of_before(1, first=50)
+    (bygone,) = product.imported_tenants(1, first=50)
     with product.services.database.transaction() as session:
         session.execute(update(Tenant).where(Tenant.id == bygone).values(deleted_at=utc_now()))
     with product.services.database.reading() as session:
@@ -105,8 +105,8 @@ def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
     with product.services.database.reading() as session:
         (room,) = summary.headroom(session, product.settings)
     assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
-    product.observing.record(Observation(in_use, 4, partitions=1000))
-    product.observing.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
+    product.observations.record(Observation(in_use, 4, partitions=1000))
+    product.observations.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
     with product.services.database.reading() as session:
         first, second = summary.headroom(session, product.settings)
     assert (first.used, first.left) == (1000, 24)

@@ -1,4 +1,4 @@
-"""What the panel calls deeds, and how it says what was before them and what after."""
+"""What the panel calls actions, and how it says what was before them and what after."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ ACTIONS = {
     "tenant.delete": _l("Tenant deleted"),
     "tenant.restore": _l("Tenant called back"),
     "tenant.retry": _l("Retry asked for"),
-    "tenant.adopt": _l("Rows of before adopted"),
-    "tenant.empty": _l("Rows of before destroyed"),
+    "tenant.adopt": _l("Pre-existing rows adopted"),
+    "tenant.empty": _l("Pre-existing rows destroyed"),
     "tenants.create_many": _l("Many tenants added"),
-    "tenants.import": _l("Tenants of before taken over"),
+    "tenants.import": _l("Imported tenants taken over"),
     "operation.retry": _l("Retry of many"),
     "operation.request": _l("Partitions of many requested"),
     "operation.delete": _l("Many tenants deleted"),
@@ -139,12 +139,12 @@ class Change:
 
 
 def action_word(action: str) -> str:
-    """The deed in words; its name where it has none."""
+    """The action in words; its name where it has none."""
     return str(ACTIONS.get(action, action))
 
 
 def action_icon(action: str) -> str:
-    """The picture of what kind of thing the deed was done to."""
+    """The picture of what kind of thing the action was done to."""
     return ICONS.get(action) or ICONS.get(action.partition(".")[0], "audit")
 
 

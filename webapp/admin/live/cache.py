@@ -29,7 +29,7 @@ class _Figure:
         self.value, self.read_at = value, read_at
 
 
-class RecentFigures:
+class SharedReads:
     """The figures of a process, by their names."""
 
     def __init__(self) -> None:
@@ -67,5 +67,5 @@ def recent(name: str, make: Callable[[], T]) -> T:
 
     `make` must not depend on who asks, and must return values: no rows of a session.
     """
-    figures: RecentFigures = current_app.extensions["recent_figures"]
+    figures: SharedReads = current_app.extensions["shared_reads"]
     return figures.recall(name, make) if is_live() else figures.read(name, make)

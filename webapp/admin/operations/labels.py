@@ -162,7 +162,7 @@ def progress(view: View) -> str:
         return str(
             _(
                 "%(done)s of %(total)s deleted: %(leaving)s to be dropped, %(gone)s gone.",
-                leaving=number(figures.leaving),
+                removing=number(figures.removing),
                 gone=number(figures.gone),
                 **said,
             )

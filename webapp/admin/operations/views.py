@@ -23,7 +23,7 @@ SHOWN = 25
 
 
 class Asking(Page):
-    """A page from which something is asked for many tenants: the dry run, then the deed."""
+    """A page from which something is asked for many tenants: the dry run, then the action."""
 
     def question(
         self, kind: OperationKind, selection: Selection | None, *, refused: bool = False
@@ -46,7 +46,7 @@ class Asking(Page):
             said=operation_words.would(kind, plan.accepted),
             skipped=operation_words.skipped_sentence(plan.skipped),
             start=operation_words.start(kind, plan.accepted),
-            grace=current.services().rules.grace,
+            grace=current.services().policy.grace,
             short_of=_short_of(kind, plan),
             refused=refused,
         )
@@ -132,7 +132,7 @@ def _shown() -> dict[str, Any]:
 
 
 def _can_keep(view: View) -> bool:
-    return view.operation.kind == OperationKind.DELETE and view.progress.leaving > 0
+    return view.operation.kind == OperationKind.DELETE and view.progress.removing > 0
 
 
 def _asked_for(kind: OperationKind) -> list[Selection]:

@@ -14,7 +14,7 @@ from webapp.admin.wording.times import ago
 from webapp.db.types import utc_now
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import DRIFT, Compared, Finding, KnownDrift, known_drift
-from webapp.partitions.policy import Rules
+from webapp.partitions.policy import Policy
 from webapp.partitions.summary import Summary
 from webapp.settings import Settings
 
@@ -113,11 +113,11 @@ class Group:
         return max(self.count - len(self.shown), 0)
 
 
-def drift_figures(
-    session: Session, summary: Summary, settings: Settings, rules: Rules
+def drift_data(
+    session: Session, summary: Summary, settings: Settings, policy: Policy
 ) -> dict[str, Any]:
     """What the tab shows; a bounded number of queries, and of findings."""
-    known = known_drift(session, rules, SHOWN_AT_MOST)
+    known = known_drift(session, policy, SHOWN_AT_MOST)
     by_kind: Mapping[DriftKind, Sequence[Finding]] = {
         DriftKind.MISSING: known.missing,
         DriftKind.ORPHAN: known.orphan,

@@ -13,8 +13,8 @@ from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import Choice, read_choice, tenants_page
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import Asking
-from webapp.admin.partitions.drift import drift_figures
-from webapp.admin.queues.throughput import queue_figures
+from webapp.admin.partitions.drift import drift_data
+from webapp.admin.queues.throughput import queue_data
 from webapp.admin.wording.times import clock
 from webapp.db.types import utc_now
 from webapp.models.operation import OperationKind
@@ -73,20 +73,20 @@ class PartitionsView(Asking):
 def _figures() -> dict[str, Any]:
     tab = _tab()
     choice = replace(read_choice(request.args), tab=tab)
-    rules = current.services().rules
+    policy = current.services().policy
     figures: dict[str, Any] = {
         "tab": tab,
         "choice": choice,
         "every": 2,
-        "stuck": lambda partition: is_stuck(partition, rules, shell().summary.last_pause),
+        "stuck": lambda partition: is_stuck(partition, policy, shell().summary.last_pause),
     }
     if tab == "all":
         figures |= _listed(choice)
     if tab == "drift":
-        figures |= drift_figures(reading(), shell().summary, current.settings(), rules)
+        figures |= drift_data(reading(), shell().summary, current.settings(), policy)
         figures["nav"] = "drift"
     if tab == "queues":
-        figures |= queue_figures(reading())
+        figures |= queue_data(reading())
     if tab == "causes":
         found = families(reading())
         figures["families"] = found

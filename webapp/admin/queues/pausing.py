@@ -13,7 +13,7 @@ from webapp.partitions.pause import MAX_REASON_LENGTH
 
 
 class PausingView(Page):
-    """The two deeds. What is paused stands on every page."""
+    """The two actions. What is paused stands on every page."""
 
     @expose("/", methods=("GET", "POST"))
     def index(self) -> ResponseReturnValue:

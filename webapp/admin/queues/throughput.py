@@ -49,7 +49,7 @@ class Next:
         return self.due_at <= utc_now()
 
 
-def queue_figures(session: Session) -> dict[str, Any]:
+def queue_data(session: Session) -> dict[str, Any]:
     """What the tab needs besides the frame; two queries, each over an index and bounded."""
     return {"pace": pace(session), "next_ones": next_ones(session), "tenant_of": tenant_of}
 

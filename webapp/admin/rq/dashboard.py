@@ -36,7 +36,7 @@ from rq_dashboard import web
 
 from webapp.addresses import without_password
 from webapp.admin.rq import changes
-from webapp.admin.rq.guard import guard, take_down
+from webapp.admin.rq.guard import guard, record_audit
 from webapp.admin.rq.job_lists import jobs_of_page
 from webapp.db.safe_methods import ChangeRefused
 from webapp.http.error_pages import error_page
@@ -223,7 +223,7 @@ def _mend() -> None:
     blueprint.enable_openapi = False
     # In place of its own connection for each request, which comes before any guard.
     blueprint.before_request_funcs[None] = [guard]
-    blueprint.after_request(take_down)
+    blueprint.after_request(record_audit)
     for error in (NoSuchJobError, InvalidJobOperation):
         blueprint.register_error_handler(error, _unknown_job)
     # RQ takes it for granted that its own hashes are as it wrote them.

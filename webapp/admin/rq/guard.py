@@ -33,7 +33,7 @@ QUEUE_NAME = re.compile(r"[\w .:@+-]{1,200}")
 MOST_ON_A_PAGE = 200
 MOST_PAGES = 1_000_000
 
-DEEDS = {
+ACTIONS = {
     "rq_dashboard.requeue_job_view": "job.requeue",
     "rq_dashboard.requeue_all": "job.requeue",
     "rq_dashboard.delete_job_view": "job.delete",
@@ -68,9 +68,9 @@ def _is_within(number: str | int, most: int) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most
 
 
-def take_down(response: Response) -> Response:
-    """A deed goes into the audit once Redis has it: before that, it may still be refused."""
-    action = DEEDS.get(request.endpoint or "")
+def record_audit(response: Response) -> Response:
+    """A action goes into the audit once Redis has it: before that, it may still be refused."""
+    action = ACTIONS.get(request.endpoint or "")
     done = response.get_json(silent=True) if action and response.status_code == 200 else None
     if action and done and done.get("status") == "OK":
         arguments = request.view_args or {}

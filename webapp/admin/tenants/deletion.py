@@ -75,7 +75,7 @@ def owns_rows(partition: Partition | None) -> bool:
 
 
 def _consequence(tenant: Tenant) -> dict[str, Any]:
-    grace = current.services().rules.grace
+    grace = current.services().policy.grace
     return {
         "model": tenant,
         "grace": grace,
@@ -88,7 +88,7 @@ def _consequence(tenant: Tenant) -> dict[str, Any]:
 def _say_deleted(tenant: Tenant) -> None:
     """With a button that undoes it, where there is a grace time."""
     name = isolated(tenant.name)
-    if not current.services().rules.grace:
+    if not current.services().policy.grace:
         flash(_("%(name)s was deleted. Its partition is dropped now.", name=name), "success")
         return
     undo: Any = {

@@ -112,7 +112,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "current_request": _current_request(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
         "snippet": None if is_gone or partition is None else _snippet(partition),
-        "stuck": is_stuck(partition, current.services().rules, shell().summary.last_pause),
+        "stuck": is_stuck(partition, current.services().policy, shell().summary.last_pause),
         "every": 1 if partition and _changes_soon(partition) else 2,
     }
 

@@ -175,4 +175,4 @@ def _show(error: DomainError, form: Any) -> None:
 
 
 def _is_stuck(partition: Partition | None) -> bool:
-    return is_stuck(partition, current.services().rules, shell().summary.last_pause)
+    return is_stuck(partition, current.services().policy, shell().summary.last_pause)

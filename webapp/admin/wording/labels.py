@@ -132,9 +132,9 @@ EVENTS = {
     "drift": _l("Milvus departed from what was wanted"),
     "adopt_requested": _l("Adoption of its rows asked for"),
     "empty_requested": _l("Destruction of its rows asked for"),
-    "adopted": _l("Rows of before adopted"),
-    "emptying": _l("Dropping the rows of before"),
-    "emptied": _l("Rows of before dropped"),
+    "adopted": _l("Pre-existing rows adopted"),
+    "emptying": _l("Dropping the pre-existing rows"),
+    "emptied": _l("Pre-existing rows dropped"),
 }
 EVENT_ROLES = {
     "created": "success",

@@ -51,7 +51,7 @@ def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> Non
     simple.create()
     with simple.services.database.transaction() as another:
         another.execute(select(1))
-        assert simple.upkeep.expire_leases() == 0
+        assert simple.repair.expire_leases() == 0
         assert simple.services.dispatcher.dispatch_due() == 0
 
 
@@ -76,19 +76,19 @@ def test_requests_are_dispatched_again_when_redis_lost_everything(
     lossy = product.configured(redis_url=redis.url)
     tenants = [lossy.create(f"T{n}") for n in range(3)]
     redis.flush()
-    assert lossy.upkeep.redispatch_lost() == 0
+    assert lossy.repair.redispatch_lost() == 0
     for tenant in tenants:
         lossy.age(tenant, "dispatched_at", 4)
     sweep(lossy)
     assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
-    assert lossy.upkeep.redispatch_lost() == 0
+    assert lossy.repair.redispatch_lost() == 0
 
 
 def test_no_job_is_dispatched_twice_when_the_queue_is_long(product: Product) -> None:
     for n in range(30):
         product.age(product.create(f"T{n}"), "dispatched_at")
     with statements(product.engine) as seen:
-        assert product.upkeep.redispatch_lost() == 0
+        assert product.repair.redispatch_lost() == 0
     assert len([line for line in seen if line.startswith("SELECT")]) == 1
     assert len(product.queued()) == 30
 
@@ -108,9 +108,9 @@ def test_other_steps_run_when_redis_is_down(product: Product, tmp_path: Path) ->
 def test_request_waits_again_when_its_worker_died(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
-    assert product.upkeep.expire_leases() == 0
+    assert product.repair.expire_leases() == 0
     product.age(tenant, "lease_until", 1)
-    assert product.upkeep.expire_leases() == 1
+    assert product.repair.expire_leases() == 1
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 1)
     assert product.told(tenant)[-1] == "lease_expired"
@@ -122,7 +122,7 @@ def test_request_fails_when_its_worker_died_in_the_last_attempt(product: Product
     for _ in range(3):
         product.claim(tenant)
         product.age(tenant, "lease_until", 1)
-    product.upkeep.expire_leases()
+    product.repair.expire_leases()
     row = product.row(tenant)
     assert (row.state, row.cause) == ("failed", "unexpected")
     assert product.told(tenant)[-1] == "create_failed"
@@ -134,10 +134,10 @@ def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product)
     pauses = []
     for _ in range(7):
         product.age(tenant, "reopen_at", 1)
-        product.upkeep.reopen(product.row(tenant).collection, [])
+        product.repair.reopen(product.row(tenant).collection, [])
         product.claim(tenant, product.row(tenant).generation)
         product.age(tenant, "lease_until", 1)
-        assert product.upkeep.expire_leases() == 1
+        assert product.repair.expire_leases() == 1
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
@@ -171,9 +171,9 @@ def test_pause_grows_to_five_minutes_when_a_reopened_one_fails_again(product: Pr
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
-        assert product.upkeep.reopen(row.collection, []) == 0
+        assert product.repair.reopen(row.collection, []) == 0
         product.age(tenant, "reopen_at", 1)
-        assert product.upkeep.reopen(row.collection, []) == 1
+        assert product.repair.reopen(row.collection, []) == 1
         product.fail(tenant, Cause.UNEXPECTED)
     assert pauses == [15, 30, 60, 120, 240, 300, 300]
 
@@ -336,15 +336,15 @@ def test_refused_ones_go_on_when_an_outage_came_between_the_refusal_and_the_answ
     assert simple.row(tenant).state == "pending"
 
 
-def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
+def test_stale_failed_job_is_forgotten_when_its_tenant_is_not_failing_any_more(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")))
     assert len(whole.failed_jobs()) == 1
-    assert whole.upkeep.forget_ghosts() == 0
+    assert whole.repair.drop_stale_failed_jobs() == 0
     whole.change(tenant, state="ready")
-    assert whole.upkeep.forget_ghosts() == 1
+    assert whole.repair.drop_stale_failed_jobs() == 1
     assert whole.failed_jobs() == []
 
 
@@ -411,24 +411,24 @@ def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: P
 
 
 def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
-    observing = product.observing
-    assert observing.last_cause("c") is None
-    observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
-    assert observing.last_cause("c") == Cause.TIMEOUT
-    observing.record(Observation("c", 3, partitions=8))
-    assert observing.last_cause("c") is None
+    observations = product.observations
+    assert observations.last_cause("c") is None
+    observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    assert observations.last_cause("c") == Cause.TIMEOUT
+    observations.record(Observation("c", 3, partitions=8))
+    assert observations.last_cause("c") is None
 
 
 def test_newer_observation_stands_when_a_sweeper_was_frozen(product: Product) -> None:
-    observing, late = product.observing, Observation("c", 9, cause=Cause.TIMEOUT)
-    observing.record(Observation("c", 3, partitions=8))
-    observing.record(late)
-    assert observing.last_cause("c") is None
+    observations, late = product.observations, Observation("c", 9, cause=Cause.TIMEOUT)
+    observations.record(Observation("c", 3, partitions=8))
+    observations.record(late)
+    assert observations.last_cause("c") is None
 
 
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
-    product.observing.record(Observation("c", 3, partitions=7))
-    product.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    product.observations.record(Observation("c", 3, partitions=7))
+    product.observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     with Session(product.engine) as session:
         seen = session.get(ObservedCollection, "c")
     assert seen is not None
@@ -460,7 +460,7 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
     product, milvus = product.configured(milvus_max_partitions=4096), Listing()
 
     def cost(first: int, count: int) -> tuple[int, list[str]]:
-        numbers = product.tenants_of_before(count, first)
+        numbers = product.imported_tenants(count, first)
         product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
         product.services.job_queue.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:

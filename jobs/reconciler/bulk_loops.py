@@ -1,4 +1,4 @@
-"""The operations lane: drives what somebody asked for many tenants, batch by batch."""
+"""The operations loop: drives what somebody asked for many tenants, batch by batch."""
 
 import threading
 
@@ -7,12 +7,12 @@ from webapp.logs import get_logger
 from webapp.operations.service import Operations
 
 # Between two batches whoever waits to write, a sign-up perhaps, has its turn.
-BREATH_S = 0.02
+PAUSE_BETWEEN_BATCHES_S = 0.02
 
 log = get_logger("paratia.operations")
 
 
-class OperationsLane:
+class OperationsLoop:
     """Takes the running operations in turns. May run in several processes at once."""
 
     def __init__(self, operations: Operations) -> None:
@@ -28,7 +28,7 @@ class OperationsLane:
         while going and not stop.is_set():
             batches += len(going)
             going = [operation_id for operation_id in going if self._advance(operation_id)]
-            stop.wait(BREATH_S)
+            stop.wait(PAUSE_BETWEEN_BATCHES_S)
         self._operations.settle()
         return batches
 
@@ -42,12 +42,12 @@ class OperationsLane:
 
 
 # Between two batches, for others who want to write.
-BREATH_S = 0.02
+PAUSE_BETWEEN_BATCHES_S = 0.02
 
 log = get_logger("paratia.uploads")
 
 
-class UploadLane:
+class ImportLoop:
     """Goes on with every confirmed upload. May run in several processes at once."""
 
     def __init__(self, uploads: Uploads) -> None:
@@ -70,4 +70,4 @@ class UploadLane:
 
     def _go_on(self, upload_id: int, stop: threading.Event) -> None:
         while not stop.is_set() and self._uploads.advance(upload_id):
-            stop.wait(BREATH_S)
+            stop.wait(PAUSE_BETWEEN_BATCHES_S)

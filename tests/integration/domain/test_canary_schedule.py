@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from jobs.canary.schedule import CANARY, CanaryLane
+from jobs.canary.schedule import CANARY, CanarySchedule
 from jobs.drift.observations import Observation
 from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.process import wait_until
@@ -22,14 +22,14 @@ from webapp.partitions.isolation_checks import CanaryReport
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
 
 
-def lane(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryLane:
-    return CanaryLane(product.services, store, product.settings)
+def schedule(product: Product, store: MilvusPartitionStore | Leaking) -> CanarySchedule:
+    return CanarySchedule(product.services, store, product.settings)
 
 
 def look(product: Product) -> str:
     """Let the sweep have seen the collection; returns its name."""
     collection = product.settings.milvus_collection
-    product.observing.record(Observation(collection, 1, partitions=1))
+    product.observations.record(Observation(collection, 1, partitions=1))
     return collection
 
 
@@ -79,7 +79,7 @@ def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
 
 def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitionStore) -> None:
     look(whole)
-    reports = all_at_once([lane(whole, store).run_if_due for _ in range(8)])
+    reports = all_at_once([schedule(whole, store).run_if_due for _ in range(8)])
     assert [report.outcome for report in reports if report] == ["passed"]
 
 
@@ -88,9 +88,9 @@ def test_check_waits_for_its_turn_when_another_is_at_it(
 ) -> None:
     assert whole.lease("another", CANARY).take(timedelta(seconds=60))
     reports: list[CanaryReport] = []
-    checking = threading.Thread(target=lambda: reports.append(lane(whole, store).run_now()))
+    checking = threading.Thread(target=lambda: reports.append(schedule(whole, store).run_now()))
     checking.start()
-    assert lane(whole, store).run_if_due() is None
+    assert schedule(whole, store).run_if_due() is None
     assert reports == []
     whole.lease("another", CANARY).release()
     checking.join(20)
@@ -100,7 +100,7 @@ def test_check_waits_for_its_turn_when_another_is_at_it(
 def test_error_is_logged_when_isolation_is_broken(
     whole: Product, store: MilvusPartitionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert lane(whole, Leaking(store, "query")).run_now().outcome == "failed"
+    assert schedule(whole, Leaking(store, "query")).run_now().outcome == "failed"
     (told,) = [record for record in caplog.records if "milvus.canary.failed" in str(record.msg)]
     assert told.levelname == "ERROR"
     assert "another partition" in str(told.msg)
@@ -116,7 +116,7 @@ def test_check_is_not_run_when_its_answers_are_not_understood(
         def call(self, request: object) -> object:
             return {}
 
-    report = lane(whole, Odd(store, "")).run_now()
+    report = schedule(whole, Odd(store, "")).run_now()
     assert (report.outcome, "does not understand" in report.message) == ("not_run", True)
 
 

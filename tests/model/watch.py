@@ -110,7 +110,7 @@ class Step:
     tenants: Sequence[Tenant]
 
 
-class Ledger:
+class Watch:
     """Reads what has happened since it was last read."""
 
     def __init__(self, engine: Engine) -> None:
