@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench import ledger
+from bench import peer_rows
 from bench.engines import Engines
 from bench.figures import medians, ratios
 from bench.peer import StockWorker, raw_rate
@@ -32,7 +32,7 @@ class OneByOne(Dispatcher):
 
 def _stock(engines: Engines) -> float:
     peer = StockWorker(engines)
-    numbers = ledger.fill(peer.rows, STOCK_TENANTS)
+    numbers = peer_rows.fill(peer.rows, STOCK_TENANTS)
 
     def enqueue() -> None:
         for number in numbers:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from redis import Redis
 from rq import Queue
 
-from bench import ledger
+from bench import peer_rows
 from bench.engines import CALL_TIMEOUT_S, ROOT, Engines
 from bench.processes import queue_worker
 
@@ -28,12 +28,12 @@ def raw_loop(engines: Engines, collection: str, numbers: Sequence[int], threads:
 def raw_rate(engines: Engines, tenants: int, threads: int) -> float:
     """Tenants a second of the raw loop; its rows are marked together at the end."""
     collection = engines.fresh_collection()
-    connection = ledger.connect(engines.fresh_folder() / "peer.db")
-    ledger.fill(connection, tenants)
+    connection = peer_rows.connect(engines.fresh_folder() / "peer.db")
+    peer_rows.fill(connection, tenants)
     started = time.monotonic()
     numbers = [row[0] for row in connection.execute("SELECT id FROM tenant")]
     raw_loop(engines, collection, numbers, threads)
-    ledger.mark_ready(connection, numbers)
+    peer_rows.mark_ready(connection, numbers)
     seconds = time.monotonic() - started
     connection.close()
     return tenants / seconds
@@ -48,7 +48,7 @@ class StockWorker:
         self._collection = engines.fresh_collection()
         self._database = str(self._folder / "peer.db")
         self._queue = Queue(f"peer-{uuid4().hex}", connection=Redis.from_url(engines.redis_url))
-        self.rows: sqlite3.Connection = ledger.connect(self._database)
+        self.rows: sqlite3.Connection = peer_rows.connect(self._database)
 
     def enqueue(self, number: int) -> None:
         """Ask for one tenant's partition."""
@@ -57,7 +57,7 @@ class StockWorker:
 
     def count_ready(self) -> int:
         """How many tenants are marked by now."""
-        return ledger.count_ready(self.rows)
+        return peer_rows.count_ready(self.rows)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """The job that one writes first: import, connect, create, mark. Run by a stock `rq worker`."""
 
-from bench import ledger
+from bench import peer_rows
 
 
 def provision(database: str, milvus_uri: str, collection: str, number: int) -> None:
@@ -9,7 +9,7 @@ def provision(database: str, milvus_uri: str, collection: str, number: int) -> N
 
     client = MilvusClient(milvus_uri)
     client.create_partition(collection, f"tenant_{number}")
-    connection = ledger.connect(database)
-    ledger.mark_ready(connection, [number])
+    connection = peer_rows.connect(database)
+    peer_rows.mark_ready(connection, [number])
     connection.close()
     client.close()

@@ -8,7 +8,7 @@ from flask import Flask, request
 from redis import Redis
 from rq import Queue
 
-from bench import ledger
+from bench import peer_rows
 
 
 def create_app(database: str, redis_url: str, queue_name: str) -> Flask:
@@ -21,8 +21,8 @@ def create_app(database: str, redis_url: str, queue_name: str) -> Flask:
     def create() -> tuple[dict[str, Any], int]:
         name = request.get_json()["name"]
         if not hasattr(mine, "connection"):
-            mine.connection = ledger.connect(database)
-        number = ledger.insert(mine.connection, name, secrets.token_hex(8))
+            mine.connection = peer_rows.connect(database)
+        number = peer_rows.insert(mine.connection, name, secrets.token_hex(8))
         queue.enqueue("bench.peer_jobs.provision", database, "", "", number)
         return {"id": number, "name": name}, 201
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from statistics import median
 from uuid import uuid4
 
-from bench import ledger
+from bench import peer_rows
 from bench.engines import Engines
 from bench.load import Load, post_tenants
 from bench.processes import gunicorn
@@ -60,7 +60,7 @@ def _figures(loads: list[Load], bare: list[Load]) -> tuple[str, ...]:
 def _bare(engines: Engines) -> Iterator[int]:
     folder, port = engines.fresh_folder(), free_port()
     database = str(folder / "peer.db")
-    ledger.connect(database).close()
+    peer_rows.connect(database).close()
     arguments = ", ".join(repr(word) for word in (database, engines.redis_url, uuid4().hex))
     words = ["-k", "gthread", "-w", "2", "--threads", "4", "-b", f"127.0.0.1:{port}"]
     words += ["--no-control-socket", f"bench.peer_web:create_app({arguments})"]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from bench import ledger
+from bench import peer_rows
 from bench.engines import Engines
 from bench.figures import percentile
 from bench.peer import StockWorker
@@ -24,7 +24,7 @@ def measure(engines: Engines, _tenants: int, _rounds: int) -> None:
     with installed(engines) as product, peer.working(), product.working():
 
         def sign_up_with_peer() -> None:
-            peer.enqueue(ledger.insert(peer.rows, "Tenant", f"tenant-{time.monotonic_ns()}"))
+            peer.enqueue(peer_rows.insert(peer.rows, "Tenant", f"tenant-{time.monotonic_ns()}"))
 
         def sign_up() -> None:
             product.services.tenants.create(f"Tenant {time.monotonic_ns()}", actor=ACTOR)

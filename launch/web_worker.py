@@ -107,7 +107,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             status = int(outer.recv(65_536).split(maxsplit=2)[1])
         path = getattr(req or getattr(exc, "req", None), "path", None) or ""
         with suppress(OSError):
-            util.write_nonblock(client, _written(status, path))
+            util.write_nonblock(client, _bare_answer(status, path))
 
 
 def _take_leave(client: socket.socket, *, waits: bool) -> None:
@@ -123,7 +123,7 @@ def _take_leave(client: socket.socket, *, waits: bool) -> None:
         client.shutdown(socket.SHUT_RDWR)
 
 
-def _written(status: int, path: str) -> bytes:
+def _bare_answer(status: int, path: str) -> bytes:
     answer = bare_answer(status, path)
     lines = [f"HTTP/1.1 {answer.status}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in answer.headers]

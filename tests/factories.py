@@ -170,7 +170,7 @@ class Product:
         with self.services.database.reading() as session:
             return list(session.scalars(mine.order_by(PartitionEvent.id)))
 
-    def told(self, tenant: Tenant | int) -> list[str]:
+    def event_names(self, tenant: Tenant | int) -> list[str]:
         """The short names of the timeline's events, oldest first."""
         return [row.event.removeprefix("milvus.partition.") for row in self.events(tenant)]
 

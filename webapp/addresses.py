@@ -42,11 +42,11 @@ def without_password(address: str) -> str:
         credentials = f"{user}:{HIDDEN}"
     elif credentials and not scheme.startswith("postgres"):
         credentials = HIDDEN
-    shown = "&".join(_shown(parameter) for parameter in query.split("&"))
+    shown = "&".join(_mask(parameter) for parameter in query.split("&"))
     return f"{scheme}{separator}{credentials}{at}{host}{mark}{shown}"
 
 
-def _shown(parameter: str) -> str:
+def _mask(parameter: str) -> str:
     name, equals, _value = parameter.partition("=")
     if not parameter or SHOWN_PARAMETERS.fullmatch(name):
         return parameter

@@ -52,7 +52,7 @@ def readyz() -> ResponseReturnValue:
     """
     settings: Settings = current_app.extensions["settings"]
     database: Database = current_app.extensions["database"]
-    asked = _checkers().submit(_known, database, settings)
+    asked = _checkers().submit(_conditions, database, settings)
     redis = _redis()
     known = _result(asked)
     ready = redis == "ok" and known is not None
@@ -89,7 +89,7 @@ def _checkers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
 
 
-def _known(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
+def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
     """What the database tells: the last look at Milvus, and whether provisioning is paused.
 
     A pause is somebody's will, so it leaves the process ready.

@@ -105,7 +105,7 @@ class WithKey:
                 raise KeyInUse from error
             raise
         if not is_mine:
-            raise Repeated(_stored(session, self._key))
+            raise Repeated(_answer_of(session, self._key))
 
     def finish(self, session: Session, result: Any) -> None:
         """Store the answer, and have it at hand as `answer`."""
@@ -206,7 +206,7 @@ def _finish(session: Session, key: Key, answer: Answer) -> None:
     )
 
 
-def _stored(session: Session, key: Key) -> Answer:
+def _answer_of(session: Session, key: Key) -> Answer:
     # The attempt to take the key has locked its row: it cannot be pruned before it is read.
     row = session.scalars(select(IdempotencyKey).where(_is(key))).one()
     if row.fingerprint != key.fingerprint:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from jobs.cli.pause import told
+from jobs.cli.pause import describe
 from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -124,7 +124,7 @@ def _settle(tenant_ids: list[int]) -> Any:
 def _hint() -> str:
     paused = current.services().pauses.state()
     if paused:
-        return f"Nothing moves: provisioning is paused {told(paused)}; flask partitions resume."
+        return f"Nothing moves: provisioning is paused {describe(paused)}; flask partitions resume."
     return "Nothing moves; does a worker run, and does Milvus answer?"
 
 

@@ -46,7 +46,7 @@ def empty(tenant_id: int, yes: bool) -> None:
     to_stderr()
     work = current.services().foreign
     try:
-        seen = work.seen(tenant_id)
+        seen = work.rows_seen(tenant_id)
         if not yes:
             _ask(seen)
         work.empty(tenant_id, actor=current.command_line())

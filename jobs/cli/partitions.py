@@ -60,8 +60,8 @@ def status(tenant_id: int | None, as_json: bool) -> None:
 
 def _pause(state: PauseState | None, *, as_json: bool) -> Any:
     if as_json:
-        return pause.shown(state)
-    return pause.told(state) if state else "no"
+        return pause.serialize(state)
+    return pause.describe(state) if state else "no"
 
 
 def _partition(row: Any) -> dict[str, Any] | None:
@@ -140,7 +140,7 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     to_stderr()
     paused = current.services().pauses.state() if repair else None
     if paused:
-        refuse(f"nothing can be repaired: provisioning is paused {pause.told(paused)}")
+        refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
     verify_command.verify(repair=repair, accept_moved=accept_moved, as_json=as_json)
 
 

@@ -29,9 +29,9 @@ def pause(reason: str | None, as_json: bool) -> None:
         refuse(f"--reason {error}")
     running = pauses.under_way()
     if as_json:
-        print_json({"paused": shown(state), "under_way": running})
+        print_json({"paused": serialize(state), "under_way": running})
         return
-    click.echo(f"provisioning is paused {told(state)}")
+    click.echo(f"provisioning is paused {describe(state)}")
     click.echo(f"{running} still under way; pausing again counts anew")
 
 
@@ -43,12 +43,12 @@ def resume(as_json: bool) -> None:
     to_stderr()
     ended = current.services().pauses.resume(actor=current.command_line())
     if as_json:
-        print_json({"paused": None, "ended": shown(ended)})
+        print_json({"paused": None, "ended": serialize(ended)})
         return
-    click.echo(f"the pause {told(ended)} is over" if ended else "provisioning was not paused")
+    click.echo(f"the pause {describe(ended)} is over" if ended else "provisioning was not paused")
 
 
-def shown(state: PauseState | None) -> dict[str, Any] | None:
+def serialize(state: PauseState | None) -> dict[str, Any] | None:
     """A pause as JSON."""
     if state is None:
         return None
@@ -56,7 +56,7 @@ def shown(state: PauseState | None) -> dict[str, Any] | None:
     return {"since": since, "by": state.by, "reason": state.reason}
 
 
-def told(state: PauseState) -> str:
+def describe(state: PauseState) -> str:
     """Since when, by whom and why."""
     why = f": {state.reason}" if state.reason else ""
     return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"

@@ -40,7 +40,9 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
     for collection, refusal in report.not_compared.items():
         click.echo(f"Not compared: {collection}: {refusal.message} ({refusal.cause}).", err=True)
     if report.compared:
-        click.echo(json.dumps(shown(report), ensure_ascii=False) if as_json else told(report))
+        click.echo(
+            json.dumps(serialize(report), ensure_ascii=False) if as_json else describe(report)
+        )
     else:
         click.echo("Nothing was compared.", err=True)
     if report.not_compared:
@@ -49,7 +51,7 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
         sys.exit(DRIFT_FOUND)
 
 
-def shown(report: Report) -> dict[str, Any]:
+def serialize(report: Report) -> dict[str, Any]:
     """The report as JSON."""
     answer: dict[str, Any] = {"drift": report.is_drift}
     answer |= {str(kind): [_item(each) for each in report.of(kind)] for kind in DriftKind}
@@ -85,7 +87,7 @@ def _refusal(collection: str, error: StoreError) -> dict[str, Any]:
     return {"collection": collection, "cause": str(error.cause), "message": error.message}
 
 
-def told(report: Report) -> str:
+def describe(report: Report) -> str:
     """The report for reading."""
     lines = [
         f"{each['collection']}: {each['partitions']} partitions, {each['ready']} tenants ready, "

@@ -71,12 +71,12 @@ class Cleanup:
         return True
 
 
-def with_what_is_known(findings: Iterable[Finding], reported: dict[str, Finding]) -> list[Finding]:
+def merge_known(findings: Iterable[Finding], reported: dict[str, Finding]) -> list[Finding]:
     """The findings, each that was found before to hold rows as it was then."""
-    return [_known(finding, reported.get(finding.partition)) for finding in findings]
+    return [_merge(finding, reported.get(finding.partition)) for finding in findings]
 
 
-def _known(finding: Finding, before: Finding | None) -> Finding:
+def _merge(finding: Finding, before: Finding | None) -> Finding:
     came_back = finding.kind == DriftKind.RESURRECTED
     if came_back and before is not None and before.kind == DriftKind.ORPHAN:
         return before

@@ -163,7 +163,7 @@ def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -
     return [
         finding
         for number in numbers
-        if (finding := _judged(listing, number, ours.get(number), lifted_to)) is not None
+        if (finding := _classify(listing, number, ours.get(number), lifted_to)) is not None
     ]
 
 
@@ -182,7 +182,7 @@ def _rows(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
     }
 
 
-def _judged(listing: Listing, number: int, row: Any, lifted_to: int) -> Finding | None:
+def _classify(listing: Listing, number: int, row: Any, lifted_to: int) -> Finding | None:
     """What a partition is whose tenant was not ready here; None where it may well be there."""
     name = f"tenant_{number}"
     if row is None:

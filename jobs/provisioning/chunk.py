@@ -73,7 +73,7 @@ class Chunk:
         there = [claim for claim in claims if claim.partition in names]
         doubtful = [claim.partition for claim in there if not claim.owns_rows]
         rows = self._store.count_each(collection, doubtful) if doubtful else {}
-        judged = {claim: _judged(claim, rows.get(claim.partition)) for claim in there}
+        judged = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in there}
         found = {claim: outcome for claim, outcome in judged.items() if outcome}
         adopted = {c.tenant_id: outcome.rows for c, outcome in found.items() if outcome.is_adopted}
         for result in Result:
@@ -126,7 +126,7 @@ class Chunk:
         return late or no_answer.is_set() or self._stop.is_set()
 
 
-def _judged(claim: Claim, rows: int | None) -> Outcome | None:
+def _outcome_of(claim: Claim, rows: int | None) -> Outcome | None:
     """The outcome for a partition that exists; None where an attempt of its own is to see to it."""
     if is_to_be_emptied(claim, rows):
         return None

@@ -199,7 +199,7 @@ class Attempts:
         with self._database.transaction() as session:
             held = self._change(session, claims, _proven(outcome, adopted))
             recorded = [claim for claim in claims if claim.tenant_id in held]
-            entries = _found(recorded, outcome, duration_ms, adopted)
+            entries = _entries_of(recorded, outcome, duration_ms, adopted)
             events.record(session, entries)
         return recorded
 
@@ -327,7 +327,7 @@ def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, An
     return values
 
 
-def _found(
+def _entries_of(
     claims: Sequence[Claim],
     outcome: Outcome,
     duration_ms: int,

@@ -84,7 +84,7 @@ class Reconciler:
         started = time.monotonic()
         counts: dict[str, int] = {}
         try:
-            with self._lease_kept():
+            with self._keep_lease():
                 for name, step in self._steps():
                     if not self._renew_lease():
                         log.warning("reconcile.turn_lost", before_step=name)
@@ -105,7 +105,7 @@ class Reconciler:
         return self._lease.renew(self._lease_lasts)
 
     @contextmanager
-    def _lease_kept(self) -> Iterator[None]:
+    def _keep_lease(self) -> Iterator[None]:
         """Renew the lease while a step takes long, as when Milvus keeps it waiting."""
         ended = threading.Event()
         pause_s = self._lease_lasts.total_seconds() / 3

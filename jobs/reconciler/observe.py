@@ -2,7 +2,7 @@
 
 import time
 
-from jobs.drift.cleanup import Cleanup, with_what_is_known
+from jobs.drift.cleanup import Cleanup, merge_known
 from jobs.drift.compare import Drift, Listing, listing_of
 from jobs.drift.observations import Observation, Observations
 from jobs.drift.report import DriftReport
@@ -107,7 +107,7 @@ class Observer:
         made_again = self._drift.make_again(comparison)
         reported = self._report.reported(listing.collection)
         # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
-        unwanted = self._cleanup.settle(with_what_is_known(comparison.unwanted, reported))
+        unwanted = self._cleanup.settle(merge_known(comparison.unwanted, reported))
         self._report.store(listing, [*comparison.missing, *unwanted])
         return made_again
 

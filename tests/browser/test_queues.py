@@ -46,7 +46,7 @@ def failed_jobs(product: Product) -> list[str]:
         return [str(job) for job in FailedJobRegistry(queue=queue).get_job_ids(cleanup=False)]
 
 
-def told(product: Product, number: int) -> list[str]:
+def event_names(product: Product, number: int) -> list[str]:
     """The short names of a tenant's events, oldest first."""
     return [row["event"].rpartition(".")[2] for row in product.events(number)]
 
@@ -83,7 +83,7 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
     expect(banner).to_contain_text("1 tenant waits.")
     elsewhere.goto(f"/admin/tenant/details/?id={number}")
     expect(elsewhere.get_by_text("pending", exact=True).first).to_be_visible()
-    assert told(product, number) == ["requested"]
+    assert event_names(product, number) == ["requested"]
 
     page.get_by_role("button", name="Resume provisioning").focus()
     page.keyboard.press("Enter")
@@ -91,7 +91,7 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
     # Without a reload, on the page that somebody else has open.
     expect(elsewhere.get_by_text("ready", exact=True).first).to_be_visible(timeout=15_000)
     expect(elsewhere.locator("#paused")).to_be_empty()
-    assert told(product, number).count("created") == 1
+    assert event_names(product, number).count("created") == 1
 
 
 def test_a_worker_leads_to_the_tenant_it_works_for_when_it_is_busy(
@@ -131,7 +131,7 @@ def test_the_database_agrees_when_a_failed_job_is_retried_in_rq_dashboard(
     expect(page.get_by_role("link", name=f"Tenant {number}")).to_be_visible()
     page.get_by_role("button", name="Requeue").click()
     product.await_state(number, "ready")
-    assert told(product, number)[-3:] == ["retried", "creating", "created"]
+    assert event_names(product, number)[-3:] == ["retried", "creating", "created"]
     (retried,) = [row for row in product.events(number) if row["event"].endswith(".retried")]
     assert retried["actor"] == "queue"
     wait_until(lambda: job not in failed_jobs(product), 15, "the failed registry to be empty")
@@ -164,7 +164,7 @@ def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(
 
     def redispatched() -> bool:
         product.flask("partitions", "reconcile", "--once")
-        return told(product, numbers[-1]).count("dispatched") > 1
+        return event_names(product, numbers[-1]).count("dispatched") > 1
 
     wait_until(redispatched, 30, "the sweep to dispatch again")
     for number in numbers:

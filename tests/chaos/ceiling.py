@@ -46,11 +46,11 @@ def _told(target: Target) -> list[str]:
     """Whoever does not fit, and is not told so."""
     beyond = target.database.last_number() - (PLACES - 1)
 
-    def told() -> bool:
+    def is_told() -> bool:
         return target.database.failures() == {"capacity": beyond}
 
     try:
-        wait_until(told, TOLD_WITHIN_S, "all beyond the limit to be told")
+        wait_until(is_told, TOLD_WITHIN_S, "all beyond the limit to be told")
     except TimeoutError:
         return [f"of {beyond} beyond the limit failed: {target.database.failures()}"]
     return []

@@ -32,7 +32,7 @@ def behind(url: str, query: str) -> str:
     return settings.database_address
 
 
-def told(engine: Engine, question: str) -> str:
+def ask(engine: Engine, question: str) -> str:
     with engine.connect() as connection:
         answer = connection.scalar(text(question))
     engine.dispose()
@@ -116,21 +116,21 @@ def test_given_options_are_kept_beside_our_own_limit(shared: str) -> None:
         ("lock_timeout", "7s"),
         ("statement_timeout", "30s"),
     ]:
-        assert told(open_engine(url), f"SHOW {name}") == value
+        assert ask(open_engine(url), f"SHOW {name}") == value
 
 
 @pytest.mark.parametrize("given", ["-cstatement_timeout%3D4s", "--statement-timeout%3D4s"])
 def test_given_limit_wins_when_it_is_one_of_ours(shared: str, given: str) -> None:
-    assert told(open_engine(behind(shared, f"options={given}")), "SHOW statement_timeout") == "4s"
+    assert ask(open_engine(behind(shared, f"options={given}")), "SHOW statement_timeout") == "4s"
 
 
 def test_libpqs_own_variables_are_in_force(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c search_path=production -c statement_timeout=3s")
     monkeypatch.setenv("PGAPPNAME", "night shift")
     engine = open_engine(behind(shared, "connect_timeout=3"))
-    assert told(engine, "SHOW search_path") == "production"
-    assert told(engine, "SHOW statement_timeout") == "3s"
-    assert told(engine, "SHOW application_name") == "night shift"
+    assert ask(engine, "SHOW search_path") == "production"
+    assert ask(engine, "SHOW statement_timeout") == "3s"
+    assert ask(engine, "SHOW application_name") == "night shift"
 
 
 def test_service_file_is_in_force(
@@ -139,7 +139,7 @@ def test_service_file_is_in_force(
     service = tmp_path / "services"
     service.write_text("[night]\nconnect_timeout=4\noptions=-csearch_path=staging\n")
     monkeypatch.setenv("PGSERVICEFILE", str(service))
-    assert told(open_engine(behind(shared, "service=night")), "SHOW search_path") == "staging"
+    assert ask(open_engine(behind(shared, "service=night")), "SHOW search_path") == "staging"
 
 
 def test_how_a_connection_is_kept_is_what_the_address_says(shared: str) -> None:
@@ -157,7 +157,7 @@ def test_next_host_is_asked_when_the_first_is_away(shared: str) -> None:
     host = create_engine(shared).url.query["host"]
     url = shared.replace(f"host={host}", f"host=/nowhere,{host}")
     assert url != shared
-    assert told(open_engine(behind(url, "target_session_attrs=read-write")), "SELECT 1") == "1"
+    assert ask(open_engine(behind(url, "target_session_attrs=read-write")), "SELECT 1") == "1"
 
 
 def test_limit_holds_when_many_rows_are_the_first_statement(shared: str) -> None:

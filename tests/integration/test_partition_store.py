@@ -280,10 +280,10 @@ def test_partition_is_gone_and_its_neighbour_stays_loaded_when_dropped(
     assert store.list_partitions(name) == {"_default", "tenant_2"}
     assert store.count_rows(name, "tenant_2") == 5
     if loaded and not isinstance(engine, InMemoryMilvus):
-        assert found_in(store, name, "tenant_2") == 5
+        assert rows_in(store, name, "tenant_2") == 5
 
 
-def found_in(store: MilvusPartitionStore, collection: str, partition: str) -> int:
+def rows_in(store: MilvusPartitionStore, collection: str, partition: str) -> int:
     """How many rows a search in the partition finds, which must be loaded for it."""
     where = {"partition_names": [partition], "consistency_level": "Strong"}
     (hits,) = store.call(
@@ -302,7 +302,7 @@ def test_partition_made_after_a_drop_can_be_searched_when_the_collection_is_load
     store.drop_partition(name, "tenant_1")
     store.create_partition(name, "tenant_2")
     engine.insert_rows(name, "tenant_2", 2)
-    assert found_in(store, name, "tenant_2") == 2
+    assert rows_in(store, name, "tenant_2") == 2
 
 
 @in_memory_too

@@ -28,7 +28,7 @@ from tests.access import Visitor, add_user, close, database_of, migrated_app, se
 from tests.integration.api.caller import Caller
 from webapp.auth.roles import Role
 from webapp.models.tenant import Tenant
-from webapp.tenants.csv_cells import BOM, unguarded, written
+from webapp.tenants.csv_cells import BOM, to_csv, unguarded
 from webapp.texts import as_typed
 
 TEXTS = int(os.environ.get("PARATIA_TEST_TEXTS", "0"))
@@ -154,7 +154,7 @@ def test_a_name_is_shown_as_it_is_kept_when_a_person_gives_it(
 def test_a_file_is_shown_as_it_was_written_when_a_person_sends_it(
     house: House, names: list[str], filename: str
 ) -> None:
-    data = written([("name",), *((name,) for name in names)]).encode()
+    data = to_csv([("name",), *((name,) for name in names)]).encode()
     answer = house.send("/admin/import/check/", file=(BytesIO(data), f"{filename}.csv"))
     if answer.status_code == 303:
         upload = answer.location.rpartition("=")[2]
@@ -214,7 +214,7 @@ def test_commands_say_what_is_wrong_whatever_they_are_given(
     file = tmp_path / "tenants.csv"
     numbers = [secrets.randbelow(10**12) + 10**6 for _ in words]
     rows = ((number, word, f"n{number}") for number, word in zip(numbers, words, strict=True))
-    data = written([("id", "name", "slug"), *rows])
+    data = to_csv([("id", "name", "slug"), *rows])
     file.write_bytes(data.encode("utf-8", "surrogatepass"))
     first, second, third = words
     for arguments in (

@@ -26,7 +26,7 @@ class Clock:
 
 
 @contextmanager
-def told(clock: Clock) -> Iterator[None]:
+def follow_clock(clock: Clock) -> Iterator[None]:
     """Let the database's times, the ages of dispatches and the leases follow the clock."""
 
     class Told(datetime):

@@ -20,7 +20,7 @@ def check(step: Step, now: datetime) -> None:
     """All laws that a step can be held to by itself."""
     for change in step.changes:
         check_change(change, now)
-    check_told(step.changes, step.events)
+    check_events(step.changes, step.events)
     for row in step.rows:
         check_way_forward(row)
 
@@ -48,7 +48,7 @@ def check_change(change: Change, now: datetime) -> None:
         assert new.fence == old.fence
 
 
-def check_told(changes: Sequence[Change], events: Sequence[PartitionEvent]) -> None:
+def check_events(changes: Sequence[Change], events: Sequence[PartitionEvent]) -> None:
     """The timeline tells each change of state, once."""
     happened = Counter((change.tenant_id, kind) for change in changes for kind in _kinds(change))
     told = Counter((row.tenant_id, kind) for row in events if (kind := _kind_of(row)))

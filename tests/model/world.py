@@ -18,7 +18,7 @@ from jobs.provisioning.claims import Claim
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
-from tests.model.clock import Clock, told
+from tests.model.clock import Clock, follow_clock
 from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
 from tests.model.watch import Step, Watch
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
@@ -45,7 +45,7 @@ class World(RuleBasedStateMachine):
         self.redis = redis
         self.clock = Clock()
         self.held = ExitStack()
-        self.held.enter_context(told(self.clock))
+        self.held.enter_context(follow_clock(self.clock))
         self.held.enter_context(held_jobs())
         empty(product.engine)
         redis.flush()
@@ -199,7 +199,7 @@ class World(RuleBasedStateMachine):
             self.finish(process)
         self.live_on()
         gave_up = [row for row in self.now.rows if row.state == PartitionState.FAILED]
-        assert all(self.told_by_an_attempt(row) for row in gave_up)
+        assert all(self.has_attempt_event(row) for row in gave_up)
         for row in gave_up:
             if row.cause == Cause.FOREIGN_DATA:
                 self.product.services.foreign.adopt(row.tenant_id, actor=ACTOR)
@@ -222,9 +222,11 @@ class World(RuleBasedStateMachine):
                 return
         raise AssertionError("it never comes to rest")
 
-    def told_by_an_attempt(self, row: Partition) -> bool:
+    def has_attempt_event(self, row: Partition) -> bool:
         """Whether it was an attempt that met a cause which no sweep can see to be over."""
-        last = [name for name in self.product.told(row.tenant_id) if name != "dispatched"][-1]
+        last = [name for name in self.product.event_names(row.tenant_id) if name != "dispatched"][
+            -1
+        ]
         return not row.cause.is_transient and last == "create_failed"
 
     def check_the_end(self) -> None:

@@ -20,7 +20,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "N_": None}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}")
 
 
-def said() -> set[Any]:
+def extracted() -> set[Any]:
     """Every sentence of the sources; one with a plural is a pair."""
     with (PROJECT_ROOT / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file, "babel.cfg")
@@ -44,7 +44,7 @@ def forms(message: Any) -> tuple[str, ...]:
 
 
 def test_sentences_are_found_in_code_and_templates() -> None:
-    found = said()
+    found = extracted()
     assert {"Skip to the content", "Milvus unreachable", "Milvus refused the pace."} <= found
     assert ("%(num)s row", "%(num)s rows") in found
 
@@ -69,7 +69,7 @@ def sentences_in_f_strings(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parts[-3])
 def test_every_sentence_is_translated_and_none_too_many(path: Path) -> None:
     messages = [message for message in catalog(path) if message.id]
-    assert {message.id for message in messages} == said(), "run: make messages"
+    assert {message.id for message in messages} == extracted(), "run: make messages"
     assert [message.id for message in messages if message.fuzzy or not all(forms(message))] == []
 
 

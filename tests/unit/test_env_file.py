@@ -10,7 +10,7 @@ from webapp.settings import SettingsError, load_settings
 SECRET = "canary-7f3a9"
 
 
-def written(folder: Path, content: bytes | str) -> Path:
+def env_file(folder: Path, content: bytes | str) -> Path:
     file = folder / ".env"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file
@@ -32,7 +32,7 @@ def written(folder: Path, content: bytes | str) -> Path:
 def test_file_is_named_and_no_value_when_it_cannot_be_used(
     tmp_path: Path, content: bytes | str, told: str
 ) -> None:
-    file = written(tmp_path, content)
+    file = env_file(tmp_path, content)
     with pytest.raises(EnvFileError) as refusal:
         read_env_file(file)
     assert str(refusal.value).startswith(str(file))
@@ -41,7 +41,7 @@ def test_file_is_named_and_no_value_when_it_cannot_be_used(
 
 
 def test_remedy_is_told_when_the_encoding_is_another(tmp_path: Path) -> None:
-    written(tmp_path, "PORT=1".encode("utf-16"))
+    env_file(tmp_path, "PORT=1".encode("utf-16"))
     with pytest.raises(SettingsError, match="Set-Content -Encoding utf8"):
         load_settings({}, tmp_path)
 
@@ -58,5 +58,5 @@ def test_nothing_is_read_when_there_is_no_file(tmp_path: Path) -> None:
 
 def test_values_are_as_they_are_written_whatever_the_system_wrote_them(tmp_path: Path) -> None:
     lines = ["\ufeff#", "export PORT = 9000", "", "ADMIN_PASSWORD=pa${USER}x$HOME", "A='b # c'"]
-    values = read_env_file(written(tmp_path, "\r\n".join(lines)))
+    values = read_env_file(env_file(tmp_path, "\r\n".join(lines)))
     assert values == {"PORT": "9000", "ADMIN_PASSWORD": "pa${USER}x$HOME", "A": "b # c"}

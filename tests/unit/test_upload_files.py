@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from webapp.csv_import.faults import FileFault, UnreadableFile
 from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS, FileRow, Layout, parse
-from webapp.tenants.csv_cells import guarded, unguarded, written
+from webapp.tenants.csv_cells import guarded, to_csv, unguarded
 
 # Texts in which delimiters, quotation marks and starts of formulas are frequent.
 CELLS = st.lists(st.text(st.sampled_from("=+-@＝\t\r\n'\" ,;|x") | st.characters()), max_size=4)
@@ -89,7 +89,7 @@ def test_a_cell_is_a_fault_of_its_row_when_it_is_huge() -> None:
 @given(names=st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1)))
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_names_come_back_when_an_export_is_imported(encoding: str, names: list[str]) -> None:
-    sent = written([["id", "name", "slug"], *([n, name, f"t{n}"] for n, name in enumerate(names))])
+    sent = to_csv([["id", "name", "slug"], *([n, name, f"t{n}"] for n, name in enumerate(names))])
     if names:
         assert [row.name for row in parse(sent.encode(encoding)).rows] == names
 
@@ -143,7 +143,7 @@ def test_any_text_comes_back_when_it_was_guarded(text: str) -> None:
 def test_no_cell_is_a_formula_when_a_spreadsheet_takes_another_delimiter_for_ours(
     delimiter: str, table: list[list[str]]
 ) -> None:
-    opened = csv.reader(io.StringIO(written(table), newline=""), delimiter=delimiter)
+    opened = csv.reader(io.StringIO(to_csv(table), newline=""), delimiter=delimiter)
     assert [cell for cells in opened for cell in cells if cell[:1] in set("=+-@＝")] == []
 
 
@@ -155,5 +155,5 @@ def test_text_stays_when_it_is_no_formula(text: str) -> None:
 
 def test_a_row_comes_back_when_it_was_written_by_us() -> None:
     name = 'Ac"me, =1;\n'
-    (row,) = rows(written([["name", "slug"], [name, None], [None, None]]))
+    (row,) = rows(to_csv([["name", "slug"], [name, None], [None, None]]))
     assert (row.name, row.slug) == (name, None)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webapp.admin.tenants.timeline import RequestShown, told
+from webapp.admin.tenants.timeline import RequestShown, group_by_request
 from webapp.admin.wording.actors import who
 from webapp.models.partition import PartitionEvent
 from webapp.partitions import events as timeline
@@ -41,7 +41,7 @@ def names(request: RequestShown) -> list[str]:
 
 
 def test_each_request_says_what_it_was_and_who_asked_when_there_are_several() -> None:
-    later, first = told(TWICE, 50)
+    later, first = group_by_request(TWICE, 50)
     assert later.sentence == "Request 2: a retry, by ops@example.com"
     assert first.sentence == "Request 1: the original request, by token ci"
     assert names(later) == ["created", "creating", "retried"]
@@ -50,7 +50,7 @@ def test_each_request_says_what_it_was_and_who_asked_when_there_are_several() ->
 
 
 def test_waits_and_runs_are_told_when_attempts_followed_each_other() -> None:
-    later, first = told(TWICE, 50)
+    later, first = group_by_request(TWICE, 50)
     assert [moment.waited_ms for moment in later.moments] == [None, 20, None]
     assert [moment.ran_ms for moment in later.moments] == [1900, None, None]
     assert (later.took_ms, first.took_ms) == (2000, None)
@@ -58,28 +58,28 @@ def test_waits_and_runs_are_told_when_attempts_followed_each_other() -> None:
 
 
 def test_a_job_is_told_once_and_not_as_what_asked_for_the_next() -> None:
-    later, first = told(TWICE, 50, lambda event: f"/rq/{event.job_id}")
+    later, first = group_by_request(TWICE, 50, lambda event: f"/rq/{event.job_id}")
     assert [moment.job_url for moment in later.moments] == ["/rq/t1-g2-d2", None, None]
     jobs = [moment.job_id for moment in first.moments]
     assert jobs == [None, "t1-g1-d1", None, None, None]
 
 
 def test_what_lies_behind_the_page_counts_for_durations_when_it_ends_there() -> None:
-    (later,) = told(TWICE, 1)
+    (later,) = group_by_request(TWICE, 1)
     assert names(later) == ["created"]
     assert later.sentence == "Request 2: a retry, by ops@example.com"
     assert later.took_ms == 2000
 
 
 def test_a_request_is_only_numbered_when_its_beginning_is_further_back() -> None:
-    (cut,) = told(TWICE[:1], 1)
+    (cut,) = group_by_request(TWICE[:1], 1)
     assert (cut.sentence, cut.origin, cut.took_ms) == ("Request 2", None, None)
-    (old,) = told(entries((None, timeline.CREATED, 0, {})), 1)
+    (old,) = group_by_request(entries((None, timeline.CREATED, 0, {})), 1)
     assert old.sentence == "Before requests were counted"
 
 
 def test_a_departure_is_told_without_its_grace_time() -> None:
-    (gone,) = told(
+    (gone,) = group_by_request(
         entries(
             (3, timeline.REMOVING, 0, {"actor": "cli"}),
             (3, timeline.DROPPING, 600, {}),

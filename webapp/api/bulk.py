@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from webapp import current
 from webapp.api import schemas_in, schemas_out
-from webapp.api.errors import told_of
+from webapp.api.errors import problem_of
 from webapp.api.examples import BULK, NEW_TENANTS
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
@@ -13,16 +13,16 @@ from webapp.models.tenant import Tenant
 from webapp.tenants.create_many import Result, Row, Wanted
 
 
-def _all_told(results: Sequence[Result]) -> Answer:
-    told = [_told(index, result) for index, result in enumerate(results)]
+def _answer_of(results: Sequence[Result]) -> Answer:
+    told = [_result_of(index, result) for index, result in enumerate(results)]
     return answer(schemas_out.BulkResults(results=told), 200)
 
 
-def _told(index: int, result: Result) -> schemas_out.BulkCreated | schemas_out.BulkRefused:
+def _result_of(index: int, result: Result) -> schemas_out.BulkCreated | schemas_out.BulkRefused:
     if isinstance(result, Tenant):
         tenant = schemas_out.Tenant.of(result)
         return schemas_out.BulkCreated(index=index, status=201, tenant=tenant)
-    error = told_of(result)
+    error = problem_of(result)
     return schemas_out.BulkRefused(index=index, status=error.status, error=error)
 
 
@@ -30,7 +30,7 @@ def _told(index: int, result: Result) -> schemas_out.BulkCreated | schemas_out.B
 @api.input(schemas_in.NewTenants, arg_name="new", example=NEW_TENANTS)
 @api.output(schemas_out.BulkResults, description="A result for each row.", example=BULK)
 @api.doc(operation_id="create_tenants", tags=["Tenants"])
-@honours_keys(_all_told)
+@honours_keys(_answer_of)
 def create_many(new: schemas_in.NewTenants, idempotency: Idempotency) -> list[Result]:
     """Create up to 1,000 tenants
 

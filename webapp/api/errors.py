@@ -21,12 +21,12 @@ CONFLICT = 409
 @api.errorhandler(DomainError)
 def refuse(error: DomainError) -> Response:
     """The answer to a refused call."""
-    told = told_of(error)
+    told = problem_of(error)
     soon = {"Retry-After": "1"} if isinstance(error, KeyInUse) else None
     return problem(told.status, told.code, told.detail, told.errors, soon)
 
 
-def told_of(error: DomainError) -> Problem:
+def problem_of(error: DomainError) -> Problem:
     """What a refused caller is told."""
     status = STATUS_OF.get(error.code, CONFLICT)
     detail, errors = str(error), None

@@ -157,7 +157,7 @@ class NewTenant(Incoming):
     slug: Slug | None = None
 
 
-def _apart(row: object, validate: ValidatorFunctionWrapHandler) -> object:
+def _validate_row(row: object, validate: ValidatorFunctionWrapHandler) -> object:
     """The tenant, or what is wrong with the row: an unusable one must not spoil the others."""
     try:
         return validate(row)
@@ -168,7 +168,7 @@ def _apart(row: object, validate: ValidatorFunctionWrapHandler) -> object:
 class NewTenants(Incoming):
     """Tenants to be created, each for itself: a row that is unusable is refused alone."""
 
-    tenants: list[Annotated[NewTenant, WrapValidator(_apart)]] = Field(
+    tenants: list[Annotated[NewTenant, WrapValidator(_validate_row)]] = Field(
         min_length=1, max_length=MAX_ROWS
     )
 

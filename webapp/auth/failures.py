@@ -84,11 +84,11 @@ def _counted(session: Session, address: str) -> int | None:
     """How many this address made within the hour; None where that is not worth an entry."""
     all_key, address_key = counts.key_of("failed", ""), counts.key_of("failed from", address)
     number = {key: counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])}
-    few = number[all_key] <= FIRST_OF_ALL and _is_told(number[address_key], FIRST_OF_ADDRESS)
-    return number[address_key] if few or _is_told(number[all_key], 0) else None
+    few = number[all_key] <= FIRST_OF_ALL and _is_recorded(number[address_key], FIRST_OF_ADDRESS)
+    return number[address_key] if few or _is_recorded(number[all_key], 0) else None
 
 
-def _is_told(number: int, first: int) -> bool:
+def _is_recorded(number: int, first: int) -> bool:
     return number <= first or number & (number - 1) == 0
 
 

@@ -55,7 +55,7 @@ def audit_command(via: str | None, limit: int, as_json: bool, **wanted: Any) -> 
     runs = every(current.database(), meant, min(limit, 1000))
     entries = list(islice(chain.from_iterable(runs), limit))
     if as_json:
-        click.echo(json.dumps([_shown(entry) for entry in entries], ensure_ascii=False))
+        click.echo(json.dumps([_as_json(entry) for entry in entries], ensure_ascii=False))
         return
     for entry in entries:
         click.echo(_line(entry))
@@ -63,7 +63,7 @@ def audit_command(via: str | None, limit: int, as_json: bool, **wanted: Any) -> 
         click.echo("Nothing was found.", err=True)
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
+def _as_json(entry: Entry) -> dict[str, Any]:
     return {**asdict(entry), "at": _moment(entry)}
 
 

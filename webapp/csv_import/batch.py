@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from webapp.csv_import.faults import dumped
 from webapp.csv_import.rows import Candidate
-from webapp.csv_import.validation import Verdict, judged
+from webapp.csv_import.validation import Verdict, validate
 from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.audit import Actor
@@ -72,7 +72,7 @@ def _create(
 ) -> list[Partition]:
     """Judge the rows once more, since time has passed, and store those that are new still."""
     candidates = [_candidate(row) for row in rows]
-    verdicts = list(judged(session, candidates))
+    verdicts = list(validate(session, candidates))
     new = [
         (row, candidate)
         for row, candidate, verdict in zip(rows, candidates, verdicts, strict=True)

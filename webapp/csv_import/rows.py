@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
-from webapp.models.naming import UnusableName, clean_name, is_slug, is_told_by_slug, slugify
+from webapp.models.naming import UnusableName, clean_name, is_shown_by_slug, is_slug, slugify
 from webapp.tenants.numbering import HIGHEST
 
 
@@ -26,10 +26,10 @@ class Candidate:
         None where a slug does not tell such names apart: then the name itself does, and the
         slug is chosen when the tenant is made.
         """
-        return self.slug or (slugify(self.name) if is_told_by_slug(self.name) else None)
+        return self.slug or (slugify(self.name) if is_shown_by_slug(self.name) else None)
 
 
-def apart(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[Problem]]]:
+def separate(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[Problem]]]:
     """The usable rows, and what is wrong with the others by their lines.
 
     Of rows that want the same, the first has it.

@@ -14,7 +14,7 @@ from webapp.csv_import.batch import take_batch
 from webapp.csv_import.faults import ImportRefused, UploadNotFound
 from webapp.csv_import.parsing import FileRow, parse
 from webapp.csv_import.storing import counts, record
-from webapp.csv_import.validation import examined, usable_tenants
+from webapp.csv_import.validation import usable_tenants, validate_rows
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
@@ -48,7 +48,7 @@ class Uploads:
         """
         table = parse(data)
         with self._database.reading() as session:
-            found = examined(session, table.rows)
+            found = validate_rows(session, table.rows)
         with self._database.transaction() as session:
             upload = record(session, filename, table, found, actor=actor)
             audit.record(
@@ -74,7 +74,7 @@ class Uploads:
             with self._database.transaction() as session:
                 # Both have to be given: what is taken over keeps what others know it by.
                 given = [replace(r, number=r.number or "", slug=r.slug or "") for r in rows]
-                tenants = usable_tenants(examined(session, given))
+                tenants = usable_tenants(validate_rows(session, given))
                 if tenants and not dry_run:
                     numbers = [tenant.id for tenant in tenants]
                     lift(session, max(numbers))

@@ -57,7 +57,7 @@ def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
     outcomes = [verdict.outcome for _, _, verdict in found]
     new = outcomes.count(RowOutcome.NEW)
     return Upload(
-        filename=_kept(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
+        filename=_shorten(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
         actor=actor.name,
         via=actor.via,
         address=actor.address,
@@ -86,9 +86,9 @@ def _columns(
     return {
         "upload_id": upload_id,
         "line": row.line,
-        "number": None if row.number is None else _kept(row.number, NUMBER_KEPT),
-        "name": candidate.name if candidate else _kept(row.name, NAME_KEPT),
-        "slug": None if slug is None else _kept(slug, SLUG_KEPT),
+        "number": None if row.number is None else _shorten(row.number, NUMBER_KEPT),
+        "name": candidate.name if candidate else _shorten(row.name, NAME_KEPT),
+        "slug": None if slug is None else _shorten(slug, SLUG_KEPT),
         "cells": None if verdict.outcome == RowOutcome.UNCHANGED else json.dumps(row.cells),
         "outcome": verdict.outcome,
         "problems": dumped(verdict.problems),
@@ -96,7 +96,7 @@ def _columns(
     }
 
 
-def _kept(text: str, length: int) -> str:
+def _shorten(text: str, length: int) -> str:
     """The text as far as a column takes it; what no database stores is shown as such."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
     return storable(cut)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.csv_import.faults import ImportRefused, Problem, RowFault
 from webapp.csv_import.parsing import FileRow
-from webapp.csv_import.rows import Candidate, apart
+from webapp.csv_import.rows import Candidate, separate
 from webapp.models.csv_import import RowOutcome
 from webapp.models.tenant import Tenant
 
@@ -29,12 +29,12 @@ class Verdict:
 NEW = Verdict(RowOutcome.NEW)
 
 
-def examined(
+def validate_rows(
     session: Session, rows: Sequence[FileRow]
 ) -> list[tuple[FileRow, Candidate | None, Verdict]]:
     """Each row with its verdict; a few queries in all. Writes nothing."""
-    usable, problems = apart(rows)
-    verdicts = dict(zip((one.line for one in usable), judged(session, usable), strict=True))
+    usable, problems = separate(rows)
+    verdicts = dict(zip((one.line for one in usable), validate(session, usable), strict=True))
     by_line = {one.line: one for one in usable}
     return [
         (row, by_line.get(row.line), verdicts.get(row.line) or _invalid(problems[row.line]))
@@ -60,7 +60,7 @@ def _in_the_way(candidate: Candidate | None, verdict: Verdict) -> tuple[Problem,
     return verdict.problems
 
 
-def judged(session: Session, candidates: Sequence[Candidate]) -> Iterator[Verdict]:
+def validate(session: Session, candidates: Sequence[Candidate]) -> Iterator[Verdict]:
     """What each is against the tenants that are there now."""
     known = _Known.of(session, candidates)
     for candidate in candidates:

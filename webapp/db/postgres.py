@@ -168,10 +168,10 @@ def _check_search_path(connection: BoundedConnection, asked: Mapping[str, str]) 
     with ExitStack() as unless_it_is:
         unless_it_is.callback(connection.close)
         row = connection.execute("SHOW search_path").fetchone()
-        if row is None or _apart(row[0]) != _apart(asked["search_path"]):
+        if row is None or _split(row[0]) != _split(asked["search_path"]):
             raise psycopg.OperationalError(NOT_IN_FORCE)
         unless_it_is.pop_all()
 
 
-def _apart(search_path: str) -> list[str]:
+def _split(search_path: str) -> list[str]:
     return [name.strip().strip('"') for name in search_path.split(",")]

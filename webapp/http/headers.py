@@ -63,7 +63,7 @@ def bare_answer(status: int, path: str, detail: str = "The request was refused."
     else:
         title = HTTPStatus(status).phrase
         answer = Response(BARE_PAGE.format(title=title, detail=detail), status)
-    answer.headers["Content-Security-Policy"] = _written(POLICY)
+    answer.headers["Content-Security-Policy"] = _serialize(POLICY)
     answer.headers.update(ALWAYS)
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -88,10 +88,10 @@ def _policy() -> str:
         if request.path.startswith(prefix):
             for name, sources in allowed.items():
                 directives.setdefault(name, []).extend(sources)
-    return _written(directives)
+    return _serialize(directives)
 
 
-def _written(directives: Mapping[str, Sequence[str]]) -> str:
+def _serialize(directives: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 
 

@@ -49,7 +49,7 @@ def slugify(name: str) -> str:
     return "-".join(_words(name))[:MAX_SLUG_LENGTH].strip("-") or "tenant"
 
 
-def is_told_by_slug(name: str) -> bool:
+def is_shown_by_slug(name: str) -> bool:
     """True where names that differ in more than accents, case and signs get different slugs.
 
     So it is with plain Latin letters and digits. A transliteration is coarser: of two cities in

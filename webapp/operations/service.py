@@ -79,11 +79,11 @@ class Operations:
             planned = plan(session, kind, selection, asked_at)
         if expected is not None and expected != planned.accepted:
             raise CountChanged(expected, planned.accepted)
-        operation = stored(kind, selection, planned, asked_at, actor)
+        operation = new_operation(kind, selection, planned, asked_at, actor)
         with self._database.transaction() as session:
             session.add(operation)
             session.flush()
-            written(session, operation, planned, actor)
+            record_request(session, operation, planned, actor)
         self._begin(operation.id)
         return operation
 
@@ -111,7 +111,9 @@ class Operations:
                 return False
             applied = self._take(session, operation)
             if operation.finished_at:
-                session.after_commit(lambda: log.info("operation.finished", **_told(operation)))
+                session.after_commit(
+                    lambda: log.info("operation.finished", **_log_fields(operation))
+                )
             session.after_commit(lambda: self._forget_failed(applied))
             if applied.dispatch:
                 self._dispatcher.dispatch_after_commit(session, applied.dispatch)
@@ -176,7 +178,7 @@ class Operations:
             operation.settled_at = utc_now()
             operation.ready = counts.get(PartitionState.READY, 0)
             operation.failed = counts.get(PartitionState.FAILED, 0)
-        log.info("operation.settled", **_told(operation))
+        log.info("operation.settled", **_log_fields(operation))
         return True
 
 
@@ -199,7 +201,7 @@ def _finish(operation: Operation) -> None:
         operation.ready = operation.failed = 0
 
 
-def _told(operation: Operation) -> dict[str, Any]:
+def _log_fields(operation: Operation) -> dict[str, Any]:
     return {
         "operation_id": operation.id,
         "kind": operation.kind,
@@ -210,7 +212,7 @@ def _told(operation: Operation) -> dict[str, Any]:
     }
 
 
-def stored(
+def new_operation(
     kind: OperationKind, selection: Selection, planned: Plan, asked_at: datetime, actor: Actor
 ) -> Operation:
     """The row of a new operation; none of its tenants is taken yet."""
@@ -232,7 +234,7 @@ def stored(
     )
 
 
-def written(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
+def record_request(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
     """Write into the audit who asked for it, and for whom."""
     asked_for = {
         "selection": json.loads(operation.selection),

@@ -96,7 +96,7 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
     """What the last sweep stored, and what our own rows tell; of each kind so many."""
     counts = drift_counts(session, policy)
     counts[DriftKind.ADOPTED] = _count(session, _ADOPTED)
-    stored = _stored(session, at_most) if any(counts[kind] for kind in STORED) else []
+    stored = _select_stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
         counts=counts,
         missing=[each for each in stored if each.kind == DriftKind.MISSING],
@@ -132,7 +132,7 @@ def _compared(session: Session) -> list[Compared]:
     ]
 
 
-def _stored(session: Session, at_most: int) -> list[Finding]:
+def _select_stored(session: Session, at_most: int) -> list[Finding]:
     """Of each kind the first ones by number."""
     kind, number = PartitionDrift.kind, PartitionDrift.number
     place = func.row_number().over(partition_by=kind, order_by=number)

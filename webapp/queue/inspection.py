@@ -14,7 +14,7 @@ from rq.suspension import WORKERS_SUSPENDED
 
 from webapp.db.safe_methods import Note, noting
 from webapp.db.types import utc_now
-from webapp.queue.job_ids import told_of
+from webapp.queue.job_ids import job_info_of
 from webapp.queue.job_queue import JobQueue
 from webapp.queue.models import Board, Others, QueueInfo, WorkerInfo
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
@@ -93,7 +93,12 @@ def _ask_first(
         # After a failover the address leads to another server than our connections do.
         connection.connection_pool.disconnect(inuse_connections=False)
     answers = iter(told[len(WRITE) :])
-    return suspended, keys, refusal, [_seen(list(islice(answers, len(each)))) for each in questions]
+    return (
+        suspended,
+        keys,
+        refusal,
+        [_summarize(list(islice(answers, len(each)))) for each in questions],
+    )
 
 
 def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
@@ -113,7 +118,7 @@ class _Seen:
     kept: int
 
 
-def _seen(answers: Sequence[Any]) -> _Seen:
+def _summarize(answers: Sequence[Any]) -> _Seen:
     length, head, *registries = answers
     own = [job_id.decode() for job_id in _list(head) if is_own_id(job_id)]
     theirs = len(_list(head)) - len(own)
@@ -196,7 +201,7 @@ def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> 
 def _busy(worker: WorkerInfo, key: str, began: Any, description: Any) -> WorkerInfo:
     if not isinstance(began, bytes):
         return worker
-    job = told_of(_job_id(key), _text(description) or "")
+    job = job_info_of(_job_id(key), _text(description) or "")
     return replace(worker, job_id=job.id, since=_stamp(began), job=job)
 
 

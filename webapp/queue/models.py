@@ -6,7 +6,7 @@ from datetime import datetime
 from rq.worker import WorkerStatus
 
 from webapp.db.types import utc_now
-from webapp.queue.job_ids import ToldJob
+from webapp.queue.job_ids import JobInfo
 from webapp.queue.redis_writes import Refusal
 
 # A worker at rest beats every half minute; silent for longer than this it is doubtful.
@@ -33,7 +33,7 @@ class WorkerInfo:
     job_id: str | None
     since: datetime | None
     heartbeat: datetime | None
-    job: ToldJob | None = None
+    job: JobInfo | None = None
 
     @property
     def is_busy(self) -> bool:

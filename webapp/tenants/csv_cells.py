@@ -32,7 +32,7 @@ def unguarded(text: str) -> str:
     return GUARDED.sub(r"\1", text)
 
 
-def written(
+def to_csv(
     rows: Iterable[Iterable[object]], guard: Callable[[str], str] = guarded, delimiter: str = ","
 ) -> str:
     """The rows as lines of a CSV file, each cell guarded and in quotes; None is an empty one."""

@@ -47,7 +47,7 @@ class Exports:
         Noted before the first is read. Holds one run in memory, and no transaction between two.
         """
         with self._database.note(Note.EXPORTED) as session:
-            audit.record(session, actor=actor, action="export.tenants", after=_told(wanted))
+            audit.record(session, actor=actor, action="export.tenants", after=_as_audited(wanted))
         return self._runs(wanted)
 
     def _runs(self, wanted: TenantFilter) -> Iterator[Sequence[Sequence[Any]]]:
@@ -68,7 +68,7 @@ def _statement(wanted: TenantFilter) -> Select[Any]:
     return joined.where(*conditions(wanted)).order_by(Tenant.id).limit(READ_AT_ONCE)
 
 
-def _told(wanted: TenantFilter) -> dict[str, object]:
+def _as_audited(wanted: TenantFilter) -> dict[str, object]:
     """What narrows it, for the audit."""
     narrowed = {
         "state": "none" if wanted.not_requested else wanted.status,

@@ -73,7 +73,7 @@ class ForeignData:
         """
         return self._decide(tenant_id, EMPTY, actor, idempotency)
 
-    def seen(self, tenant_id: int) -> str:
+    def rows_seen(self, tenant_id: int) -> str:
         """What the failed attempt saw in the partition, in words.
 
         Raises:
@@ -81,14 +81,14 @@ class ForeignData:
             NotForeign: its partition did not fail for `foreign_data`.
         """
         with self._database.reading() as session:
-            return _error(_found(session, tenant_id))
+            return _error(_get_tenant(session, tenant_id))
 
     def _decide(
         self, tenant_id: int, decision: Decision, actor: Actor, idempotency: Idempotency
     ) -> Tenant:
         with self._database.transaction() as session:
             idempotency.begin(session)
-            error = _error(_found(session, tenant_id))
+            error = _error(_get_tenant(session, tenant_id))
             row = self._request(session, tenant_id, decision.if_exists, actor.request_id)
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
             events.record(session, [entry])
@@ -100,7 +100,7 @@ class ForeignData:
                 before={"status": PartitionState.FAILED, "error": error},
                 after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
             )
-            tenant = _found(session, tenant_id)
+            tenant = _get_tenant(session, tenant_id)
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
@@ -116,7 +116,7 @@ class ForeignData:
         return rows[0]
 
 
-def _found(session: Session, tenant_id: int) -> Tenant:
+def _get_tenant(session: Session, tenant_id: int) -> Tenant:
     tenant = get_tenant(session, tenant_id)
     if tenant is None:
         raise TenantNotFound(tenant_id)

@@ -133,7 +133,7 @@ class TenantService:
             TenantNotFound: there never was such a tenant.
         """
         with self._database.transaction() as session:
-            tenant = _found(session, tenant_id)
+            tenant = _get_locked(session, tenant_id)
             if tenant.deleted_at is not None:
                 return tenant
             delete_tenant(session, tenant, self._policy, actor=actor)
@@ -162,7 +162,7 @@ class TenantService:
             try:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
-                    tenant = _found(session, tenant_id)
+                    tenant = _get_locked(session, tenant_id)
                     row = restore_tenant(session, tenant, self._policy, actor=actor)
                     session.flush()
                     session.refresh(tenant)
@@ -199,7 +199,7 @@ class TenantService:
         """
         with self._database.transaction() as session:
             idempotency.begin(session)
-            tenant = _found(session, tenant_id)
+            tenant = _get_locked(session, tenant_id)
             before = audit_entries.failure(tenant.partition)
             rows = self._request_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
@@ -249,7 +249,7 @@ class TenantService:
         return rows
 
 
-def _found(session: Session, tenant_id: int) -> Tenant:
+def _get_locked(session: Session, tenant_id: int) -> Tenant:
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         raise TenantNotFound(tenant_id)
     # FOR NO KEY UPDATE: a worker that holds the partition's row writes an event, whose foreign
@@ -262,7 +262,7 @@ def _found(session: Session, tenant_id: int) -> Tenant:
 
 
 def _living(session: Session, tenant_id: int) -> Tenant:
-    tenant = _found(session, tenant_id)
+    tenant = _get_locked(session, tenant_id)
     if tenant.deleted_at is not None:
         raise TenantDeleted(tenant_id)
     return tenant

@@ -31,7 +31,7 @@ def entries(app: APIFlask) -> list[AuditEntry]:
         return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
 
-def told(app: APIFlask) -> list[tuple[Any, ...]]:
+def audit_rows(app: APIFlask) -> list[tuple[Any, ...]]:
     """Action, target, before and after of all entries."""
     return [
         (
@@ -51,7 +51,7 @@ def test_before_and_after_without_passwords_are_kept_when_users_change(
     run("users", "set-password", "--email", EMAIL, "--password", "another long one")
     run("users", "deactivate", "--email", EMAIL)
     target = f"user {EMAIL}"
-    assert told(app) == [
+    assert audit_rows(app) == [
         ("user.create", target, {}, {"role": "viewer", "active": True}),
         ("user.change", target, {"role": "viewer"}, {"role": "admin"}),
         ("user.change", target, {}, {"password": "changed"}),
@@ -74,11 +74,11 @@ def test_nothing_is_kept_when_there_is_no_such_user(app: APIFlask, run: Run) -> 
 def test_the_secret_is_not_kept_when_tokens_are_made_and_revoked(app: APIFlask, run: Run) -> None:
     secret = run("tokens", "create", "--name", "ci", "--role", "operator").stdout.strip()
     run("tokens", "revoke", "--name", "1")
-    assert told(app) == [
+    assert audit_rows(app) == [
         ("token.create", "token ci", {}, {"role": "operator"}),
         ("token.revoke", "token ci", {"role": "operator"}, {}),
     ]
-    assert secret not in str(told(app))
+    assert secret not in str(audit_rows(app))
 
 
 def test_the_first_admin_is_in_the_audit_once_when_it_is_made_twice(
@@ -86,7 +86,7 @@ def test_the_first_admin_is_in_the_audit_once_when_it_is_made_twice(
 ) -> None:
     for _ in range(2):
         run("users", "ensure-admin")
-    assert [(each[0], each[3]["role"]) for each in told(app)] == [("user.create", "admin")]
+    assert [(each[0], each[3]["role"]) for each in audit_rows(app)] == [("user.create", "admin")]
 
 
 def test_who_came_from_where_is_kept_when_they_log_in_and_out(

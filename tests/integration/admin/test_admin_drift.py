@@ -44,7 +44,7 @@ def observed(app: APIFlask, **values: Any) -> None:
         session.merge(ObservedCollection(collection="kb_chunks_v1", **seen | values))
 
 
-def found(app: APIFlask, kind: DriftKind, number: int, **values: Any) -> None:
+def add_drift(app: APIFlask, kind: DriftKind, number: int, **values: Any) -> None:
     """An entry in the ledger of drift."""
     entry = {"collection": "kb_chunks_v1", "partition": f"tenant_{number}", "number": number}
     with database_of(app).transaction() as session:
@@ -102,9 +102,9 @@ def test_each_finding_is_shown_with_what_to_do_when_there_is_drift(
     observed(app)
     long_ago = utc_now() - timedelta(days=2)
     missing, stuck, adopted = (add_tenant(app, name) for name in "ABC")
-    found(app, DriftKind.ORPHAN, 4711, rows=1204, note="<b>nobody's</b>")
-    found(app, DriftKind.MISSING, missing)
-    found(app, DriftKind.RESURRECTED, 88)
+    add_drift(app, DriftKind.ORPHAN, 4711, rows=1204, note="<b>nobody's</b>")
+    add_drift(app, DriftKind.MISSING, missing)
+    add_drift(app, DriftKind.RESURRECTED, 88)
     change(app, stuck, state_since=long_ago)
     change(app, adopted, state=PartitionState.READY, adopted_rows=5)
     with counted(app) as statements:
@@ -158,7 +158,7 @@ def test_the_overview_names_what_waits_for_a_human_and_leads_there(
 ) -> None:
     observed(app)
     add_failed(app, "A", Cause.FOREIGN_DATA)
-    found(app, DriftKind.ORPHAN, 4711)
+    add_drift(app, DriftKind.ORPHAN, 4711)
     leaving = add_tenant(app, "B")
     send(operator, "/admin/tenant/delete/", id=str(leaving))
     change(app, leaving, cause=Cause.TIMEOUT, error="no answer within 10 s")

@@ -35,7 +35,7 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-def told(answer: TestResponse) -> tuple[int, str | None, str | None, bytes]:
+def answer_of(answer: TestResponse) -> tuple[int, str | None, str | None, bytes]:
     """What has to be the same each time."""
     headers = answer.headers
     return answer.status_code, headers.get("Location"), headers["Content-Type"], answer.data
@@ -73,7 +73,7 @@ def test_every_post_is_answered_as_before_when_repeated(app: APIFlask, api: Call
         key = new_key()
         first, second = api.post(path, body, key), api.post(path, body, key)
         assert first.status_code in {200, 201, 202, 404, 409}, path
-        assert told(second) == told(first), path
+        assert answer_of(second) == answer_of(first), path
         assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true"), path
 
 
@@ -112,7 +112,7 @@ def test_one_tenant_is_made_when_20_repeat_at_once(app: APIFlask, api: Caller) -
         return answer
 
     answers = all_at_once([lambda client=client: send(client) for client in clients])
-    assert {told(answer) for answer in answers} == {told(answers[0])}
+    assert {answer_of(answer) for answer in answers} == {answer_of(answers[0])}
     assert answers[0].status_code == 201
     assert [answer.headers.get(REPLAYED) for answer in answers].count("true") == 19
     assert made(api, name) == 1
@@ -129,7 +129,7 @@ def test_answer_is_the_first_one_when_things_went_on_meanwhile(api: Caller) -> N
     name, key = unique("gone"), new_key()
     first = api.post("/tenants", {"name": name}, key)
     api.delete(f"/tenants/{first.json['id']}")
-    assert told(api.post("/tenants", {"name": name}, key)) == told(first)
+    assert answer_of(api.post("/tenants", {"name": name}, key)) == answer_of(first)
 
 
 def test_body_is_the_same_when_it_is_laid_out_otherwise(api: Caller) -> None:
@@ -137,7 +137,7 @@ def test_body_is_the_same_when_it_is_laid_out_otherwise(api: Caller) -> None:
     first = api.post("/tenants", {"name": name, "slug": name}, key)
     data = f' {{ "slug" : "{name}",\n "name": "{name}" }}'
     headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-    assert told(api.call("POST", "/tenants", data=data, headers=headers)) == told(first)
+    assert answer_of(api.call("POST", "/tenants", data=data, headers=headers)) == answer_of(first)
 
 
 def test_each_gets_a_tenant_when_two_callers_have_one_key(app: APIFlask, api: Caller) -> None:
@@ -165,9 +165,9 @@ def test_key_counts_as_new_when_it_is_older_than_a_day(
     first = api.post("/tenants", {"name": name}, key)
     age(app, key, hours)
     second = api.post("/tenants", {"name": name}, key)
-    assert (second.headers.get(REPLAYED) == "true") == (told(second) == told(first))
+    assert (second.headers.get(REPLAYED) == "true") == (answer_of(second) == answer_of(first))
     assert made(api, name) == tenants
-    assert told(api.post("/tenants", {"name": name}, key)) == told(second)
+    assert answer_of(api.post("/tenants", {"name": name}, key)) == answer_of(second)
 
 
 def test_old_key_may_come_with_another_body_when_a_day_has_passed(
@@ -186,7 +186,7 @@ def test_refusal_is_repeated_when_its_reason_has_gone(api: Caller) -> None:
     first = api.post("/tenants", body, key)
     assert_problem(first, 409, "slug_taken")
     api.delete(f"/tenants/{holder['id']}")
-    assert told(api.post("/tenants", body, key)) == told(first)
+    assert answer_of(api.post("/tenants", body, key)) == answer_of(first)
     assert api.post("/tenants", body, new_key()).status_code == 201
 
 
@@ -195,7 +195,7 @@ def test_all_are_answered_alike_when_20_are_refused_at_once(app: APIFlask, api: 
     headers = {**api._headers, "Idempotency-Key": key}
     works = [lambda: app.test_client().post(path, headers=headers) for _ in range(20)]
     answers = all_at_once(works)
-    assert {told(answer) for answer in answers} == {told(answers[0])}
+    assert {answer_of(answer) for answer in answers} == {answer_of(answers[0])}
     assert_problem(answers[0], 409, "not_failed")
 
 
@@ -208,7 +208,7 @@ def test_one_request_is_made_when_a_retry_is_repeated(app: APIFlask, api: Caller
             .values(state=PartitionState.FAILED)
         )
     answers = [api.post(f"/tenants/{number}/retry", key=key) for _ in range(3)]
-    assert {told(answer) for answer in answers} == {told(answers[0])}
+    assert {answer_of(answer) for answer in answers} == {answer_of(answers[0])}
     assert answers[0].status_code == 202
     with database_of(app).reading() as session:
         assert session.get_one(Partition, number).generation == 2
@@ -318,5 +318,5 @@ def test_tenant_is_called_back_once_when_that_is_repeated(api: Caller) -> None:
     first = api.post(f"/tenants/{number}/restore", key=key)
     assert first.status_code == 202
     api.delete(f"/tenants/{number}")
-    assert told(api.post(f"/tenants/{number}/restore", key=key)) == told(first)
+    assert answer_of(api.post(f"/tenants/{number}/restore", key=key)) == answer_of(first)
     assert api.get(f"/tenants/{number}").json["status"] == "deleted"

@@ -163,7 +163,7 @@ def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
 def test_a_request_fails_once_when_all_its_attempts_did(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.TIMEOUT)
-    assert product.told(tenant).count("create_failed") == 3
+    assert product.event_names(tenant).count("create_failed") == 3
     product.rollup.roll_up()
     assert totals(product) == (1, 0, 1)
 

@@ -90,7 +90,7 @@ def test_frozen_worker_changes_nothing_when_another_has_finished(product: Produc
     product.make_ready(tenant)
     assert not _fail(product, frozen[0])
     assert product.row(tenant).state == "ready"
-    assert "create_failed" not in product.told(tenant)
+    assert "create_failed" not in product.event_names(tenant)
 
 
 def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
@@ -150,7 +150,7 @@ def test_requeued_job_makes_a_new_request_when_it_is_the_one_that_failed(product
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
     (claim,) = product.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
     assert (claim.generation, claim.attempt, claim.max_attempts) == (2, 1, 3)
-    assert product.told(tenant)[-2:] == ["retried", "creating"]
+    assert product.event_names(tenant)[-2:] == ["retried", "creating"]
 
 
 def test_failed_row_stays_when_a_late_dispatch_of_it_comes(product: Product) -> None:

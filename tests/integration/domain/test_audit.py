@@ -26,7 +26,7 @@ def entries(product: Product) -> list[Any]:
         return list(connection.execute(select(AuditEntry).order_by(AuditEntry.id)).all())
 
 
-def told(product: Product) -> tuple[str, int | None, Any, Any]:
+def last_entry(product: Product) -> tuple[str, int | None, Any, Any]:
     """The newest entry: action, tenant, before and after."""
     last = entries(product)[-1]
     before, after = (json.loads(text) if text else None for text in (last.before, last.after))
@@ -78,7 +78,7 @@ def test_names_of_before_and_after_are_written_when_a_tenant_is_renamed(product:
     tenant = product.create("Acme", slug="acme")
     product.services.tenants.rename(tenant.id, name="Acme Group", actor=ACTOR)
     before, after = ({"name": name, "slug": "acme"} for name in ("Acme", "Acme Group"))
-    assert told(product) == ("tenant.rename", tenant.id, before, after)
+    assert last_entry(product) == ("tenant.rename", tenant.id, before, after)
 
 
 def test_the_error_is_kept_when_a_failed_tenant_is_retried(product: Product) -> None:
@@ -86,7 +86,7 @@ def test_the_error_is_kept_when_a_failed_tenant_is_retried(product: Product) -> 
     product.fail(tenant, Cause.AUTH)
     product.services.tenants.retry(tenant.id, actor=ACTOR)
     before = {"status": "failed", "cause": "auth", "error": "as the test has it"}
-    assert told(product) == ("tenant.retry", tenant.id, before, {"status": "pending"})
+    assert last_entry(product) == ("tenant.retry", tenant.id, before, {"status": "pending"})
 
 
 def retry_all(product: Product) -> None:

@@ -16,13 +16,15 @@ from webapp.models.audit import Actor, AuditEntry, Via
 ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 
 
-def found(product: Product, limit: int = 50, cursor: str | None = None, **wanted: object) -> Found:
+def search_audit(
+    product: Product, limit: int = 50, cursor: str | None = None, **wanted: object
+) -> Found:
     with product.services.database.reading() as session:
         return search(session, AuditFilter(**wanted), limit, cursor)  # type: ignore[arg-type]
 
 
 def ids(product: Product, **wanted: object) -> list[int]:
-    return [entry.id for entry in found(product, **wanted).items]
+    return [entry.id for entry in search_audit(product, **wanted).items]
 
 
 @pytest.fixture
@@ -90,10 +92,10 @@ def test_entries_are_found_by_their_time_when_they_came_out_of_order(product: Pr
 
 def test_every_entry_is_seen_once_when_pages_are_followed(product: Product) -> None:
     at(product, *range(7, 0, -1))
-    first = found(product, limit=3)
+    first = search_audit(product, limit=3)
     at(product, 0)
-    second = found(product, limit=3, cursor=first.next_cursor)
-    third = found(product, limit=3, cursor=second.next_cursor)
+    second = search_audit(product, limit=3, cursor=first.next_cursor)
+    third = search_audit(product, limit=3, cursor=second.next_cursor)
     seen = [[entry.id for entry in run.items] for run in (first, second, third)]
     assert (seen, third.next_cursor) == ([[7, 6, 5], [4, 3, 2], [1]], None)
 
@@ -104,10 +106,10 @@ def test_a_run_says_how_far_it_looked_when_what_is_sought_lies_further_back(
     monkeypatch.setattr(audit_trail, "WINDOW", 3)
     product.create("Far back")
     at(product, *range(5, 0, -1))
-    run = found(product, text="far")
+    run = search_audit(product, text="far")
     assert (run.items, run.next_cursor) == ([], "4")
     assert run.looked_back_to is not None
-    run = found(product, text="far", cursor=run.next_cursor)
+    run = search_audit(product, text="far", cursor=run.next_cursor)
     assert [entry.id for entry in run.items] == [1]
     everything = every(product.services.database, AuditFilter(text="far"), 2)
     assert [entry.id for run in everything for entry in run] == [1]
@@ -116,10 +118,10 @@ def test_a_run_says_how_far_it_looked_when_what_is_sought_lies_further_back(
 @pytest.mark.parametrize("cursor", ["x", "-1", "", "9" * 30, "٣"])
 def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str) -> None:
     with pytest.raises(InvalidField):
-        found(simple, cursor=cursor)
+        search_audit(simple, cursor=cursor)
 
 
 def test_the_name_that_a_tenant_has_now_is_told(simple: Product) -> None:
     tenant = simple.create("Acme")
     simple.services.tenants.rename(tenant.id, name="Bolt", actor=ACTOR)
-    assert {entry.tenant for entry in found(simple).items} == {"Bolt"}
+    assert {entry.tenant for entry in search_audit(simple).items} == {"Bolt"}

@@ -72,7 +72,7 @@ def test_every_planned_one_is_dispatched_when_dispatched(
     assert {row.state for row in rows} == {"pending"}
     assert len({row.job_id for row in rows}) == 1
     assert product.row(one_of_each["transient"]).generation == 2
-    assert product.told(one_of_each["before"]) == ["requested", "dispatched"]
+    assert product.event_names(one_of_each["before"]) == ["requested", "dispatched"]
 
 
 def test_nothing_is_left_to_do_when_a_backfill_was_dispatched(product: Product) -> None:
@@ -86,7 +86,7 @@ def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Pr
     results = all_at_once([partial(dispatch, product, numbers)] * 2)
     assert [result for result in results if isinstance(result, Exception)] == []
     assert product.states() == ["pending"] * 150
-    assert {product.told(number).count("requested") for number in numbers[::25]} == {1}
+    assert {product.event_names(number).count("requested") for number in numbers[::25]} == {1}
     assert {product.row(number).generation for number in numbers[::25]} == {1}
 
 

@@ -33,7 +33,7 @@ def test_all_are_ready_with_two_listings_when_a_chunk_has_run(
     whole.chunk(watched).run(claims_of(whole, 20))
     assert whole.states() == ["ready"] * 20
     assert sorted(watched.calls) == ["create"] * 20 + ["list"] * 2
-    assert whole.told(1)[-2:] == ["creating", "created"]
+    assert whole.event_names(1)[-2:] == ["creating", "created"]
 
 
 def test_nothing_is_created_when_all_of_a_chunk_exist(
@@ -73,7 +73,7 @@ def test_those_that_fail_get_jobs_of_their_own_with_all_attempts(
     assert whole.states() == ["ready", "pending", "ready", "pending"]
     assert whole.row(claims[1].tenant_id).attempts == 0
     assert whole.services.dispatcher.dispatch_due() == 2
-    assert "create_failed" not in whole.told(claims[1].tenant_id)
+    assert "create_failed" not in whole.event_names(claims[1].tenant_id)
     whole.work(store)
     assert whole.states() == ["ready"] * 4
 

@@ -145,7 +145,7 @@ def test_attempts_fail_without_a_call_when_the_circuit_is_open(simple: Product) 
         row = simple.row(tenant)
         assert (row.state, row.cause, row.attempts) == ("pending", "milvus_unreachable", 1)
         assert "not answered since" in str(row.error)
-        told = simple.told(tenant)
+        told = simple.event_names(tenant)
         assert told.count("create_failed") == 1
         assert "fallback" not in told
 
@@ -157,7 +157,7 @@ def test_chunk_hands_back_without_a_call_when_the_circuit_is_open(simple: Produc
     with simple.as_worker(store):
         create_partitions([[tenant.id, 1]])
     assert (store.calls, simple.row(tenant).attempts) == ([], 0)
-    assert "handed_back" in simple.told(tenant)
+    assert "handed_back" in simple.event_names(tenant)
 
 
 def test_sweep_closes_the_circuit_when_a_listing_is_answered(

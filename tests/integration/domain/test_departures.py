@@ -61,7 +61,7 @@ def test_partition_is_dropped_proven_and_on_record_when_the_grace_time_is_over(
     assert record.dropped_at is not None
     assert record.confirmed_at is not None
     assert listed(whole, store) == {f"tenant_{neighbour.id}"}
-    assert whole.told(removal)[-3:] == ["removing", "dropping", "dropped"]
+    assert whole.event_names(removal)[-3:] == ["removing", "dropping", "dropped"]
     assert whole.remove_due(store) == 0
 
 
@@ -96,7 +96,7 @@ def test_absence_is_recorded_when_there_was_no_partition_or_no_collection(
     for tenant in (first, second):
         record = whole.departure(tenant)
         assert (record.outcome, record.rows, record.dropped_at) == ("absent", None, None)
-        assert whole.told(tenant)[-1] == "absent"
+        assert whole.event_names(tenant)[-1] == "absent"
 
 
 @pytest.mark.parametrize(("rows", "outcome"), [(3, "kept"), (0, "dropped")])
@@ -112,7 +112,7 @@ def test_rows_are_left_alone_when_they_are_not_known_to_be_the_tenants(
     record = whole.departure(number)
     assert (record.status, record.outcome, record.rows) == ("removed", outcome, rows)
     assert bool(listed(whole, store)) == bool(rows)
-    assert whole.told(number)[-1] == outcome
+    assert whole.event_names(number)[-1] == outcome
 
 
 def test_drop_is_tried_again_when_it_fails(whole: Product, store: MilvusPartitionStore) -> None:
@@ -123,7 +123,7 @@ def test_drop_is_tried_again_when_it_fails(whole: Product, store: MilvusPartitio
     assert (row.state, row.cause, row.error) == ("removing", "unexpected", "partition is loaded")
     whole.age(tenant, "remove_at", 1)
     assert whole.remove_due(store) == 1
-    assert whole.told(tenant)[-4:] == ["dropping", "drop_failed", "dropping", "dropped"]
+    assert whole.event_names(tenant)[-4:] == ["dropping", "drop_failed", "dropping", "dropped"]
     assert whole.departure(tenant).rows == 2
 
 
@@ -235,7 +235,7 @@ def test_each_goes_once_when_several_reconcilers_work_at_once(
     tenants = ready(whole, store, 12)
     whole.delete(*tenants)
     assert sum(all_at_once([partial(whole.remove_due, store)] * 3)) == 12
-    assert {whole.told(tenant).count("dropped") for tenant in tenants} == {1}
+    assert {whole.event_names(tenant).count("dropped") for tenant in tenants} == {1}
 
 
 def test_nothing_is_left_when_a_frozen_worker_thaws_before_the_drop(

@@ -70,7 +70,7 @@ def test_partition_is_made_again_when_somebody_dropped_it(
     sweep(placed, store)
     row = placed.row(second)
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)
-    assert placed.told(second)[-2:] == ["drift", "dispatched"]
+    assert placed.event_names(second)[-2:] == ["drift", "dispatched"]
     assert placed.events(second)[-2].actor == "sweep"
     assert drift_report(placed) == {f"tenant_{second}": ("missing", None)}
     placed.work(store)
@@ -240,7 +240,7 @@ def test_empty_partition_of_a_removed_tenant_is_dropped_again_when_it_comes_back
     store.create_partition(collection_of(placed), f"tenant_{number}")
     sweep(placed, store)
     assert store.list_partitions(collection_of(placed)) == {"_default"}
-    assert (placed.told(number)[-1], drift_report(placed)) == ("drift", {})
+    assert (placed.event_names(number)[-1], drift_report(placed)) == ("drift", {})
     assert placed.row(number).state == "removed"
 
 

@@ -29,7 +29,7 @@ def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
             connection.execute(of_today.values(day=at.date(), observed_at=at))
 
 
-def told(product: Product) -> Forecast:
+def forecast_of(product: Product) -> Forecast:
     """The forecast of the collection in use."""
     with product.services.database.reading() as session:
         rooms = headroom(session, product.settings)
@@ -41,7 +41,7 @@ def test_the_day_is_told_when_the_collection_grows(product: Product) -> None:
     observe(product, 524, days_ago=20)
     observe(product, 600, days_ago=10)
     observe(product, 724)
-    found = told(product)
+    found = forecast_of(product)
     assert found.pace == pytest.approx(10, abs=0.01)
     assert (found.full_on, found.days_left) == (utc_now().date() + timedelta(days=30), 30)
 
@@ -50,24 +50,24 @@ def test_the_day_is_told_when_the_collection_grows(product: Product) -> None:
 def test_no_day_is_told_when_the_collection_does_not_grow(simple: Product, before: int) -> None:
     observe(simple, before, days_ago=20)
     observe(simple, 724)
-    found = told(simple)
+    found = forecast_of(simple)
     assert found.pace is not None
     assert found.pace <= 0
     assert found.full_on is None
 
 
 def test_nothing_is_told_when_the_history_is_shorter_than_a_day(simple: Product) -> None:
-    assert told(simple) == Forecast()
+    assert forecast_of(simple) == Forecast()
     observe(simple, 500, days_ago=0.4)
     observe(simple, 900)
-    assert told(simple) == Forecast()
+    assert forecast_of(simple) == Forecast()
 
 
 def test_no_day_is_told_when_it_is_more_than_a_century_away(simple: Product) -> None:
     settings = simple.configured(milvus_max_partitions=1_000_000)
     observe(settings, 500, days_ago=29)
     observe(settings, 501)
-    assert told(settings).full_on is None
+    assert forecast_of(settings).full_on is None
 
 
 def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Product) -> None:

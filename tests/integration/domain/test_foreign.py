@@ -67,7 +67,7 @@ def test_attempt_fails_at_once_when_the_partition_holds_rows(
     assert (row.state, row.cause, row.attempts) == ("failed", "foreign_data", 1)
     assert "3 rows" in (row.error or "")
     assert store.count_rows(row.collection, row.name) == 3
-    assert "fallback" not in whole.told(foreign)
+    assert "fallback" not in whole.event_names(foreign)
     assert len(whole.failed_jobs()) == 1
 
 
@@ -168,7 +168,7 @@ def test_rows_stay_and_are_recorded_when_adopted(
     assert (row.state, row.result, row.adopted_rows) == ("ready", "already_exists", 3)
     assert row.if_exists == IfExists.REFUSE
     assert store.count_rows(row.collection, row.name) == 3
-    assert whole.told(foreign)[-2:] == ["adopted", "already_exists"]
+    assert whole.event_names(foreign)[-2:] == ["adopted", "already_exists"]
     assert whole.events(foreign)[-2].message == "3 rows"
     assert audit(whole) == [("tenant.adopt", ACTOR.name, foreign.id)]
 
@@ -183,7 +183,7 @@ def test_rows_are_destroyed_and_told_when_emptied(
     assert row.seen_absent_at is not None
     assert row.if_exists == IfExists.REFUSE
     assert store.count_rows(row.collection, row.name) == 0
-    assert whole.told(foreign)[-4:] == ["creating", "emptying", "emptied", "created"]
+    assert whole.event_names(foreign)[-4:] == ["creating", "emptying", "emptied", "created"]
     assert whole.events(foreign)[-2].message == "3 rows dropped"
     assert audit(whole) == [("tenant.empty", ACTOR.name, foreign.id)]
 
@@ -198,7 +198,7 @@ def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
     whole.services.foreign.empty(foreign.id, actor=ACTOR)
     whole.work(Liar(store), no_script)
     assert (whole.row(foreign).state, whole.row(foreign).cause) == ("pending", "unexpected")
-    assert "emptied" not in whole.told(foreign)
+    assert "emptied" not in whole.event_names(foreign)
     whole.change(foreign, next_attempt_at=None)
     whole.services.dispatcher.dispatch_due()
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
@@ -325,7 +325,7 @@ def test_only_doubtful_ones_are_counted_in_one_call_when_a_chunk_finds_them(
     assert watched.calls.count("count each") == 1
     assert "count" not in watched.calls
     assert [whole.row(n).adopted_rows for n in numbers] == [None, None, 2, None]
-    assert whole.told(numbers[1])[-1] == "handed_back"
+    assert whole.event_names(numbers[1])[-1] == "handed_back"
     whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.row(numbers[1]).cause == "foreign_data"

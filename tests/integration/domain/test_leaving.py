@@ -67,7 +67,7 @@ def test_request_is_made_again_and_dispatched_when_a_tenant_is_called_back(
     assert (back.status, back.slug) == ("active", "acme")
     assert (row.state, row.generation, row.remove_at) == ("pending", 3, None)
     assert product.queued()[-1] == f"t{tenant.id}-g3-d2"
-    assert product.told(tenant)[-3:] == ["removing", "restored", "dispatched"]
+    assert product.event_names(tenant)[-3:] == ["removing", "restored", "dispatched"]
     assert not has_record(product, tenant)
     assert audited(product)[-1] == ("tenant.restore", ACTOR.name, "r-9")
 
@@ -213,7 +213,7 @@ def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Produc
     assert begin(product, frozen) == removal_claims.record_gone([], set(), COLLECTION) * [0]
     assert removal_claims.record_kept(dict.fromkeys(frozen, 1)) == 0
     assert removal_claims.record_gone(begun, {tenant.id}, COLLECTION) == 1
-    assert product.told(tenant)[-2:] == ["dropping", "dropped"]
+    assert product.event_names(tenant)[-2:] == ["dropping", "dropped"]
 
 
 def test_pauses_grow_when_drops_fail(product: Product) -> None:
@@ -230,7 +230,7 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
         product.age(tenant, "remove_at", 1)
     assert pauses == sorted(pauses)
     assert pauses[2] > 3 * pauses[0]
-    assert product.told(tenant)[-1] == "drop_failed"
+    assert product.event_names(tenant)[-1] == "drop_failed"
     assert (row.cause, row.error) == ("timeout", "no answer")
 
 

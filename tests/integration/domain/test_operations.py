@@ -63,7 +63,7 @@ def test_each_is_retried_once_when_the_loop_takes_many_batches(product: Product)
     assert (found.progress.accepted, found.progress.waiting) == (8, 8)
     assert generations(product, numbers) == {2}
     assert generations(product, others) == {1}
-    assert all(product.told(number).count("retried") == 1 for number in numbers)
+    assert all(product.event_names(number).count("retried") == 1 for number in numbers)
 
 
 def test_the_result_is_kept_when_none_is_on_its_way_any_more(product: Product) -> None:
@@ -147,7 +147,7 @@ def test_tenants_of_before_get_their_first_request_when_it_is_requested(product:
     assert operations.plan(REQUEST, Selection(not_requested=True)).accepted == 4
     asked = operations.ask(REQUEST, Selection(tenant_ids=(*numbers, living.id)), actor=ACTOR)
     assert generations(product, numbers) == {1}
-    assert product.told(numbers[0])[0] == "requested"
+    assert product.event_names(numbers[0])[0] == "requested"
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.skipped) == (4, {"pending": 1})
 

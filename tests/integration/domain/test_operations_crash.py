@@ -84,7 +84,7 @@ def test_nobody_is_lost_or_taken_twice_when_the_process_dies_at_any_statement(
     assert deaths > 5
     assert view(product, asked.id).progress.accepted == 7
     for number in numbers:
-        assert product.told(number).count(TOLD[kind]) == 1
+        assert product.event_names(number).count(TOLD[kind]) == 1
 
 
 PREPARED: dict[OperationKind, Callable[[Product, int], list[int]]] = {
@@ -127,7 +127,7 @@ def test_each_is_taken_and_counted_once_when_two_loops_read_it_at_once(
     assert done == [None] * 2
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.skipped) == (9, {})
-    assert all(product.told(number).count("retried") == 1 for number in numbers)
+    assert all(product.event_names(number).count("retried") == 1 for number in numbers)
 
 
 def test_the_requests_stand_when_redis_does_not_answer(simple: Product) -> None:
@@ -169,4 +169,4 @@ def test_the_next_loop_goes_on_when_a_process_is_killed_in_the_middle(simple: Pr
     assert view(simple, asked.id).progress.accepted < 40
     drive(simple.services.operations)
     assert view(simple, asked.id).progress.accepted == 40
-    assert all(simple.told(number).count("retried") == 1 for number in numbers)
+    assert all(simple.event_names(number).count("retried") == 1 for number in numbers)

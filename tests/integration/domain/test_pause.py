@@ -63,7 +63,7 @@ def test_sign_up_waits_undispatched_when_provisioning_is_paused(product: Product
     assert product.row(tenant).state == PartitionState.PENDING
     assert product.queued() == []
     assert product.services.dispatcher.dispatch_due() == 0
-    assert product.told(tenant) == ["requested"]
+    assert product.event_names(tenant) == ["requested"]
 
 
 def test_waiting_request_is_dispatched_at_once_when_provisioning_resumes(product: Product) -> None:
@@ -73,7 +73,7 @@ def test_waiting_request_is_dispatched_at_once_when_provisioning_resumes(product
     resume(product)
     assert len(product.queued()) == 1
     product.make_ready(tenant)
-    assert product.told(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert product.event_names(tenant) == ["requested", "dispatched", "creating", "created"]
 
 
 def test_job_that_comes_too_late_claims_nothing_when_the_pause_came_first(
@@ -235,7 +235,7 @@ def test_one_attempt_is_made_of_each_when_workers_come_during_a_pause_and_after(
     resume(whole)
     whole.work(store)
     assert whole.states() == ["ready"] * 6
-    assert all(whole.told(tenant).count("created") == 1 for tenant in [*first, *later])
+    assert all(whole.event_names(tenant).count("created") == 1 for tenant in [*first, *later])
 
 
 # What the reconciler leaves alone meanwhile.

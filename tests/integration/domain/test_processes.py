@@ -119,7 +119,7 @@ def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
         process.wait(30)
     spare_lite.thaw()
     row = own.row(tenant)
-    assert (row.state, row.attempts, own.told(tenant)[-1]) == ("pending", 0, "handed_back")
+    assert (row.state, row.attempts, own.event_names(tenant)[-1]) == ("pending", 0, "handed_back")
     own.services.dispatcher.dispatch_due()
     own.work()
     assert own.row(tenant).state == "ready"

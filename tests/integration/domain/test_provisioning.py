@@ -34,7 +34,7 @@ def test_partition_is_ready_when_the_job_has_run(
     assert (row.state, row.result, row.provider, row.attempts) == ("ready", "created", "sdk", 1)
     assert row.ready_at is not None
     assert row.name in store.list_partitions(row.collection)
-    assert whole.told(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert whole.event_names(tenant) == ["requested", "dispatched", "creating", "created"]
     assert whole.failed_jobs() == []
 
 
@@ -45,7 +45,7 @@ def test_partition_is_found_when_somebody_made_it_before(
     store.create_partition(whole.settings.milvus_collection, f"tenant_{tenant.id}")
     whole.work(store)
     assert whole.row(tenant).result == "already_exists"
-    assert whole.told(tenant)[-1] == "already_exists"
+    assert whole.event_names(tenant)[-1] == "already_exists"
 
 
 def test_dispatch_does_nothing_when_it_is_repeated(
@@ -53,10 +53,10 @@ def test_dispatch_does_nothing_when_it_is_repeated(
 ) -> None:
     tenant = whole.create()
     whole.work(store)
-    told = whole.told(tenant)
+    told = whole.event_names(tenant)
     job = whole.services.job_queue.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
     whole.work(store)
-    assert whole.told(tenant) == told
+    assert whole.event_names(tenant) == told
     assert job.get_status() == "finished"
 
 
@@ -67,7 +67,7 @@ def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
     drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
     assert whole.row(tenant).state == "failed"
     attempt = ["creating", "fallback", "create_failed"]
-    told = [name for name in whole.told(tenant) if name not in {"requested", "dispatched"}]
+    told = [name for name in whole.event_names(tenant) if name not in {"requested", "dispatched"}]
     assert told == attempt * 3
     failed = [row.at for row in whole.events(tenant) if row.event.endswith("create_failed")]
     begun = [row.at for row in whole.events(tenant) if row.event.endswith("creating")]
@@ -101,7 +101,7 @@ def test_script_does_not_run_when_the_cause_is_permanent(
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
     row = whole.row(tenant)
     assert (row.state, row.cause, row.attempts) == ("failed", "auth", 1)
-    assert "fallback" not in whole.told(tenant)
+    assert "fallback" not in whole.event_names(tenant)
     assert len(whole.failed_jobs()) == 1
 
 

@@ -15,7 +15,7 @@ from webapp.tenants import queries
 from webapp.tenants.queries import TenantFilter
 
 
-def found(product: Product, **wanted: object) -> list[str]:
+def names_of(product: Product, **wanted: object) -> list[str]:
     with product.services.database.reading() as session:
         page = queries.list_tenants(session, TenantFilter(**wanted), 100)
         return [tenant.name for tenant in page.items]
@@ -51,20 +51,20 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     product.imported_tenants(1, first=50)
     product.fail(failed, Cause.AUTH)
     product.services.tenants.delete(gone.id, actor=ACTOR)
-    assert found(product) == ["Waiting 100%", "Failed", "Before 50"]
-    assert found(product, status=PartitionState.FAILED) == ["Failed"]
-    assert found(product, status=PartitionState.REMOVING) == ["Gone"]
-    assert found(product, status=TenantState.DELETED) == ["Gone"]
-    assert found(product, cause=Cause.AUTH) == ["Failed"]
-    assert found(product, q="FAIL") == ["Failed"]
-    assert found(product, q="00%") == ["Waiting 100%"]
-    assert found(product, q="tenant_50") == found(product, q="#50") == ["Before 50"]
+    assert names_of(product) == ["Waiting 100%", "Failed", "Before 50"]
+    assert names_of(product, status=PartitionState.FAILED) == ["Failed"]
+    assert names_of(product, status=PartitionState.REMOVING) == ["Gone"]
+    assert names_of(product, status=TenantState.DELETED) == ["Gone"]
+    assert names_of(product, cause=Cause.AUTH) == ["Failed"]
+    assert names_of(product, q="FAIL") == ["Failed"]
+    assert names_of(product, q="00%") == ["Waiting 100%"]
+    assert names_of(product, q="tenant_50") == names_of(product, q="#50") == ["Before 50"]
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "a\x00b", "\ud800", "%", "_", "'; --", "\\"])
 def test_nobody_is_found_when_the_text_is_hostile(product: Product, text: str) -> None:
     product.create("Acme")
-    assert found(product, q=text) == []
+    assert names_of(product, q=text) == []
 
 
 def test_states_causes_and_missing_requests_are_counted(product: Product) -> None:

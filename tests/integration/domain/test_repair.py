@@ -113,7 +113,7 @@ def test_request_waits_again_when_its_worker_died(product: Product) -> None:
     assert product.repair.expire_leases() == 1
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 1)
-    assert product.told(tenant)[-1] == "lease_expired"
+    assert product.event_names(tenant)[-1] == "lease_expired"
     assert product.services.dispatcher.dispatch_due() == 1
 
 
@@ -125,7 +125,7 @@ def test_request_fails_when_its_worker_died_in_the_last_attempt(product: Product
     product.repair.expire_leases()
     row = product.row(tenant)
     assert (row.state, row.cause) == ("failed", "unexpected")
-    assert product.told(tenant)[-1] == "create_failed"
+    assert product.event_names(tenant)[-1] == "create_failed"
 
 
 def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product) -> None:
@@ -159,7 +159,7 @@ def test_outage_is_over_for_all_at_once_when_milvus_answers_again(product: Produ
     sweep(product, milvus)
     row = product.row(tenants[0])
     assert (row.state, row.generation, row.max_attempts) == ("pending", 2, 1)
-    assert product.told(tenants[0])[-2:] == ["reopened", "dispatched"]
+    assert product.event_names(tenants[0])[-2:] == ["reopened", "dispatched"]
     assert product.events(tenants[0])[-2].actor == "sweep"
 
 
@@ -193,9 +193,9 @@ def test_cause_is_corrected_without_an_attempt_when_the_collection_is_missing(
         ("pending", "collection_missing", 1),
         ("failed", "collection_missing", 3),
     ]
-    told = product.told(failed).count("cause_changed")
+    told = product.event_names(failed).count("cause_changed")
     sweep(product, milvus)
-    assert product.told(failed).count("cause_changed") == told == 1
+    assert product.event_names(failed).count("cause_changed") == told == 1
 
 
 def test_everything_goes_on_when_the_missing_collection_is_created(

@@ -33,7 +33,7 @@ def test_tenant_partition_and_event_are_stored_and_dispatched_when_created(
     assert (tenant.slug, row.name, row.state) == ("acme-s-p-a", f"tenant_{tenant.id}", "pending")
     assert (row.generation, row.attempts, row.job_id) == (1, 0, f"t{tenant.id}-g1-d1")
     assert product.queued() == [row.job_id]
-    assert product.told(tenant) == ["requested", "dispatched"]
+    assert product.event_names(tenant) == ["requested", "dispatched"]
     assert {event.request_id for event in product.events(tenant)} == {"r-1"}
 
 
@@ -186,7 +186,7 @@ def test_nothing_changes_when_a_deletion_is_repeated(product: Product) -> None:
     first = product.services.tenants.delete(tenant.id, actor=ACTOR)
     again = product.services.tenants.delete(tenant.id, actor=ACTOR)
     assert again.deleted_at == first.deleted_at
-    assert product.told(tenant).count("removing") == 1
+    assert product.event_names(tenant).count("removing") == 1
 
 
 def test_worker_changes_nothing_when_the_tenant_is_deleted_meanwhile(product: Product) -> None:
@@ -255,4 +255,4 @@ def test_request_begins_afresh_when_a_failed_one_is_retried(product: Product) ->
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)
     assert row.request_id == "r-2"
     assert product.queued()[-1] == f"t{tenant.id}-g2-d2"
-    assert product.told(tenant)[-2:] == ["retried", "dispatched"]
+    assert product.event_names(tenant)[-2:] == ["retried", "dispatched"]

@@ -86,7 +86,7 @@ def test_each_row_becomes_a_tenant_with_a_request_when_the_file_is_confirmed(
     slugs = ["acme-s-p-a", "mine", "dongjing", "dongjing-2"]
     assert [slug for _, _, slug in tenants(product)] == slugs
     assert story(product, number) == [(n + 1, "created", n) for n in (1, 2, 3, 4)]
-    assert [product.told(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
+    assert [product.event_names(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
     assert product.events(1)[0].actor == ACTOR.name
     assert len(product.queued()) == 4
     assert audited(product) == ["upload.create", "upload.confirm"]
@@ -179,7 +179,7 @@ def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
     assert story(product, number) == [(n + 2, "created", made[n]) for n in range(35)]
     product.age(made[15], "dispatch_after", 1)
     product.services.dispatcher.dispatch_due()
-    assert "dispatched" in product.told(made[15])
+    assert "dispatched" in product.event_names(made[15])
 
 
 def test_every_row_is_created_once_when_four_loops_take_them(

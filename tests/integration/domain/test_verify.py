@@ -28,7 +28,7 @@ def verify(whole: Product) -> Iterator[Callable[..., Result]]:
     configure_logging(whole.settings, "stderr")
 
 
-def found(result: Result) -> dict[str, list[str]]:
+def findings_of(result: Result) -> dict[str, list[str]]:
     """The partitions of each kind that was found."""
     answer = json.loads(result.stdout)
     return {kind: [each["partition"] for each in answer[kind]] for kind in KINDS if answer[kind]}
@@ -63,7 +63,7 @@ def test_exit_is_0_when_everything_is_as_it_is_wanted(
     whole.age(tenant, "verified_at")
     result = verify("--json")
     answer: dict[str, Any] = json.loads(result.stdout)
-    assert (result.exit_code, answer["drift"], found(result)) == (0, False, {})
+    assert (result.exit_code, answer["drift"], findings_of(result)) == (0, False, {})
     assert answer["collections"] == [
         {
             "collection": whole.settings.milvus_collection,
@@ -85,7 +85,7 @@ def test_exit_is_1_and_nothing_is_changed_when_there_is_drift(
     before = store.list_partitions(whole.settings.milvus_collection)
     for _ in range(2):
         result = verify("--json")
-        assert (result.exit_code, found(result)) == (1, expected)
+        assert (result.exit_code, findings_of(result)) == (1, expected)
     assert store.list_partitions(whole.settings.milvus_collection) == before
     assert whole.states() == ["ready", "removed", "ready"]
     told = verify()
@@ -99,11 +99,11 @@ def test_missing_and_resurrected_are_put_right_when_a_repair_is_asked_for(
 ) -> None:
     expected = disturbed(whole, store)
     result = verify("--repair", "--json")
-    assert (result.exit_code, found(result)) == (1, expected)
+    assert (result.exit_code, findings_of(result)) == (1, expected)
     assert json.loads(result.stdout)["repaired"] == {"missing": 1, "resurrected": 1}
     whole.work(store)
     again = verify("--repair", "--json")
-    assert (again.exit_code, found(again)) == (1, {"orphan": ["tenant_40"]})
+    assert (again.exit_code, findings_of(again)) == (1, {"orphan": ["tenant_40"]})
     names = store.list_partitions(whole.settings.milvus_collection)
     assert names == {"_default", "tenant_1", "tenant_3", "tenant_40"}
     # Once: the second time there was nothing left to repair.
@@ -135,7 +135,7 @@ def test_exit_is_0_when_partitions_were_only_adopted(
     whole.create()
     whole.work(store)
     result = verify("--json")
-    assert (result.exit_code, found(result)) == (0, {"adopted": ["tenant_1"]})
+    assert (result.exit_code, findings_of(result)) == (0, {"adopted": ["tenant_1"]})
 
 
 def test_exit_is_3_and_nothing_is_printed_when_milvus_does_not_answer(whole: Product) -> None:

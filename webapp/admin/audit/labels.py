@@ -151,7 +151,7 @@ def action_icon(action: str) -> str:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     """What became of each value; those that stayed as they were are left out."""
     for field in {**before, **after}:
-        was, is_now = _said(field, before.get(field)), _said(field, after.get(field))
+        was, is_now = _describe(field, before.get(field)), _describe(field, after.get(field))
         if was != is_now:
             yield Change(_field_word(field), was, is_now)
 
@@ -160,7 +160,7 @@ def _field_word(field: str) -> str:
     return str(FIELDS.get(field, field.replace("_", " ")))
 
 
-def _said(field: str, value: Any) -> str | None:
+def _describe(field: str, value: Any) -> str | None:
     """The value in words; None for what holds nothing."""
     if value is None or value in ({}, []):
         return None
@@ -169,8 +169,8 @@ def _said(field: str, value: Any) -> str | None:
     if isinstance(value, int):
         return str(value) if field in NUMBERED else number(value)
     if isinstance(value, Mapping):
-        parts = ((_field_word(name), _said(name, each)) for name, each in value.items() if each)
+        parts = ((_field_word(name), _describe(name, each)) for name, each in value.items() if each)
         return ", ".join(f"{word}: {said}" for word, said in parts)
     if isinstance(value, list):
-        return ", ".join(str(_said(field, each)) for each in value)
+        return ", ".join(str(_describe(field, each)) for each in value)
     return str(VALUES.get(value, value) if field in WORDED else value)

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from webapp.admin.csv_import.labels import told
+from webapp.admin.csv_import.labels import describe
 from webapp.csv_import.faults import loaded
 from webapp.csv_import.parsing import Layout
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow
-from webapp.tenants.csv_cells import BOM, harmless, written
+from webapp.tenants.csv_cells import BOM, harmless, to_csv
 
-TEMPLATE = BOM + written([("name", "slug"), ("Acme S.p.A.", "acme"), ("Example Ltd", None)])
+TEMPLATE = BOM + to_csv([("name", "slug"), ("Acme S.p.A.", "acme"), ("Example Ltd", None)])
 RESULT = ("line", "name", "slug", "id", "outcome", "message")
 MESSAGE = "message"
 REJECTED = (RowOutcome.INVALID, RowOutcome.REFUSED)
@@ -21,7 +21,7 @@ def result(rows: Iterable[UploadRow]) -> str:
         (row.line, row.name, row.slug, row.tenant_id or row.number, row.outcome, _message(row))
         for row in rows
     )
-    return BOM + written([RESULT]) + written(lines)
+    return BOM + to_csv([RESULT]) + to_csv(lines)
 
 
 def rejects(upload: Upload, rows: Iterable[UploadRow]) -> bytes:
@@ -42,7 +42,7 @@ def rejects(upload: Upload, rows: Iterable[UploadRow]) -> bytes:
 
     table = [line(layout.header, MESSAGE)]
     table += [line(_cells(upload, row), _message(row)) for row in rows if row.outcome in REJECTED]
-    text = written(table, harmless, layout.delimiter or ",")
+    text = to_csv(table, harmless, layout.delimiter or ",")
     if layout.declares_delimiter:
         return f"sep={layout.delimiter}\r\n{text}".encode(layout.encoding)
     # Without its mark, spreadsheets do not see that a file is UTF-8.
@@ -63,4 +63,4 @@ def _cells(upload: Upload, row: UploadRow) -> list[str]:
 
 
 def _message(row: UploadRow) -> str:
-    return " ".join(map(told, loaded(row.problems)))
+    return " ".join(map(describe, loaded(row.problems)))

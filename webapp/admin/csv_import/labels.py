@@ -127,7 +127,7 @@ def reason(problem: Problem) -> str:
     }
 
 
-def told(problem: Problem) -> str:
+def describe(problem: Problem) -> str:
     """The problem in one line, for a file."""
     return str(_("%(field)s: %(reason)s", field=field(problem), reason=reason(problem)))
 

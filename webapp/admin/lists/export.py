@@ -9,7 +9,7 @@ from webapp import current
 from webapp.admin.base import Page, expose
 from webapp.admin.lists.filters import read_choice
 from webapp.db.types import utc_now
-from webapp.tenants.csv_cells import BOM, written
+from webapp.tenants.csv_cells import BOM, to_csv
 from webapp.tenants.export import COLUMNS
 
 Runs = Iterable[Iterable[Iterable[object]]]
@@ -47,6 +47,6 @@ class ExportView(Page):
 
 
 def _lines(columns: Iterable[str], runs: Runs) -> Iterator[str]:
-    yield BOM + written([columns])
+    yield BOM + to_csv([columns])
     for run in runs:
-        yield written(run)
+        yield to_csv(run)

@@ -116,7 +116,7 @@ def skipped_sentence(counts: Mapping[str, int]) -> str:
     return str(_("%(count)s skipped: %(reasons)s.", count=number(count), reasons=reasons))
 
 
-def meant(selection: Selection) -> str:
+def describe_selection(selection: Selection) -> str:
     """Who were meant, in words."""
     if selection.tenant_ids is not None:
         return str(
@@ -190,7 +190,7 @@ def _finished(figures: Progress, said: dict[str, str]) -> str:
 FILTERS = {
     "operation_badge": badge,
     "operation_kind": KINDS.__getitem__,
-    "operation_meant": meant,
+    "operation_meant": describe_selection,
     "operation_progress": progress,
     "operation_title": title,
     "skipped_word": skipped,

@@ -90,12 +90,12 @@ class OperationsView(Asking):
     @expose("/show/")
     def show(self) -> ResponseReturnValue:
         """One operation: how far it is, and what became of its tenants."""
-        return self.render("admin/operation/show.html", **_shown())
+        return self.render("admin/operation/show.html", **_view_data())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
         """The part of an operation's page that keeps itself up to date."""
-        return self.render("admin/operation/_live.html", fragment=True, **_shown())
+        return self.render("admin/operation/_live.html", fragment=True, **_view_data())
 
     @expose("/review/")
     def review(self) -> ResponseReturnValue:
@@ -119,7 +119,7 @@ def _recent() -> dict[str, Any]:
     return {"page": page, "before": before, "every": 2}
 
 
-def _shown() -> dict[str, Any]:
+def _view_data() -> dict[str, Any]:
     view = find(reading(), number_in(request.args.get("id"))) or abort(404)
     return {
         "view": view,

@@ -71,7 +71,7 @@ class Drawn:
     doubt: Markup | None
 
 
-def drawn(chart: Chart, counted_at: datetime | None) -> Drawn:
+def draw(chart: Chart, counted_at: datetime | None) -> Drawn:
     """The charts; where nobody counts any more they say so."""
     step, kind = TIME_STEPS[chart.span]
     return Drawn(

@@ -36,7 +36,7 @@ class LogAxis:
         """Where a value stands, in percent from the top."""
         lowest, highest = self.steps[0], self.steps[-1]
         value = min(max(value, lowest), highest)
-        return _shown(100 - 100 * math.log(value / lowest) / math.log(highest / lowest))
+        return _rounded(100 - 100 * math.log(value / lowest) / math.log(highest / lowest))
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ def bars(counts: Sequence[tuple[int, int]], top: int) -> Iterator[Bar]:
     for number, (every, failed) in enumerate(counts):
         if every or failed:
             yield Bar(
-                x=_shown(number * width + width * 0.1),
-                width=_shown(width * 0.8),
-                height=_shown(100 * every / top),
-                failed=_shown(100 * failed / top),
+                x=_rounded(number * width + width * 0.1),
+                width=_rounded(width * 0.8),
+                height=_rounded(100 * every / top),
+                failed=_rounded(100 * failed / top),
             )
 
 
@@ -96,7 +96,7 @@ def time_axis(since: datetime, lasts: timedelta, step: timedelta) -> Iterator[Ti
     midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight + step * math.ceil((since - midnight) / step)
     while at < since + lasts:
-        place = _shown(100 * ((at - since) / lasts))
+        place = _rounded(100 * ((at - since) / lasts))
         if EDGE <= place <= 100 - EDGE:
             yield TimeTick(place, at)
         at += step
@@ -107,7 +107,7 @@ def line(places: Sequence[float | None]) -> str:
     width, path, is_drawn = 100 / len(places), [], False
     for number, y in enumerate(places):
         if y is not None:
-            path.append(f"{'L' if is_drawn else 'M'}{_shown((number + 0.5) * width)} {y}")
+            path.append(f"{'L' if is_drawn else 'M'}{_rounded((number + 0.5) * width)} {y}")
         is_drawn = y is not None
     return "".join(path)
 
@@ -116,7 +116,7 @@ def dots(places: Sequence[float | None]) -> str:
     """A path that is a dot at each bucket which has something to show."""
     width = 100 / len(places)
     return "".join(
-        f"M{_shown((number + 0.5) * width)} {y}h0"
+        f"M{_rounded((number + 0.5) * width)} {y}h0"
         for number, y in enumerate(places)
         if y is not None
     )
@@ -130,5 +130,5 @@ def _nice_steps() -> Iterator[int]:
         power *= 10
 
 
-def _shown(percent: float) -> float:
+def _rounded(percent: float) -> float:
     return round(percent, 2)

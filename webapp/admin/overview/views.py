@@ -87,7 +87,7 @@ def _activity(counted_at: Any) -> dict[str, Any]:
     return {
         "span": span,
         "spans": charts.SPANS,
-        "drawn": charts.drawn(found.chart, counted_at),
+        "drawn": charts.draw(found.chart, counted_at),
         "failed_past_hour": found.failed_past_hour,
     }
 

@@ -140,7 +140,7 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     """A role and one sentence. Green only where a fresh comparison of all found nothing."""
     in_use = settings.milvus_collection
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
-    found = _found(known)
+    found = _summarize(known)
     if moved := next((each for each in watched if each.moved_to), None):
         return "danger", str(
             _(
@@ -189,7 +189,7 @@ def _and(sentence: str, further: str) -> str:
     return f"{sentence} {further}" if further else sentence
 
 
-def _found(known: KnownDrift) -> str:
+def _summarize(known: KnownDrift) -> str:
     """The counts of drift in words; empty where there is none."""
     return ", ".join(
         COUNTED[kind](count) for kind in ADVICE if kind in DRIFT and (count := known.counts[kind])

@@ -95,11 +95,11 @@ class JsonWorker(Worker):
     def all(cls, connection: Redis, **_options: Any) -> list[BaseWorker]:  # type: ignore[override]
         """All workers that can be read, reading their jobs as JSON."""
         keys = [key.decode(errors="replace") for key in _members(connection, REDIS_WORKER_KEYS)]
-        found = (cls._found(key, connection) for key in sorted(keys) if connection.exists(key))
+        found = (cls._find(key, connection) for key in sorted(keys) if connection.exists(key))
         return [worker for worker in found if worker]
 
     @classmethod
-    def _found(cls, key: str, connection: Redis) -> BaseWorker | None:
+    def _find(cls, key: str, connection: Redis) -> BaseWorker | None:
         try:
             return cls.find_by_key(key, connection, serializer=JSONSerializer)
         except UNREADABLE:

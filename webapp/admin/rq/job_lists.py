@@ -33,7 +33,7 @@ def jobs_of_page(
         pipeline.xrevrange(RESULTS.format("").encode() + job_id, count=1)
     answers = pipeline.execute(raise_on_error=False)
     told = zip(ids, answers[::2], answers[1::2], strict=True)
-    return total, [_shown(job_id, fields, results) for job_id, fields, results in told]
+    return total, [_as_row(job_id, fields, results) for job_id, fields, results in told]
 
 
 def _entries(
@@ -50,7 +50,7 @@ def _entries(
     return total, entries[::-1] if is_descending else entries
 
 
-def _shown(job_id: bytes, fields: Any, results: Any) -> dict[str, Any]:
+def _as_row(job_id: bytes, fields: Any, results: Any) -> dict[str, Any]:
     values: Iterable[bytes | None] = fields if isinstance(fields, list) else [None] * len(FIELDS)
     description, *moments = values
     created, started, ended = (_moment(value) for value in moments)

@@ -15,7 +15,7 @@ from webapp.admin.lookups import asked, number_in
 from webapp.admin.tenants.deletion import Departing, owns_rows
 from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
-from webapp.admin.tenants.timeline import RequestShown, job_of, sentence_of, told
+from webapp.admin.tenants.timeline import RequestShown, group_by_request, job_of, sentence_of
 from webapp.admin.wording.refusals import sentence
 from webapp.db.types import utc_now
 from webapp.errors import DomainError
@@ -125,7 +125,7 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
         events = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK, cursor).items
     has_older = len(events) > EVENTS_SHOWN
     return Story(
-        requests=told(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
+        requests=group_by_request(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
         older=events[EVENTS_SHOWN - 1].id if has_older else None,
         is_latest=before is None,
     )

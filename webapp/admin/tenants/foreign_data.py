@@ -34,7 +34,7 @@ class Deciding(Records):
         tenant = asked()
         foreign = current.services().foreign
         try:
-            seen = foreign.seen(tenant.id)
+            seen = foreign.rows_seen(tenant.id)
             if request.method != "POST" or not _is_confirmed(tenant):
                 return self._question(tenant, seen)
             foreign.empty(tenant.id, actor=current.actor())

@@ -37,12 +37,12 @@ def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> Pa
         return None
     # The first that fits: the same actor may have asked for more, for this tenant alone, later.
     for request in reversed(requests):
-        if request.origin is not None and _made(operation, request.origin):
+        if request.origin is not None and _opened(operation, request.origin):
             return PartOfMany(request.generation, _sentence(operation), _url(operation))
     return None
 
 
-def _made(operation: Operation, origin: PartitionEvent) -> bool:
+def _opened(operation: Operation, origin: PartitionEvent) -> bool:
     is_in_time = operation.asked_at <= origin.at and (
         operation.finished_at is None or origin.at <= operation.finished_at
     )

@@ -69,7 +69,7 @@ class RequestShown:
     took_ms: int | None
 
 
-def told(
+def group_by_request(
     events: Sequence[PartitionEvent], shown: int, job_url: JobUrl = lambda _event: None
 ) -> list[RequestShown]:
     """The first `shown` of the events, newest first, grouped by request, the latest request first.

@@ -77,7 +77,9 @@ def reported(text: str) -> Markup:
     """The sentence in the language of the page; one that is not known as a quotation."""
     for pattern, sentence in SENTENCES:
         if found := pattern.fullmatch(text):
-            return _(sentence, **{key: _said(key, text) for key, text in found.groupdict().items()})
+            return _(
+                sentence, **{key: _translate(key, text) for key, text in found.groupdict().items()}
+            )
     return quoted(text)
 
 
@@ -99,7 +101,7 @@ def quoted(text: str) -> Markup:
     return Markup('<q lang="en">{}</q>').format(text)
 
 
-def _said(key: str, value: str | None) -> object:
+def _translate(key: str, value: str | None) -> object:
     if key in {"rows", "count"}:
         return _("unknown") if value is None else number(int(value))
     if key == "state" and value in set(PartitionState):

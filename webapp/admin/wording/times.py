@@ -35,17 +35,17 @@ def remaining(moment: datetime) -> str:
 
 def clock(moment: datetime | None) -> str:
     """The time of day in UTC, as text."""
-    return _said(moment, "time")
+    return _format(moment, "time")
 
 
 def stamp(moment: datetime | None) -> str:
     """Date and time in UTC, as text."""
-    return _said(moment, "full")
+    return _format(moment, "full")
 
 
 def minute(moment: datetime | None) -> str:
     """Date and time in UTC without seconds, as text: enough for what is days away."""
-    return _said(moment, "minute")
+    return _format(moment, "minute")
 
 
 def clock_tag(moment: datetime | None) -> str:
@@ -73,7 +73,7 @@ def ago_tag(moment: datetime | None, suffix: str = "") -> str:
 
 def axis_tag(moment: datetime, kind: str) -> str:
     """An hour or a day on an axis, which the browser turns into local time."""
-    return _tag(moment, kind, _said(moment, kind))
+    return _tag(moment, kind, _format(moment, kind))
 
 
 def until_tag(moment: datetime | None) -> str:
@@ -88,7 +88,7 @@ def _tag(moment: datetime | None, kind: str, text: str) -> str:
     return TAG.format(exact, stamp(moment), kind, text)
 
 
-def _said(moment: datetime | None, kind: str) -> str:
+def _format(moment: datetime | None, kind: str) -> str:
     if moment is None:
         return _never()
     said = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
