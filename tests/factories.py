@@ -20,7 +20,7 @@ import jobs.context
 from jobs.context import Worker
 from jobs.drift.compare import Drift
 from jobs.drift.observations import Observations
-from jobs.drift.report import DriftLedger
+from jobs.drift.report import DriftReport
 from jobs.leader import LeaderLease
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, Place, StoreError
@@ -132,7 +132,7 @@ class Product:
         self.observations = Observations(database)
         self.removal_claims = RemovalClaims(database, policy)
         self.drift = Drift(database, services.dispatcher, policy)
-        self.ledger = DriftLedger(database)
+        self.drift_report = DriftReport(database)
         self.rollup = Rollup(database, policy)
 
     def lease(self, holder: str, name: str = SWEEP) -> LeaderLease:

@@ -56,7 +56,7 @@ class DriftReport:
             session.add_all(map(_entry, fresh))
             for name in before.keys() & found.keys():
                 _correct(before[name], found[name])
-        _announce(fresh)
+        _log_new(fresh)
 
 
 def _entries(session: Session, collection: str) -> dict[str, PartitionDrift]:
@@ -101,7 +101,7 @@ def _correct(row: PartitionDrift, finding: Finding) -> None:
         row.rows = finding.rows
 
 
-def _announce(fresh: Sequence[Finding]) -> None:
+def _log_new(fresh: Sequence[Finding]) -> None:
     """One line for all of a kind, once; each tenant's own is written where it is made again."""
     for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
         names = [finding.partition for finding in fresh if finding.kind == kind]

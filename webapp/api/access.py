@@ -24,7 +24,7 @@ def require_role() -> None:
 
 @api.before_request
 def bound_body() -> None:
-    """Refuse a body that is too large: by its announced length, else once it was read so far.
+    """Refuse a body that is too large: by its header, else once so much was read.
 
     Raises:
         RequestEntityTooLarge: it has more than `MAX_BODY_BYTES`.

@@ -110,9 +110,9 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
 
 def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     """How many of each kind of drift, adopted ones left out; one query over indexes."""
-    ledger = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
+    report = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
-    counted = session.execute(union_all(ledger, late.where(stuck(policy))))
+    counted = session.execute(union_all(report, late.where(stuck(policy))))
     return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
 
 

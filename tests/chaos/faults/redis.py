@@ -1,4 +1,4 @@
-"""Harm to Redis, which holds nothing but doorbells."""
+"""Harm to Redis, which holds nothing but jobs that can be pushed again."""
 
 import signal
 from collections.abc import Iterator

@@ -35,7 +35,7 @@ def test_a_session_goes_on_when_its_owner_logs_in_elsewhere(
     assert not visitor.is_logged_in()
 
 
-def test_the_cookie_of_before_is_no_session_when_its_owner_logs_in(
+def test_an_earlier_cookie_is_no_session_when_its_owner_logs_in(
     app: APIFlask, visitor: Visitor, another_visitor: Callable[[], Visitor]
 ) -> None:
     visitor.get("/login")

@@ -45,7 +45,7 @@ def observed(app: APIFlask, **values: Any) -> None:
 
 
 def add_drift(app: APIFlask, kind: DriftKind, number: int, **values: Any) -> None:
-    """An entry in the ledger of drift."""
+    """An item of the drift report."""
     entry = {"collection": "kb_chunks_v1", "partition": f"tenant_{number}", "number": number}
     with database_of(app).transaction() as session:
         session.add(PartitionDrift(kind=kind, **entry | values))

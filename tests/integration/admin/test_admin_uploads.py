@@ -168,7 +168,7 @@ def test_nothing_is_left_when_a_file_is_discarded(operator: Visitor) -> None:
     assert operator.get("/admin/import/show/?id=999").status_code == 404
 
 
-def test_tenants_of_before_get_a_link_to_partitions_when_the_file_has_numbers(
+def test_imported_tenants_get_a_link_to_partitions_when_the_file_has_numbers(
     app: APIFlask, operator: Visitor
 ) -> None:
     address = checked(operator, "id,name\n70,Acme\n")

@@ -46,7 +46,7 @@ def test_who_what_and_from_where_is_told_when_a_tenant_was_made(app: APIFlask, a
     assert [each["actor"] for each in entries(api, actor=name)] == [f"token:{name}"]
 
 
-def test_names_of_before_and_after_are_told_when_a_tenant_was_renamed(api: Caller) -> None:
+def test_names_before_and_after_are_told_when_a_tenant_was_renamed(api: Caller) -> None:
     tenant = api.tenant("Acme")
     api.patch(f"/tenants/{tenant['id']}", {"name": "Bolt"})
     entry, _created = entries(api, tenant_id=tenant["id"])

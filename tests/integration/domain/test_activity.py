@@ -212,7 +212,7 @@ def test_the_timeline_tells_of_a_request_when_the_row_has_gone_on(product: Produ
     assert charted(product).total.p95_s == pytest.approx(20, rel=0.42)
 
 
-def test_tenants_of_before_did_not_sign_up_when_a_backfill_asks_for_them(product: Product) -> None:
+def test_imported_tenants_did_not_sign_up_when_a_backfill_asks_for_them(product: Product) -> None:
     imported = {"tenant_id": 101, "event": events.REQUESTED, "message": BACKFILLED}
     tell(product, [imported | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
     product.rollup.roll_up()

@@ -74,7 +74,7 @@ def test_nothing_is_written_when_an_action_is_refused(product: Product) -> None:
     assert [entry.tenant_id for entry in entries(product)] == [tenant.id, other.id]
 
 
-def test_names_of_before_and_after_are_written_when_a_tenant_is_renamed(product: Product) -> None:
+def test_names_before_and_after_are_written_when_a_tenant_is_renamed(product: Product) -> None:
     tenant = product.create("Acme", slug="acme")
     product.services.tenants.rename(tenant.id, name="Acme Group", actor=ACTOR)
     before, after = ({"name": name, "slug": "acme"} for name in ("Acme", "Acme Group"))

@@ -364,7 +364,7 @@ def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = No
     return requested
 
 
-def test_tenants_of_before_adopt_when_the_backfill_says_so(
+def test_imported_tenants_adopt_when_the_backfill_says_so(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     numbers = whole.imported_tenants(3)
@@ -377,7 +377,7 @@ def test_tenants_of_before_adopt_when_the_backfill_says_so(
     assert (taken.tenants, taken.rows) == (2, 8)
 
 
-def test_tenants_of_before_are_refused_first_and_adopt_later_when_told_to(
+def test_imported_tenants_are_refused_first_and_adopt_later_when_told_to(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     numbers = whole.imported_tenants(2)
@@ -407,7 +407,9 @@ def test_tenant_that_signed_up_adopts_nothing_when_a_backfill_adopts_for_all(
     assert product.row(1).if_exists == IfExists.ADOPT
 
 
-def test_waiting_request_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
+def test_waiting_request_adopts_when_a_later_backfill_says_so(
+    product: Product,
+) -> None:
     (number,) = product.imported_tenants(1)
     dispatch(product, adopt=False)
     product.age(number, "dispatch_after", 1)

@@ -140,7 +140,7 @@ def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) 
     assert generations(product, numbers) == {2}
 
 
-def test_tenants_of_before_get_their_first_request_when_it_is_requested(product: Product) -> None:
+def test_imported_tenants_get_their_first_request_when_it_is_requested(product: Product) -> None:
     numbers = product.imported_tenants(4)
     living = product.create("Signed up", actor=ACTOR)
     operations = product.services.operations
