@@ -209,8 +209,13 @@ class Product:
         """Tenants without a request, as an import leaves them."""
         numbers = list(range(first, first + count))
         rows = [{"id": n, "name": f"Before {n}", "slug": f"before-{n}"} for n in numbers]
+        partitions = [
+            {"tenant_id": n, "name": f"tenant_{n}", "max_attempts": 3, "generation": 0}
+            for n in numbers
+        ]
         with self.engine.execution_options(writes=True).begin() as connection:
             connection.execute(insert(Tenant), rows)
+            connection.execute(insert(Partition), partitions)
         return numbers
 
     # What workers do, one step at a time.

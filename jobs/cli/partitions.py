@@ -47,7 +47,7 @@ def status(tenant_id: int | None, as_json: bool) -> None:
             shown = _partition(tenant.partition)
         else:
             summary = figures.summary(session, current.settings())
-            shown = {**summary.states, "not_requested": summary.not_requested}
+            shown = {**summary.states, "without_wish": summary.not_requested}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
             shown |= {"paused": _pause(summary.paused, as_json=as_json)}

@@ -170,11 +170,10 @@ def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -
 def _rows(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
     columns = select(
         Tenant.id,
-        Tenant.deleted_at,
         Partition.collection,
         Partition.state,
         Partition.state_since,
-    ).join(Partition, isouter=True)
+    ).join(Partition)
     return {
         row.id: row
         for batch in batches(numbers)
@@ -191,9 +190,9 @@ def _classify(listing: Listing, number: int, row: Any, lifted_to: int) -> Findin
         return Finding(DriftKind.ORPHAN, None, listing.collection, name, note=note)
     kind, note = DriftKind.ORPHAN, ""
     if row.state is None:
-        # Imported, and not asked for yet: its backfill will find it.
-        note = "its tenant is deleted" if row.deleted_at else ""
-    elif row.collection != listing.collection:
+        # Imported, and not requested yet: its backfill will find it.
+        return None
+    if row.collection != listing.collection:
         note = f"its tenant's partition is in {row.collection}"
     elif row.state == PartitionState.REMOVED and row.state_since < listing.asked_at:
         kind, note = DriftKind.RESURRECTED, "it was removed, and is there again"

@@ -29,6 +29,7 @@ from webapp.partitions.policy import (
     Policy,
     reopen_pause,
 )
+from webapp.partitions.requests import add_missing_rows
 from webapp.queue.job_queue import JobQueue
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -206,9 +207,10 @@ class Repair:
         return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
 
     def fold_names(self) -> int:
-        """Fold names that another program wrote, as a version before; returns how many.
+        """Complete tenants that another program wrote: fold their names, add their rows.
 
-        So they are found without regard to accents too. Bounded; the next sweep goes on.
+        So they are found without regard to accents, and have a partition to request. Returns how
+        many; bounded, the next sweep goes on.
         """
         count = 0
         for _batch in range(FOLDS_A_SWEEP):
@@ -226,6 +228,7 @@ class Repair:
                 ]
                 if names:
                     session.execute(update(Tenant), names)
+                    add_missing_rows(session, batch, self._policy)
             count += len(names)
         return count
 

@@ -107,7 +107,7 @@ SUMMARY = {
         "removed": 0,
     },
     "causes": {"capacity": 1},
-    "not_requested": 1,
+    "without_wish": 1,
     "collections": [
         {
             "collection": "kb_chunks_v1",

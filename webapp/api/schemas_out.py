@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from webapp import models
 from webapp.models.audit import Via
 from webapp.models.causes import Cause
 from webapp.models.states import (
@@ -59,6 +60,13 @@ class Tenant(Outgoing):
     status: TenantState
     created_at: datetime
     partition: Partition | None
+
+    @field_validator("partition", mode="before")
+    @classmethod
+    def _null_until_requested(
+        cls, row: models.partition.Partition
+    ) -> models.partition.Partition | None:
+        return row if row.is_requested else None
 
 
 class Departure(Outgoing):
@@ -171,7 +179,10 @@ class Summary(Outgoing):
     tenants: int = Field(description="Active tenants.")
     states: dict[PartitionState, int] = Field(description="All six, zeros too.")
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
-    not_requested: int = Field(description="Active tenants whose partition nobody asked for yet.")
+    without_wish: int = Field(
+        validation_alias="not_requested",
+        description="Active tenants whose partition was not requested yet.",
+    )
     collections: list[Headroom]
     circuit: Circuit
     paused: Pause | None = Field(description="Null while provisioning goes on.")

@@ -52,10 +52,8 @@ def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: 
     )
 
 
-def failure(partition: Partition | None) -> dict[str, Any]:
+def failure(partition: Partition) -> dict[str, Any]:
     """Why a partition failed."""
-    if partition is None:
-        return {}
     told = {"cause": partition.cause, "error": partition.error}
     return {"status": PartitionState.FAILED, **told}
 

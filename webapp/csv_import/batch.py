@@ -15,7 +15,7 @@ from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions.policy import Policy
-from webapp.tenants.inserts import hold_back_others, insert_tenants, insert_with_requests
+from webapp.tenants.inserts import hold_back_others, insert_imported, insert_with_requests
 from webapp.tenants.numbering import lift
 from webapp.tenants.slugs import free_slugs
 
@@ -80,14 +80,14 @@ def _create(
     ]
     tenants = _tenants(session, [candidate for _, candidate in new])
     if upload.keeps_numbers:
-        insert_tenants(session, tenants)
+        insert_imported(session, tenants, policy)
     else:
         insert_with_requests(session, tenants, policy, _actor(upload))
     for (row, _), tenant in zip(new, tenants, strict=True):
         row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
     for row, verdict in zip(rows, verdicts, strict=True):
         _leave_out(row, verdict)
-    return [one.partition for one in tenants if one.partition]
+    return [one.partition for one in tenants if one.partition.is_requested]
 
 
 def _candidate(row: UploadRow) -> Candidate:

@@ -22,7 +22,7 @@ from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
-from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_tenants
+from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_imported
 from webapp.tenants.numbering import lift
 
 # What nobody confirmed is thrown away after this, and the rows of what was created after that.
@@ -78,7 +78,7 @@ class Uploads:
                 if tenants and not dry_run:
                     numbers = [tenant.id for tenant in tenants]
                     lift(session, max(numbers))
-                    insert_tenants(session, tenants)
+                    insert_imported(session, tenants, self._policy)
                     entries.imported(session, numbers, actor)
         except IntegrityError as error:
             raise ImportRefused({}) from error

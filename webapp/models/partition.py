@@ -35,6 +35,12 @@ class Partition(Model):
         Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
         Index("ix_partition_operation_id_state", "operation_id", "state"),
         Index(
+            "ix_partition_not_requested",
+            "tenant_id",
+            sqlite_where=text("state IS NULL"),
+            postgresql_where=text("state IS NULL"),
+        ),
+        Index(
             "ix_partition_adopted",
             "state",
             "seen_absent_at",
@@ -47,17 +53,15 @@ class Partition(Model):
     tenant_id: Mapped[int] = mapped_column(
         Number, ForeignKey("tenant.id"), primary_key=True, autoincrement=False
     )
-    collection: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))
-
-    state: Mapped[PartitionState] = mapped_column(
-        code(PartitionState), default=PartitionState.PENDING
-    )
-    state_since: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-    requested_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    # NULL until a partition is requested: see `is_requested`.
+    collection: Mapped[str] = mapped_column(String(255), nullable=True)
+    state: Mapped[PartitionState] = mapped_column(code(PartitionState), nullable=True)
+    state_since: Mapped[datetime] = mapped_column(UtcDateTime, nullable=True)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=True)
 
     # Each request raises the generation. A job of an older generation changes nothing.
-    generation: Mapped[int] = mapped_column(default=1)
+    generation: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
     # Counts every claim and is never set back: whoever holds an older one has lost the row.
@@ -101,6 +105,11 @@ class Partition(Model):
     reopen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     tenant: Mapped[Tenant] = relationship(back_populates="partition")
+
+    @property
+    def is_requested(self) -> bool:
+        """False in the row of an imported tenant whose partition was not requested yet."""
+        return self.state is not None
 
 
 class PartitionEvent(Model):

@@ -48,7 +48,6 @@ class Tenant(Model):
             sqlite_where=text("deleted_at IS NOT NULL"),
             postgresql_where=text("deleted_at IS NOT NULL"),
         ),
-        Index("ix_tenant_wished", "wished", "id", "deleted_at"),
         Index(
             "ix_tenant_unfolded",
             "id",
@@ -64,8 +63,6 @@ class Tenant(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Whether there was ever a request for its partition; a trigger sees to it that this is so.
-    requested: Mapped[bool] = mapped_column("wished", default=False, server_default="0")
     # The name as searches compare it, and the name that was folded: where that is not the name,
     # another program wrote it, and the reconciler folds it.
     folded_name: Mapped[str | None] = mapped_column(
@@ -73,8 +70,8 @@ class Tenant(Model):
     )
     folded_from: Mapped[str | None] = mapped_column(String(255), default=_name, deferred=True)
 
-    partition: Mapped["Partition | None"] = relationship(
-        back_populates="tenant", lazy="joined", uselist=False
+    partition: Mapped["Partition"] = relationship(
+        back_populates="tenant", lazy="joined", innerjoin=True
     )
 
     @validates("name")

@@ -17,12 +17,10 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import (
-    delete_unrequested,
     first_entry,
-    removal_without_request,
     request_again,
     request_first,
-    request_restored,
+    undo_removal,
     withdraw,
 )
 from webapp.tenants.slugs import free_slugs
@@ -73,7 +71,8 @@ def _retry(session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor
 def _request(
     session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
 ) -> Applied:
-    rows = request_first(session, tenant_ids, policy, request_id=actor.request_id)
+    mine = Partition.tenant_id.in_(tenant_ids)
+    rows = request_first(session, mine, policy, utc_now(), actor.request_id)
     entries = [first_entry(row, actor.name) for row in rows]
     events.record(session, entries)
     return Applied(rows, rows)
@@ -88,24 +87,12 @@ def _delete(
         tenant.deleted_at = tenant.updated_at = now
     session.flush()
     numbers = [tenant.id for tenant in tenants]
-    rows = _withdrawn(session, numbers, policy, now)
+    rows = withdraw(session, Partition.tenant_id.in_(numbers), policy, now)
     _record_departures(session, numbers, now, actor)
     entries = [events.entry_of(row, events.REMOVING, actor=actor.name) for row in rows]
     jobs = [row.claimed_job_id for row in rows if row.claimed_job_id]
     events.record(session, entries)
     return Applied(rows, stale_jobs=jobs)
-
-
-def _withdrawn(
-    session: Session, numbers: Sequence[int], policy: Policy, now: datetime
-) -> Sequence[Partition]:
-    remove_at = now + policy.grace
-    rows = withdraw(session, Partition.tenant_id.in_(numbers), now, remove_at)
-    without = sorted(set(numbers) - {row.tenant_id for row in rows})
-    fresh = [removal_without_request(number, policy, now, remove_at) for number in without]
-    session.add_all(fresh)
-    session.flush()
-    return [*rows, *fresh]
 
 
 def _record_departures(
@@ -123,10 +110,7 @@ def _restore(
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=True)
     mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
-    rows = [
-        *request_restored(session, mine, policy.attempts, now, actor.request_id),
-        *delete_unrequested(session, mine),
-    ]
+    rows = undo_removal(session, mine, policy.attempts, now, actor.request_id)
     numbers = {row.tenant_id for row in rows}
     _bring_back(session, [tenant for tenant in tenants if tenant.id in numbers], now)
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))

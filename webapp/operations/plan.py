@@ -16,18 +16,18 @@ from webapp.models.partition import Partition
 from webapp.models.states import GONE, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.operations.selection import Selection
-from webapp.partitions.requests import STILL_THERE
+from webapp.partitions.requests import NOT_REQUESTED, STILL_THERE
 
-# To whom each kind can be done at all. Who is deleted has a row that says so.
+# Which rows each kind can be done to at all.
 CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
     OperationKind.RETRY: Partition.state == PartitionState.FAILED,
-    OperationKind.REQUEST: Partition.tenant_id.is_(None),
-    OperationKind.DELETE: or_(Partition.tenant_id.is_(None), Partition.state.not_in(GONE)),
+    OperationKind.REQUEST: NOT_REQUESTED,
+    OperationKind.DELETE: or_(NOT_REQUESTED, Partition.state.not_in(GONE)),
     OperationKind.RESTORE: STILL_THERE,
 }
 
 # Why a tenant is left alone, where its partition's state does not say it.
-NOT_REQUESTED = "no_request"
+WITHOUT_REQUEST = "not_requested"
 DROPPING = "dropping"
 UNKNOWN = "unknown"
 CHANGED = "changed"
@@ -102,7 +102,7 @@ def _why_not(kind: OperationKind, row: Any) -> str | None:
         return None
     if kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
         return DROPPING if row.has_begun else None
-    return str(row.state) if row.state else NOT_REQUESTED
+    return str(row.state) if row.state else WITHOUT_REQUEST
 
 
 def next_ids(

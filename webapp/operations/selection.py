@@ -84,8 +84,6 @@ class Selection:
         else:
             wanted = conditions(self._filter)
             wanted.append(Tenant.updated_at <= asked_at)
-        if self.not_requested:
-            wanted.append(Partition.tenant_id.is_(None))
         if self.state or self.cause:
             # As an expression, it leaves SQLite the index that has all that is counted.
             wanted.append(func.coalesce(Partition.state_since, asked_at) <= asked_at)
@@ -106,7 +104,7 @@ class Selection:
         """
         if self.is_of_partitions:
             return select(*what).select_from(Partition)
-        return select(*what).select_from(Tenant).join(Partition, isouter=True)
+        return select(*what).select_from(Tenant).join(Partition)
 
     @property
     def number(self) -> ColumnElement[int]:

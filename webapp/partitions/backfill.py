@@ -23,6 +23,7 @@ from webapp.partitions.dispatcher import Dispatcher, reserve
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import (
     BACKFILLED,
+    NOT_REQUESTED,
     dispatch_of,
     first_entry,
     request_again,
@@ -103,8 +104,8 @@ class Backfill:
             Partition.cause,
             Partition.dispatch_after,
             Partition.job_id,
-            or_(Partition.tenant_id.is_(None), FIRST_REQUEST_BY_BACKFILL).label("is_imported"),
-        ).join(Partition, isouter=True)
+            or_(NOT_REQUESTED, FIRST_REQUEST_BY_BACKFILL).label("is_imported"),
+        ).join(Partition)
         with self._database.reading() as session:
             if tenant_ids is None:
                 living = columns.where(
@@ -162,10 +163,9 @@ class Backfill:
         now = utc_now()
         mine = Partition.tenant_id.in_(tenant_ids)
         with self._database.transaction() as session:
-            fresh = request_first(session, tenant_ids, self._policy, adopting=adopting)
-            again = request_again(
-                session, mine, self._policy.attempts, now, if_exists=_if_exists(adopting)
-            )
+            decided = _if_exists(adopting)
+            fresh = request_first(session, mine, self._policy, now, if_exists=decided)
+            again = request_again(session, mine, self._policy.attempts, now, if_exists=decided)
             if adopting:
                 waiting = Partition.state == PartitionState.PENDING
                 ours = Partition.tenant_id.in_(adopting)

@@ -1,35 +1,46 @@
-"""Making a request: a partition's row that asks for provisioning, new or once more."""
+"""Requests for a partition: the first one, another one, its withdrawal."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from webapp.db.types import utc_now
 from webapp.models.naming import partition_name
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, sources_of
-from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_GRACE, Policy
 from webapp.queue.job_queue import Dispatch
 
-# The generation of a row whose tenant was deleted before anybody requested its partition.
-NEVER_REQUESTED = 0
+REMOVING = PartitionState.REMOVING
+NOT_REQUESTED: ColumnElement[bool] = Partition.state.is_(None)
 
 # Deleted, and can be called back: nobody has begun to drop it.
-STILL_THERE = and_(Partition.state == PartitionState.REMOVING, Partition.drop_began_at.is_(None))
+STILL_THERE = and_(Partition.state == REMOVING, Partition.drop_began_at.is_(None))
+
+
+def not_requested(tenant_id: int, policy: Policy) -> Partition:
+    """The row of an imported tenant: its partition is not requested yet."""
+    return Partition(
+        tenant_id=tenant_id, name=partition_name(tenant_id), max_attempts=policy.attempts
+    )
+
+
+def add_missing_rows(session: Session, tenant_ids: Sequence[int], policy: Policy) -> None:
+    """Give those of the tenants a row, without a request, that have none."""
+    there = session.scalars(
+        select(Partition.tenant_id).where(Partition.tenant_id.in_(tenant_ids))
+    ).all()
+    session.add_all(not_requested(number, policy) for number in set(tenant_ids) - set(there))
 
 
 def first_request(
     tenant_id: int, policy: Policy, now: datetime, request_id: str | None = None
 ) -> Partition:
-    """The row of a tenant that never had one, due at once, its first dispatch reserved."""
+    """The row of a new tenant: requested, due at once, its first dispatch reserved."""
     return Partition(
         tenant_id=tenant_id,
         collection=policy.collection,
@@ -41,6 +52,22 @@ def first_request(
         request_id=request_id,
         **_afresh(policy.attempts, now),
     )
+
+
+def request_first(
+    session: Session,
+    which: ColumnElement[bool],
+    policy: Policy,
+    now: datetime,
+    request_id: str | None = None,
+    if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
+) -> Sequence[Partition]:
+    """Request the partitions of those among these rows that have no request; returns the rows."""
+    first = {
+        **_once_more(policy.attempts, now, request_id, if_exists),
+        "collection": policy.collection,
+    }
+    return change(session, and_(which, NOT_REQUESTED), first)
 
 
 def request_again(
@@ -69,21 +96,25 @@ def request_missing(
 
 
 def withdraw(
-    session: Session, which: ColumnElement[bool], now: datetime, remove_at: datetime
+    session: Session, which: ColumnElement[bool], policy: Policy, now: datetime
 ) -> Sequence[Partition]:
-    """Turn the requests of deleted tenants around: their partitions are to go. Returns the rows.
+    """Have the partitions of deleted tenants removed after the grace time; returns the rows.
 
-    The lease of an attempt that still runs stays, since nothing may be dropped before it ends.
+    A row without a request keeps generation 0, and goes as well: Milvus may have something by its
+    name. The lease of an attempt that still runs stays, since nothing may be dropped before it
+    ends.
     """
-    wanted = and_(which, Partition.state.in_(sources_of(PartitionState.REMOVING)))
+    wanted = and_(which, or_(NOT_REQUESTED, Partition.state.in_(sources_of(REMOVING))))
     to_go = {
-        "state": PartitionState.REMOVING,
+        "state": REMOVING,
         "state_since": now,
-        "generation": Partition.generation + 1,
+        "requested_at": func.coalesce(Partition.requested_at, now),
+        "collection": func.coalesce(Partition.collection, policy.collection),
+        "generation": case((NOT_REQUESTED, 0), else_=Partition.generation + 1),
         "dispatch_after": None,
         "next_attempt_at": None,
         "reopen_at": None,
-        "remove_at": remove_at,
+        "remove_at": now + policy.grace,
         "reopens": 0,
         "cause": None,
         "error": None,
@@ -91,55 +122,29 @@ def withdraw(
     return change(session, wanted, to_go)
 
 
-def removal_without_request(
-    tenant_id: int, policy: Policy, now: datetime, remove_at: datetime
-) -> Partition:
-    """The row of a deleted tenant without a request: what Milvus has by its name goes too."""
-    return Partition(
-        tenant_id=tenant_id,
-        collection=policy.collection,
-        name=partition_name(tenant_id),
-        generation=NEVER_REQUESTED,
-        dispatch=0,
-        # The row of an earlier deletion is gone, with its fence: one frozen since then must not
-        # find its own in this one.
-        fence=secrets.randbelow(2**30),
-        **_afresh(policy.attempts, now)
-        | {"state": PartitionState.REMOVING, "remove_at": remove_at},
-    )
-
-
-def request_restored(
+def undo_removal(
     session: Session,
     which: ColumnElement[bool],
     attempts: int,
     now: datetime,
     request_id: str | None,
 ) -> Sequence[Partition]:
-    """Make new requests of those that were withdrawn, unless the drop has begun. Returns the rows.
+    """Undo removals, unless the drop has begun: each row is requested again; returns the rows.
 
-    Whoever was about to drop one loses the row. The lease of an attempt from before the
-    deletion stays, in case the next deletion comes before it has ended.
+    A row that had no request has none again. A removal that was claimed loses the row. The lease
+    of an attempt from before the deletion stays, in case the next deletion comes before it ends.
     """
-    wanted_again = {
-        "generation": Partition.generation + 1,
-        "dispatch": Partition.dispatch + 1,
-        "fence": Partition.fence + 1,
-        "dispatch_after": now + DISPATCH_GRACE,
-        "remove_at": None,
-        "request_id": request_id,
-        "if_exists": IfExists.REFUSE,
-    }
-    afresh = _afresh(attempts, now)
+    kept = {"fence": Partition.fence + 1, "remove_at": None, "if_exists": IfExists.REFUSE}
+    afresh = kept | _once_more(attempts, now, request_id)
     del afresh["lease_until"]
-    requested = and_(which, STILL_THERE, Partition.generation > NEVER_REQUESTED)
-    return change(session, requested, wanted_again | afresh)
-
-
-def delete_unrequested(session: Session, which: ColumnElement[bool]) -> Sequence[Partition]:
-    """Take away the rows of tenants that never had a request, unless the drop has begun."""
-    never = and_(which, STILL_THERE, Partition.generation == NEVER_REQUESTED)
-    return session.scalars(delete(Partition).where(never).returning(Partition)).all()
+    as_imported = kept | {"state": None, "state_since": None, "requested_at": None}
+    removing = and_(which, STILL_THERE)
+    return [
+        *change(session, and_(removing, Partition.generation > 0), afresh),
+        *change(
+            session, and_(removing, Partition.generation == 0), as_imported | {"collection": None}
+        ),
+    ]
 
 
 def dispatch_of(partition: Partition) -> Dispatch:
@@ -188,55 +193,10 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
     }
 
 
-# By this message in their timelines, those who were there before are told from sign-ups.
+# By this message in their events, imported tenants are told from sign-ups.
 BACKFILLED = "asked for by a backfill"
 
 
-def request_first(
-    session: Session,
-    tenant_ids: Sequence[int],
-    policy: Policy,
-    *,
-    adopting: frozenset[int] = frozenset(),
-    request_id: str | None = None,
-) -> Sequence[Partition]:
-    """Insert requests for the living among these that have none, and return their rows.
-
-    Rows that are in their partitions already are adopted for those in `adopting` alone.
-    """
-    requests = [
-        first_request(number, policy, utc_now(), request_id)
-        for number in session.scalars(_without(tenant_ids))
-    ]
-    for request in requests:
-        if request.tenant_id in adopting:
-            request.if_exists = IfExists.ADOPT
-    if not requests:
-        return []
-    columns = cast(Table, Partition.__table__).columns.keys()
-    rows = [
-        {name: value for name in columns if (value := getattr(request, name)) is not None}
-        for request in requests
-    ]
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(Partition).values(rows).on_conflict_do_nothing()
-    return session.scalars(statement.returning(Partition)).all()
-
-
 def first_entry(row: Partition, actor: str) -> events.Entry:
-    """What the timeline tells of such a request."""
+    """The event of an imported tenant's first request."""
     return events.entry_of(row, events.REQUESTED, actor=actor, message=BACKFILLED)
-
-
-def _without(tenant_ids: Sequence[int]) -> Select[int]:
-    return (
-        select(Tenant.id)
-        .join(Partition, isouter=True)
-        .where(
-            Tenant.id.in_(tenant_ids),
-            Tenant.deleted_at.is_(None),
-            Partition.tenant_id.is_(None),
-        )
-        .order_by(Tenant.id)
-        .with_for_update(of=Tenant, key_share=True)
-    )

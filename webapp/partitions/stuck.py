@@ -16,14 +16,12 @@ MARGIN = timedelta(minutes=5)
 ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
-def is_stuck(
-    partition: Partition | None, policy: Policy, last_pause: PauseState | None = None
-) -> bool:
+def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
     """True where a request or a departure should have come to its end, and has not.
 
     Nothing is while provisioning is paused, nor before all that time has passed since.
     """
-    if partition is None or (last_pause and last_pause.excuses(_requested_before(policy))):
+    if last_pause and last_pause.excuses(_requested_before(policy)):
         return False
     if partition.state in ON_ITS_WAY:
         return partition.state_since < _requested_before(policy)

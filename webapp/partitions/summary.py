@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, func, literal, null, select, type_coerce, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    func,
+    literal,
+    null,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from webapp.models.causes import Cause
@@ -17,6 +28,7 @@ from webapp.models.tenant import Tenant
 from webapp.partitions.circuit import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
 from webapp.partitions.pause_state import PROVISIONING, PauseState
+from webapp.partitions.requests import NOT_REQUESTED
 from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.
@@ -87,8 +99,8 @@ def summary(session: Session, settings: Settings) -> Summary:
         for state in PartitionState
     }
     # Most of all tenants are ready: they are not counted one by one, but what is left.
-    not_requested = counted[_UNREQUESTED, None]
-    partitions = counted[_TENANTS, None] - not_requested - counted[_BYGONE, None]
+    not_requested = counted[_NOT_REQUESTED, None]
+    partitions = counted[_TENANTS, None] - not_requested
     states[PartitionState.READY] = partitions - sum(states.values())
     requested = sum(count for state, count in states.items() if state not in GONE)
     circuit, pause = _switches(session)
@@ -121,27 +133,22 @@ def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
     return {cause: count for (kind, cause), count in counted.items() if kind == state and cause}
 
 
-def _how_many(kind: str, *which: ColumnElement[bool]) -> Any:
-    # By itself, a count of all rows is one that SQLite makes without reading them.
-    count = select(func.count()).select_from(Tenant).where(*which).scalar_subquery()
-    return select(literal(kind, String), null().cast(String), count)
+def _how_many(kind: str, counted: Select[int]) -> Select[Any]:
+    return select(literal(kind, String), null().cast(String), counted.scalar_subquery())
 
 
-_TENANTS, _UNREQUESTED = "all tenants", "tenants without a request"
-# Deleted without a request, before each deletion left a partition's row behind (migration 0003).
-_BYGONE = "deleted tenants without a partition"
+_TENANTS, _NOT_REQUESTED = "all tenants", "not requested"
 _UNREADY = (
     select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
     .where(Partition.state.in_([each for each in PartitionState if each != PartitionState.READY]))
     .group_by(Partition.state, Partition.cause)
 )
-# One statement, so that all is of one moment. Tenants are counted, and not their partitions:
-# each sweep writes to every partition, and to PostgreSQL rows just written to are dear to count.
-_COUNTS = union_all(
+# One statement, so that all is of one moment.
+_COUNTS: CompoundSelect[Any] = union_all(
     _UNREADY,
-    _how_many(_TENANTS),
-    _how_many(_UNREQUESTED, ~Tenant.requested, Tenant.deleted_at.is_(None)),
-    _how_many(_BYGONE, ~Tenant.requested, Tenant.deleted_at.is_not(None), ~Tenant.partition.has()),
+    # By itself, a count of all rows is one that SQLite makes without reading them.
+    _how_many(_TENANTS, select(func.count()).select_from(Tenant)),
+    _how_many(_NOT_REQUESTED, select(func.count()).select_from(Partition).where(NOT_REQUESTED)),
 )
 
 

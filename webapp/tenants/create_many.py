@@ -120,4 +120,4 @@ def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
 
 
 def _partitions(results: Sequence[Result]) -> list[Partition]:
-    return [row.partition for row in results if isinstance(row, Tenant) and row.partition]
+    return [row.partition for row in results if isinstance(row, Tenant)]

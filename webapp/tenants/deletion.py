@@ -1,9 +1,6 @@
 """Leaving and coming back: what a deletion writes, and what calling a tenant back does."""
 
-from datetime import datetime
-
 from sqlalchemy import delete
-from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
 from webapp.db.session import UnitOfWork
@@ -14,12 +11,7 @@ from webapp.models.partition import Departure, Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Policy
-from webapp.partitions.requests import (
-    delete_unrequested,
-    removal_without_request,
-    request_restored,
-    withdraw,
-)
+from webapp.partitions.requests import undo_removal, withdraw
 from webapp.tenants.slugs import free_slug
 
 
@@ -27,7 +19,7 @@ def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor:
     """Delete a living tenant whose row is locked: its partition's row is to be removed."""
     now = utc_now()
     tenant.deleted_at = tenant.updated_at = now
-    row = _turned_around(session, tenant.id, policy, now)
+    (row,) = withdraw(session, Partition.tenant_id == tenant.id, policy, now)
     asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
     session.merge(Departure(tenant_id=tenant.id, **asked))
     entry = events.entry_of(row, events.REMOVING, actor=actor.name)
@@ -40,16 +32,6 @@ def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor:
         before={"status": "active", "name": tenant.name, "slug": tenant.slug},
         after={"status": "deleted"},
     )
-
-
-def _turned_around(session: Session, tenant_id: int, policy: Policy, now: datetime) -> Partition:
-    remove_at = now + policy.grace
-    for row in withdraw(session, Partition.tenant_id == tenant_id, now, remove_at):
-        return row
-    row = removal_without_request(tenant_id, policy, now, remove_at)
-    session.add(row)
-    session.flush()
-    return row
 
 
 def restore_tenant(
@@ -66,8 +48,7 @@ def restore_tenant(
         raise NotRemoving(tenant.id, "it is not deleted")
     now = utc_now()
     mine = Partition.tenant_id == tenant.id
-    rows = request_restored(session, mine, policy.attempts, now, actor.request_id)
-    rows = rows or delete_unrequested(session, mine)
+    rows = undo_removal(session, mine, policy.attempts, now, actor.request_id)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
     before = tenant.slug

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, case, select
 
 from webapp.audit import log as audit
 from webapp.db.safe_methods import Note
@@ -22,7 +22,7 @@ COLUMNS: dict[str, Any] = {
     "slug": Tenant.slug,
     "status": Tenant.deleted_at,
     "collection": Partition.collection,
-    "partition": Partition.name,
+    "partition": case((Partition.state.is_not(None), Partition.name)),
     "state": Partition.state,
     "attempts": Partition.attempts,
     "cause": Partition.cause,
@@ -64,7 +64,7 @@ class Exports:
 
 def _statement(wanted: TenantFilter) -> Select[Any]:
     columns = [column.label(name) for name, column in COLUMNS.items()]
-    joined = select(*columns).join(Tenant.partition, isouter=True)
+    joined = select(*columns).join(Tenant.partition)
     return joined.where(*conditions(wanted)).order_by(Tenant.id).limit(READ_AT_ONCE)
 
 

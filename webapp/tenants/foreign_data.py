@@ -126,6 +126,6 @@ def _get_tenant(session: Session, tenant_id: int) -> Tenant:
 def _error(tenant: Tenant) -> str:
     """What the attempt that failed for foreign data said."""
     row = tenant.partition
-    if row is None or row.state != PartitionState.FAILED or row.cause != Cause.FOREIGN_DATA:
+    if row.state != PartitionState.FAILED or row.cause != Cause.FOREIGN_DATA:
         raise NotForeign(tenant.id)
     return row.error or ""

@@ -13,7 +13,7 @@ from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Policy
-from webapp.partitions.requests import first_request
+from webapp.partitions.requests import first_request, not_requested
 
 # Any number of ours will do: of several that create many, one writes at a time, or each could
 # wait for a slug of the other.
@@ -46,27 +46,33 @@ def insert_with_requests(
     numbers = _draw_numbers(session, len(tenants))
     now = utc_now()
     for tenant, number in zip(tenants, numbers, strict=True):
-        tenant.id, tenant.requested = number, True
+        tenant.id = number
         tenant.partition = first_request(number, policy, now, actor.request_id)
-    insert_tenants(session, tenants)
-    requests = [tenant.partition for tenant in tenants if tenant.partition]
-    if requests:
-        session.execute(insert(Partition), [_columns(request) for request in requests])
-    entries = [events.entry_of(request, events.REQUESTED, actor=actor.name) for request in requests]
+    _insert(session, tenants)
+    entries = [
+        events.entry_of(tenant.partition, events.REQUESTED, actor=actor.name) for tenant in tenants
+    ]
     events.record(session, entries)
 
 
-def insert_tenants(session: Session, tenants: Sequence[Tenant]) -> None:
-    """Store the tenants under the numbers that they have.
+def insert_imported(session: Session, tenants: Sequence[Tenant], policy: Policy) -> None:
+    """Store the tenants under the numbers that they have, without a request.
 
     Raises:
         IntegrityError: a number or a slug was taken meanwhile; the transaction is lost.
     """
+    for tenant in tenants:
+        tenant.partition = not_requested(tenant.id, policy)
+    _insert(session, tenants)
+
+
+def _insert(session: Session, tenants: Sequence[Tenant]) -> None:
     now = utc_now()
     for tenant in tenants:
         tenant.created_at = tenant.updated_at = now
     if tenants:
         session.execute(insert(Tenant), [_columns(tenant) for tenant in tenants])
+        session.execute(insert(Partition), [_columns(tenant.partition) for tenant in tenants])
 
 
 def _draw_numbers(session: Session, count: int) -> list[int]:

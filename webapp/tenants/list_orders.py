@@ -27,17 +27,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Order:
-    """By a column, then by the number; the column's value as text, and read from it."""
+    """By a column, if there is one, then by the number; the column's value as text, and read."""
 
-    column: ColumnElement[Any]
+    column: ColumnElement[Any] | None
     number: ColumnElement[int]
-    key_of: Callable[[Tenant], str]
-    value_of: Callable[[str], Any]
+    key_of: Callable[[Tenant], str] = lambda _tenant: ""
+    value_of: Callable[[str], Any] = str
 
     @property
-    def columns(self) -> tuple[ColumnElement[Any], ColumnElement[int]]:
+    def columns(self) -> tuple[ColumnElement[Any], ...]:
         """What a list is sorted by."""
-        return self.column, self.number
+        return (self.number,) if self.column is None else (self.column, self.number)
 
     def behind(self, place: Place) -> ColumnElement[bool]:
         """The condition on what comes after the place.
@@ -58,8 +58,10 @@ class Order:
         return is_ahead
 
     def _at(self, place: Place) -> Any:
-        key = literal(self.value_of(place.key), self.column.type)
-        return tuple_(key, literal(place.tenant_id, Number))
+        number = literal(place.tenant_id, Number)
+        if self.column is None:
+            return tuple_(number)
+        return tuple_(literal(self.value_of(place.key), self.column.type), number)
 
 
 def order_of(wanted: TenantFilter) -> Order:
@@ -77,16 +79,18 @@ def _name(text: str) -> str:
     return text
 
 
-def _since(tenant: Tenant) -> str:
-    return tenant.partition.state_since.isoformat() if tenant.partition else ""
-
-
-def _state(tenant: Tenant) -> str:
-    return tenant.partition.state if tenant.partition else ""
-
-
 _NUMBER, _OF_PARTITION = Tenant.id.expression, Partition.tenant_id.expression
 _BY_NAME = Order(Tenant.name.expression, _NUMBER, lambda tenant: tenant.name, _name)
-_BY_NUMBER = Order(Tenant.requested.expression, _NUMBER, lambda _tenant: "", bool)
-_BY_STATE = Order(Partition.state.expression, _OF_PARTITION, _state, PartitionState)
-_LONGEST_FIRST = Order(Partition.state_since.expression, _OF_PARTITION, _since, parse_moment)
+_BY_NUMBER = Order(None, _OF_PARTITION)
+_BY_STATE = Order(
+    Partition.state.expression,
+    _OF_PARTITION,
+    lambda tenant: tenant.partition.state,
+    PartitionState,
+)
+_LONGEST_FIRST = Order(
+    Partition.state_since.expression,
+    _OF_PARTITION,
+    lambda tenant: tenant.partition.state_since.isoformat(),
+    parse_moment,
+)

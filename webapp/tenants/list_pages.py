@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Select, and_, select, true
 from sqlalchemy.orm import Session, contains_eager
 
-from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches, number_in
 from webapp.tenants.list_orders import Place, order_of
@@ -86,22 +85,18 @@ def _matching(wanted: TenantFilter) -> Select[int, bool]:
     return (
         select(Tenant.id, is_meant.label("is_meant"))
         .join(candidates, candidates.c.id == Tenant.id)
-        .join(Tenant.partition, isouter=True)
+        .join(Tenant.partition)
         .order_by(candidates.c.is_other, *order_of(wanted).columns)
     )
 
 
 def _numbered(numbers: Sequence[int]) -> Select[Tenant]:
-    return _with_partition(select(Tenant).join(Tenant.partition, isouter=True)).where(
-        Tenant.id.in_(numbers)
-    )
+    return _with_partition(select(Tenant)).where(Tenant.id.in_(numbers))
 
 
 def _chosen(wanted: TenantFilter) -> Select[Tenant]:
-    is_outer = not isinstance(wanted.status, PartitionState) and wanted.operation_id is None
-    statement = select(Tenant).join(Tenant.partition, isouter=is_outer)
-    return _with_partition(statement).where(*conditions(wanted))
+    return _with_partition(select(Tenant)).where(*conditions(wanted))
 
 
 def _with_partition(statement: Select[Tenant]) -> Select[Tenant]:
-    return statement.options(contains_eager(Tenant.partition))
+    return statement.join(Tenant.partition).options(contains_eager(Tenant.partition))

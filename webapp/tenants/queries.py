@@ -83,7 +83,7 @@ def list_tenants(
     Raises:
         InvalidField: the cursor is not one that this returned.
     """
-    statement = select(Tenant).join(Tenant.partition, isouter=True)
+    statement = select(Tenant).join(Tenant.partition)
     statement = statement.options(contains_eager(Tenant.partition))
     statement = statement.where(*conditions(wanted), Tenant.id > _number(cursor))
     return _page(session, statement.order_by(Tenant.id), limit)
@@ -103,7 +103,7 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
     if wanted.operation_id is not None:
         chosen.append(Partition.operation_id == wanted.operation_id)
     if wanted.not_requested:
-        chosen.append(~Tenant.requested)
+        chosen.append(Partition.state.is_(None))
     if wanted.q.strip():
         chosen.append(matches(wanted.q))
     return chosen

@@ -81,7 +81,7 @@ class TenantService:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
                     made = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(name=name, slug=made, requested=True)
+                    tenant = Tenant(name=name, slug=made)
                     session.add(tenant)
                     session.flush()
                     partition = first_request(tenant.id, self._policy, utc_now(), actor.request_id)
@@ -177,7 +177,7 @@ class TenantService:
         return tenant
 
     def _forget_failed_job(self, tenant: Tenant) -> None:
-        if tenant.partition and tenant.partition.claimed_job_id:
+        if tenant.partition.claimed_job_id:
             try:
                 self._job_queue.forget_failed([tenant.partition.claimed_job_id])
             except DispatchError as error:
@@ -204,8 +204,7 @@ class TenantService:
             rows = self._request_again(session, Partition.tenant_id == tenant_id, actor)
             session.refresh(tenant)
             if not rows:
-                state = tenant.partition.state if tenant.partition else "not asked for"
-                raise NotFailed(tenant_id, state)
+                raise NotFailed(tenant_id, tenant.partition.state or "not asked for")
             audit_entries.retried(session, tenant, before, actor)
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, rows)

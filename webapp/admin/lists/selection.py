@@ -75,9 +75,9 @@ def filter_fields(selection: Selection) -> Iterator[Field]:
         yield "operation", str(selection.operation_id)
 
 
-def kinds_for(partition: Partition | None) -> tuple[OperationKind, ...]:
+def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
     """What can be done to a tenant whose partition's row this is."""
-    if partition is None:
+    if not partition.is_requested:
         return (OperationKind.REQUEST, OperationKind.DELETE)
     if partition.state == PartitionState.FAILED:
         return (OperationKind.RETRY, OperationKind.DELETE)

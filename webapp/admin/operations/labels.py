@@ -10,7 +10,7 @@ from webapp.admin.wording.labels import CAUSES, Badge, state_word
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.units import number
 from webapp.models.operation import OperationKind, OperationState
-from webapp.operations.plan import CHANGED, DROPPING, NOT_REQUESTED, UNKNOWN
+from webapp.operations.plan import CHANGED, DROPPING, UNKNOWN, WITHOUT_REQUEST
 from webapp.operations.progress import Progress, View
 from webapp.operations.selection import Selection
 
@@ -75,7 +75,7 @@ SKIPPED: dict[str, Counted] = {
     "failed": lambda n: ngettext("%(num)s failed", "%(num)s failed", n),
     "removing": lambda n: ngettext("%(num)s is being removed", "%(num)s are being removed", n),
     "removed": lambda n: ngettext("%(num)s is removed", "%(num)s are removed", n),
-    NOT_REQUESTED: lambda n: ngettext(
+    WITHOUT_REQUEST: lambda n: ngettext(
         "%(num)s was never requested", "%(num)s were never requested", n
     ),
     DROPPING: lambda n: ngettext(

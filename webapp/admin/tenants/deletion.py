@@ -69,9 +69,9 @@ class Departing(Records):
         return Response(text, 200, {"Content-Disposition": saved_as}, "application/json")
 
 
-def owns_rows(partition: Partition | None) -> bool:
+def owns_rows(partition: Partition) -> bool:
     """Whether its rows are known to be the tenant's, so that they go when it does."""
-    return partition is not None and bool(partition.seen_absent_at or partition.ready_at)
+    return bool(partition.seen_absent_at or partition.ready_at)
 
 
 def _consequence(tenant: Tenant) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Story:
 
 def _details(tenant: Tenant) -> dict[str, Any]:
     partition = tenant.partition
-    is_gone = partition is not None and partition.state in GONE
+    is_gone = partition.state in GONE
     latest = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK).items
     story = _story(tenant, latest)
     operation = _operation(partition)
@@ -111,9 +111,9 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "many": part_of(operation, story.requests),
         "current_request": _current_request(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
-        "snippet": None if is_gone or partition is None else _snippet(partition),
+        "snippet": None if is_gone or not partition.is_requested else _snippet(partition),
         "stuck": is_stuck(partition, current.services().policy, shell().summary.last_pause),
-        "every": 1 if partition and _changes_soon(partition) else 2,
+        "every": 1 if _changes_soon(partition) else 2,
     }
 
 
@@ -132,11 +132,11 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
 
 
 def _job_url(
-    partition: Partition | None, latest: Sequence[PartitionEvent]
+    partition: Partition, latest: Sequence[PartitionEvent]
 ) -> Callable[[PartitionEvent], str | None]:
     """Where an event's job can be looked at by whoever may, as long as RQ has it."""
     last = next((event for event in latest if job_of(event)), None)
-    if last is None or partition is None or not shell().may_administer:
+    if last is None or not shell().may_administer:
         return lambda _event: None
     # A failed job is kept until the next is dispatched, one that succeeded for a while.
     is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
@@ -150,15 +150,15 @@ def _job_url(
     return url
 
 
-def _operation(partition: Partition | None) -> Operation | None:
-    if partition is None or partition.operation_id is None:
+def _operation(partition: Partition) -> Operation | None:
+    if partition.operation_id is None:
         return None
     return reading().get(Operation, partition.operation_id)
 
 
-def _current_request(partition: Partition | None, latest: Sequence[PartitionEvent]) -> str | None:
+def _current_request(partition: Partition, latest: Sequence[PartitionEvent]) -> str | None:
     """Whether this is the original or a retry, and who asked for it."""
-    if partition is None:
+    if not partition.is_requested:
         return None
     origin = origin_in(latest, partition.generation) or origin_of(reading(), partition)
     return sentence_of(partition.generation, origin)
@@ -170,21 +170,19 @@ def _snippet(partition: Partition) -> Any:
     return snippet_for(Place(address, partition.collection, partition.name), schema)
 
 
-def _looked_at(partition: Partition | None) -> Headroom | None:
+def _looked_at(partition: Partition) -> Headroom | None:
     """What the sweep last saw of the partition's collection."""
     seen = shell().summary.collections
-    return next(
-        (each for each in seen if partition and each.collection == partition.collection), None
-    )
+    return next((each for each in seen if each.collection == partition.collection), None)
 
 
-def _proven_at(partition: Partition | None) -> datetime | None:
+def _proven_at(partition: Partition) -> datetime | None:
     """When the partition was last seen in Milvus: by a worker, or in a list the sweep compared.
 
     What is missing from such a list is not ready any more.
     """
-    if partition is None or partition.state != PartitionState.READY:
-        return partition.verified_at if partition else None
+    if partition.state != PartitionState.READY:
+        return partition.verified_at
     looked = _looked_at(partition)
     proven_at = partition.verified_at or partition.state_since
     if looked is None or looked.compared_at is None:

@@ -174,5 +174,5 @@ def _show(error: DomainError, form: Any) -> None:
         field.errors = [*field.errors, sentence(error)]
 
 
-def _is_stuck(partition: Partition | None) -> bool:
+def _is_stuck(partition: Partition) -> bool:
     return is_stuck(partition, current.services().policy, shell().summary.last_pause)

@@ -159,9 +159,9 @@ EVENT_ROLES = {
 }
 
 
-def badge(partition: Partition | None) -> Badge:
+def badge(partition: Partition) -> Badge:
     """The badge of a partition's state; tenants that were imported may have no request yet."""
-    return BADGES[partition.state] if partition else NOT_REQUESTED
+    return BADGES[partition.state] if partition.is_requested else NOT_REQUESTED
 
 
 def canary_badge(last: LastCanary | None) -> Badge:
