@@ -151,7 +151,7 @@ def reconcile(once: bool) -> None:
 
     settings = current.settings()
     configure_logging(settings, stream="stderr" if once else "stdout")
-    reconciler = Reconciler(current.domain(), Worker(settings).store, settings)
+    reconciler = Reconciler(current.domain(), Worker(settings, current.domain()).store, settings)
     if once:
         _sweep_once(reconciler)
         return

@@ -88,7 +88,7 @@ def canary(as_json: bool) -> None:
         action="partitions.check_isolation",
         target=f"collection {settings.milvus_collection}",
     )
-    store = Worker(settings).store
+    store = Worker(settings, current.domain()).store
     try:
         report = CanaryLane(current.domain(), store, settings).run_now()
     finally:

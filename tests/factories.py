@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from redis import Redis
 from rq.registry import FailedJobRegistry
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
@@ -26,9 +25,9 @@ from jobs.reconcile import Reconciler
 from jobs.script import ScriptAnswer
 from jobs.store import PartitionStore, StoreError
 from webapp import create_app
+from webapp.base import Model
 from webapp.database import Database, engine_options, prepare_engine, utc_now
 from webapp.domain import Domain, build_domain
-from webapp.extensions import Base
 from webapp.settings import Settings
 from webapp.tenants.actors import Actor, Via
 from webapp.tenants.attempts import Claim, Outcome
@@ -63,7 +62,7 @@ def open_engine(database_url: str) -> Engine:
 
 def empty(engine: Engine) -> None:
     """Take out all rows, and begin the numbers again."""
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    tables = [table.name for table in reversed(Model.metadata.sorted_tables)]
     with engine.execution_options(writes=True).begin() as connection, audit_open(connection):
         if engine.dialect.name == "postgresql":
             names = ", ".join(f'"{name}"' for name in tables)
@@ -264,9 +263,7 @@ class Product:
         self, store: PartitionStore | None = None, script: Script | None = None
     ) -> Iterator[Worker]:
         """Let the jobs of this process work for this product."""
-        app = Flask("worker")
-        app.extensions["domain"] = self.domain
-        own = Worker(self.settings, app)
+        own = Worker(self.settings, self.domain)
         if store is not None:
             own.__dict__["store"] = store
         if script is not None:

@@ -1,93 +1,16 @@
 """The web application: an admin panel, an API and the domain of tenants and partitions."""
 
-from apiflask import APIFlask
+from typing import TYPE_CHECKING
 
-from webapp import (
-    admin,
-    api,
-    assets,
-    auth,
-    compression,
-    errors,
-    health,
-    languages,
-    paths,
-    patience,
-    proxies,
-    requests,
-    safe_methods,
-    security,
-)
-from webapp.database import Database, engine_options, prepare_engine
-from webapp.extensions import csrf, db, migrate
-from webapp.settings import PROJECT_ROOT, Settings
+if TYPE_CHECKING:
+    from apiflask import APIFlask
+
+    from webapp.settings import Settings
 
 
-def create_app(settings: Settings) -> APIFlask:
-    """The application, bound to its settings. It opens no connection before it is asked."""
-    app = APIFlask(
-        "paratia",
-        title="Paratia",
-        version="1",
-        spec_path=None,
-        docs_path=None,
-        root_path=str(PROJECT_ROOT),
-        template_folder=str(PROJECT_ROOT / "templates"),
-        static_folder=str(PROJECT_ROOT / "static"),
-    )
-    _configure(app, settings)
-    _init_database(app, settings)
-    _init_domain(app, settings)
-    patience.init_app(app)
-    safe_methods.init_app(app)
-    proxies.init_app(app, settings)
-    paths.init_app(app)
-    compression.init_app(app)
-    languages.init_app(app)
-    assets.init_app(app)
-    csrf.init_app(app)
-    requests.init_app(app)
-    security.init_app(app)
-    auth.init_app(app, settings)
-    admin.init_app(app, settings)
-    api.init_app(app)
-    health.init_app(app)
-    errors.init_app(app)
-    return app
+def create_app(settings: "Settings") -> "APIFlask":
+    """The application that serves the panel and the API; it connects when it is asked."""
+    # Imported here: jobs, commands and `make run` use parts of this package and serve no page.
+    from webapp import application
 
-
-def _configure(app: APIFlask, settings: Settings) -> None:
-    app.config.update(
-        SECRET_KEY=settings.signing_key,
-        OPENAPI_VERSION="3.1.0",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_CHECK_DEFAULT=False,
-        # A form lives as long as the session that its token belongs to.
-        WTF_CSRF_TIME_LIMIT=None,
-        MAX_CONTENT_LENGTH=4 * 1024 * 1024,
-    )
-    app.extensions["settings"] = settings
-
-
-def _init_database(app: APIFlask, settings: Settings) -> None:
-    import webapp.tenants.models  # noqa: F401  registers the tables
-
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_address
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_address)
-    db.init_app(app)
-    with app.app_context():
-        prepare_engine(db.engine)
-        app.extensions["database"] = Database(db.engine)
-    # Alembic takes a lone % for the beginning of a name to fill in. (Where there is one, its
-    # alembic.ini is not found and not missed: it says how new migrations are named.)
-    migrations = str(PROJECT_ROOT / "migrations").replace("%", "%%")
-    migrate.init_app(app, db, directory=migrations)
-
-
-def _init_domain(app: APIFlask, settings: Settings) -> None:
-    from webapp.domain import build_domain
-
-    domain = build_domain(settings, app.extensions["database"])
-    app.extensions["domain"] = domain
-    app.extensions["doorbell"] = domain.doorbell
+    return application.create_app(settings)

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from webapp import current
 from webapp.admin.queues.reading import look
 from webapp.settings import VERSION
+from webapp.tenants.dispatch import Doorbell
 
 
 @click.command("config")
@@ -29,7 +30,7 @@ def config_command(as_json: bool) -> None:
 
 def _warn() -> None:
     """Say what is wrong with the Redis in use; nothing where it does not answer."""
-    board = look(current.domain().doorbell)
+    board = look(Doorbell(current.settings()))
     if others := board.others:
         click.echo(
             "Warning: another application uses our queues in this Redis "

@@ -2,17 +2,23 @@
 
 import getpass
 import socket
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import abort, current_app, request
+from flask import Flask, abort, current_app, request
 
-from webapp.auth.principal import API_PREFIX, current_principal
-from webapp.database import Database
-from webapp.domain import Domain
-from webapp.requests import request_id
+from webapp import core
 from webapp.settings import Settings
 from webapp.tenants.actors import Actor, Via
-from webapp.tenants.service import TenantService
+
+if TYPE_CHECKING:
+    from webapp.database import Database
+    from webapp.domain import Domain
+    from webapp.tenants.service import TenantService
+
+
+def app() -> Flask:
+    """The application itself, which outlives the request."""
+    return cast(Flask, cast(Any, current_app)._get_current_object())
 
 
 def settings() -> Settings:
@@ -20,23 +26,27 @@ def settings() -> Settings:
     return cast(Settings, current_app.extensions["settings"])
 
 
-def database() -> Database:
+def database() -> "Database":
     """Where services write and commands read."""
-    return cast(Database, current_app.extensions["database"])
+    return core.database_of(app())
 
 
-def domain() -> Domain:
+def domain() -> "Domain":
     """All use cases."""
-    return cast(Domain, current_app.extensions["domain"])
+    return core.domain_of(app())
 
 
-def tenants() -> TenantService:
+def tenants() -> "TenantService":
     """The use cases of tenants."""
     return domain().tenants
 
 
 def actor() -> Actor:
     """Who makes this request. Nobody unknown gets as far as a view: 401 if it were so."""
+    # Imported here: commands use this module, too, and nobody logs in to them.
+    from webapp.auth.principal import API_PREFIX, current_principal
+    from webapp.requests import request_id
+
     principal = current_principal()
     if principal is None:
         abort(401)

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import DateTime, Dialect, Engine, event
+from sqlalchemy import DateTime, Dialect, Engine, create_engine, event
 from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
@@ -187,6 +187,13 @@ class Database:
         """A session for reading; it takes no lock that would keep a writer waiting."""
         with self._readers() as session:
             yield session
+
+
+def open_database(address: str) -> Database:
+    """The database for a process without an application; it connects when it is asked."""
+    engine = create_engine(address, **engine_options(address))
+    prepare_engine(engine)
+    return Database(engine)
 
 
 def utc_now() -> datetime:

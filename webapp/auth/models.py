@@ -7,8 +7,8 @@ from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.auth.roles import Role
+from webapp.base import Model
 from webapp.database import UtcDateTime, utc_now
-from webapp.extensions import Model
 from webapp.tenants.models import Number, code
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, String, Tex
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from webapp.base import Model
 from webapp.database import UtcDateTime, utc_now
-from webapp.extensions import Model
 from webapp.tenants.causes import Cause
 from webapp.tenants.folding import folded
 from webapp.tenants.states import (

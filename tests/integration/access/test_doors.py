@@ -35,8 +35,9 @@ from tests.integration.api.caller import unique
 from webapp import current
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
+from webapp.base import Model
 from webapp.database import utc_now
-from webapp.extensions import Base, db
+from webapp.extensions import db
 from webapp.safe_methods import SAFE_METHODS, ChangeRefused
 from webapp.tenants.actors import Via
 from webapp.tenants.causes import Cause
@@ -170,7 +171,7 @@ class House:
         """All that the database and Redis hold, but for what reading may note."""
         held: dict[str, Any] = {key: self.redis.dump(key) for key in self.redis.scan_iter()}
         with self.engine.connect() as connection:
-            for table in Base.metadata.sorted_tables:
+            for table in Model.metadata.sorted_tables:
                 columns = [each for each in table.c if each.name != NOTED.get(table.name)]
                 rows = {tuple(row) for row in connection.execute(select(*columns))}
                 held[table.name] = {row for row in rows if not NOTES & set(map(str, row))}

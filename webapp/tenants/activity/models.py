@@ -6,8 +6,8 @@ from enum import StrEnum
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.base import Model
 from webapp.database import UtcDateTime
-from webapp.extensions import Model
 from webapp.tenants.models import code
 
 

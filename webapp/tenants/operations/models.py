@@ -6,8 +6,8 @@ from enum import StrEnum
 from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.base import Model
 from webapp.database import UtcDateTime, utc_now
-from webapp.extensions import Model
 from webapp.tenants.actors import Via
 from webapp.tenants.models import Number, code
 
