@@ -216,7 +216,8 @@ def _without_pyarrow() -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules["pyarrow"]
+        # Of two threads that import at once, the first takes it out.
+        sys.modules.pop("pyarrow", None)
 
 
 def create_collection_if_missing(uri: str, token: str, collection: str, timeout_s: float) -> bool:
