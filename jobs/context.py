@@ -1,20 +1,18 @@
-"""What a job works with: the application, made once per process, and one warm connection."""
+"""What a job works with: the services, made once per process, and one warm connection."""
 
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
-from typing import Any, cast
 
 import structlog
-from flask import Flask, current_app, has_app_context
 from rq import get_current_job
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer, run_script
 from jobs.milvus.store import PartitionStore
-from webapp import create_app, current
-from webapp.services import Services
+from webapp.db.session import open_database
+from webapp.services import Services, build_services
 from webapp.settings import Settings, load_settings
 
 
@@ -25,14 +23,11 @@ class JobFailed(Exception):
 class Worker:
     """Everything that this process keeps from job to job."""
 
-    def __init__(self, settings: Settings, app: Flask | None = None) -> None:
+    def __init__(self, settings: Settings, services: Services | None = None) -> None:
         self.settings = settings
-        self.app = app or create_app(settings)
-
-    @property
-    def services(self) -> Services:
-        """The use cases."""
-        return cast(Services, self.app.extensions["services"])
+        self.services = services or build_services(
+            settings, open_database(settings.database_address)
+        )
 
     @cached_property
     def store(self) -> PartitionStore:
@@ -57,9 +52,7 @@ class Worker:
 
 @cache
 def worker() -> Worker:
-    """This process's worker: of the command that runs, else made from the environment."""
-    if has_app_context():
-        return Worker(current.settings(), cast(Any, current_app)._get_current_object())
+    """This process's worker, made from the environment."""
     return Worker(load_settings())
 
 

@@ -7,17 +7,18 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from launch import places
-from launch.begun import SignsOfWork
+from launch.children import SignsOfWork, Unreadable, read_settings
 from launch.errors import StartError
 from launch.follow import follow, say
 from launch.parts import parts
 from launch.prepare import Stopped, prepare
 from launch.restarts import Restarts
+from launch.settings import RunSettings
 from launch.supervise import Supervisor, await_former_run
-from webapp.db.types import utc_now
-from webapp.settings import Settings, SettingsError, load_settings
 from webapp.var_dir import is_private, keep_files_private
 
 POLL_S = 0.2
@@ -32,13 +33,12 @@ def main() -> int:
     stop = _stop_on_signals()
     keep_files_private()
     try:
-        settings = load_settings()
+        settings = read_settings()
         with ExitStack() as held:
-            _take_places(settings, held)
-            _run(settings, stop)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+            _run(_settled(settings, held), stop)
+    except Unreadable as error:
+        status: int = error.args[0]
+        return status
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,19 +59,22 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _take_places(settings: Settings, held: ExitStack) -> None:
+def _settled(settings: RunSettings, held: ExitStack) -> RunSettings:
+    """The settings with the addresses that are this run's for as long as `held` is open."""
     held.enter_context(places.only_run(settings.var_dir))
     if not is_private(settings.var_dir):
         say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
     places.require_web_port(settings.port)
     if settings.milvus_is_embedded:
-        held.enter_context(places.milvus_port(settings))
+        port = held.enter_context(places.milvus_port(settings))
+        settings = replace(settings, milvus_address=f"http://{places.LOOPBACK}:{port}")
     if settings.redis_is_embedded:
-        places.settle_redis_socket(settings)
+        settings = replace(settings, redis_socket=places.settle_redis_socket(settings))
+    return settings
 
 
-def _run(settings: Settings, stop: threading.Event) -> None:
+def _run(settings: RunSettings, stop: threading.Event) -> None:
     wanted = parts(settings)
     supervisor = Supervisor(settings.var_dir, wanted)
     names = [part.name for part in wanted]
@@ -80,7 +83,7 @@ def _run(settings: Settings, stop: threading.Event) -> None:
     supervisor.start()
     try:
         password = prepare(settings, stop)
-        with closing(SignsOfWork(settings, since=utc_now())) as signs:
+        with closing(SignsOfWork(since=datetime.now(UTC))) as signs:
             supervisor.open_gate()
             run = _Run(settings, supervisor, signs, Restarts(settings.var_dir, names))
             run.tend(stop, password)
@@ -95,7 +98,7 @@ class _Run:
     """What is looked at while the parts run, and what of it is said on the terminal."""
 
     def __init__(
-        self, settings: Settings, supervisor: Supervisor, signs: SignsOfWork, restarts: Restarts
+        self, settings: RunSettings, supervisor: Supervisor, signs: SignsOfWork, restarts: Restarts
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
@@ -113,6 +116,7 @@ class _Run:
             if unsaid and self._is_ready():
                 addresses = _addresses(self._settings)
                 say(_block("Paratia is ready. Ctrl-C stops it.", *addresses, *login))
+                self._signs.close()
                 unsaid = False
         if unsaid and login:
             say(_block("Stopped before it was ready. The first admin is made.", *login))
@@ -147,7 +151,7 @@ def _serves(port: int) -> bool:
         connection.close()
 
 
-def _addresses(settings: Settings) -> list[str]:
+def _addresses(settings: RunSettings) -> list[str]:
     return [
         f"Panel     http://{places.LOOPBACK}:{settings.port}/admin/",
         f"API       http://{places.LOOPBACK}:{settings.port}/api/docs",
@@ -155,7 +159,7 @@ def _addresses(settings: Settings) -> list[str]:
     ]
 
 
-def _login(settings: Settings, password: str) -> list[str]:
+def _login(settings: RunSettings, password: str) -> list[str]:
     return [
         f"E-mail    {settings.admin_email}",
         f"Password  {password}    (shown this once)",

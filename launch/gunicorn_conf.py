@@ -1,7 +1,10 @@
 """How gunicorn serves the application: `gunicorn -c launch/gunicorn_conf.py wsgi:app`."""
 
+import gc
 from typing import Any
 
+# Imported before the fork, so that the workers share it and a new one is there at once.
+import webapp.application  # noqa: F401
 from launch.tether import end_with_parent
 from webapp.logs import logging_config
 from webapp.settings import load_settings
@@ -27,6 +30,11 @@ forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 # Its own default, 0, would let everybody read what the panel writes.
 umask = UMASK
+
+
+def when_ready(_server: Any) -> None:
+    """Keep the workers' garbage collection from copying the memory that they share."""
+    gc.freeze()
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from launch.errors import StartError
-from webapp.settings import PROJECT_ROOT, Settings
+from launch.settings import PROJECT_ROOT, RunSettings
 
 # The virtual environment's folder; resolving the link would lead out of it.
 BIN = Path(sys.executable).parent
@@ -30,7 +30,7 @@ class Part:
     stop_wait_s: int = 5
 
 
-def parts(settings: Settings) -> list[Part]:
+def parts(settings: RunSettings) -> list[Part]:
     """The product's own parts and each engine whose address is unset."""
     engines = []
     if settings.redis_is_embedded:
@@ -73,7 +73,7 @@ def _reconciler() -> Part:
     return Part("reconciler", (*program("flask"), "partitions", "reconcile"), stop_wait_s=12)
 
 
-def _redis(settings: Settings) -> Part:
+def _redis(settings: RunSettings) -> Part:
     folder = settings.var_dir / "redis"
     # A job queue that is lost costs one sweep, so the disk is asked to keep what was
     # written once a second, not at every command; a killed Redis loses nothing by that,
@@ -114,7 +114,7 @@ def redis_server() -> str:
     )
 
 
-def _milvus(settings: Settings) -> Part:
+def _milvus(settings: RunSettings) -> Part:
     port = urlsplit(settings.milvus_address).port
     command = (
         *program("milvus-lite"),

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from launch.errors import StartError
+from launch.settings import RunSettings
 from webapp.addresses import is_usable_socket
-from webapp.settings import Settings
 from webapp.var_dir import is_private, private_folder, remember
 
 LOOPBACK = "127.0.0.1"
@@ -59,7 +59,7 @@ def require_web_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def milvus_port(settings: Settings) -> Iterator[int]:
+def milvus_port(settings: RunSettings) -> Iterator[int]:
     """A port for Milvus Lite, the one of the last run if it is free; else another is remembered.
 
     Milvus Lite listens with SO_REUSEPORT: two of them on one port would share it silently,
@@ -79,14 +79,18 @@ def milvus_port(settings: Settings) -> Iterator[int]:
         yield port
 
 
-def settle_redis_socket(settings: Settings) -> None:
-    """Make and remember a private short folder where a socket cannot lie in `var_dir`."""
-    if is_usable_socket(settings.var_dir / "redis.sock"):
-        return
-    last = settings.redis_socket
+def settle_redis_socket(settings: RunSettings) -> Path:
+    """Where Redis listens: in `var_dir` or, where that is too long, in a private short folder.
+
+    The folder is remembered.
+    """
+    first, last = settings.var_dir / "redis.sock", settings.redis_socket
+    if is_usable_socket(first):
+        return first
     if not is_usable_socket(last) or not is_private(last.parent):
-        folder = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp"))
-        remember(settings.var_dir / "redis.socket", str(folder / "redis.sock"))
+        last = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp")) / "redis.sock"
+        remember(settings.var_dir / "redis.socket", str(last))
+    return last
 
 
 def _claimed(port: int) -> socket.socket | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from launch.errors import StartError
 from launch.follow import say
 from launch.parts import tethered
-from webapp.settings import PROJECT_ROOT, Settings
+from launch.settings import PROJECT_ROOT, RunSettings
 
 POLL_S = 0.1
 MILVUS_WAIT_S = 30
@@ -27,7 +27,7 @@ class _Step:
     failure: str
 
 
-def prepare(settings: Settings, stop: threading.Event) -> str | None:
+def prepare(settings: RunSettings, stop: threading.Event) -> str | None:
     """Migrate, lift the numbers, make the first admin, and beside it an embedded collection.
 
     What is done already is left as it is. Returns the first admin's password when one was
@@ -50,7 +50,7 @@ def prepare(settings: Settings, stop: threading.Event) -> str | None:
     return password or None
 
 
-def _begin_collection(settings: Settings) -> _Step:
+def _begin_collection(settings: RunSettings) -> _Step:
     return _begin(
         "jobs.milvus.embedded",
         *("--uri", settings.milvus_address, "--collection", settings.milvus_collection),

@@ -11,7 +11,7 @@ from pathlib import Path
 from launch import sessions
 from launch.parts import Part, program, tethered
 from launch.restarts import started_stamp
-from webapp.settings import PROJECT_ROOT
+from launch.settings import PROJECT_ROOT
 
 STOP_WITHIN_S = 22.0
 ORPHANS_STOP_WITHIN_S = 8.0

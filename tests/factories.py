@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from redis import Redis
 from rq.registry import FailedJobRegistry
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
@@ -38,8 +37,8 @@ from webapp import create_app
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
 from webapp.db.types import utc_now
-from webapp.extensions import Base
 from webapp.models.audit import Actor, Via
+from webapp.models.base import Model
 from webapp.models.causes import Cause
 from webapp.models.control import SWEEP
 from webapp.models.partition import Partition, PartitionEvent
@@ -74,7 +73,7 @@ def open_engine(database_url: str) -> Engine:
 
 def empty(engine: Engine) -> None:
     """Take out all rows, and begin the numbers again."""
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    tables = [table.name for table in reversed(Model.metadata.sorted_tables)]
     with engine.execution_options(writes=True).begin() as connection, audit_open(connection):
         if engine.dialect.name == "postgresql":
             names = ", ".join(f'"{name}"' for name in tables)
@@ -291,9 +290,7 @@ class Product:
         self, store: PartitionStore | None = None, script: Script | None = None
     ) -> Iterator[Worker]:
         """Let the jobs of this process work for this product."""
-        app = Flask("worker")
-        app.extensions["services"] = self.services
-        own = Worker(self.settings, app)
+        own = Worker(self.settings, self.services)
         if store is not None:
             own.__dict__["store"] = store
         if script is not None:

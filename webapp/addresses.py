@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from redis import RedisError
-from redis.connection import ConnectionPool
-
 # A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
 # temporary name beside it, so stay well below.
 MAX_SOCKET_PATH_BYTES = 100
@@ -129,6 +126,10 @@ def usable_redis_url(value: str) -> str:
             raise ValueError("has a '/' or '?' in its password; write %2F or %3F")
         if not re.fullmatch(r"/?\d*", parts.path):
             raise ValueError("has a database that is no number, as in redis://127.0.0.1:6379/0")
+    # Imported here: `make run` itself asks this module for no more than a socket's length.
+    from redis import RedisError
+    from redis.connection import ConnectionPool
+
     try:
         # Opens nothing; a parameter that no connection takes is known at once, not at each call.
         ConnectionPool.from_url(value).make_connection()

@@ -2,18 +2,23 @@
 
 import getpass
 import socket
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import abort, current_app, request
+from flask import Flask, abort, current_app, request
 
-from webapp.auth.principal import current_principal
-from webapp.db.session import Database
-from webapp.http.paths import API_PREFIX
-from webapp.http.request_log import request_id
+from webapp import core
 from webapp.models.audit import Actor, Via
-from webapp.services import Services
 from webapp.settings import Settings
-from webapp.tenants.service import TenantService
+
+if TYPE_CHECKING:
+    from webapp.db.session import Database
+    from webapp.services import Services
+    from webapp.tenants.service import TenantService
+
+
+def app() -> Flask:
+    """The application itself, which outlives the request."""
+    return cast(Flask, cast(Any, current_app)._get_current_object())
 
 
 def settings() -> Settings:
@@ -21,23 +26,28 @@ def settings() -> Settings:
     return cast(Settings, current_app.extensions["settings"])
 
 
-def database() -> Database:
+def database() -> "Database":
     """Where services write and commands read."""
-    return cast(Database, current_app.extensions["database"])
+    return core.database_of(app())
 
 
-def services() -> Services:
-    """All use cases."""
-    return cast(Services, current_app.extensions["services"])
+def services() -> "Services":
+    """All services."""
+    return core.services_of(app())
 
 
-def tenants() -> TenantService:
+def tenants() -> "TenantService":
     """The use cases of tenants."""
     return services().tenants
 
 
 def actor() -> Actor:
     """Who makes this request. Nobody unknown gets as far as a view: 401 if it were so."""
+    # Imported here: commands use this module, too, and nobody logs in to them.
+    from webapp.auth.principal import current_principal
+    from webapp.http.paths import API_PREFIX
+    from webapp.http.request_log import request_id
+
     principal = current_principal()
     if principal is None:
         abort(401)

@@ -1,36 +1,8 @@
 """The Flask extensions, created unbound; `create_app` binds them."""
 
-from typing import TYPE_CHECKING
-
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from flask_wtf import CSRFProtect
-from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
 
+from webapp.models.base import Model
 
-class Base(DeclarativeBase):
-    """The base of all models. Constraints have names, so that migrations can name them too."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-db = SQLAlchemy(model_class=Base)
-
-# Flask-SQLAlchemy derives the class that models inherit from at run time; type checkers
-# see the one it is derived from.
-if TYPE_CHECKING:
-    Model = Base
-else:
-    Model = db.Model
-
-migrate = Migrate(render_as_batch=True, compare_type=True)
-csrf = CSRFProtect()
+# For the requests' sessions. Tables stand on our own `Model`, so that jobs need no Flask.
+db = SQLAlchemy(model_class=Model)

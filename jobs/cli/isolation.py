@@ -88,7 +88,7 @@ def canary(as_json: bool) -> None:
         action="partitions.check_isolation",
         target=f"collection {settings.milvus_collection}",
     )
-    store = Worker(settings).store
+    store = Worker(settings, current.services()).store
     try:
         report = CanarySchedule(current.services(), store, settings).run_now()
     finally:

@@ -151,9 +151,9 @@ def reconcile(once: bool) -> None:
     from jobs.context import Worker
     from jobs.reconciler.loop import Reconciler
 
-    settings = current.settings()
+    settings, services = current.settings(), current.services()
     configure_logging(settings, stream="stderr" if once else "stdout")
-    reconciler = Reconciler(current.services(), Worker(settings).store, settings)
+    reconciler = Reconciler(services, Worker(settings, services).store, settings)
     if once:
         _sweep_once(reconciler)
         return

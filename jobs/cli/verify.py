@@ -24,7 +24,7 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
     """Compare, print and exit; see the command's own help."""
     from jobs.context import Worker
 
-    store = Worker(current.settings()).store
+    store = Worker(current.settings(), current.services()).store
     work = Verification(current.services(), store)
     try:
         asked_by = current.command_line()

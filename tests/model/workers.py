@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import pytest
-from flask import Flask
 from redis import Redis
 from rq.job import Job
 from rq.job_lifecycle import record_job_failure
@@ -141,9 +140,7 @@ class HeldWorker(HeldProcess):
         self, product: Product, milvus: InMemoryMilvus, later: list[Callable[[], object]]
     ) -> None:
         super().__init__(milvus, later)
-        app = Flask("worker")
-        app.extensions["services"] = product.services
-        self._worker = Worker(product.settings, app)
+        self._worker = Worker(product.settings, product.services)
         self._worker.__dict__ |= {"store": self, "script": self.script}
 
     def take(self, job_id: str, redis_url: str, began: str) -> None:

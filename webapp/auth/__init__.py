@@ -1,14 +1,18 @@
 """Who may do what: users, roles, sessions, API tokens, the login pages."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-import webapp.auth.models  # noqa: F401  registers the tables
-from webapp.auth import guard, kept, limits, login, sessions
-from webapp.settings import Settings
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from webapp.settings import Settings
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: "Flask", settings: "Settings") -> None:
     """Deny by default, then the ways in. Must come before any other `before_request`."""
+    # Imported here: commands use parts of this package, and have no sessions and no login page.
+    from webapp.auth import guard, kept, limits, login, sessions
+
     guard.init_app(app)
     sessions.init_app(app, settings)
     login.init_app(app)

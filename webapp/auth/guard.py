@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -14,7 +15,6 @@ from webapp.auth import kept
 from webapp.auth.principal import carries_token, current_principal, takes_tokens
 from webapp.auth.roles import Role
 from webapp.db.safe_methods import SAFE_METHODS
-from webapp.extensions import csrf
 from webapp.http import paths
 from webapp.http.problems import problem
 from webapp.logs import get_logger
@@ -35,6 +35,7 @@ CHECKS = {
 }
 MAX_ORIGIN = 300
 
+csrf = CSRFProtect()
 log = get_logger(__name__)
 
 

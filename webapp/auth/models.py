@@ -8,8 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.auth.roles import Role
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
-from webapp.models.base import Number, code
+from webapp.models.base import Model, Number, code
 
 
 class User(Model, UserMixin):

@@ -8,7 +8,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from webapp import current
-from webapp.auth import tokens, users
+from webapp.auth import login, tokens, users
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import ApiToken, User
 from webapp.auth.roles import Role
@@ -32,6 +32,10 @@ ROLE = click.option("--role", required=True, type=click.Choice([str(role) for ro
 def users_cli() -> None:
     """Users of the admin panel."""
     _log_to_stderr()
+    current.database()
+    if "security" not in current_app.extensions:
+        # Flask-Security hashes the passwords; an application for commands is made without it.
+        login.init_app(current.app())
 
 
 @click.group("tokens", cls=AppGroup)
@@ -74,8 +78,7 @@ PASSWORD = click.option(
 
 
 def _database() -> Database:
-    database: Database = current_app.extensions["database"]
-    return database
+    return current.database()
 
 
 @users_cli.command("create")

@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 
 from webapp import current
 from webapp.queue.inspection import look
+from webapp.queue.job_queue import JobQueue
 from webapp.settings import VERSION
 
 
@@ -29,7 +30,7 @@ def config_command(as_json: bool) -> None:
 
 def _warn() -> None:
     """Say what is wrong with the Redis in use; nothing where it does not answer."""
-    board = look(current.services().job_queue)
+    board = look(JobQueue(current.settings()))
     if others := board.others:
         click.echo(
             "Warning: another application uses our queues in this Redis "

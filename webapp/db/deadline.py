@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+if TYPE_CHECKING:
+    from flask import Flask
 
 # All of a request's calls to the database together. A browser, a load balancer and gunicorn
 # itself (10 s at its stop) are still there to take the answer.
@@ -33,7 +34,7 @@ def left_s(otherwise: float) -> float:
     return min(otherwise, max(ends_at - time.monotonic(), 0.0))
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Bound what each request waits for the database, from its first step to its last."""
     serve: Callable[..., Iterable[bytes]] = app.wsgi_app
 

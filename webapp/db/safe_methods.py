@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
 from redis import Redis
 from redis.client import Pipeline
 from redis.commands import READ_COMMANDS
-from werkzeug.wsgi import ClosingIterator, FileWrapper
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HARMLESS_COMMANDS = READ_COMMANDS | {"PING", "INFO", "TIME"}
@@ -94,8 +95,11 @@ def _require_harmless(command: str) -> None:
         require_change(f"Redis was told to {command}")
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Refuse changes in each safe request, until the last byte of its answer was made."""
+    # Imported here: each transaction of a job looks at this module, too, and serves nothing.
+    from werkzeug.wsgi import ClosingIterator, FileWrapper
+
     serve: Callable[..., Iterable[bytes]] = app.wsgi_app
 
     def serve_safely(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.safe_methods import Note, noting, require_change
 
 
@@ -88,3 +89,10 @@ class Database:
         """A session for reading; it takes no lock that would keep a writer waiting."""
         with self._readers() as session:
             yield session
+
+
+def open_database(address: str) -> Database:
+    """The database for a process without an application; it connects when it is asked."""
+    engine = create_engine(address, **engine_options(address))
+    prepare_engine(engine)
+    return Database(engine)

@@ -8,8 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
-from webapp.models.base import Number, code
+from webapp.models.base import Model, Number, code
 
 
 class Via(StrEnum):

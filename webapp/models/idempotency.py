@@ -6,7 +6,7 @@ from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
+from webapp.models.base import Model
 
 
 class IdempotencyKey(Model):

@@ -6,8 +6,7 @@ from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
-from webapp.models.base import code
+from webapp.models.base import Model, code
 from webapp.models.causes import Cause
 from webapp.models.states import (
     CanaryOutcome,

@@ -7,9 +7,8 @@ from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
 from webapp.models.audit import Via
-from webapp.models.base import Number, code
+from webapp.models.base import Model, Number, code
 
 
 class OperationKind(StrEnum):

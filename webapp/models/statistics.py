@@ -7,8 +7,7 @@ from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime
-from webapp.extensions import Model
-from webapp.models.base import code
+from webapp.models.base import Model, code
 
 
 class Resolution(StrEnum):

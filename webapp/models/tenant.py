@@ -8,8 +8,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.extensions import Model
-from webapp.models.base import Number
+from webapp.models.base import Model, Number
 from webapp.models.folding import folded
 from webapp.models.states import TenantState
 

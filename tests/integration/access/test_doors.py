@@ -37,8 +37,9 @@ from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
 from webapp.db.safe_methods import SAFE_METHODS, ChangeRefused
 from webapp.db.types import utc_now
-from webapp.extensions import Base, db
+from webapp.extensions import db
 from webapp.models.audit import Via
+from webapp.models.base import Model
 from webapp.models.causes import Cause
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Departure, Partition
@@ -169,7 +170,7 @@ class House:
         """All that the database and Redis hold, but for what reading may note."""
         held: dict[str, Any] = {key: self.redis.dump(key) for key in self.redis.scan_iter()}
         with self.engine.connect() as connection:
-            for table in Base.metadata.sorted_tables:
+            for table in Model.metadata.sorted_tables:
                 columns = [each for each in table.c if each.name != NOTED.get(table.name)]
                 rows = {tuple(row) for row in connection.execute(select(*columns))}
                 held[table.name] = {row for row in rows if not NOTES & set(map(str, row))}

@@ -148,7 +148,7 @@ def test_an_embedded_milvus_is_awaited_when_it_starts_at_the_same_time(simple: P
     settings = simple.settings.model_copy(update={"milvus_uri": None, "milvus_timeout": 0.5})
     assert settings.milvus_is_embedded
     with simple.as_worker(starting) as worker:
-        own = Worker(settings, worker.app)
+        own = Worker(settings, worker.services)
         own.__dict__["store"] = starting
         assert "refused" in str(lift_at_start(own))
     assert len(starting.calls) > 2
