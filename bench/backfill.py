@@ -9,7 +9,7 @@ from bench.peer import StockWorker, raw_rate
 from bench.product import Product, installed
 from bench.report import show_table
 from bench.rounds import interleaved, seconds_until_ready
-from webapp.partitions.backfill import Backfill
+from webapp.operations.service import Operations
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import SINGLES_AT_ONCE
 from webapp.queue.job_queue import Dispatch
@@ -25,7 +25,7 @@ STOCK_TENANTS = 10
 class OneByOne(Dispatcher):
     """Dispatches for each tenant of a backfill by itself, as for a sign-up."""
 
-    def dispatch_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
+    def dispatch_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
         """Dispatch a job for each; up to SINGLES_AT_ONCE go as single ones."""
         return self.dispatch(dispatches)
 
@@ -46,7 +46,7 @@ def _singles(engines: Engines, tenants: int) -> float:
     with installed(engines, chunk_size=SINGLES_AT_ONCE) as product:
         services = product.services
         dispatcher = OneByOne(product.database, services.job_queue, services.policy)
-        work = Backfill(product.database, services.job_queue, dispatcher, services.policy)
+        work = Operations(product.database, services.job_queue, dispatcher, services.policy)
         return _rate(product, lambda: product.backfill(work), tenants)
 
 

@@ -23,7 +23,10 @@ from webapp.db.session import Database
 from webapp.extensions import db
 from webapp.logs import configure_logging
 from webapp.models.audit import Actor, Via
-from webapp.partitions.backfill import Backfill
+from webapp.models.operation import Operation, OperationKind
+from webapp.operations.progress import undispatched
+from webapp.operations.selection import Selection
+from webapp.operations.service import Operations
 from webapp.services import Services
 from webapp.settings import Settings
 
@@ -60,22 +63,25 @@ class Product:
         ]
         self.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
-    def backfill(self, work: Backfill | None = None) -> int:
+    def backfill(self, work: Operations | None = None) -> int:
         """What `flask partitions backfill` does; returns how many were dispatched.
 
         With `work`, by that road instead of the product's own.
 
         Raises:
-            RuntimeError: Redis did not take every dispatch.
+            RuntimeError: Redis did not take every job.
         """
-        work = work or self.services.backfill
-        plan = work.plan()
-        requested, all_dispatched = work.dispatch(
-            plan.tenant_ids, actor=ACTOR, progress=lambda _: None
-        )
-        if not all_dispatched:
-            raise RuntimeError("Redis did not take every dispatch")
-        return requested
+        work = work or self.services.operations
+        if not work.plan(OperationKind.BACKFILL, Selection()).accepted:
+            return 0
+        operation_id = work.ask(OperationKind.BACKFILL, Selection(), actor=ACTOR).id
+        while work.advance(operation_id):
+            pass
+        with self.database.reading() as session:
+            operation = session.get_one(Operation, operation_id)
+            if undispatched(session, operation):
+                raise RuntimeError("Redis did not take every job")
+        return operation.accepted
 
     def count_ready(self) -> int:
         """How many tenants are ready by now."""

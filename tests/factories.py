@@ -41,9 +41,12 @@ from webapp.models.audit import Actor, Via
 from webapp.models.base import Model
 from webapp.models.causes import Cause
 from webapp.models.control import SWEEP
+from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
+from webapp.operations.plan import Asked, next_ids
+from webapp.operations.selection import Selection
 from webapp.services import Services, build_services
 from webapp.settings import Settings
 from webapp.tenants.queries import DepartureRecord, departure_of
@@ -159,8 +162,11 @@ class Product:
     def states(self) -> list[str]:
         """The states of all partitions, by the tenants' numbers."""
         with self.engine.connect() as connection:
-            rows = connection.execute(select(Partition.state).order_by(Partition.tenant_id))
-            return [str(row.state) for row in rows]
+            requested = select(Partition.state).where(Partition.state.is_not(None))
+            return [
+                str(row.state)
+                for row in connection.execute(requested.order_by(Partition.tenant_id))
+            ]
 
     def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
         """The timeline, oldest first."""
@@ -216,6 +222,30 @@ class Product:
             connection.execute(insert(Tenant), rows)
             connection.execute(insert(Partition), partitions)
         return numbers
+
+    def backfill(self, numbers: Sequence[int] | None = None, *, adopt: bool = False) -> Operation:
+        """What `flask partitions backfill` does for these, or all; the operation as it ended."""
+        chosen = Selection(None if numbers is None else tuple(numbers))
+        return self.operate(OperationKind.BACKFILL, chosen, adopt=adopt)
+
+    def retry_failed(self, cause: Cause | None = None) -> Operation:
+        """What `flask partitions retry` does; the operation as it ended."""
+        return self.operate(OperationKind.RETRY, Selection.of_failed(cause))
+
+    def operate(self, kind: OperationKind, chosen: Selection, *, adopt: bool = False) -> Operation:
+        """Ask for the operation and take all its batches."""
+        operations = self.services.operations
+        operation_id = operations.ask(kind, chosen, actor=ACTOR, adopt=adopt).id
+        while operations.advance(operation_id):
+            pass
+        with self.services.database.reading() as session:
+            return session.get_one(Operation, operation_id)
+
+    def backfillable(self, *numbers: int) -> list[int]:
+        """Those that a backfill would take, without such as wait for a job that is lost."""
+        asked = Asked(OperationKind.BACKFILL, Selection(numbers or None), utc_now())
+        with self.services.database.reading() as session:
+            return list(next_ids(session, asked, 0, 1000))
 
     # What workers do, one step at a time.
 

@@ -7,7 +7,6 @@ from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.idempotency import IdempotencyKeys
 from webapp.operations.service import Operations
-from webapp.partitions.backfill import Backfill
 from webapp.partitions.collection_schema import Schemas
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.isolation_checks import Canaries
@@ -40,7 +39,6 @@ class Services:
     schemas: Schemas
     numbers: Numbers
     canaries: Canaries
-    backfill: Backfill
     operations: Operations
     heartbeats: Heartbeats
     uploads: Uploads
@@ -66,7 +64,6 @@ def build_services(settings: Settings, database: Database) -> Services:
         schemas=Schemas(database),
         numbers=Numbers(database),
         canaries=Canaries(database),
-        backfill=Backfill(database, job_queue, dispatcher, policy),
         operations=Operations(database, job_queue, dispatcher, policy),
         heartbeats=Heartbeats(database),
         uploads=Uploads(database, dispatcher, policy),

@@ -1,7 +1,10 @@
 """The commands that dispatch: `backfill` for imported tenants, `retry` for those that failed."""
 
+import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -12,9 +15,11 @@ from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.models.causes import Cause
-from webapp.models.states import PartitionState
-from webapp.partitions.backfill import Plan
-from webapp.partitions.failures import FailedSelection
+from webapp.models.operation import Operation, OperationKind
+from webapp.operations.plan import UNKNOWN, WITHOUT_REQUEST, first_unknown
+from webapp.operations.progress import View, adopted, failed_again, find, undispatched
+from webapp.operations.selection import Selection
+from webapp.partitions.pause_state import is_paused
 
 POLL_S = 0.25
 # Longer than a claim's wait for a free worker, shorter than a human's patience.
@@ -57,42 +62,64 @@ def backfill(
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
-    work = current.services().backfill
-    try:
-        plan = work.plan(tenant_ids or None, adopt=adopt)
-    except TenantNotFound as error:
-        refuse(str(error))
-    report: dict[str, Any] = {"dispatched": len(plan.tenant_ids), "skipped": plan.skipped}
-    complete = True
-    if not dry_run:
-        report["dispatched"], complete = _dispatch(plan)
-        if wait:
-            report |= _outcome(plan, adopt=adopt)
-    print_json({"dry_run": dry_run, **report}) if as_json else _tell(report, dry_run)
-    if not complete:
-        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)
-    if report.get("failed"):
-        _tell_of_foreign_data(work.foreign(plan.tenant_ids))
-    if report.get("failed") or not complete:
+    asked = (OperationKind.BACKFILL, Selection(tenant_ids or None))
+    plan = current.services().operations.plan(*asked, adopt=adopt)
+    if UNKNOWN in plan.skipped:
+        _refuse_unknown(tenant_ids)
+    if dry_run or not plan.accepted:
+        _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, wait=wait)
+        return
+    operation = _drive(*asked, planned=plan.accepted, adopt=adopt)
+    outcome = _outcome(operation.id, adopt=adopt) if wait else {}
+    skipped = json.loads(operation.skipped)
+    _print(operation.accepted, skipped, as_json=as_json, outcome=outcome)
+    has_jobs = _has_jobs(operation)
+    if outcome.get("failed"):
+        _tell_of_foreign_data(operation.id)
+    if outcome.get("failed") or not has_jobs:
         sys.exit(1)
 
 
-def _dispatch(plan: Plan) -> tuple[int, bool]:
-    with _bar(len(plan.tenant_ids), "Dispatching") as bar:
-        return current.services().backfill.dispatch(
-            plan.tenant_ids,
-            actor=current.command_line(),
-            progress=bar.update,
-            adopting=plan.adopting,
-        )
+def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
+    with current.database().reading() as session:
+        unknown = first_unknown(session, tenant_ids)
+    if unknown is not None:
+        refuse(str(TenantNotFound(unknown)))
 
 
-def _outcome(plan: Plan, *, adopt: bool) -> dict[str, int]:
+def _drive(
+    kind: OperationKind, selection: Selection, *, planned: int, adopt: bool = False
+) -> Operation:
+    """Ask the operation, and take all its batches here, whether a reconciler runs or not."""
+    operations, database = current.services().operations, current.database()
+    with _bar(planned, "Dispatching") as bar:
+        operation = operations.ask(kind, selection, actor=current.command_line(), adopt=adopt)
+        taken, goes_on = 0, True
+        while goes_on:
+            goes_on = operations.advance(operation.id)
+            with database.reading() as session:
+                operation = session.get_one(Operation, operation.id)
+            bar.update(operation.accepted - taken)
+            taken = operation.accepted
+    return operation
+
+
+def _has_jobs(operation: Operation) -> bool:
+    """Whether Redis took the job of each; else it is said that the reconciler dispatches later."""
+    with current.database().reading() as session:
+        has_jobs = bool(is_paused(session)) or not undispatched(session, operation)
+    if not has_jobs:
+        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)
+    return has_jobs
+
+
+def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
     """What became of them, once each is ready or failed."""
-    counts = _settle(plan.tenant_ids)
-    outcome = {"ready": counts[PartitionState.READY], "failed": counts[PartitionState.FAILED]}
+    view = _settle(operation_id)
+    outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
-        taken = current.services().backfill.adopted(plan.tenant_ids)
+        with current.database().reading() as session:
+            taken = adopted(session, operation_id)
         outcome |= {"adopted": taken.tenants, "adopted_rows": taken.rows}
     return outcome
 
@@ -103,22 +130,29 @@ def _bar(length: int, label: str) -> Any:
     )
 
 
-def _settle(tenant_ids: list[int]) -> Any:
-    work = current.services().backfill
-    left = len(tenant_ids)
+def _settle(operation_id: int) -> View:
+    left = _view(operation_id).progress.waiting
     told, moved_at = False, time.monotonic()
     with _bar(left, "Provisioning") as bar:
-        while remaining := len(work.unsettled(tenant_ids)):
-            if remaining < left:
+        while (view := _view(operation_id)).progress.waiting:
+            if view.progress.waiting < left:
                 moved_at = time.monotonic()
             elif not told and time.monotonic() - moved_at > HINT_AFTER_S:
                 click.echo(_hint(), err=True)
                 told = True
-            bar.update(left - remaining)
-            left = remaining
+            bar.update(left - view.progress.waiting)
+            left = view.progress.waiting
             time.sleep(POLL_S)
         bar.update(left)
-    return work.states(tenant_ids)
+    return view
+
+
+def _view(operation_id: int) -> View:
+    with current.database().reading() as session:
+        view = find(session, operation_id)
+    if view is None:
+        raise LookupError(f"operation {operation_id} is gone")
+    return view
 
 
 def _hint() -> str:
@@ -128,8 +162,10 @@ def _hint() -> str:
     return "Nothing moves; does a worker run, and does Milvus answer?"
 
 
-def _tell_of_foreign_data(tenants: int) -> None:
-    if tenants:
+def _tell_of_foreign_data(operation_id: int) -> None:
+    with current.database().reading() as session:
+        failed = {each.cause: each.tenants for each in failed_again(session, operation_id)}
+    if tenants := failed.get(Cause.FOREIGN_DATA):
         click.echo(
             f"{tenants} failed because their partitions hold rows already. Where these are the "
             "tenants' own: flask partitions backfill --adopt (or adopt --tenant-id N).",
@@ -137,16 +173,28 @@ def _tell_of_foreign_data(tenants: int) -> None:
         )
 
 
-def _tell(report: dict[str, Any], dry_run: bool) -> None:
-    verb = "would be dispatched" if dry_run else "dispatched"
-    click.echo(f"{report['dispatched']} {verb}")
-    for reason, count in report["skipped"].items():
+def _print(
+    dispatched: int,
+    skipped: Mapping[str, int],
+    *,
+    as_json: bool,
+    dry_run: bool = False,
+    wait: bool = False,
+    outcome: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    if wait and not dry_run and not outcome:
+        outcome = {"ready": 0, "failed": 0}
+    if as_json:
+        print_json({"dry_run": dry_run, "dispatched": dispatched, "skipped": skipped, **outcome})
+        return
+    click.echo(f"{dispatched} {'would be dispatched' if dry_run else 'dispatched'}")
+    for reason, count in skipped.items():
         click.echo(f"{count} left alone: {reason.replace('_', ' ')}")
     for state in ("ready", "failed"):
-        if state in report:
-            click.echo(f"{report[state]} {state}")
-    if "adopted" in report:
-        click.echo(f"{report['adopted']} adopted, with {report['adopted_rows']} rows in all")
+        if state in outcome:
+            click.echo(f"{outcome[state]} {state}")
+    if "adopted" in outcome:
+        click.echo(f"{outcome['adopted']} adopted, with {outcome['adopted_rows']} rows in all")
 
 
 @click.command()
@@ -167,13 +215,15 @@ def retry(
     to_stderr()
     if everyone and (tenant_ids or cause):
         refuse("--all excludes --tenant-id and --cause")
-    selection = FailedSelection(tenant_ids or None, Cause(cause) if cause else None)
-    report = current.tenants().retry_failed(
-        selection, actor=current.command_line(), dry_run=dry_run
-    )
-    if unknown := report.skipped.get("unknown"):
-        refuse(f"{unknown} of the tenants do not exist or were never asked for")
-    shown = {"dispatched": report.queued, "skipped": report.skipped}
-    print_json({"dry_run": dry_run, **shown}) if as_json else _tell(shown, dry_run)
-    if not report.dispatched:
-        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)
+    chosen = Selection(tenant_ids, cause=Cause(cause) if cause else None) if tenant_ids else None
+    selection = chosen or Selection.of_failed(Cause(cause) if cause else None)
+    plan = current.services().operations.plan(OperationKind.RETRY, selection)
+    missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
+    if missing:
+        refuse(f"{missing} of the tenants do not exist or were never asked for")
+    if dry_run or not plan.accepted:
+        _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json)
+        return
+    operation = _drive(OperationKind.RETRY, selection, planned=plan.accepted)
+    _print(operation.accepted, json.loads(operation.skipped), as_json=as_json)
+    _has_jobs(operation)

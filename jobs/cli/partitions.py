@@ -13,6 +13,7 @@ from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.logs import configure_logging
+from webapp.models.partition import Partition
 from webapp.partitions import failures
 from webapp.partitions import summary as figures
 from webapp.partitions.pause_state import PauseState
@@ -64,8 +65,8 @@ def _pause(state: PauseState | None, *, as_json: bool) -> Any:
     return pause.describe(state) if state else "no"
 
 
-def _partition(row: Any) -> dict[str, Any] | None:
-    if row is None:
+def _partition(row: Partition) -> dict[str, Any] | None:
+    if not row.is_requested:
         return None
     return {
         "tenant_id": row.tenant_id,

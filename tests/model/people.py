@@ -9,7 +9,6 @@ from webapp.csv_import.parsing import FileRow
 from webapp.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState
-from webapp.partitions.failures import FailedSelection
 
 # What somebody may do; what gives the others something to do, more often.
 ACTIONS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
@@ -81,16 +80,12 @@ class People(World):
     def retry_family(self, which: int, really: bool) -> None:
         """An operator tries all again that failed for one cause, or all."""
         cause = self.pick(list(Cause), which) if really else None
-        self.product.services.tenants.retry_failed(FailedSelection(cause=cause), actor=ACTOR)
+        self.product.retry_failed(cause)
 
     def backfill(self, which: int, really: bool) -> None:
         """`flask partitions backfill`, for all whom it helps or for everybody by number."""
         numbers = [tenant.id for tenant in self.now.tenants] if which % 2 else None
-        backfill = self.product.services.backfill
-        plan = backfill.plan(numbers, adopt=really)
-        backfill.dispatch(
-            plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
-        )
+        self.product.backfill(numbers, adopt=really)
 
     def decide(self, which: int, really: bool) -> None:
         """An operator says what is to become of rows of unknown origin."""

@@ -16,7 +16,6 @@ from jobs.milvus.store import PartitionStore, StoreError
 from tests.factories import ACTOR, FaultyStore, Product, no_script, open_engine
 from webapp.errors import NotFailed, NotRemoving, SlugTaken, TenantDeleted
 from webapp.models.causes import Cause
-from webapp.partitions.failures import FailedSelection
 from webapp.settings import Settings
 
 # What a use case refuses by its documentation, when another was faster.
@@ -112,11 +111,8 @@ def _sweep(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
 
 
 def _backfill(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
-    backfill = product.services.backfill
-
     def fill(dice: random.Random) -> None:
-        wanted = dice.choice([None, list(numbers)])
-        backfill.dispatch(backfill.plan(wanted).tenant_ids, actor=ACTOR, progress=lambda _: None)
+        product.backfill(dice.choice([None, list(numbers)]))
 
     return fill
 
@@ -125,7 +121,7 @@ def _retry(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
     tenants = product.services.tenants
 
     def retry(dice: random.Random) -> None:
-        tenants.retry_failed(FailedSelection(), actor=ACTOR)
+        product.retry_failed()
         tenants.retry(dice.choice(numbers), actor=ACTOR)
 
     return retry

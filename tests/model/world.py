@@ -26,7 +26,6 @@ from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.partitions import events
-from webapp.partitions.failures import FailedSelection
 
 T = TypeVar("T")
 
@@ -203,7 +202,7 @@ class World(RuleBasedStateMachine):
         for row in gave_up:
             if row.cause == Cause.FOREIGN_DATA:
                 self.product.services.foreign.adopt(row.tenant_id, actor=ACTOR)
-        self.product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+        self.product.retry_failed()
         self.live_on()
         self.check_the_end()
 

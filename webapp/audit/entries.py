@@ -6,7 +6,6 @@ from typing import Any
 from webapp.audit import log as audit
 from webapp.db.session import UnitOfWork
 from webapp.models.audit import Actor
-from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
@@ -58,19 +57,6 @@ def failure(partition: Partition) -> dict[str, Any]:
     return {"status": PartitionState.FAILED, **told}
 
 
-def retried_many(
-    session: UnitOfWork, failed: Sequence[int], cause: Cause | None, actor: Actor
-) -> None:
-    """Those that failed are to be tried again; written with the first of them."""
-    audit.record(
-        session,
-        actor=actor,
-        action="partitions.retry",
-        before={"status": PartitionState.FAILED, "cause": cause},
-        after={"status": PartitionState.PENDING, **_many(failed)},
-    )
-
-
 def created_many(
     session: UnitOfWork, tenants: Sequence[Tenant], refused: int, actor: Actor
 ) -> None:
@@ -86,14 +72,6 @@ def created_many(
 def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
     """Imported tenants were taken over."""
     audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
-
-
-def backfilled(session: UnitOfWork, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
-    """Partitions of many are asked for; written with the first of them."""
-    rows = {"adopting": adopting} if adopting else {}
-    audit.record(
-        session, actor=actor, action="partitions.backfill", after={**_many(tenant_ids), **rows}
-    )
 
 
 def _many(tenant_ids: Sequence[int]) -> dict[str, int]:

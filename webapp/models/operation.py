@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
@@ -16,6 +16,8 @@ class OperationKind(StrEnum):
 
     RETRY = "retry"
     REQUEST = "request"
+    # A request for those without one, another for those that failed and can be helped.
+    BACKFILL = "backfill"
     DELETE = "delete"
     RESTORE = "restore"
 
@@ -58,6 +60,8 @@ class Operation(Model):
     # Which tenants, as JSON; and the cause alone, where it is all that failed for one.
     selection: Mapped[str] = mapped_column(Text)
     cause: Mapped[str | None] = mapped_column(String(32))
+    # Whether a backfill takes pre-existing rows of imported tenants for the tenants' own.
+    adopt: Mapped[bool] = mapped_column(default=False, server_default=false())
     # How many matched when it was asked for, and how many were looked at since.
     tenants: Mapped[int] = mapped_column(default=0)
     looked_at: Mapped[int] = mapped_column(default=0)

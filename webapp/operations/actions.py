@@ -4,18 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, case, delete, insert, literal, select, update
 from sqlalchemy.orm import Session, lazyload
 
 from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.audit import Actor
+from webapp.models.base import code
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Departure, Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.operations.plan import Asked
 from webapp.partitions import events
-from webapp.partitions.policy import Policy
+from webapp.partitions.cas import change
+from webapp.partitions.policy import DISPATCH_AGAIN, Policy
 from webapp.partitions.requests import (
     first_entry,
     request_again,
@@ -24,6 +27,9 @@ from webapp.partitions.requests import (
     withdraw,
 )
 from webapp.tenants.slugs import free_slugs
+
+# As values of the column, in an expression that each row gets its own of.
+ADOPT, REFUSE = (literal(value, code(IfExists)) for value in (IfExists.ADOPT, IfExists.REFUSE))
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,14 @@ class Applied:
     stale_jobs: Sequence[str] = field(default=())
 
 
-Action = Callable[[UnitOfWork, Sequence[int], Policy, Actor], Applied]
+Action = Callable[[UnitOfWork, Sequence[int], Asked, Policy, Actor], Applied]
 
 
 def apply(
-    session: UnitOfWork,
-    kind: OperationKind,
-    tenant_ids: Sequence[int],
-    policy: Policy,
-    actor: Actor,
+    session: UnitOfWork, asked: Asked, tenant_ids: Sequence[int], policy: Policy, actor: Actor
 ) -> Applied:
     """Do to these tenants what the kind says; each is looked at again, and may be left alone."""
-    return ACTIONS[kind](session, tenant_ids, policy, actor)
+    return ACTIONS[asked.kind](session, tenant_ids, asked, policy, actor)
 
 
 def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None:
@@ -60,7 +62,9 @@ def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None
     )
 
 
-def _retry(session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor) -> Applied:
+def _retry(
+    session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
+) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = request_again(session, mine, policy.attempts, utc_now(), actor.request_id)
     entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
@@ -69,7 +73,7 @@ def _retry(session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor
 
 
 def _request(
-    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+    session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = request_first(session, mine, policy, utc_now(), actor.request_id)
@@ -78,8 +82,33 @@ def _request(
     return Applied(rows, rows)
 
 
+def _backfill(
+    session: UnitOfWork, tenant_ids: Sequence[int], asked: Asked, policy: Policy, actor: Actor
+) -> Applied:
+    mine, now = Partition.tenant_id.in_(tenant_ids), utc_now()
+    # One expression for all, or two backfills could lock the same rows crosswise.
+    decided = case((asked.adopts, ADOPT), else_=REFUSE)
+    if asked.adopt:
+        waits = and_(mine, Partition.state == PartitionState.PENDING, asked.adopts)
+        change(session, waits, {"if_exists": IfExists.ADOPT})
+    waiting = [Partition.state == PartitionState.PENDING, asked.can_take, mine]
+    waiting_rows = session.scalars(select(Partition).where(*waiting)).all()
+    first = request_first(session, mine, policy, now, actor.request_id, decided)
+    again = request_again(session, mine, policy.attempts, now, actor.request_id, decided)
+    entries = [first_entry(row, actor.name) for row in first]
+    entries += [events.entry_of(row, events.RETRIED, actor=actor.name) for row in again]
+    events.record(session, entries)
+    due = [row.tenant_id for row in waiting_rows if row.dispatch_after is not None]
+    lost = change(
+        session,
+        and_(Partition.tenant_id.in_(due), Partition.dispatch_after <= now),
+        {"dispatch": Partition.dispatch + 1, "dispatch_after": now + DISPATCH_AGAIN},
+    )
+    return Applied([*first, *again, *waiting_rows], [*first, *again, *lost])
+
+
 def _delete(
-    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+    session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=False)
@@ -105,7 +134,7 @@ def _record_departures(
 
 
 def _restore(
-    session: UnitOfWork, tenant_ids: Sequence[int], policy: Policy, actor: Actor
+    session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
     now = utc_now()
     tenants = _locked(session, tenant_ids, are_deleted=True)
@@ -142,6 +171,7 @@ def _locked(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -
 ACTIONS: dict[OperationKind, Action] = {
     OperationKind.RETRY: _retry,
     OperationKind.REQUEST: _request,
+    OperationKind.BACKFILL: _backfill,
     OperationKind.DELETE: _delete,
     OperationKind.RESTORE: _restore,
 }

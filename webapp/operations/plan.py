@@ -2,21 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, or_
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.db.batching import batches
+from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.operation import OperationKind
+from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.operations.selection import Selection
-from webapp.partitions.requests import NOT_REQUESTED, STILL_THERE
+from webapp.partitions.requests import IS_IMPORTED, NOT_REQUESTED, STILL_THERE
 
 # Which rows each kind can be done to at all.
 CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
@@ -25,10 +26,70 @@ CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
     OperationKind.DELETE: or_(NOT_REQUESTED, Partition.state.not_in(GONE)),
     OperationKind.RESTORE: STILL_THERE,
 }
+TRANSIENT = [cause for cause in Cause if cause.is_transient]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked: an operation before it is stored, and whenever a batch is taken."""
+
+    kind: OperationKind
+    selection: Selection
+    at: datetime
+    adopt: bool = False
+
+    @classmethod
+    def of(cls, operation: Operation) -> "Asked":
+        """What this operation asks."""
+        selection = Selection.from_json(operation.selection)
+        return cls(operation.kind, selection, operation.asked_at, operation.adopt)
+
+    @property
+    def adopts(self) -> ColumnElement[bool]:
+        """Whether a row's pre-existing rows are taken for its tenant's own.
+
+        By default those of imported tenants alone: one that signed up has none of its own.
+        """
+        return and_(literal(self.adopt), literal(self.is_by_number) | IS_IMPORTED)
+
+    @property
+    def is_by_number(self) -> bool:
+        """Whether numbers are given, and no filter."""
+        return self.selection.tenant_ids is not None
+
+    @property
+    def can_take(self) -> ColumnElement[bool]:
+        """The condition on the rows that it changes.
+
+        A backfill also takes requests that wait without a job: due, or dispatched since it was
+        asked for. A failure that no retry cures is tried again only where its number is given.
+        """
+        if self.kind != OperationKind.BACKFILL:
+            return and_(CAN_TAKE[self.kind], *self._of_cause())
+        helped = or_(
+            literal(self.is_by_number),
+            Partition.cause.in_(TRANSIENT),
+            and_(Partition.cause == Cause.FOREIGN_DATA, self.adopts),
+        )
+        due = or_(Partition.dispatch_after <= utc_now(), Partition.dispatched_at >= self.at)
+        return or_(
+            NOT_REQUESTED,
+            and_(Partition.state == PartitionState.FAILED, helped),
+            and_(Partition.state == PartitionState.PENDING, due),
+        )
+
+    def _of_cause(self) -> list[ColumnElement[bool]]:
+        """Of tenants that are named, those that failed for the cause, where one is given."""
+        cause = self.selection.cause if self.is_by_number else None
+        return [Partition.cause == cause] if cause else []
+
 
 # Why a tenant is left alone, where its partition's state does not say it.
 WITHOUT_REQUEST = "not_requested"
 DROPPING = "dropping"
+WAITING = "waiting"
+PERMANENT = "failed_permanently"
+OTHER_CAUSE = "other_cause"
 UNKNOWN = "unknown"
 CHANGED = "changed"
 
@@ -43,6 +104,14 @@ class Plan:
     # For retries: what those that would be taken failed for, the most first.
     causes: dict[Cause, int] = field(default_factory=dict)
 
+    def taking(self, lost: int) -> "Plan":
+        """The plan with so many more, which waited for a job that is gone."""
+        waiting = self.skipped.get(WAITING, 0) - lost
+        skipped = self.skipped | {WAITING: waiting}
+        if not waiting:
+            del skipped[WAITING]
+        return replace(self, accepted=self.accepted + lost, skipped=skipped) if lost else self
+
     @property
     def hopeless(self) -> dict[Cause, int]:
         """Those of the causes that no retry cures."""
@@ -54,73 +123,93 @@ class Plan:
         return bool(self.causes) and len(self.hopeless) == len(self.causes)
 
 
-def plan(session: Session, kind: OperationKind, selection: Selection, asked_at: datetime) -> Plan:
+def plan(session: Session, asked: Asked) -> Plan:
     """Count what an operation would do, by one grouped query for every 500 numbers, or one."""
     total, skipped, causes = 0, Counter[str](), Counter[Cause]()
-    for row in _counts(session, kind, selection, asked_at):
+    for row in _counts(session, asked):
         total += row.tenants
-        why_not = _why_not(kind, row)
-        if why_not:
-            skipped[why_not] += row.tenants
-        elif kind == OperationKind.RETRY and row.cause:
+        if not row.is_taken:
+            skipped[_why_not(asked, row)] += row.tenants
+        elif asked.kind == OperationKind.RETRY and row.cause:
             causes[row.cause] += row.tenants
-    if selection.tenant_ids is not None and (unknown := len(selection.tenant_ids) - total):
+    if asked.selection.tenant_ids and (unknown := len(asked.selection.tenant_ids) - total):
         skipped[UNKNOWN] = unknown
         total += unknown
     accepted = total - skipped.total()
     return Plan(total, accepted, dict(skipped), dict(causes.most_common()))
 
 
-def _counts(
-    session: Session, kind: OperationKind, selection: Selection, asked_at: datetime
-) -> Iterator[Any]:
-    groups: list[Any] = [Partition.state, Partition.cause]
-    # Only who is called back is asked for it: for all others an index has what is counted.
-    has_begun: Any = false()
-    if kind == OperationKind.RESTORE:
-        has_begun = Partition.drop_began_at.is_not(None)
-        groups.append(has_begun)
-    what = (Partition.state, Partition.cause, has_begun.label("has_begun"))
-    counted = selection.columns(*what, func.count().label("tenants")).group_by(*groups)
-    for which in _whole(selection, asked_at):
+def _counts(session: Session, asked: Asked) -> Iterator[Any]:
+    groups = (Partition.state, Partition.cause)
+    is_taken = asked.can_take.label("is_taken")
+    counted = asked.selection.columns(*groups, is_taken, func.count().label("tenants"))
+    counted = counted.group_by(*groups, "is_taken")
+    for which in _whole(asked):
         yield from session.execute(counted.where(which))
 
 
-def _whole(selection: Selection, asked_at: datetime) -> list[ColumnElement[bool]]:
-    if selection.tenant_ids is None:
-        return [selection.matching(asked_at)]
-    return [Tenant.id.in_(batch) for batch in batches(selection.tenant_ids)]
+def _whole(asked: Asked) -> list[ColumnElement[bool]]:
+    """The selection as conditions, each short enough for a statement."""
+    selection = asked.selection
+    if selection.tenant_ids is not None:
+        return [Tenant.id.in_(batch) for batch in batches(selection.tenant_ids)]
+    matching = selection.matching(asked.at)
+    if asked.kind == OperationKind.BACKFILL:
+        # Ready ones are not reported as left alone.
+        matching = and_(
+            matching, or_(NOT_REQUESTED, Partition.state.not_in([*GONE, PartitionState.READY]))
+        )
+    return [matching]
 
 
-def _why_not(kind: OperationKind, row: Any) -> str | None:
-    """Why the tenants of such a state are left alone; None where they are taken."""
-    if kind == OperationKind.DELETE and row.state not in GONE:
-        return None
-    if kind == OperationKind.REQUEST and row.state is None:
-        return None
-    if kind == OperationKind.RETRY and row.state == PartitionState.FAILED:
-        return None
-    if kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
-        return DROPPING if row.has_begun else None
-    return str(row.state) if row.state else WITHOUT_REQUEST
+def _why_not(asked: Asked, row: Any) -> str:
+    """Why the tenants of such a state are left alone."""
+    if row.state is None:
+        return WITHOUT_REQUEST
+    if asked.kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
+        return DROPPING
+    if asked.kind == OperationKind.RETRY and row.state == PartitionState.FAILED:
+        return OTHER_CAUSE
+    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.FAILED:
+        return PERMANENT
+    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.PENDING:
+        return WAITING
+    return str(row.state)
 
 
-def next_ids(
-    session: Session,
-    kind: OperationKind,
-    selection: Selection,
-    *,
-    asked_at: datetime,
-    first: int,
-    limit: int,
-) -> Sequence[int]:
+def next_ids(session: Session, asked: Asked, first: int, limit: int) -> Sequence[int]:
     """The next numbers that an operation takes, from `first` on, ascending."""
-    number = selection.number
-    chosen = selection.columns(number).where(CAN_TAKE[kind], number >= first)
+    number = asked.selection.number
+    chosen = asked.selection.columns(number).where(asked.can_take, number >= first)
     chosen = chosen.order_by(number).limit(limit)
-    if selection.tenant_ids is None:
-        return session.scalars(chosen.where(selection.matching(asked_at))).all()
-    for batch in batches([number for number in selection.tenant_ids if number >= first]):
+    if asked.selection.tenant_ids is None:
+        return session.scalars(chosen.where(asked.selection.matching(asked.at))).all()
+    for batch in batches([number for number in asked.selection.tenant_ids if number >= first]):
         if found := session.scalars(chosen.where(Tenant.id.in_(batch))).all():
             return found
     return []
+
+
+def waiting_jobs(session: Session, asked: Asked) -> dict[int, str]:
+    """The jobs of those in the selection whose request was dispatched and not claimed yet."""
+    columns = asked.selection.columns(asked.selection.number, Partition.job_id)
+    waits = and_(
+        Partition.state == PartitionState.PENDING,
+        Partition.dispatch_after.is_(None),
+        Partition.job_id.is_not(None),
+    )
+    return {
+        number: job_id
+        for which in _whole(asked)
+        for number, job_id in session.execute(columns.where(which, waits))
+    }
+
+
+def first_unknown(session: Session, numbers: Sequence[int]) -> int | None:
+    """The lowest of the numbers that no tenant has."""
+    for batch in batches(sorted(set(numbers))):
+        known = set(session.scalars(select(Tenant.id).where(Tenant.id.in_(batch))))
+        for number in batch:
+            if number not in known:
+                return number
+    return None

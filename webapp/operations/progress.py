@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.models.causes import Cause
@@ -12,6 +12,8 @@ from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.stuck import ON_ITS_WAY
+from webapp.partitions.summary import Adopted
+from webapp.partitions.summary import adopted as adopted_rows
 from webapp.tenants.queries import Page
 
 Counts = Mapping[PartitionState, int]
@@ -98,6 +100,23 @@ def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
         .order_by(count.desc(), Partition.cause)
     )
     return [FailedAgain(cause, tenants) for cause, tenants in session.execute(grouped) if cause]
+
+
+def adopted(session: Session, operation_id: int) -> Adopted:
+    """How many that the operation took have adopted rows, and how many rows."""
+    return adopted_rows(session, Partition.operation_id == operation_id)
+
+
+def undispatched(session: Session, operation: Operation) -> int:
+    """How many that the operation took wait for a job that Redis did not take."""
+    never = or_(Partition.dispatched_at.is_(None), Partition.dispatched_at < operation.asked_at)
+    waits = and_(
+        Partition.operation_id == operation.id,
+        Partition.state == PartitionState.PENDING,
+        Partition.dispatch_after.is_not(None),
+        never,
+    )
+    return session.scalar(select(func.count()).select_from(Partition).where(waits)) or 0
 
 
 def counts_of(

@@ -1,13 +1,14 @@
 """Runs what somebody asked for many tenants: once for each of them, whoever dies meanwhile."""
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.audit import log as audit
+from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import CountChanged
@@ -17,11 +18,13 @@ from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.operations.actions import Applied, apply, mark
-from webapp.operations.plan import CHANGED, Plan, next_ids, plan
+from webapp.operations.plan import CHANGED, Asked, Plan, next_ids, plan, waiting_jobs
 from webapp.operations.progress import counts_of
 from webapp.operations.selection import Selection
+from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
+from webapp.partitions.requests import dispatch_of
 from webapp.partitions.stuck import ON_ITS_WAY
 from webapp.queue.job_queue import DispatchError, JobQueue
 
@@ -53,10 +56,36 @@ class Operations:
         self._policy = policy
         self._batch = batch
 
-    def plan(self, kind: OperationKind, selection: Selection) -> Plan:
+    def plan(self, kind: OperationKind, selection: Selection, *, adopt: bool = False) -> Plan:
         """What asking for it now would do; changes nothing."""
+        planned, _lost = self._plan(Asked(kind, selection, utc_now(), adopt))
+        return planned
+
+    def _plan(self, asked: Asked) -> tuple[Plan, list[int]]:
+        """The plan, and whose job is gone from Redis: a backfill dispatches these as well."""
+        lost: list[int] = []
         with self._database.reading() as session:
-            return plan(session, kind, selection, utc_now())
+            planned = plan(session, asked)
+            if asked.kind != OperationKind.BACKFILL:
+                return planned, lost
+            jobs = waiting_jobs(session, asked)
+        try:
+            live = self._job_queue.live(set(jobs.values()))
+            lost = [number for number, job_id in jobs.items() if job_id not in live]
+        except DispatchError:
+            log.warning("operation.jobs_unknown", jobs=len(jobs))
+        return planned.taking(len(lost)), lost
+
+    def _let_be_due(self, numbers: Sequence[int]) -> None:
+        """Have requests dispatched again whose job is gone: by the operation, or the due loop."""
+        for batch in batches(numbers):
+            waits = and_(
+                Partition.tenant_id.in_(batch),
+                Partition.state == PartitionState.PENDING,
+                Partition.dispatch_after.is_(None),
+            )
+            with self._database.transaction() as session:
+                change(session, waits, {"dispatch_after": utc_now()})
 
     def ask(
         self,
@@ -65,21 +94,24 @@ class Operations:
         *,
         actor: Actor,
         expected: int | None = None,
+        adopt: bool = False,
     ) -> Operation:
         """Store the operation, and take its first batch at once; the reconciler does the rest.
 
-        It takes whom its plan would take now, and never more than that. Where there is nobody to
-        take, it is stored as settled: that somebody asked is on record all the same.
+        It takes those that its plan would take now, and never more than that. Where there is none
+        to take, it is stored as settled: the request is on record all the same. With `adopt` a
+        backfill takes pre-existing rows of imported tenants, or of those that are named, for the
+        tenants' own.
 
         Raises:
             CountChanged: `expected` is not how many it would take.
         """
-        asked_at = utc_now()
-        with self._database.reading() as session:
-            planned = plan(session, kind, selection, asked_at)
+        asked = Asked(kind, selection, utc_now(), adopt)
+        planned, lost = self._plan(asked)
         if expected is not None and expected != planned.accepted:
             raise CountChanged(expected, planned.accepted)
-        operation = new_operation(kind, selection, planned, asked_at, actor)
+        self._let_be_due(lost)
+        operation = new_operation(asked, planned, actor)
         with self._database.transaction() as session:
             session.add(operation)
             session.flush()
@@ -116,24 +148,27 @@ class Operations:
                 )
             session.after_commit(lambda: self._forget_failed(applied))
             if applied.dispatch:
-                self._dispatcher.dispatch_after_commit(session, applied.dispatch)
+                self._dispatch(session, operation.kind, applied.dispatch)
         return operation.state == OperationState.RUNNING
+
+    def _dispatch(
+        self, session: UnitOfWork, kind: OperationKind, rows: Sequence[Partition]
+    ) -> None:
+        if kind != OperationKind.BACKFILL:
+            self._dispatcher.dispatch_after_commit(session, rows)
+            return
+        dispatches = [dispatch_of(row) for row in rows]
+        session.after_commit(lambda: self._dispatcher.dispatch_chunks(dispatches))
 
     def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
         """Turn the next batch, and move the operation's place on."""
         left = operation.tenants - operation.looked_at
-        chosen = next_ids(
-            session,
-            operation.kind,
-            Selection.from_json(operation.selection),
-            asked_at=operation.asked_at,
-            first=operation.next_tenant_id,
-            limit=min(self._batch, left),
-        )
+        asked = Asked.of(operation)
+        chosen = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
         if not chosen:
             _finish(operation)
             return Applied([])
-        applied = apply(session, operation.kind, chosen, self._policy, actor_of(operation))
+        applied = apply(session, asked, chosen, self._policy, actor_of(operation))
         mark(session, applied.rows, operation.id)
         operation.accepted += len(applied.rows)
         operation.looked_at += len(chosen)
@@ -212,20 +247,19 @@ def _log_fields(operation: Operation) -> dict[str, Any]:
     }
 
 
-def new_operation(
-    kind: OperationKind, selection: Selection, planned: Plan, asked_at: datetime, actor: Actor
-) -> Operation:
+def new_operation(asked: Asked, planned: Plan, actor: Actor) -> Operation:
     """The row of a new operation; none of its tenants is taken yet."""
     return Operation(
-        kind=kind,
+        kind=asked.kind,
         state=OperationState.RUNNING,
-        asked_at=asked_at,
+        asked_at=asked.at,
+        adopt=asked.adopt,
         actor=actor.name,
         via=actor.via,
         address=actor.address,
         request_id=actor.request_id,
-        selection=selection.as_json(),
-        cause=selection.sole_cause if kind == OperationKind.RETRY else None,
+        selection=asked.selection.as_json(),
+        cause=asked.selection.sole_cause if asked.kind == OperationKind.RETRY else None,
         tenants=planned.total,
         looked_at=planned.total - planned.accepted,
         next_tenant_id=0,
@@ -236,7 +270,8 @@ def new_operation(
 
 def record_request(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
     """Write into the audit who asked for it, and for whom."""
-    asked_for = {
+    adopts = {"adopt": True} if operation.adopt else {}
+    asked_for = adopts | {
         "selection": json.loads(operation.selection),
         "tenants": planned.accepted,
         "skipped": planned.skipped,

@@ -89,9 +89,9 @@ class Dispatcher:
         dispatches = [dispatch_of(row) for row in rows]
         session.after_commit(lambda: self.dispatch(dispatches))
 
-    def dispatch_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
-        """Dispatch one job for all of them, on the backfill's queue; False as in `dispatch`."""
-        return self._is_paused() or self._push_chunk(dispatches)
+    def dispatch_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
+        """Dispatch a job for each chunk, on the backfill's queue; False as in `dispatch`."""
+        return self._is_paused() or self._push_chunks(dispatches)
 
     def heed_pause(self) -> None:
         """Look again before the next dispatch, since provisioning was paused just now."""

@@ -1,13 +1,12 @@
-"""What failed: families of one cause, and the selections that a retry is asked for."""
+"""What failed: families of one cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, func, select, union_all
+from sqlalchemy import case, func, select, union_all
 from sqlalchemy.orm import Session, aliased
 
-from webapp.db.batching import batches
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
@@ -16,14 +15,6 @@ from webapp.models.tenant import Tenant
 
 RECENT = timedelta(hours=1)
 NAMED = 5
-
-
-@dataclass(frozen=True)
-class FailedSelection:
-    """Which failed tenants are meant: these numbers, one cause, both, or (neither) all."""
-
-    tenant_ids: tuple[int, ...] | None = None
-    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -99,38 +90,3 @@ def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, lis
     for row in rows:
         named[row.cause].append(Failing(row.tenant_id, row.name, row.partition))
     return named
-
-
-def failed_ids(session: Session, selection: FailedSelection) -> list[int]:
-    """The numbers of the selection's failed tenants, ascending."""
-    chosen: list[ColumnElement[bool]] = [Partition.state == PartitionState.FAILED]
-    if selection.cause is not None:
-        chosen.append(Partition.cause == selection.cause)
-    statement = select(Partition.tenant_id).where(*chosen).order_by(Partition.tenant_id)
-    if selection.tenant_ids is None:
-        return list(session.scalars(statement))
-    return [
-        number
-        for batch in batches(selection.tenant_ids)
-        for number in session.scalars(statement.where(Partition.tenant_id.in_(batch)))
-    ]
-
-
-def skipped_states(session: Session, selection: FailedSelection) -> dict[str, int]:
-    """How many of the selection's numbers are not failed (for that cause), by what they are."""
-    skipped: dict[str, int] = {}
-    if selection.tenant_ids is None:
-        return skipped
-    found = 0
-    counted = select(Partition.state, Partition.cause, func.count())
-    for batch in batches(selection.tenant_ids):
-        grouped = counted.where(Partition.tenant_id.in_(batch))
-        for state, cause, count in session.execute(grouped.group_by("state", "cause")):
-            found += count
-            if state != PartitionState.FAILED:
-                skipped[state] = skipped.get(state, 0) + count
-            elif selection.cause not in {None, cause}:
-                skipped["other_cause"] = skipped.get("other_cause", 0) + count
-    if unknown := len(set(selection.tenant_ids)) - found:
-        skipped["unknown"] = unknown
-    return skipped

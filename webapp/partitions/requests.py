@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.models.naming import partition_name
-from webapp.models.partition import Partition
+from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import IfExists, PartitionState, sources_of
 from webapp.partitions import events
 from webapp.partitions.cas import change
@@ -195,6 +195,14 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
 
 # By this message in their events, imported tenants are told from sign-ups.
 BACKFILLED = "asked for by a backfill"
+IS_IMPORTED: ColumnElement[bool] = or_(
+    NOT_REQUESTED,
+    exists().where(
+        PartitionEvent.tenant_id == Partition.tenant_id,
+        PartitionEvent.event == events.REQUESTED,
+        PartitionEvent.message == BACKFILLED,
+    ),
+)
 
 
 def first_entry(row: Partition, actor: str) -> events.Entry:

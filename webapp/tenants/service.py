@@ -1,14 +1,12 @@
 """The use cases of tenants: create, rename, delete, and try again what failed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import entries as audit_entries
-from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
@@ -20,23 +18,13 @@ from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.failures import FailedSelection, failed_ids, skipped_states
 from webapp.partitions.policy import Policy
-from webapp.partitions.requests import dispatch_of, first_request, request_again
+from webapp.partitions.requests import first_request, request_again
 from webapp.queue.job_queue import DispatchError, JobQueue
 from webapp.tenants.deletion import delete_tenant, restore_tenant
 from webapp.tenants.slugs import free_slug, random_slug
 
 TRIES_FOR_A_SLUG = 5
-
-
-@dataclass(frozen=True)
-class RetryReport:
-    """What a retry of many queued, or would queue, and what it left alone and why."""
-
-    queued: int
-    skipped: dict[str, int] = field(default_factory=dict)
-    dispatched: bool = True
 
 
 class TenantService:
@@ -209,35 +197,6 @@ class TenantService:
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, rows)
         return tenant
-
-    def retry_failed(
-        self,
-        selection: FailedSelection,
-        *,
-        actor: Actor,
-        dry_run: bool = False,
-    ) -> RetryReport:
-        """Make new requests for the failed tenants of a selection, in batches.
-
-        Each row is checked again when its request is made; a dry run only counts.
-        """
-        with self._database.reading() as session:
-            failed = failed_ids(session, selection)
-            skipped = skipped_states(session, selection)
-        if dry_run:
-            return RetryReport(len(failed), skipped)
-        queued, dispatched = 0, True
-        for batch in batches(failed):
-            with self._database.transaction() as session:
-                rows = self._request_again(session, Partition.tenant_id.in_(batch), actor)
-                if batch[0] == failed[0]:
-                    audit_entries.retried_many(session, failed, selection.cause, actor)
-            # Batch by batch, or the due loop would dispatch the first before the last is written.
-            dispatched &= self._dispatcher.dispatch([dispatch_of(row) for row in rows])
-            queued += len(rows)
-        if len(failed) > queued:
-            skipped["changed"] = len(failed) - queued
-        return RetryReport(queued, skipped, dispatched)
 
     def _request_again(
         self, session: UnitOfWork, which: ColumnElement[bool], actor: Actor

@@ -11,7 +11,6 @@ from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, all_at_once
 from webapp.models.causes import Cause
 from webapp.models.states import Provider, Result
-from webapp.partitions.failures import FailedSelection
 from webapp.partitions.requests import dispatch_of
 from webapp.queue.job_queue import Dispatch
 
@@ -28,7 +27,7 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
     product: Product,
 ) -> None:
     numbers = product.imported_tenants(100)
-    product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    product.backfill(numbers)
     backwards = dispatches(product, numbers[::-1])
     requests = [(number, 1) for number in numbers]
     for _ in range(5):
@@ -44,7 +43,7 @@ def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
 def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> None:
     numbers = product.imported_tenants(60)
     services = product.services
-    services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    product.backfill(numbers)
 
     def work(half: list[int]) -> None:
         for generation in (1, 2, 3):
@@ -68,8 +67,7 @@ def test_no_deadlock_when_every_use_case_meets_every_other(product: Product) -> 
             product.repair.reopen(product.settings.milvus_collection, [Cause.AUTH])
             services.dispatcher.dispatch_due()
 
-    retry = partial(services.tenants.retry_failed, FailedSelection(), actor=ACTOR)
-    again = partial(services.backfill.dispatch, numbers, actor=ACTOR, progress=lambda _: None)
+    retry, again = product.retry_failed, partial(product.backfill, numbers)
     works: list[Callable[[], object]] = [partial(work, numbers), partial(work, numbers[::-1])]
     results = all_at_once([*works, delete_tenant, keep_up, keep_up, retry, again])
     assert [result for result in results if isinstance(result, Exception)] == []

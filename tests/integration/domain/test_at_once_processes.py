@@ -11,10 +11,9 @@ from sqlalchemy import text
 from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
-from tests.factories import ACTOR, Product
+from tests.factories import Product
 from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
-from webapp.partitions.failures import FailedSelection
 
 TENANTS = 40
 LASTS_S = 2.0
@@ -61,13 +60,11 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
 
 def settle(product: Product, store: MilvusPartitionStore) -> None:
     """Let due loop, sweep, departures and a worker go on until nothing is left to do."""
-    product.services.backfill.dispatch(
-        product.services.backfill.plan().tenant_ids, actor=ACTOR, progress=lambda _: None
-    )
+    product.backfill()
     reconciler = product.reconciler(store)
 
     def is_settled() -> bool:
-        product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+        product.retry_failed()
         reconciler.dispatch_due()
         reconciler.sweep()
         reconciler.remove_due(threading.Event())

@@ -14,7 +14,6 @@ from webapp.csv_import.parsing import FileRow
 from webapp.errors import SlugTaken
 from webapp.models.audit import Actor, AuditEntry, Via
 from webapp.models.causes import Cause
-from webapp.partitions.failures import FailedSelection
 from webapp.tenants.create_many import Wanted
 
 ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
@@ -89,12 +88,6 @@ def test_the_error_is_kept_when_a_failed_tenant_is_retried(product: Product) -> 
     assert last_entry(product) == ("tenant.retry", tenant.id, before, {"status": "pending"})
 
 
-def retry_all(product: Product) -> None:
-    for tenant in [product.create(f"T{n}") for n in range(3)]:
-        product.fail(tenant, Cause.AUTH)
-    product.services.tenants.retry_failed(FailedSelection(cause=Cause.AUTH), actor=ACTOR)
-
-
 def create_many(product: Product) -> None:
     rows = [Wanted("One", "one"), Wanted("Two", "two"), Wanted("Again", "one"), Wanted("Three")]
     product.services.bulk.create(rows, actor=ACTOR)
@@ -105,18 +98,11 @@ def take_over(product: Product) -> None:
     product.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
 
-def backfill(product: Product) -> None:
-    numbers = product.imported_tenants(3)
-    product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-
-
 @pytest.mark.parametrize(
     ("do", "action"),
     [
-        (retry_all, "partitions.retry"),
         (create_many, "tenants.create_many"),
         (take_over, "tenants.import"),
-        (backfill, "partitions.backfill"),
     ],
 )
 def test_one_entry_with_the_count_is_written_when_an_action_is_done_to_many(
@@ -130,15 +116,13 @@ def test_one_entry_with_the_count_is_written_when_an_action_is_done_to_many(
 
 
 def test_nothing_is_written_when_an_action_is_done_to_nobody(product: Product) -> None:
-    product.services.tenants.retry_failed(FailedSelection(), actor=ACTOR)
     product.services.bulk.create([Wanted("")], actor=ACTOR)
     product.services.uploads.import_all([], dry_run=False, actor=ACTOR)
-    product.services.backfill.dispatch([], actor=ACTOR, progress=lambda _: None)
     assert entries(product) == []
 
 
 def test_an_action_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
     actor = replace(ACTOR, request_id="r-1")
-    product.services.audit.write_now(actor=actor, action="job.delete", target="job " + "x" * 300)
+    product.services.audit.record_now(actor=actor, action="job.delete", target="job " + "x" * 300)
     (entry,) = entries(product)
     assert (entry.action, entry.request_id, len(entry.target)) == ("job.delete", "r-1", 255)

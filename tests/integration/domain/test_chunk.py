@@ -148,7 +148,7 @@ def test_request_is_dispatched_by_itself_when_its_chunk_is_lost_from_redis(
     simple: Product,
 ) -> None:
     numbers = simple.imported_tenants(30)
-    simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    simple.backfill(numbers)
     (job_id,) = simple.queued()
     simple.services.job_queue.backfill_queue.empty()
     for number in numbers:

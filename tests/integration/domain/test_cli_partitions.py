@@ -67,7 +67,11 @@ def test_logs_are_on_stderr_when_a_backfill_dispatches(whole: Product, run: Run)
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     asked, *events = [line["event"] for line in lines]
     assert asked == "audit"
-    assert events == ["milvus.partition.requested"] * 2 + ["milvus.partition.dispatched"] * 2
+    assert events == [
+        *["milvus.partition.requested"] * 2,
+        "operation.finished",
+        *["milvus.partition.dispatched"] * 2,
+    ]
 
 
 def test_ready_ones_are_not_dispatched_again(
@@ -206,7 +210,7 @@ def test_file_is_imported_whatever_its_columns_order_and_quotes(
     content = '\ufeffslug,id,name\r\nacme,7,"Acme, ""the"" first"\r\nother, 9 ,Società\r\n'
     result = imported(run, tmp_path, content.encode())
     assert (result.exit_code, result.stdout) == (0, "2 tenants were imported\n")
-    assert whole.services.backfill.plan().tenant_ids == [7, 9]
+    assert whole.backfillable() == [7, 9]
 
 
 def test_a_file_is_imported_as_the_panel_takes_it(whole: Product, run: Run, tmp_path: Path) -> None:
@@ -244,7 +248,7 @@ def test_file_is_only_checked_when_it_is_a_dry_run(
 ) -> None:
     result = imported(run, tmp_path, b"id,name,slug\n7,Acme,acme\n", "--dry-run")
     assert (result.exit_code, result.stdout) == (0, "1 tenants would be imported\n")
-    assert whole.services.backfill.plan().tenant_ids == []
+    assert whole.backfillable() == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ def test_nothing_is_imported_and_no_trace_is_shown_when_the_file_is_hostile(
     assert result.stdout == ""
     assert message in result.stderr
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert whole.services.backfill.plan().tenant_ids == []
+    assert whole.backfillable() == []
 
 
 def test_deleted_tenant_is_called_back_by_command_until_it_is_gone(

@@ -36,7 +36,7 @@ def sweep(product: Product, store: MilvusPartitionStore | FaultyStore) -> None:
 
 def make_ready(product: Product, store: MilvusPartitionStore, count: int) -> list[int]:
     numbers = product.imported_tenants(count)
-    product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    product.backfill(numbers)
     product.work(store)
     assert set(product.states()) == {"ready"}
     return numbers
@@ -84,7 +84,7 @@ def test_all_are_made_again_in_chunks_when_hundreds_are_missing(
     simple: Product,
 ) -> None:
     numbers = simple.imported_tenants(600)
-    simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    simple.backfill(numbers)
     simple.services.job_queue.backfill_queue.empty()
     with simple.engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE partition SET state = 'ready'")

@@ -21,6 +21,7 @@ from webapp.models.audit import AuditEntry
 from webapp.models.causes import Cause
 from webapp.models.states import IfExists, Provider, Result
 from webapp.models.tenant import Tenant
+from webapp.operations.progress import adopted
 
 DEAF = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
@@ -356,12 +357,7 @@ def test_chunk_is_handed_back_when_the_counting_got_no_answer(
 
 
 def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = None) -> int:
-    work = product.services.backfill
-    plan = work.plan(tenant_ids, adopt=adopt)
-    requested, _ = work.dispatch(
-        plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
-    )
-    return requested
+    return product.backfill(tenant_ids, adopt=adopt).accepted
 
 
 def test_imported_tenants_adopt_when_the_backfill_says_so(
@@ -370,10 +366,11 @@ def test_imported_tenants_adopt_when_the_backfill_says_so(
     numbers = whole.imported_tenants(3)
     for number in numbers[:2]:
         occupy(whole, store, number, 4)
-    dispatch(whole, adopt=True)
+    operation = whole.backfill(adopt=True)
     whole.work(store)
     assert whole.states() == ["ready"] * 3
-    taken = whole.services.backfill.adopted(numbers)
+    with whole.services.database.reading() as session:
+        taken = adopted(session, operation.id)
     assert (taken.tenants, taken.rows) == (2, 8)
 
 
@@ -388,7 +385,6 @@ def test_imported_tenants_are_refused_first_and_adopt_later_when_told_to(
     whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.states() == ["failed"] * 2
-    assert whole.services.backfill.foreign(numbers) == 2
     assert dispatch(whole, adopt=False) == 0
     assert dispatch(whole, adopt=True) == 2
     whole.work(store)

@@ -21,7 +21,7 @@ def refused(product: Product, *values: tuple[object, str, str]) -> dict[int, lis
 
 def test_numbers_are_kept_and_no_request_is_made_when_a_file_is_imported(product: Product) -> None:
     assert run(product, (7, "Acme", "acme"), (4000, "Other", "other")) == 2
-    assert product.services.backfill.plan().tenant_ids == [7, 4000]
+    assert product.backfillable() == [7, 4000]
     assert product.states() == []
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_stored_when_one_row_is_wrong(product: Product) -> None:
         8: [Problem(RowFault.SLUG_TAKEN, slug="taken", number=taken.id)],
         9: [Problem(RowFault.NUMBER_UNUSABLE)],
     }
-    assert product.services.backfill.plan().tenant_ids == []
+    assert product.backfillable() == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_slug_is_refused_when_it_is_hostile(product: Product, slug: str) -> None
 
 def test_nothing_is_stored_when_it_is_a_dry_run(product: Product) -> None:
     assert run(product, (5, "Name", "slug"), dry_run=True) == 1
-    assert product.services.backfill.plan().tenant_ids == []
+    assert product.backfillable() == []
 
 
 def test_every_row_is_named_when_the_same_file_comes_again(product: Product) -> None:

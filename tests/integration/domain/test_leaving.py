@@ -86,9 +86,9 @@ def test_tenant_has_no_request_again_when_it_never_had_one_and_is_called_back(
     product.delete(number)
     row = product.row(number)
     assert (row.state, row.generation, row.name) == ("removing", 0, f"tenant_{number}")
-    assert restore(product, number).partition is None
+    assert not restore(product, number).partition.is_requested
     assert product.states() == []
-    assert product.services.backfill.plan().tenant_ids == [number]
+    assert product.backfillable() == [number]
 
 
 def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Product) -> None:
@@ -245,11 +245,8 @@ def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(product: Pro
             tenants.retry(tenant.id, actor=ACTOR)
         with pytest.raises(TenantDeleted):
             tenants.rename(tenant.id, name="Other", actor=ACTOR)
-        assert product.services.backfill.plan([tenant.id]).tenant_ids == []
-        assert product.services.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
-            0,
-            True,
-        )
+        assert product.backfillable(tenant.id) == []
+        assert product.backfill([tenant.id]).accepted == 0
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
         assert product.repair.reopen(product.settings.milvus_collection, Cause) == 0
         product.removal_claims.record_gone(claim(product), set(), COLLECTION)

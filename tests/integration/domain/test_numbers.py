@@ -10,7 +10,7 @@ from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from jobs.reconciler.numbering import lift_at_start
 from tests.engines.lite import LiteServer
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once, audit_open
+from tests.factories import FaultyStore, Product, all_at_once, audit_open
 from tests.milvus_collections import make_collection
 from webapp.models.causes import Cause
 from webapp.models.naming import number_in
@@ -51,7 +51,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
 ) -> None:
     numbers = placed.imported_tenants(60)
-    placed.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    placed.backfill(numbers)
     placed.work(store)
     roll_back(placed, 10)
     if before_the_web_serves:

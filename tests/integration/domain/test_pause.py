@@ -169,8 +169,7 @@ def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_
 ) -> None:
     numbers = product.imported_tenants(30)
     pause(product)
-    done = product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-    assert done == (30, True)
+    assert product.backfill(numbers).accepted == 30
     assert product.queued() == []
     assert product.states() == ["pending"] * 30
 
@@ -178,7 +177,7 @@ def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_
 def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
     numbers = simple.imported_tenants(2000)
     pause(simple)
-    simple.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    simple.backfill(numbers)
     with simple.engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE partition SET dispatch_after = requested_at")
     resume(simple)

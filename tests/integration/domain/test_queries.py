@@ -1,15 +1,12 @@
 """What pages and API read: pages of tenants, counts, families, headroom."""
 
 import pytest
-from sqlalchemy import update
 
 from jobs.drift.observations import Observation
 from tests.factories import ACTOR, Product, statements
-from webapp.db.types import utc_now
 from webapp.errors import InvalidField
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState, TenantState
-from webapp.models.tenant import Tenant
 from webapp.partitions import failures, summary
 from webapp.tenants import queries
 from webapp.tenants.queries import TenantFilter
@@ -86,18 +83,6 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
         "removed": 0,
     }
     assert (counted.causes, counted.not_requested) == ({"capacity": 2}, 3)
-
-
-def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departures(
-    product: Product,
-) -> None:
-    product.make_ready(product.create("Ready"))
-    (bygone,) = product.imported_tenants(1, first=50)
-    with product.services.database.transaction() as session:
-        session.execute(update(Tenant).where(Tenant.id == bygone).values(deleted_at=utc_now()))
-    with product.services.database.reading() as session:
-        counted = summary.summary(session, product.settings)
-    assert (counted.tenants, counted.states["ready"], counted.not_requested) == (1, 1, 0)
 
 
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:

@@ -17,7 +17,7 @@ from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
+from tests.factories import FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -461,7 +461,7 @@ def test_sweep_costs_the_same_when_two_thousand_are_ready(product: Product) -> N
 
     def cost(first: int, count: int) -> tuple[int, list[str]]:
         numbers = product.imported_tenants(count, first)
-        product.services.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+        product.backfill(numbers)
         product.services.job_queue.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")

@@ -234,7 +234,7 @@ def test_numbers_are_kept_and_later_ones_lie_above_when_the_file_brings_them(
     }
     assert finish(product, number).created == 2
     assert tenants(product)[1:] == [(7, "Acme", "acme"), (4000, "Other", "mine")]
-    assert product.services.backfill.plan().tenant_ids == [7, 4000]
+    assert product.backfillable() == [7, 4000]
     assert product.create("Next").id == 4001
     again = check(product, "id,name,slug\n7,Acme,\n4000,Other,mine\n")
     assert [outcome for _, outcome, _ in story(product, again)] == ["unchanged"] * 2

@@ -10,7 +10,15 @@ from webapp.admin.wording.labels import CAUSES, Badge, state_word
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.units import number
 from webapp.models.operation import OperationKind, OperationState
-from webapp.operations.plan import CHANGED, DROPPING, UNKNOWN, WITHOUT_REQUEST
+from webapp.operations.plan import (
+    CHANGED,
+    DROPPING,
+    OTHER_CAUSE,
+    PERMANENT,
+    UNKNOWN,
+    WAITING,
+    WITHOUT_REQUEST,
+)
 from webapp.operations.progress import Progress, View
 from webapp.operations.selection import Selection
 
@@ -20,6 +28,7 @@ _K = OperationKind
 KINDS = {
     _K.RETRY: Badge(_l("Retry"), "retry", "info"),
     _K.REQUEST: Badge(_l("Request partitions"), "plus", "info"),
+    _K.BACKFILL: Badge(_l("Backfill"), "plus", "info"),
     _K.DELETE: Badge(_l("Delete"), "trash", "danger"),
     _K.RESTORE: Badge(_l("Keep"), "back", "info"),
 }
@@ -43,6 +52,7 @@ TITLES: dict[OperationKind, Counted] = {
     _K.REQUEST: lambda n: ngettext(
         "Partition for %(num)s tenant", "Partitions for %(num)s tenants", n
     ),
+    _K.BACKFILL: lambda n: ngettext("Backfill of %(num)s tenant", "Backfill of %(num)s tenants", n),
     _K.DELETE: lambda n: ngettext("Deletion of %(num)s tenant", "Deletion of %(num)s tenants", n),
     _K.RESTORE: lambda n: ngettext("%(num)s tenant called back", "%(num)s tenants called back", n),
 }
@@ -69,6 +79,15 @@ START: dict[OperationKind, Counted] = {
 
 # Why some are left alone.
 SKIPPED: dict[str, Counted] = {
+    WAITING: lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
+    PERMANENT: lambda n: ngettext(
+        "%(num)s failed for a cause that no retry cures",
+        "%(num)s failed for causes that no retry cures",
+        n,
+    ),
+    OTHER_CAUSE: lambda n: ngettext(
+        "%(num)s failed for another cause", "%(num)s failed for other causes", n
+    ),
     "pending": lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
     "provisioning": lambda n: ngettext("%(num)s runs already", "%(num)s run already", n),
     "ready": lambda n: ngettext("%(num)s is ready", "%(num)s are ready", n),
@@ -161,7 +180,7 @@ def progress(view: View) -> str:
     if view.operation.kind == OperationKind.DELETE:
         return str(
             _(
-                "%(done)s of %(total)s deleted: %(leaving)s to be dropped, %(gone)s gone.",
+                "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
                 removing=number(figures.removing),
                 gone=number(figures.gone),
                 **said,

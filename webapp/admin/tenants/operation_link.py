@@ -15,10 +15,11 @@ from webapp.partitions import events
 PAGES = ("operations.show", "operations.index")
 
 MAKES = {
-    OperationKind.RETRY: events.RETRIED,
-    OperationKind.REQUEST: events.REQUESTED,
-    OperationKind.DELETE: events.REMOVING,
-    OperationKind.RESTORE: events.RESTORED,
+    OperationKind.RETRY: {events.RETRIED},
+    OperationKind.REQUEST: {events.REQUESTED},
+    OperationKind.BACKFILL: {events.REQUESTED, events.RETRIED},
+    OperationKind.DELETE: {events.REMOVING},
+    OperationKind.RESTORE: {events.RESTORED},
 }
 
 
@@ -46,7 +47,7 @@ def _opened(operation: Operation, origin: PartitionEvent) -> bool:
     is_in_time = operation.asked_at <= origin.at and (
         operation.finished_at is None or origin.at <= operation.finished_at
     )
-    is_alike = (origin.event, origin.actor) == (MAKES[operation.kind], operation.actor)
+    is_alike = origin.event in MAKES[operation.kind] and origin.actor == operation.actor
     return is_in_time and is_alike
 
 
@@ -67,6 +68,12 @@ SENTENCES: dict[OperationKind, Callable[[int, str], str]] = {
     OperationKind.REQUEST: lambda count, name: ngettext(
         "Request for %(num)s tenant by %(who)s",
         "Request for %(num)s tenants by %(who)s",
+        count,
+        who=name,
+    ),
+    OperationKind.BACKFILL: lambda count, name: ngettext(
+        "Backfill of %(num)s tenant by %(who)s",
+        "Backfill of %(num)s tenants by %(who)s",
         count,
         who=name,
     ),
