@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 import structlog
 
+from tests.costs import Costs
 from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.process import ServerProcess
@@ -29,7 +30,7 @@ def skip_when_switched_off(name: str) -> None:
         pytest.skip(f"{name} is switched off by PARATIA_TEST_WITHOUT")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Refuse names of engines that do not exist before any test runs.
 
     Each of several processes that test at once takes a folder for its temporary files, and with
@@ -40,6 +41,7 @@ def pytest_configure() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir
         # At the very end, after those that were registered later and put their own things away.
         atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    config.pluginmanager.register(Costs())
     _make_hashes_cheap()
     _compile_templates_once()
     _let_logs_be_captured()

@@ -24,7 +24,7 @@ GROUPS = {
 LONGEST = (
     *("acceptance/make_run", *GROUPS["browser-1"], *GROUPS["browser-2"], "acceptance/product"),
     *("browser/accessibility", "chaos/storm", "integration/pymilvus26", "browser/crowd"),
-    *("admin/admin_scale", "acceptance/failing", "integration/partition_store"),
+    *("admin/admin_scale", "integration/partition_store"),
     *("integration/database_trouble", "domain/processes", "domain/state_machine"),
     *("api/api_killed", "acceptance/partition_script"),
 )
