@@ -81,9 +81,7 @@ class Silent(WSGIRequestHandler):
 def serving(folder: Path, redis_url: str) -> Iterator[Panel]:
     """An empty panel with one admin, on a free port."""
     queue = f"q{secrets.token_hex(6)}"
-    settings = settings_in(
-        folder, redis_url=redis_url, partition_queue=queue, partition_attempts=1
-    )
+    settings = settings_in(folder, redis_url=redis_url, partition_queue=queue, partition_attempts=1)
     # As the product logs; the library's own renderer takes longer than many a page.
     configure_logging(settings, "stderr")
     app = migrated_app(settings)
