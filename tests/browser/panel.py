@@ -78,8 +78,8 @@ class Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, redis_url: str) -> Iterator[Panel]:
-    """An empty panel with one admin, on a free port."""
+def serving(folder: Path, redis_url: str, **more: Any) -> Iterator[Panel]:
+    """An empty panel with one admin and these settings, on a free port."""
     queue = f"q{secrets.token_hex(6)}"
     settings = settings_in(folder, redis_url=redis_url, partition_queue=queue, partition_attempts=1)
     # As the product logs; the library's own renderer takes longer than many a page.
