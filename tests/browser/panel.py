@@ -81,7 +81,8 @@ class Silent(WSGIRequestHandler):
 def serving(folder: Path, redis_url: str, **more: Any) -> Iterator[Panel]:
     """An empty panel with one admin and these settings, on a free port."""
     queue = f"q{secrets.token_hex(6)}"
-    settings = settings_in(folder, redis_url=redis_url, partition_queue=queue, partition_attempts=1)
+    more |= {"redis_url": redis_url, "partition_queue": queue, "partition_attempts": 1}
+    settings = settings_in(folder, **more)
     # As the product logs; the library's own renderer takes longer than many a page.
     configure_logging(settings, "stderr")
     app = migrated_app(settings)

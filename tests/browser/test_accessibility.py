@@ -97,6 +97,7 @@ def filled(stage: Panel, store: MilvusPartitionStore) -> dict[str, int]:
     stage.delete(numbers[-1])
     stage.rows.tenants_of_before(1, first=900)
     sweep(stage, store)
+    assert stage.state(numbers[0]) == "ready"
     return {"ready": numbers[0], "long": numbers[-2], "leaving": numbers[-1]}
 
 
@@ -109,6 +110,7 @@ def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) ->
         store.create_partition(collection, f"tenant_{number}")
     insert_rows(stage.rows.settings.milvus_uri or "", collection, f"tenant_{foreign}", 5)
     stage.rows.work(store)
+    assert stage.state(foreign) == "failed"
     failed = stage.failed("Pied Piper", "Sterling Cooper", "Monsters Energia")
     sweep(stage, store)
     return filled | {"failed": failed[0], "foreign": foreign}
