@@ -17,7 +17,7 @@ from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.process import ServerProcess
 from tests.engines.redis import RedisServer
-from tests.packing import Packed, place_of
+from tests.packing import Packed, is_quick, place_of
 
 # Standalone and PostgreSQL are imported where they are started: most runs want neither.
 
@@ -52,10 +52,22 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`, as `make quick` has it."""
+    parser.addoption("--quick", action="store_true", help="only what starts no whole product")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes test, the longest begin first."""
+    """Leave out what is not quick where that is wanted; the longest begin first."""
+    if config.getoption("quick"):
+        items[:] = [each for each in items if is_quick(each.path, _fixtures_of(each))]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: place_of(item.path))
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    """The names of all fixtures that the test asks for, itself or by others."""
+    return list(getattr(item, "fixturenames", []))
 
 
 @pytest.hookimpl(optionalhook=True)
