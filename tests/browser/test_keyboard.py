@@ -181,23 +181,6 @@ def test_a_list_and_the_audit_are_saved_as_files(page: Page, panel: Panel) -> No
     assert "export.tenants" in audit.path().read_text(encoding="utf-8-sig")
 
 
-def test_the_audit_is_narrowed_and_shown_whole_again(page: Page, panel: Panel) -> None:
-    number = panel.create("Looked up by key")
-    page.goto("/admin/audit/")
-    press(page, page.get_by_text("More filters"))
-    reach(page, page.get_by_label("What", exact=True))
-    # A list of choices is walked by the letters of a choice.
-    page.keyboard.type("Tenant added")
-    reach(page, page.get_by_label("Number of the tenant"))
-    page.keyboard.type(str(number))
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**tenant={number}**")
-    expect(page.locator("tbody tr")).to_have_count(1)
-    expect(page.locator("tbody tr")).to_contain_text("Looked up by key")
-    press(page, page.get_by_role("link", name="Clear all"))
-    page.wait_for_url("**/admin/audit/")
-
-
 def test_what_is_held_back_while_a_row_is_selected_is_shown(page: Page, panel: Panel) -> None:
     one = panel.ready("Held one")
     page.goto("/admin/partitions/?tab=all&search=Held")
