@@ -11,6 +11,7 @@ from threading import Event, Thread
 from typing import Any
 
 from apiflask import APIFlask
+from webapp.models.causes import Cause
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.access import PASSWORD, add_user, close, migrated_app, settings_in
@@ -19,7 +20,6 @@ from tests.factories import ACTOR, FaultyStore, Product
 from webapp.auth.roles import Role
 from webapp.extensions import db
 from webapp.logs import configure_logging
-from webapp.tenants.causes import Cause
 
 
 class Panel:
@@ -51,7 +51,7 @@ class Panel:
 
     def delete(self, number: int) -> None:
         """Let a tenant go; its partition stays for the days of grace."""
-        self.rows.domain.tenants.delete(number, actor=ACTOR)
+        self.rows.services.tenants.delete(number, actor=ACTOR)
 
     def count(self) -> None:
         """Let the charts know of what has happened, as the reconciler does."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
 from playwright.sync_api import Browser, FilePayload
 
-from jobs.milvus import MilvusPartitionStore
 from tests.access import settings_in
 from tests.browser.axe import violations
 from tests.browser.login import logged_in
@@ -95,10 +95,10 @@ def filled(stage: Panel, store: MilvusPartitionStore) -> dict[str, int]:
     numbers = [stage.create(name) for name in names]
     stage.rows.work(store)
     stage.delete(numbers[-1])
-    stage.rows.tenants_of_before(1, first=900)
+    stage.rows.imported_tenants(1, first=900)
     sweep(stage, store)
     assert stage.state(numbers[0]) == "ready"
-    return {"ready": numbers[0], "long": numbers[-2], "leaving": numbers[-1]}
+    return {"ready": numbers[0], "long": numbers[-2], "removing": numbers[-1]}
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_nothing_is_wrong_with_an_error_or_a_pause(
 ) -> None:
     walk.page.goto("/admin/tenant/details/?id=999999")
     assert list(walk.here()) == []
-    stage.rows.domain.pauses.pause("Milvus gets a new disk", actor=ACTOR)
+    stage.rows.services.pauses.pause("Milvus gets a new disk", actor=ACTOR)
     paused = [Shot("overview", "/admin/"), Shot("queues", "/admin/partitions/?tab=queues")]
     assert walk.over(paused, filled) == {}
-    stage.rows.domain.pauses.resume(actor=ACTOR)
+    stage.rows.services.pauses.resume(actor=ACTOR)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Response, expect
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
 
 from tests.browser.panel import Panel, serving
 from tests.crowd import Crowd, name_of, seed
 from tests.engines.redis import RedisServer
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState
 
 CROWD = Crowd(2_000, 200)
 LONGEST_FAILED = (

@@ -15,13 +15,13 @@ from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
 
 from tests.access import add_user
 from tests.browser.keys import press
 from tests.browser.panel import Panel
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
 
 TAB = "/admin/partitions/?tab=queues"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"

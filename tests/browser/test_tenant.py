@@ -48,7 +48,7 @@ def test_what_is_open_focused_and_scrolled_stays_when_the_page_refreshes_itself(
 ) -> None:
     (number,) = panel.failed("Keep my place")
     page.goto(f"/admin/tenant/details/?id={number}")
-    details = page.locator("#wish-1 details").first
+    details = page.locator("#request-1 details").first
     press(page, details.locator("summary"))
     page.locator("#insert").evaluate("element => element.scrollTo(0, 60)")
     page.evaluate("scrollTo(0, 80)")

@@ -13,7 +13,7 @@ from tests.chaos.clients import Client, callers
 from tests.chaos.exhaustion import exhaust
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.fault import Fault
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target, target
 from tests.chaos.trial import run_trial
 
@@ -21,7 +21,7 @@ SHORT_WAITS = {"MILVUS_TIMEOUT": "2", "PARTITION_BACKOFF": "1", "RECONCILE_INTER
 CREATIONS = 5
 HEALED_WITHIN_S = 45.0
 CHOSEN = [
-    FAULTS["web killed between commit and ring"],
+    FAULTS["web killed between commit and dispatch"],
     FAULTS["worker killed after the call"],
     FAULTS["Redis flushed"],
 ]
@@ -42,26 +42,26 @@ def clients(running: Target) -> Iterator[Sequence[Client]]:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Ledger:
+def promises() -> Promises:
     """What they were told, over all the faults."""
-    return Ledger()
+    return Promises()
 
 
 @pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.name)
 def test_nobody_is_lost_doubled_or_shown_to_another_when(
-    fault: Fault, running: Target, clients: Sequence[Client], ledger: Ledger
+    fault: Fault, running: Target, clients: Sequence[Client], promises: Promises
 ) -> None:
-    trial = run_trial(running, fault, clients, ledger, CREATIONS)
+    trial = run_trial(running, fault, clients, promises, CREATIONS)
     assert not trial.findings
     assert trial.acknowledged >= CREATIONS
     assert trial.healed_s < HEALED_WITHIN_S
 
 
 def test_everybody_is_ready_soon_when_milvus_returns_after_all_their_attempts(
-    running: Target, clients: Sequence[Client], ledger: Ledger
+    running: Target, clients: Sequence[Client], promises: Promises
 ) -> None:
     first = running.database.last_number() + 1
-    assert exhaust(running, clients, ledger, CREATIONS).is_kept
+    assert exhaust(running, clients, promises, CREATIONS).is_kept
     events = running.product.events(first)
     begun, ended = (
         [datetime.fromisoformat(event["at"]) for event in events if event["event"].endswith(name)]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from jobs.milvus.client import create_collection_if_missing
 from pymilvus import MilvusClient
 
-from jobs.milvus import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
@@ -105,7 +105,7 @@ def failed(product: Product, milvus_without: Outage) -> Callable[..., list[int]]
 
 @pytest.fixture
 def foreign(product: Product, milvus: MilvusClient) -> Iterator[Callable[[str], int]]:
-    """Makes a tenant whose partition holds rows of before; takes it and them away at the end."""
+    """Makes a tenant whose partition holds pre-existing rows; takes it and them away at the end."""
     made: list[int] = []
 
     def make(name: str) -> int:

@@ -144,11 +144,11 @@ def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(
         confirm(page, page.get_by_role("link", name="Empty queue"))
         expect(page.locator("#jobs")).to_contain_text("No jobs.", timeout=15_000)
 
-    def rung_again() -> bool:
+    def redispatched() -> bool:
         product.flask("partitions", "reconcile", "--once")
         return told(product, numbers[-1]).count("dispatched") > 1
 
-    wait_until(rung_again, 30, "the sweep to ring again")
+    wait_until(redispatched, 30, "the sweep to dispatch again")
     for number in numbers:
         product.await_state(number, "ready")
 

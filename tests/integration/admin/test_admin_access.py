@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of
 from webapp.auth.roles import Role
 from webapp.settings import VERSION
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState
 
 
 @pytest.mark.parametrize("address", ["/admin/tenant/retry/", "/admin/tenant/delete/"])

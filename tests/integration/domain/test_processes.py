@@ -119,13 +119,13 @@ def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
         process.wait(30)
     spare_lite.thaw()
     row = own.row(tenant)
-    assert (row.state, row.attempts, own.told(tenant)[-1]) == ("pending", 0, "handed_back")
-    own.domain.ringing.ring_due()
+    assert (row.state, row.attempts, own.event_names(tenant)[-1]) == ("pending", 0, "handed_back")
+    own.services.dispatcher.dispatch_due()
     own.work()
     assert own.row(tenant).state == "ready"
 
 
-def test_wish_is_taken_over_when_its_worker_is_killed(
+def test_request_is_taken_over_when_its_worker_is_killed(
     whole: Product, spare_lite: LiteServer
 ) -> None:
     from tests.milvus_collections import make_collection
@@ -140,8 +140,8 @@ def test_wish_is_taken_over_when_its_worker_is_killed(
         process.wait(10)
     spare_lite.thaw()
     own.age(tenant, "lease_until", 1)
-    assert own.domain.upkeep.expire_leases() == 1
-    own.domain.ringing.ring_due()
+    assert own.repair.expire_leases() == 1
+    own.services.dispatcher.dispatch_due()
     own.work()
     row = own.row(tenant)
     assert (row.state, row.attempts) == ("ready", 2)

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.observed import ObservedCollection
+from webapp.partitions.collection_schema import STORED, CollectionSchema, SchemaField, schema_of
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.factories import FaultyStore, Product
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.schemas import STORED, CollectionSchema, SchemaField, schema_of
 
 
 class Counting(FaultyStore):
@@ -28,7 +28,7 @@ class Counting(FaultyStore):
 
 
 def known(product: Product) -> CollectionSchema | None:
-    with product.domain.tenants._database.reading() as session:
+    with product.services.database.reading() as session:
         return schema_of(session, product.settings.milvus_collection)
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
     silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
     sweep(whole, silent)
     assert known(whole) is None
-    with whole.domain.tenants._database.reading() as session:
+    with whole.services.database.reading() as session:
         seen = session.get(ObservedCollection, whole.settings.milvus_collection)
     assert seen is not None
     assert (seen.cause, seen.partitions) == (None, 1)
