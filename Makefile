@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run install test versions fuzz check bench chaos screenshots lock messages vendor
+.PHONY: help run install test quick versions fuzz check bench chaos screenshots lock messages vendor
 
 BIN := .venv/bin
 # What `python3` is, where that is new enough; else the newest that has a name of its own.
@@ -18,6 +18,7 @@ help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
 	@echo "make install  what make run installs, and starts nothing"
 	@echo "make test   the whole suite on real engines"
+	@echo "make quick  the tests that start no whole product, in under two minutes"
 	@echo "make versions  one start and the unit tests on each other Python of this machine"
 	@echo "make fuzz   generated calls of the API, in every role; EXAMPLES=300 of each operation"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
@@ -35,10 +36,16 @@ run: .venv/.runtime .venv/.own-env
 install: .venv/.runtime .venv/.own-env
 
 # What one process has compiled, the hundreds of others need not, whatever the environment says.
-test: export PYTHONDONTWRITEBYTECODE =
+test quick: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	@$(BIN)/python -m tests.engines prepare
 	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
+
+# tests/packing.py says which tests those are; what they do without need not be there.
+quick: .venv/.dev
+	@PARATIA_TEST_WITHOUT="$$PARATIA_TEST_WITHOUT,milvus-standalone,pymilvus26,chromium" \
+		$(BIN)/python -m tests.engines prepare
+	@$(BIN)/python -m pytest -q --quick -n $(WORKERS) --no-loadscope-reorder
 
 versions: .venv/.dev
 	@$(BIN)/python -m tests.versions

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 import structlog
 
+from tests.costs import Costs
 from tests.engines.availability import is_switched_off, switched_off
 from tests.engines.lite import LiteServer
 from tests.engines.process import ServerProcess
 from tests.engines.redis import RedisServer
-from tests.packing import Packed, place_of
+from tests.packing import Packed, is_quick, place_of
 
 # Standalone and PostgreSQL are imported where they are started: most runs want neither.
 
@@ -29,7 +30,7 @@ def skip_when_switched_off(name: str) -> None:
         pytest.skip(f"{name} is switched off by PARATIA_TEST_WITHOUT")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Refuse names of engines that do not exist before any test runs.
 
     Each of several processes that test at once takes a folder for its temporary files, and with
@@ -40,6 +41,7 @@ def pytest_configure() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir
         # At the very end, after those that were registered later and put their own things away.
         atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    config.pluginmanager.register(Costs())
     _make_hashes_cheap()
     _compile_templates_once()
     _let_logs_be_captured()
@@ -50,10 +52,22 @@ def pytest_configure() -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`, as `make quick` has it."""
+    parser.addoption("--quick", action="store_true", help="only what starts no whole product")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes test, the longest begin first."""
+    """Leave out what is not quick where that is wanted; the longest begin first."""
+    if config.getoption("quick"):
+        items[:] = [each for each in items if is_quick(each.path, _fixtures_of(each))]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: place_of(item.path))
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    """The names of all fixtures that the test asks for, itself or by others."""
+    return list(getattr(item, "fixturenames", []))
 
 
 @pytest.hookimpl(optionalhook=True)

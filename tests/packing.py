@@ -1,33 +1,37 @@
-"""Which files of tests run in one process, and which begin first, when several processes test.
+"""Which files of tests run in one process, which begin first, and which `make quick` leaves out.
 
 A file runs in one process, since its tests share what they start. The stories of the browser
 share even more: one running product for all files of a group. A file is named here by its
 folder and what it tests: `browser/panel` is tests/browser/test_panel.py.
 """
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Each group costs a product, a Milvus, a browser and a login.
+# Stories that share a panel, a browser and, in `running`, a whole product.
 GROUPS = {
-    "browser-1": (
-        *("browser/operations", "browser/import", "browser/tenant", "browser/overview"),
-        "browser/audit",
+    "browser": (
+        *("browser/panel", "browser/keyboard", "browser/tenant", "browser/audit"),
+        *("browser/forms", "browser/words_and_looks", "browser/lists"),
     ),
-    "browser-2": (
-        *("browser/panel", "browser/queues", "browser/by_keyboard", "browser/keyboard"),
-        "browser/words_and_looks",
+    "running": (
+        *("running/health", "running/queues", "running/operations", "running/import"),
+        "running/tenants",
     ),
 }
 # These take half a minute or more: begun last, one would be waited for while all else is done.
 LONGEST = (
-    *("acceptance/make_run", *GROUPS["browser-1"], *GROUPS["browser-2"], "acceptance/product"),
-    *("browser/accessibility", "chaos/storm", "integration/pymilvus26", "browser/crowd"),
-    *("admin/admin_scale", "acceptance/failing", "integration/partition_store"),
-    *("integration/database_trouble", "domain/processes", "domain/state_machine"),
-    *("api/api_killed", "acceptance/partition_script"),
+    *("acceptance/make_run", *GROUPS["running"], *GROUPS["browser"], "browser/accessibility"),
+    *("chaos/storm", "acceptance/product", "integration/pymilvus26", "admin/admin_scale"),
+    *("integration/partition_store", "integration/database_trouble", "domain/processes"),
+    *("domain/state_machine", "api/api_killed", "acceptance/partition_script"),
 )
+# What `make quick` leaves out, beside those: all that starts a product, a browser or a Milvus
+# standalone.
+SLOW_FOLDERS = {"acceptance", "browser", "chaos", "running"}
+SLOW_ENGINES = {"milvus_standalone", "guarded_standalone"}
 _PLACES = {name: place for place, name in enumerate(LONGEST)}
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
@@ -46,6 +50,12 @@ class Packed(LoadScopeScheduling):
 def place_of(path: PurePath) -> int:
     """Where the tests of a file come: the lowest first."""
     return _PLACES.get(_name(path), len(LONGEST))
+
+
+def is_quick(path: PurePath, engines: Iterable[str]) -> bool:
+    """Whether `make quick` runs a test of this file that asks for these engines."""
+    is_slow = _name(path) in _PLACES or path.parent.name in SLOW_FOLDERS
+    return not is_slow and SLOW_ENGINES.isdisjoint(engines)
 
 
 def _name(path: PurePath) -> str:

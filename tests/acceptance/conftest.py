@@ -1,7 +1,6 @@
-"""The product under test: once with what it embeds, once on servers of its own."""
+"""The product under test, on servers of its own; the browser's stories use what it embeds."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,28 +13,8 @@ from tests.engines.redis import RedisServer
 SECRET_KEY = "only-for-these-tests-only-for-these-tests"
 
 
-@pytest.fixture(scope="module", params=["embedded", "served"])
+@pytest.fixture(scope="module")
 def product(
-    request: pytest.FixtureRequest, new_directory: Callable[[str], Path]
-) -> Iterator[Product]:
-    """The running product, on each of the two stacks in turn, never on both at once."""
-    if request.param == "embedded":
-        running = _embedded(new_directory)
-    else:
-        running = _served(new_directory, request.getfixturevalue("fresh_database"))
-    with running as product:
-        yield product
-
-
-@contextmanager
-def _embedded(new_directory: Callable[[str], Path]) -> Iterator[Product]:
-    """`make run` as a newcomer has it."""
-    with running_product(new_directory("var"), RECONCILE_INTERVAL="3") as product:
-        yield product
-
-
-@contextmanager
-def _served(
     new_directory: Callable[[str], Path], fresh_database: Callable[[], str]
 ) -> Iterator[Product]:
     """The product on PostgreSQL, a Redis over TCP and a Milvus standalone."""

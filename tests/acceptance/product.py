@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Product:
             assert done.returncode == 0, done.stderr
         return done
 
+    @cached_property
     def config(self) -> dict[str, Any]:
         """The settings in force."""
         settings: dict[str, Any] = json.loads(self.flask("config", "--json").stdout)

@@ -1,6 +1,9 @@
-"""`make run` from outside: it serves, refuses, heals and stops as promised."""
+"""`make run` from outside: it serves, refuses, heals and stops as promised.
 
-import json
+Two runs on one folder: the first is told of a Redis that comes late, and ends with its launcher
+killed; the second is `make run` itself, on what it embeds.
+"""
+
 import os
 import re
 import shutil
@@ -8,15 +11,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from launch import sessions
 from tests.acceptance.running import (
     HEAL_WITHIN_S,
-    NAMES,
     ROOT,
     START_WITHIN_S,
     STOP_WITHIN_S,
@@ -25,28 +29,92 @@ from tests.acceptance.running import (
     environment,
     flask,
     free_port,
-    running,
     started,
     wait_until,
 )
+from tests.conftest import skip_when_switched_off
+from tests.engines.redis import RedisServer
 
 # What an address, a shell, an ini file or a format string takes for something of its own.
 ODD_NAME = "RAG platform #1; 100%2F?x=1 %(x)s $HOME `id` 'a' \"b\" è"
+PARTS = ("web", "worker", "reconciler", "milvus")
+RAN = ("webapp", "jobs", "launch", "migrations", "templates", "static", "translations", "docs")
+
+
+@dataclass
+class First:
+    """The first run, what stood on the terminal while Redis was away, and a tenant of it."""
+
+    run: Run
+    redis: RedisServer
+    shown_without_redis: str
+    served_without_redis: bool
+    headers: dict[str, str]
+    tenant: str
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def first(
+    tmp_path_factory: pytest.TempPathFactory, new_directory: Callable[[str], Path]
+) -> Iterator[First]:
     """One run that the tests of this module share; each but the last leaves it serving."""
-    with running(tmp_path_factory.mktemp("product") / "var") as run:
-        yield run
+    skip_when_switched_off("redis")
+    # No name for a unix socket, so that the second run needs its private short folder too.
+    root = checkout(tmp_path_factory.mktemp("product") / ("long-" * 25) / ODD_NAME)
+    redis = RedisServer(new_directory("redis"), over_tcp=True)
+    with started(root / "var", root=root, REDIS_URL=redis.url) as run:
+        try:
+            wait_until(lambda: "has died" in run.shown(), START_WITHIN_S, "what dies is named")
+            shown, served = run.shown(), run.serves()
+            redis.start()
+            wait_until(lambda: "is ready" in run.shown(), START_WITHIN_S, "ready")
+            made = flask(run, "tokens", "create", "--name", "first", "--role", "admin")
+            headers = {"Authorization": f"Bearer {made.stdout.splitlines()[-1]}"}
+            yield First(run, redis, shown, served, headers, provisioned(run, headers))
+        finally:
+            redis.kill()
 
 
-def start(var_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def product(first: First) -> Run:
+    """The first run."""
+    return first.run
+
+
+def checkout(folder: Path) -> Path:
+    """What of the project runs, in another folder."""
+    for part in RAN:
+        shutil.copytree(ROOT / part, folder / part)
+    for file in ("wsgi.py", "create_milvus_partition.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, folder)
+    return folder
+
+
+def provisioned(run: Run, headers: dict[str, str]) -> str:
+    """The path of a new tenant, once it is ready."""
+    tenants = f"http://127.0.0.1:{run.port}/api/tenants"
+    made = httpx.post(tenants, json={"name": "Acme"}, headers=headers, timeout=30).json()
+    path = f"/api/tenants/{made['id']}"
+    wait_until(lambda: state_of(run, path, headers) == "ready", START_WITHIN_S, "ready")
+    return path
+
+
+def state_of(run: Run, tenant: str, headers: dict[str, str]) -> str:
+    answer = httpx.get(f"http://127.0.0.1:{run.port}{tenant}", headers=headers, timeout=30)
+    return str(answer.json()["partition"]["status"])
+
+
+def open_to_others(folder: Path) -> list[Path]:
+    """What of the folder, itself included, anybody but its owner may read."""
+    return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077]
+
+
+def start(var_dir: Path, port: int, **settings: str) -> subprocess.CompletedProcess[str]:
     """A run that is expected to be refused."""
     return subprocess.run(
         [sys.executable, "-m", "launch"],
         cwd=ROOT,
-        env=environment(var_dir, port),
+        env=environment(var_dir, port, **settings),
         capture_output=True,
         text=True,
         timeout=STOP_WITHIN_S,
@@ -54,9 +122,16 @@ def start(var_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_it_is_not_called_ready_while_a_part_keeps_dying(first: First) -> None:
+    assert first.served_without_redis
+    complaint = first.shown_without_redis.partition("The part 'worker' has died 3 times")[2]
+    assert f"connecting to {first.redis.url[8:-2]}" in complaint
+    assert "is ready" not in first.shown_without_redis
+
+
 def test_all_parts_run_when_the_panel_answers(product: Run) -> None:
     assert product.serves()
-    for part in NAMES:
+    for part in PARTS:
         wait_until(lambda part=part: product.pids(part), HEAL_WITHIN_S, part)
         assert (product.var_dir / "log" / f"{part}.log").exists()
 
@@ -70,17 +145,8 @@ def test_address_and_password_are_shown_once_when_it_is_ready(product: Run) -> N
 
 def test_logs_of_the_parts_are_followed_when_they_write(product: Run) -> None:
     wait_until(lambda: re.search(r"^web +\| .*Listening", product.shown(), re.M), 10, "web's log")
-    wait_until(
-        lambda: re.search(r"^redis +\| .*ready", product.shown(), re.I | re.M), 10, "redis's log"
-    )
-    assert "Traceback" not in product.shown()
-
-
-def test_second_terminal_sees_the_same_addresses_when_it_runs_a_command(product: Run) -> None:
-    seen = configuration(product)
-    assert seen["REDIS_URL"] == f"unix://{product.var_dir / 'redis.sock'}"
-    milvus = Path(f"/proc/{product.pids('milvus')[0]}/cmdline").read_text().split("\0")
-    assert seen["MILVUS_PORT"] == int(milvus[milvus.index("--port") + 1])
+    # While Redis was away there was reason for some.
+    assert "Traceback" not in product.shown().partition("is ready")[2]
 
 
 def test_second_run_is_refused_when_the_folder_is_in_use(product: Run) -> None:
@@ -103,34 +169,18 @@ def test_message_names_port_when_it_is_taken(tmp_path: Path) -> None:
 
 
 def test_message_names_the_setting_when_it_is_unusable(tmp_path: Path) -> None:
-    refused = subprocess.run(
-        [sys.executable, "-m", "launch"],
-        cwd=ROOT,
-        env=environment(tmp_path / "var", 8000, MILVUS_TIMEOUT="soon"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    refused = start(tmp_path / "var", 8000, MILVUS_TIMEOUT="soon")
     assert refused.returncode == 2
     assert "MILVUS_TIMEOUT" in refused.stderr
 
 
-def test_it_is_not_called_ready_when_a_part_keeps_dying(tmp_path: Path) -> None:
-    nobody = free_port()
-    address = {"REDIS_URL": f"redis://127.0.0.1:{nobody}/0", "MILVUS_PORT": str(nobody)}
-    with started(tmp_path / "var", **address) as run:
-        wait_until(lambda: "has died" in run.shown(), START_WITHIN_S, "what dies is named")
-        assert run.serves()
-        assert run.stop() == 0
-    complaint = run.shown().partition("The part 'worker' has died 3 times")[2]
-    assert f"connecting to 127.0.0.1:{nobody}" in complaint
-    assert "is ready" not in run.shown()
-    # It was made, and is shown only once.
-    assert len(re.findall(r"^ +Password +\S{8,}", run.shown(), re.MULTILINE)) == 1
-
-
-@pytest.mark.parametrize("part", NAMES)
+@pytest.mark.parametrize("part", PARTS)
 def test_part_comes_back_when_it_is_killed(product: Run, part: str) -> None:
+    part_comes_back(product, part)
+
+
+def part_comes_back(product: Run, part: str) -> None:
+    """Kill it, and see another one in its place."""
     wait_until(lambda: product.pids(part), HEAL_WITHIN_S, f"{part} runs")
     before = product.pids(part)
     os.kill(before[0], signal.SIGKILL)
@@ -161,65 +211,15 @@ def test_everything_comes_back_when_the_supervisor_is_killed(product: Run) -> No
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: product.session() != before, HEAL_WITHIN_S, "another supervisor")
     wait_until(product.serves, HEAL_WITHIN_S, "the panel answers")
-    for part in NAMES:
+    for part in PARTS:
         wait_until(lambda part=part: product.pids(part), HEAL_WITHIN_S, part)
     assert sessions.members(before) == []
 
 
-def test_nothing_is_left_and_data_is_kept_when_it_is_stopped(tmp_path: Path) -> None:
-    # No name for a unix socket, so that this run needs its private short folder too.
-    root = checkout(tmp_path / ("long-" * 25) / ODD_NAME)
-    var_dir = root / "var"
-    port = free_port()
-    with running(var_dir, port, root) as run:
-        session, first = run.session(), configuration(run)
-        provision_tenant_7(run, tmp_path)
-        assert run.stop() == 0
-        assert sessions.members(session) == []
-    assert open_to_others(var_dir) == []
-    with running(var_dir, port, root) as again:
-        assert configuration(again)["REDIS_URL"] == first["REDIS_URL"]
-        assert "Password" not in again.shown()
-        status = flask(again, "partitions", "status", "--tenant-id", "7", "--json")
-        assert json.loads(status.stdout)["status"] == "ready"
-    # The private folder is kept for the next run, which never comes here.
-    Path(str(first["REDIS_URL"]).removeprefix("unix://")).parent.rmdir()
-
-
-def checkout(folder: Path) -> Path:
-    """What of the project runs, in another folder."""
-    parts = (
-        "webapp",
-        "jobs",
-        "launch",
-        "migrations",
-        "templates",
-        "static",
-        "translations",
-        "docs",
-    )
-    for part in parts:
-        shutil.copytree(ROOT / part, folder / part)
-    for file in ("wsgi.py", "create_milvus_partition.py", "pyproject.toml"):
-        shutil.copy(ROOT / file, folder)
-    return folder
-
-
-def open_to_others(folder: Path) -> list[Path]:
-    """What of the folder, itself included, anybody but its owner may read."""
-    return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077]
-
-
-def provision_tenant_7(run: Run, folder: Path) -> None:
-    (folder / "tenants.csv").write_text("id,name,slug\n7,Acme,acme\n")
-    assert flask(run, "tenants", "import", str(folder / "tenants.csv")).returncode == 0
-    assert flask(run, "partitions", "backfill", "--wait").returncode == 0
-
-
-def test_nothing_is_left_and_make_runs_it_again_when_the_launcher_is_killed(
-    product: Run, tmp_path: Path
+def test_data_is_kept_and_nothing_is_left_when_make_runs_it_again_and_is_stopped(
+    first: First, tmp_path: Path
 ) -> None:
-    former = product.session()
+    product, former = first.run, first.run.session()
     product.process.kill()
     product.process.wait()
     output = tmp_path / "out.txt"
@@ -230,12 +230,31 @@ def test_nothing_is_left_and_make_runs_it_again_when_the_launcher_is_killed(
             env=environment(product.var_dir, product.port),
             stdout=terminal,
         )
+    again = Run(product.var_dir, product.port, make, output)
     try:
-        wait_until(lambda: "is ready" in output.read_text(), START_WITHIN_S, "ready")
-        assert product.serves()
+        wait_until(lambda: "is ready" in again.shown(), START_WITHIN_S, "ready")
         assert sessions.members(former) == []
-        session = product.session()
+        assert "Password" not in again.shown()
+        assert state_of(again, first.tenant, first.headers) == "ready"
+        socket_path = embedded_parts_are_seen_by_a_second_terminal(again)
+        part_comes_back(again, "redis")
+        session = again.session()
     finally:
         make.terminate()
         make.wait(STOP_WITHIN_S)
     assert sessions.ended(session, STOP_WITHIN_S)
+    assert open_to_others(product.var_dir) == []
+    # The private folder is kept for the next run, which never comes here.
+    socket_path.parent.rmdir()
+
+
+def embedded_parts_are_seen_by_a_second_terminal(run: Run) -> Path:
+    """Redis's socket."""
+    seen = configuration(run)
+    milvus = Path(f"/proc/{run.pids('milvus')[0]}/cmdline").read_text().split("\0")
+    assert seen["MILVUS_PORT"] == int(milvus[milvus.index("--port") + 1])
+    redis = Path(str(seen["REDIS_URL"]).removeprefix("unix://"))
+    assert redis.is_socket()
+    shown = r"^redis +\| .*ready"
+    wait_until(lambda: re.search(shown, run.shown(), re.I | re.M), 10, "redis's log")
+    return redis

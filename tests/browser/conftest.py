@@ -1,31 +1,18 @@
-"""One running product and one login for all browser tests."""
+"""One panel, one browser and one login for the stories that need no worker."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
-from pymilvus import MilvusClient
 
-from jobs.milvus.client import create_collection_if_missing
-from tests.acceptance.product import Product, running_product
-from tests.browser.login import launch_options, logged_in
+from tests.browser.login import Site, launch_options, logged_in
+from tests.browser.panel import Panel, serving
 from tests.conftest import skip_when_switched_off
 from tests.engines import chromium
-from tests.engines.lite import LiteServer
-from tests.engines.process import wait_until
-from tests.engines.proxy import Mode, Proxy
-
-COLLECTION = "kb_chunks_v1"
-
-
-class Outage(Protocol):
-    """Makes a block that Milvus does not answer in."""
-
-    def __call__(self, mode: Mode = Mode.REFUSE) -> contextlib.AbstractContextManager[None]:
-        """The block."""
+from tests.engines.redis import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -35,36 +22,23 @@ def browser_type_launch_args() -> dict[str, Any]:
     return launch_options()
 
 
-@pytest.fixture(scope="package")
-def lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
-    """The product's Milvus, with its collection."""
-    server = LiteServer(new_directory("lite"))
-    server.start()
-    create_collection_if_missing(server.uri, "", COLLECTION, 30)
-    yield server
-    server.stop()
+@pytest.fixture(scope="session")
+def panel(new_directory: Callable[[str], Path], redis_server: RedisServer) -> Iterator[Panel]:
+    """The panel that most stories share: each makes tenants of its own names."""
+    with serving(new_directory("panel"), redis_server.new_database()) as served:
+        yield served
 
 
-@pytest.fixture(scope="package")
-def network(lite: LiteServer) -> Iterator[Proxy]:
-    """What lies between the product and its Milvus."""
-    with Proxy(("127.0.0.1", lite.port)) as proxy:
-        yield proxy
+@pytest.fixture
+def site(panel: Panel) -> Site:
+    """What a story looks at: here the panel, in `running` a whole product."""
+    return panel
 
 
-@pytest.fixture(scope="package")
-def product(new_directory: Callable[[str], Path], network: Proxy) -> Iterator[Product]:
-    """The product with a single attempt, and nobody who repairs what failed meanwhile."""
-    settings = {"PARTITION_ATTEMPTS": "1", "MILVUS_TIMEOUT": "2", "RECONCILE_INTERVAL": "600"}
-    address = f"http://127.0.0.1:{network.port}"
-    with running_product(new_directory("panel"), MILVUS_URI=address, **settings) as running:
-        yield running
-
-
-@pytest.fixture(scope="package")
-def session_state(product: Product, browser: Browser) -> Any:
-    """The cookies of a browser that has logged in through the form."""
-    return logged_in(browser, product)
+@pytest.fixture(scope="session")
+def logins() -> dict[str, Any]:
+    """The sessions of the first admin, by the site's address."""
+    return {}
 
 
 @pytest.fixture
@@ -80,13 +54,15 @@ def complaints() -> Iterator[list[str]]:
 
 @pytest.fixture
 def visitor(
-    browser: Browser, product: Product, session_state: Any, complaints: list[str]
+    browser: Browser, site: Site, logins: dict[str, Any], complaints: list[str]
 ) -> Iterator[Callable[..., Page]]:
     """Opens pages in a browser of their own, logged in unless its options say otherwise."""
     contexts: list[BrowserContext] = []
+    if site.url not in logins:
+        logins[site.url] = logged_in(site)
 
     def visit(**options: Any) -> Page:
-        options = {"base_url": product.url, "storage_state": session_state} | options
+        options = {"base_url": site.url, "storage_state": logins[site.url]} | options
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(10_000)
         # Of each page, also of those that a test opens beside the first.
@@ -121,58 +97,3 @@ def page(visitor: Callable[..., Page]) -> Page:
 def context(page: Page) -> BrowserContext:
     """The browser that the page is in."""
     return page.context
-
-
-@pytest.fixture
-def milvus_without(product: Product, network: Proxy) -> Outage:
-    """Milvus refuses every connection, or hangs, while the block runs; then it answers again."""
-
-    @contextlib.contextmanager
-    def outage(mode: Mode = Mode.REFUSE) -> Iterator[None]:
-        network.switch(mode)
-        try:
-            yield
-        finally:
-            network.switch(Mode.PASS)
-            await_service(product)
-
-    return outage
-
-
-def await_service(product: Product) -> None:
-    """Wait until a tenant is provisioned; that closes the circuit and ends its count."""
-    number = product.create("Well")["id"]
-
-    def is_ready() -> bool:
-        status = product.tenant(number)["partition"]["status"]
-        if status == "failed":
-            product.api("POST", f"/api/tenants/{number}/retry")
-        return bool(status == "ready")
-
-    wait_until(is_ready, 60, "Milvus to serve the product again")
-
-
-@pytest.fixture
-def failed(product: Product, milvus_without: Outage) -> Callable[..., list[int]]:
-    """Makes at most two tenants whose only attempt fails, because Milvus cannot be reached.
-
-    A third failure in a row would open the circuit, and then nobody is asked for a while.
-    """
-
-    def make(*names: str) -> list[int]:
-        assert len(names) <= 2
-        with milvus_without():
-            numbers = [product.create(name)["id"] for name in names]
-            for number in numbers:
-                product.await_state(number, "failed")
-        return numbers
-
-    return make
-
-
-@pytest.fixture(scope="package")
-def milvus(lite: LiteServer) -> Iterator[MilvusClient]:
-    """A client of the tests' own on the product's Milvus."""
-    client = MilvusClient(lite.uri)
-    yield client
-    client.close()

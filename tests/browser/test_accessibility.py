@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, FilePayload
 
-from tests.acceptance.product import Product, running_product
+from jobs.milvus.client import MilvusPartitionStore
 from tests.access import settings_in
 from tests.browser.axe import violations
 from tests.browser.login import logged_in
-from tests.browser.walk import Walk
-from tests.screenshots import scenes
+from tests.browser.panel import Panel, serving
+from tests.browser.walk import FRAME, LOOKS, Walk
+from tests.engines.lite import LiteServer
+from tests.engines.redis import RedisServer
+from tests.factories import ACTOR
+from tests.milvus_collections import insert_rows, make_collection
 from tests.screenshots.pages import EMPTY, FAILING, FULL, Shot
 from webapp import create_app
 
@@ -34,18 +38,17 @@ REFUSED_ALWAYS = {"tenant.ajax_lookup", "tenant.export"}
 REACHED = {"operations.show", "uploads.show"}
 OUTSIDE = [Shot("logout", "/logout"), Shot("pause", "/admin/pause/")]
 WELL = [shot for shot in FULL if shot not in EMPTY or shot.name in {"overview", "tenants"}]
+# What looks the same whether there are tenants or not is looked at once.
+FAILED = [shot for shot in FAILING if shot.name not in {"import", "help", "walk", "tenants"}]
 OPENED = [
     Shot("keys", "/admin/tenant/", "[data-keys-open]"),
     Shot("no-match", "/admin/tenant/?search=nobody+has+this+name"),
     Shot("rename-dialog", "/admin/tenant/details/?id={ready}", "a[data-dialog]"),
-    Shot("delete-page", "/admin/tenant/delete/?id={ready}"),
     Shot("long-name", "/admin/tenant/details/?id={long}"),
-    Shot("rename-long-name", "/admin/tenant/edit/?id={long}"),
     Shot("delete-long-name", "/admin/tenant/delete/?id={long}"),
     Shot("delete-many", "/admin/operations/review/?kind=delete&scope=selected&id={ready}"),
 ]
 ASKED = [
-    Shot("failed", "/admin/partitions/?tab=all&state=failed"),
     Shot("review-all", "/admin/partitions/review/"),
     Shot("foreign-rows", "/admin/tenant/empty/?id={foreign}"),
 ]
@@ -56,47 +59,80 @@ SHEET = b"name,slug\nA new one,\nAcme S.p.A.,acme-s-p-a\nWrong,No Slug\n"
 
 
 @pytest.fixture(scope="module")
-def stage(new_directory: Callable[[str], Path]) -> Iterator[Product]:
-    """A product of this file's own, empty at first."""
-    with running_product(new_directory("stage"), **scenes.QUICK) as running:
-        yield running
+def store(milvus_lite: LiteServer) -> Iterator[MilvusPartitionStore]:
+    """What the test's own worker and sweep reach Milvus by."""
+    store = MilvusPartitionStore(milvus_lite.uri, "", 10)
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="module")
-def walk(stage: Product, browser: Browser) -> Iterator[Walk]:
+def stage(
+    new_directory: Callable[[str], Path], redis_server: RedisServer, milvus_lite: LiteServer
+) -> Iterator[Panel]:
+    """A panel of this file's own, empty at first, with a collection."""
+    milvus = {"milvus_uri": milvus_lite.uri, "milvus_collection": make_collection(milvus_lite.uri)}
+    with serving(new_directory("stage"), redis_server.new_database(), **milvus) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def walk(stage: Panel, browser: Browser) -> Iterator[Walk]:
     """A tab of somebody who is logged in."""
-    state = logged_in(browser, stage)
-    context = browser.new_context(base_url=stage.url, storage_state=state, reduced_motion="reduce")
+    options = {"base_url": stage.url, "storage_state": logged_in(stage)}
+    context = browser.new_context(reduced_motion="reduce", **options)
     yield Walk(context.new_page())
     context.close()
 
 
 @pytest.fixture(scope="module")
-def filled(stage: Product, new_directory: Callable[[str], Path]) -> dict[str, int]:
+def filled(stage: Panel, store: MilvusPartitionStore) -> dict[str, int]:
     """Numbers of tenants that are well, by what became of them; one has the longest name.
 
     Another one has no partition that was requested.
     """
-    numbers = scenes.fill(stage)
-    long = stage.create(LONGEST)["id"]
-    stage.await_state(long, "ready")
-    sheet = new_directory("sheet") / "tenants.csv"
-    sheet.write_text("id,name,slug\n900,Imported before,imported-before\n")
-    stage.flask("tenants", "import", str(sheet))
-    return numbers | {"long": long}
+    names = ("Acme S.p.A.", "Globex", "Initech", "Umbrella Logistics", LONGEST, "Los Pollos")
+    numbers = [stage.create(name) for name in names]
+    stage.rows.work(store)
+    stage.delete(numbers[-1])
+    stage.rows.imported_tenants(1, first=900)
+    sweep(stage, store)
+    assert stage.state(numbers[0]) == "ready"
+    return {"ready": numbers[0], "long": numbers[-2], "removing": numbers[-1]}
+
+
+@pytest.fixture(scope="module")
+def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) -> dict[str, int]:
+    """The same, with failures of several causes, an orphan, and rows of somebody else's."""
+    collection = stage.rows.settings.milvus_collection
+    foreign = stage.create("Weyland")
+    for number in (4711, foreign):
+        store.create_partition(collection, f"tenant_{number}")
+    insert_rows(stage.rows.settings.milvus_uri or "", collection, f"tenant_{foreign}", 5)
+    stage.rows.work(store)
+    assert stage.state(foreign) == "failed"
+    failed = stage.failed("Pied Piper", "Sterling Cooper", "Monsters Energia")
+    sweep(stage, store)
+    return filled | {"failed": failed[0], "foreign": foreign}
+
+
+def sweep(stage: Panel, store: MilvusPartitionStore) -> None:
+    """What the reconciler sees and counts."""
+    stage.rows.reconciler(store).sweep()
+    stage.count()
 
 
 def test_every_page_is_in_the_list(tmp_path: Path) -> None:
     app = create_app(settings_in(tmp_path))
     adapter = app.create_url_adapter(None) or app.url_map.bind("localhost")
-    shots = [*EMPTY, *WELL, *FAILING, *OUTSIDE, *OPENED, *ASKED]
+    shots = [*EMPTY, *WELL, *FAILED, *OUTSIDE, *OPENED, *ASKED]
     seen = {adapter.match(urlsplit(shot.address).path)[0] for shot in shots}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin/")]
     answers = {rule.endpoint for rule in rules if "GET" in (rule.methods or ())}
     assert answers - PARTS - FILES - REFUSED_ALWAYS - REACHED == seen - {"logout_page"}
 
 
-def test_nothing_is_wrong_outside_the_panel(stage: Product, browser: Browser) -> None:
+def test_nothing_is_wrong_outside_the_panel(stage: Panel, browser: Browser) -> None:
     context = browser.new_context(base_url=stage.url, reduced_motion="reduce")
     walk = Walk(context.new_page())
     assert walk.over([Shot("login", "/login")], {}) == {}
@@ -124,7 +160,9 @@ def test_nothing_is_wrong_with_the_description_of_the_api(walk: Walk) -> None:
 
 
 def test_nothing_is_wrong_with_any_page_when_there_is_no_tenant(walk: Walk) -> None:
+    walk.looks = FRAME
     assert walk.over([*EMPTY, *OUTSIDE], {}) == {}
+    walk.looks = LOOKS
 
 
 def test_nothing_is_wrong_with_any_page_when_all_is_well(
@@ -165,11 +203,10 @@ def test_nothing_is_wrong_with_a_file_when_it_was_checked(
 
 
 def test_nothing_is_wrong_with_any_page_when_something_failed(
-    walk: Walk, stage: Product, filled: dict[str, int]
+    walk: Walk, broken: dict[str, int]
 ) -> None:
-    numbers = filled | scenes.break_down(stage)
-    assert walk.over([*FAILING, *ASKED], numbers) == {}
-    walk.page.goto(f"/admin/partitions/review/?scope=selected&id={numbers['failed']}")
+    assert walk.over([*FAILED, *ASKED], broken) == {}
+    walk.page.goto(f"/admin/partitions/review/?scope=selected&id={broken['failed']}")
     walk.page.get_by_role("main").get_by_role("button", name=re.compile("^Queue")).click()
     walk.page.wait_for_url("**/admin/operations/show/**")
     assert list(walk.here()) == []
@@ -185,11 +222,11 @@ def test_no_list_is_too_wide_when_its_words_are_italian(walk: Walk, filled: dict
 
 
 def test_nothing_is_wrong_with_an_error_or_a_pause(
-    walk: Walk, stage: Product, filled: dict[str, int]
+    walk: Walk, stage: Panel, filled: dict[str, int]
 ) -> None:
     walk.page.goto("/admin/tenant/details/?id=999999")
     assert list(walk.here()) == []
-    stage.flask("partitions", "pause", "--reason", "Milvus gets a new disk")
+    stage.rows.services.pauses.pause("Milvus gets a new disk", actor=ACTOR)
     paused = [Shot("overview", "/admin/"), Shot("queues", "/admin/partitions/?tab=queues")]
     assert walk.over(paused, filled) == {}
-    stage.flask("partitions", "resume")
+    stage.rows.services.pauses.resume(actor=ACTOR)

@@ -4,17 +4,22 @@ import csv
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.acceptance.product import Product
+from tests.access import add_token
 from tests.browser.login import EMAIL
+from tests.browser.panel import Panel
+from webapp.auth.roles import Role
 
 
 @pytest.fixture
-def lived(product: Product, page: Page) -> int:
+def lived(panel: Panel, page: Page) -> int:
     """A tenant that signed up by API, and was renamed by the form."""
-    number: int = product.create("Ocean S.p.A.")["id"]
+    headers = {"Authorization": f"Bearer {add_token(panel.app, Role.OPERATOR)}"}
+    asked = httpx.post(f"{panel.url}/api/tenants", json={"name": "Ocean S.p.A."}, headers=headers)
+    number: int = asked.json()["id"]
     page.goto(f"/admin/tenant/edit/?id={number}")
     page.get_by_label("Name", exact=True).fill("Ocean Group")
     page.get_by_role("button", name=re.compile("Save")).click()
@@ -23,9 +28,9 @@ def lived(product: Product, page: Page) -> int:
 
 
 def test_what_was_done_by_form_api_and_command_is_there_with_who_and_from_where(
-    page: Page, product: Product, lived: int
+    page: Page, panel: Panel, lived: int
 ) -> None:
-    product.flask("tokens", "create", "--name", "harbour", "--role", "viewer")
+    add_token(panel.app, name="harbour")
     page.goto("/admin/")
     page.get_by_role("link", name="Audit").click()
     page.wait_for_url("**/admin/audit/")

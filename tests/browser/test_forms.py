@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from tests.acceptance.product import Product
 from tests.browser.login import EMAIL
+from tests.browser.panel import Panel
 
 SLOW_MS = 700
 
@@ -38,13 +38,8 @@ def posts(page: Page) -> list[str]:
     return sent
 
 
-def tenants_named(product: Product, name: str) -> list[int]:
-    items = product.api("GET", f"/api/tenants?q={name}").json()["items"]
-    return [item["id"] for item in items]
-
-
 def test_one_tenant_is_made_when_create_is_pressed_twice_over_a_slow_link(
-    page: Page, product: Product, posts: list[str]
+    page: Page, panel: Panel, posts: list[str]
 ) -> None:
     page.goto("/admin/tenant/new/")
     page.get_by_label("Name").fill("Twicepressed")
@@ -55,17 +50,17 @@ def test_one_tenant_is_made_when_create_is_pressed_twice_over_a_slow_link(
     page.mouse.click(*press)
     page.wait_for_url(re.compile("/admin/tenant/details/"))
     assert len(posts) == 1
-    (number,) = tenants_named(product, "Twicepressed")
+    (number,) = panel.named("Twicepressed")
     page.go_back()
     page.get_by_label("Name").fill("Twicepressed")
     page.get_by_role("button", name="Add tenant").click()
     page.wait_for_url(re.compile("/admin/tenant/details/"))
     assert len(posts) == 2
-    assert number in tenants_named(product, "Twicepressed")
+    assert number in panel.named("Twicepressed")
 
 
 def test_what_was_typed_is_sent_after_the_login_when_the_session_was_over(
-    visitor: Callable[..., Page], product: Product, complaints: list[str]
+    visitor: Callable[..., Page], panel: Panel, complaints: list[str]
 ) -> None:
     page = visitor()
     page.goto("/admin/tenant/new/")
@@ -73,14 +68,14 @@ def test_what_was_typed_is_sent_after_the_login_when_the_session_was_over(
     page.context.clear_cookies()
     page.get_by_role("button", name="Add tenant").click()
     page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(product.password)
+    page.get_by_label("Password").fill(panel.password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Send it again?")).to_be_visible()
     expect(page.locator("dd")).to_contain_text("Typedbefore")
-    assert tenants_named(product, "Typedbefore") == []
+    assert panel.named("Typedbefore") == []
     page.get_by_role("button", name="Send again").click()
     page.wait_for_url(re.compile("/admin/tenant/details/"))
-    assert len(tenants_named(product, "Typedbefore")) == 1
+    assert len(panel.named("Typedbefore")) == 1
     # The browser notes that the form was answered with 401.
     assert [complaint for complaint in complaints if "401" not in complaint] == []
     complaints.clear()

@@ -1,9 +1,11 @@
 """The panel without a mouse: what Tab reaches, where the focus is seen, and the keys that help."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Download, Locator, Page, expect
 
-from tests.acceptance.product import Product
+from tests.browser.keys import press, reach
+from tests.browser.login import EMAIL
+from tests.browser.panel import Panel
 
 # Everything that could be clicked, and is to be seen.
 TARGETS = """[...document.querySelectorAll(
@@ -41,18 +43,18 @@ def walk_by_tab(page: Page) -> list[str]:
     for _ in range(int(page.evaluate(TARGETS)) + MORE_STOPS):
         page.keyboard.press("Tab")
         found = page.evaluate(FOCUSED)
+        if not found and not page.evaluate(MISSED):
+            break
         if found and not found[1]:
             unseen.append(found[0])
-        if not page.evaluate(MISSED):
-            break
     return unseen
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_tab_reaches_everything_and_the_focus_is_seen(
-    page: Page, product: Product, address: str
+    page: Page, panel: Panel, address: str
 ) -> None:
-    page.goto(address.format(number=product.create("Keys")["id"]))
+    page.goto(address.format(number=panel.ready("Keys")))
     if (pause := page.locator("[data-pause]")).count():
         pause.click()
         page.evaluate("document.activeElement.blur()")
@@ -92,9 +94,8 @@ def test_g_and_a_letter_lead_to_a_page(page: Page, letter: str, address: str) ->
     page.wait_for_url(f"**{address}")
 
 
-def test_rows_are_walked_selected_and_opened_by_keys(page: Page, product: Product) -> None:
-    one, other = (product.create(f"Row {letter}")["id"] for letter in "AB")
-    product.await_state(other, "ready")
+def test_rows_are_walked_selected_and_opened_by_keys(page: Page, panel: Panel) -> None:
+    one, _ = (panel.ready(f"Row {letter}") for letter in "AB")
     page.goto("/admin/tenant/?search=Row")
     page.keyboard.press("j")
     expect(page.get_by_role("link", name="Row A", exact=True)).to_be_focused()
@@ -128,9 +129,9 @@ def test_the_search_is_reached_from_any_page_and_left_by_escape(page: Page) -> N
     expect(field).not_to_be_focused()
 
 
-def test_keys_do_nothing_when_they_were_switched_off(page: Page, product: Product) -> None:
+def test_keys_do_nothing_when_they_were_switched_off(page: Page, panel: Panel) -> None:
     # Without a row there would be nothing that `j` could lead to.
-    product.create("Not walked to")
+    panel.create("Not walked to")
     page.goto("/admin/")
     page.keyboard.press("?")
     page.get_by_label("Use these keys in this browser").uncheck()
@@ -141,3 +142,72 @@ def test_keys_do_nothing_when_they_were_switched_off(page: Page, product: Produc
     expect(page.locator("tbody tr").first).to_be_visible()
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement === document.body")
+
+
+def saved_by_key(page: Page, link: Locator) -> Download:
+    """The file that comes when Enter is pressed on a link."""
+    reach(page, link)
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    return download.value
+
+
+def test_the_span_stays_chosen_and_the_table_open_when_the_page_refreshes(
+    page: Page, panel: Panel
+) -> None:
+    panel.ready("Counted in the charts")
+    panel.count()
+    page.goto("/admin/")
+    press(page, page.get_by_role("link", name="7 days"))
+    page.wait_for_url("**/admin/?span=7d")
+    press(page, page.get_by_text("The same as a table"))
+    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
+    for _ in range(2):
+        with page.expect_response("**/admin/live/**"):
+            pass
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
+
+
+def test_a_list_and_the_audit_are_saved_as_files(page: Page, panel: Panel) -> None:
+    panel.create("Saved by key")
+    page.goto("/admin/tenant/?search=Saved+by+key")
+    tenants = saved_by_key(page, page.get_by_role("link", name="Export CSV"))
+    assert "Saved by key" in tenants.path().read_text(encoding="utf-8-sig")
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url("**/admin/audit/")
+    audit = saved_by_key(page, page.get_by_role("link", name="Export as CSV"))
+    assert "export.tenants" in audit.path().read_text(encoding="utf-8-sig")
+
+
+def test_what_is_held_back_while_a_row_is_selected_is_shown(page: Page, panel: Panel) -> None:
+    one = panel.ready("Held one")
+    page.goto("/admin/partitions/?tab=all&search=Held")
+    press(page, page.locator(f"#pick-{one}"), "Space")
+    other = panel.create("Held two")
+    held = page.locator("[data-held]")
+    expect(held).to_have_text("1 change – show")
+    expect(page.locator(f"#row-{other}")).to_have_count(0)
+    press(page, held)
+    expect(page.locator(f"#row-{other}")).to_be_visible()
+    expect(page.locator(f"#pick-{one}")).to_be_checked()
+
+
+def test_language_theme_and_times_are_chosen(page: Page) -> None:
+    page.goto("/admin/")
+    press(page, page.get_by_role("button", name="Theme: system"))
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    press(page, page.get_by_role("button", name="Times: local"))
+    expect(page.get_by_role("button", name="Times: UTC")).to_be_focused()
+    press(page, page.get_by_role("button", name="Italiano"))
+    expect(page.locator("html")).to_have_attribute("lang", "it")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Panoramica")
+    press(page, page.get_by_role("button", name="English"))
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_text(EMAIL)).to_be_visible()
+    press(page, page.get_by_role("button", name="Theme: light"))
+    page.goto("/admin/tenant/")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(20, 24, 29)"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.acceptance.product import Product
+from tests.browser.panel import Panel
 
 CLOCK = re.compile(r"\d\d:\d\d:\d\d$")
 UTC = re.compile(r"\d\d:\d\d:\d\d UTC$")
@@ -19,10 +19,9 @@ def far_away(visitor: Callable[..., Page]) -> Page:
 
 
 def test_times_are_local_with_utc_beside_when_the_page_refreshes_too(
-    far_away: Page, product: Product
+    far_away: Page, panel: Panel
 ) -> None:
-    number = product.create("Kathmandu")["id"]
-    product.await_state(number, "ready")
+    number = panel.ready("Kathmandu")
     far_away.goto(f"/admin/tenant/details/?id={number}")
     time = far_away.locator("#timeline time").first
     expect(time).to_have_text(CLOCK)
@@ -36,9 +35,8 @@ def test_times_are_local_with_utc_beside_when_the_page_refreshes_too(
     expect(time).to_have_text(CLOCK)
 
 
-def test_no_time_is_painted_in_utc_first(far_away: Page, product: Product) -> None:
-    number = product.create("No flash")["id"]
-    product.await_state(number, "ready")
+def test_no_time_is_painted_in_utc_first(far_away: Page, panel: Panel) -> None:
+    number = panel.ready("No flash")
     far_away.add_init_script(
         """window.painted = [];
         const look = () => {
@@ -69,3 +67,11 @@ def test_the_language_is_kept_when_chosen_without_a_script(
     page.goto("/admin/")
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_times_below_a_chart_are_local_with_utc_on_hover(far_away: Page) -> None:
+    # 5 h 45 min ahead: where clocks show UTC, a time that is not local looks right.
+    far_away.goto("/admin/?span=24h")
+    label = far_away.locator("#chart-signups .times time").first
+    expect(label).to_have_text(re.compile(r"^\d\d:45$"))
+    expect(label).to_have_attribute("title", re.compile(r"GMT\+5:45\n.*:00 UTC$"))

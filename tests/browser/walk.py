@@ -11,16 +11,20 @@ from tests.screenshots.pages import Shot
 
 
 class Look(NamedTuple):
-    """A window, and the colours in it."""
+    """A window, the colours in it, and what is asked of a page there: all, or these rules."""
 
     width: int
     scheme: Literal["light", "dark"]
     forced: Literal["active", "none"] = "none"
+    rules: tuple[str, ...] = ()
 
 
-# Each width and each theme once: what differs between the pairs left out are colours alone.
-LOOKS = (Look(390, "light"), Look(1024, "dark"), Look(1440, "light", "active"))
-WIDTHS = (320, 390, 769, 980, 1024, 1080, 1150, 1440)
+NARROW, COLOURS = Look(390, "light"), ("color-contrast",)
+# What differs by the theme are colours alone, and by the width the frame, which all pages share.
+LOOKS = (NARROW, Look(1024, "dark", rules=COLOURS), Look(1440, "light", "active", COLOURS))
+FRAME = (NARROW, Look(1440, "dark"))
+# Those next to where the layout changes; wider than the last there is only more room.
+WIDTHS = (320, 769, 980, 1080, 1150)
 # Sideways the page may not scroll, and nothing may stick out of its panel.
 OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".panel")]
     .filter((box) => box.scrollWidth > box.clientWidth)
@@ -40,6 +44,7 @@ class Walk:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
+    looks: tuple[Look, ...] = LOOKS
 
     def __post_init__(self) -> None:
         """Listen from the start."""
@@ -54,9 +59,9 @@ class Walk:
 
     def here(self) -> Iterator[str]:
         """What is wrong with the page as it stands."""
-        for look in LOOKS:
+        for look in self.looks:
             self._take(look)
-            for found in violations(self.page):
+            for found in violations(self.page, *look.rules):
                 yield f"{look} {found}"
         yield from self.page.evaluate(INLINE)
         yield from self.too_wide()

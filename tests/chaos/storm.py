@@ -39,7 +39,7 @@ def weather(
 ) -> bool:
     """Strike the faults one after the other under so many creations each, and show the table."""
     with target(database, options.random(), engine) as running:
-        interval_s = float(running.product.config()["RECONCILE_INTERVAL"])
+        interval_s = float(running.product.config["RECONCILE_INTERVAL"])
         trials = _trials(running, plan, creations)
     bounds = {
         Heals.AFTER_DEATH: AFTER_DEATH_S,

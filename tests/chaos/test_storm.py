@@ -4,6 +4,7 @@ The short form of `make chaos`: a few faults at their named points, with short w
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from random import Random
 
 import pytest
@@ -20,9 +21,7 @@ SHORT_WAITS = {"MILVUS_TIMEOUT": "2", "PARTITION_BACKOFF": "1", "RECONCILE_INTER
 CREATIONS = 5
 HEALED_WITHIN_S = 45.0
 CHOSEN = [
-    FAULTS["web killed before the commit"],
     FAULTS["web killed between commit and dispatch"],
-    FAULTS["worker killed during the call"],
     FAULTS["worker killed after the call"],
     FAULTS["Redis flushed"],
 ]
@@ -61,4 +60,16 @@ def test_nobody_is_lost_doubled_or_shown_to_another_when(
 def test_everybody_is_ready_soon_when_milvus_returns_after_all_their_attempts(
     running: Target, clients: Sequence[Client], promises: Promises
 ) -> None:
+    first = running.database.last_number() + 1
     assert exhaust(running, clients, promises, CREATIONS).is_kept
+    events = running.product.events(first)
+    begun, ended = (
+        [datetime.fromisoformat(event["at"]) for event in events if event["event"].endswith(name)]
+        for name in (".creating", ".create_failed")
+    )
+    assert len(ended) == 3
+    pauses = [(start - end).total_seconds() for start, end in zip(begun[1:], ended, strict=False)]
+    assert min(pauses[:2]) >= float(SHORT_WAITS["PARTITION_BACKOFF"])
+    fallbacks = running.product.logged("worker", "milvus.partition.fallback")
+    assert first in [entry["tenant_id"] for entry in fallbacks]
+    assert events[-1]["event"] == "milvus.partition.created"

@@ -57,5 +57,5 @@ def camera(product: Product, folder: Path) -> Iterator[Camera]:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**launch_options())
-        yield Camera(browser, product, folder, logged_in(browser, product))
+        yield Camera(browser, product, folder, logged_in(product))
         browser.close()

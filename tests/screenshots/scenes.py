@@ -40,7 +40,7 @@ def break_down(product: Product) -> dict[str, int]:
     """Failures of several causes, an orphan, and rows that may be somebody else's."""
     last = product.create("Before")["id"]
     product.await_state(last, "ready")
-    client = MilvusClient(product.config()["MILVUS_URI"])
+    client = MilvusClient(product.config["MILVUS_URI"])
     client.create_partition(COLLECTION, "tenant_4711")
     client.create_partition(COLLECTION, f"tenant_{last + 1}")
     rows = [{"text": "old", "vector": [0.1] * 1536}] * 5

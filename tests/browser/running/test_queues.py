@@ -1,6 +1,5 @@
 """Pausing and resuming, queues and workers, and rq-dashboard, as an operator lives them."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,19 +8,15 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from redis import Redis
 from rq import Queue
-from rq.job import Job
 from rq.registry import FailedJobRegistry
-from rq.results import Result
 from rq.serializers import JSONSerializer
-from rq.utils import utcformat
 
 from tests.acceptance.product import Product
-from tests.browser.conftest import Outage
+from tests.browser.keys import press, reach
+from tests.browser.running.conftest import Outage
 from tests.engines.process import wait_until
 from tests.engines.proxy import Mode
-from webapp.db.types import utc_now
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"
 TAB = "/admin/partitions/?tab=queues"
 FAILED = "/rq/0/view/jobs/default/failed/8/asc/1"
 
@@ -66,11 +61,10 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
     page.goto(TAB)
     elsewhere = context.new_page()
     elsewhere.goto("/admin/")
-    page.get_by_role("link", name="Pause provisioning").focus()
-    page.keyboard.press("Enter")
+    press(page, page.get_by_role("link", name="Pause provisioning"))
     dialog = page.get_by_role("dialog", name="Pause all provisioning?")
     expect(dialog).to_contain_text("No attempt is under way now.")
-    dialog.get_by_label("Reason").focus()
+    reach(page, dialog.get_by_label("Reason"))
     page.keyboard.type("Upgrade of Milvus")
     page.keyboard.press("Enter")
     banner = page.locator("#paused")
@@ -85,8 +79,7 @@ def test_sign_ups_wait_until_resumed_when_an_operator_pauses_by_keyboard(
     expect(elsewhere.get_by_text("pending", exact=True).first).to_be_visible()
     assert event_names(product, number) == ["requested"]
 
-    page.get_by_role("button", name="Resume provisioning").focus()
-    page.keyboard.press("Enter")
+    press(page, page.get_by_role("button", name="Resume provisioning").first)
     expect(page.locator("#notices")).to_contain_text("Provisioning goes on.")
     # Without a reload, on the page that somebody else has open.
     expect(elsewhere.get_by_text("ready", exact=True).first).to_be_visible(timeout=15_000)
@@ -105,20 +98,9 @@ def test_a_worker_leads_to_the_tenant_it_works_for_when_it_is_busy(
             link = page.locator("#workers").get_by_role("link", name=f"Tenant {number}")
             expect(link).to_be_visible()
             expect(page.locator("#workers")).to_contain_text("busy")
-            link.focus()
-            page.keyboard.press("Enter")
+            press(page, link)
             page.wait_for_url(f"**/admin/tenant/details/?id={number}")
         product.await_state(number, "failed")
-
-
-def test_what_to_start_is_told_when_no_worker_runs(page: Page, product: Product) -> None:
-    with redis_of(product) as connection:
-        (key,) = connection.smembers("rq:workers")
-        connection.srem("rq:workers", key)
-        page.goto(TAB)
-        expect(page.locator("#start-one")).to_contain_text("flask worker")
-        connection.sadd("rq:workers", key)
-        expect(page.locator("#start-one")).to_have_count(0)
 
 
 def test_the_database_agrees_when_a_failed_job_is_retried_in_rq_dashboard(
@@ -171,18 +153,6 @@ def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(
         product.await_state(number, "ready")
 
 
-def test_a_tenant_can_still_be_retried_when_its_failed_job_is_deleted_in_rq_dashboard(
-    page: Page, product: Product, failed: Any
-) -> None:
-    (number,) = failed("Deleted by hand")
-    (job,) = [job for job in failed_jobs(product) if job.startswith(f"t{number}-")]
-    page.goto(f"/rq/0/view/job/{job}")
-    confirm(page, page.get_by_role("button", name="Delete"))
-    assert product.tenant(number)["partition"]["status"] == "failed"
-    assert product.api("POST", f"/api/tenants/{number}/retry").status_code == 202
-    product.await_state(number, "ready")
-
-
 def test_an_attempt_ends_as_ever_when_its_job_is_deleted_while_it_runs(
     page: Page, product: Product, milvus_without: Outage
 ) -> None:
@@ -196,57 +166,3 @@ def test_an_attempt_ends_as_ever_when_its_job_is_deleted_while_it_runs(
         assert ended["partition"]["cause"] != "unexpected"
     product.api("POST", f"/api/tenants/{number}/retry")
     product.await_state(number, "ready")
-
-
-@contextmanager
-def planted(product: Product) -> Iterator[str]:
-    """A failed job, a queue and a worker whose every name and text is hostile."""
-    with redis_of(product) as connection:
-        queue = Queue("planted", connection=connection, serializer=JSONSerializer)
-        job = queue.create_job(
-            f"jobs.{HOSTILE}",
-            args=[HOSTILE],
-            kwargs={HOSTILE: HOSTILE},
-            job_id="hostile",
-            description=HOSTILE,
-            meta={HOSTILE: HOSTILE},
-        )
-        queue.enqueue_job(job)
-        queue.remove(job)
-        connection.hset(Job.key_for("hostile"), mapping={"status": "failed"})
-        Result.create_failure(job, 60, HOSTILE)
-        connection.zadd(FailedJobRegistry(queue=queue).key, {"hostile": 9_999_999_999})
-        connection.sadd("rq:queues", f"rq:queue:{HOSTILE}")
-        worker, heard = f"rq:worker:{HOSTILE}", utcformat(utc_now())
-        told_of_worker: dict[str | bytes | int | float, str | bytes | int | float] = {
-            **{"state": HOSTILE, "queues": HOSTILE, "current_job": "hostile"},
-            **{"birth": heard, "last_heartbeat": heard, "version": HOSTILE},
-            **{"python_version": HOSTILE, "hostname": HOSTILE, "application": "paratia"},
-        }
-        connection.hset(worker, mapping=told_of_worker)
-        connection.sadd("rq:workers", worker)
-        try:
-            yield "hostile"
-        finally:
-            connection.srem("rq:workers", worker)
-            connection.srem("rq:queues", f"rq:queue:{HOSTILE}", "rq:queue:planted")
-            connection.delete(worker, Job.key_for("hostile"), FailedJobRegistry(queue=queue).key)
-
-
-def test_everything_stays_text_when_what_is_in_redis_is_hostile(
-    page: Page, product: Product
-) -> None:
-    with planted(product) as job:
-        for address, place in (
-            (f"/rq/0/view/job/{job}", "#job-data"),
-            ("/rq/0/view/jobs/planted/failed/8/asc/1", "#jobs"),
-            ("/rq/0/view/workers", "#workers"),
-            ("/rq/0/view/queues", "#queues"),
-            (TAB, "#workers"),
-        ):
-            page.goto(address)
-            expect(page.locator(place)).to_contain_text(HOSTILE[:30])
-            assert page.locator("img[src=x]").count() == 0, address
-        page.goto("/rq/0/view/jobs/planted/failed/8/asc/1")
-        expect(page.locator("#select-queue")).to_have_value("planted")
-        expect(page.locator("pre.exc_info")).to_contain_text(re.compile("alert"))

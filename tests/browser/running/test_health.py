@@ -1,12 +1,11 @@
 """The overview in a real browser: it moves by itself, and turns red when an engine stops."""
 
 import re
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.product import Product
-from tests.browser.conftest import Outage
+from tests.browser.running.conftest import Outage
 
 SOON_MS = 15_000
 
@@ -37,38 +36,11 @@ def test_sign_ups_appear_in_tiles_and_charts_without_a_reload(page: Page, produc
     assert page.evaluate("window.stayed")
 
 
-def test_the_span_stays_chosen_and_the_table_open_when_the_page_refreshes(page: Page) -> None:
-    page.goto("/admin/")
-    page.get_by_role("link", name="7 days").click()
-    page.wait_for_url("**/admin/?span=7d")
-    page.get_by_text("The same as a table").click()
-    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
-    shown_at = page.locator("#as-of").get_attribute("data-at") or ""
-    expect(page.locator("#as-of")).not_to_have_attribute("data-at", shown_at, timeout=SOON_MS)
-    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
-    expect(page.get_by_role("columnheader", name="Half within")).to_be_visible()
-
-
-def test_times_below_a_chart_are_local_with_utc_on_hover(
-    visitor: Callable[..., Page],
-) -> None:
-    # In Kathmandu, 5 h 45 min ahead: where clocks show UTC, a time that is not local looks right.
-    page = visitor(timezone_id="Asia/Kathmandu")
-    page.goto("/admin/?span=24h")
-    label = page.locator("#chart-signups .times time").first
-    expect(label).to_have_text(re.compile(r"^\d\d:45$"))
-    expect(label).to_have_attribute("title", re.compile(r"GMT\+5:45\n.*:00 UTC$"))
-
-
-def test_room_is_shown_with_what_is_known_of_its_end(page: Page, product: Product) -> None:
+def test_health_is_green_and_room_is_known_while_everything_works(page: Page) -> None:
     page.goto("/admin/")
     room = page.locator("#headroom")
     expect(room).to_contain_text("places left", timeout=SOON_MS)
     expect(room).to_contain_text("that takes a day of history")
-
-
-def test_health_is_green_while_everything_works(page: Page, product: Product) -> None:
-    page.goto("/admin/")
     for part in ("database", "redis", "workers", "due", "sweep", "milvus"):
         sign = page.locator(f"#sign-{part}")
         expect(sign).to_have_attribute("data-role", "success", timeout=SOON_MS)
