@@ -1,6 +1,6 @@
 # Each target does its own set-up, once: a stamp in .venv says what is installed.
 .DEFAULT_GOAL := help
-.PHONY: help run install test quick versions fuzz check bench chaos screenshots lock messages vendor
+.PHONY: help run install test quick versions fuzz check bench chaos screenshots lock messages vendor rooms
 
 BIN := .venv/bin
 # What `python3` is, where that is new enough; else the newest that has a name of its own.
@@ -25,6 +25,7 @@ help:
 	@echo "make bench  the benchmark tables"
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
 	@echo "make screenshots  pictures of every page, empty, full and failing, in var/screenshots"
+	@echo "make rooms  draw the rooms and their table in CONTRIBUTING.md anew"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
 	@echo "make messages  gather what is to be translated, and compile what has been"
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
@@ -71,6 +72,10 @@ bench: .venv/.dev
 # Two hours; CHAOS_SEED repeats a run. Pieces: .venv/bin/python -m tests.chaos --help
 chaos: .venv/.dev
 	@$(BIN)/python -m tests.chaos
+
+# After a change of the layers contract, or of a room's first docstring line.
+rooms: .venv/.dev
+	@$(BIN)/python -m tests.rooms
 
 # DOCS=--docs also replaces the pictures that the documents show.
 screenshots: .venv/.dev

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from jobs.cli.partitions import partitions
+from webapp.cli.access import tokens_cli, users_cli
+from webapp.cli.tenants import tenants_cli
 from webapp.settings import PROJECT_ROOT, Settings
 
+# The changelog tells of what there was.
+PAGES = set(PROJECT_ROOT.glob("*.md")) - {PROJECT_ROOT / "CHANGELOG.md"}
+DOCUMENTS = sorted(PAGES | set((PROJECT_ROOT / "docs").rglob("*.md")))
+FOLDERS = "bench|docs|jobs|launch|migrations|static|templates|tests|translations|webapp"
 SETTINGS = [field.upper() for field in Settings.model_fields if field != "sources"]
 
 
@@ -33,10 +40,18 @@ def test_commands_of_the_readme_say_where_flask_is() -> None:
     assert re.findall(r"`flask (?:partitions|audit|tenants) .*`", text("README.md")) == []
 
 
-def test_files_of_the_decisions_are_there() -> None:
-    for page in (PROJECT_ROOT / "docs" / "adr").iterdir():
-        for path in re.findall(r"`((?:static|webapp|jobs)/[^`]+)`", page.read_text("utf-8")):
-            assert list(PROJECT_ROOT.glob(path)), f"{page.name}: {path}"
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda page: page.name)
+def test_files_that_a_document_names_are_there(document: Path) -> None:
+    named = re.findall(rf"`((?:{FOLDERS})/[^`\s]+)`", document.read_text("utf-8"))
+    assert [path for path in named if not list(PROJECT_ROOT.glob(path))] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda page: page.name)
+def test_commands_that_a_document_names_are_there(document: Path) -> None:
+    named = re.findall(r"flask (\w+) ([a-z][a-z-]*)", document.read_text("utf-8"))
+    groups = {group.name: group for group in (partitions, tenants_cli, users_cli, tokens_cli)}
+    asked = [(group, name) for group, name in named if group in groups]
+    assert [each for each in asked if each[1] not in groups[each[0]].commands] == []
 
 
 def test_backup_of_the_readme_holds_what_the_log_beside_it_has(tmp_path: Path) -> None:
