@@ -104,16 +104,23 @@ def settings_for(var_dir: Path, **values: Any) -> Settings:
     return Settings(**(defaults | values))
 
 
+def number_of(tenant: Tenant | int) -> int:
+    """The tenant's number, whichever way it was given."""
+    return tenant if isinstance(tenant, int) else tenant.id
+
+
 @dataclass
 class Product:
     """The domain on one database and one Redis, and what a worker process would add."""
 
     settings: Settings
     engine: Engine
+    database: Database = field(init=False)
     domain: Domain = field(init=False)
 
     def __post_init__(self) -> None:
-        self.domain = build_domain(self.settings, Database(self.engine))
+        self.database = Database(self.engine)
+        self.domain = build_domain(self.settings, self.database)
 
     def configured(self, **values: Any) -> "Product":
         """The same product, as processes with other settings see it."""
@@ -127,9 +134,8 @@ class Product:
 
     def row(self, tenant: Tenant | int) -> Partition:
         """The partition's row as it is now."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        with self.domain.tenants._database.reading() as session:
-            found = session.get(Partition, number)
+        with self.database.reading() as session:
+            found = session.get(Partition, number_of(tenant))
         assert found is not None
         return found
 
@@ -141,9 +147,8 @@ class Product:
 
     def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
         """The timeline, oldest first."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number)
-        with self.domain.tenants._database.reading() as session:
+        mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number_of(tenant))
+        with self.database.reading() as session:
             return list(session.scalars(mine.order_by(PartitionEvent.id)))
 
     def told(self, tenant: Tenant | int) -> list[str]:
@@ -152,10 +157,9 @@ class Product:
 
     def change(self, tenant: Tenant | int, **values: Any) -> None:
         """Put the row into a condition that would take long to arise."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        statement = update(Partition).where(Partition.tenant_id == number).values(**values)
+        mine = update(Partition).where(Partition.tenant_id == number_of(tenant))
         with self.engine.execution_options(writes=True).begin() as connection:
-            connection.execute(statement)
+            connection.execute(mine.values(**values))
 
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
         """Let a moment of the row lie in the past."""
@@ -163,19 +167,17 @@ class Product:
 
     def departure(self, tenant: Tenant | int) -> DepartureRecord:
         """The record of the departure as it is now."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        with self.domain.tenants._database.reading() as session:
-            found = departure_of(session, number)
+        with self.database.reading() as session:
+            found = departure_of(session, number_of(tenant))
         assert found is not None
         return found
 
     def delete(self, *tenants: Tenant | int, due: bool = True) -> None:
         """Delete the tenants; `due` lets their grace time be over."""
         for tenant in tenants:
-            number = tenant if isinstance(tenant, int) else tenant.id
-            self.domain.tenants.delete(number, actor=ACTOR)
+            self.domain.tenants.delete(number_of(tenant), actor=ACTOR)
             if due:
-                self.age(number, "remove_at", 1)
+                self.age(tenant, "remove_at", 1)
 
     def depart(self, store: PartitionStore) -> int:
         """What the reconciler does each second for those that are to go."""
@@ -193,8 +195,7 @@ class Product:
 
     def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
         """A worker's claim for this wish."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        return self.domain.attempts.claim([(number, generation)], job_id)
+        return self.domain.attempts.claim([(number_of(tenant), generation)], job_id)
 
     def make_ready(self, tenant: Tenant | int) -> None:
         """Let an attempt succeed."""

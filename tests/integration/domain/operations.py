@@ -43,7 +43,7 @@ def drive(operations: Operations) -> None:
 
 def view(product: Product, operation_id: int) -> View:
     """The operation with its figures now."""
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         found = find(session, operation_id)
     assert found is not None
     return found
@@ -51,7 +51,7 @@ def view(product: Product, operation_id: int) -> View:
 
 def tenant_of(product: Product, number: int) -> Tenant:
     """The tenant as it is now."""
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         return session.get_one(Tenant, number)
 
 

@@ -34,7 +34,7 @@ def look(product: Product) -> str:
 
 
 def shown(product: Product) -> figures.LastCanary | None:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         return figures.headroom(session, product.settings)[0].canary
 
 

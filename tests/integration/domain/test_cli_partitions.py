@@ -34,7 +34,7 @@ def run(whole: Product) -> Iterator[Run]:
 def runner(product: Product) -> Run:
     app = Flask("commands")
     app.extensions |= {"settings": product.settings, "domain": product.domain}
-    app.extensions["database"] = product.domain.tenants._database
+    app.extensions["database"] = product.database
     for command in (cli.partitions, tenants_cli, config_command):
         app.cli.add_command(command)
 
@@ -190,7 +190,7 @@ def test_settings_are_shown_with_their_addresses_and_without_secrets(
 
 
 def tenants_of(product: Product) -> list[Tenant]:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         return list(session.scalars(select(Tenant).order_by(Tenant.id)))
 
 

@@ -54,7 +54,7 @@ def remove(product: Product, store: MilvusPartitionStore) -> int:
 
 
 def ledger(product: Product) -> dict[str, tuple[str, int | None]]:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         rows = session.scalars(select(PartitionDrift))
         return {row.partition: (str(row.kind), row.rows) for row in rows}
 
@@ -227,7 +227,7 @@ def test_partition_is_an_orphan_when_its_tenant_has_it_in_another_collection(
     product.make_ready(tenant)
     other = product.configured(milvus_collection="other")
     sweep(other, Shown(f"tenant_{tenant.id}"))
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         known = known_drift(session, product.domain.rules)
     assert [(each.tenant_id, each.collection) for each in known.orphan] == [(tenant.id, "other")]
     assert collection_of(product) in str(known.orphan[0].note)
@@ -319,7 +319,7 @@ def test_stuck_and_adopted_ones_are_told_from_our_rows(product: Product) -> None
     product.change(adopted, adopted_rows=12)
     product.domain.attempts.renew(product.claim(fine), seen_absent=True)
     product.change(fine, state=PartitionState.READY)
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         known = known_drift(session, product.domain.rules)
     assert sorted(each.tenant_id or 0 for each in known.stuck) == [late.id, dropping.id]
     assert [(each.tenant_id, each.rows) for each in known.adopted] == [(adopted.id, 12)]

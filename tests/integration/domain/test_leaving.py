@@ -33,7 +33,7 @@ def restore(product: Product, tenant: Tenant | int) -> Tenant:
 
 
 def has_record(product: Product, tenant: Tenant) -> bool:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         return departure_of(session, tenant.id) is not None
 
 

@@ -47,7 +47,7 @@ class Aliased:
 
     def observed(self) -> ObservedCollection:
         """What is stored of the alias."""
-        with self.product.domain.tenants._database.reading() as session:
+        with self.product.database.reading() as session:
             return session.get_one(ObservedCollection, self.alias)
 
     def names(self, collection: str) -> set[str]:
@@ -120,7 +120,7 @@ def test_ready_tenant_is_not_made_again_in_the_other_collection(aliased: Aliased
     aliased.sweep()
     assert aliased.product.row(1).state == PartitionState.READY
     assert aliased.names(aliased.new) == set()
-    with aliased.product.domain.tenants._database.reading() as session:
+    with aliased.product.database.reading() as session:
         (compared,) = known_drift(session, aliased.product.domain.rules).collections
     assert compared.moved_to == aliased.new
 

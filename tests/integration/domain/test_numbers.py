@@ -62,7 +62,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     new = [placed.create(f"New {n}").id for n in range(3)]
     assert new == [61, 62, 63]
     assert placed.reconciler(store).sweep()
-    with placed.domain.tenants._database.reading() as session:
+    with placed.database.reading() as session:
         known = known_drift(session, placed.domain.rules)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
     assert {each.tenant_id for each in known.orphan} == {None}
@@ -110,7 +110,7 @@ def test_names_of_other_forms_lift_nothing(product: Product) -> None:
 def test_no_number_below_is_given_out_when_sign_ups_go_on_meanwhile(product: Product) -> None:
     """Whoever begins after the counter was lifted is above it; nobody meets a taken number."""
     done = threading.Event()
-    database = product.domain.tenants._database
+    database = product.database
 
     def sign_up() -> list[tuple[bool, int]]:
         return [(done.is_set(), product.create(f"T{n}").id) for n in range(8)]

@@ -34,7 +34,7 @@ def resume(product: Product) -> None:
 
 
 def audited(product: Product) -> list[Any]:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         deeds = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
         return list(session.scalars(deeds.order_by(AuditEntry.id)))
 
@@ -274,7 +274,7 @@ def test_missing_partition_is_only_reported_when_provisioning_is_paused(product:
     pause(product)
     reconciler = product.reconciler(Listing())
     assert reconciler.sweep()
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         counts = drift_counts(session, product.domain.rules)
     assert counts[DriftKind.MISSING] == 1
     assert product.row(tenant).state == PartitionState.READY
@@ -331,7 +331,7 @@ def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> Non
     rules = product.domain.rules
 
     def stuck() -> tuple[int, bool]:
-        with product.domain.tenants._database.reading() as session:
+        with product.database.reading() as session:
             counts = drift_counts(session, rules)
             last = summary(session, product.settings).last_pause
         return counts[DriftKind.STUCK], is_stuck(product.row(tenant), rules, last)
@@ -348,7 +348,7 @@ def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> Non
 
 def let_pass(product: Product, time: timedelta) -> None:
     """Let the last pause have ended so long ago."""
-    with product.domain.tenants._database.transaction() as session:
+    with product.database.transaction() as session:
         session.execute(update(Pause).values(resumed_at=utc_now() - time))
 
 
@@ -377,7 +377,7 @@ def test_who_paused_and_why_is_on_record_when_somebody_does(product: Product) ->
     (entry,) = audited(product)
     assert (entry.actor, entry.target) == (ACTOR.name, "provisioning")
     assert "Milvus 2.6 upgrade" in entry.after
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         assert summary(session, product.settings).paused == state
 
 

@@ -28,7 +28,7 @@ class Counting(FaultyStore):
 
 
 def known(product: Product) -> CollectionSchema | None:
-    with product.domain.tenants._database.reading() as session:
+    with product.database.reading() as session:
         return schema_of(session, product.settings.milvus_collection)
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
     silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
     sweep(whole, silent)
     assert known(whole) is None
-    with whole.domain.tenants._database.reading() as session:
+    with whole.database.reading() as session:
         seen = session.get(ObservedCollection, whole.settings.milvus_collection)
     assert seen is not None
     assert (seen.cause, seen.partitions) == (None, 1)

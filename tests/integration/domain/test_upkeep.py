@@ -48,7 +48,7 @@ def sweep(product: Product, store: FaultyStore | None = None) -> None:
 
 def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> None:
     simple.create()
-    with simple.domain.tenants._database.transaction() as another:
+    with simple.database.transaction() as another:
         another.execute(select(1))
         assert simple.domain.upkeep.expire_leases() == 0
         assert simple.domain.ringing.ring_due() == 0
