@@ -227,9 +227,7 @@ class Product:
 
     def reconciler(self, store: PartitionStore) -> Reconciler:
         """A reconciler of its own name."""
-        reconciler = Reconciler(self.domain, store, self.settings)
-        reconciler._name = f"sweeper-{uuid.uuid4().hex[:8]}"
-        return reconciler
+        return Reconciler(self.domain, store, self.settings)
 
     # The queue.
 

@@ -46,7 +46,7 @@ def test_who_and_from_where_is_shown_when_a_button_was_pressed(
     assert send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 302
     page = operator.get("/admin/audit/?action=tenant.retry").text
     assert '"><bdi>operator-' in page
-    assert f"Panel · {operator._environ['REMOTE_ADDR']}" in page
+    assert f"Panel · {operator.environ['REMOTE_ADDR']}" in page
     for said in ("error of Acme", "No answer in time", "pending"):
         assert said in page
 

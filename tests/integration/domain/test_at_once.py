@@ -10,34 +10,10 @@ from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, all_at_once
 from webapp.tenants.attempts import Outcome
 from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import Ring
 from webapp.tenants.failures import FailedSelection
 from webapp.tenants.states import Provider, Result
-from webapp.tenants.wishes import ring_for
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
-
-
-def rings(product: Product, numbers: list[int]) -> list[Ring]:
-    """Rings as `_mark` gets them, in the order of the numbers given."""
-    return [ring_for(product.row(number)) for number in numbers]
-
-
-@pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)
-def test_nobody_is_in_anothers_way_when_a_chunk_is_marked_and_claimed_at_once(
-    product: Product,
-) -> None:
-    numbers = product.tenants_of_before(100)
-    product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-    backwards = rings(product, numbers[::-1])
-    wishes = [(number, 1) for number in numbers]
-    for _ in range(5):
-        mark = partial(product.domain.ringing._mark, backwards, "chunk-x")
-        claim = partial(product.domain.attempts.claim, wishes, "chunk-x")
-        results = all_at_once([mark, claim, mark])
-        assert [result for result in results if isinstance(result, Exception)] == []
-        product.domain.attempts.hand_back(results[1], "again")
-        backwards = rings(product, numbers[::-1])
 
 
 @pytest.mark.parametrize("both_engines", ["postgresql"], indirect=True)

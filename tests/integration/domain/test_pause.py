@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from jobs.canary_lane import CanaryLane
 from jobs.milvus import MilvusPartitionStore
 from jobs.provisioning import create_partition, create_partitions
 from tests.engines.redis import RedisServer
@@ -103,15 +104,15 @@ def test_every_wish_of_a_chunk_waits_when_it_comes_during_a_pause(product: Produ
 def test_ring_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ringing = product.domain.ringing
-    push = ringing._doorbell.ring
+    doorbell = product.domain.doorbell
+    push = doorbell.ring
 
     def push_and_work(rings: Any, **options: Any) -> None:
         push(rings, **options)
         pause(product)
         product.claim(rings[0].tenant_id)
 
-    monkeypatch.setattr(ringing._doorbell, "ring", push_and_work)
+    monkeypatch.setattr(doorbell, "ring", push_and_work)
     tenant = product.create()
     assert product.row(tenant).ring_at is not None
 
@@ -176,8 +177,8 @@ def test_backfill_makes_its_wishes_and_rings_nobody_when_provisioning_is_paused(
     assert product.states() == ["pending"] * 30
 
 
-def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
-    numbers = simple.tenants_of_before(2000)
+def test_many_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
+    numbers = simple.tenants_of_before(450)
     pause(simple)
     simple.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
     with simple.engine.execution_options(writes=True).begin() as connection:
@@ -185,7 +186,7 @@ def test_two_thousand_go_on_in_chunks_when_provisioning_resumes(simple: Product)
     resume(simple)
     jobs = simple.queued()
     chunk = simple.settings.partition_chunk_size
-    assert len(jobs) <= 2000 / chunk + 4
+    assert len(jobs) <= 450 / chunk + 4
     wished = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
     assert sorted(wished) == numbers
     assert simple.domain.ringing.ring_due() == 0
@@ -314,7 +315,7 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
 
 def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> None:
     store = FaultyStore()
-    lane = simple.reconciler(store)._canaries
+    lane = CanaryLane(simple.domain, store, simple.settings)
     collection = simple.settings.milvus_collection
     simple.domain.observing.record(Observation(collection, 1, 1, None, None))
     pause(simple)
