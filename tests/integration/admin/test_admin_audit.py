@@ -3,7 +3,6 @@
 import csv
 import io
 
-import pytest
 from apiflask import APIFlask
 
 from tests.access import Visitor
@@ -123,11 +122,6 @@ def test_few_statements_are_enough_when_the_page_opens(app: APIFlask, operator: 
         with statements(engine) as seen:
             operator.get(f"/admin/audit/{query}")
         assert len(seen) <= 12, seen
-
-
-@pytest.mark.parametrize("path", ["/admin/audit/", "/admin/audit/export.csv"])
-def test_nobody_reads_it_when_nobody_is_logged_in(app: APIFlask, path: str) -> None:
-    assert Visitor(app).get(path).status_code == 302
 
 
 def test_a_user_that_was_added_has_another_picture_than_a_login() -> None:

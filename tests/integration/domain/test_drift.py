@@ -1,6 +1,5 @@
 """Where Milvus departs from our rows: seen by the sweep, repaired or reported, written once."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +8,7 @@ from sqlalchemy import select
 from jobs.milvus import MilvusPartitionStore
 from jobs.store import StoreError
 from tests.engines.lite import LiteServer
-from tests.factories import ACTOR, FaultyStore, Product, statements
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.database import utc_now
 from webapp.tenants.causes import Cause
@@ -334,13 +333,6 @@ def test_no_two_make_it_again_when_several_sweep_at_once(product: Product) -> No
     drift, collection = product.domain.drift, collection_of(product)
     listing = Listing(collection, utc_now(), drift.ready(collection), frozenset())
     comparison = drift.compare(listing)
-    made: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: made.append(drift.make_again(comparison))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = all_at_once([lambda: drift.make_again(comparison)] * 4)
     assert sum(made) == 30
     assert {product.row(tenant).generation for tenant in tenants} == {2}
