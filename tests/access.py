@@ -137,7 +137,7 @@ class Visitor:
 
     def cookie_names(self) -> set[str]:
         """What the browser keeps."""
-        return {cookie.key for cookie in self.client._cookies.values()}
+        return {cookie.key for cookie in (self.client._cookies or {}).values()}
 
     def _cookie_name(self, what: str) -> str:
         with self.client.application.test_request_context(base_url=self._base):

@@ -229,6 +229,23 @@ class Product:
         """A reconciler of its own name."""
         return Reconciler(self.domain, store, self.settings)
 
+    def sweep(self, store: PartitionStore) -> None:
+        """One sweep, which nobody else is at."""
+        assert self.reconciler(store).sweep()
+
+    @contextmanager
+    def reconciling(self, store: PartitionStore) -> Iterator[None]:
+        """A reconciler at work in a thread."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.reconciler(store).run, args=(stop,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(40)
+        assert not thread.is_alive()
+
     # The queue.
 
     def queued(self) -> list[str]:

@@ -1,8 +1,7 @@
 """The departures lane on a real Milvus: dropped, proven, recorded, whatever dies in between."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -259,17 +258,6 @@ def test_running_reconciler_lets_go_of_what_is_due(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     (tenant,) = ready(whole, store)
-    with running(whole.configured(reconcile_interval=60), store):
+    with whole.configured(reconcile_interval=60).reconciling(FaultyStore(store)):
         whole.delete(tenant)
         wait_until(lambda: whole.row(tenant).state == "removed", 10, "the departure")
-
-
-@contextmanager
-def running(product: Product, store: MilvusPartitionStore) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=product.reconciler(FaultyStore(store)).run, args=(stop,))
-    thread.start()
-    yield
-    stop.set()
-    thread.join(15)
-    assert not thread.is_alive()

@@ -42,7 +42,7 @@ class Aliased:
 
     def sweep(self) -> None:
         """Sweep once, and do what was rung for."""
-        assert self.product.reconciler(self.store).sweep()
+        self.product.sweep(self.store)
         self.product.work(self.store)
 
     def observed(self) -> ObservedCollection:

@@ -9,9 +9,7 @@ from jobs.context import Worker
 from jobs.milvus import MilvusPartitionStore
 from jobs.numbers import lift_at_start
 from jobs.store import StoreError
-from tests.engines.lite import LiteServer
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, audit_open
-from tests.milvus_collections import make_collection
 from webapp.tenants.causes import Cause
 from webapp.tenants.findings import known_drift
 from webapp.tenants.naming import number_in
@@ -39,13 +37,6 @@ def roll_back(product: Product, highest: int) -> None:
             connection.execute(text(f"UPDATE sqlite_sequence SET seq = {highest}"))
 
 
-@pytest.fixture
-def placed(product: Product, milvus_lite: LiteServer) -> Product:
-    """The domain on each database, with a collection of Milvus Lite."""
-    collection = make_collection(milvus_lite.uri)
-    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
-
-
 @pytest.mark.parametrize("before_the_web_serves", [True, False])
 def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
@@ -58,10 +49,10 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
         with placed.as_worker(store) as worker:
             assert lift_at_start(worker) is None
     else:
-        assert placed.reconciler(store).sweep()
+        placed.sweep(store)
     new = [placed.create(f"New {n}").id for n in range(3)]
     assert new == [61, 62, 63]
-    assert placed.reconciler(store).sweep()
+    placed.sweep(store)
     with placed.database.reading() as session:
         known = known_drift(session, placed.domain.rules)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]

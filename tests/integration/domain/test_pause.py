@@ -293,7 +293,7 @@ def test_partition_that_came_back_is_not_dropped_when_provisioning_is_paused(
     simple.depart(Listing())
     store = Listing(f"tenant_{tenant.id}")
     pause(simple)
-    assert simple.reconciler(store).sweep()
+    simple.sweep(store)
     assert "drop" not in store.calls
 
 
@@ -305,7 +305,7 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
     collection = product.settings.milvus_collection
     product.domain.observing.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
     pause(product)
-    assert product.reconciler(Listing()).sweep()
+    product.sweep(Listing())
     # That the outage is over is seen once, and must not be forgotten; a rest can wait.
     assert product.states() == ["pending", "failed"]
     assert f"t{seen.id}-g2-d2" not in product.queued()

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Listing(FaultyStore):
 
 
 def sweep(product: Product, store: FaultyStore | None = None) -> None:
-    assert product.reconciler(store or Listing()).sweep()
+    product.sweep(store or Listing())
 
 
 def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> None:
@@ -63,7 +62,7 @@ def test_wish_is_rung_long_before_a_sweep_when_its_maker_never_rang(
     deaf = simple.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     tenant = deaf.create()
     simple.change(tenant, ring_at=simple.row(tenant).requested_at + timedelta(seconds=2))
-    with running(simple, Listing()):
+    with simple.reconciling(Listing()):
         job_id = wait_until(lambda: simple.row(tenant).job_id, 5, "the ring")
     assert job_id == f"t{tenant.id}-g1-d2"
 
@@ -364,7 +363,7 @@ def test_one_sweeps_when_several_replicas_begin_at_once(product: Product) -> Non
 def test_next_one_rests_when_a_sweep_ended_just_now(product: Product) -> None:
     sweep(product)
     assert not product.reconciler(Listing()).sweep(rest=LONG)
-    assert product.reconciler(Listing()).sweep()
+    product.sweep(Listing())
 
 
 def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
@@ -380,7 +379,7 @@ def test_another_sweeps_within_an_interval_when_the_sweeper_died_in_the_middle(
     brief, milvus = simple.configured(reconcile_interval=2), Listing()
     assert brief.domain.observing.take_turn("dead", timedelta(seconds=1), timedelta(0))
     began = time.monotonic()
-    with running(brief, milvus):
+    with brief.reconciling(milvus):
         wait_until(lambda: milvus.calls != [], 10, "a sweep")
     assert time.monotonic() - began < 6
 
@@ -451,7 +450,7 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
     spare_lite.freeze()
     watched = FaultyStore(frozen)
     try:
-        with running(slow, watched):
+        with slow.reconciling(watched):
             wait_until(lambda: watched.was_asked_where, 5, "the sweep to ask Milvus")
             tenant = slow.create()
             slow.domain.doorbell.queue.empty()
@@ -481,17 +480,3 @@ def test_sweep_costs_the_same_when_many_are_ready(product: Product) -> None:
 
     assert cost(1, 10) == cost(11, 490)
     assert milvus.calls == [product.settings.milvus_collection]
-
-
-@contextmanager
-def running(product: Product, store: FaultyStore) -> Iterator[None]:
-    """A reconciler at work in a thread."""
-    stop = threading.Event()
-    thread = threading.Thread(target=product.reconciler(store).run, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(40)
-    assert not thread.is_alive()
