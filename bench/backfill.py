@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-from bench import ledger
+from webapp.partitions.backfill import Backfill
+from webapp.partitions.dispatcher import Dispatcher
+from webapp.partitions.policy import SINGLES_AT_ONCE
+from webapp.queue.job_queue import Dispatch
+
 from bench.engines import Engines
 from bench.figures import medians, ratios
 from bench.peer import StockWorker, raw_rate
 from bench.product import Product, installed
 from bench.report import show_table
 from bench.rounds import interleaved, seconds_until_ready
-from webapp.tenants.backfill import Backfill
-from webapp.tenants.dispatch import Ring
-from webapp.tenants.ringing import Ringing
-from webapp.tenants.rules import SINGLES_AT_ONCE
 
 RAW_ONE, RAW_FOUR = "raw loop, 1 thread", "raw loop, 4 threads"
 STOCK = "stock rq worker: fork, import and client for each job"
@@ -22,12 +22,12 @@ PRODUCT = "product, backfill"
 STOCK_TENANTS = 10
 
 
-class OneByOne(Ringing):
-    """Rings for each tenant of a backfill by itself, as for a sign-up."""
+class OneByOne(Dispatcher):
+    """Dispatches for each tenant of a backfill by itself, as for a sign-up."""
 
-    def ring_chunk(self, rings: Sequence[Ring]) -> bool:
-        """Ring a job for each; up to SINGLES_AT_ONCE go as single ones."""
-        return self.ring(rings)
+    def dispatch_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
+        """Dispatch a job for each; up to SINGLES_AT_ONCE go as single ones."""
+        return self.dispatch(dispatches)
 
 
 def _stock(engines: Engines) -> float:
@@ -44,9 +44,9 @@ def _stock(engines: Engines) -> float:
 
 def _singles(engines: Engines, tenants: int) -> float:
     with installed(engines, chunk_size=SINGLES_AT_ONCE) as product:
-        domain = product.domain
-        ringing = OneByOne(product.database, domain.doorbell, domain.rules)
-        work = Backfill(product.database, domain.doorbell, ringing, domain.rules)
+        services = product.services
+        dispatcher = OneByOne(product.database, services.job_queue, services.policy)
+        work = Backfill(product.database, services.job_queue, dispatcher, services.policy)
         return _rate(product, lambda: product.backfill(work), tenants)
 
 

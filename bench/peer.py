@@ -10,7 +10,6 @@ from uuid import uuid4
 from redis import Redis
 from rq import Queue
 
-from bench import ledger
 from bench.engines import CALL_TIMEOUT_S, ROOT, Engines
 from bench.processes import queue_worker
 

@@ -1,7 +1,5 @@
 """The job that one writes first: import, connect, create, mark. Run by a stock `rq worker`."""
 
-from bench import ledger
-
 
 def provision(database: str, milvus_uri: str, collection: str, number: int) -> None:
     """Make one tenant's partition and mark its row."""

@@ -8,8 +8,6 @@ from flask import Flask, request
 from redis import Redis
 from rq import Queue
 
-from bench import ledger
-
 
 def create_app(database: str, redis_url: str, queue_name: str) -> Flask:
     """`POST /api/tenants` without login, validation, events, logs or proof."""

@@ -1,11 +1,10 @@
-"""Table: `POST /api/tenants` under load, beside a bare application that only stores and rings."""
+"""Table: `POST /api/tenants` under load, beside a bare application that only stores and dispatches."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 from uuid import uuid4
 
-from bench import ledger
 from bench.engines import Engines
 from bench.load import Load, post_tenants
 from bench.processes import gunicorn
@@ -14,7 +13,7 @@ from bench.report import progress, show_table
 from tests.engines.process import free_port
 
 BARE = "bare Flask: SQLite insert, RQ enqueue"
-PRODUCT = "product: token, checks, slug, row, wish, event, ring, log"
+PRODUCT = "product: token, checks, slug, row, request, event, dispatch, log"
 CONNECTIONS = 8
 SECONDS = 5.0
 

@@ -11,6 +11,11 @@ from uuid import uuid4
 
 from apiflask import APIFlask
 from flask_migrate import upgrade
+from webapp.csv_import.parsing import FileRow
+from webapp.db.session import Database
+from webapp.models.audit import Actor, Via
+from webapp.partitions.backfill import Backfill
+from webapp.services import Services
 
 from bench.engines import Engines
 from bench.processes import gunicorn, queue_worker
@@ -18,14 +23,9 @@ from tests.engines.process import free_port
 from webapp import create_app
 from webapp.auth.roles import Role
 from webapp.auth.tokens import create_token
-from webapp.database import Database
-from webapp.domain import Domain
 from webapp.extensions import db
 from webapp.logs import configure_logging
 from webapp.settings import Settings
-from webapp.tenants.actors import Actor, Via
-from webapp.tenants.backfill import Backfill
-from webapp.tenants.uploads.parsing import FileRow
 
 ACTOR = Actor("bench", Via.CLI)
 # As `make run` starts it.
@@ -41,9 +41,9 @@ class Product:
         self._rows = sqlite3.connect(_database_file(settings), isolation_level=None)
 
     @property
-    def domain(self) -> Domain:
+    def domain(self) -> Services:
         """Its use cases."""
-        domain: Domain = self.app.extensions["domain"]
+        services: Services = self.app.extensions["services"]
         return domain
 
     @property
@@ -53,12 +53,12 @@ class Product:
         return database
 
     def import_tenants(self, tenants: int) -> None:
-        """Take over so many tenants of before, who have no partition yet."""
+        """Take over so many imported tenants, who have no partition yet."""
         rows = [
             FileRow(n + 1, f"Tenant {n}", f"tenant-{n}", number=str(n))
             for n in range(1, tenants + 1)
         ]
-        self.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
+        self.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
     def backfill(self, work: Backfill | None = None) -> int:
         """What `flask partitions backfill` does; returns how many were dispatched.
@@ -66,14 +66,16 @@ class Product:
         With `work`, by that road instead of the product's own.
 
         Raises:
-            RuntimeError: Redis did not take every ring.
+            RuntimeError: Redis did not take every dispatch.
         """
-        work = work or self.domain.backfill
+        work = work or self.services.backfill
         plan = work.plan()
-        wished, all_rung = work.dispatch(plan.tenant_ids, actor=ACTOR, progress=lambda _: None)
-        if not all_rung:
-            raise RuntimeError("Redis did not take every ring")
-        return wished
+        requested, all_dispatched = work.dispatch(
+            plan.tenant_ids, actor=ACTOR, progress=lambda _: None
+        )
+        if not all_dispatched:
+            raise RuntimeError("Redis did not take every dispatch")
+        return requested
 
     def count_ready(self) -> int:
         """How many tenants are ready by now."""
@@ -89,7 +91,7 @@ class Product:
         """While its worker runs."""
         settings = self.settings
         log = settings.var_dir / "worker.log"
-        connection = self.domain.doorbell.connection
+        connection = self.services.job_queue.connection
         with queue_worker(
             WORKER, settings.partition_queue, connection, log, _environment(settings)
         ):
@@ -107,7 +109,7 @@ class Product:
     def close(self) -> None:
         """Give up its connections."""
         self._rows.close()
-        self.domain.doorbell.connection.close()
+        self.services.job_queue.connection.close()
         with self.app.app_context():
             db.engine.dispose()
 

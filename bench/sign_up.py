@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from bench import ledger
 from bench.engines import Engines
 from bench.figures import percentile
 from bench.peer import StockWorker
@@ -11,7 +10,7 @@ from bench.product import ACTOR, installed
 from bench.report import progress, show_table
 
 STOCK = "stock rq worker: insert, enqueue, fork, import, create"
-PRODUCT = "product: create and ring, claim, ask, create, ask, record"
+PRODUCT = "product: create and dispatch, claim, ask, create, ask, record"
 SIGN_UPS = 20
 # Looking costs some 20 microseconds, so this takes little from whoever is measured.
 LOOK_EVERY_S = 0.001
@@ -27,7 +26,7 @@ def measure(engines: Engines, _tenants: int, _rounds: int) -> None:
             peer.enqueue(ledger.insert(peer.rows, "Tenant", f"tenant-{time.monotonic_ns()}"))
 
         def sign_up() -> None:
-            product.domain.tenants.create(f"Tenant {time.monotonic_ns()}", actor=ACTOR)
+            product.services.tenants.create(f"Tenant {time.monotonic_ns()}", actor=ACTOR)
 
         taken: dict[str, list[float]] = {STOCK: [], PRODUCT: []}
         progress(f"{SIGN_UPS} sign-ups with each in turn")

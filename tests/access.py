@@ -7,6 +7,9 @@ from typing import Any
 
 from apiflask import APIFlask
 from flask_migrate import upgrade
+from webapp.db.session import Database
+from webapp.http.cookies import cookie_names
+from webapp.models.audit import Actor, Via
 from werkzeug.test import TestResponse
 
 from webapp import create_app
@@ -14,11 +17,8 @@ from webapp.auth.roles import Role
 from webapp.auth.sessions import PanelSessions
 from webapp.auth.tokens import create_token
 from webapp.auth.users import create_user
-from webapp.cookies import cookie_names
-from webapp.database import Database
 from webapp.extensions import db
 from webapp.settings import Settings
-from webapp.tenants.actors import Actor, Via
 
 PASSWORD = "correct horse battery"
 SETUP = Actor("cli", Via.CLI, "test@localhost")

@@ -1,7 +1,7 @@
 """A crowd of tenants, put straight into a database: the same ones each time, in seconds.
 
 The partitions are in the states that a real installation has them in, and stay there: nothing
-is due, nothing rings. Only a sweep would find out that Milvus has none of them.
+is due, nothing dispatches. Only a sweep would find out that Milvus has none of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,15 +24,13 @@ from sqlalchemy import (
     select,
     text,
 )
-
-from webapp.database import utc_now
-from webapp.tenants import timeline
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.naming import partition_name, slugify
-from webapp.tenants.queries import GONE
-from webapp.tenants.records import Departure
-from webapp.tenants.states import DepartureOutcome, IfExists, PartitionState, Provider, Result
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.naming import partition_name, slugify
+from webapp.models.partition import Departure, Partition, PartitionEvent
+from webapp.models.states import GONE, DepartureOutcome, IfExists, PartitionState, Provider, Result
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
 
 FIRST = (
     *("Müller", "Borealis", "Çelik", "Delta", "Égide", "Fiore", "Granite", "Harbour"),
@@ -91,10 +89,10 @@ def seed(engine: Engine, crowd: Crowd, now: datetime | None = None) -> None:
     now = now or utc_now()
     states = {number: state_of(crowd, number) for number in range(1, crowd.tenants + 1)}
     with engine.execution_options(writes=True).begin() as connection, _found_later(connection):
-        _insert(connection, Tenant, _tenants(crowd, states, now, with_wish=True))
+        _insert(connection, Tenant, _tenants(crowd, states, now, with_request=True))
         _insert(connection, Partition, _partitions(crowd, states, now))
         connection.execute(_the_others_are_ready(crowd))
-        _insert(connection, Tenant, _tenants(crowd, states, now, with_wish=False))
+        _insert(connection, Tenant, _tenants(crowd, states, now, with_request=False))
         _insert(connection, Departure, _departures(states, now))
         _insert(connection, PartitionEvent, _events(crowd, states, now))
         if engine.dialect.name == "postgresql":
@@ -140,7 +138,7 @@ def name_of(number: int) -> str:
 
 
 def state_of(crowd: Crowd, number: int) -> PartitionState | None:
-    """The state of the tenant's partition; None for a tenant of before, without a wish."""
+    """The state of the tenant's partition; None for a tenant of before, without a request."""
     place = number * STRIDE % crowd.tenants
     for state, count in _shares(crowd):
         if place < count:
@@ -162,10 +160,10 @@ def _shares(crowd: Crowd) -> tuple[tuple[PartitionState | None, int], ...]:
 
 
 def _tenants(
-    crowd: Crowd, states: States, now: datetime, *, with_wish: bool
+    crowd: Crowd, states: States, now: datetime, *, with_request: bool
 ) -> Iterator[dict[str, Any]]:
     for number, state in states.items():
-        if (state is None) == with_wish:
+        if (state is None) == with_request:
             continue
         name, born = name_of(number), _born(crowd, number, now)
         yield {
@@ -175,7 +173,7 @@ def _tenants(
             "created_at": born,
             "updated_at": born,
             "deleted_at": now - timedelta(days=1) if state in GONE else None,
-            "wished": state is not None,
+            "requested": state is not None,
         }
 
 
@@ -230,7 +228,7 @@ def _in_state(state: PartitionState | None, number: int, now: datetime) -> dict[
         told = f"{error} (partition {partition_name(number)})"
         return {"attempts": 3, "state_since": lately, "cause": cause, "error": told}
     if state == PartitionState.PENDING:
-        later = dict.fromkeys(("ring_at", "next_attempt_at"), now + FAR)
+        later = dict.fromkeys(("dispatch_after", "next_attempt_at"), now + FAR)
         return {"attempts": 0, "state_since": now, **later}
     if state == PartitionState.PROVISIONING:
         return {"state_since": now, "lease_until": now + FAR}
@@ -262,7 +260,9 @@ _COMMON: dict[str, Any] = {
 _READY: dict[str, Any] = {**_COMMON, "state": PartitionState.READY, "result": Result.CREATED}
 _BLANK: dict[str, Any] = {
     **_COMMON,
-    **dict.fromkeys(("cause", "error", "ring_at", "next_attempt_at", "lease_until", "remove_at")),
+    **dict.fromkeys(
+        ("cause", "error", "dispatch_after", "next_attempt_at", "lease_until", "remove_at")
+    ),
     "drop_began_at": None,
 }
 
@@ -288,12 +288,12 @@ def _events(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[str, A
     """What happened to the newest, oldest first."""
     for number in range(max(crowd.tenants - EVENTFUL, 0) + 1, crowd.tenants + 1):
         born, state = _born(crowd, number, now), states[number]
-        yield _event(timeline.REQUESTED, number, born)
+        yield _event(events.REQUESTED, number, born)
         if state == PartitionState.READY:
-            yield _event(timeline.CREATED, number, born, duration_ms=20 + number % 100)
+            yield _event(events.CREATED, number, born, duration_ms=20 + number % 100)
         if state == PartitionState.FAILED:
             cause, error = _cause(number)
-            yield _event(timeline.CREATE_FAILED, number, born, cause=cause, message=error)
+            yield _event(events.CREATE_FAILED, number, born, cause=cause, message=error)
 
 
 def _event(name: str, number: int, at: datetime, **values: Any) -> dict[str, Any]:

@@ -12,31 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from jobs.milvus.script import ScriptAnswer
+from jobs.milvus.store import PartitionStore, Place, StoreError
+from jobs.provisioning.attempt import Attempt, Script
+from jobs.provisioning.chunk import Chunk
+from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.leases import Leases
+from jobs.reconciler.loop import Reconciler
 from redis import Redis
 from rq.registry import FailedJobRegistry
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
+from webapp.db.engine import engine_options, prepare_engine
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.audit import Actor, Via
+from webapp.models.base import Model
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import PartitionState, Provider, Result
+from webapp.models.tenant import Tenant
+from webapp.services import Services, build_services
 
 import jobs.context
-from jobs.chunk import Chunk
 from jobs.context import Worker
-from jobs.fallback import OneAttempt, Script
-from jobs.leases import Leases
 from jobs.queue_worker import PartitionWorker
-from jobs.reconcile import Reconciler
-from jobs.script import ScriptAnswer
-from jobs.store import PartitionStore, StoreError
 from webapp import create_app
-from webapp.database import Database, engine_options, prepare_engine, utc_now
-from webapp.domain import Domain, build_domain
-from webapp.extensions import Base
 from webapp.settings import Settings
-from webapp.tenants.actors import Actor, Via
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
-from webapp.tenants.observing import Place
 from webapp.tenants.queries import DepartureRecord, departure_of
-from webapp.tenants.states import PartitionState, Provider, Result
 
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
 ACTOR = Actor("user:test@example.test", Via.PANEL)
@@ -63,7 +65,7 @@ def open_engine(database_url: str) -> Engine:
 
 def empty(engine: Engine) -> None:
     """Take out all rows, and begin the numbers again."""
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    tables = [table.name for table in reversed(Model.metadata.sorted_tables)]
     with engine.execution_options(writes=True).begin() as connection, audit_open(connection):
         if engine.dialect.name == "postgresql":
             names = ", ".join(f'"{name}"' for name in tables)
@@ -116,11 +118,11 @@ class Product:
     settings: Settings
     engine: Engine
     database: Database = field(init=False)
-    domain: Domain = field(init=False)
+    services: Services = field(init=False)
 
     def __post_init__(self) -> None:
         self.database = Database(self.engine)
-        self.domain = build_domain(self.settings, self.database)
+        self.services = build_services(self.settings, self.database)
 
     def configured(self, **values: Any) -> "Product":
         """The same product, as processes with other settings see it."""
@@ -129,8 +131,8 @@ class Product:
     # Making and reading rows.
 
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
-        """A tenant, rung for."""
-        return self.domain.tenants.create(name, **{"actor": ACTOR, **values})
+        """A tenant, dispatched."""
+        return self.services.tenants.create(name, **{"actor": ACTOR, **values})
 
     def row(self, tenant: Tenant | int) -> Partition:
         """The partition's row as it is now."""
@@ -175,16 +177,16 @@ class Product:
     def delete(self, *tenants: Tenant | int, due: bool = True) -> None:
         """Delete the tenants; `due` lets their grace time be over."""
         for tenant in tenants:
-            self.domain.tenants.delete(number_of(tenant), actor=ACTOR)
+            self.services.tenants.delete(number_of(tenant), actor=ACTOR)
             if due:
                 self.age(tenant, "remove_at", 1)
 
-    def depart(self, store: PartitionStore) -> int:
+    def remove_due(self, store: PartitionStore) -> int:
         """What the reconciler does each second for those that are to go."""
-        return self.reconciler(store).depart(threading.Event())
+        return self.reconciler(store).remove_due(threading.Event())
 
-    def tenants_of_before(self, count: int, first: int = 1) -> list[int]:
-        """Tenants without a wish, as an import leaves them."""
+    def imported_tenants(self, count: int, first: int = 1) -> list[int]:
+        """Tenants without a request, as an import leaves them."""
         numbers = list(range(first, first + count))
         rows = [{"id": n, "name": f"Before {n}", "slug": f"before-{n}"} for n in numbers]
         with self.engine.execution_options(writes=True).begin() as connection:
@@ -194,40 +196,40 @@ class Product:
     # What workers do, one step at a time.
 
     def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
-        """A worker's claim for this wish."""
-        return self.domain.attempts.claim([(number_of(tenant), generation)], job_id)
+        """A worker's claim for this request."""
+        return self.attempts.claim([(number_of(tenant), generation)], job_id)
 
     def make_ready(self, tenant: Tenant | int) -> None:
         """Let an attempt succeed."""
         claims = self.claim(tenant, self.row(tenant).generation)
         outcome = Outcome(Result.CREATED, Provider.SDK)
-        assert self.domain.attempts.record_ready(claims, outcome, 1)
+        assert self.attempts.record_ready(claims, outcome, 1)
 
     def fail(self, tenant: Tenant | int, cause: Cause, job_id: str = "job") -> None:
-        """Let attempts fail until the wish has."""
+        """Let attempts fail until the request has."""
         while self.row(tenant).state != PartitionState.FAILED:
             self.change(tenant, next_attempt_at=None)
             (claim,) = self.claim(tenant, self.row(tenant).generation, job_id)
-            assert self.domain.attempts.record_failure(
+            assert self.attempts.record_failure(
                 claim, cause, "as the test has it", provider=Provider.SDK, duration_ms=1
             )
 
-    def one_attempt(
+    def attempt(
         self, store: PartitionStore, script: Script, claim: Claim, stop: threading.Event
-    ) -> OneAttempt:
+    ) -> Attempt:
         """An attempt by hand."""
-        attempts, rules = self.domain.attempts, self.domain.rules
-        leases = Leases(attempts, [claim], rules.lease)
-        return OneAttempt(store, script, attempts, leases, stop, rules.max_partitions)
+        attempts, policy = self.attempts, self.services.policy
+        leases = Leases(attempts, [claim], policy.lease)
+        return Attempt(store, script, attempts, leases, stop, policy.max_partitions)
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
         """A chunk by hand."""
-        attempts, rules = self.domain.attempts, self.domain.rules
-        return Chunk(store, attempts, rules, stop or threading.Event(), 60)
+        attempts, policy = self.attempts, self.services.policy
+        return Chunk(store, attempts, policy, stop or threading.Event(), 60)
 
     def reconciler(self, store: PartitionStore) -> Reconciler:
         """A reconciler of its own name."""
-        return Reconciler(self.domain, store, self.settings)
+        return Reconciler(self.services, store, self.settings)
 
     def sweep(self, store: PartitionStore) -> None:
         """One sweep, which nobody else is at."""
@@ -250,16 +252,16 @@ class Product:
 
     def queued(self) -> list[str]:
         """The ids of waiting jobs of both queues."""
-        doorbell = self.domain.doorbell
-        return [*doorbell.queue.get_job_ids(), *doorbell.backfill_queue.get_job_ids()]
+        job_queue = self.services.job_queue
+        return [*job_queue.queue.get_job_ids(), *job_queue.backfill_queue.get_job_ids()]
 
     def failed_jobs(self) -> list[str]:
         """The ids of failed jobs of both queues."""
-        return self.domain.doorbell.failed_job_ids()
+        return self.services.job_queue.failed_job_ids()
 
     def requeue(self, job_id: str) -> None:
         """What a human does in rq-dashboard."""
-        FailedJobRegistry(queue=self.domain.doorbell.queue).requeue(job_id)
+        FailedJobRegistry(queue=self.services.job_queue.queue).requeue(job_id)
 
     def work(
         self,
@@ -281,7 +283,7 @@ class Product:
     ) -> Iterator[Worker]:
         """Let the jobs of this process work for this product."""
         app = Flask("worker")
-        app.extensions["domain"] = self.domain
+        app.extensions["services"] = self.services
         own = Worker(self.settings, app)
         if store is not None:
             own.__dict__["store"] = store

@@ -9,10 +9,10 @@ from typing import Any
 
 from apiflask import APIFlask
 from sqlalchemy import Engine, event
+from webapp.admin.live.cache import SharedReads
 from werkzeug.test import TestResponse
 
 from tests.access import Visitor
-from webapp.admin.live.recent import RecentFigures
 
 # A hundred tenants whose lists are as long as those of very many: pages of fifty.
 FEW, MANY = (100, 60), (100_000, 5_000)
@@ -86,7 +86,7 @@ class Panel:
 
     def forget(self) -> None:
         """Let more than a second pass for the figures that panels share."""
-        self.app.extensions["recent_figures"] = RecentFigures()
+        self.app.extensions["shared_reads"] = SharedReads()
 
     def statements(self, address: str) -> list[str]:
         """What opening the page asks the database."""

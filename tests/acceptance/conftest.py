@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from jobs.milvus.client import create_collection_if_missing
 
-from jobs.milvus import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.conftest import skip_when_switched_off
 from tests.engines.redis import RedisServer

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from jobs.milvus.client import create_collection_if_missing
 from pymilvus import MilvusClient
 
-from jobs.milvus import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from jobs.milvus.client import create_collection_if_missing
 from playwright.sync_api import Browser, BrowserContext, Page
 from pymilvus import MilvusClient
 
-from jobs.milvus import create_collection_if_missing
 from tests.acceptance.product import Product, running_product
 from tests.browser.login import launch_options, logged_in
 from tests.conftest import skip_when_switched_off

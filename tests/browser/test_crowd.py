@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 from sqlalchemy import Engine, text, update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
 
 from tests.acceptance.product import Product, running_product
 from tests.browser.login import logged_in
 from tests.crowd import Crowd, name_of, seed
 from tests.engines.process import wait_until
 from tests.factories import open_engine
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.states import PartitionState
 
 CROWD = Crowd()
 LONGEST_FAILED = (

@@ -14,7 +14,7 @@ OLD = [{"text": "old", "vector": [0.1] * 1536}]
 
 
 def foreign(product: Product, milvus: MilvusClient, name: str) -> int:
-    """A tenant that failed because its partition holds rows of before."""
+    """A tenant that failed because its partition holds pre-existing rows."""
     number: int = product.create(f"{name} before")["id"] + 1
     milvus.create_partition(COLLECTION, f"tenant_{number}")
     milvus.insert(COLLECTION, OLD, partition_name=f"tenant_{number}")

@@ -14,12 +14,12 @@ from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from webapp.db.types import utc_now
 
 from tests.acceptance.product import Product
 from tests.browser.conftest import Outage
 from tests.engines.process import wait_until
 from tests.engines.proxy import Mode
-from webapp.database import utc_now
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`;alert(3)//"
 TAB = "/admin/partitions/?tab=queues"
@@ -162,11 +162,11 @@ def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(
         confirm(page, page.get_by_role("link", name="Empty queue"))
         expect(page.locator("#jobs")).to_contain_text("No jobs.", timeout=15_000)
 
-    def rung_again() -> bool:
+    def redispatched() -> bool:
         product.flask("partitions", "reconcile", "--once")
         return told(product, numbers[-1]).count("dispatched") > 1
 
-    wait_until(rung_again, 30, "the sweep to ring again")
+    wait_until(redispatched, 30, "the sweep to dispatch again")
     for number in numbers:
         product.await_state(number, "ready")
 

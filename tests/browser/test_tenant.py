@@ -110,18 +110,18 @@ def test_the_timeline_leads_from_request_to_proof_when_a_failed_tenant_is_retrie
 ) -> None:
     (number,) = failed("Second time lucky")
     page.goto(f"/admin/tenant/details/?id={number}")
-    expect(page.locator("#wanted")).to_contain_text("Wish 1: the original request")
+    expect(page.locator("#wanted")).to_contain_text("Request 1: the original request")
     expect(page.locator("#last-attempt")).to_contain_text("Attempt 1 of 1")
-    expect(page.locator("#wish-1")).to_contain_text(re.compile(r"waited \d+ ms"))
-    expect(page.locator("#wish-1")).to_contain_text(re.compile(r"ran [\d.]+ (ms|s)"))
+    expect(page.locator("#request-1")).to_contain_text(re.compile(r"waited \d+ ms"))
+    expect(page.locator("#request-1")).to_contain_text(re.compile(r"ran [\d.]+ (ms|s)"))
     press(page, page.get_by_role("button", name="Retry"))
     expect(page.locator("#badge")).to_have_text("ready")
-    expect(page.locator("#wanted")).to_contain_text("Wish 2: a retry, by admin@example.com")
-    expect(page.locator("#wish-2")).to_contain_text("proven after")
-    expect(page.locator("#timeline h3").first).to_contain_text("Wish 2")
-    press(page, page.locator("#wish-2").get_by_role("link", name=re.compile(f"^t{number}-g2-")))
+    expect(page.locator("#wanted")).to_contain_text("Request 2: a retry, by admin@example.com")
+    expect(page.locator("#request-2")).to_contain_text("proven after")
+    expect(page.locator("#timeline h3").first).to_contain_text("Request 2")
+    press(page, page.locator("#request-2").get_by_role("link", name=re.compile(f"^t{number}-g2-")))
     page.wait_for_url(f"**/rq/0/view/job/t{number}-g2-*")
-    expect(page.locator("#job-data")).to_contain_text(f"tenant {number}, wish 2")
+    expect(page.locator("#job-data")).to_contain_text(f"tenant {number}, request 2")
 
 
 def test_a_tenant_is_renamed_by_keyboard_alone(
@@ -171,7 +171,7 @@ def test_what_is_open_focused_and_scrolled_stays_when_the_page_refreshes_itself(
 ) -> None:
     (number,) = failed("Keep my place")
     page.goto(f"/admin/tenant/details/?id={number}")
-    details = page.locator("#wish-1 details").first
+    details = page.locator("#request-1 details").first
     press(page, details.locator("summary"))
     page.locator("#insert").evaluate("element => element.scrollTo(0, 60)")
     page.evaluate("scrollTo(0, 80)")

@@ -3,8 +3,8 @@
 import time
 
 from tests.chaos.clients import callers, signing_up
-from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
+from tests.chaos.promises import Promises
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, ground
 from tests.chaos.trial import await_sign_ups, await_whole, findings
@@ -19,21 +19,21 @@ READY_WITHIN_S = 60.0
 
 def run(options: Options) -> bool:
     """True when everybody beyond the limit failed for `capacity`, and was ready once it rose."""
-    ledger = Ledger()
+    promises = Promises()
     database = options.databases[0]
     with ground(database, options.random()) as under:
         with under.running(MILVUS_MAX_PARTITIONS=str(PLACES)) as full:
-            with callers(full.product) as clients, signing_up(clients, ledger, 0):
-                await_sign_ups(ledger, SIGN_UPS)
+            with callers(full.product) as clients, signing_up(clients, promises, 0):
+                await_sign_ups(promises, SIGN_UPS)
             misses = _told(full)
         with under.running() as raised:
             last = raised.database.last_number()
             healed_s = await_whole(raised, last, time.monotonic())
-            found = frozenset(findings(raised, ledger))
+            found = frozenset(findings(raised, promises))
     line = Line(
-        fault=f"{PLACES} places for {len(ledger.acknowledged())} tenants",
+        fault=f"{PLACES} places for {len(promises.acknowledged())} tenants",
         trials=1,
-        acknowledged=len(ledger.acknowledged()),
+        acknowledged=len(promises.acknowledged()),
         findings=found,
         healed_s=[healed_s],
         bound_s=READY_WITHIN_S,

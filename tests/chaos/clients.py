@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from tests.acceptance.product import Product, csrf_token
-from tests.chaos.ledger import Answer, Creation, Ledger
+from tests.chaos.promises import Answer, Creation, Promises
 
 ANSWER_WITHIN_S = 40.0
 NEW = "/admin/tenant/new/"
@@ -110,11 +110,12 @@ def callers(product: Product, programs: int = 3) -> Iterator[list[Client]]:
 
 
 @contextmanager
-def signing_up(clients: Sequence[Client], ledger: Ledger, rest_s: float) -> Iterator[None]:
+def signing_up(clients: Sequence[Client], promises: Promises, rest_s: float) -> Iterator[None]:
     """While the block runs, each of them signs tenants up, with a rest after each answer."""
     stop = threading.Event()
     threads = [
-        threading.Thread(target=_sign_up, args=(client, ledger, rest_s, stop)) for client in clients
+        threading.Thread(target=_sign_up, args=(client, promises, rest_s, stop))
+        for client in clients
     ]
     for thread in threads:
         thread.start()
@@ -126,7 +127,7 @@ def signing_up(clients: Sequence[Client], ledger: Ledger, rest_s: float) -> Iter
             thread.join()
 
 
-def _sign_up(client: Client, ledger: Ledger, rest_s: float, stop: threading.Event) -> None:
+def _sign_up(client: Client, promises: Promises, rest_s: float, stop: threading.Event) -> None:
     while not stop.is_set():
-        ledger.note(client.create(new_name()))
+        promises.note(client.create(new_name()))
         stop.wait(rest_s)

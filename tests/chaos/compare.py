@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.records import Row
 
 READY = "ready"
@@ -29,17 +29,17 @@ class Finding:
     what: str
 
 
-def compare(ledger: Ledger, rows: Sequence[Row], partitions: Sequence[str]) -> set[Finding]:
+def compare(promises: Promises, rows: Sequence[Row], partitions: Sequence[str]) -> set[Finding]:
     """Everything in which the three lists do not agree, once all has settled."""
-    found = set(_lost(ledger, rows, frozenset(partitions)))
+    found = set(_lost(promises, rows, frozenset(partitions)))
     found |= set(_doubled(rows, partitions))
-    found |= set(_foreign(ledger, rows, partitions))
+    found |= set(_foreign(promises, rows, partitions))
     return found
 
 
-def _lost(ledger: Ledger, rows: Sequence[Row], partitions: frozenset[str]) -> Iterator[Finding]:
+def _lost(promises: Promises, rows: Sequence[Row], partitions: frozenset[str]) -> Iterator[Finding]:
     names = {row.id: row.name for row in rows}
-    for creation in ledger.acknowledged():
+    for creation in promises.acknowledged():
         if names.get(creation.tenant_id or 0) != creation.name:
             yield Finding(Harm.LOST, f"tenant {creation.tenant_id} was acknowledged, has no row")
     for row in rows:
@@ -61,12 +61,14 @@ def _doubled(rows: Sequence[Row], partitions: Sequence[str]) -> Iterator[Finding
             yield Finding(Harm.DOUBLED, f"{name} is {times} times in Milvus")
 
 
-def _foreign(ledger: Ledger, rows: Sequence[Row], partitions: Sequence[str]) -> Iterator[Finding]:
+def _foreign(
+    promises: Promises, rows: Sequence[Row], partitions: Sequence[str]
+) -> Iterator[Finding]:
     owned = {row.partition for row in rows if not row.is_deleted or row.state == LEAVING}
     for name in set(partitions) - owned:
         yield Finding(Harm.FOREIGN, f"{name} belongs to no active tenant")
     for row in rows:
-        if row.id in ledger.deleted() and not row.is_deleted:
+        if row.id in promises.deleted() and not row.is_deleted:
             yield Finding(Harm.FOREIGN, f"tenant {row.id} was deleted, and is back")
         if row.partition not in (None, f"tenant_{row.id}"):
             yield Finding(Harm.FOREIGN, f"tenant {row.id} has the partition {row.partition}")

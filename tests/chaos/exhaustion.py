@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from tests.chaos.clients import Client, callers, signing_up
 from tests.chaos.faults.milvus import gone
-from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
+from tests.chaos.promises import Promises
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, target
 from tests.chaos.trial import await_sign_ups, await_whole, findings
@@ -26,16 +26,16 @@ def run(options: Options) -> bool:
         target(database, options.random(), **SHORT_WAITS) as running,
         callers(running.product) as clients,
     ):
-        line = exhaust(running, clients, Ledger(), SIGN_UPS)
+        line = exhaust(running, clients, Promises(), SIGN_UPS)
     return show(f"Attempts used up on {database}", [line])
 
 
-def exhaust(target: Target, clients: Sequence[Client], ledger: Ledger, sign_ups: int) -> Line:
+def exhaust(target: Target, clients: Sequence[Client], promises: Promises, sign_ups: int) -> Line:
     """Sign up while Milvus is gone, until everybody has failed for good; then let it return."""
-    before = len(ledger.acknowledged())
-    with gone(target, ledger):
-        with signing_up(clients, ledger, 0):
-            await_sign_ups(ledger, before + sign_ups)
+    before = len(promises.acknowledged())
+    with gone(target, promises):
+        with signing_up(clients, promises, 0):
+            await_sign_ups(promises, before + sign_ups)
         last = target.database.last_number()
         wait_until(
             lambda: target.database.unready(last) == target.database.failed(last),
@@ -46,8 +46,8 @@ def exhaust(target: Target, clients: Sequence[Client], ledger: Ledger, sign_ups:
     return Line(
         fault="Milvus gone for all attempts",
         trials=1,
-        acknowledged=len(ledger.acknowledged()) - before,
-        findings=frozenset(findings(target, ledger)),
+        acknowledged=len(promises.acknowledged()) - before,
+        findings=frozenset(findings(target, promises)),
         healed_s=[healed_s],
         bound_s=READY_WITHIN_S,
     )

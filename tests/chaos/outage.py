@@ -8,8 +8,8 @@ from bench.report import progress
 from tests.chaos.clients import Client, callers, signing_up
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.milvus import frozen, gone, network
-from tests.chaos.ledger import Answer, Creation, Ledger
 from tests.chaos.options import Options
+from tests.chaos.promises import Answer, Creation, Promises
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, target
 from tests.chaos.trial import await_sign_ups, await_whole, findings
@@ -42,30 +42,30 @@ def run(options: Options) -> bool:
 
 
 def _endure(target: Target, fault: Fault, clients: Sequence[Client], lasts_s: float) -> Line:
-    ledger = Ledger()
-    well = _sign_up(clients, ledger)
+    promises = Promises()
+    well = _sign_up(clients, promises)
     await_whole(target, target.database.last_number(), time.monotonic())
-    with fault.during(target, ledger):
+    with fault.during(target, promises):
         ends_at = time.monotonic() + lasts_s
-        ill = _sign_up(clients, ledger)
+        ill = _sign_up(clients, promises)
         time.sleep(max(ends_at - time.monotonic(), 0))
     healed_s = await_whole(target, target.database.last_number(), time.monotonic())
     return Line(
         fault=fault.name,
         trials=1,
-        acknowledged=len(ledger.acknowledged()),
-        findings=frozenset(findings(target, ledger)),
+        acknowledged=len(promises.acknowledged()),
+        findings=frozenset(findings(target, promises)),
         healed_s=[healed_s],
         bound_s=READY_WITHIN_S,
         misses=_misses(fault.name, well, ill),
     )
 
 
-def _sign_up(clients: Sequence[Client], ledger: Ledger) -> Sequence[Creation]:
-    before = len(ledger.all())
-    with signing_up(clients, ledger, REST_S):
-        await_sign_ups(ledger, len(ledger.acknowledged()) + SIGN_UPS)
-    return ledger.all()[before:]
+def _sign_up(clients: Sequence[Client], promises: Promises) -> Sequence[Creation]:
+    before = len(promises.all())
+    with signing_up(clients, promises, REST_S):
+        await_sign_ups(promises, len(promises.acknowledged()) + SIGN_UPS)
+    return promises.all()[before:]
 
 
 def _misses(name: str, well: Sequence[Creation], ill: Sequence[Creation]) -> list[str]:

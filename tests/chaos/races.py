@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from bench.report import progress
 from tests.chaos.clients import ApiClient, new_name
 from tests.chaos.faults.processes import NAME
-from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
+from tests.chaos.promises import Promises
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, target
 from tests.chaos.trial import findings
@@ -46,47 +46,47 @@ def run(options: Options) -> bool:
         Race("creation that arrives after the drop", _late, few, RUNNERS * 2),
     ]
     with target(database, options.random(), **SHORT_WAITS) as running:
-        ledger = Ledger()
-        lines = [_run(running, race, ledger) for race in races if options.chooses(race.name)]
+        promises = Promises()
+        lines = [_run(running, race, promises) for race in races if options.chooses(race.name)]
     return show(f"Deletion against provisioning on {database}", lines)
 
 
-def _run(target: Target, race: Race, ledger: Ledger) -> Line:
-    before, times = len(ledger.acknowledged()), []
+def _run(target: Target, race: Race, promises: Promises) -> Line:
+    before, times = len(promises.acknowledged()), []
     for _ in range(race.rounds):
         with race.disturbed(target), ThreadPoolExecutor(RUNNERS) as runners:
             shares = [race.each // RUNNERS] * RUNNERS
-            list(runners.map(lambda share: _create_and_delete(target, ledger, share), shares))
-        times.append(_settle(target, ledger))
+            list(runners.map(lambda share: _create_and_delete(target, promises, share), shares))
+        times.append(_settle(target, promises))
         progress(f"{race.name}: all gone after {times[-1]:.1f} s")
     return Line(
         fault=race.name,
         trials=race.rounds * race.each,
-        acknowledged=len(ledger.acknowledged()) - before,
-        findings=frozenset(findings(target, ledger)),
+        acknowledged=len(promises.acknowledged()) - before,
+        findings=frozenset(findings(target, promises)),
         healed_s=times,
         bound_s=GONE_WITHIN_S,
         misses=_unfinished(target),
     )
 
 
-def _create_and_delete(target: Target, ledger: Ledger, times: int) -> None:
+def _create_and_delete(target: Target, promises: Promises, times: int) -> None:
     client = ApiClient(target.product.url, target.product.token)
     for _ in range(times):
         made = client.create(new_name())
-        ledger.note(made)
+        promises.note(made)
         time.sleep(target.random.uniform(0, CHANGES_MIND_WITHIN_S))
         if made.tenant_id and client.delete(made.tenant_id):
-            ledger.note_deletion(made.tenant_id)
+            promises.note_deletion(made.tenant_id)
     client.close()
 
 
-def _settle(target: Target, ledger: Ledger) -> float:
+def _settle(target: Target, promises: Promises) -> float:
     """Seconds until all are gone; more than the bound where somebody is not."""
     began = time.monotonic()
     try:
         wait_until(
-            lambda: not (_unfinished(target) or findings(target, ledger)),
+            lambda: not (_unfinished(target) or findings(target, promises)),
             2 * GONE_WITHIN_S,
             "all to be gone",
         )

@@ -7,8 +7,8 @@ from bench.report import progress
 from tests.chaos.clients import callers
 from tests.chaos.faults import FAULTS, faults_on
 from tests.chaos.faults.fault import Fault, Heals
-from tests.chaos.ledger import Ledger
 from tests.chaos.options import Options
+from tests.chaos.promises import Promises
 from tests.chaos.table import Line, show
 from tests.chaos.target import Target, target
 from tests.chaos.trial import Trial, attempt
@@ -43,7 +43,7 @@ def weather(
         trials = _trials(running, plan, creations)
     bounds = {
         Heals.AFTER_DEATH: AFTER_DEATH_S,
-        Heals.AFTER_LOST_RING: interval_s + AFTER_SWEEP_S,
+        Heals.AFTER_LOST_DISPATCH: interval_s + AFTER_SWEEP_S,
     }
     lines = [
         Line.of(trials[fault.name], bounds[fault.heals])
@@ -66,11 +66,11 @@ def _plan(database: str, options: Options) -> list[Fault]:
 
 
 def _trials(running: Target, plan: Sequence[Fault], creations: int) -> dict[str, list[Trial]]:
-    ledger = Ledger()
+    promises = Promises()
     done: dict[str, list[Trial]] = {}
     with callers(running.product) as clients:
         for number, fault in enumerate(plan, start=1):
-            trial = attempt(running, fault, clients, ledger, creations)
+            trial = attempt(running, fault, clients, promises, creations)
             harm = f", {len(trial.findings)} HARMED" if trial.findings else ""
             progress(f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s{harm}")
             done.setdefault(fault.name, []).append(trial)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from jobs.milvus import create_collection_if_missing
+from jobs.milvus.client import create_collection_if_missing
+
 from tests.acceptance.product import Product, running_product
 from tests.chaos.records import COLLECTION, Partitions, Records
 from tests.engines.lite import LiteServer

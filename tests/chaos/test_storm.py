@@ -12,7 +12,7 @@ from tests.chaos.clients import Client, callers
 from tests.chaos.exhaustion import exhaust
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.fault import Fault
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target, target
 from tests.chaos.trial import run_trial
 
@@ -21,7 +21,7 @@ CREATIONS = 5
 HEALED_WITHIN_S = 45.0
 CHOSEN = [
     FAULTS["web killed before the commit"],
-    FAULTS["web killed between commit and ring"],
+    FAULTS["web killed between commit and dispatch"],
     FAULTS["worker killed during the call"],
     FAULTS["worker killed after the call"],
     FAULTS["Redis flushed"],
@@ -43,22 +43,22 @@ def clients(running: Target) -> Iterator[Sequence[Client]]:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Ledger:
+def promises() -> Promises:
     """What they were told, over all the faults."""
-    return Ledger()
+    return Promises()
 
 
 @pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.name)
 def test_nobody_is_lost_doubled_or_shown_to_another_when(
-    fault: Fault, running: Target, clients: Sequence[Client], ledger: Ledger
+    fault: Fault, running: Target, clients: Sequence[Client], promises: Promises
 ) -> None:
-    trial = run_trial(running, fault, clients, ledger, CREATIONS)
+    trial = run_trial(running, fault, clients, promises, CREATIONS)
     assert not trial.findings
     assert trial.acknowledged >= CREATIONS
     assert trial.healed_s < HEALED_WITHIN_S
 
 
 def test_everybody_is_ready_soon_when_milvus_returns_after_all_their_attempts(
-    running: Target, clients: Sequence[Client], ledger: Ledger
+    running: Target, clients: Sequence[Client], promises: Promises
 ) -> None:
-    assert exhaust(running, clients, ledger, CREATIONS).is_kept
+    assert exhaust(running, clients, promises, CREATIONS).is_kept

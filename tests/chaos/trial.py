@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tests.chaos.clients import Client, signing_up
 from tests.chaos.compare import Finding, compare
 from tests.chaos.faults.fault import Fault
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.process import wait_until
 
@@ -40,19 +40,19 @@ class Trial:
 
 
 def attempt(
-    target: Target, fault: Fault, clients: Sequence[Client], ledger: Ledger, creations: int
+    target: Target, fault: Fault, clients: Sequence[Client], promises: Promises, creations: int
 ) -> Trial:
     """`run_trial`, told as a trial that never healed where it waited in vain."""
-    before = len(ledger.acknowledged())
+    before = len(promises.acknowledged())
     try:
-        return run_trial(target, fault, clients, ledger, creations)
+        return run_trial(target, fault, clients, promises, creations)
     except TimeoutError as error:
-        acknowledged = len(ledger.acknowledged()) - before
+        acknowledged = len(promises.acknowledged()) - before
         return Trial(fault.name, acknowledged, frozenset(), math.inf, f"{fault.name}: {error}")
 
 
 def run_trial(
-    target: Target, fault: Fault, clients: Sequence[Client], ledger: Ledger, creations: int
+    target: Target, fault: Fault, clients: Sequence[Client], promises: Promises, creations: int
 ) -> Trial:
     """Strike while at least so many creations are acknowledged, and tell what came of it.
 
@@ -63,22 +63,22 @@ def run_trial(
         TimeoutError: the fault's point was not reached, or hardly anybody could sign up.
     """
     wait_until(target.product.run.serves, SIGN_UPS_WITHIN_S, "the web processes to be back")
-    known = findings(target, ledger)
-    before = len(ledger.acknowledged())
-    with signing_up(clients, ledger, REST_S):
-        await_sign_ups(ledger, before + target.random.randint(1, max(creations // 2, 1)))
-        with fault.during(target, ledger):
+    known = findings(target, promises)
+    before = len(promises.acknowledged())
+    with signing_up(clients, promises, REST_S):
+        await_sign_ups(promises, before + target.random.randint(1, max(creations // 2, 1)))
+        with fault.during(target, promises):
             time.sleep(fault.lasts_s)
         healed_at = time.monotonic()
         last = answered(target.database.last_number)
-        await_sign_ups(ledger, before + creations)
+        await_sign_ups(promises, before + creations)
     healed_s = await_whole(target, last, healed_at)
     if healed_s < WHOLE_WITHIN_S:
         await_whole(target, answered(target.database.last_number), time.monotonic())
     return Trial(
         fault=fault.name,
-        acknowledged=len(ledger.acknowledged()) - before,
-        findings=frozenset(findings(target, ledger) - known),
+        acknowledged=len(promises.acknowledged()) - before,
+        findings=frozenset(findings(target, promises) - known),
         healed_s=healed_s,
     )
 
@@ -95,9 +95,9 @@ def await_whole(target: Target, last: int, since: float) -> float:
     return time.monotonic() - since
 
 
-def findings(target: Target, ledger: Ledger) -> set[Finding]:
+def findings(target: Target, promises: Promises) -> set[Finding]:
     """What the three lists show now."""
-    return compare(ledger, answered(target.database.rows), answered(target.partitions.names))
+    return compare(promises, answered(target.database.rows), answered(target.partitions.names))
 
 
 def answered(question: Callable[[], T]) -> T:
@@ -128,12 +128,12 @@ def _is_whole(target: Target, last: int) -> bool:
     return wanted <= partitions
 
 
-def await_sign_ups(ledger: Ledger, number: int) -> None:
+def await_sign_ups(promises: Promises, number: int) -> None:
     """Wait until so many creations are acknowledged in all.
 
     Raises:
         TimeoutError: the clients hardly get an answer any more.
     """
     wait_until(
-        lambda: len(ledger.acknowledged()) >= number, SIGN_UPS_WITHIN_S, f"{number} sign-ups"
+        lambda: len(promises.acknowledged()) >= number, SIGN_UPS_WITHIN_S, f"{number} sign-ups"
     )

@@ -5,15 +5,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from jobs.canary.check import PROBES, Canary
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
+from webapp.partitions.isolation_checks import CanaryReport
 
-from jobs.canary import PROBES, Canary
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.causes import Cause
 
 
 @pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])

@@ -91,7 +91,7 @@ def test_all_that_migrations_make_lies_in_the_schema_asked_for(
     with database_of(installs[0]).reading() as session:
         made = {(row.schema, row.name) for row in session.execute(OBJECTS)}
     in_each = [{name for schema, name in made if schema == each} for each in SCHEMAS]
-    assert {"tenant", "alembic_version", "text_runs", "partition_wished"} <= in_each[0]
+    assert {"tenant", "alembic_version", "text_runs", "partition_requested"} <= in_each[0]
     assert in_each[0] == in_each[1]
     assert {name for schema, name in made if schema == "public"} == set()
 

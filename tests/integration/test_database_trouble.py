@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import event
+from webapp.db import deadline
+from webapp.db import postgres as connections
 from werkzeug.test import TestResponse
 
 from tests.access import PASSWORD, Visitor, add_user, close, migrated_app, settings_in
@@ -19,8 +21,6 @@ from tests.engines.proxy import Mode, Proxy
 from tests.factories import FaultyStore, Product, migrate, open_engine, settings_for
 from tests.integration.api.caller import Caller, assert_problem, unique
 from tests.milvus_collections import make_collection
-from webapp import patience
-from webapp import postgres as connections
 from webapp.auth.roles import Role
 from webapp.extensions import db
 
@@ -31,7 +31,7 @@ ANSWERED_S = REQUEST_S + 2.5
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "REQUEST_S", REQUEST_S)
+    monkeypatch.setattr(deadline, "REQUEST_S", REQUEST_S)
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_tenant_is_made_after_all_when_postgres_goes_during_its_attempt(
         worker_of.work(worker.store)
         assert worker_of.row(other).state == "ready"
         worker_of.age(tenant, "lease_until")
-        worker_of.reconciler(worker.store).ring_due()
+        worker_of.reconciler(worker.store).dispatch_due()
         worker_of.work(worker.store)
     row = worker_of.row(tenant)
     assert (row.state, row.result, row.attempts) == ("ready", "created", 2)

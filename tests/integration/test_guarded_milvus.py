@@ -1,12 +1,12 @@
 """A Milvus that wants credentials and limits the pace."""
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.engines.standalone import StandaloneServer
 from tests.milvus_collections import make_collection
-from webapp.tenants.causes import Cause
 
 
 @pytest.mark.parametrize("token", ["", "root:wrongpass"])

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit
+from webapp.models.observed import ObservedCollection
+from webapp.partitions.circuit import MILVUS
 
 from tests.access import database_of, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR
 from webapp import create_app
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.circuit import MILVUS
-from webapp.tenants.models import Circuit, ObservedCollection
 
 BLACK_HOLE = "postgresql://u:p@10.255.255.1:5432/x?connect_timeout=30"
 
@@ -96,7 +97,7 @@ def test_an_open_circuit_is_told_with_its_moment(app: APIFlask, client: FlaskCli
 def test_the_process_is_ready_when_provisioning_is_paused(
     app: APIFlask, client: FlaskClient
 ) -> None:
-    paused = app.extensions["domain"].pauses.pause("the reason is not for everybody", actor=ACTOR)
+    paused = app.extensions["services"].pauses.pause("the reason is not for everybody", actor=ACTOR)
     answer = client.get("/readyz")
     assert answer.status_code == 200
     since = paused.since.isoformat().replace("+00:00", "Z")

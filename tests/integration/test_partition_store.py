@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore, create_collection_if_missing
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
 
-from jobs.milvus import MilvusPartitionStore, create_collection_if_missing
-from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port
 from tests.milvus_collections import (
@@ -24,7 +25,6 @@ from tests.milvus_collections import (
     make_collection,
 )
 from tests.model.milvus import InMemoryMilvus
-from webapp.tenants.causes import Cause
 
 TIMEOUT_S = 5.0
 SHORT_S = 1.0
@@ -35,7 +35,7 @@ SLACK_S = 2.0
 FORKING = """
 import os, sys
 import pymilvus
-from jobs.milvus import MilvusPartitionStore
+from jobs.milvus.client import MilvusPartitionStore
 uri, collection = sys.argv[1:]
 store = MilvusPartitionStore(uri, "", 5)
 if os.fork() == 0:
@@ -349,7 +349,7 @@ def test_connection_is_left_alone_when_another_process_opened_it(
     store: MilvusPartitionStore, collection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened_here = store.call(lambda client, _: client)
-    monkeypatch.setattr("jobs.milvus.os.getpid", lambda: -1)
+    monkeypatch.setattr("jobs.milvus.client.os.getpid", lambda: -1)
     assert store.call(lambda client, _: client) is not opened_here
     store.close()
     monkeypatch.undo()

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+from webapp.models.states import PartitionState
+from webapp.operations.selection import Selection
 
-from jobs.milvus import MilvusPartitionStore
 from tests.access import close, database_of, migrated_app, settings_in
 from tests.conftest import skip_when_switched_off
 from tests.engines.lite import LiteServer
@@ -19,11 +21,9 @@ from tests.engines.pgbouncer import PgBouncer
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, open_engine
 from tests.integration.api.caller import Caller
-from tests.integration.domain.operations import REQUEST, drive, view
+from tests.integration.services.operations import REQUEST, drive, view
 from tests.milvus_collections import make_collection
 from webapp.extensions import db
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.states import PartitionState
 
 MODES = ("session", "transaction")
 CALLERS, EACH = 8, 5
@@ -93,7 +93,7 @@ def test_nobody_is_refused_when_many_sign_up_while_workers_work(
     def reconcile() -> None:
         reconciler = whole.reconciler(store)
         while not over.wait(0.05):
-            reconciler.ring_due()
+            reconciler.dispatch_due()
             reconciler.sweep()
             reconciler.count(over)
 
@@ -119,13 +119,13 @@ def test_many_are_backfilled_and_let_go_when_asked_for(
 ) -> None:
     _, whole = product
     store = MilvusPartitionStore(milvus_lite.uri, "", 10)
-    numbers = whole.tenants_of_before(20, first=5_000)
-    asked = whole.domain.operations.ask(
+    numbers = whole.imported_tenants(20, first=5_000)
+    asked = whole.services.operations.ask(
         REQUEST, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=20
     )
-    drive(whole.domain.operations)
+    drive(whole.services.operations)
     whole.work(store)
-    drive(whole.domain.operations)
+    drive(whole.services.operations)
     assert view(whole, asked.id).is_over
     assert _are_ready(whole, numbers)
     whole.delete(*numbers)

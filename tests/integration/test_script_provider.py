@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from jobs.milvus.script import ScriptAnswer, run_script
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
 
-from jobs import script
-from jobs.script import ScriptAnswer, run_script
-from jobs.store import StoreError
+from jobs.milvus import script
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port, wait_until
 from tests.milvus_collections import insert_rows, make_collection
-from webapp.tenants.causes import Cause
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from jobs.milvus.schema import schema_in
 from pymilvus import DataType, Function, FunctionType, MilvusClient
+from webapp.db.types import utc_now
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
-from jobs.describe import schema_in
 from webapp.admin.tenants.snippet import Place, Snippet, snippet_for, without_secrets
-from webapp.database import utc_now
-from webapp.tenants.schemas import CollectionSchema, SchemaField
 
 OWN, OTHER = "tenant_7", "tenant_8"
 VECTOR = {"field_name": "vector", "datatype": DataType.FLOAT_VECTOR, "dim": 8}

@@ -23,12 +23,12 @@ from apiflask import APIFlask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
+from webapp.models.tenant import Tenant
+from webapp.tenants.csv_cells import BOM, unguarded, written
 
 from tests.access import Visitor, add_user, close, database_of, migrated_app, settings_in
 from tests.integration.api.caller import Caller
 from webapp.auth.roles import Role
-from webapp.tenants.models import Tenant
-from webapp.tenants.spreadsheets import BOM, unguarded, written
 from webapp.texts import as_typed
 
 TEXTS = int(os.environ.get("PARATIA_TEST_TEXTS", "0"))

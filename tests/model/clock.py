@@ -27,7 +27,7 @@ class Clock:
 
 @contextmanager
 def told(clock: Clock) -> Iterator[None]:
-    """Let the database's times, the age of rings and the renewal of leases follow the clock."""
+    """Let the database's times, the age of dispatches and the renewal of leases follow the clock."""
 
     class Told(datetime):
         @classmethod
@@ -35,7 +35,7 @@ def told(clock: Clock) -> Iterator[None]:
             return clock.now
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("webapp.database.datetime", Told)
-        patch.setattr("webapp.tenants.dispatch.datetime", Told)
-        patch.setattr("jobs.leases.time", SimpleNamespace(monotonic=clock.monotonic))
+        patch.setattr("webapp.db.session.datetime", Told)
+        patch.setattr("webapp.queue.job_queue.datetime", Told)
+        patch.setattr("jobs.provisioning.leases.time", SimpleNamespace(monotonic=clock.monotonic))
         yield

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from tests.model.ledger import Change, Step
-from webapp.tenants.causes import PROBED, Cause
-from webapp.tenants.drift import MADE_AGAIN
-from webapp.tenants.models import Partition, PartitionEvent
-from webapp.tenants.states import TRANSITIONS, PartitionState
+from jobs.drift.compare import MADE_AGAIN
+from webapp.models.causes import PROBED, Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import TRANSITIONS, PartitionState
+
+from tests.model.watch import Change, Step
 
 GONE_TOLD = frozenset({"dropped", "absent", "kept"})
 READY_TOLD = frozenset({"created", "already_exists"})
 GIVEN_UP_TOLD = frozenset({"create_failed", "handed_back", "lease_expired"})
-WISHED_AGAIN_TOLD = frozenset({"retried", "reopened", "adopt_requested", "empty_requested"})
+REQUESTED_AGAIN_TOLD = frozenset({"retried", "reopened", "adopt_requested", "empty_requested"})
 
 
 def check(step: Step, now: datetime) -> None:
@@ -29,7 +30,7 @@ def check_change(change: Change, now: datetime) -> None:
     """Only allowed transitions; nothing that only grows goes back; one claim at a time."""
     old, new = change.old, change.new
     if old is None or new is None:
-        # A row begins with a wish; one that never was a wish may end, when its tenant comes back.
+        # A row begins with a request; one that never was a request may end, when its tenant comes back.
         assert change.states in {("", "pending"), ("", "removing"), ("removing", "")}
         return
     if old.state != new.state or change.is_claim:
@@ -64,7 +65,7 @@ def _kinds(change: Change) -> list[str]:
         case ("provisioning", "pending" | "failed"):
             return ["given up"]
         case ("failed", "pending"):
-            return ["wished again"]
+            return ["requested again"]
         case ("", "pending"):
             return ["requested"]
         case ("removing", "pending" | ""):
@@ -85,7 +86,7 @@ def _kind_of(event: PartitionEvent) -> str | None:
     kinds = {
         READY_TOLD: "ready",
         GIVEN_UP_TOLD: "given up",
-        WISHED_AGAIN_TOLD: "wished again",
+        REQUESTED_AGAIN_TOLD: "requested again",
         GONE_TOLD: "gone",
         frozenset({"creating"}): "claimed",
     }
@@ -94,10 +95,10 @@ def _kind_of(event: PartitionEvent) -> str | None:
 
 
 def check_way_forward(row: Partition) -> None:
-    """No open wish stands where nobody will look at it again."""
+    """No open request stands where nobody will look at it again."""
     match row.state:
         case PartitionState.PENDING:
-            goes_on = row.ring_at is not None or (row.dispatched_at and row.job_id)
+            goes_on = row.dispatch_after is not None or (row.dispatched_at and row.job_id)
         case PartitionState.PROVISIONING:
             goes_on = row.lease_until is not None
         case PartitionState.FAILED:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from jobs.milvus.store import Place, StoreError
+from jobs.provisioning.attempt import check_room
+from webapp.models.causes import Cause
+
 from create_milvus_partition import is_partition_name
-from jobs.fallback import check_room
-from jobs.store import StoreError
-from webapp.tenants.causes import Cause
-from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 

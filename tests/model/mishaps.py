@@ -18,7 +18,7 @@ class Mishaps(World):
 
     @rule(seconds=st.sampled_from([1, 3, 6, 11, 16, 31, LONG_S]))
     def pass_by(self, seconds: int) -> None:
-        """Time passes: leases run out, pauses end, rings grow old."""
+        """Time passes: leases run out, pauses end, dispatches grow old."""
         self.clock.pass_by(seconds)
 
     @rule(what=st.sampled_from(MISHAPS), which=any_one)
@@ -27,17 +27,17 @@ class Mishaps(World):
         getattr(self, what)(which)
 
     def flush_redis(self, which: int) -> None:
-        """All rings are lost."""
+        """All dispatches are lost."""
         self.redis.flush()
 
     def cut_redis(self, which: int) -> None:
-        """No ring gets through from now on, until half of the time it does again."""
+        """No dispatch gets through from now on, until half of the time it does again."""
         if which % 2:
             self.mend_redis()
             return
         nobody = ConnectionPool(UnixDomainSocketConnection, path="/nonexistent/redis.sock")
         for product in self.products:
-            product.domain.doorbell.connection.connection_pool = nobody
+            product.services.job_queue.connection.connection_pool = nobody
 
     def change_settings(self, which: int) -> None:
         """The product is started anew with the other collection; who is at work keeps theirs."""
@@ -49,8 +49,8 @@ class Mishaps(World):
 
     def lose_a_sweeper(self, which: int) -> None:
         """A sweeper takes its turn and dies."""
-        observing = self.product.domain.observing
-        observing.take_turn("dead", timedelta(seconds=5), timedelta(0))
+        observations = self.product.observations
+        observations.take_turn("dead", timedelta(seconds=5), timedelta(0))
 
     def arrive_late(self, which: int) -> None:
         """A call whose caller gave up long ago takes its effect."""

@@ -2,18 +2,18 @@
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
+from webapp.csv_import.parsing import FileRow
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
+from webapp.partitions.failures import FailedSelection
 
 from tests.factories import ACTOR
 from tests.model.world import COLLECTION, World, any_one, failed_registry
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
-from webapp.tenants.failures import FailedSelection
-from webapp.tenants.states import PartitionState
-from webapp.tenants.uploads.parsing import FileRow
+from webapp.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
 
 # What somebody may do; what gives the others something to do, more often.
-DEEDS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
-DEEDS += ["decide", "rename", "requeue", "insert_rows", "pause"]
+ACTIONS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
+ACTIONS += ["decide", "rename", "requeue", "insert_rows", "pause"]
 
 
 class People(World):
@@ -27,14 +27,14 @@ class People(World):
             self.milvus.insert_rows(COLLECTION, f"tenant_{number}", 3)
             self.foreign.add((COLLECTION, f"tenant_{number}"))
         rows = [FileRow(n, f"Before {n}", f"before-{n}", str(n)) for n in range(1, before + 1)]
-        self.product.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
+        self.product.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
         for _ in range(count):
             self.product.create("Acme")
 
-    @rule(deed=st.sampled_from(DEEDS), which=any_one, really=st.booleans())
-    def somebody(self, deed: str, which: int, really: bool) -> None:
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, really=st.booleans())
+    def somebody(self, action: str, which: int, really: bool) -> None:
         """Somebody does something to one of the tenants."""
-        getattr(self, deed)(which, really)
+        getattr(self, action)(which, really)
 
     def create(self, which: int, really: bool) -> None:
         """A sign-up; its number is above all there ever were."""
@@ -46,23 +46,23 @@ class People(World):
         tenant = self.pick(self.now.tenants, which)
         slug = "acme" if really else f"crab-{which}"
         try:
-            self.product.domain.tenants.rename(tenant.id, name="New", slug=slug, actor=ACTOR)
+            self.product.services.tenants.rename(tenant.id, name="New", slug=slug, actor=ACTOR)
         except (SlugTaken, TenantDeleted):
             return
         assert tenant.deleted_at is None
 
     def delete(self, which: int, really: bool) -> None:
         """A customer leaves."""
-        self.product.domain.tenants.delete(self.pick(self.now.tenants, which).id, actor=ACTOR)
+        self.product.services.tenants.delete(self.pick(self.now.tenants, which).id, actor=ACTOR)
 
     def restore(self, which: int, really: bool) -> None:
         """A customer comes back, unless the drop has begun."""
         tenant = self.pick(self.now.tenants, which)
         row = self.row_of(tenant.id)
-        is_leaving = row is not None and row.state == PartitionState.REMOVING
-        may_come_back = is_leaving and row is not None and row.drop_began_at is None
+        is_removing = row is not None and row.state == PartitionState.REMOVING
+        may_come_back = is_removing and row is not None and row.drop_began_at is None
         try:
-            self.product.domain.tenants.restore(tenant.id, actor=ACTOR)
+            self.product.services.tenants.restore(tenant.id, actor=ACTOR)
         except NotRemoving:
             assert not may_come_back
         else:
@@ -72,7 +72,7 @@ class People(World):
         """An operator tries one again."""
         row = self.pick(self.now.rows, which)
         try:
-            self.product.domain.tenants.retry(row.tenant_id, actor=ACTOR)
+            self.product.services.tenants.retry(row.tenant_id, actor=ACTOR)
         except NotFailed:
             assert row.state != PartitionState.FAILED
         else:
@@ -81,12 +81,12 @@ class People(World):
     def retry_family(self, which: int, really: bool) -> None:
         """An operator tries all again that failed for one cause, or all."""
         cause = self.pick(list(Cause), which) if really else None
-        self.product.domain.tenants.retry_failed(FailedSelection(cause=cause), actor=ACTOR)
+        self.product.services.tenants.retry_failed(FailedSelection(cause=cause), actor=ACTOR)
 
     def backfill(self, which: int, really: bool) -> None:
         """`flask partitions backfill`, for all whom it helps or for everybody by number."""
         numbers = [tenant.id for tenant in self.now.tenants] if which % 2 else None
-        backfill = self.product.domain.backfill
+        backfill = self.product.services.backfill
         plan = backfill.plan(numbers, adopt=really)
         backfill.dispatch(
             plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
@@ -95,7 +95,7 @@ class People(World):
     def decide(self, which: int, really: bool) -> None:
         """An operator says what is to become of rows of unknown origin."""
         row = self.pick(self.now.rows, which)
-        foreign = self.product.domain.foreign
+        foreign = self.product.services.foreign
         decision = foreign.empty if really else foreign.adopt
         is_foreign = row.state == PartitionState.FAILED and row.cause == Cause.FOREIGN_DATA
         try:
@@ -112,7 +112,7 @@ class People(World):
 
     def pause(self, which: int, really: bool) -> None:
         """An operator pauses all provisioning, or more often lets it go on."""
-        pauses = self.product.domain.pauses
+        pauses = self.product.services.pauses
         if really and which % 2:
             pauses.pause("maintenance", actor=ACTOR)
         else:

@@ -9,15 +9,15 @@ from functools import partial
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import PartitionStore, StoreError
 from structlog.testing import capture_logs
+from webapp.models.causes import Cause
+from webapp.partitions.failures import FailedSelection
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import PartitionStore, StoreError
 from tests.factories import ACTOR, FaultyStore, Product, no_script, open_engine
+from webapp.errors import NotFailed, NotRemoving, SlugTaken, TenantDeleted
 from webapp.settings import Settings
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import NotFailed, NotRemoving, SlugTaken, TenantDeleted
-from webapp.tenants.failures import FailedSelection
 
 # What a use case refuses by its documentation, when another was faster.
 REFUSALS = (NotFailed, NotRemoving, SlugTaken, TenantDeleted)
@@ -104,15 +104,15 @@ def _sweep(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
     reconciler = product.reconciler(store)
 
     def sweep(dice: random.Random) -> None:
-        reconciler.ring_due()
+        reconciler.dispatch_due()
         reconciler.sweep()
-        reconciler.depart(threading.Event())
+        reconciler.remove_due(threading.Event())
 
     return sweep
 
 
 def _backfill(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
-    backfill = product.domain.backfill
+    backfill = product.services.backfill
 
     def fill(dice: random.Random) -> None:
         wanted = dice.choice([None, list(numbers)])
@@ -122,7 +122,7 @@ def _backfill(product: Product, numbers: Sequence[int], store: PartitionStore) -
 
 
 def _retry(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
-    tenants = product.domain.tenants
+    tenants = product.services.tenants
 
     def retry(dice: random.Random) -> None:
         tenants.retry_failed(FailedSelection(), actor=ACTOR)
@@ -132,20 +132,20 @@ def _retry(product: Product, numbers: Sequence[int], store: PartitionStore) -> A
 
 
 def _leave(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
-    tenants = product.domain.tenants
+    tenants = product.services.tenants
 
-    def leave(dice: random.Random) -> None:
+    def delete_tenant(dice: random.Random) -> None:
         # A few of them for good; most come back at once.
         number = dice.choice(numbers)
         tenants.delete(number, actor=ACTOR)
         if number % 3:
             tenants.restore(number, actor=ACTOR)
 
-    return leave
+    return delete_tenant
 
 
 def _rename(product: Product, numbers: Sequence[int], store: PartitionStore) -> Any:
-    rename = partial(product.domain.tenants.rename, actor=ACTOR)
+    rename = partial(product.services.tenants.rename, actor=ACTOR)
     return lambda dice: rename(
         dice.choice(numbers), name=f"New {dice.random()}", slug=f"new-{dice.randrange(30)}"
     )
@@ -158,6 +158,6 @@ ROLES: dict[str, Role] = {
     "second sweeper": _sweep,
     "backfill": _backfill,
     "retry": _retry,
-    "leave": _leave,
+    "delete_tenant": _leave,
     "rename": _rename,
 }

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
+from jobs.provisioning.claims import Claim, Outcome
+from webapp.models.causes import Cause
+from webapp.models.states import Provider, Result
 
 from tests.factories import all_at_once
 from tests.model.milvus import ANSWERS, KILLED, WELL, Answer
 from tests.model.workers import HeldProcess
 from tests.model.world import World, any_one
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import Provider, Result
 
 PROCESSES_AT_MOST = 5
 OUTCOME = Outcome(Result.CREATED, Provider.SDK)
@@ -20,7 +20,7 @@ OUTCOME = Outcome(Result.CREATED, Provider.SDK)
 _answer = st.one_of(st.just(WELL), st.just(WELL), st.sampled_from(ANSWERS))
 _answers = st.lists(_answer, max_size=8)
 
-DEEDS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
+ACTIONS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
 
 
 class Toil(World):
@@ -38,13 +38,13 @@ class Toil(World):
         self.answer(self.take(self.pick(self.queued, which)), said)
 
     @precondition(lambda self: self.has_hands)
-    @rule(what=st.sampled_from(["sweep", "depart", "ring"]), said=_answers)
+    @rule(what=st.sampled_from(["sweep", "remove_due", "dispatch"]), said=_answers)
     def reconcile(self, what: str, said: Sequence[Answer]) -> None:
         """A reconciler's turn at one of its works; another may be at it already."""
         works: dict[str, Callable[[HeldProcess], object]] = {
             "sweep": lambda store: self.product.reconciler(store).sweep(),
-            "depart": lambda store: self.product.reconciler(store).depart(store.stop),
-            "ring": lambda store: self.product.reconciler(store).ring_due(),
+            "remove_due": lambda store: self.product.reconciler(store).remove_due(store.stop),
+            "dispatch": lambda store: self.product.reconciler(store).dispatch_due(),
         }
         self.begin_at(works[what], said)
 
@@ -82,29 +82,29 @@ class Toil(World):
     @precondition(lambda self: self.now.rows)
     @rule(which=any_one)
     def claim_at_once(self, which: int) -> None:
-        """Several workers claim one wish at the same moment; one at most gets it."""
+        """Several workers claim one request at the same moment; one at most gets it."""
         row = self.pick(self.now.rows, which)
-        wish = (row.tenant_id, row.generation)
-        claim = self.product.domain.attempts.claim
-        got = all_at_once([lambda: claim([wish], "crowd")] * 3)
+        request = (row.tenant_id, row.generation)
+        claim = self.product.attempts.claim
+        got = all_at_once([lambda: claim([request], "crowd")] * 3)
         claims = [claim for claims in got for claim in claims]
         assert len(claims) <= 1
         self.claims = (self.claims + claims)[-4:]
 
     @precondition(lambda self: self.claims)
-    @rule(deed=st.sampled_from(DEEDS), which=any_one, cause=st.sampled_from(Cause))
-    def act(self, deed: str, which: int, cause: Cause) -> None:
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, cause=st.sampled_from(Cause))
+    def act(self, action: str, which: int, cause: Cause) -> None:
         """Somebody who has or had a claim acts on it."""
         claim = self.pick(self.claims, which)
-        getattr(self, deed)(claim, cause)
+        getattr(self, action)(claim, cause)
 
     def renew(self, claim: Claim, cause: Cause) -> None:
         """A worker makes sure of its lease."""
-        assert bool(self.product.domain.attempts.renew([claim])) == self.holds(claim)
+        assert bool(self.product.attempts.renew([claim])) == self.holds(claim)
 
     def record_ready(self, claim: Claim, cause: Cause) -> None:
         """A worker makes the partition if it may, and in any case says that it did."""
-        attempts, place = self.product.domain.attempts, (claim.collection, claim.partition)
+        attempts, place = self.product.attempts, (claim.collection, claim.partition)
         if not self.holds(claim):
             assert not attempts.record_ready([claim], OUTCOME, 1)
         elif claim.collection in self.milvus.collections and place not in self.foreign:
@@ -115,11 +115,11 @@ class Toil(World):
 
     def record_failure(self, claim: Claim, cause: Cause) -> None:
         """A worker says that its attempt failed."""
-        recorded = self.product.domain.attempts.record_failure(
+        recorded = self.product.attempts.record_failure(
             claim, cause, "as the model has it", provider=Provider.SDK, duration_ms=1
         )
         assert recorded == self.holds(claim)
 
     def hand_back(self, claim: Claim, cause: Cause) -> None:
         """A worker gives its claim up."""
-        self.product.domain.attempts.hand_back([claim], "stopped")
+        self.product.attempts.hand_back([claim], "stopped")

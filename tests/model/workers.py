@@ -12,18 +12,17 @@ from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
+from jobs.milvus.script import ScriptAnswer
+from jobs.milvus.store import Place, StoreError
 from redis import Redis
 from rq.job import Job
 from rq.job_lifecycle import record_job_failure
 from rq.serializers import JSONSerializer
+from webapp.models.causes import Cause
 
 from jobs.context import Worker
-from jobs.script import ScriptAnswer
-from jobs.store import StoreError
 from tests.factories import Product
 from tests.model.milvus import Answer, InMemoryMilvus, Killed
-from webapp.tenants.causes import Cause
-from webapp.tenants.observing import Place
 
 T = TypeVar("T")
 
@@ -143,7 +142,7 @@ class HeldWorker(HeldProcess):
     ) -> None:
         super().__init__(milvus, later)
         app = Flask("worker")
-        app.extensions["domain"] = product.domain
+        app.extensions["services"] = product.services
         self._worker = Worker(product.settings, app)
         self._worker.__dict__ |= {"store": self, "script": self.script}
 
@@ -180,7 +179,7 @@ def held_jobs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobs.context.worker", lambda: _own.worker)
         patch.setattr("jobs.provisioning.stop_requests", lambda: nullcontext(_own.stop))
-        patch.setattr("jobs.chunk.CALLERS", 1)
-        patch.setattr("jobs.departures.CALLERS", 1)
-        patch.setattr("jobs.reconcile.Reconciler._turn_kept", lambda _: nullcontext())
+        patch.setattr("jobs.provisioning.chunk.CALLERS", 1)
+        patch.setattr("jobs.removal.runner.CALLERS", 1)
+        patch.setattr("jobs.reconciler.loop.Reconciler._lease_kept", lambda _: nullcontext())
         yield

@@ -8,25 +8,24 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
+from jobs.provisioning.claims import Claim
 from redis import Redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState
+from webapp.partitions import events
 
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
 from tests.model.clock import Clock, told
-from tests.model.ledger import Ledger, Step
 from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
+from tests.model.watch import Step, Watch
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
-from webapp.tenants import timeline
-from webapp.tenants.attempts import Claim
-from webapp.tenants.causes import Cause
-from webapp.tenants.failures import FailedSelection
-from webapp.tenants.models import Partition
-from webapp.tenants.states import IfExists, PartitionState
 
 T = TypeVar("T")
 
@@ -59,7 +58,7 @@ class World(RuleBasedStateMachine):
             )
             for collection in (COLLECTION, OTHER)
         ]
-        self.pools = [p.domain.doorbell.connection.connection_pool for p in self.products]
+        self.pools = [p.services.job_queue.connection.connection_pool for p in self.products]
         self.product = self.products[0]
         names = [self.product.settings.partition_queue, self.product.settings.backfill_queue]
         # A connection of its own, which is never cut.
@@ -74,7 +73,7 @@ class World(RuleBasedStateMachine):
         self.claims: list[Claim] = []
         self.saw: set[tuple[str, str]] = set()
         self.was_paused = False
-        self.ledger = Ledger(product.engine)
+        self.watch = Watch(product.engine)
         self.now = self.look()
 
     # What is looked at.
@@ -127,9 +126,9 @@ class World(RuleBasedStateMachine):
             self.after(process)
 
     def mend_redis(self) -> None:
-        """Rings get through again."""
+        """Dispatches get through again."""
         for product, pool in zip(self.products, self.pools, strict=True):
-            product.domain.doorbell.connection.connection_pool = pool
+            product.services.job_queue.connection.connection_pool = pool
 
     def after(self, process: HeldProcess) -> None:
         """What must hold once a process has come to its next call, or to its end."""
@@ -142,7 +141,7 @@ class World(RuleBasedStateMachine):
 
     def check_right(self, kind: str, collection: str, name: str) -> None:
         """Who is about to make or drop a partition holds a lease, and may not be called back."""
-        row = next(row for row in self.ledger.rows() if row.name == name)
+        row = next(row for row in self.watch.rows() if row.name == name)
         assert row.collection == collection
         if kind == "drop":
             emptied = row.if_exists == IfExists.EMPTY
@@ -155,14 +154,14 @@ class World(RuleBasedStateMachine):
 
     def look(self) -> Step:
         """Read what happened, and hold it to the laws."""
-        step = self.ledger.read()
+        step = self.watch.read()
         laws.check(step, self.clock.now)
-        is_paused = self.product.domain.pauses.is_on()
+        is_paused = self.product.services.pauses.is_on()
         if self.was_paused and is_paused:
             assert not any(change.is_claim for change in step.changes), "claimed in a pause"
         self.was_paused = is_paused
         places = {row.tenant_id: (row.collection, row.name) for row in step.rows}
-        adopted = {each.tenant_id for each in step.events if each.event == timeline.ADOPTED}
+        adopted = {each.tenant_id for each in step.events if each.event == events.ADOPTED}
         for change in step.changes:
             if change.states == ("provisioning", "ready"):
                 place = places[change.tenant_id]
@@ -189,10 +188,10 @@ class World(RuleBasedStateMachine):
             self.held.close()
 
     def heal(self) -> None:
-        """No more faults: every tenant with a wish ends with exactly its own partition."""
+        """No more faults: every tenant with a request ends with exactly its own partition."""
         self.mend_redis()
         self.milvus.make_collection(name=OTHER)
-        self.product.domain.pauses.resume(actor=ACTOR)
+        self.product.services.pauses.resume(actor=ACTOR)
         for effect in self.later:
             effect()
         for process in list(self.processes):
@@ -202,8 +201,8 @@ class World(RuleBasedStateMachine):
         assert all(self.told_by_an_attempt(row) for row in gave_up)
         for row in gave_up:
             if row.cause == Cause.FOREIGN_DATA:
-                self.product.domain.foreign.adopt(row.tenant_id, actor=ACTOR)
-        self.product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
+                self.product.services.foreign.adopt(row.tenant_id, actor=ACTOR)
+        self.product.retry_failed()
         self.live_on()
         self.check_the_end()
 
@@ -212,9 +211,9 @@ class World(RuleBasedStateMachine):
         for _ in range(ROUNDS_AT_MOST):
             self.clock.pass_by(LONG_S)
             reconciler = self.product.reconciler(self.milvus)
-            reconciler.ring_due()
+            reconciler.dispatch_due()
             assert reconciler.sweep()
-            reconciler.depart(Event())
+            reconciler.remove_due(Event())
             while jobs := self.queued:
                 self.finish(self.take(jobs[0]))
             self.now = self.look()
@@ -224,7 +223,9 @@ class World(RuleBasedStateMachine):
 
     def told_by_an_attempt(self, row: Partition) -> bool:
         """Whether it was an attempt that met a cause which no sweep can see to be over."""
-        last = [name for name in self.product.told(row.tenant_id) if name != "dispatched"][-1]
+        last = [name for name in self.product.event_names(row.tenant_id) if name != "dispatched"][
+            -1
+        ]
         return not row.cause.is_transient and last == "create_failed"
 
     def check_the_end(self) -> None:

@@ -30,10 +30,10 @@ def fill(product: Product) -> dict[str, int]:
     numbers = [result["tenant"]["id"] for result in answer.json()["results"]]
     for number in numbers:
         product.await_state(number, "ready")
-    leaving = numbers[-1]
-    product.api("DELETE", f"/api/tenants/{leaving}")
+    removing = numbers[-1]
+    product.api("DELETE", f"/api/tenants/{removing}")
     product.flask("partitions", "reconcile", "--once")
-    return {"ready": numbers[0], "leaving": leaving}
+    return {"ready": numbers[0], "removing": removing}
 
 
 def break_down(product: Product) -> dict[str, int]:

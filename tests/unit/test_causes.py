@@ -1,8 +1,7 @@
 """Causes of failure: the codes that scripts rely on, and advice for each."""
 
 import pytest
-
-from webapp.tenants.causes import PERMANENT, TRANSIENT, Cause
+from webapp.models.causes import PERMANENT, TRANSIENT, Cause
 
 
 def test_codes_are_the_ones_that_scripts_know() -> None:

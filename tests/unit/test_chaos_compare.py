@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos.compare import Finding, Harm, compare
-from tests.chaos.ledger import Answer, Creation, Ledger
+from tests.chaos.promises import Answer, Creation, Ledger
 from tests.chaos.records import Row
 from tests.chaos.table import Line
 
@@ -43,7 +43,7 @@ def test_nothing_is_found_when_the_three_lists_agree() -> None:
         ([row(1, state=None, partition=None)], []),
         ([row(1)], []),
     ],
-    ids=["no row", "another's number", "failed", "no wish", "no partition"],
+    ids=["no row", "another's number", "failed", "no request", "no partition"],
 )
 def test_tenant_is_lost_when(rows: list[Row], partitions: list[str]) -> None:
     assert harms(ledger_of(1), rows, partitions) == [Harm.LOST]

@@ -3,8 +3,7 @@
 import random
 
 import pytest
-
-from webapp.tenants.activity.durations import FACTOR, bin_of, packed, percentile, unpacked
+from webapp.statistics.histogram import FACTOR, bin_of, packed, percentile, unpacked
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95, 1.0])

@@ -5,8 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from webapp.tenants.folding import folded
+from webapp.models.folding import folded
 
 
 @pytest.mark.parametrize(

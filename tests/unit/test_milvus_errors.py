@@ -3,9 +3,9 @@
 import grpc
 import pytest
 from pymilvus import MilvusException
+from webapp.models.causes import Cause
 
 from create_milvus_partition import MAX_MESSAGE, diagnose, redact, unusable_uri
-from webapp.tenants.causes import Cause
 
 
 @pytest.mark.parametrize(

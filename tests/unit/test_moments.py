@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from webapp.moments import EARLIEST, LATEST, UnusableMoment, parse_moment, parse_moment_or_age
+from webapp.times import EARLIEST, LATEST, UnusableMoment, parse_moment, parse_moment_or_age
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MORNING = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

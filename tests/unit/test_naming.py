@@ -5,8 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from webapp.tenants.naming import (
+from webapp.models.naming import (
     MAX_SLUG_LENGTH,
     MAX_TENANT_ID,
     clean_name,

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from jobs.probes import Shape, Unfillable
+from jobs.canary.probe_rows import Shape, Unfillable
 
 
 def field(name: str, kind: str, **more: Any) -> dict[str, Any]:

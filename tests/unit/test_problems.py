@@ -1,9 +1,8 @@
 """How errors of every kind become problems."""
 
 import pytest
+from webapp.http.problems import answer_http_error, code_of, problem
 from werkzeug.exceptions import Conflict, MethodNotAllowed, NotFound
-
-from webapp.problems import answer_http_error, code_of, problem
 
 
 @pytest.mark.parametrize(

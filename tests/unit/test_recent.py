@@ -4,13 +4,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from webapp.admin.live.cache import SharedReads
 
-from webapp.admin.live import recent
-from webapp.admin.live.recent import RecentFigures
+from webapp.admin.live import cache
 
 
 def test_one_reads_for_all_when_many_ask_at_once() -> None:
-    figures, gate, made = RecentFigures(), threading.Barrier(8), []
+    figures, gate, made = SharedReads(), threading.Barrier(8), []
 
     def make() -> int:
         made.append(1)
@@ -26,22 +26,22 @@ def test_one_reads_for_all_when_many_ask_at_once() -> None:
 
 
 def test_a_figure_is_read_anew_when_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures, numbers = RecentFigures(), iter(range(9))
+    figures, numbers = SharedReads(), iter(range(9))
     assert figures.recall("frame", lambda: next(numbers)) == 0
     assert figures.recall("frame", lambda: next(numbers)) == 0
-    monkeypatch.setattr(recent, "MAX_AGE_S", 0.0)
+    monkeypatch.setattr(cache, "MAX_AGE_S", 0.0)
     assert figures.recall("frame", lambda: next(numbers)) == 1
 
 
 def test_a_figure_is_read_by_the_next_when_nobody_could_read_it() -> None:
-    figures = RecentFigures()
+    figures = SharedReads()
     with pytest.raises(ZeroDivisionError):
         figures.recall("frame", lambda: 1 // 0)
     assert figures.recall("frame", lambda: 5) == 5
 
 
 def test_what_a_page_read_is_what_the_live_part_shows_next() -> None:
-    figures = RecentFigures()
+    figures = SharedReads()
     figures.recall("frame", lambda: "before")
     figures.read("frame", lambda: "after")
     assert figures.recall("frame", lambda: "later") == "after"

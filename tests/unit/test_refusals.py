@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from webapp.http import languages
 
-from webapp import languages
+from webapp import errors
 from webapp.admin.wording.refusals import REASONS, REFUSALS, sentence
+from webapp.errors import DomainError
 from webapp.settings import PROJECT_ROOT
-from webapp.tenants import errors
-from webapp.tenants.errors import DomainError
 from webapp.tenants.service import check_slug, checked_name
 
 # Fields say their reasons themselves; keys of repeats are for the API alone.

@@ -1,6 +1,6 @@
 """The table of states: complete, closed, and without a way back from removal."""
 
-from webapp.tenants.states import TRANSITIONS, PartitionState, sources_of
+from webapp.models.states import TRANSITIONS, PartitionState, sources_of
 
 
 def test_every_state_has_its_followers() -> None:

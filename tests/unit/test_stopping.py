@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-
-from jobs.stopping import stop_requests
+from jobs.provisioning.stopping import stop_requests
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from webapp.tenants.spreadsheets import guarded, unguarded, written
-from webapp.tenants.uploads.parsing import MAX_BYTES, MAX_ROWS, FileRow, Layout, parse
-from webapp.tenants.uploads.problems import FileFault, UnreadableFile
+from webapp.csv_import.faults import FileFault, UnreadableFile
+from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS, FileRow, Layout, parse
+from webapp.tenants.csv_cells import guarded, unguarded, written
 
 # Texts in which delimiters, quotation marks and starts of formulas are frequent.
 CELLS = st.lists(st.text(st.sampled_from("=+-@＝\t\r\n'\" ,;|x") | st.characters()), max_size=4)

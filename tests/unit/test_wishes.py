@@ -1,21 +1,21 @@
-"""A timeline told by wishes: who asked, how long it waited and ran, and which job did it."""
+"""A timeline told by requests: who asked, how long it waited and ran, and which job did it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webapp.admin.tenants.wishes import WishTold, told
-from webapp.admin.wording.people import who
-from webapp.tenants import timeline
-from webapp.tenants.models import PartitionEvent
+from webapp.admin.tenants.timeline import RequestShown, told
+from webapp.admin.wording.actors import who
+from webapp.models.partition import PartitionEvent
+from webapp.partitions import events as timeline
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def entries(*rows: tuple[int | None, str, float, dict[str, Any]]) -> list[PartitionEvent]:
-    """Events (wish, name, second, further values), newest first."""
+    """Events (request, name, second, further values), newest first."""
     events = [
-        PartitionEvent(id=number, generation=wish, event=name, at=_at(second), **values)
-        for number, (wish, name, second, values) in enumerate(rows, 1)
+        PartitionEvent(id=number, generation=request, event=name, at=_at(second), **values)
+        for number, (request, name, second, values) in enumerate(rows, 1)
     ]
     return events[::-1]
 
@@ -36,16 +36,16 @@ TWICE = entries(
 )
 
 
-def names(wish: WishTold) -> list[str]:
-    return [moment.event.event.rpartition(".")[2] for moment in wish.moments]
+def names(request: RequestShown) -> list[str]:
+    return [moment.event.event.rpartition(".")[2] for moment in request.moments]
 
 
-def test_each_wish_says_what_it_was_and_who_asked_when_there_are_several() -> None:
+def test_each_request_says_what_it_was_and_who_asked_when_there_are_several() -> None:
     later, first = told(TWICE, 50)
-    assert later.sentence == "Wish 2: a retry, by ops@example.com"
-    assert first.sentence == "Wish 1: the original request, by token ci"
+    assert later.sentence == "Request 2: a retry, by ops@example.com"
+    assert first.sentence == "Request 1: the original request, by token ci"
     assert names(later) == ["created", "creating", "retried"]
-    # What came late from the wish before stands with its own wish.
+    # What came late from the request before stands with its own request.
     assert names(first)[0] == "lease_expired"
 
 
@@ -67,15 +67,15 @@ def test_a_job_is_told_once_and_not_as_what_asked_for_the_next() -> None:
 def test_what_lies_behind_the_page_counts_for_durations_when_it_ends_there() -> None:
     (later,) = told(TWICE, 1)
     assert names(later) == ["created"]
-    assert later.sentence == "Wish 2: a retry, by ops@example.com"
+    assert later.sentence == "Request 2: a retry, by ops@example.com"
     assert later.took_ms == 2000
 
 
-def test_a_wish_is_only_numbered_when_its_beginning_is_further_back() -> None:
+def test_a_request_is_only_numbered_when_its_beginning_is_further_back() -> None:
     (cut,) = told(TWICE[:1], 1)
-    assert (cut.sentence, cut.origin, cut.took_ms) == ("Wish 2", None, None)
+    assert (cut.sentence, cut.origin, cut.took_ms) == ("Request 2", None, None)
     (old,) = told(entries((None, timeline.CREATED, 0, {})), 1)
-    assert old.sentence == "Before wishes were counted"
+    assert old.sentence == "Before requests were counted"
 
 
 def test_a_departure_is_told_without_its_grace_time() -> None:
@@ -93,8 +93,8 @@ def test_a_departure_is_told_without_its_grace_time() -> None:
 
 
 def test_every_opening_has_its_sentence() -> None:
-    from webapp.admin.tenants.wishes import SENTENCES
-    from webapp.tenants.origins import OPENINGS
+    from webapp.admin.tenants.timeline import SENTENCES
+    from webapp.partitions.events import OPENINGS
 
     assert set(SENTENCES) == OPENINGS
 

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask, render_template_string
 from flask_babel import force_locale
+from webapp.admin.wording.labels import BADGES, CAUSES, RETRY_HELPS
+from webapp.admin.wording.times import ago_tag, clock_tag, remaining, stamp
+from webapp.db.types import utc_now
+from webapp.http import languages
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
 
-from webapp import languages
-from webapp.admin.wording.moments import ago_tag, clock_tag, remaining, stamp
 from webapp.admin.wording.units import decimal, number, percentage, rows, took
-from webapp.admin.wording.words import BADGES, CAUSES, RETRY_HELPS
-from webapp.database import utc_now
 from webapp.settings import PROJECT_ROOT
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState
 
 MOMENT = datetime(2026, 11, 3, 14, 5, 7, 250_000, tzinfo=UTC)
 

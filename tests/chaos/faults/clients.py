@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.clients import ApiClient, new_name
 from tests.chaos.faults.fault import Fault, point
-from tests.chaos.ledger import Answer, Creation, Ledger
+from tests.chaos.promises import Answer, Creation, Promises
 from tests.chaos.target import Target
 from tests.engines.proxy import Mode
 
@@ -13,7 +13,7 @@ REPEATS = 20
 DELETIONS = 5
 
 
-def _repeat_after_a_cut(target: Target, ledger: Ledger) -> None:
+def _repeat_after_a_cut(target: Target, promises: Promises) -> None:
     """The answer is cut off, so the client asks again, 20 times at once, under its key."""
     name, key = new_name(), secrets.token_hex(8)
     _post_and_be_cut_off(target, name, key)
@@ -23,7 +23,7 @@ def _repeat_after_a_cut(target: Target, ledger: Ledger) -> None:
     for client in clients:
         client.close()
     for answer in _different(answers):
-        ledger.note(answer)
+        promises.note(answer)
 
 
 def _post_and_be_cut_off(target: Target, name: str, key: str) -> None:
@@ -43,13 +43,13 @@ def _different(answers: list[Creation]) -> list[Creation]:
     return list(acknowledged.values()) or answers[:1]
 
 
-def _delete_during_provisioning(target: Target, ledger: Ledger) -> None:
+def _delete_during_provisioning(target: Target, promises: Promises) -> None:
     client = ApiClient(target.product.url, target.product.token)
     for _ in range(DELETIONS):
         made = client.create(new_name())
-        ledger.note(made)
+        promises.note(made)
         if made.tenant_id and client.delete(made.tenant_id):
-            ledger.note_deletion(made.tenant_id)
+            promises.note_deletion(made.tenant_id)
     client.close()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.chaos.faults.fault import Fault
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 
 LASTS_S = 5.0
@@ -13,13 +13,13 @@ LOCKED_S = 12.0
 
 
 @contextmanager
-def _locked(target: Target, _ledger: Ledger) -> Iterator[None]:
+def _locked(target: Target, _promises: Promises) -> Iterator[None]:
     with target.database.held():
         yield
 
 
 @contextmanager
-def _gone(target: Target, _ledger: Ledger) -> Iterator[None]:
+def _gone(target: Target, _promises: Promises) -> Iterator[None]:
     assert target.postgres
     target.postgres.kill()
     try:
@@ -29,7 +29,7 @@ def _gone(target: Target, _ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def _frozen(target: Target, _ledger: Ledger) -> Iterator[None]:
+def _frozen(target: Target, _promises: Promises) -> Iterator[None]:
     assert target.postgres
     target.postgres.freeze()
     try:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.process import wait_until
 
@@ -17,8 +17,8 @@ class Heals(StrEnum):
 
     # 60 s after a process died, or a service is back.
     AFTER_DEATH = "after death"
-    # One sweep and 5 s after the ring was lost.
-    AFTER_LOST_RING = "after a lost ring"
+    # One sweep and 5 s after the dispatch was lost.
+    AFTER_LOST_DISPATCH = "after a lost dispatch"
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Fault:
     """
 
     name: str
-    during: Callable[[Target, Ledger], AbstractContextManager[None]]
+    during: Callable[[Target, Promises], AbstractContextManager[None]]
     lasts_s: float = 0.0
     heals: Heals = Heals.AFTER_DEATH
     is_kill: bool = False
     only_on: str | None = None
 
 
-def point(act: Callable[[Target, Ledger], None]) -> Callable[..., AbstractContextManager[None]]:
+def point(act: Callable[[Target, Promises], None]) -> Callable[..., AbstractContextManager[None]]:
     """A fault that is over at once: it happens on entry, and nothing is left to mend."""
 
     @contextmanager
-    def during(target: Target, ledger: Ledger) -> Iterator[None]:
-        act(target, ledger)
+    def during(target: Target, promises: Promises) -> Iterator[None]:
+        act(target, promises)
         yield
 
     return during

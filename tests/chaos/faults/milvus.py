@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from tests.chaos.faults.fault import Fault, point
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.proxy import Mode
 
@@ -13,7 +13,7 @@ SLOW_S = 0.5
 
 
 @contextmanager
-def gone(target: Target, _ledger: Ledger) -> Iterator[None]:
+def gone(target: Target, _promises: Promises) -> Iterator[None]:
     """Killed, and started on its data again at the end."""
     target.milvus.kill()
     try:
@@ -23,7 +23,7 @@ def gone(target: Target, _ledger: Ledger) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(target: Target, _ledger: Ledger) -> Iterator[None]:
+def frozen(target: Target, _promises: Promises) -> Iterator[None]:
     """It takes connections and answers nothing."""
     target.milvus.freeze()
     try:
@@ -32,11 +32,11 @@ def frozen(target: Target, _ledger: Ledger) -> Iterator[None]:
         target.milvus.thaw()
 
 
-def network(mode: Mode) -> Callable[[Target, Ledger], AbstractContextManager[None]]:
+def network(mode: Mode) -> Callable[[Target, Promises], AbstractContextManager[None]]:
     """The network between the product and Milvus in a mode."""
 
     @contextmanager
-    def during(target: Target, _ledger: Ledger) -> Iterator[None]:
+    def during(target: Target, _promises: Promises) -> Iterator[None]:
         target.network.switch(mode, SLOW_S)
         try:
             yield
@@ -46,7 +46,7 @@ def network(mode: Mode) -> Callable[[Target, Ledger], AbstractContextManager[Non
     return during
 
 
-def _drop_by_hand(target: Target, _ledger: Ledger) -> None:
+def _drop_by_hand(target: Target, _promises: Promises) -> None:
     ready = [row.partition for row in target.database.rows() if row.state == "ready"]
     chosen = target.random.choice([name for name in ready if name])
     target.partitions.drop(chosen)

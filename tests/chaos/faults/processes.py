@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.acceptance.running import NAMES
 from tests.chaos.faults.fault import POINT_WITHIN_S, Fault, Heals, await_new_tenant, point
-from tests.chaos.ledger import Ledger
+from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.process import wait_until
 from tests.engines.proxy import Mode
@@ -14,8 +14,8 @@ from tests.engines.proxy import Mode
 NAME = b"tenant_"
 
 
-def _at_any_time(part: str) -> Callable[[Target, Ledger], None]:
-    def die(target: Target, _ledger: Ledger) -> None:
+def _at_any_time(part: str) -> Callable[[Target, Promises], None]:
+    def die(target: Target, _promises: Promises) -> None:
         _alive(target, part)
         time.sleep(target.random.uniform(0, 0.5))
         target.product.kill(part)
@@ -23,32 +23,32 @@ def _at_any_time(part: str) -> Callable[[Target, Ledger], None]:
     return die
 
 
-def _web_before_the_commit(target: Target, _ledger: Ledger) -> None:
+def _web_before_the_commit(target: Target, _promises: Promises) -> None:
     with target.database.held():
         # While nobody can commit, requests get as far as they can.
         time.sleep(target.random.uniform(0.2, 1.0))
         target.product.kill("web")
 
 
-def _web_between_commit_and_ring(target: Target, _ledger: Ledger) -> None:
+def _web_between_commit_and_dispatch(target: Target, _promises: Promises) -> None:
     with target.product.frozen("redis"):
-        # The ring waits for the frozen Redis: the commit lies behind, the ring ahead.
+        # The dispatch waits for the frozen Redis: the commit lies behind, the dispatch ahead.
         await_new_tenant(target, target.database.last_number())
         target.product.kill("web")
 
 
-def _worker_before_the_call(target: Target, _ledger: Ledger) -> None:
+def _worker_before_the_call(target: Target, _promises: Promises) -> None:
     # The request itself is lost too, or the server would do what a dead worker asked.
     _at_next_call(target, lambda: target.network.switch(Mode.RESET))
     target.network.switch(Mode.PASS)
 
 
-def _worker_during_the_call(target: Target, _ledger: Ledger) -> None:
+def _worker_during_the_call(target: Target, _promises: Promises) -> None:
     _at_next_call(target, target.milvus.freeze)
     target.milvus.thaw()
 
 
-def _worker_after_the_call(target: Target, _ledger: Ledger) -> None:
+def _worker_after_the_call(target: Target, _promises: Promises) -> None:
     before = set(target.partitions.names())
     _alive(target, "worker")
     try:
@@ -61,14 +61,14 @@ def _worker_after_the_call(target: Target, _ledger: Ledger) -> None:
         target.network.switch(Mode.PASS)
 
 
-def _worker_after_the_record(target: Target, _ledger: Ledger) -> None:
+def _worker_after_the_record(target: Target, _promises: Promises) -> None:
     _alive(target, "worker")
     tenant_id = await_new_tenant(target, target.database.last_number())
     _await(lambda: target.database.state(tenant_id) == "ready", "the record")
     target.product.kill("worker")
 
 
-def _anything(target: Target, _ledger: Ledger) -> None:
+def _anything(target: Target, _promises: Promises) -> None:
     """Three deaths in a row, of whom and when the seed says."""
     for _ in range(3):
         time.sleep(target.random.uniform(0, 3))
@@ -104,9 +104,9 @@ FAULTS = [
     Fault("web killed at any time", point(_at_any_time("web")), is_kill=True),
     Fault("web killed before the commit", point(_web_before_the_commit), is_kill=True),
     Fault(
-        "web killed between commit and ring",
-        point(_web_between_commit_and_ring),
-        heals=Heals.AFTER_LOST_RING,
+        "web killed between commit and dispatch",
+        point(_web_between_commit_and_dispatch),
+        heals=Heals.AFTER_LOST_DISPATCH,
         is_kill=True,
     ),
     Fault("worker killed at any time", point(_at_any_time("worker")), is_kill=True),

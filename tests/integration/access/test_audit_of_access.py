@@ -8,11 +8,11 @@ import pytest
 from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import select
+from webapp.cli.access import tokens_cli, users_cli
+from webapp.cli.audit import audit_command
+from webapp.models.audit import AuditEntry
 
 from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
-from webapp.audit_command import audit_command
-from webapp.auth.cli import tokens_cli, users_cli
-from webapp.tenants.records import AuditEntry
 
 Run = Callable[..., Result]
 EMAIL = "ops@example.test"

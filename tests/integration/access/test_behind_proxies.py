@@ -6,10 +6,10 @@ from http import HTTPStatus
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
 
 from tests.access import Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
-from webapp.tenants.records import AuditEntry
 
 PEER = "127.0.0.1"
 

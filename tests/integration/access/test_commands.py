@@ -8,10 +8,10 @@ import pytest
 from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import func, select
+from webapp.cli.access import tokens_cli, users_cli
 
 from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
-from webapp.auth.cli import tokens_cli, users_cli
 from webapp.auth.models import User
 from webapp.auth.roles import Role
 from webapp.auth.tokens import authenticate

@@ -15,6 +15,15 @@ from flask import Response
 from redis import Redis
 from rq.registry import FailedJobRegistry
 from sqlalchemy import Engine, select, text, update
+from webapp.db.safe_methods import SAFE_METHODS, ChangeRefused
+from webapp.db.types import utc_now
+from webapp.models.audit import Via
+from webapp.models.base import Model
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Departure, Partition
+from webapp.models.states import DepartureOutcome, PartitionState
+from webapp.operations.selection import Selection
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
@@ -35,17 +44,8 @@ from tests.integration.api.caller import unique
 from webapp import current
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
-from webapp.database import utc_now
-from webapp.extensions import Base, db
-from webapp.safe_methods import SAFE_METHODS, ChangeRefused
-from webapp.tenants.actors import Via
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.records import Departure
+from webapp.extensions import db
 from webapp.tenants.service import TenantService
-from webapp.tenants.states import DepartureOutcome, PartitionState
 
 SAFE = sorted(SAFE_METHODS)
 # A POST comes last: the one to /logout ends the session.
@@ -115,12 +115,12 @@ def renamed(tenants: TenantService) -> str:
 
 
 def by_redis() -> str:
-    current.domain().doorbell.connection.incr("renamed")
+    current.services().job_queue.connection.incr("renamed")
     return ""
 
 
 def by_queue() -> str:
-    current.domain().doorbell.queue.enqueue_call("renamed.yes")
+    current.services().job_queue.queue.enqueue_call("renamed.yes")
     return ""
 
 
@@ -170,7 +170,7 @@ class House:
         """All that the database and Redis hold, but for what reading may note."""
         held: dict[str, Any] = {key: self.redis.dump(key) for key in self.redis.scan_iter()}
         with self.engine.connect() as connection:
-            for table in Base.metadata.sorted_tables:
+            for table in Model.metadata.sorted_tables:
                 columns = [each for each in table.c if each.name != NOTED.get(table.name)]
                 rows = {tuple(row) for row in connection.execute(select(*columns))}
                 held[table.name] = {row for row in rows if not NOTES & set(map(str, row))}
@@ -220,7 +220,7 @@ def house(
         app.add_url_rule(f"/{name}", name, view, methods=["GET", "POST"])
     # Not while the context lasts: all requests would share it, and what is remembered in it.
     with app.app_context():
-        house = _furnished(House(app, db.engine, app.extensions["doorbell"].connection, {}))
+        house = _furnished(House(app, db.engine, app.extensions["job_queue"].connection, {}))
     yield house
     close(app)
 
@@ -235,9 +235,9 @@ def _furnished(house: House) -> House:
     with database_of(app).transaction() as session:
         told = {"dropped_at": utc_now(), "outcome": DepartureOutcome.DROPPED}
         session.execute(update(Departure).values(**told))
-    current.domain().uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
-    current.domain().operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
-    queue = app.extensions["doorbell"].queue
+    current.services().uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
+    current.services().operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
+    queue = app.extensions["job_queue"].queue
     job_id = f"t{FAILED}-g1-d1"
     queue.remove(job_id)
     house.redis.hset(f"rq:job:{job_id}", "status", "failed")
@@ -332,7 +332,7 @@ def test_viewers_see_from_which_address_nobody_came(house: House) -> None:
     with house.app.app_context():
         number = current.tenants().create("Far", actor=from_afar).id
         current.tenants().rename(number, name="Far away", actor=from_afar)
-        current.domain().pauses.pause("a look", actor=from_afar)
+        current.services().pauses.pause("a look", actor=from_afar)
     for guest in (with_token(house, Role.VIEWER), with_session(house, Role.VIEWER)):
         for address in house.doors((FAILED, number)):
             answer = guest.visitor.get(address, headers=guest.headers)

@@ -7,13 +7,13 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 from structlog.testing import capture_logs
+from webapp.models.audit import AuditEntry
 
 from tests.access import PASSWORD, SETUP, Visitor, add_token, add_user, database_of
 from tests.integration.access.conftest import new_address
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
 from webapp.auth.users import change_user
-from webapp.tenants.records import AuditEntry
 
 ANYBODY = "somebody@example.test"
 

@@ -7,9 +7,9 @@ from apiflask import APIFlask
 from flask import abort
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from webapp.http.headers import allow_below
 
 from tests.access import Visitor, add_user
-from webapp.security import allow_below
 
 STATUSES = [400, 403, 404, 405, 413, 429, 500, 503]
 

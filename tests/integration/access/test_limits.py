@@ -8,12 +8,12 @@ import pytest
 from apiflask import APIFlask
 from redis import Redis
 from sqlalchemy import update
+from webapp.db.types import utc_now
 
 from tests.access import Visitor, add_user, database_of
 from tests.engines.redis import RedisServer
 from tests.integration.access.conftest import new_address
 from webapp.auth.models import LoginCount
-from webapp.database import utc_now
 
 GUESSES = 10
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select, update
+from webapp.db.types import utc_now
 
 from tests.access import SETUP, Visitor, add_token, add_user, database_of
 from webapp.auth.models import ApiToken
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Role
 from webapp.auth.tokens import TokenNameTaken, authenticate, create_token, revoke_token
-from webapp.database import utc_now
 
 
 @pytest.fixture

@@ -2,14 +2,15 @@
 
 from apiflask import APIFlask
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
 
 from tests.access import Visitor, database_of
 from tests.factories import ACTOR
 from webapp import current
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.states import PartitionState
 
 
 def add_tenant(app: APIFlask, name: str = "Acme") -> int:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 
 from apiflask import APIFlask
+from webapp.models.causes import Cause
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp.auth.roles import Role
 from webapp.settings import VERSION
-from webapp.tenants.causes import Cause
 
 
 def test_a_viewer_sees_no_button_that_is_refused_when_something_failed(

@@ -4,12 +4,12 @@ import csv
 import io
 
 from apiflask import APIFlask
+from webapp.admin.audit.labels import ACTIONS, action_icon
 
 from tests.access import Visitor
 from tests.factories import ACTOR
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp import current
-from webapp.admin.audit.words import ACTIONS, action_icon
 from webapp.settings import PROJECT_ROOT
 
 
@@ -54,7 +54,7 @@ def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(
 ) -> None:
     after = {"rows": 6, "skipped": {}, "selection": {"state": "failed"}}
     with app.app_context():
-        current.domain().audit.write_now(actor=ACTOR, action="operation.retry", after=after)
+        current.services().audit.record_now(actor=ACTOR, action="operation.retry", after=after)
     page = operator.get("/admin/audit/").text
     assert "Rows" in page
     assert "State: failed" in page

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.partition import Departure, Partition
+from webapp.models.states import DepartureOutcome, PartitionState
 
 from tests.access import Visitor, add_token, add_user, close, database_of, settings_in
 from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_tenant, send, state_of, tenant_of
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.records import AuditEntry, Departure
-from webapp.tenants.states import DepartureOutcome, PartitionState
 
 NAME = "Acme  <i>&</i> Söhne"
 

@@ -7,26 +7,21 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from jobs.drift.compare import NO_NUMBER, NOBODYS, OUT_OF_REACH
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import SWEEP, Circuit, SweepTurn
+from webapp.models.observed import ObservedCollection, PartitionDrift
+from webapp.models.partition import Partition
+from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
+from webapp.partitions.policy import CANARY_EVERY
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
 from webapp.admin.wording.reports import reported
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.drift import NO_NUMBER, NOBODYS, OUT_OF_REACH
-from webapp.tenants.models import (
-    Circuit,
-    ObservedCollection,
-    Partition,
-    PartitionDrift,
-    SweepTurn,
-)
-from webapp.tenants.observing import SWEEP
-from webapp.tenants.rules import CANARY_EVERY
-from webapp.tenants.states import CanaryOutcome, DriftKind, PartitionState
 
 TAB = "/admin/partitions/?tab=drift"
 AGREE = "Database and Milvus agree"
@@ -134,7 +129,7 @@ def test_a_check_is_asked_for_when_the_button_is_pressed(app: APIFlask, operator
     assert "Asked for at" in page
     assert "Check isolation now" not in page
     with app.app_context():
-        assert app.extensions["domain"].canaries.is_due("kb_chunks_v1")
+        assert app.extensions["services"].canaries.is_due("kb_chunks_v1")
 
 
 def test_the_button_says_so_when_nobody_ever_looked_at_milvus(

@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import insert, select
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
 
 from tests.access import Visitor, database_of
 from tests.factories import ACTOR
@@ -14,10 +18,7 @@ from tests.integration.admin.tenants import add_failed, add_tenant
 from tests.integration.admin.test_admin_queries import counted
 from webapp import current
 from webapp.auth.roles import Role
-from webapp.tenants import exports
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.records import AuditEntry
+from webapp.tenants import export
 
 
 def exported(visitor: Visitor, **wanted: str) -> list[dict[str, str]]:
@@ -84,7 +85,7 @@ def test_an_export_is_noted_when_a_viewer_makes_it(
 def test_many_are_read_run_by_run_when_they_do_not_fit_one(
     app: APIFlask, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "READ_AT_ONCE", 10)
+    monkeypatch.setattr(export, "READ_AT_ONCE", 10)
     with app.app_context():
         for number in range(25):
             current.tenants().create(f"Name {number:02}", actor=ACTOR)

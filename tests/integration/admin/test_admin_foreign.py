@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import update
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import IfExists, PartitionState
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
 from webapp.auth.roles import Role
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import IfExists, PartitionState
 
 NAME = "<i>Acme</i>"
 SEEN = "partition tenant_1 of collection <b>x</b> was there before any attempt of ours, with 5 rows"

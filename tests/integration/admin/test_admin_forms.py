@@ -9,11 +9,11 @@ from apiflask import APIFlask
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from sqlalchemy import select
 from structlog.testing import capture_logs
+from webapp.models.tenant import Tenant
 
 from tests.access import PASSWORD, Visitor, add_user, database_of
 from tests.integration.access.conftest import new_address
 from webapp.auth.roles import Role
-from webapp.tenants.models import Tenant
 
 NEW = "/admin/tenant/new/"
 OURS = {"Origin": "http://localhost"}

@@ -4,17 +4,18 @@ from datetime import timedelta
 
 from apiflask import APIFlask
 from sqlalchemy import update
+from webapp.admin.live.cache import SharedReads
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.observed import ObservedCollection
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
 from webapp import current
-from webapp.admin.live.recent import RecentFigures
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.activity.models import Heartbeat
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection, Partition
-from webapp.tenants.states import PartitionState
 
 PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
 REVIEW, START = "/admin/operations/review/", "/admin/operations/start/"
@@ -36,7 +37,7 @@ def beat(app: APIFlask, seconds_ago: float) -> None:
 
 def settle(app: APIFlask) -> None:
     with app.app_context():
-        current.domain().operations.settle()
+        current.services().operations.settle()
 
 
 def test_the_list_says_what_it_will_show_when_nothing_was_asked_for(
@@ -197,5 +198,5 @@ def test_no_room_is_said_where_there_is_none_when_partitions_are_asked_for(
         with database_of(app).transaction() as session:
             seen = {"observed_at": utc_now(), "answered_at": utc_now(), "partitions": used}
             session.merge(ObservedCollection(collection="kb_chunks_v1", **seen))
-        app.extensions["recent_figures"] = RecentFigures()
+        app.extensions["shared_reads"] = SharedReads()
         assert said in operator.get(address).text

@@ -16,33 +16,33 @@ from rq.registry import (
     ScheduledJobRegistry,
     StartedJobRegistry,
 )
+from webapp.cli.config import config_command
+from webapp.queue.inspection import look
+from webapp.queue.job_queue import JobQueue
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
 from tests.integration.admin.test_admin_rq_rules import failed_job
-from webapp.admin.queues.reading import look
-from webapp.config_command import config_command
-from webapp.tenants.dispatch import Doorbell
 
 TAB = "/admin/partitions/?tab=queues"
 FOR_EVER = 9_999_999_999
 
 
 @pytest.fixture
-def doorbell(app: APIFlask) -> Doorbell:
-    doorbell: Doorbell = app.extensions["doorbell"]
-    return doorbell
+def job_queue(app: APIFlask) -> JobQueue:
+    job_queue: JobQueue = app.extensions["job_queue"]
+    return job_queue
 
 
 @pytest.fixture
-def redis(doorbell: Doorbell) -> Redis:
-    return doorbell.connection
+def redis(job_queue: JobQueue) -> Redis:
+    return job_queue.connection
 
 
 @pytest.fixture
-def theirs(doorbell: Doorbell) -> Queue:
+def theirs(job_queue: JobQueue) -> Queue:
     """The same queue, as the other application uses it: with pickles and ids of RQ's own."""
-    queue = Queue(doorbell.queue.name, connection=doorbell.connection)
+    queue = Queue(job_queue.queue.name, connection=job_queue.connection)
     failed, started, finished, waiting, scheduled, deferred = (
         queue.create_job("os.getcwd", args=(n,)) for n in range(6)
     )
@@ -83,11 +83,11 @@ def all_of(redis: Redis, queue: Queue) -> dict[bytes, bytes | None]:
 
 
 def test_only_what_is_ours_is_counted_when_others_use_the_queue(
-    app: APIFlask, operator: Visitor, doorbell: Doorbell, theirs: Queue
+    app: APIFlask, operator: Visitor, job_queue: JobQueue, theirs: Queue
 ) -> None:
     add_tenant(app)
     with their_worker(theirs):
-        board = look(doorbell)
+        board = look(job_queue)
         page = operator.get(TAB).text
         told = app.test_cli_runner().invoke(config_command, ["--json"])
     assert (board.waiting, board.workers) == (1, [])
@@ -106,7 +106,7 @@ def test_nobody_is_warned_of_when_the_queues_are_ours_alone(
 
 
 def test_others_jobs_stay_when_the_sweep_forgets_ours(
-    app: APIFlask, redis: Redis, doorbell: Doorbell, theirs: Queue
+    app: APIFlask, redis: Redis, job_queue: JobQueue, theirs: Queue
 ) -> None:
     job_id = failed_job(app)
     before = all_of(redis, theirs)
@@ -117,10 +117,10 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
     redis.zadd(FailedJobRegistry(queue=theirs).key, {"t7-g1-d1": 7})
     redis.rpush(theirs.key, b"\xff")
     redis.set("rq:results:t8-g1-d1", "no stream")
-    assert doorbell.live([job_id, "t7-g1-d1"]) == set()
+    assert job_queue.live([job_id, "t7-g1-d1"]) == set()
     # One that no tenant is failing by, and one that is gone.
-    assert app.extensions["domain"].upkeep.forget_ghosts() == 2
-    assert app.extensions["domain"].upkeep.forget_ghosts() == 0
+    assert app.extensions["services"].repair.drop_stale_failed_jobs() == 2
+    assert app.extensions["services"].repair.drop_stale_failed_jobs() == 0
     assert not redis.exists(Job.key_for(job_id))
     redis.zrem(FailedJobRegistry(queue=theirs).key, *garbage, "t7-g1-d1")
     redis.delete(Job.key_for("t5-g1-d1"))
@@ -141,8 +141,8 @@ def test_only_ours_are_requeued_and_deleted_when_an_admin_does_all(
             "status": "OK"
         }
     for job_id in [key.decode()[7:] for key in redis.scan_iter("rq:job:*")]:
-        for deed in ("requeue", "delete"):
-            assert admin.post(f"/rq/job/{job_id}/{deed}", headers=headers).status_code == 404
+        for action in ("requeue", "delete"):
+            assert admin.post(f"/rq/job/{job_id}/{action}", headers=headers).status_code == 404
     admin.post(f"/rq/queue/{name}/compact", headers=headers)
     assert all_of(redis, theirs) == before
     assert len(theirs.job_ids) == 1
@@ -167,7 +167,7 @@ def test_the_others_are_listed_when_one_job_cannot_be_read(
     address = f"/rq/0/data/jobs/{theirs.name}/{registry}/50"
     listed = admin.get(f"{address}/asc/1.json").json["jobs"]
     found = {job["id"]: job["description"] for job in listed}
-    assert found[job_id] == f"tenant {tenant_id}, wish 1"
+    assert found[job_id] == f"tenant {tenant_id}, request 1"
     assert found["garbage"] == found["wrong-kind"] == found["\\xff\\xfe"]
     assert {"a b", "../x", "<b>"} <= set(found)
     assert len(found) == len(odd) + 1 + 1

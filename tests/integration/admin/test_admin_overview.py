@@ -8,6 +8,13 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit, Heartbeat, SweepTurn
+from webapp.models.observed import CollectionSize
+from webapp.models.operation import Operation, OperationKind
+from webapp.models.states import PartitionState
+from webapp.models.statistics import Activity, Resolution
 
 from tests.access import Visitor, database_of
 from tests.factories import ACTOR
@@ -16,12 +23,6 @@ from tests.integration.admin.test_admin_drift import change, observed
 from tests.integration.admin.test_admin_queries import counted
 from webapp import current
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.activity.models import Activity, CollectionSize, Heartbeat, Resolution
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Circuit, SweepTurn
-from webapp.tenants.operations.models import Operation, OperationKind
-from webapp.tenants.states import PartitionState
 
 PAGE = "/admin/"
 
@@ -136,7 +137,7 @@ def test_the_verdict_says_who_waits_when_nobody_works(app: APIFlask, operator: V
 def test_a_pause_is_said_with_who_paused_and_since_when(app: APIFlask, operator: Visitor) -> None:
     add_tenant(app)
     with app.app_context():
-        current.domain().pauses.pause("<b>maintenance</b>", actor=ACTOR)
+        current.services().pauses.pause("<b>maintenance</b>", actor=ACTOR)
     page = operator.get(PAGE).text
     role, said = verdict_of(page)
     assert role == "warning"
@@ -223,7 +224,7 @@ def test_nothing_waits_for_a_human_when_all_is_well(app: APIFlask, operator: Vis
     alive(app)
     observed(app)
     change(app, add_tenant(app), state=PartitionState.READY)
-    app.extensions["doorbell"].queue.empty()
+    app.extensions["job_queue"].queue.empty()
     assert "Nothing. All goes on by itself." in operator.get(PAGE).text
 
 

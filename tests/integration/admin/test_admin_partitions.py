@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
 
 from tests.access import Visitor, add_user, close, settings_in
 from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import PartitionState
 
 PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
 
@@ -184,7 +184,7 @@ def test_waiting_jobs_and_the_lack_of_workers_are_told_when_nothing_works_the_qu
 ) -> None:
     add_tenant(app)
     page = operator.get("/admin/partitions/?tab=queues").text
-    assert app.extensions["doorbell"].queue.name in page
+    assert app.extensions["job_queue"].queue.name in page
     assert "wait; nothing moves until one starts." in page.replace("waits;", "wait;")
 
 

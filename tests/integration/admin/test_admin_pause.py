@@ -1,17 +1,17 @@
 """Pausing in the panel: who may, what is asked first, and that every page says it."""
 
 from apiflask import APIFlask
+from webapp.models.audit import Actor, Via
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant, send
 from webapp.auth.roles import Role
-from webapp.tenants.actors import Actor, Via
 
 PAGES = ("/admin/", "/admin/tenant/", "/admin/partitions/", "/admin/partitions/?tab=queues")
 
 
 def paused(app: APIFlask) -> bool:
-    is_on: bool = app.extensions["domain"].pauses.is_on()
+    is_on: bool = app.extensions["services"].pauses.is_on()
     return is_on
 
 
@@ -71,7 +71,7 @@ def test_viewers_see_the_pause_and_no_button_when_one_lasts(
 
 def test_a_token_that_paused_is_named_as_everywhere_else(app: APIFlask, operator: Visitor) -> None:
     add_tenant(app)
-    app.extensions["domain"].pauses.pause(actor=Actor("token:ci", Via.API))
+    app.extensions["services"].pauses.pause(actor=Actor("token:ci", Via.API))
     for address in ("/admin/", "/admin/tenant/"):
         page = operator.get(address).text
         assert "token ci" in page

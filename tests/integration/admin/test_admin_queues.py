@@ -10,30 +10,31 @@ from rq.job import Job
 from rq.suspension import resume, suspend
 from rq.utils import utcformat
 from rq.worker import WorkerStatus
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.partition import Partition
+from webapp.models.statistics import Activity, Resolution
+from webapp.queue.inspection import look
+from webapp.queue.job_queue import JobQueue
+from webapp.queue.models import Board
 
 from jobs.queue_worker import PartitionWorker
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant
-from webapp.admin.queues.board import Board
-from webapp.admin.queues.reading import look
-from webapp.database import utc_now
-from webapp.tenants.activity.models import Activity, Heartbeat, Resolution
-from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.models import Partition
 
 TAB = "/admin/partitions/?tab=queues"
 
 
-def doorbell_of(app: APIFlask) -> Doorbell:
-    doorbell: Doorbell = app.extensions["doorbell"]
-    return doorbell
+def job_queue_of(app: APIFlask) -> JobQueue:
+    job_queue: JobQueue = app.extensions["job_queue"]
+    return job_queue
 
 
 @contextmanager
 def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -> Iterator[None]:
     """A worker as RQ registers it."""
-    redis, key = doorbell_of(app).connection, f"rq:worker:{name}"
+    redis, key = job_queue_of(app).connection, f"rq:worker:{name}"
     heard = utc_now() - timedelta(seconds=silent_s)
     values = {
         "state": "busy" if job_id else "idle",
@@ -55,11 +56,11 @@ def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -
 
 def job(app: APIFlask, job_id: str, description: str = "") -> None:
     """A job of this description."""
-    doorbell_of(app).connection.hset(Job.key_for(job_id), "description", description)
+    job_queue_of(app).connection.hset(Job.key_for(job_id), "description", description)
 
 
 def board_of(app: APIFlask) -> Board:
-    return look(doorbell_of(app))
+    return look(job_queue_of(app))
 
 
 def test_a_worker_leads_to_its_tenant_and_job_when_it_is_busy(
@@ -75,7 +76,7 @@ def test_a_worker_leads_to_its_tenant_and_job_when_it_is_busy(
 
 
 def test_a_job_in_hand_is_found_when_rq_itself_gave_it_to_the_worker(app: APIFlask) -> None:
-    tenant_id, queue = add_tenant(app), doorbell_of(app).queue
+    tenant_id, queue = add_tenant(app), job_queue_of(app).queue
     real = PartitionWorker([queue.name], connection=queue.connection)
     real.register_birth()
     real.set_state(WorkerStatus.BUSY)
@@ -120,20 +121,20 @@ def test_a_worker_is_marked_when_it_is_silent(app: APIFlask, operator: Visitor) 
 
 
 def test_a_worker_is_not_shown_when_only_its_key_is_left(app: APIFlask) -> None:
-    doorbell_of(app).connection.sadd("rq:workers", "rq:worker:gone-one")
+    job_queue_of(app).connection.sadd("rq:workers", "rq:worker:gone-one")
     assert "gone-one" not in [each.name for each in board_of(app).workers]
-    doorbell_of(app).connection.srem("rq:workers", "rq:worker:gone-one")
+    job_queue_of(app).connection.srem("rq:workers", "rq:worker:gone-one")
 
 
 def test_redis_is_asked_three_times_when_there_are_many_jobs_and_workers(
     app: APIFlask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doorbell = doorbell_of(app)
+    job_queue = job_queue_of(app)
     queued = [f"t{n}-g1-d1" for n in range(1, 10_001)]
-    doorbell.connection.rpush(doorbell.queue.key, *queued)
+    job_queue.connection.rpush(job_queue.queue.key, *queued)
     job(app, "t1-g1-d1")
     sent = []
-    connection = doorbell.connection.connection_pool.connection_class
+    connection = job_queue.connection.connection_pool.connection_class
     send = connection.send_packed_command
     monkeypatch.setattr(
         connection,
@@ -151,17 +152,17 @@ def test_redis_is_asked_three_times_when_there_are_many_jobs_and_workers(
         each.__exit__(None, None, None)
     assert (board.waiting, asked) == (10_000, 3)
     assert len([each for each in board.workers if each.name.startswith("many-")]) == 200
-    doorbell.connection.delete(doorbell.queue.key)
+    job_queue.connection.delete(job_queue.queue.key)
 
 
 def test_suspended_workers_are_told_when_rq_itself_holds_them(
     app: APIFlask, operator: Visitor
 ) -> None:
-    suspend(doorbell_of(app).connection)
+    suspend(job_queue_of(app).connection)
     try:
         page = operator.get(TAB).text
     finally:
-        resume(doorbell_of(app).connection)
+        resume(job_queue_of(app).connection)
     assert ".venv/bin/rq resume -c jobs.worker" in page
     assert "rq resume" not in operator.get(TAB).text
 
@@ -175,7 +176,7 @@ def test_next_attempts_are_listed_with_their_time_when_some_wait(
         with database_of(app).transaction() as session:
             row = session.get(Partition, tenant_id)
             assert row is not None
-            row.ring_at = row.next_attempt_at = due
+            row.dispatch_after = row.next_attempt_at = due
             row.attempts, row.cause = 1, Cause.TIMEOUT
     page = operator.get(TAB).text
     assert page.index(f'id="next-{soon}"') < page.index(f'id="next-{later}"')

@@ -40,7 +40,7 @@ def app(migrated_database: Path, tmp_path: Path, redis: RedisServer) -> Iterator
 
 
 def failed_job(app: APIFlask) -> Job:
-    queue = app.extensions["doorbell"].queue
+    queue = app.extensions["job_queue"].queue
     job = queue.enqueue("jobs.provisioning.create_partition", 1, 1)
     queue.remove(job)
     FailedJobRegistry(queue=queue, serializer=JSONSerializer).add(job, ttl=60)
@@ -51,7 +51,7 @@ def failed_job(app: APIFlask) -> Job:
 def test_pages_and_forms_go_on_when_redis_refuses_commands(
     app: APIFlask, redis: RedisServer, admin: Visitor, trouble: Callable[[RedisServer], None]
 ) -> None:
-    job, queue = failed_job(app), app.extensions["doorbell"].queue.name
+    job, queue = failed_job(app), app.extensions["job_queue"].queue.name
     pages = ("/admin/", "/admin/partitions/?tab=queues", "/admin/live/", "/readyz", "/metrics")
     dashboard = (
         *("/rq/", "/rq/0/data/queues.json", "/rq/0/data/workers.json"),

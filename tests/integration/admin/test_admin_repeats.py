@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select, update
+from webapp.db.types import utc_now
+from webapp.idempotency import WithKey
+from webapp.models.audit import AuditEntry
+from webapp.models.csv_import import Upload
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.tenant import Tenant
 from werkzeug.test import TestResponse
 
 from tests.access import Visitor, add_user, close, database_of, migrated_app, settings_in
 from tests.integration.access.conftest import new_address
 from tests.integration.admin.tenants import add_failed, add_tenant
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import AuditEntry, IdempotencyKey
-from webapp.tenants.repeats import OnceByKey
-from webapp.tenants.uploads.models import Upload
 
 NEW = "/admin/tenant/new/"
 IMPORT = "/admin/import/"
@@ -185,14 +186,14 @@ def test_nothing_is_lost_when_the_process_dies_before_the_effect(
     app: APIFlask, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = {"name": "Acme", **drawn(operator, NEW)}
-    begin = OnceByKey.begin
+    begin = WithKey.begin
 
-    def die(self: OnceByKey, session: Any) -> None:
+    def die(self: WithKey, session: Any) -> None:
         begin(self, session)
         raise OSError("killed")
 
     with monkeypatch.context() as dying:
-        dying.setattr(OnceByKey, "begin", die)
+        dying.setattr(WithKey, "begin", die)
         assert operator.post(NEW, form).status_code == 500
     assert operator.post(NEW, form).status_code == 302
     assert count(app, Tenant) == 1

@@ -15,14 +15,14 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 from structlog.testing import CapturingLogger
+from webapp.queue.own_jobs import RESULTS
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_tenant
-from webapp.tenants.own_jobs import RESULTS
 
 
 def queue_of(app: APIFlask) -> Queue:
-    queue: Queue = app.extensions["doorbell"].queue
+    queue: Queue = app.extensions["job_queue"].queue
     return queue
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_logged_at_info_when_an_open_page_of_the_dashboard_asks_again
     app: APIFlask, admin: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = CapturingLogger()
-    monkeypatch.setattr("webapp.requests.log", logger)
+    monkeypatch.setattr("webapp.http.request_log.log", logger)
     name = queue_of(app).name
     for address in (
         *("/rq/0/data/queues.json", "/rq/0/data/workers.json"),

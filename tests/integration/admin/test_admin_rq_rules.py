@@ -10,12 +10,12 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.utils import utcformat
 from sqlalchemy import select
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.queue.job_queue import JobQueue
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant
-from webapp.database import utc_now
-from webapp.tenants.dispatch import Doorbell
-from webapp.tenants.records import AuditEntry
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CHANGES = {"delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue"}
@@ -35,9 +35,9 @@ JOB_FIELDS = (
 )
 
 
-def doorbell_of(app: APIFlask) -> Doorbell:
-    doorbell: Doorbell = app.extensions["doorbell"]
-    return doorbell
+def job_queue_of(app: APIFlask) -> JobQueue:
+    job_queue: JobQueue = app.extensions["job_queue"]
+    return job_queue
 
 
 def status_of(visitor: Visitor, method: str, address: str, token: str = "") -> int:
@@ -51,7 +51,7 @@ def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
     """The dashboard's endpoints, each with an address of something that is there."""
     values: dict[str, str | int] = {
         "instance_number": 0,
-        "queue_name": doorbell_of(app).queue.name,
+        "queue_name": job_queue_of(app).queue.name,
         "registry_name": "failed",
         "job_id": job_id,
         "per_page": 8,
@@ -70,7 +70,7 @@ def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
 def failed_job(app: APIFlask, **fields: Any) -> str:
     """A failed tenant's job in the failed registry, as a worker leaves it."""
     tenant_id = add_failed(app)
-    queue = doorbell_of(app).queue
+    queue = job_queue_of(app).queue
     (job_id,) = [each for each in queue.get_job_ids() if each.startswith(f"t{tenant_id}-")]
     queue.remove(job_id)
     queue.connection.hset(Job.key_for(job_id), mapping={"status": "failed", **fields})
@@ -80,7 +80,7 @@ def failed_job(app: APIFlask, **fields: Any) -> str:
 
 def all_of(app: APIFlask) -> dict[bytes, bytes | None]:
     """What Redis holds of this test's queue and jobs."""
-    redis, name = doorbell_of(app).connection, doorbell_of(app).queue.name
+    redis, name = job_queue_of(app).connection, job_queue_of(app).queue.name
     keys = [*redis.scan_iter(f"rq:*{name}*"), *redis.scan_iter("rq:job:t*")]
     return {key: redis.dump(key) for key in keys}
 
@@ -113,9 +113,9 @@ def test_every_change_is_one_when_an_admin_posts_it_with_the_token(
         assert (all_of(app) != before) == (endpoint != "compact_queue"), address
 
 
-def test_deeds_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
+def test_actions_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
     one, two = failed_job(app), failed_job(app)
-    queue = doorbell_of(app).queue.name
+    queue = job_queue_of(app).queue.name
     headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
     for address in (
         *(f"/rq/job/{one}/requeue", f"/rq/job/{one}/requeue", f"/rq/job/{one}/delete"),
@@ -123,8 +123,8 @@ def test_deeds_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Vi
     ):
         admin.post(address, headers=headers)
     with database_of(app).reading() as session:
-        deeds = select(AuditEntry).where(AuditEntry.action.startswith("job."))
-        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(deeds)]
+        audit_entries = select(AuditEntry).where(AuditEntry.action.startswith("job."))
+        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(audit_entries)]
     number = int(one.partition("-")[0][1:])
     assert told == [
         ("job.requeue", f"job {one}", number),
@@ -158,7 +158,7 @@ def test_names_are_escaped_when_the_dashboards_scripts_hold_them(app: APIFlask) 
 
 
 def test_a_page_is_not_found_when_there_can_be_none(app: APIFlask, admin: Visitor) -> None:
-    name = doorbell_of(app).queue.name
+    name = job_queue_of(app).queue.name
     for rest in (
         "0/asc/1",
         "201/asc/1",
@@ -185,7 +185,7 @@ def test_no_page_breaks_when_a_field_of_a_job_is_garbage(app: APIFlask, admin: V
 
 @contextmanager
 def planted_worker(app: APIFlask, **fields: Any) -> Iterator[None]:
-    redis, key = doorbell_of(app).connection, f"rq:worker:{MARKUP}"
+    redis, key = job_queue_of(app).connection, f"rq:worker:{MARKUP}"
     heard = utcformat(utc_now())
     ours = {"state": "idle", "birth": heard, "last_heartbeat": heard, "application": "paratia"}
     redis.hset(key, mapping={**ours, **fields})

@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import insert, update
+from webapp.db.types import utc_now
+from webapp.models.audit import Via
+from webapp.models.causes import Cause
+from webapp.models.observed import ObservedCollection
+from webapp.models.operation import Operation, OperationKind, OperationState
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions import events
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField, Schemas
 
 from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_failed, add_tenant, send, tenant_of
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
 from webapp import current
 from webapp.auth.roles import Role
-from webapp.database import utc_now
-from webapp.tenants import timeline
-from webapp.tenants.actors import Via
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection, Partition, PartitionEvent, Tenant
-from webapp.tenants.operations.models import Operation, OperationKind, OperationState
-from webapp.tenants.schemas import CollectionSchema, SchemaField, Schemas
-from webapp.tenants.states import PartitionState
 
 COLLECTION = "kb_chunks_v1"
 
@@ -35,7 +37,7 @@ def add_events(app: APIFlask, tenant_id: int, count: int, **values: Any) -> None
     rows = [
         {
             "tenant_id": tenant_id,
-            "event": timeline.CREATING,
+            "event": events.CREATING,
             "generation": 1,
             "attempt": n,
             **values,
@@ -60,10 +62,10 @@ def page_of(visitor: Visitor, tenant_id: int, more: str = "") -> str:
 def test_wanted_observed_and_last_attempt_are_told_apart(app: APIFlask, operator: Visitor) -> None:
     tenant_id = add_failed(app)
     observed(app, compared_at=utc_now() - timedelta(minutes=3))
-    add_events(app, tenant_id, 1, event=timeline.CREATE_FAILED, duration_ms=1500, provider="sdk")
+    add_events(app, tenant_id, 1, event=events.CREATE_FAILED, duration_ms=1500, provider="sdk")
     page = page_of(operator, tenant_id)
     parts = re.split(r'<div id="(?:wanted|observed|last-attempt)">', page)
-    assert "Wish 1: the original request, by test@example.test" in parts[1]
+    assert "Request 1: the original request, by test@example.test" in parts[1]
     assert "Not seen yet" in parts[2] and "checked <time" in parts[2]
     assert "Attempt 3 of 3" in parts[3] and "Attempt failed · by the SDK · 1.5 s" in parts[3]
 
@@ -79,9 +81,9 @@ def test_a_retry_says_that_it_is_one_and_whose(app: APIFlask, operator: Visitor)
     tenant_id = add_failed(app)
     send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id))
     page = page_of(operator, tenant_id)
-    assert re.search(r"Wish 2: a retry, by operator-\w+@example.test", page)
-    assert "None yet for this wish, of 3" in page
-    assert page.index('id="wish-2"') < page.index('id="wish-1"')
+    assert re.search(r"Request 2: a retry, by operator-\w+@example.test", page)
+    assert "None yet for this request, of 3" in page
+    assert page.index('id="request-2"') < page.index('id="request-1"')
 
 
 def test_the_code_fits_the_collection_when_its_fields_are_known(
@@ -119,7 +121,7 @@ def test_older_events_are_on_the_page_itself_when_there_are_many(
     assert operator.get(f"/admin/tenant/details/?id={tenant_id}&before=x").status_code == 404
 
 
-def test_the_operation_is_named_on_its_wish_when_it_was_one_of_many(
+def test_the_operation_is_named_on_its_request_when_it_was_one_of_many(
     app: APIFlask, operator: Visitor
 ) -> None:
     tenant_id = add_failed(app)
@@ -130,7 +132,7 @@ def test_the_operation_is_named_on_its_wish_when_it_was_one_of_many(
         session.add(many)
         session.flush()
         number = many.id
-    retried = {"event": timeline.RETRIED, "generation": 2, "actor": "user:boss@example.test"}
+    retried = {"event": events.RETRIED, "generation": 2, "actor": "user:boss@example.test"}
     add_events(app, tenant_id, 1, **retried)
     change(app, tenant_id, operation_id=number, generation=2)
     page = page_of(operator, tenant_id)
@@ -143,7 +145,7 @@ def test_jobs_are_linked_for_admins_while_the_queue_has_them(
     app: APIFlask, as_role: Callable[[Role], Visitor]
 ) -> None:
     tenant_id = add_failed(app)
-    add_events(app, tenant_id, 1, event=timeline.CREATE_FAILED, job_id="t1-g1-d1")
+    add_events(app, tenant_id, 1, event=events.CREATE_FAILED, job_id="t1-g1-d1")
     link = 'href="/rq/0/view/job/t1-g1-d1"'
     admin = as_role(Role.ADMIN)
     assert link in page_of(admin, tenant_id)

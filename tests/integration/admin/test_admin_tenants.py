@@ -2,13 +2,13 @@
 
 import pytest
 from apiflask import APIFlask
+from webapp.models.states import PartitionState
 
 from tests.access import Visitor
 from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of, tenant_of
-from webapp.tenants.states import PartitionState
 
 
-def test_a_tenant_with_its_wish_is_made_when_the_form_is_sent(
+def test_a_tenant_with_its_request_is_made_when_the_form_is_sent(
     app: APIFlask, operator: Visitor
 ) -> None:
     token = operator.csrf_token("/admin/tenant/new/")

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select, update
+from webapp.csv_import.parsing import MAX_BYTES
+from webapp.models.csv_import import Upload, UploadState
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
@@ -16,8 +18,6 @@ from tests.access import Visitor, database_of
 from tests.integration.admin.tenants import add_tenant, send, tenant_of
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
 from webapp.auth.roles import Role
-from webapp.tenants.uploads.models import Upload, UploadState
-from webapp.tenants.uploads.parsing import MAX_BYTES
 
 HOSTILE = "<script>alert(1)</script>"
 

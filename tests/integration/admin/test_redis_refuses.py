@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from redis import Redis
+from webapp.cli.config import config_command
+from webapp.queue.redis_writes import KEY
 
 from tests.access import Visitor, add_user, close, settings_in
 from tests.engines.process import wait_until
@@ -16,8 +18,6 @@ from tests.integration.access.conftest import migrated_database, new_address  # 
 from tests.integration.admin.tenants import add_tenant
 from webapp import create_app
 from webapp.auth.roles import Role
-from webapp.config_command import config_command
-from webapp.tenants.redis_writes import KEY
 
 READER = "reader"
 
@@ -120,7 +120,7 @@ def test_the_condition_is_named_with_what_to_do_when_redis_takes_no_writes(
 
 
 def test_redis_is_asked_once_when_many_probe_at_once(app: APIFlask) -> None:
-    redis = app.extensions["doorbell"].connection
+    redis = app.extensions["job_queue"].connection
     client = app.test_client()
     redis.config_resetstat()
     for _ in range(30):

@@ -16,9 +16,9 @@ from apiflask import APIFlask
 from schemathesis import Case, HookContext
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
+from webapp.api.idempotency import HEADER, MAX_LENGTH, USABLE
 
 from tests.access import add_token
-from webapp.api.repeats import HEADER, MAX_LENGTH, USABLE
 from webapp.auth.roles import Role
 
 DESCRIPTION = "/api/openapi.json"

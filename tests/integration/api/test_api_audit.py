@@ -54,7 +54,7 @@ def test_names_of_before_and_after_are_told_when_a_tenant_was_renamed(api: Calle
 
 
 def test_a_repeat_leaves_no_second_entry_when_its_key_was_used(api: Caller) -> None:
-    body, key = {"name": "Once", "slug": unique("once")}, unique("key")
+    body, key = {"name": "Idempotency", "slug": unique("idempotency")}, unique("key")
     tenant = api.post("/tenants", body, key).json
     assert api.post("/tenants", body, key).json == tenant
     assert len(entries(api, tenant_id=tenant["id"])) == 1

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select
+from webapp.models.tenant import Tenant
 
 from tests.access import database_of
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.extensions import db
-from webapp.tenants.models import Tenant
 
 
 def bulk(api: Caller, rows: list[Any], key: str | None = None) -> list[dict[str, Any]]:
@@ -101,10 +101,10 @@ def test_thousand_are_made_in_few_statements_when_all_are_alike(app: APIFlask, a
     assert numbers == sorted(numbers)
 
 
-def test_chunks_are_rung_on_the_backfills_queue_when_there_are_many(
+def test_chunks_are_dispatched_on_the_backfills_queue_when_there_are_many(
     app: APIFlask, api: Caller
 ) -> None:
-    queue = app.extensions["doorbell"].backfill_queue
+    queue = app.extensions["job_queue"].backfill_queue
     before = queue.count
     bulk(api, [{"name": "Many"} for _ in range(120)])
     assert queue.count == before + 2

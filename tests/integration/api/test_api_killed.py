@@ -13,6 +13,7 @@ import httpx
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select, text
+from webapp.models.tenant import Tenant
 
 from tests.access import add_token, database_of, settings_in
 from tests.engines.process import wait_until
@@ -22,7 +23,6 @@ from tests.integration.api.conftest import SECRET_KEY
 from tests.integration.api.serving import Gunicorn
 from webapp.auth.roles import Role
 from webapp.settings import Settings
-from webapp.tenants.models import Tenant
 
 SEED = int(os.environ.get("PARATIA_TEST_SEED", "7"))
 KILLS = 5

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import Engine, event, insert, text
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
 
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.extensions import db
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.states import PartitionState
 
 MANY = 10_000
 

@@ -31,9 +31,9 @@ def test_tenant_is_created_when_redis_is_down(
 
 def test_job_waits_in_the_queue_when_redis_is_up(app: APIFlask, api: Caller) -> None:
     tenant = api.tenant()
-    doorbell = app.extensions["doorbell"]
+    job_queue = app.extensions["job_queue"]
     queue = app.extensions["settings"].partition_queue
-    jobs = [job.decode() for job in doorbell.connection.lrange(f"rq:queue:{queue}", 0, -1)]
+    jobs = [job.decode() for job in job_queue.connection.lrange(f"rq:queue:{queue}", 0, -1)]
     assert f"t{tenant['id']}-g1-d1" in jobs
 
 

@@ -8,22 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import webapp.db.session
 from apiflask import APIFlask
 from sqlalchemy import delete, text, update
+from webapp.db.types import utc_now
+from webapp.idempotency import Idempotency
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
 from werkzeug.test import TestResponse
 
-import webapp.database
 from tests.access import SETUP, close, database_of, migrated_app, settings_in
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.auth.tokens import revoke_token
-from webapp.database import utc_now
 from webapp.extensions import db
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.records import IdempotencyKey
-from webapp.tenants.repeats import Once
 from webapp.tenants.service import TenantService
-from webapp.tenants.states import PartitionState
 
 REPLAYED = "Idempotent-Replayed"
 NOBODY = 10**15
@@ -117,9 +118,9 @@ def test_one_tenant_is_made_when_20_repeat_at_once(app: APIFlask, api: Caller) -
     assert made(api, name) == 1
 
 
-def test_queue_is_rung_once_when_repeated(app: APIFlask, api: Caller) -> None:
+def test_queue_is_dispatched_once_when_repeated(app: APIFlask, api: Caller) -> None:
     key = new_key()
-    (number,) = {api.post("/tenants", {"name": "Rung"}, key).json["id"] for _ in range(3)}
+    (number,) = {api.post("/tenants", {"name": "Dispatched"}, key).json["id"] for _ in range(3)}
     events = api.get(f"/tenants/{number}/events").json["items"]
     assert [each["event"].rpartition(".")[2] for each in events] == ["dispatched", "requested"]
 
@@ -198,7 +199,7 @@ def test_all_are_answered_alike_when_20_are_refused_at_once(app: APIFlask, api: 
     assert_problem(answers[0], 409, "not_failed")
 
 
-def test_one_wish_is_made_when_a_retry_is_repeated(app: APIFlask, api: Caller) -> None:
+def test_one_request_is_made_when_a_retry_is_repeated(app: APIFlask, api: Caller) -> None:
     number, key = api.tenant()["id"], new_key()
     with database_of(app).transaction() as session:
         session.execute(
@@ -224,7 +225,7 @@ def test_key_is_still_free_when_the_body_was_refused(api: Caller, viewer: Caller
 def test_key_is_still_free_when_the_database_was_locked(
     new_directory: Callable[[str], Path], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webapp.database, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(webapp.db.session, "BUSY_TIMEOUT_S", 0.1)
     app = migrated_app(settings_in(new_directory("locked"), redis_url=redis_url))
     api, name, key = Caller(app), unique("locked"), new_key()
     with database_of(app).transaction() as session:
@@ -246,13 +247,13 @@ def test_nothing_is_left_of_a_key_when_the_effect_failed(
 
     name, key = unique("middle"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.tenants.timeline.write", broken)
+        patched.setattr("webapp.partitions.events.write", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     assert REPLAYED not in api.post("/tenants", {"name": name}, key).headers
     assert made(api, name) == 1
 
 
-def test_answer_is_kept_when_ringing_failed_in_an_unknown_way(
+def test_answer_is_kept_when_dispatching_failed_in_an_unknown_way(
     app: APIFlask, api: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -260,7 +261,7 @@ def test_answer_is_kept_when_ringing_failed_in_an_unknown_way(
 
     name, key = unique("after"), new_key()
     with monkeypatch.context() as patched:
-        patched.setattr("webapp.tenants.ringing.Ringing.ring", broken)
+        patched.setattr("webapp.partitions.dispatcher.Dispatcher.dispatch", broken)
         assert_problem(api.post("/tenants", {"name": name}, key), 500, "internal_error")
     again = api.post("/tenants", {"name": name}, key)
     assert (again.status_code, again.headers[REPLAYED]) == (201, "true")
@@ -273,7 +274,7 @@ def test_endpoint_fails_loudly_when_it_keeps_the_key_to_itself(
     """`once` must reach the use case, or a repeat would be a second effect."""
     real = TenantService.create
 
-    def forgetful(self: TenantService, *args: Any, once: Once, **rest: Any) -> Tenant:
+    def forgetful(self: TenantService, *args: Any, idempotency: Idempotency, **rest: Any) -> Tenant:
         return real(self, *args, **rest)
 
     monkeypatch.setattr(TenantService, "create", forgetful)
@@ -286,7 +287,7 @@ def test_two_statements_are_added_when_there_is_a_key_and_none_without(
 ) -> None:
     def cost(key: str | None) -> list[str]:
         # Whether provisioning is paused is asked once a second, whoever comes: now each time.
-        app.extensions["domain"].ringing.heed_pause()
+        app.extensions["services"].dispatcher.heed_pause()
         with app.app_context(), statements(db.engine) as seen:
             api.post("/tenants", {"name": unique("cost")}, key)
         return [line.split()[0] for line in seen]

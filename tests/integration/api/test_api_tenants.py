@@ -6,16 +6,17 @@ import unicodedata
 
 import pytest
 from apiflask import APIFlask
+from jobs.drift.observations import Observation
 from sqlalchemy import update
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition
+from webapp.models.states import CanaryOutcome, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.isolation_checks import CanaryReport
 
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.settings import PROJECT_ROOT, Settings
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.observing import Observation
-from webapp.tenants.states import CanaryOutcome, PartitionState
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -208,7 +209,7 @@ def test_rename_is_refused_when_tenant_is_deleted(api: Caller) -> None:
     assert_problem(api.patch(path, {"name": "Late"}), 409, "tenant_deleted")
 
 
-def test_failed_partition_is_wished_for_again_when_retried(api: Caller, app: APIFlask) -> None:
+def test_failed_partition_is_requested_for_again_when_retried(api: Caller, app: APIFlask) -> None:
     tenant = api.tenant()
     fail(app, tenant["id"])
     answer = api.post(f"/tenants/{tenant['id']}/retry")
@@ -223,7 +224,7 @@ def test_retry_is_refused_when_partition_has_not_failed(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("decision", ["adopt", "empty"])
-def test_foreign_partition_is_wished_for_again_when_an_operator_decides(
+def test_foreign_partition_is_requested_for_again_when_an_operator_decides(
     api: Caller, app: APIFlask, decision: str
 ) -> None:
     tenant = api.tenant()
@@ -279,10 +280,10 @@ def test_summary_says_unknown_when_milvus_was_never_seen(api: Caller, settings: 
 
 
 def test_canary_is_shown_when_it_ran(api: Caller, app: APIFlask, settings: Settings) -> None:
-    domain = app.extensions["domain"]
-    domain.observing.record(Observation(settings.milvus_collection, 1, partitions=1))
+    services = app.extensions["services"]
+    services.observations.record(Observation(settings.milvus_collection, 1, partitions=1))
     report = CanaryReport(CanaryOutcome.FAILED, "a leak")
-    assert domain.canaries.record(settings.milvus_collection, report)
+    assert services.canaries.record(settings.milvus_collection, report)
     (collection,) = api.get("/partitions/summary").json["collections"]
     assert (collection["canary"]["outcome"], collection["canary"]["message"]) == (
         "failed",

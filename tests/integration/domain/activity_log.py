@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, insert, select
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.partition import PartitionEvent
+from webapp.models.statistics import Activity
+from webapp.partitions import events
+from webapp.statistics.chart import Chart, Span, pulse
 
 from tests.factories import Product
-from webapp.database import utc_now
-from webapp.tenants import timeline
-from webapp.tenants.activity.chart import Chart, Span, pulse
-from webapp.tenants.activity.models import Activity, Heartbeat
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import PartitionEvent
 
 
 def ago(**units: float) -> datetime:
@@ -32,15 +33,15 @@ def lives(
     numbers: Sequence[int], at: datetime, took_s: float = 1.0, **values: Any
 ) -> list[dict[str, Any]]:
     """Tenants who ask at that moment, and are ready after so many seconds."""
-    asked = [{"tenant_id": n, "event": timeline.REQUESTED, "at": at} for n in numbers]
+    asked = [{"tenant_id": n, "event": events.REQUESTED, "at": at} for n in numbers]
     ready_at = at + timedelta(seconds=took_s)
-    made = [{"tenant_id": n, "event": timeline.CREATED, "at": ready_at} for n in numbers]
+    made = [{"tenant_id": n, "event": events.CREATED, "at": ready_at} for n in numbers]
     return [entry | values for entry in (*asked, *made)]
 
 
 def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
-    """The failed last attempt of a wish."""
-    entry = {"tenant_id": tenant_id, "event": timeline.CREATE_FAILED, "at": at}
+    """The failed last attempt of a request."""
+    entry = {"tenant_id": tenant_id, "event": events.CREATE_FAILED, "at": at}
     return entry | {"attempt": 3, "cause": Cause.TIMEOUT} | values
 
 

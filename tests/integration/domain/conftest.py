@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import Engine
 
-from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import Product, empty, migrate, open_engine, settings_for
 from tests.milvus_collections import make_collection

@@ -3,17 +3,19 @@
 import threading
 from typing import Any
 
+from jobs.reconciler.bulk_loops import OperationsLoop
 from sqlalchemy import insert
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationKind
+from webapp.models.partition import Partition
+from webapp.models.tenant import Tenant
+from webapp.operations.progress import View, find
+from webapp.operations.selection import Selection
+from webapp.operations.service import Operations
 
-from jobs.operations_lane import OperationsLane
 from tests.factories import ACTOR, Product
-from webapp.database import Database, utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.operations.figures import View, find
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.operations.service import Operations
 
 RETRY, REQUEST = OperationKind.RETRY, OperationKind.REQUEST
 DELETE, RESTORE = OperationKind.DELETE, OperationKind.RESTORE
@@ -30,15 +32,15 @@ def failing(product: Product, count: int, cause: Cause = Cause.TIMEOUT) -> list[
 
 def in_threes(product: Product) -> Operations:
     """The operations of the product, three tenants a batch."""
-    domain = product.domain
+    services = product.services
     return Operations(
-        Database(product.engine), domain.doorbell, domain.ringing, domain.rules, batch=3
+        Database(product.engine), services.job_queue, services.dispatcher, services.policy, batch=3
     )
 
 
 def drive(operations: Operations) -> None:
-    """What the reconciler's lane does each second."""
-    OperationsLane(operations).run_due(threading.Event())
+    """What the reconciler's loop does each second."""
+    OperationsLoop(operations).run_due(threading.Event())
 
 
 def view(product: Product, operation_id: int) -> View:
@@ -64,19 +66,19 @@ def deleted(product: Product, count: int) -> list[int]:
     """Deleted tenants that can be called back."""
     numbers = [product.create(f"Deleted {n}").id for n in range(count)]
     for number in numbers:
-        product.domain.tenants.delete(number, actor=ACTOR)
+        product.services.tenants.delete(number, actor=ACTOR)
     return numbers
 
 
 def living(product: Product, count: int) -> list[int]:
-    """Tenants with and without a wish."""
+    """Tenants with and without a request."""
     mine = [product.create(f"Living {n}").id for n in range(count - 2)]
-    return [*mine, *product.tenants_of_before(2, first=max(mine) + 1)]
+    return [*mine, *product.imported_tenants(2, first=max(mine) + 1)]
 
 
 def crowd(product: Product, count: int) -> list[int]:
     """Very many tenants that failed."""
-    numbers = product.tenants_of_before(count)
+    numbers = product.imported_tenants(count)
     values: dict[str, Any] = {"collection": "c", "max_attempts": 3, "attempts": 3, "fence": 1}
     failed = {"state": "failed", "cause": "timeout", "error": "e", "state_since": utc_now()}
     rows = [{"tenant_id": n, "name": f"tenant_{n}", **values, **failed} for n in numbers]
@@ -87,5 +89,5 @@ def crowd(product: Product, count: int) -> list[int]:
 
 def jobs(product: Product) -> list[Any]:
     """The waiting jobs of the backfill's queue."""
-    queue = product.domain.doorbell.backfill_queue
+    queue = product.services.job_queue.backfill_queue
     return queue.get_jobs()

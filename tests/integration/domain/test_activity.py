@@ -4,6 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from jobs.reconciler import rollup as rollup
+from jobs.reconciler.event_counts import count
+from jobs.reconciler.rollup import Rollup
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.partitions import events
+from webapp.partitions.requests import BACKFILLED
+from webapp.statistics.chart import Span
 
 from tests.factories import ACTOR, Product, all_at_once, statements
 from tests.integration.domain.activity_log import (
@@ -17,14 +26,6 @@ from tests.integration.domain.activity_log import (
     tell,
     totals,
 )
-from webapp.database import Database, utc_now
-from webapp.tenants import timeline
-from webapp.tenants.activity import fold as folding
-from webapp.tenants.activity.chart import Span
-from webapp.tenants.activity.counting import count
-from webapp.tenants.activity.fold import Fold
-from webapp.tenants.causes import Cause
-from webapp.tenants.firsts import OF_BEFORE
 
 # Out of the way of those that tests make.
 FIRST = 101
@@ -33,12 +34,12 @@ NUMBERS = range(FIRST, FIRST + 8)
 
 @pytest.fixture(autouse=True)
 def _tenants(product: Product) -> None:
-    product.tenants_of_before(len(NUMBERS), FIRST)
+    product.imported_tenants(len(NUMBERS), FIRST)
 
 
-def another(product: Product) -> Fold:
+def another(product: Product) -> Rollup:
     """The same work in another process."""
-    return Fold(Database(product.engine), product.domain.rules)
+    return Rollup(Database(product.engine), product.services.policy)
 
 
 def wide(product: Product) -> list[tuple[Any, ...]]:
@@ -49,7 +50,7 @@ def wide(product: Product) -> list[tuple[Any, ...]]:
 def test_sign_ups_and_how_long_they_took_are_counted(product: Product) -> None:
     tell(product, lives([101, 102, 103], ago(minutes=3), took_s=2))
     tell(product, lives([104], ago(minutes=2), took_s=40))
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     for span in Span:
         assert totals(product, span) == (4, 4, 0)
         total = charted(product, span).total
@@ -57,24 +58,24 @@ def test_sign_ups_and_how_long_they_took_are_counted(product: Product) -> None:
         assert total.p95_s == pytest.approx(40, rel=0.42)
 
 
-def test_the_wish_of_a_real_tenant_is_measured_from_when_it_was_made(product: Product) -> None:
+def test_the_request_of_a_real_tenant_is_measured_from_when_it_was_made(product: Product) -> None:
     tenant = product.create("Real")
     product.age(tenant, "requested_at", 60)
     product.make_ready(tenant)
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 0)
     assert charted(product).total.p95_s == pytest.approx(60, rel=0.42)
 
 
 def test_counting_again_changes_nothing_when_nothing_was_added(product: Product) -> None:
     tell(product, lives(NUMBERS, ago(minutes=3)))
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     before = stored(product)
     assert len(before) >= 3
-    assert product.domain.activity.fold() == 0
-    assert another(product).fold() > 0
+    assert product.rollup.roll_up() == 0
+    assert another(product).roll_up() > 0
     forget_counts(product)
-    another(product).fold()
+    another(product).roll_up()
     assert stored(product) == before
 
 
@@ -82,9 +83,9 @@ def test_an_entry_is_counted_when_its_transaction_commits_after_later_ones(
     product: Product,
 ) -> None:
     tell(product, lives([101], ago(minutes=1)))
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     tell(product, lives([102, 103], ago(minutes=4)))
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (3, 3, 0)
     assert totals(product, Span.WEEK) == (3, 3, 0)
 
@@ -92,14 +93,14 @@ def test_an_entry_is_counted_when_its_transaction_commits_after_later_ones(
 def test_what_happened_is_made_up_for_when_nobody_counted_for_weeks(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "HOURS_AT_ONCE", 2)
+    monkeypatch.setattr(rollup, "HOURS_AT_ONCE", 2)
     tell(product, lives([101], ago(days=40)))
     tell(product, lives([102], ago(days=30)))
     tell(product, lives([103], ago(days=6)))
     tell(product, lives([104], ago(hours=20)))
     tell(product, lives([105], ago(minutes=20)))
     for _ in range(4):
-        product.domain.activity.fold()
+        product.rollup.roll_up()
     assert totals(product, Span.WEEK) == (3, 3, 0)
     assert totals(product, Span.DAY) == (2, 2, 0)
     assert totals(product) == (1, 1, 0)
@@ -113,20 +114,20 @@ def test_nothing_is_lost_or_doubled_when_the_counting_paused(
     product: Product, minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = utc_now()
-    monkeypatch.setattr(folding, "utc_now", lambda: now - timedelta(minutes=minutes))
+    monkeypatch.setattr(rollup, "utc_now", lambda: now - timedelta(minutes=minutes))
     tell(product, lives([101, 102], ago(minutes=minutes + 20)))
     tell(product, lives([103], ago(minutes=minutes + 1)))
-    product.domain.activity.fold()
-    monkeypatch.setattr(folding, "utc_now", lambda: now)
+    product.rollup.roll_up()
+    monkeypatch.setattr(rollup, "utc_now", lambda: now)
     tell(product, lives([104], ago(minutes=minutes - 1)))
     tell(product, lives([105], ago(minutes=1)))
-    product.domain.activity.fold()
-    product.domain.activity.fold()
+    product.rollup.roll_up()
+    product.rollup.roll_up()
     assert totals(product, Span.DAY) == totals(product, Span.WEEK) == (5, 5, 0)
     counted = wide(product)
     forget_counts(product)
     for _ in range(2):
-        another(product).fold()
+        another(product).roll_up()
     assert wide(product) == counted
 
 
@@ -134,36 +135,36 @@ def test_nobody_puts_old_counts_over_newer_ones_when_two_count(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell(product, lives([101], ago(minutes=2)))
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     tell(product, lives([102], ago(minutes=2)))
 
     def overtaken(*arguments: object) -> object:
         old = count(*arguments)  # type: ignore[arg-type]
-        monkeypatch.setattr(folding, "count", count)
+        monkeypatch.setattr(rollup, "count", count)
         tell(product, lives([103, 104], ago(minutes=2)))
-        assert another(product).fold() > 0
+        assert another(product).roll_up() > 0
         return old
 
-    monkeypatch.setattr(folding, "count", overtaken)
-    assert product.domain.activity.fold() == 0
+    monkeypatch.setattr(rollup, "count", overtaken)
+    assert product.rollup.roll_up() == 0
     assert totals(product) == (4, 4, 0)
 
 
 def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
-    folds = [another(product) for _ in range(4)]
+    rollups = [another(product) for _ in range(4)]
     for numbers in ([101, 102], [103, 104], [105, 106, 107]):
         tell(product, lives(numbers, ago(minutes=1)))
-        outcomes = all_at_once([fold.fold for fold in folds])
+        outcomes = all_at_once([roll_up.roll_up for roll_up in rollups])
         assert all(isinstance(outcome, int) for outcome in outcomes), outcomes
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == totals(product, Span.WEEK) == (7, 7, 0)
 
 
-def test_a_wish_fails_once_when_all_its_attempts_did(product: Product) -> None:
+def test_a_request_fails_once_when_all_its_attempts_did(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.TIMEOUT)
-    assert product.told(tenant).count("create_failed") == 3
-    product.domain.activity.fold()
+    assert product.event_names(tenant).count("create_failed") == 3
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 1)
 
 
@@ -173,48 +174,48 @@ def test_a_failure_is_no_second_one_when_the_sweep_tries_in_vain(product: Produc
     product.fail(tenant, Cause.TIMEOUT)
     for _ in range(3):
         product.age(tenant, "reopen_at")
-        product.domain.upkeep.reopen(product.settings.milvus_collection, [])
+        product.repair.reopen(product.settings.milvus_collection, [])
         product.fail(tenant, Cause.TIMEOUT)
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 1)
     product.age(tenant, "reopen_at")
-    product.domain.upkeep.reopen(product.settings.milvus_collection, [])
+    product.repair.reopen(product.settings.milvus_collection, [])
     product.make_ready(tenant)
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 1)
     # It has waited since it was asked for, not since the sweep's last try.
     assert charted(product).total.p50_s == pytest.approx(300, rel=0.42)
 
 
-def test_a_wish_counts_anew_when_a_human_asks_again(product: Product) -> None:
+def test_a_request_counts_anew_when_a_human_asks_again(product: Product) -> None:
     tenant = product.create("Unlucky")
     product.fail(tenant, Cause.CAPACITY)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.CAPACITY)
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert totals(product) == (1, 0, 2)
 
 
-def test_the_timeline_tells_of_a_wish_when_the_row_has_gone_on(product: Product) -> None:
+def test_the_timeline_tells_of_a_request_when_the_row_has_gone_on(product: Product) -> None:
     tenant = product.create("Gone")
     product.fail(tenant, Cause.TIMEOUT)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.make_ready(tenant)
     product.delete(tenant)
     entries = lives([101], ago(minutes=2), took_s=20)
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     before = totals(product)
     tell(product, [*entries, failure(102, ago(minutes=1)), failure(103, ago(minutes=1), attempt=1)])
-    product.domain.activity.fold()
+    product.rollup.roll_up()
     assert before == (1, 1, 1)
     assert totals(product) == (2, 2, 2)
     assert charted(product).total.p95_s == pytest.approx(20, rel=0.42)
 
 
 def test_tenants_of_before_did_not_sign_up_when_a_backfill_asks_for_them(product: Product) -> None:
-    of_before = {"tenant_id": 101, "event": timeline.REQUESTED, "message": OF_BEFORE}
-    tell(product, [of_before | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
-    product.domain.activity.fold()
+    imported = {"tenant_id": 101, "event": events.REQUESTED, "message": BACKFILLED}
+    tell(product, [imported | {"at": ago(minutes=1)}, *lives([102], ago(minutes=1))])
+    product.rollup.roll_up()
     assert totals(product) == (1, 1, 0)
 
 
@@ -222,7 +223,7 @@ def test_old_buckets_are_forgotten_when_wider_ones_have_their_counts(product: Pr
     tell(product, lives([101], ago(hours=60)))
     tell(product, lives([102], ago(hours=5)))
     for _ in range(3):
-        product.domain.activity.fold()
+        product.rollup.roll_up()
     kept = [row[0] for row in stored(product)]
     assert (kept.count("minute"), kept.count("quarter"), kept.count("hour")) == (0, 1, 2)
 
@@ -232,7 +233,7 @@ def test_counting_asks_as_much_when_much_more_happened(product: Product) -> None
         for n in range(times):
             tell(product, lives(NUMBERS, ago(minutes=2, seconds=n / times)))
         with statements(product.engine) as seen:
-            product.domain.activity.fold()
+            product.rollup.roll_up()
         return len([line for line in seen if not line.startswith(("BEGIN", "FETCH"))])
 
     few = cost(1)

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import text
 
-from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
-from webapp.tenants.failures import FailedSelection
 
 TENANTS = 40
 LASTS_S = 2.0
@@ -47,7 +46,7 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
         partition_grace=0,
         partition_chunk_size=10,
     )
-    numbers = whole.tenants_of_before(TENANTS)
+    numbers = whole.imported_tenants(TENANTS)
     values = whole.settings.model_dump()
     assert at_once([Part(role, values, numbers, LASTS_S) for role in ROLES]) == []
     settle(whole, store)
@@ -55,26 +54,24 @@ def test_each_has_its_one_partition_when_eight_processes_change_everything_at_on
         ["_default", *(f"tenant_{number}" for number in living(whole))]
     )
     assert deadlocks(whole) == 0
-    whole.domain.upkeep.forget_ghosts()
+    whole.repair.drop_stale_failed_jobs()
     assert (whole.queued(), whole.failed_jobs()) == ([], [])
 
 
 def settle(product: Product, store: MilvusPartitionStore) -> None:
     """Let due loop, sweep, departures and a worker go on until nothing is left to do."""
-    product.domain.backfill.dispatch(
-        product.domain.backfill.plan().tenant_ids, actor=ACTOR, progress=lambda _: None
-    )
+    product.services.backfill.dispatch(product.backfillable(), actor=ACTOR, progress=lambda _: None)
     reconciler = product.reconciler(store)
 
     def is_settled() -> bool:
-        product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
-        reconciler.ring_due()
+        product.retry_failed()
+        reconciler.dispatch_due()
         reconciler.sweep()
-        reconciler.depart(threading.Event())
+        reconciler.remove_due(threading.Event())
         product.work(store)
         return set(product.states()) <= SETTLED
 
-    wait_until(is_settled, 60, "every wish to be settled")
+    wait_until(is_settled, 60, "every request to be settled")
 
 
 def living(product: Product) -> list[int]:

@@ -3,30 +3,31 @@
 from functools import partial
 
 import pytest
+from jobs.provisioning.claims import Claim, Outcome
+from webapp.models.causes import Cause
+from webapp.models.states import Provider, Result
 
 from tests.factories import ACTOR, Product, all_at_once
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import Provider, Result
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
 
 
-def test_one_wins_when_sixteen_claim_one_wish(product: Product) -> None:
+def test_one_wins_when_sixteen_claim_one_request(product: Product) -> None:
     tenant = product.create()
     results = all_at_once([partial(product.claim, tenant)] * 16)
     assert sorted(len(claims) for claims in results) == [0] * 15 + [1]
     assert product.row(tenant).attempts == 1
 
 
-def test_each_wish_goes_to_one_when_chunks_claim_the_same_at_once(product: Product) -> None:
-    wishes = [(product.create(f"T{n}").id, 1) for n in range(30)]
-    claim = product.domain.attempts.claim
+def test_each_request_goes_to_one_when_chunks_claim_the_same_at_once(product: Product) -> None:
+    requests = [(product.create(f"T{n}").id, 1) for n in range(30)]
+    claim = product.attempts.claim
     works = [
-        partial(claim, wishes if n % 2 else list(reversed(wishes)), f"chunk-{n}") for n in range(6)
+        partial(claim, requests if n % 2 else list(reversed(requests)), f"chunk-{n}")
+        for n in range(6)
     ]
     claimed = [claim.tenant_id for claims in all_at_once(works) for claim in claims]
-    assert sorted(claimed) == [number for number, _ in wishes]
+    assert sorted(claimed) == [number for number, _ in requests]
 
 
 def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> None:
@@ -35,7 +36,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
     slow = product.configured(partition_backoff=3600)
     assert _fail(slow, claim)
     assert product.claim(tenant) == []
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
     product.age(tenant, "next_attempt_at", 0)
     assert [again.attempt for again in product.claim(tenant)] == [2]
 
@@ -43,7 +44,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
 def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     assert product.claim(tenant, generation=1) == []
     assert len(product.claim(tenant, generation=2)) == 1
 
@@ -57,7 +58,7 @@ def test_claim_is_given_when_the_lease_of_another_ran_out(product: Product) -> N
 
 
 def test_claim_is_refused_when_the_lease_of_the_last_attempt_ran_out(product: Product) -> None:
-    """The sweep ends such a wish; a ring of old must not give it one attempt more."""
+    """The sweep ends such a request; a dispatch of old must not give it one attempt more."""
     tenant = product.create()
     for _ in range(3):
         product.claim(tenant)
@@ -71,7 +72,7 @@ def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -
     frozen = product.claim(tenant)
     product.age(tenant, "lease_until", 1)
     overtaking = product.claim(tenant)
-    attempts = product.domain.attempts
+    attempts = product.attempts
     assert attempts.renew(frozen) == []
     assert attempts.record_ready(frozen, CREATED, 1) == []
     assert not _fail(product, frozen[0])
@@ -88,22 +89,22 @@ def test_frozen_worker_changes_nothing_when_another_has_finished(product: Produc
     product.make_ready(tenant)
     assert not _fail(product, frozen[0])
     assert product.row(tenant).state == "ready"
-    assert "create_failed" not in product.told(tenant)
+    assert "create_failed" not in product.event_names(tenant)
 
 
 def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
     tenant = product.create()
-    product.domain.attempts.hand_back(product.claim(tenant), "stopped")
+    product.attempts.hand_back(product.claim(tenant), "stopped")
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 0)
-    assert product.domain.ringing.ring_due() == 1
+    assert product.services.dispatcher.dispatch_due() == 1
 
 
 def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Product) -> None:
     tenant = product.create()
     (claim,) = product.claim(tenant)
     assert not claim.is_ours
-    (renewed,) = product.domain.attempts.renew([claim], seen_absent=True)
+    (renewed,) = product.attempts.renew([claim], seen_absent=True)
     assert renewed.is_ours
     assert _fail(product, renewed)
     product.change(tenant, next_attempt_at=None)
@@ -114,15 +115,15 @@ def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Produc
 def test_partition_is_not_ours_when_it_was_ready_before(product: Product) -> None:
     tenant = product.create()
     (claim,) = product.claim(tenant)
-    product.domain.attempts.renew([claim], seen_absent=True)
-    product.domain.attempts.record_ready([claim], CREATED, 1)
+    product.attempts.renew([claim], seen_absent=True)
+    product.attempts.record_ready([claim], CREATED, 1)
     product.change(tenant, state="pending")
     (again,) = product.claim(tenant)
     assert not again.is_ours
 
 
 @pytest.mark.parametrize("cause", list(Cause))
-def test_wish_fails_at_once_only_when_no_retry_cures_the_cause(
+def test_request_fails_at_once_only_when_no_retry_cures_the_cause(
     simple: Product, cause: Cause
 ) -> None:
     tenant = simple.create()
@@ -134,42 +135,42 @@ def test_wish_fails_at_once_only_when_no_retry_cures_the_cause(
     assert (row.next_attempt_at is not None) == cause.is_transient
 
 
-def test_wish_fails_after_three_attempts_when_the_cause_is_transient(product: Product) -> None:
+def test_request_fails_after_three_attempts_when_the_cause_is_transient(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.MILVUS_UNREACHABLE)
     failures = [row for row in product.events(tenant) if row.event.endswith("create_failed")]
     assert [row.attempt for row in failures] == [1, 2, 3]
     row = product.row(tenant)
-    assert (row.attempts, row.next_attempt_at, row.ring_at) == (3, None, None)
+    assert (row.attempts, row.next_attempt_at, row.dispatch_after) == (3, None, None)
 
 
-def test_requeued_job_makes_a_new_wish_when_it_is_the_one_that_failed(product: Product) -> None:
+def test_requeued_job_makes_a_new_request_when_it_is_the_one_that_failed(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
-    (claim,) = product.domain.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
+    (claim,) = product.attempts.claim_requeued(tenant.id, 1, "t1-g1-d3")
     assert (claim.generation, claim.attempt, claim.max_attempts) == (2, 1, 3)
-    assert product.told(tenant)[-2:] == ["retried", "creating"]
+    assert product.event_names(tenant)[-2:] == ["retried", "creating"]
 
 
-def test_failed_row_stays_when_a_late_ring_of_it_comes(product: Product) -> None:
+def test_failed_row_stays_when_a_late_dispatch_of_it_comes(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
-    requeued = product.domain.attempts.claim_requeued
+    requeued = product.attempts.claim_requeued
     assert requeued(tenant.id, 1, "t1-g1-d2") == []
     assert requeued(tenant.id, 2, "t1-g1-d3") == []
     assert product.row(tenant).state == "failed"
 
 
-def test_one_new_wish_is_made_when_a_failed_job_is_requeued_twice_at_once(
+def test_one_new_request_is_made_when_a_failed_job_is_requeued_twice_at_once(
     product: Product,
 ) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="j")
-    requeued = partial(product.domain.attempts.claim_requeued, tenant.id, 1, "j")
+    requeued = partial(product.attempts.claim_requeued, tenant.id, 1, "j")
     assert sorted(len(claims) for claims in all_at_once([requeued] * 8)) == [0] * 7 + [1]
 
 
 def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:
-    return product.domain.attempts.record_failure(
+    return product.attempts.record_failure(
         claim, cause, "seen", provider=Provider.SDK, duration_ms=1
     )

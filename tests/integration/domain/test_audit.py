@@ -1,4 +1,4 @@
-"""The audit: an entry with each deed, in its transaction, that nobody changes afterwards."""
+"""The audit: an entry with each action, in its transaction, that nobody changes afterwards."""
 
 import json
 from collections.abc import Callable
@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
+from webapp.csv_import.parsing import FileRow
+from webapp.models.audit import Actor, AuditEntry, Via
+from webapp.models.causes import Cause
+from webapp.partitions.failures import FailedSelection
+from webapp.tenants.create_many import Wanted
 
 from tests.factories import ACTOR, Product, statements
-from webapp.tenants.actors import Actor, Via
-from webapp.tenants.bulk import Wanted
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import SlugTaken
-from webapp.tenants.failures import FailedSelection
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.uploads.parsing import FileRow
+from webapp.errors import SlugTaken
 
 ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 
@@ -65,19 +64,19 @@ def test_an_entry_costs_one_statement_when_a_tenant_signs_up(product: Product) -
     assert len([each for each in seen if "audit_entry" in each]) == 1
 
 
-def test_nothing_is_written_when_a_deed_is_refused(product: Product) -> None:
+def test_nothing_is_written_when_an_action_is_refused(product: Product) -> None:
     tenant = product.create(slug="acme")
     other = product.create(slug="other")
     with pytest.raises(SlugTaken):
         product.create(slug="acme")
     with pytest.raises(SlugTaken):
-        product.domain.tenants.rename(other.id, slug="acme", actor=ACTOR)
+        product.services.tenants.rename(other.id, slug="acme", actor=ACTOR)
     assert [entry.tenant_id for entry in entries(product)] == [tenant.id, other.id]
 
 
 def test_names_of_before_and_after_are_written_when_a_tenant_is_renamed(product: Product) -> None:
     tenant = product.create("Acme", slug="acme")
-    product.domain.tenants.rename(tenant.id, name="Acme Group", actor=ACTOR)
+    product.services.tenants.rename(tenant.id, name="Acme Group", actor=ACTOR)
     before, after = ({"name": name, "slug": "acme"} for name in ("Acme", "Acme Group"))
     assert told(product) == ("tenant.rename", tenant.id, before, after)
 
@@ -85,7 +84,7 @@ def test_names_of_before_and_after_are_written_when_a_tenant_is_renamed(product:
 def test_the_error_is_kept_when_a_failed_tenant_is_retried(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     before = {"status": "failed", "cause": "auth", "error": "as the test has it"}
     assert told(product) == ("tenant.retry", tenant.id, before, {"status": "pending"})
 
@@ -93,22 +92,22 @@ def test_the_error_is_kept_when_a_failed_tenant_is_retried(product: Product) -> 
 def retry_all(product: Product) -> None:
     for tenant in [product.create(f"T{n}") for n in range(3)]:
         product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry_failed(FailedSelection(cause=Cause.AUTH), actor=ACTOR)
+    product.services.tenants.retry_failed(FailedSelection(cause=Cause.AUTH), actor=ACTOR)
 
 
 def create_many(product: Product) -> None:
     rows = [Wanted("One", "one"), Wanted("Two", "two"), Wanted("Again", "one"), Wanted("Three")]
-    product.domain.bulk.create(rows, actor=ACTOR)
+    product.services.bulk.create(rows, actor=ACTOR)
 
 
 def take_over(product: Product) -> None:
     rows = [FileRow(n, f"Before {n}", f"before-{n}", str(n)) for n in (1, 2, 3)]
-    product.domain.uploads.import_all(rows, dry_run=False, actor=ACTOR)
+    product.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
 
 
 def backfill(product: Product) -> None:
-    numbers = product.tenants_of_before(3)
-    product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    numbers = product.imported_tenants(3)
+    product.backfill(numbers)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def backfill(product: Product) -> None:
         (backfill, "partitions.backfill"),
     ],
 )
-def test_one_entry_with_the_count_is_written_when_a_deed_is_done_to_many(
+def test_one_entry_with_the_count_is_written_when_an_action_is_done_to_many(
     product: Product, do: Callable[[Product], None], action: str
 ) -> None:
     do(product)
@@ -130,16 +129,16 @@ def test_one_entry_with_the_count_is_written_when_a_deed_is_done_to_many(
     assert (after["tenants"], after["first"], after["last"]) == (3, 1, 3)
 
 
-def test_nothing_is_written_when_a_deed_is_done_to_nobody(product: Product) -> None:
-    product.domain.tenants.retry_failed(FailedSelection(), actor=ACTOR)
-    product.domain.bulk.create([Wanted("")], actor=ACTOR)
-    product.domain.uploads.import_all([], dry_run=False, actor=ACTOR)
-    product.domain.backfill.dispatch([], actor=ACTOR, progress=lambda _: None)
+def test_nothing_is_written_when_an_action_is_done_to_nobody(product: Product) -> None:
+    product.retry_failed()
+    product.services.bulk.create([Wanted("")], actor=ACTOR)
+    product.services.uploads.import_all([], dry_run=False, actor=ACTOR)
+    product.backfill([])
     assert entries(product) == []
 
 
-def test_a_deed_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
+def test_an_action_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
     actor = replace(ACTOR, request_id="r-1")
-    product.domain.audit.write_now(actor=actor, action="job.delete", target="job " + "x" * 300)
+    product.services.audit.record_now(actor=actor, action="job.delete", target="job " + "x" * 300)
     (entry,) = entries(product)
     assert (entry.action, entry.request_id, len(entry.target)) == ("job.delete", "r-1", 255)

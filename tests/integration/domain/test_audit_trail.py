@@ -5,14 +5,13 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
+from webapp.audit import search as audit_trail
+from webapp.audit.search import AuditFilter, Found, every, search
+from webapp.db.types import utc_now
+from webapp.models.audit import Actor, AuditEntry, Via
 
 from tests.factories import ACTOR, Product
-from webapp.database import utc_now
-from webapp.tenants import audit_trail
-from webapp.tenants.actors import Actor, Via
-from webapp.tenants.audit_trail import AuditFilter, Found, every, search
-from webapp.tenants.errors import InvalidField
-from webapp.tenants.records import AuditEntry
+from webapp.errors import InvalidField
 
 ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 
@@ -30,9 +29,9 @@ def ids(product: Product, **wanted: object) -> list[int]:
 def lived(product: Product) -> Product:
     """1: Acme signs up by API. 2: it is renamed in the panel. 3: Bolt signs up. 4: an export."""
     acme = product.create("Acme", actor=ROBOT)
-    product.domain.tenants.rename(acme.id, name="Acme Città", actor=ACTOR)
+    product.services.tenants.rename(acme.id, name="Acme Città", actor=ACTOR)
     product.create("Bolt 50%", actor=replace(ROBOT, request_id="r-8"))
-    product.domain.audit.write_now(actor=ACTOR, action="export.audit", target="x" * 9)
+    product.services.audit.record_now(actor=ACTOR, action="export.audit", target="x" * 9)
     return product
 
 
@@ -122,5 +121,5 @@ def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str)
 
 def test_the_name_that_a_tenant_has_now_is_told(simple: Product) -> None:
     tenant = simple.create("Acme")
-    simple.domain.tenants.rename(tenant.id, name="Bolt", actor=ACTOR)
+    simple.services.tenants.rename(tenant.id, name="Bolt", actor=ACTOR)
     assert {entry.tenant for entry in found(simple).items} == {"Bolt"}

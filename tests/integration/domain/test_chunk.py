@@ -3,21 +3,21 @@
 import threading
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from jobs.provisioning.claims import Claim
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.factories import ACTOR, FaultyStore, Product
-from webapp.database import utc_now
-from webapp.tenants.attempts import Claim
-from webapp.tenants.causes import Cause
 
 UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 
 def claims_of(product: Product, count: int) -> list[Claim]:
     """Claims as a chunk's job takes them."""
-    wishes = [(product.create(f"T{n}").id, 1) for n in range(count)]
-    return product.domain.attempts.claim(wishes, "chunk-1")
+    requests = [(product.create(f"T{n}").id, 1) for n in range(count)]
+    return product.attempts.claim(requests, "chunk-1")
 
 
 def seconds_left(product: Product, tenant_id: int) -> float:
@@ -33,7 +33,7 @@ def test_all_are_ready_with_two_listings_when_a_chunk_has_run(
     whole.chunk(watched).run(claims_of(whole, 20))
     assert whole.states() == ["ready"] * 20
     assert sorted(watched.calls) == ["create"] * 20 + ["list"] * 2
-    assert whole.told(1)[-2:] == ["creating", "created"]
+    assert whole.event_names(1)[-2:] == ["creating", "created"]
 
 
 def test_nothing_is_created_when_all_of_a_chunk_exist(
@@ -51,7 +51,7 @@ def test_nothing_is_created_when_all_of_a_chunk_exist(
 def test_existing_one_was_created_when_an_earlier_attempt_saw_it_absent(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    (claim,) = whole.domain.attempts.renew(claims_of(whole, 1), seen_absent=True)
+    (claim,) = whole.attempts.renew(claims_of(whole, 1), seen_absent=True)
     store.create_partition(claim.collection, claim.partition)
     whole.chunk(FaultyStore(store)).run([claim])
     assert whole.row(claim.tenant_id).result == "created"
@@ -72,8 +72,8 @@ def test_those_that_fail_get_jobs_of_their_own_with_all_attempts(
     whole.chunk(Choosy(store)).run(claims)
     assert whole.states() == ["ready", "pending", "ready", "pending"]
     assert whole.row(claims[1].tenant_id).attempts == 0
-    assert whole.domain.ringing.ring_due() == 2
-    assert "create_failed" not in whole.told(claims[1].tenant_id)
+    assert whole.services.dispatcher.dispatch_due() == 2
+    assert "create_failed" not in whole.event_names(claims[1].tenant_id)
     whole.work(store)
     assert whole.states() == ["ready"] * 4
 
@@ -114,7 +114,7 @@ def test_only_what_fits_is_made_when_the_collection_gets_full(
     small = whole.configured(milvus_max_partitions=4)
     small.chunk(FaultyStore(store)).run(claims_of(small, 5))
     assert small.states() == ["ready"] * 3 + ["pending"] * 2
-    small.domain.ringing.ring_due()
+    small.services.dispatcher.dispatch_due()
     small.work(store)
     assert small.states() == ["ready"] * 3 + ["failed"] * 2
     assert small.row(5).cause == "capacity"
@@ -124,7 +124,7 @@ def test_claim_is_left_alone_when_it_was_lost_meanwhile(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     claims = claims_of(whole, 3)
-    whole.domain.tenants.delete(claims[1].tenant_id, actor=ACTOR)
+    whole.services.tenants.delete(claims[1].tenant_id, actor=ACTOR)
     whole.chunk(FaultyStore(store)).run(claims)
     assert whole.states() == ["ready", "removing", "ready"]
     names = store.list_partitions(whole.settings.milvus_collection)
@@ -144,15 +144,15 @@ def test_leases_are_renewed_together_when_a_chunk_takes_long(
     assert min(left) > 2 * whole.settings.milvus_timeout
 
 
-def test_wish_is_rung_by_itself_when_its_chunk_is_lost_from_redis(
+def test_request_is_dispatched_by_itself_when_its_chunk_is_lost_from_redis(
     simple: Product,
 ) -> None:
-    numbers = simple.tenants_of_before(30)
-    simple.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    numbers = simple.imported_tenants(30)
+    simple.backfill(numbers)
     (job_id,) = simple.queued()
-    simple.domain.doorbell.backfill_queue.empty()
+    simple.services.job_queue.backfill_queue.empty()
     for number in numbers:
         simple.age(number, "dispatched_at", 11)
-    assert simple.domain.upkeep.ring_lost() == 30
+    assert simple.repair.redispatch_lost() == 30
     assert len(simple.queued()) == 1
     assert simple.queued() != [job_id]

@@ -3,23 +3,23 @@
 from datetime import timedelta
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from jobs.provisioning.circuit_breaker import CircuitOpen, Entry
 from sqlalchemy import select, update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit
 
-from jobs.milvus import MilvusPartitionStore
 from jobs.provisioning import create_partitions
-from jobs.store import StoreError
 from tests.factories import FaultyStore, Product, all_at_once, no_script, statements
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.circuit import CircuitOpen, Entry
-from webapp.tenants.models import Circuit
 
 UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 TIMEOUT = StoreError(Cause.TIMEOUT, "no answer within 5 s")
 
 
 def no_answer(product: Product, tenant_id: int | None = None, *, answered: bool = False) -> None:
-    circuit = product.domain.circuit
+    circuit = product.circuit
     circuit.no_answer(
         circuit.enter(), Cause.TIMEOUT, "no answer", tenant_id=tenant_id, answered_before=answered
     )
@@ -28,7 +28,7 @@ def no_answer(product: Product, tenant_id: int | None = None, *, answered: bool 
 def open_circuit(product: Product) -> None:
     for tenant_id in (1, 2, 3):
         no_answer(product, tenant_id)
-    assert product.domain.circuit.state().is_open
+    assert product.circuit.state().is_open
 
 
 def let_a_probe_be_due(product: Product) -> None:
@@ -44,13 +44,13 @@ def probe_at(product: Product) -> object:
 def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product) -> None:
     open_circuit(product)
     with pytest.raises(CircuitOpen, match=r"not answered since .*Z \(no answer\)") as caught:
-        product.domain.circuit.enter()
-    state = product.domain.circuit.state()
+        product.circuit.enter()
+    state = product.circuit.state()
     assert (caught.value.cause, state.cause, state.message) == ("timeout", "timeout", "no answer")
 
 
 def test_circuit_stays_closed_when_an_answer_comes_in_between(product: Product) -> None:
-    circuit = product.domain.circuit
+    circuit = product.circuit
     for tenant_id in range(6):
         if tenant_id % 2 == 0:
             circuit.answered(circuit.enter())
@@ -61,12 +61,12 @@ def test_circuit_stays_closed_when_an_answer_comes_in_between(product: Product) 
 def test_circuit_stays_closed_when_it_is_always_the_same_tenant(product: Product) -> None:
     for _ in range(5):
         no_answer(product, 7, answered=True)
-    assert not product.domain.circuit.state().is_open
+    assert not product.circuit.state().is_open
 
 
 def test_circuit_opens_once_when_ten_workers_fail_at_one_moment(product: Product) -> None:
-    entry = product.domain.circuit.enter()
-    fail = product.domain.circuit.no_answer
+    entry = product.circuit.enter()
+    fail = product.circuit.no_answer
     works = [
         lambda number=number: fail(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
         for number in range(10)
@@ -81,7 +81,7 @@ def test_circuit_opens_once_when_ten_workers_fail_at_one_moment(product: Product
 def test_one_probe_is_let_in_when_ten_ask_at_one_moment(product: Product) -> None:
     open_circuit(product)
     let_a_probe_be_due(product)
-    asked = all_at_once([product.domain.circuit.enter] * 10)
+    asked = all_at_once([product.circuit.enter] * 10)
     assert [entry.is_probe for entry in asked if isinstance(entry, Entry)] == [True]
     assert sum(isinstance(entry, CircuitOpen) for entry in asked) == 9
 
@@ -89,25 +89,25 @@ def test_one_probe_is_let_in_when_ten_ask_at_one_moment(product: Product) -> Non
 def test_next_probe_comes_when_the_worker_of_the_last_one_died(product: Product) -> None:
     open_circuit(product)
     let_a_probe_be_due(product)
-    died = product.domain.circuit.enter()
+    died = product.circuit.enter()
     assert died.is_probe
     assert died.probing_until == probe_at(product)
     let_a_probe_be_due(product)  # as after the lease
-    assert product.domain.circuit.enter().is_probe
+    assert product.circuit.enter().is_probe
 
 
 def test_next_probe_may_begin_when_one_was_given_up(product: Product) -> None:
     open_circuit(product)
     let_a_probe_be_due(product)
-    product.domain.circuit.give_up(product.domain.circuit.enter())
-    assert product.domain.circuit.enter().is_probe
+    product.circuit.give_up(product.circuit.enter())
+    assert product.circuit.enter().is_probe
 
 
 def test_circuit_closes_when_the_probe_is_answered(product: Product) -> None:
     open_circuit(product)
     let_a_probe_be_due(product)
-    product.domain.circuit.answered(product.domain.circuit.enter())
-    assert not product.domain.circuit.enter().is_probe
+    product.circuit.answered(product.circuit.enter())
+    assert not product.circuit.enter().is_probe
 
 
 def test_door_stays_shut_when_the_probe_gets_no_answer(product: Product) -> None:
@@ -115,11 +115,11 @@ def test_door_stays_shut_when_the_probe_gets_no_answer(product: Product) -> None
     let_a_probe_be_due(product)
     no_answer(product, 9)
     with pytest.raises(CircuitOpen):
-        product.domain.circuit.enter()
+        product.circuit.enter()
 
 
 def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Product) -> None:
-    circuit = product.domain.circuit
+    circuit = product.circuit
     stale = [circuit.enter() for _ in range(3)]
     open_circuit(product)
     circuit.close()
@@ -129,7 +129,7 @@ def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Pr
 
 
 def test_attempt_costs_one_read_when_the_circuit_is_closed(simple: Product) -> None:
-    circuit = simple.domain.circuit
+    circuit = simple.circuit
     with statements(simple.engine) as seen:
         circuit.answered(circuit.enter())
     assert [statement.split()[0] for statement in seen if "circuit" in statement] == ["SELECT"]
@@ -145,7 +145,7 @@ def test_attempts_fail_without_a_call_when_the_circuit_is_open(simple: Product) 
         row = simple.row(tenant)
         assert (row.state, row.cause, row.attempts) == ("pending", "milvus_unreachable", 1)
         assert "not answered since" in str(row.error)
-        told = simple.told(tenant)
+        told = simple.event_names(tenant)
         assert told.count("create_failed") == 1
         assert "fallback" not in told
 
@@ -157,7 +157,7 @@ def test_chunk_hands_back_without_a_call_when_the_circuit_is_open(simple: Produc
     with simple.as_worker(store):
         create_partitions([[tenant.id, 1]])
     assert (store.calls, simple.row(tenant).attempts) == ([], 0)
-    assert "handed_back" in simple.told(tenant)
+    assert "handed_back" in simple.event_names(tenant)
 
 
 def test_sweep_closes_the_circuit_when_a_listing_is_answered(
@@ -169,7 +169,7 @@ def test_sweep_closes_the_circuit_when_a_listing_is_answered(
     whole.work(FaultyStore(listing=UNREACHABLE), no_script)
     assert whole.states() == ["failed"] * 4
     whole.reconciler(store).sweep()
-    assert not whole.domain.circuit.state().is_open
+    assert not whole.circuit.state().is_open
     whole.work(store)
     assert whole.states() == ["ready"] * 4
 
@@ -187,10 +187,10 @@ def test_others_are_made_when_one_tenants_creation_always_hangs(
     name = whole.row(poisoned).name
     for _ in range(3):
         whole.work(Poisoned(store), no_script)
-        whole.change(poisoned, next_attempt_at=None, ring_at=utc_now())
-        whole.domain.ringing.ring_due()
+        whole.change(poisoned, next_attempt_at=None, dispatch_after=utc_now())
+        whole.services.dispatcher.dispatch_due()
     others = [whole.create(f"Tenant {number}") for number in range(5)]
     whole.work(Poisoned(store), no_script)
     assert [whole.row(tenant).state for tenant in others] == ["ready"] * 5
     assert (whole.row(poisoned).state, whole.row(poisoned).cause) == ("failed", "timeout")
-    assert not whole.domain.circuit.state().is_open
+    assert not whole.circuit.state().is_open

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from jobs.milvus.client import MilvusPartitionStore
+from webapp.models.causes import Cause
 
-from jobs import cli, isolation_cli
-from jobs.milvus import MilvusPartitionStore
+from jobs.cli import isolation, partitions
 from tests.factories import Product
 from tests.integration.domain.test_cli_partitions import Run, answer, run, runner
 from tests.integration.domain.test_foreign import occupy
-from webapp.tenants.causes import Cause
 
 __all__ = ["run"]
 
@@ -60,11 +60,11 @@ def test_human_decides_when_there_is_a_terminal(
 
     def confirm(text: str, **options: Any) -> bool:
         if not said:
-            raise isolation_cli.click.Abort
+            raise isolation.click.Abort
         return True
 
-    monkeypatch.setattr(isolation_cli, "stdin", Terminal)
-    monkeypatch.setattr(isolation_cli.click, "confirm", confirm)
+    monkeypatch.setattr(isolation, "stdin", Terminal)
+    monkeypatch.setattr(isolation.click, "confirm", confirm)
     result = run("partitions", "empty", "--tenant-id", str(failed))
     assert (result.exit_code, whole.row(failed).state) == (0 if said else 1, state)
 
@@ -84,9 +84,9 @@ def backfilled(run: Run, *options: str) -> Result:
 def test_backfill_tells_how_much_it_adopted(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, rows in zip(whole.tenants_of_before(3), (2, 5, 0), strict=True):
+    for number, rows in zip(whole.imported_tenants(3), (2, 5, 0), strict=True):
         occupy(whole, store, number, rows)
-    monkeypatch.setattr(cli.time, "sleep", lambda _: whole.work(store))
+    monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     report = answer(backfilled(run, "--adopt", "--json"))
     assert (report["ready"], report["adopted"], report["adopted_rows"]) == (3, 2, 7)
     counts = answer(run("partitions", "status", "--json"))
@@ -98,14 +98,14 @@ def test_backfill_tells_how_much_it_adopted(
 def test_backfill_names_the_remedy_when_partitions_held_rows(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (number,) = whole.tenants_of_before(1)
+    (number,) = whole.imported_tenants(1)
     occupy(whole, store, number, 2)
 
     def meanwhile(_: float) -> None:
         whole.work(store)
-        whole.domain.ringing.ring_due()
+        whole.services.dispatcher.dispatch_due()
 
-    monkeypatch.setattr(cli.time, "sleep", meanwhile)
+    monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = backfilled(run)
     assert result.exit_code == 1
     assert "1 failed" in result.stdout

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from click.testing import Result
 from flask import Flask
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import select
+from webapp.cli.config import config_command
+from webapp.cli.tenants import tenants_cli
+from webapp.models.causes import Cause
+from webapp.models.tenant import Tenant
 
-from jobs import cli
-from jobs.milvus import MilvusPartitionStore
+from jobs.cli import partitions
 from tests.factories import Product
-from webapp.config_command import config_command
-from webapp.import_command import tenants_cli
 from webapp.logs import configure_logging
 from webapp.settings import VERSION
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import Tenant
 
 Run = Callable[..., Result]
 
@@ -33,9 +33,9 @@ def run(whole: Product) -> Iterator[Run]:
 
 def runner(product: Product) -> Run:
     app = Flask("commands")
-    app.extensions |= {"settings": product.settings, "domain": product.domain}
+    app.extensions |= {"settings": product.settings, "services": product.services}
     app.extensions["database"] = product.database
-    for command in (cli.partitions, tenants_cli, config_command):
+    for command in (partitions.partitions, tenants_cli, config_command):
         app.cli.add_command(command)
 
     def run(*arguments: str) -> Result:
@@ -53,7 +53,7 @@ def answer(result: Result) -> Any:
 
 
 def test_nothing_changes_when_a_backfill_is_a_dry_run(whole: Product, run: Run) -> None:
-    whole.tenants_of_before(3)
+    whole.imported_tenants(3)
     result = run("partitions", "backfill", "--dry-run", "--json")
     assert answer(result) == {"dry_run": True, "dispatched": 3, "skipped": {}}
     assert result.exit_code == 0
@@ -61,7 +61,7 @@ def test_nothing_changes_when_a_backfill_is_a_dry_run(whole: Product, run: Run) 
 
 
 def test_logs_are_on_stderr_when_a_backfill_dispatches(whole: Product, run: Run) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
     result = run("partitions", "backfill", "--all", "--json")
     assert answer(result) == {"dry_run": False, "dispatched": 2, "skipped": {}}
     lines = [json.loads(line) for line in result.stderr.splitlines()]
@@ -84,8 +84,8 @@ def test_ready_ones_are_not_dispatched_again(
 def test_exit_is_0_when_all_that_was_waited_for_are_ready(
     whole: Product, store: MilvusPartitionStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole.tenants_of_before(3)
-    monkeypatch.setattr(cli.time, "sleep", lambda _: whole.work(store))
+    whole.imported_tenants(3)
+    monkeypatch.setattr(partitions.time, "sleep", lambda _: whole.work(store))
     result = run("partitions", "backfill", "--wait", "--json")
     report = {"dry_run": False, "dispatched": 3, "skipped": {}, "ready": 3, "failed": 0}
     assert (result.exit_code, answer(result)) == (0, report)
@@ -94,19 +94,19 @@ def test_exit_is_0_when_all_that_was_waited_for_are_ready(
 def test_exit_is_1_when_one_that_was_waited_for_failed(
     whole: Product, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
 
     def meanwhile(_: float) -> None:
         whole.make_ready(1)
         whole.fail(2, Cause.AUTH)
 
-    monkeypatch.setattr(cli.time, "sleep", meanwhile)
+    monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = run("partitions", "backfill", "--wait", "--json")
     assert (result.exit_code, answer(result)["failed"]) == (1, 1)
 
 
 def test_exit_is_1_when_redis_takes_no_job(whole: Product, tmp_path: Path, run: Run) -> None:
-    whole.tenants_of_before(2)
+    whole.imported_tenants(2)
     deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     result = runner(deaf)("partitions", "backfill", "--json")
     assert (result.exit_code, answer(result)["dispatched"]) == (1, 2)
@@ -137,9 +137,9 @@ def test_exit_is_2_when_the_usage_is_bad(run: Run, arguments: list[str]) -> None
 
 def test_status_counts_or_shows_one(whole: Product, run: Run) -> None:
     tenant = whole.create()
-    whole.tenants_of_before(1, first=50)
+    whole.imported_tenants(1, first=50)
     counts = answer(run("partitions", "status", "--json"))
-    assert (counts["pending"], counts["ready"], counts["without_wish"]) == (1, 0, 1)
+    assert (counts["pending"], counts["ready"], counts["not_requested"]) == (1, 0, 1)
     shown = answer(run("partitions", "status", "--tenant-id", str(tenant.id), "--json"))
     assert (shown["name"], shown["status"], shown["cause"]) == ("tenant_1", "pending", None)
     assert answer(run("partitions", "status", "--tenant-id", "50", "--json")) is None
@@ -167,9 +167,9 @@ def test_failed_ones_are_retried_by_cause(whole: Product, run: Run) -> None:
     assert whole.states() == ["pending", "pending"]
 
 
-def test_sweep_rings_and_reopens_when_run_once(whole: Product, run: Run) -> None:
+def test_sweep_dispatches_and_reopens_when_run_once(whole: Product, run: Run) -> None:
     tenant = whole.create()
-    whole.age(tenant, "ring_at", 1)
+    whole.age(tenant, "dispatch_after", 1)
     assert run("partitions", "reconcile", "--once").exit_code == 0
     assert whole.row(tenant).dispatch == 2
 
@@ -206,7 +206,7 @@ def test_file_is_imported_whatever_its_columns_order_and_quotes(
     content = '\ufeffslug,id,name\r\nacme,7,"Acme, ""the"" first"\r\nother, 9 ,Società\r\n'
     result = imported(run, tmp_path, content.encode())
     assert (result.exit_code, result.stdout) == (0, "2 tenants were imported\n")
-    assert whole.domain.backfill.plan().tenant_ids == [7, 9]
+    assert whole.backfillable() == [7, 9]
 
 
 def test_a_file_is_imported_as_the_panel_takes_it(whole: Product, run: Run, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_file_is_only_checked_when_it_is_a_dry_run(
 ) -> None:
     result = imported(run, tmp_path, b"id,name,slug\n7,Acme,acme\n", "--dry-run")
     assert (result.exit_code, result.stdout) == (0, "1 tenants would be imported\n")
-    assert whole.domain.backfill.plan().tenant_ids == []
+    assert whole.backfillable() == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_nothing_is_imported_and_no_trace_is_shown_when_the_file_is_hostile(
     assert result.stdout == ""
     assert message in result.stderr
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert whole.domain.backfill.plan().tenant_ids == []
+    assert whole.backfillable() == []
 
 
 def test_deleted_tenant_is_called_back_by_command_until_it_is_gone(

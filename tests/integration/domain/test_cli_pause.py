@@ -35,6 +35,6 @@ def test_exit_is_2_when_a_pause_forbids_it_or_has_no_usable_reason(
     run: Run,  # noqa: F811
     words: tuple[str, ...],
 ) -> None:
-    whole.domain.pauses.pause("Upgrade", actor=ACTOR)
+    whole.services.pauses.pause("Upgrade", actor=ACTOR)
     result = run("partitions", *words)
     assert (result.exit_code, result.stdout) == (2, "")

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore, create_collection_if_missing
+from jobs.milvus.embedded import main
+from jobs.reconciler.loop import Reconciler
 
-from jobs.embedded import main
-from jobs.milvus import MilvusPartitionStore, create_collection_if_missing
-from jobs.reconcile import Reconciler
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port, wait_until
 from tests.factories import Product
@@ -56,7 +56,7 @@ def test_sweep_loads_the_collection_again_when_milvus_alone_died(
     collection = embedded.settings.milvus_collection
     create_collection_if_missing(spare_lite.uri, "", collection, 10)
     store = MilvusPartitionStore(embedded.settings.milvus_address, "", 10)
-    reconciler = Reconciler(embedded.domain, store, embedded.settings)
+    reconciler = Reconciler(embedded.services, store, embedded.settings)
     assert reconciler.sweep()
     spare_lite.restart()
     # The first call finds the connection broken, as any other does.

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.script import ScriptAnswer
+from jobs.milvus.store import StoreError
+from jobs.provisioning.attempt import FailedAttempt, Script, Stopped
+from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.leases import LeaseLost
+from webapp.models.causes import Cause
+from webapp.models.states import Provider, Result
 
-from jobs.fallback import FailedAttempt, Script, Stopped
-from jobs.leases import LeaseLost
-from jobs.milvus import MilvusPartitionStore
-from jobs.script import ScriptAnswer
-from jobs.store import StoreError
 from tests.factories import ACTOR, FaultyStore, Product, no_script
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.states import Provider, Result
 
 UNEXPECTED = StoreError(Cause.UNEXPECTED, "the SDK is broken")
 TIMEOUT = StoreError(Cause.TIMEOUT, "no answer")
@@ -32,7 +32,7 @@ def claim(whole: Product) -> Claim:
 def attempt(
     product: Product, store: FaultyStore, claim: Claim, script: Script = no_script
 ) -> Outcome:
-    return product.one_attempt(store, script, claim, threading.Event()).run(claim)
+    return product.attempt(store, script, claim, threading.Event()).run(claim)
 
 
 def script_says(result: str, rows: int | None = None) -> Script:
@@ -77,7 +77,7 @@ def test_next_attempt_made_it_when_an_earlier_one_timed_out_and_took_effect(
     with pytest.raises(FailedAttempt) as caught:
         attempt(whole, late, claim)
     assert (caught.value.cause, caught.value.provider) == ("timeout", "script")
-    whole.domain.attempts.hand_back([claim], "test")
+    whole.attempts.hand_back([claim], "test")
     (again,) = whole.claim(claim.tenant_id)
     assert attempt(whole, FaultyStore(store), again) == Outcome(Result.CREATED, Provider.SDK)
 
@@ -143,7 +143,7 @@ def test_nothing_is_created_when_the_claim_is_lost(
     whole: Product, store: MilvusPartitionStore, claim: Claim
 ) -> None:
     watched = FaultyStore(store)
-    whole.domain.tenants.delete(claim.tenant_id, actor=ACTOR)
+    whole.services.tenants.delete(claim.tenant_id, actor=ACTOR)
     with pytest.raises(LeaseLost):
         attempt(whole, watched, claim)
     assert "create" not in watched.calls
@@ -156,5 +156,5 @@ def test_attempt_ends_before_its_next_call_when_the_worker_stops(
     watched = FaultyStore(store)
     watched.before_creating = stop.set
     with pytest.raises(Stopped):
-        whole.one_attempt(watched, no_script, claim, stop).run(claim)
+        whole.attempt(watched, no_script, claim, stop).run(claim)
     assert watched.calls == ["list", "create"]

@@ -3,23 +3,25 @@
 from datetime import timedelta
 
 import pytest
+from jobs.drift.observations import Observation
 from sqlalchemy import update
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Heartbeat
+from webapp.models.observed import CollectionSize
+from webapp.partitions.summary import headroom
+from webapp.statistics.forecast import Forecast, forecasts
+from webapp.statistics.heartbeats import DUE, Heartbeats
+from webapp.statistics.liveness import Moments, moments
 
 from tests.factories import Product, all_at_once, statements
-from webapp.database import Database, utc_now
-from webapp.tenants.activity.forecast import Forecast, forecasts
-from webapp.tenants.activity.heartbeats import DUE, Heartbeats
-from webapp.tenants.activity.models import CollectionSize, Heartbeat
-from webapp.tenants.activity.moments import Moments, moments
-from webapp.tenants.causes import Cause
-from webapp.tenants.figures import headroom
-from webapp.tenants.observing import Observation
 
 
 def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
     """A look at the collection in use, so many days ago."""
     in_use = product.settings.milvus_collection
-    product.domain.observing.record(Observation(in_use, 4, partitions=partitions))
+    product.observations.record(Observation(in_use, 4, partitions=partitions))
     if days_ago:
         at = utc_now() - timedelta(days=days_ago)
         with product.engine.execution_options(writes=True).begin() as connection:
@@ -72,7 +74,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
     observe(product, 500)
     observe(product, 510)
     in_use = product.settings.milvus_collection
-    product.domain.observing.record(Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
+    product.observations.record(Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
     with product.database.reading() as session:
         row = session.get_one(CollectionSize, (in_use, utc_now().date()))
         assert row.partitions == 510
@@ -80,7 +82,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
 
 def test_the_forecast_asks_once_however_many_collections_there_are(simple: Product) -> None:
     for name in ("one", "two", "three"):
-        simple.domain.observing.record(Observation(name, 4, partitions=9))
+        simple.observations.record(Observation(name, 4, partitions=9))
     with simple.database.reading() as session:
         rooms = headroom(session, simple.settings)
         with statements(simple.engine) as seen:
@@ -97,12 +99,12 @@ def test_a_heartbeat_is_written_once_when_it_beats_often(product: Product) -> No
     assert now_of(product) == Moments(*[None] * 7)
     with statements(product.engine) as seen:
         for _ in range(5):
-            product.domain.heartbeats.beat(DUE)
+            product.services.heartbeats.beat(DUE)
     assert len([line for line in seen if line.startswith("INSERT")]) == 1
-    product.domain.observing.take_turn("me", timedelta(seconds=9), timedelta(0))
+    product.lease("me").take(timedelta(seconds=9))
     assert now_of(product).due is not None
     assert now_of(product).swept is None
-    product.domain.observing.end_turn("me")
+    product.lease("me").release()
     assert now_of(product).swept is not None
 
 
@@ -111,7 +113,7 @@ def test_the_newest_heartbeat_counts_when_several_processes_beat(product: Produc
     assert all_at_once([lambda each=each: each.beat(DUE) for each in others]) == [None] * 4
     with product.engine.execution_options(writes=True).begin() as connection:
         connection.execute(update(Heartbeat).values(at=utc_now() - timedelta(hours=1)))
-    product.domain.heartbeats.beat(DUE)
+    product.services.heartbeats.beat(DUE)
     assert (due := now_of(product).due)
     assert utc_now() - due < timedelta(seconds=9)
 

@@ -7,20 +7,20 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.script import ScriptAnswer
+from jobs.milvus.store import StoreError
+from jobs.provisioning.attempt import FailedAttempt
+from jobs.provisioning.claims import Claim, Outcome
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.states import IfExists, Provider, Result
+from webapp.models.tenant import Tenant
 
-from jobs.fallback import FailedAttempt
-from jobs.milvus import MilvusPartitionStore
-from jobs.script import ScriptAnswer
-from jobs.store import StoreError
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script
 from tests.milvus_collections import insert_rows
-from webapp.tenants.attempts import Claim, Outcome
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import NotForeign, TenantNotFound
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import IfExists, Provider, Result
+from webapp.errors import NotForeign, TenantNotFound
 
 DEAF = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
@@ -57,7 +57,7 @@ def attempt(
     claim: Claim,
     script: Callable[..., ScriptAnswer] = no_script,
 ) -> Outcome:
-    return product.one_attempt(store, script, claim, threading.Event()).run(claim)
+    return product.attempt(store, script, claim, threading.Event()).run(claim)
 
 
 def test_attempt_fails_at_once_when_the_partition_holds_rows(
@@ -67,7 +67,7 @@ def test_attempt_fails_at_once_when_the_partition_holds_rows(
     assert (row.state, row.cause, row.attempts) == ("failed", "foreign_data", 1)
     assert "3 rows" in (row.error or "")
     assert store.count_rows(row.collection, row.name) == 3
-    assert "fallback" not in whole.told(foreign)
+    assert "fallback" not in whole.event_names(foreign)
     assert len(whole.failed_jobs()) == 1
 
 
@@ -99,10 +99,10 @@ def test_rows_are_the_tenants_own_when_an_attempt_died_between_creation_and_reco
 ) -> None:
     """The tenant's application wrote as soon as the partition was there."""
     (dead,) = whole.claim(whole.create())
-    whole.domain.attempts.renew([dead], seen_absent=True)
+    whole.attempts.renew([dead], seen_absent=True)
     occupy(whole, store, dead.tenant_id, 5)
     whole.age(dead.tenant_id, "lease_until", 1)
-    whole.domain.upkeep.expire_leases()
+    whole.repair.expire_leases()
     (claim,) = whole.claim(dead.tenant_id)
     watched = FaultyStore(store)
     assert attempt(whole, watched, claim) == Outcome(Result.CREATED, Provider.SDK)
@@ -123,7 +123,7 @@ def test_rows_are_the_tenants_own_when_the_script_made_the_partition_and_then_al
 
     with pytest.raises(KeyboardInterrupt):
         attempt(whole, FaultyStore(listing=DEAF), claim, dies)
-    whole.domain.attempts.hand_back([claim], "test")
+    whole.attempts.hand_back([claim], "test")
     (again,) = whole.claim(claim.tenant_id)
     assert attempt(whole, FaultyStore(store), again).result == Result.CREATED
 
@@ -161,14 +161,14 @@ def test_real_script_counts_when_the_sdk_is_deaf(
 def test_rows_stay_and_are_recorded_when_adopted(
     whole: Product, store: MilvusPartitionStore, foreign: Tenant
 ) -> None:
-    shown = whole.domain.foreign.adopt(foreign.id, actor=replace(ACTOR, request_id="r-1"))
+    shown = whole.services.foreign.adopt(foreign.id, actor=replace(ACTOR, request_id="r-1"))
     assert (shown.partition and shown.partition.state) == "pending"
     whole.work(store)
     row = whole.row(foreign)
     assert (row.state, row.result, row.adopted_rows) == ("ready", "already_exists", 3)
     assert row.if_exists == IfExists.REFUSE
     assert store.count_rows(row.collection, row.name) == 3
-    assert whole.told(foreign)[-2:] == ["adopted", "already_exists"]
+    assert whole.event_names(foreign)[-2:] == ["adopted", "already_exists"]
     assert whole.events(foreign)[-2].message == "3 rows"
     assert audit(whole) == [("tenant.adopt", ACTOR.name, foreign.id)]
 
@@ -176,14 +176,14 @@ def test_rows_stay_and_are_recorded_when_adopted(
 def test_rows_are_destroyed_and_told_when_emptied(
     whole: Product, store: MilvusPartitionStore, foreign: Tenant
 ) -> None:
-    whole.domain.foreign.empty(foreign.id, actor=ACTOR)
+    whole.services.foreign.empty(foreign.id, actor=ACTOR)
     whole.work(store)
     row = whole.row(foreign)
     assert (row.state, row.result, row.adopted_rows) == ("ready", "created", None)
     assert row.seen_absent_at is not None
     assert row.if_exists == IfExists.REFUSE
     assert store.count_rows(row.collection, row.name) == 0
-    assert whole.told(foreign)[-4:] == ["creating", "emptying", "emptied", "created"]
+    assert whole.event_names(foreign)[-4:] == ["creating", "emptying", "emptied", "created"]
     assert whole.events(foreign)[-2].message == "3 rows dropped"
     assert audit(whole) == [("tenant.empty", ACTOR.name, foreign.id)]
 
@@ -195,12 +195,12 @@ def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
         def drop_partition(self, collection: str, partition: str) -> None:
             """Success, and nothing done."""
 
-    whole.domain.foreign.empty(foreign.id, actor=ACTOR)
+    whole.services.foreign.empty(foreign.id, actor=ACTOR)
     whole.work(Liar(store), no_script)
     assert (whole.row(foreign).state, whole.row(foreign).cause) == ("pending", "unexpected")
-    assert "emptied" not in whole.told(foreign)
+    assert "emptied" not in whole.event_names(foreign)
     whole.change(foreign, next_attempt_at=None)
-    whole.domain.ringing.ring_due()
+    whole.services.dispatcher.dispatch_due()
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
     assert attempt(whole, FaultyStore(store), claim).result == Result.CREATED
 
@@ -208,11 +208,11 @@ def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
 def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
     whole: Product, store: MilvusPartitionStore, foreign: Tenant
 ) -> None:
-    whole.domain.foreign.empty(foreign.id, actor=ACTOR)
+    whole.services.foreign.empty(foreign.id, actor=ACTOR)
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
     watched = FaultyStore(store)
     watched.count_rows = lambda *names: (  # type: ignore[method-assign]
-        whole.domain.tenants.delete(foreign.id, actor=ACTOR) and store.count_rows(*names)
+        whole.services.tenants.delete(foreign.id, actor=ACTOR) and store.count_rows(*names)
     )
     with pytest.raises(Exception, match=f"tenant {foreign.id}"):
         attempt(whole, watched, claim)
@@ -222,7 +222,7 @@ def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
 def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(
     whole: Product, store: MilvusPartitionStore, foreign: Tenant
 ) -> None:
-    whole.domain.foreign.empty(foreign.id, actor=ACTOR)
+    whole.services.foreign.empty(foreign.id, actor=ACTOR)
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
 
     def found(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
@@ -234,38 +234,38 @@ def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(
 
 
 @pytest.mark.parametrize("decide", ["adopt", "empty"])
-def test_plain_retry_inherits_nothing_when_an_old_wish_was_to_adopt_or_empty(
+def test_plain_retry_inherits_nothing_when_an_old_request_was_to_adopt_or_empty(
     product: Product, decide: str
 ) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.FOREIGN_DATA)
-    getattr(product.domain.foreign, decide)(tenant.id, actor=ACTOR)
+    getattr(product.services.foreign, decide)(tenant.id, actor=ACTOR)
     assert product.row(tenant).if_exists == decide
     product.fail(tenant, Cause.AUTH)
-    product.domain.tenants.retry(tenant.id, actor=ACTOR)
+    product.services.tenants.retry(tenant.id, actor=ACTOR)
     row = product.row(tenant)
     assert (row.state, row.if_exists, row.generation) == ("pending", "refuse", 3)
 
 
-def test_decision_lasts_when_the_sweep_reopens_its_wish(product: Product) -> None:
+def test_decision_lasts_when_the_sweep_reopens_its_request(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.FOREIGN_DATA)
-    product.domain.foreign.adopt(tenant.id, actor=ACTOR)
+    product.services.foreign.adopt(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.TIMEOUT)
     collection = product.settings.milvus_collection
-    assert product.domain.upkeep.reopen(collection, {Cause.TIMEOUT}) == 1
+    assert product.repair.reopen(collection, {Cause.TIMEOUT}) == 1
     (claim,) = product.claim(tenant, product.row(tenant).generation)
     assert claim.if_exists == IfExists.ADOPT
 
 
-def test_decision_is_withdrawn_when_the_wish_moves_to_another_collection(
+def test_decision_is_withdrawn_when_the_request_moves_to_another_collection(
     product: Product,
 ) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.FOREIGN_DATA)
-    product.domain.foreign.empty(tenant.id, actor=ACTOR)
+    product.services.foreign.empty(tenant.id, actor=ACTOR)
     elsewhere = product.configured(milvus_collection="another")
-    assert elsewhere.domain.upkeep.follow_collection() == 1
+    assert elsewhere.repair.follow_collection() == 1
     assert product.row(tenant).if_exists == IfExists.REFUSE
 
 
@@ -274,12 +274,12 @@ def test_decision_is_refused_when_the_partition_did_not_fail_for_foreign_data(
 ) -> None:
     tenant = product.create()
     with pytest.raises(NotForeign):
-        product.domain.foreign.adopt(tenant.id, actor=ACTOR)
+        product.services.foreign.adopt(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.AUTH)
     with pytest.raises(NotForeign):
-        product.domain.foreign.empty(tenant.id, actor=ACTOR)
+        product.services.foreign.empty(tenant.id, actor=ACTOR)
     with pytest.raises(TenantNotFound):
-        product.domain.foreign.empty(99, actor=ACTOR)
+        product.services.foreign.empty(99, actor=ACTOR)
     assert audit(product) == []
     assert product.row(tenant).state == "failed"
 
@@ -287,7 +287,7 @@ def test_decision_is_refused_when_the_partition_did_not_fail_for_foreign_data(
 def test_one_decision_counts_when_two_are_made_at_once(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.FOREIGN_DATA)
-    foreign = product.domain.foreign
+    foreign = product.services.foreign
     results = all_at_once(
         [partial(decide, tenant.id, actor=ACTOR) for decide in (foreign.adopt, foreign.empty)]
     )
@@ -299,7 +299,7 @@ def test_one_decision_counts_when_two_are_made_at_once(product: Product) -> None
 def test_audit_tells_before_and_after_when_a_decision_is_made(simple: Product) -> None:
     tenant = simple.create()
     simple.fail(tenant, Cause.FOREIGN_DATA)
-    simple.domain.foreign.adopt(tenant.id, actor=replace(ACTOR, request_id="r-1"))
+    simple.services.foreign.adopt(tenant.id, actor=replace(ACTOR, request_id="r-1"))
     with simple.engine.connect() as connection:
         adopted = select(AuditEntry).where(AuditEntry.action == "tenant.adopt")
         entry = connection.execute(adopted).one()
@@ -320,13 +320,13 @@ def test_only_doubtful_ones_are_counted_in_one_call_when_a_chunk_finds_them(
     whole.age(numbers[3], "ready_at", 5)
     whole.change(numbers[2], if_exists=IfExists.ADOPT)
     watched = FaultyStore(store)
-    whole.chunk(watched).run(whole.domain.attempts.claim([(n, 1) for n in numbers], "chunk"))
+    whole.chunk(watched).run(whole.attempts.claim([(n, 1) for n in numbers], "chunk"))
     assert whole.states() == ["ready", "pending", "ready", "ready"]
     assert watched.calls.count("count each") == 1
     assert "count" not in watched.calls
     assert [whole.row(n).adopted_rows for n in numbers] == [None, None, 2, None]
-    assert whole.told(numbers[1])[-1] == "handed_back"
-    whole.domain.ringing.ring_due()
+    assert whole.event_names(numbers[1])[-1] == "handed_back"
+    whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.row(numbers[1]).cause == "foreign_data"
 
@@ -338,7 +338,7 @@ def test_many_adopt_their_own_numbers_of_rows_when_a_chunk_records_them(
     for number in numbers:
         occupy(whole, store, number, number + 1)
         whole.change(number, if_exists=IfExists.ADOPT)
-    whole.chunk(store).run(whole.domain.attempts.claim([(n, 1) for n in numbers], "chunk"))
+    whole.chunk(store).run(whole.attempts.claim([(n, 1) for n in numbers], "chunk"))
     assert [whole.row(n).adopted_rows for n in numbers] == [n + 1 for n in numbers]
     assert {whole.row(n).if_exists for n in numbers} == {"refuse"}
 
@@ -356,39 +356,39 @@ def test_chunk_is_handed_back_when_the_counting_got_no_answer(
 
 
 def dispatch(product: Product, *, adopt: bool, tenant_ids: list[int] | None = None) -> int:
-    work = product.domain.backfill
+    work = product.services.backfill
     plan = work.plan(tenant_ids, adopt=adopt)
-    wished, _ = work.dispatch(
+    requested, _ = work.dispatch(
         plan.tenant_ids, actor=ACTOR, progress=lambda _: None, adopting=plan.adopting
     )
-    return wished
+    return requested
 
 
 def test_tenants_of_before_adopt_when_the_backfill_says_so(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    numbers = whole.tenants_of_before(3)
+    numbers = whole.imported_tenants(3)
     for number in numbers[:2]:
         occupy(whole, store, number, 4)
     dispatch(whole, adopt=True)
     whole.work(store)
     assert whole.states() == ["ready"] * 3
-    taken = whole.domain.backfill.adopted(numbers)
+    taken = whole.services.backfill.adopted(numbers)
     assert (taken.tenants, taken.rows) == (2, 8)
 
 
 def test_tenants_of_before_are_refused_first_and_adopt_later_when_told_to(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    numbers = whole.tenants_of_before(2)
+    numbers = whole.imported_tenants(2)
     for number in numbers:
         occupy(whole, store, number, 1)
     dispatch(whole, adopt=False)
     whole.work(store)
-    whole.domain.ringing.ring_due()
+    whole.services.dispatcher.dispatch_due()
     whole.work(store)
     assert whole.states() == ["failed"] * 2
-    assert whole.domain.backfill.foreign(numbers) == 2
+    assert whole.services.backfill.foreign(numbers) == 2
     assert dispatch(whole, adopt=False) == 0
     assert dispatch(whole, adopt=True) == 2
     whole.work(store)
@@ -407,10 +407,10 @@ def test_tenant_that_signed_up_adopts_nothing_when_a_backfill_adopts_for_all(
     assert product.row(1).if_exists == IfExists.ADOPT
 
 
-def test_waiting_wish_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
-    (number,) = product.tenants_of_before(1)
+def test_waiting_request_of_before_adopts_when_a_later_backfill_says_so(product: Product) -> None:
+    (number,) = product.imported_tenants(1)
     dispatch(product, adopt=False)
-    product.age(number, "ring_at", 1)
+    product.age(number, "dispatch_after", 1)
     dispatch(product, adopt=True)
     row = product.row(number)
     assert (row.if_exists, row.generation) == (IfExists.ADOPT, 1)

@@ -1,16 +1,16 @@
-"""Taking over tenants from a file: all or nothing, numbers kept, no wish made."""
+"""Taking over tenants from a file: all or nothing, numbers kept, no request made."""
 
 import pytest
+from webapp.csv_import.faults import ImportRefused, Problem, RowFault
+from webapp.csv_import.parsing import FileRow
+from webapp.models.naming import MAX_TENANT_ID
 
 from tests.factories import ACTOR, Product, statements
-from webapp.tenants.naming import MAX_TENANT_ID
-from webapp.tenants.uploads.parsing import FileRow
-from webapp.tenants.uploads.problems import ImportRefused, Problem, RowFault
 
 
 def run(product: Product, *values: tuple[object, str, str], dry_run: bool = False) -> int:
     rows = [FileRow(line, name, slug, str(n)) for line, (n, name, slug) in enumerate(values, 2)]
-    return product.domain.uploads.import_all(rows, dry_run=dry_run, actor=ACTOR)
+    return product.services.uploads.import_all(rows, dry_run=dry_run, actor=ACTOR)
 
 
 def refused(product: Product, *values: tuple[object, str, str]) -> dict[int, list[Problem]]:
@@ -19,9 +19,9 @@ def refused(product: Product, *values: tuple[object, str, str]) -> dict[int, lis
     return {line: list(problems) for line, problems in caught.value.rows.items()}
 
 
-def test_numbers_are_kept_and_no_wish_is_made_when_a_file_is_imported(product: Product) -> None:
+def test_numbers_are_kept_and_no_request_is_made_when_a_file_is_imported(product: Product) -> None:
     assert run(product, (7, "Acme", "acme"), (4000, "Other", "other")) == 2
-    assert product.domain.backfill.plan().tenant_ids == [7, 4000]
+    assert product.backfillable() == [7, 4000]
     assert product.states() == []
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_stored_when_one_row_is_wrong(product: Product) -> None:
         8: [Problem(RowFault.SLUG_TAKEN, slug="taken", number=taken.id)],
         9: [Problem(RowFault.NUMBER_UNUSABLE)],
     }
-    assert product.domain.backfill.plan().tenant_ids == []
+    assert product.backfillable() == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_slug_is_refused_when_it_is_hostile(product: Product, slug: str) -> None
 
 def test_nothing_is_stored_when_it_is_a_dry_run(product: Product) -> None:
     assert run(product, (5, "Name", "slug"), dry_run=True) == 1
-    assert product.domain.backfill.plan().tenant_ids == []
+    assert product.backfillable() == []
 
 
 def test_every_row_is_named_when_the_same_file_comes_again(product: Product) -> None:
@@ -93,7 +93,7 @@ def test_every_row_is_named_when_the_same_file_comes_again(product: Product) -> 
 
 def test_number_is_refused_when_its_tenant_was_deleted(product: Product) -> None:
     tenant = product.create(slug="gone")
-    product.domain.tenants.delete(tenant.id, actor=ACTOR)
+    product.services.tenants.delete(tenant.id, actor=ACTOR)
     errors = refused(product, (tenant.id, "Again", "gone"))
     assert errors == {2: [Problem(RowFault.NUMBER_TAKEN, number=tenant.id)]}
 

@@ -6,30 +6,30 @@ from functools import partial
 from typing import Any
 
 import pytest
+from jobs.removal.claims import Removal
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.tenant import Tenant
 
 from tests.factories import ACTOR, Product, all_at_once, statements
-from webapp.tenants.causes import Cause
-from webapp.tenants.departures import Leaver
-from webapp.tenants.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
-from webapp.tenants.models import Tenant
+from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
 from webapp.tenants.queries import departure_of
-from webapp.tenants.records import AuditEntry
 
 COLLECTION = "kb_chunks_v1"
 
 
-def claim(product: Product) -> list[Leaver]:
-    return product.domain.departures.claim(product.settings.milvus_collection, 100)
+def claim(product: Product) -> list[Removal]:
+    return product.removal_claims.claim(product.settings.milvus_collection, 100)
 
 
-def begin(product: Product, leavers: list[Leaver], rows: int | None = 3) -> list[Leaver]:
-    return product.domain.departures.begin(dict.fromkeys(leavers, rows))
+def begin(product: Product, removals: list[Removal], rows: int | None = 3) -> list[Removal]:
+    return product.removal_claims.begin(dict.fromkeys(removals, rows))
 
 
 def restore(product: Product, tenant: Tenant | int) -> Tenant:
     number = tenant if isinstance(tenant, int) else tenant.id
-    return product.domain.tenants.restore(number, actor=replace(ACTOR, request_id="r-9"))
+    return product.services.tenants.restore(number, actor=replace(ACTOR, request_id="r-9"))
 
 
 def has_record(product: Product, tenant: Tenant) -> bool:
@@ -47,7 +47,7 @@ def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_d
     product: Product,
 ) -> None:
     tenant = product.create()
-    product.domain.tenants.delete(tenant.id, actor=replace(ACTOR, request_id="r-1"))
+    product.services.tenants.delete(tenant.id, actor=replace(ACTOR, request_id="r-1"))
     record = product.departure(tenant)
     assert (record.requested_by, record.request_id, record.outcome) == (ACTOR.name, "r-1", None)
     assert record.remove_at == record.requested_at + timedelta(days=7)
@@ -55,7 +55,9 @@ def test_who_and_when_are_on_record_and_the_grace_time_begins_when_a_tenant_is_d
     assert claim(product) == []
 
 
-def test_wish_is_made_again_and_rung_when_a_tenant_is_called_back(product: Product) -> None:
+def test_request_is_made_again_and_dispatched_when_a_tenant_is_called_back(
+    product: Product,
+) -> None:
     tenant = product.create(slug="acme")
     product.make_ready(tenant)
     product.delete(tenant)
@@ -64,7 +66,7 @@ def test_wish_is_made_again_and_rung_when_a_tenant_is_called_back(product: Produ
     assert (back.status, back.slug) == ("active", "acme")
     assert (row.state, row.generation, row.remove_at) == ("pending", 3, None)
     assert product.queued()[-1] == f"t{tenant.id}-g3-d2"
-    assert product.told(tenant)[-3:] == ["removing", "restored", "dispatched"]
+    assert product.event_names(tenant)[-3:] == ["removing", "restored", "dispatched"]
     assert not has_record(product, tenant)
     assert audited(product)[-1] == ("tenant.restore", ACTOR.name, "r-9")
 
@@ -76,16 +78,16 @@ def test_a_free_slug_is_made_when_another_took_it_meanwhile(product: Product) ->
     assert restore(product, tenant).slug == "acme-2"
 
 
-def test_tenant_has_no_wish_again_when_it_never_had_one_and_is_called_back(
+def test_tenant_has_no_request_again_when_it_never_had_one_and_is_called_back(
     product: Product,
 ) -> None:
-    (number,) = product.tenants_of_before(1)
+    (number,) = product.imported_tenants(1)
     product.delete(number)
     row = product.row(number)
     assert (row.state, row.generation, row.name) == ("removing", 0, f"tenant_{number}")
     assert restore(product, number).partition is None
     assert product.states() == []
-    assert product.domain.backfill.plan().tenant_ids == [number]
+    assert product.backfillable() == [number]
 
 
 def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Product) -> None:
@@ -96,7 +98,7 @@ def test_calling_back_is_refused_when_nobody_left_or_it_is_too_late(product: Pro
     begun = begin(product, claim(product))
     with pytest.raises(NotRemoving, match="being dropped"):
         restore(product, tenant)
-    product.domain.departures.record_gone(begun, {tenant.id}, COLLECTION)
+    product.removal_claims.record_gone(begun, {tenant.id}, COLLECTION)
     with pytest.raises(NotRemoving, match="gone"):
         restore(product, tenant)
     with pytest.raises(TenantNotFound):
@@ -114,14 +116,14 @@ def test_nothing_is_dropped_when_a_tenant_is_called_back_after_the_claim(
     product.delete(tenant, due=False)
     # A second departure has a grace time of its own; the claim of the first is worth nothing.
     assert begin(product, claimed) == []
-    assert product.domain.departures.record_gone(claimed, set(), COLLECTION) == 0
+    assert product.removal_claims.record_gone(claimed, set(), COLLECTION) == 0
     assert product.row(tenant).state == "removing"
 
 
-def test_first_claim_is_worth_nothing_when_one_without_a_wish_leaves_again(
+def test_first_claim_is_worth_nothing_when_one_without_a_request_leaves_again(
     product: Product,
 ) -> None:
-    (number,) = product.tenants_of_before(1)
+    (number,) = product.imported_tenants(1)
     product.delete(number)
     claimed = claim(product)
     restore(product, number)
@@ -140,7 +142,7 @@ def test_exactly_one_wins_when_calling_back_meets_the_drop(product: Product) -> 
         )
         assert isinstance(back, NotRemoving) == (len(begun) == 1)
         assert product.row(tenant).state == ("removing" if begun else "pending")
-        product.domain.departures.record_gone(begun, set(), COLLECTION)
+        product.removal_claims.record_gone(begun, set(), COLLECTION)
 
 
 def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
@@ -153,7 +155,7 @@ def test_nothing_is_claimed_before_a_call_under_an_attempts_lease_has_ended(
     product.age(tenant, "lease_until", product.settings.milvus_timeout - 1)
     assert claim(product) == []
     product.age(tenant, "lease_until", product.settings.milvus_timeout + 1)
-    assert [leaver.tenant_id for leaver in claim(product)] == [tenant.id]
+    assert [removal.tenant_id for removal in claim(product)] == [tenant.id]
 
 
 def test_lease_of_an_attempt_still_counts_when_a_tenant_comes_back_and_leaves_again(
@@ -172,7 +174,7 @@ def test_attempt_changes_nothing_when_its_tenant_left_and_came_back(product: Pro
     (attempt,) = product.claim(tenant)
     product.delete(tenant)
     restore(product, tenant)
-    assert product.domain.attempts.renew([attempt]) == []
+    assert product.attempts.renew([attempt]) == []
     assert len(product.claim(tenant, product.row(tenant).generation)) == 1
 
 
@@ -180,7 +182,7 @@ def test_each_is_claimed_once_when_several_reconcilers_claim_at_once(product: Pr
     tenants = [product.create(f"T{n}") for n in range(12)]
     product.delete(*tenants)
     claims = all_at_once([partial(claim, product)] * 4)
-    numbers = [leaver.tenant_id for each in claims for leaver in each]
+    numbers = [removal.tenant_id for each in claims for removal in each]
     assert sorted(numbers) == [tenant.id for tenant in tenants]
 
 
@@ -191,7 +193,7 @@ def test_rows_stay_on_record_when_who_counted_them_dies_before_the_end(product: 
     product.age(tenant, "lease_until")
     # What the next one cannot count does not replace what the first one did.
     next_one = begin(product, claim(product), rows=None)
-    assert product.domain.departures.record_gone(next_one, set(), COLLECTION) == 1
+    assert product.removal_claims.record_gone(next_one, set(), COLLECTION) == 1
     record = product.departure(tenant)
     assert (record.rows, record.outcome, record.status) == (25, "dropped", "removed")
     assert record.dropped_at is None
@@ -204,13 +206,13 @@ def test_overtaken_one_changes_nothing_when_it_comes_round_again(product: Produc
     frozen = claim(product)
     product.age(tenant, "lease_until")
     begun = begin(product, claim(product))
-    departures = product.domain.departures
-    departures.hand_back(frozen)
-    departures.record_failure(frozen[0], Cause.TIMEOUT, "late")
-    assert begin(product, frozen) == departures.record_gone([], set(), COLLECTION) * [0]
-    assert departures.record_kept(dict.fromkeys(frozen, 1)) == 0
-    assert departures.record_gone(begun, {tenant.id}, COLLECTION) == 1
-    assert product.told(tenant)[-2:] == ["dropping", "dropped"]
+    removal_claims = product.removal_claims
+    removal_claims.hand_back(frozen)
+    removal_claims.record_failure(frozen[0], Cause.TIMEOUT, "late")
+    assert begin(product, frozen) == removal_claims.record_gone([], set(), COLLECTION) * [0]
+    assert removal_claims.record_kept(dict.fromkeys(frozen, 1)) == 0
+    assert removal_claims.record_gone(begun, {tenant.id}, COLLECTION) == 1
+    assert product.event_names(tenant)[-2:] == ["dropping", "dropped"]
 
 
 def test_pauses_grow_when_drops_fail(product: Product) -> None:
@@ -218,8 +220,8 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
     product.delete(tenant)
     pauses = []
     for _ in range(3):
-        (leaver,) = claim(product)
-        product.domain.departures.record_failure(leaver, Cause.TIMEOUT, "no answer")
+        (removal,) = claim(product)
+        product.removal_claims.record_failure(removal, Cause.TIMEOUT, "no answer")
         row = product.row(tenant)
         assert row.remove_at is not None
         pauses.append(row.remove_at - product.events(tenant)[-1].at)
@@ -227,29 +229,29 @@ def test_pauses_grow_when_drops_fail(product: Product) -> None:
         product.age(tenant, "remove_at", 1)
     assert pauses == sorted(pauses)
     assert pauses[2] > 3 * pauses[0]
-    assert product.told(tenant)[-1] == "drop_failed"
+    assert product.event_names(tenant)[-1] == "drop_failed"
     assert (row.cause, row.error) == ("timeout", "no answer")
 
 
-def test_nothing_else_can_be_done_when_a_tenant_is_leaving_or_gone(product: Product) -> None:
+def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
     product.delete(tenant)
-    tenants, attempts = product.domain.tenants, product.domain.attempts
+    tenants, attempts = product.services.tenants, product.attempts
     for state in ("removing", "removed"):
         assert product.row(tenant).state == state
         with pytest.raises(NotFailed):
             tenants.retry(tenant.id, actor=ACTOR)
         with pytest.raises(TenantDeleted):
             tenants.rename(tenant.id, name="Other", actor=ACTOR)
-        assert product.domain.backfill.plan([tenant.id]).tenant_ids == []
-        assert product.domain.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
+        assert product.services.backfill.plan([tenant.id]).tenant_ids == []
+        assert product.services.backfill.dispatch([tenant.id], actor=ACTOR, progress=print) == (
             0,
             True,
         )
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
-        assert product.domain.upkeep.reopen(product.settings.milvus_collection, Cause) == 0
-        product.domain.departures.record_gone(claim(product), set(), COLLECTION)
+        assert product.repair.reopen(product.settings.milvus_collection, Cause) == 0
+        product.removal_claims.record_gone(claim(product), set(), COLLECTION)
 
 
 def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> None:
@@ -266,7 +268,7 @@ def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> 
 
 def test_due_ones_are_found_by_an_index_when_many_are_ready(simple: Product) -> None:
     with statements(simple.engine) as seen:
-        simple.domain.departures.due_collections()
+        simple.removal_claims.due_collections()
     (statement,) = (each for each in seen if "remove_at" in each)
     with simple.engine.connect() as connection:
         values = ("x",) * statement.count("?")

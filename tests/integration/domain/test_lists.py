@@ -4,13 +4,14 @@ import unicodedata
 
 import pytest
 from sqlalchemy import text
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState
+from webapp.partitions import summary
+from webapp.tenants.list_orders import Place, order_of
 
 from tests.factories import ACTOR, Product
-from webapp.tenants import figures, lists
-from webapp.tenants.causes import Cause
-from webapp.tenants.orders import Place, order_of
+from webapp.tenants import list_pages
 from webapp.tenants.queries import TenantFilter
-from webapp.tenants.states import PartitionState
 
 UNAWARE_INSERT = """
 INSERT INTO tenant (id, name, slug, created_at, updated_at)
@@ -21,7 +22,7 @@ VALUES (9, 'Società Łódź', 'odz', '2026-01-01 00:00:00', '2026-01-01 00:00:0
 def searched(product: Product, q: str, **wanted: object) -> list[str]:
     """The names that a search shows first."""
     with product.database.reading() as session:
-        found = lists.search(session, TenantFilter(q=q, **wanted), 50)
+        found = list_pages.search(session, TenantFilter(q=q, **wanted), 50)
         return [tenant.name for tenant in found.items]
 
 
@@ -30,7 +31,7 @@ def walked(product: Product, wanted: TenantFilter, size: int = 3) -> list[list[i
     order, pages, place = order_of(wanted), [], None
     with product.database.reading() as session:
         while True:
-            page = lists.walk(session, wanted, size, place)
+            page = list_pages.walk(session, wanted, size, place)
             pages.append([tenant.id for tenant in page.items])
             if not page.has_behind:
                 return pages
@@ -83,10 +84,10 @@ def test_a_tenant_is_found_when_a_program_wrote_it_that_knows_nothing_of_folding
     assert searched(product, "società") == ["Società Łódź"]
     assert (searched(product, "geneve"), searched(product, "lodz")) == ([], [])
     assert searched(product, "before") == ["Genève SA"], "its slug is the same"
-    assert product.domain.upkeep.fold_names() == 2
+    assert product.repair.fold_names() == 2
     found = searched(product, "geneve"), searched(product, "LODZ")
     assert found == (["Genève SA"], ["Società Łódź"])
-    assert product.domain.upkeep.fold_names() == 0
+    assert product.repair.fold_names() == 0
 
 
 def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product) -> None:
@@ -98,7 +99,7 @@ def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product)
 
 def test_a_tenant_is_found_by_its_new_name_alone_when_it_was_renamed(product: Product) -> None:
     tenant = product.create("Before")
-    product.domain.tenants.rename(tenant.id, name="Afterwards", slug="afterwards", actor=ACTOR)
+    product.services.tenants.rename(tenant.id, name="Afterwards", slug="afterwards", actor=ACTOR)
     assert searched(product, "befo") == []
     assert searched(product, "wards") == ["Afterwards"]
 
@@ -106,20 +107,20 @@ def test_a_tenant_is_found_by_its_new_name_alone_when_it_was_renamed(product: Pr
 def test_a_search_says_so_when_more_match_than_it_looks_at(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MATCHES_AT_MOST", 3)
+    monkeypatch.setattr(list_pages, "MATCHES_AT_MOST", 3)
     for number in range(5):
         product.create(f"Many {number}")
     with product.database.reading() as session:
-        found = lists.search(session, TenantFilter(q="many"), 2, skip=2)
+        found = list_pages.search(session, TenantFilter(q="many"), 2, skip=2)
         assert (found.total, found.is_cut, len(found.items)) == (3, True, 1)
-        few = lists.search(session, TenantFilter(q="many 3"), 2)
+        few = list_pages.search(session, TenantFilter(q="many 3"), 2)
         assert (few.total, few.is_cut) == (1, False)
 
 
 def test_a_search_keeps_to_the_filter_when_there_is_one(product: Product) -> None:
     waiting, failed = product.create("Acme waiting"), product.create("Acme failed")
     product.fail(failed, Cause.AUTH)
-    product.domain.tenants.delete(product.create("Acme gone").id, actor=ACTOR)
+    product.services.tenants.delete(product.create("Acme gone").id, actor=ACTOR)
     assert searched(product, "acme") == ["Acme failed", waiting.name]
     assert searched(product, "acme", status=PartitionState.FAILED) == ["Acme failed"]
     assert searched(product, "acme", status=PartitionState.REMOVING) == ["Acme gone"]
@@ -132,21 +133,21 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
         product.fail(number, Cause.AUTH)
     product.change(failed[0], operation_id=1)
     product.change(failed[3], operation_id=1)
-    before = product.tenants_of_before(4, first=50)
+    before = product.imported_tenants(4, first=50)
     of_one_state = TenantFilter(status=PartitionState.FAILED, cause=Cause.AUTH)
     assert seen(product, TenantFilter()) == [*before, *failed[::2], *failed[1::2]]
     assert seen(product, of_one_state) == failed
-    assert seen(product, TenantFilter(without_wish=True)) == before
+    assert seen(product, TenantFilter(not_requested=True)) == before
     assert walked(product, TenantFilter(operation_id=1), 1) == [[failed[0]], [failed[3]]]
 
 
 def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
-    numbers = product.tenants_of_before(8, first=10)
+    numbers = product.imported_tenants(8, first=10)
     with product.database.reading() as session:
 
         def ending(at: int) -> tuple[list[int], bool]:
             place = Place(numbers[at], f"Before {numbers[at]}", is_end=True)
-            page = lists.walk(session, TenantFilter(), 3, place)
+            page = list_pages.walk(session, TenantFilter(), 3, place)
             return [tenant.id for tenant in page.items], page.has_before
 
         assert ending(6) == (numbers[3:6], True)
@@ -160,23 +161,23 @@ def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
     wanted = TenantFilter(status=PartitionState.PENDING)
     with product.database.reading() as session:
         for key in ("", "yesterday", "2026-01-01T00:00:00"):
-            page = lists.walk(session, wanted, 3, Place(5, key))
+            page = list_pages.walk(session, wanted, 3, Place(5, key))
             assert [tenant.id for tenant in page.items] == [number]
 
 
-def test_tenants_without_a_wish_are_counted_and_listed_until_they_have_one(
+def test_tenants_without_a_request_are_counted_and_listed_until_they_have_one(
     product: Product,
 ) -> None:
     def missing() -> tuple[int, list[int]]:
         with product.database.reading() as session:
-            counted = figures.summary(session, product.settings)
-        return counted.without_wish, walked(product, TenantFilter(without_wish=True))[0]
+            counted = summary.summary(session, product.settings)
+        return counted.not_requested, walked(product, TenantFilter(not_requested=True))[0]
 
     product.create("Asked for")
-    one, other, deleted = product.tenants_of_before(3, first=50)
+    one, other, deleted = product.imported_tenants(3, first=50)
     assert missing() == (3, [one, other, deleted])
-    product.domain.backfill.dispatch([one], actor=ACTOR, progress=lambda _: None)
-    product.domain.tenants.delete(deleted, actor=ACTOR)
+    product.backfill([one])
+    product.services.tenants.delete(deleted, actor=ACTOR)
     assert missing() == (1, [other])
-    product.domain.tenants.restore(deleted, actor=ACTOR)
+    product.services.tenants.restore(deleted, actor=ACTOR)
     assert missing() == (2, [other, deleted])

@@ -8,20 +8,20 @@ import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import TextClause, bindparam, inspect, select, text
+from webapp.db.types import UtcDateTime
+from webapp.models.partition import Departure, Partition
+from webapp.models.tenant import Tenant
+from webapp.models.tenant_search import matches
 
 from tests.factories import settings_for
 from webapp import create_app
-from webapp.database import UtcDateTime
 from webapp.extensions import db
-from webapp.tenants.models import Partition, Tenant
-from webapp.tenants.records import Departure
-from webapp.tenants.search import matches
 
-LEAVING_TENANT = """
+DELETED_TENANT = """
 INSERT INTO tenant (id, name, slug, created_at, updated_at, deleted_at)
 VALUES (1, 'Acme', 'acme', :now, :now, :now)
 """
-LEAVING_PARTITION = """
+PARTITION_TO_REMOVE = """
 INSERT INTO partition (tenant_id, collection, name, state, state_since, requested_at,
     generation, attempts, max_attempts, fence, dispatch, reopens)
 VALUES (1, 'c', 'tenant_1', 'removing', :now, :now, 2, 0, 3, 0, 0, 0)
@@ -80,7 +80,7 @@ def test_proofs_and_observations_stay_when_where_they_are_of_is_added_and_taken_
     """
     seen = "INSERT INTO observed_collection (collection, observed_at) VALUES ('c', :now)"
     with db.engine.begin() as connection:
-        for statement in (LEAVING_TENANT, departed, seen):
+        for statement in (DELETED_TENANT, departed, seen):
             connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
     upgrade(revision="0007")
     downgrade(revision="0005")
@@ -92,11 +92,11 @@ def test_proofs_and_observations_stay_when_where_they_are_of_is_added_and_taken_
     assert proof == (7, None)
 
 
-def test_tenants_that_were_leaving_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
+def test_tenants_that_were_removing_get_a_week_and_a_record_when_upgraded(app: APIFlask) -> None:
     upgrade(revision="0002")
     now = datetime.now(UTC)
     with db.engine.begin() as connection:
-        for statement in (LEAVING_TENANT, LEAVING_PARTITION):
+        for statement in (DELETED_TENANT, PARTITION_TO_REMOVE):
             connection.execute(text(statement).bindparams(bindparam("now", now, UtcDateTime)))
     upgrade()
     with db.engine.connect() as connection:

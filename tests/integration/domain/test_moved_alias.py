@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
 from pymilvus import MilvusClient
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
+from webapp.models.observed import ObservedCollection
+from webapp.models.states import PartitionState
+from webapp.partitions.drift import known_drift
 
-from jobs.milvus import MilvusPartitionStore
 from tests.factories import Product, empty, open_engine, settings_for
 from tests.integration.domain.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.logs import configure_logging
-from webapp.tenants.findings import known_drift
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import PartitionState
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Aliased:
         self.client.alter_alias(to, self.alias)
 
     def sweep(self) -> None:
-        """Sweep once, and do what was rung for."""
+        """Sweep once, and do what was dispatched."""
         self.product.sweep(self.store)
         self.product.work(self.store)
 
@@ -107,7 +107,7 @@ def test_nothing_is_dropped_or_made_again_while_the_alias_stands_for_another(
 ) -> None:
     aliased.move(aliased.new)
     aliased.product.delete(1)
-    assert aliased.product.depart(aliased.store) == 0
+    assert aliased.product.remove_due(aliased.store) == 0
     aliased.sweep()
     assert aliased.product.row(1).state == PartitionState.REMOVING
     assert aliased.product.departure(1).outcome is None
@@ -116,7 +116,7 @@ def test_nothing_is_dropped_or_made_again_while_the_alias_stands_for_another(
     assert (seen.real_name, seen.moved_to) == (aliased.old, aliased.new)
     assert seen.cause == "collection_moved"
     aliased.move(aliased.old)
-    assert aliased.product.depart(aliased.store) == 1
+    assert aliased.product.remove_due(aliased.store) == 1
     assert aliased.names(aliased.old) == set()
     record = aliased.product.departure(1)
     assert (record.outcome, record.rows) == ("dropped", 3)
@@ -131,19 +131,19 @@ def test_ready_tenant_is_not_made_again_in_the_other_collection(aliased: Aliased
     assert aliased.product.row(1).state == PartitionState.READY
     assert aliased.names(aliased.new) == set()
     with aliased.product.database.reading() as session:
-        (compared,) = known_drift(session, aliased.product.domain.rules).collections
+        (compared,) = known_drift(session, aliased.product.services.policy).collections
     assert compared.moved_to == aliased.new
 
 
 def test_nothing_is_called_gone_when_the_alias_was_dropped(aliased: Aliased) -> None:
     aliased.client.drop_alias(aliased.alias)
     aliased.product.delete(1)
-    assert aliased.product.depart(aliased.store) == 0
+    assert aliased.product.remove_due(aliased.store) == 0
     assert aliased.product.departure(1).outcome is None
     aliased.sweep()
     assert aliased.observed().cause == "collection_moved"
     aliased.client.drop_collection(aliased.old)
-    assert aliased.product.depart(aliased.store) == 1
+    assert aliased.product.remove_due(aliased.store) == 1
 
 
 def test_verify_names_the_move_until_a_human_accepts_it(aliased: Aliased) -> None:

@@ -3,21 +3,21 @@
 import threading
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from jobs.reconciler.numbering import lift_at_start
 from sqlalchemy import Connection, text
+from webapp.models.causes import Cause
+from webapp.models.naming import number_in
+from webapp.partitions.drift import known_drift
+from webapp.tenants.numbering import REACH, lift
 
 from jobs.context import Worker
-from jobs.milvus import MilvusPartitionStore
-from jobs.numbers import lift_at_start
-from jobs.store import StoreError
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once, audit_open
-from webapp.tenants.causes import Cause
-from webapp.tenants.findings import known_drift
-from webapp.tenants.naming import number_in
-from webapp.tenants.numbers import REACH, lift
+from tests.factories import FaultyStore, Product, all_at_once, audit_open
 
 
 def lifted(product: Product, *numbers: int) -> int | None:
-    return product.domain.numbers.lift_above([f"tenant_{number}" for number in numbers])
+    return product.services.numbers.lift_above([f"tenant_{number}" for number in numbers])
 
 
 def take_out(connection: Connection, highest: int) -> None:
@@ -41,8 +41,8 @@ def roll_back(product: Product, highest: int) -> None:
 def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
 ) -> None:
-    numbers = placed.tenants_of_before(60)
-    placed.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    numbers = placed.imported_tenants(60)
+    placed.backfill(numbers)
     placed.work(store)
     roll_back(placed, 10)
     if before_the_web_serves:
@@ -54,7 +54,7 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
     assert new == [61, 62, 63]
     placed.sweep(store)
     with placed.database.reading() as session:
-        known = known_drift(session, placed.domain.rules)
+        known = known_drift(session, placed.services.policy)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
     assert {each.tenant_id for each in known.orphan} == {None}
 
@@ -80,7 +80,7 @@ def roll_back_rows_only(product: Product, highest: int) -> None:
 
 
 def test_numbers_lie_above_the_rows_when_these_were_copied_in(product: Product) -> None:
-    product.tenants_of_before(1, first=500)
+    product.imported_tenants(1, first=500)
     lifted(product)
     assert product.create().id == 501
 
@@ -94,7 +94,7 @@ def test_one_far_above_lifts_nothing_and_is_reported(product: Product) -> None:
 
 def test_names_of_other_forms_lift_nothing(product: Product) -> None:
     names = ["_default", "tenant_", "tenant_007", "tenant_-9", "tenant_9x", "tenant_٩", "x_9"]
-    assert product.domain.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
+    assert product.services.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
     assert product.create().id == 1
 
 

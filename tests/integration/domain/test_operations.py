@@ -4,9 +4,14 @@ import json
 
 import pytest
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.operation import OperationState
+from webapp.operations.progress import last_retries, recent
+from webapp.operations.selection import Selection
 
 from tests.factories import ACTOR, Product
-from tests.integration.domain.operations import (
+from tests.integration.services.operations import (
     DELETE,
     REQUEST,
     RESTORE,
@@ -20,12 +25,7 @@ from tests.integration.domain.operations import (
     tenant_of,
     view,
 )
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import CountChanged
-from webapp.tenants.operations.figures import last_retries, recent
-from webapp.tenants.operations.models import OperationState
-from webapp.tenants.operations.selection import Selection
-from webapp.tenants.records import AuditEntry
+from webapp.errors import CountChanged
 
 
 def test_nothing_changes_when_an_operation_is_only_planned(product: Product) -> None:
@@ -33,7 +33,7 @@ def test_nothing_changes_when_an_operation_is_only_planned(product: Product) -> 
     ready = product.create("Ready")
     product.make_ready(ready)
     chosen = Selection(tenant_ids=(*numbers, ready.id, 999))
-    planned = product.domain.operations.plan(RETRY, chosen)
+    planned = product.services.operations.plan(RETRY, chosen)
     assert (planned.total, planned.accepted) == (5, 3)
     assert planned.skipped == {"ready": 1, "unknown": 1}
     assert planned.causes == {Cause.TIMEOUT: 3}
@@ -44,7 +44,7 @@ def test_a_plan_says_that_a_retry_is_hopeless_when_no_cause_is_cured_by_one(
     simple: Product,
 ) -> None:
     failing(simple, 2, Cause.FOREIGN_DATA)
-    operations = simple.domain.operations
+    operations = simple.services.operations
     assert operations.plan(RETRY, Selection.of_failed()).is_hopeless
     failing(simple, 1)
     mixed = operations.plan(RETRY, Selection.of_failed())
@@ -52,7 +52,7 @@ def test_a_plan_says_that_a_retry_is_hopeless_when_no_cause_is_cured_by_one(
     assert mixed.hopeless == {Cause.FOREIGN_DATA: 2}
 
 
-def test_each_is_retried_once_when_the_lane_takes_many_batches(product: Product) -> None:
+def test_each_is_retried_once_when_the_loop_takes_many_batches(product: Product) -> None:
     numbers, others = failing(product, 8), failing(product, 1, Cause.AUTH)
     operations = in_threes(product)
     asked = operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
@@ -63,12 +63,12 @@ def test_each_is_retried_once_when_the_lane_takes_many_batches(product: Product)
     assert (found.progress.accepted, found.progress.waiting) == (8, 8)
     assert generations(product, numbers) == {2}
     assert generations(product, others) == {1}
-    assert all(product.told(number).count("retried") == 1 for number in numbers)
+    assert all(product.event_names(number).count("retried") == 1 for number in numbers)
 
 
 def test_the_result_is_kept_when_none_is_on_its_way_any_more(product: Product) -> None:
     one, other, third = failing(product, 3)
-    operations = product.domain.operations
+    operations = product.services.operations
     asked = operations.ask(RETRY, Selection(tenant_ids=(one, other, third, 99)), actor=ACTOR)
     product.make_ready(one)
     product.fail(other, Cause.CAPACITY)
@@ -78,7 +78,7 @@ def test_the_result_is_kept_when_none_is_on_its_way_any_more(product: Product) -
     drive(operations)
     settled = view(product, asked.id)
     assert settled.is_over
-    product.domain.tenants.retry(other, actor=ACTOR)
+    product.services.tenants.retry(other, actor=ACTOR)
     product.make_ready(other)
     progress = view(product, asked.id).progress
     assert (progress.ready, progress.failed, progress.skipped) == (2, 1, {"unknown": 1})
@@ -89,7 +89,7 @@ def test_one_audit_entry_tells_who_asked_for_what_when_many_are_retried(
     simple: Product,
 ) -> None:
     failing(simple, 4)
-    asked = simple.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
+    asked = simple.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     with simple.database.reading() as session:
         mine = select(AuditEntry).where(AuditEntry.action == "operation.retry")
         (entry,) = session.scalars(mine).all()
@@ -122,7 +122,7 @@ def test_those_who_became_ready_meanwhile_are_counted_as_changed(simple: Product
     operations = in_threes(simple)
     asked = operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     for number in numbers[4:]:
-        simple.domain.tenants.retry(number, actor=ACTOR)
+        simple.services.tenants.retry(number, actor=ACTOR)
         simple.make_ready(number)
     drive(operations)
     progress = view(simple, asked.id).progress
@@ -132,7 +132,7 @@ def test_those_who_became_ready_meanwhile_are_counted_as_changed(simple: Product
 
 def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) -> None:
     numbers = failing(product, 4)
-    operations = product.domain.operations
+    operations = product.services.operations
     operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     again = operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     assert view(product, again.id).is_over
@@ -140,23 +140,23 @@ def test_a_second_asking_takes_nobody_when_the_first_took_all(product: Product) 
     assert generations(product, numbers) == {2}
 
 
-def test_tenants_of_before_get_their_first_wish_when_it_is_requested(product: Product) -> None:
-    numbers = product.tenants_of_before(4)
+def test_tenants_of_before_get_their_first_request_when_it_is_requested(product: Product) -> None:
+    numbers = product.imported_tenants(4)
     living = product.create("Signed up", actor=ACTOR)
-    operations = product.domain.operations
-    assert operations.plan(REQUEST, Selection(without_wish=True)).accepted == 4
+    operations = product.services.operations
+    assert operations.plan(REQUEST, Selection(not_requested=True)).accepted == 4
     asked = operations.ask(REQUEST, Selection(tenant_ids=(*numbers, living.id)), actor=ACTOR)
     assert generations(product, numbers) == {1}
-    assert product.told(numbers[0])[0] == "requested"
+    assert product.event_names(numbers[0])[0] == "requested"
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.skipped) == (4, {"pending": 1})
 
 
 def test_many_leave_and_come_back_when_they_are_deleted_and_restored(product: Product) -> None:
     numbers = living(product, 5)
-    operations = product.domain.operations
+    operations = product.services.operations
     asked = operations.ask(DELETE, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=5)
-    assert view(product, asked.id).progress.leaving == 5
+    assert view(product, asked.id).progress.removing == 5
     assert product.departure(numbers[0]).requested_by == ACTOR.name
     taken = product.create("Living 0").id
     back = operations.ask(
@@ -175,7 +175,7 @@ def test_nobody_is_deleted_when_the_number_is_not_the_one_that_was_said(
 ) -> None:
     numbers = living(simple, 3)
     with pytest.raises(CountChanged):
-        simple.domain.operations.ask(
+        simple.services.operations.ask(
             DELETE, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=2
         )
     assert all(tenant_of(simple, number).deleted_at is None for number in numbers)
@@ -184,7 +184,7 @@ def test_nobody_is_deleted_when_the_number_is_not_the_one_that_was_said(
 def test_a_family_knows_its_last_retry_when_all_of_its_cause_were_retried(
     simple: Product,
 ) -> None:
-    operations = simple.domain.operations
+    operations = simple.services.operations
     for cause in (Cause.TIMEOUT, Cause.AUTH, Cause.TIMEOUT):
         failing(simple, 2, cause)
         last = operations.ask(RETRY, Selection.of_failed(cause), actor=ACTOR)

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import event, select
+from webapp.models.operation import OperationKind
+from webapp.models.partition import PartitionEvent
+from webapp.operations.selection import Selection
 
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.domain.operations import (
+from tests.integration.services.operations import (
     DELETE,
     REQUEST,
     RESTORE,
@@ -23,9 +26,6 @@ from tests.integration.domain.operations import (
     living,
     view,
 )
-from webapp.tenants.models import PartitionEvent
-from webapp.tenants.operations.models import OperationKind
-from webapp.tenants.operations.selection import Selection
 
 
 class Died(Exception):
@@ -70,14 +70,14 @@ def test_nobody_is_lost_or_taken_twice_when_the_process_dies_at_any_statement(
     assert deaths > 5
     assert view(product, asked.id).progress.accepted == 7
     for number in numbers:
-        assert product.told(number).count(TOLD[kind]) == 1
+        assert product.event_names(number).count(TOLD[kind]) == 1
 
 
 PREPARED: dict[OperationKind, Callable[[Product, int], list[int]]] = {
     RETRY: failing,
     DELETE: living,
     RESTORE: deleted,
-    REQUEST: Product.tenants_of_before,
+    REQUEST: Product.imported_tenants,
 }
 TOLD = {RETRY: "retried", DELETE: "removing", RESTORE: "restored", REQUEST: "requested"}
 
@@ -102,40 +102,40 @@ def meeting(product: Product) -> Iterator[None]:
         event.remove(product.engine, "after_cursor_execute", wait)
 
 
-def test_each_is_taken_and_counted_once_when_two_lanes_read_it_at_once(
+def test_each_is_taken_and_counted_once_when_two_loops_read_it_at_once(
     product: Product,
 ) -> None:
     numbers = failing(product, 9)
-    lanes = [in_threes(product) for _ in range(2)]
-    asked = lanes[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
+    loops = [in_threes(product) for _ in range(2)]
+    asked = loops[0].ask(RETRY, TIMEOUTS, actor=ACTOR)
     with meeting(product):
-        done = all_at_once([lambda lane=lane: drive(lane) for lane in lanes])  # type: ignore[misc]
+        done = all_at_once([lambda loop=loop: drive(loop) for loop in loops])  # type: ignore[misc]
     assert done == [None] * 2
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.skipped) == (9, {})
-    assert all(product.told(number).count("retried") == 1 for number in numbers)
+    assert all(product.event_names(number).count("retried") == 1 for number in numbers)
 
 
-def test_the_wishes_stand_when_redis_does_not_answer(simple: Product) -> None:
+def test_the_requests_stand_when_redis_does_not_answer(simple: Product) -> None:
     numbers = failing(simple, 4)
     cut_off = simple.configured(redis_url="unix:///nowhere/redis.sock")
-    asked = cut_off.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
+    asked = cut_off.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
     assert view(simple, asked.id).progress.waiting == 4
     for number in numbers:
-        simple.age(number, "ring_at", 60)
-    assert simple.domain.ringing.ring_due() == 4
+        simple.age(number, "dispatch_after", 60)
+    assert simple.services.dispatcher.dispatch_due() == 4
 
 
-def test_many_are_rung_once_each_when_all_that_failed_are_retried(
+def test_many_are_dispatched_once_each_when_all_that_failed_are_retried(
     product: Product,
 ) -> None:
     numbers = crowd(product, 450)
-    asked = product.domain.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    drive(product.domain.operations)
+    asked = product.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
+    drive(product.services.operations)
     progress = view(product, asked.id).progress
     assert (progress.accepted, progress.waiting, progress.skipped) == (450, 450, {})
-    rung = [ring for job in jobs(product) for ring in job.args[0]]
-    assert sorted(rung) == [[number, 2] for number in numbers]
+    dispatched = [dispatch for job in jobs(product) for dispatch in job.args[0]]
+    assert sorted(dispatched) == [[number, 2] for number in numbers]
     with product.engine.connect() as connection:
         told = connection.scalars(
             select(PartitionEvent.tenant_id).where(

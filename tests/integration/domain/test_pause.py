@@ -7,37 +7,38 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from jobs.canary.schedule import CanarySchedule
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import select, update
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.causes import Cause
+from webapp.models.control import Pause
+from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
+from webapp.models.tenant import Tenant
+from webapp.partitions.drift import drift_counts
+from webapp.partitions.stuck import is_stuck
+from webapp.partitions.summary import summary
 
-from jobs.canary_lane import CanaryLane
-from jobs.milvus import MilvusPartitionStore
 from jobs.provisioning import create_partition, create_partitions
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script, statements
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import InvalidField
-from webapp.tenants.figures import summary
-from webapp.tenants.findings import drift_counts
-from webapp.tenants.models import Pause, Tenant
-from webapp.tenants.observing import Observation
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import CanaryOutcome, DriftKind, PartitionState
-from webapp.tenants.stuck import is_stuck
+from webapp.errors import InvalidField
 
 
 def pause(product: Product, reason: str | None = None) -> None:
-    product.domain.pauses.pause(reason, actor=ACTOR)
+    product.services.pauses.pause(reason, actor=ACTOR)
 
 
 def resume(product: Product) -> None:
-    assert product.domain.pauses.resume(actor=ACTOR)
+    assert product.services.pauses.resume(actor=ACTOR)
 
 
 def audited(product: Product) -> list[Any]:
     with product.database.reading() as session:
-        deeds = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
-        return list(session.scalars(deeds.order_by(AuditEntry.id)))
+        audit_entries = select(AuditEntry).where(AuditEntry.action.startswith("provisioning."))
+        return list(session.scalars(audit_entries.order_by(AuditEntry.id)))
 
 
 class Listing(FaultyStore):
@@ -57,23 +58,23 @@ class Listing(FaultyStore):
 # Who waits, and what goes on.
 
 
-def test_sign_up_waits_unrung_when_provisioning_is_paused(product: Product) -> None:
+def test_sign_up_waits_undispatched_when_provisioning_is_paused(product: Product) -> None:
     pause(product)
     tenant = product.create()
     assert product.row(tenant).state == PartitionState.PENDING
     assert product.queued() == []
-    assert product.domain.ringing.ring_due() == 0
-    assert product.told(tenant) == ["requested"]
+    assert product.services.dispatcher.dispatch_due() == 0
+    assert product.event_names(tenant) == ["requested"]
 
 
-def test_waiting_wish_is_rung_at_once_when_provisioning_resumes(product: Product) -> None:
+def test_waiting_request_is_dispatched_at_once_when_provisioning_resumes(product: Product) -> None:
     pause(product)
     tenant = product.create()
-    product.age(tenant, "ring_at", 1)
+    product.age(tenant, "dispatch_after", 1)
     resume(product)
     assert len(product.queued()) == 1
     product.make_ready(tenant)
-    assert product.told(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert product.event_names(tenant) == ["requested", "dispatched", "creating", "created"]
 
 
 def test_job_that_comes_too_late_claims_nothing_when_the_pause_came_first(
@@ -86,35 +87,35 @@ def test_job_that_comes_too_late_claims_nothing_when_the_pause_came_first(
         create_partition(tenant.id, 1)
     row = product.row(tenant)
     assert (row.state, row.attempts, row.lease_until) == (PartitionState.PENDING, 0, None)
-    assert row.ring_at is not None
-    assert row.ring_at <= utc_now()
+    assert row.dispatch_after is not None
+    assert row.dispatch_after <= utc_now()
     resume(product)
     assert [id for id in product.queued() if id != job] == [f"t{tenant.id}-g1-d2"]
 
 
-def test_every_wish_of_a_chunk_waits_when_it_comes_during_a_pause(product: Product) -> None:
+def test_every_request_of_a_chunk_waits_when_it_comes_during_a_pause(product: Product) -> None:
     tenants = [product.create(f"T{n}") for n in range(3)]
     pause(product)
     with product.as_worker(FaultyStore(), no_script):
         create_partitions([[tenant.id, 1] for tenant in tenants])
     assert product.states() == ["pending"] * 3
-    assert all(product.row(tenant).ring_at for tenant in tenants)
+    assert all(product.row(tenant).dispatch_after for tenant in tenants)
 
 
-def test_ring_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
+def test_dispatch_is_not_noted_as_under_way_when_its_job_met_the_pause_before(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doorbell = product.domain.doorbell
-    push = doorbell.ring
+    job_queue = product.services.job_queue
+    push = job_queue.dispatch
 
-    def push_and_work(rings: Any, **options: Any) -> None:
-        push(rings, **options)
+    def push_and_work(dispatches: Any, **options: Any) -> None:
+        push(dispatches, **options)
         pause(product)
-        product.claim(rings[0].tenant_id)
+        product.claim(dispatches[0].tenant_id)
 
-    monkeypatch.setattr(doorbell, "ring", push_and_work)
+    monkeypatch.setattr(job_queue, "dispatch", push_and_work)
     tenant = product.create()
-    assert product.row(tenant).ring_at is not None
+    assert product.row(tenant).dispatch_after is not None
 
 
 def test_attempt_ends_as_ever_when_a_pause_comes_while_it_runs(
@@ -131,77 +132,75 @@ def test_second_attempt_waits_when_the_first_failed_during_a_pause(product: Prod
     tenant = product.create()
     (claim,) = product.claim(tenant)
     pause(product)
-    product.domain.attempts.record_failure(
-        claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1
-    )
+    product.attempts.record_failure(claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1)
     product.age(tenant, "next_attempt_at", 1)
-    product.age(tenant, "ring_at", 1)
-    assert product.domain.ringing.ring_due() == 0
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 0
     assert product.claim(tenant) == []
     resume(product)
     assert len(product.claim(tenant)) == 1
 
 
-def test_wish_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Product) -> None:
+def test_request_goes_on_after_the_pause_when_its_worker_dies_in_it(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
     pause(product)
     product.age(tenant, "lease_until")
-    assert product.domain.upkeep.expire_leases() == 1
+    assert product.repair.expire_leases() == 1
     assert product.claim(tenant) == []
     resume(product)
     product.make_ready(tenant)
 
 
-def test_requeue_by_hand_is_kept_as_a_wish_when_provisioning_is_paused(simple: Product) -> None:
+def test_requeue_by_hand_is_kept_as_a_request_when_provisioning_is_paused(simple: Product) -> None:
     tenant = simple.create()
     (job,) = simple.queued()
     simple.fail(tenant, Cause.AUTH, job)
     pause(simple)
-    assert simple.domain.attempts.claim([(tenant.id, 1)], job) == []
-    assert simple.domain.attempts.claim_requeued(tenant.id, 1, job) == []
+    assert simple.attempts.claim([(tenant.id, 1)], job) == []
+    assert simple.attempts.claim_requeued(tenant.id, 1, job) == []
     row = simple.row(tenant)
     assert (row.state, row.generation) == (PartitionState.PENDING, 2)
     resume(simple)
     simple.make_ready(tenant)
 
 
-def test_backfill_makes_its_wishes_and_rings_nobody_when_provisioning_is_paused(
+def test_backfill_makes_its_requests_and_dispatches_nobody_when_provisioning_is_paused(
     product: Product,
 ) -> None:
-    numbers = product.tenants_of_before(30)
+    numbers = product.imported_tenants(30)
     pause(product)
-    done = product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    done = product.backfill(numbers)
     assert done == (30, True)
     assert product.queued() == []
     assert product.states() == ["pending"] * 30
 
 
 def test_many_go_on_in_chunks_when_provisioning_resumes(simple: Product) -> None:
-    numbers = simple.tenants_of_before(450)
+    numbers = simple.imported_tenants(450)
     pause(simple)
-    simple.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
+    simple.backfill(numbers)
     with simple.engine.execution_options(writes=True).begin() as connection:
-        connection.exec_driver_sql("UPDATE partition SET ring_at = requested_at")
+        connection.exec_driver_sql("UPDATE partition SET dispatch_after = requested_at")
     resume(simple)
     jobs = simple.queued()
     chunk = simple.settings.partition_chunk_size
     assert len(jobs) <= 450 / chunk + 4
-    wished = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
-    assert sorted(wished) == numbers
-    assert simple.domain.ringing.ring_due() == 0
+    requested = [pair[0] for job in jobs for pair in _job(simple, job).args[0]]
+    assert sorted(requested) == numbers
+    assert simple.services.dispatcher.dispatch_due() == 0
 
 
 def _job(product: Product, job_id: str) -> Any:
-    return product.domain.doorbell.backfill_queue.fetch_job(job_id)
+    return product.services.job_queue.backfill_queue.fetch_job(job_id)
 
 
 def test_each_is_tried_by_itself_when_a_chunk_gave_it_up(simple: Product) -> None:
     tenants = [simple.create(f"T{n}") for n in range(25)]
-    wishes = [(tenant.id, 1) for tenant in tenants]
-    claims = simple.domain.attempts.claim(wishes, "chunk-1")
-    simple.domain.attempts.hand_back(claims, "not made")
-    assert simple.domain.ringing.ring_due() == 25
+    requests = [(tenant.id, 1) for tenant in tenants]
+    claims = simple.attempts.claim(requests, "chunk-1")
+    simple.attempts.hand_back(claims, "not made")
+    assert simple.services.dispatcher.dispatch_due() == 25
     assert {f"t{tenant.id}-g1-d2" for tenant in tenants} <= set(simple.queued())
 
 
@@ -215,7 +214,7 @@ def test_nobody_is_lost_when_redis_forgets_everything_during_a_pause(
     during = lossy.create("During")
     redis.flush()
     lossy.age(before, "dispatched_at", 4)
-    lossy.age(during, "ring_at", 1)
+    lossy.age(during, "dispatch_after", 1)
     reconciler = lossy.reconciler(Listing())
     assert reconciler.sweep()
     assert lossy.queued() == []
@@ -233,11 +232,11 @@ def test_one_attempt_is_made_of_each_when_workers_come_during_a_pause_and_after(
     whole.work(store)
     assert whole.states() == ["pending"] * 6
     for tenant in later:
-        whole.age(tenant, "ring_at", 1)
+        whole.age(tenant, "dispatch_after", 1)
     resume(whole)
     whole.work(store)
     assert whole.states() == ["ready"] * 6
-    assert all(whole.told(tenant).count("created") == 1 for tenant in [*first, *later])
+    assert all(whole.event_names(tenant).count("created") == 1 for tenant in [*first, *later])
 
 
 # What the reconciler leaves alone meanwhile.
@@ -250,23 +249,23 @@ def test_departure_waits_when_provisioning_is_paused(
     whole.work(store)
     whole.delete(tenant)
     pause(whole)
-    assert whole.depart(store) == 0
+    assert whole.remove_due(store) == 0
     assert f"tenant_{tenant.id}" in store.list_partitions(whole.settings.milvus_collection)
     resume(whole)
-    assert whole.depart(store) == 1
+    assert whole.remove_due(store) == 1
 
 
 def test_no_drop_begins_when_a_pause_comes_after_its_claim(product: Product) -> None:
     tenant = product.create()
     product.make_ready(tenant)
     product.delete(tenant)
-    departures = product.domain.departures
-    leavers = departures.claim(product.settings.milvus_collection, 10)
+    removal_claims = product.removal_claims
+    removals = removal_claims.claim(product.settings.milvus_collection, 10)
     pause(product)
-    assert departures.begin(dict.fromkeys(leavers, 0)) == []
-    departures.hand_back(leavers)
+    assert removal_claims.begin(dict.fromkeys(removals, 0)) == []
+    removal_claims.hand_back(removals)
     resume(product)
-    assert departures.due_collections() == [product.settings.milvus_collection]
+    assert removal_claims.due_collections() == [product.settings.milvus_collection]
 
 
 def test_missing_partition_is_only_reported_when_provisioning_is_paused(product: Product) -> None:
@@ -276,7 +275,7 @@ def test_missing_partition_is_only_reported_when_provisioning_is_paused(product:
     reconciler = product.reconciler(Listing())
     assert reconciler.sweep()
     with product.database.reading() as session:
-        counts = drift_counts(session, product.domain.rules)
+        counts = drift_counts(session, product.services.policy)
     assert counts[DriftKind.MISSING] == 1
     assert product.row(tenant).state == PartitionState.READY
     resume(product)
@@ -290,7 +289,7 @@ def test_partition_that_came_back_is_not_dropped_when_provisioning_is_paused(
     tenant = simple.create()
     simple.make_ready(tenant)
     simple.delete(tenant)
-    simple.depart(Listing())
+    simple.remove_due(Listing())
     store = Listing(f"tenant_{tenant.id}")
     pause(simple)
     simple.sweep(store)
@@ -303,7 +302,7 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
     product.fail(rested, Cause.RATE_LIMITED)
     product.age(rested, "reopen_at")
     collection = product.settings.milvus_collection
-    product.domain.observing.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
+    product.observations.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
     pause(product)
     product.sweep(Listing())
     # That the outage is over is seen once, and must not be forgotten; a rest can wait.
@@ -315,12 +314,12 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
 
 def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> None:
     store = FaultyStore()
-    lane = CanaryLane(simple.domain, store, simple.settings)
+    loop = CanarySchedule(simple.services, store, simple.settings)
     collection = simple.settings.milvus_collection
-    simple.domain.observing.record(Observation(collection, 1, 1, None, None))
+    simple.observations.record(Observation(collection, 1, 1, None, None))
     pause(simple)
-    assert lane.run_if_due() is None
-    assert lane.run_now().outcome == CanaryOutcome.NOT_RUN
+    assert loop.run_if_due() is None
+    assert loop.run_now().outcome == CanaryOutcome.NOT_RUN
     assert store.calls == []
 
 
@@ -329,13 +328,13 @@ def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> 
 
 def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> None:
     tenant = product.create()
-    rules = product.domain.rules
+    policy = product.services.policy
 
     def stuck() -> tuple[int, bool]:
         with product.database.reading() as session:
-            counts = drift_counts(session, rules)
+            counts = drift_counts(session, policy)
             last = summary(session, product.settings).last_pause
-        return counts[DriftKind.STUCK], is_stuck(product.row(tenant), rules, last)
+        return counts[DriftKind.STUCK], is_stuck(product.row(tenant), policy, last)
 
     product.age(tenant, "state_since", 86_400)
     assert stuck() == (1, True)
@@ -354,7 +353,7 @@ def let_pass(product: Product, time: timedelta) -> None:
 
 
 def test_the_first_pause_stands_when_several_pause_at_once(product: Product) -> None:
-    pauses = product.domain.pauses
+    pauses = product.services.pauses
     works = [lambda n=n: pauses.pause(f"reason {n}", actor=ACTOR) for n in range(4)]
     states = all_at_once(works)
     assert len(set(states)) == 1
@@ -364,15 +363,15 @@ def test_the_first_pause_stands_when_several_pause_at_once(product: Product) -> 
 
 def test_one_of_them_resumes_when_several_do_at_once(product: Product) -> None:
     pause(product)
-    ended = all_at_once([lambda: product.domain.pauses.resume(actor=ACTOR)] * 4)
+    ended = all_at_once([lambda: product.services.pauses.resume(actor=ACTOR)] * 4)
     assert len([each for each in ended if each]) == 1
     assert [row.action for row in audited(product)] == ["provisioning.pause", "provisioning.resume"]
-    assert product.domain.pauses.state() is None
+    assert product.services.pauses.state() is None
 
 
 def test_who_paused_and_why_is_on_record_when_somebody_does(product: Product) -> None:
     pause(product, "  Milvus\n2.6 upgrade ")
-    state = product.domain.pauses.state()
+    state = product.services.pauses.state()
     assert state is not None
     assert (state.by, state.reason) == (ACTOR.name, "Milvus 2.6 upgrade")
     (entry,) = audited(product)
@@ -385,16 +384,16 @@ def test_who_paused_and_why_is_on_record_when_somebody_does(product: Product) ->
 def test_pause_is_refused_when_its_reason_is_too_long(simple: Product) -> None:
     with pytest.raises(InvalidField):
         pause(simple, "x" * 501)
-    assert simple.domain.pauses.state() is None
+    assert simple.services.pauses.state() is None
 
 
 def test_attempts_and_drops_under_way_are_counted_when_somebody_asks(product: Product) -> None:
-    waiting, busy, leaving = (product.create(name) for name in ("W", "B", "L"))
+    waiting, busy, removing = (product.create(name) for name in ("W", "B", "L"))
     product.claim(busy)
-    product.make_ready(leaving)
-    product.delete(leaving)
-    product.domain.departures.claim(product.settings.milvus_collection, 10)
-    assert product.domain.pauses.under_way() == 2
+    product.make_ready(removing)
+    product.delete(removing)
+    product.removal_claims.claim(product.settings.milvus_collection, 10)
+    assert product.services.pauses.under_way() == 2
     assert product.row(waiting).state == PartitionState.PENDING
 
 
@@ -408,29 +407,29 @@ def test_claim_costs_no_question_more_when_nothing_is_paused(product: Product) -
 def test_resume_holds_when_redis_is_gone_at_that_moment(product: Product, tmp_path: Any) -> None:
     pause(product)
     tenant = product.create()
-    product.age(tenant, "ring_at", 1)
+    product.age(tenant, "dispatch_after", 1)
     resume(product.configured(redis_url=f"unix://{tmp_path}/nobody.sock"))
-    product.age(tenant, "ring_at", 1)
-    assert product.domain.ringing.ring_due() == 1
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 1
 
 
-def test_everything_goes_on_when_whoever_resumed_died_before_ringing(
+def test_everything_goes_on_when_whoever_resumed_died_before_dispatching(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause(product)
     tenants: list[Tenant] = [product.create(f"T{n}") for n in range(3)]
     for tenant in tenants:
-        product.age(tenant, "ring_at", 1)
+        product.age(tenant, "dispatch_after", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(product.domain.ringing, "ring_due", lambda *_: 0)
+        patch.setattr(product.services.dispatcher, "dispatch_due", lambda *_: 0)
         resume(product)
     stop = threading.Event()
     stop.set()
-    product.reconciler(Listing()).ring_due()
+    product.reconciler(Listing()).dispatch_due()
     assert len(product.queued()) == 3
 
 
-def test_ringing_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
+def test_dispatching_looks_for_a_pause_once_when_many_sign_up_at_once(simple: Product) -> None:
     began = time.monotonic()
     with statements(simple.engine) as seen:
         for n in range(5):

@@ -132,20 +132,20 @@ def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
     with in_an_attempt(slow, spare_lite) as process:
         process.terminate()
     row = slow.row(1)
-    assert (row.state, row.attempts, slow.told(1)[-1]) == ("pending", 0, "handed_back")
-    slow.domain.ringing.ring_due()
+    assert (row.state, row.attempts, slow.event_names(1)[-1]) == ("pending", 0, "handed_back")
+    slow.services.dispatcher.dispatch_due()
     slow.work()
     assert slow.row(1).state == "ready"
 
 
-def test_wish_is_taken_over_when_its_worker_is_killed(
+def test_request_is_taken_over_when_its_worker_is_killed(
     slow: Product, spare_lite: LiteServer
 ) -> None:
     with in_an_attempt(slow, spare_lite) as process:
         process.kill()
     slow.age(1, "lease_until", 1)
-    assert slow.domain.upkeep.expire_leases() == 1
-    slow.domain.ringing.ring_due()
+    assert slow.repair.expire_leases() == 1
+    slow.services.dispatcher.dispatch_due()
     slow.work()
     row = slow.row(1)
     assert (row.state, row.attempts) == ("ready", 2)

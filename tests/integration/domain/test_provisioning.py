@@ -3,26 +3,26 @@
 from pathlib import Path
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
+from webapp.models.causes import Cause
+from webapp.queue.job_queue import CHUNK, ONE
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, FaultyStore, Product, no_script
-from webapp.tenants.causes import Cause
-from webapp.tenants.dispatch import CHUNK, ONE
 
 BROKEN = StoreError(Cause.UNEXPECTED, "the SDK is broken")
 
 
 def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
-    """Ring and work until the wish is settled."""
+    """Dispatch and work until the request is settled."""
 
     def settled() -> bool:
-        product.domain.ringing.ring_due()
+        product.services.dispatcher.dispatch_due()
         product.work(store, no_script)
         return product.row(tenant_id).state in {"ready", "failed"}
 
-    wait_until(settled, 15, "the wish to be settled")
+    wait_until(settled, 15, "the request to be settled")
 
 
 def test_partition_is_ready_when_the_job_has_run(
@@ -34,7 +34,7 @@ def test_partition_is_ready_when_the_job_has_run(
     assert (row.state, row.result, row.provider, row.attempts) == ("ready", "created", "sdk", 1)
     assert row.ready_at is not None
     assert row.name in store.list_partitions(row.collection)
-    assert whole.told(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert whole.event_names(tenant) == ["requested", "dispatched", "creating", "created"]
     assert whole.failed_jobs() == []
 
 
@@ -45,16 +45,18 @@ def test_partition_is_found_when_somebody_made_it_before(
     store.create_partition(whole.settings.milvus_collection, f"tenant_{tenant.id}")
     whole.work(store)
     assert whole.row(tenant).result == "already_exists"
-    assert whole.told(tenant)[-1] == "already_exists"
+    assert whole.event_names(tenant)[-1] == "already_exists"
 
 
-def test_ring_does_nothing_when_it_is_repeated(whole: Product, store: MilvusPartitionStore) -> None:
+def test_dispatch_does_nothing_when_it_is_repeated(
+    whole: Product, store: MilvusPartitionStore
+) -> None:
     tenant = whole.create()
     whole.work(store)
-    told = whole.told(tenant)
-    job = whole.domain.doorbell.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
+    told = whole.event_names(tenant)
+    job = whole.services.job_queue.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
     whole.work(store)
-    assert whole.told(tenant) == told
+    assert whole.event_names(tenant) == told
     assert job.get_status() == "finished"
 
 
@@ -65,7 +67,7 @@ def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
     drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
     assert whole.row(tenant).state == "failed"
     attempt = ["creating", "fallback", "create_failed"]
-    told = [name for name in whole.told(tenant) if name not in {"requested", "dispatched"}]
+    told = [name for name in whole.event_names(tenant) if name not in {"requested", "dispatched"}]
     assert told == attempt * 3
     failed = [row.at for row in whole.events(tenant) if row.event.endswith("create_failed")]
     begun = [row.at for row in whole.events(tenant) if row.event.endswith("creating")]
@@ -92,7 +94,7 @@ def test_script_does_not_run_when_the_cause_is_permanent(
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
     row = whole.row(tenant)
     assert (row.state, row.cause, row.attempts) == ("failed", "auth", 1)
-    assert "fallback" not in whole.told(tenant)
+    assert "fallback" not in whole.event_names(tenant)
     assert len(whole.failed_jobs()) == 1
 
 
@@ -116,15 +118,15 @@ def test_failed_job_disappears_when_its_tenant_is_deleted(
 ) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
-    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
+    whole.services.tenants.delete(tenant.id, actor=ACTOR)
     assert whole.failed_jobs() == []
 
 
-def test_old_ring_ends_quietly_when_the_tenant_is_deleted(
+def test_old_dispatch_ends_quietly_when_the_tenant_is_deleted(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
-    whole.domain.tenants.delete(tenant.id, actor=ACTOR)
+    whole.services.tenants.delete(tenant.id, actor=ACTOR)
     whole.work(store)
     assert whole.row(tenant).state == "removing"
     assert whole.failed_jobs() == []
@@ -146,10 +148,10 @@ def test_nothing_is_lost_when_redis_is_down_between_attempts(
     deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
 
     def missed() -> bool:
-        assert deaf.domain.ringing.ring_due() == 0
+        assert deaf.services.dispatcher.dispatch_due() == 0
         return whole.row(tenant).dispatch == 2
 
-    wait_until(missed, 5, "a ring that nobody hears")
-    whole.age(tenant, "ring_at", 1)
+    wait_until(missed, 5, "a dispatch that nobody hears")
+    whole.age(tenant, "dispatch_after", 1)
     drive(whole, tenant.id, FaultyStore(store))
     assert whole.row(tenant).state == "ready"

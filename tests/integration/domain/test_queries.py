@@ -1,17 +1,18 @@
 """What pages and API read: pages of tenants, counts, families, headroom."""
 
 import pytest
+from jobs.drift.observations import Observation
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.states import PartitionState, TenantState
+from webapp.models.tenant import Tenant
+from webapp.partitions import failures, summary
 
 from tests.factories import ACTOR, Product, statements
-from webapp.database import utc_now
-from webapp.tenants import failures, figures, queries
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import InvalidField
-from webapp.tenants.models import Tenant
-from webapp.tenants.observing import Observation
+from webapp.errors import InvalidField
+from webapp.tenants import queries
 from webapp.tenants.queries import TenantFilter
-from webapp.tenants.states import PartitionState, TenantState
 
 
 def found(product: Product, **wanted: object) -> list[str]:
@@ -47,9 +48,9 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     product.create("Waiting 100%")
     failed = product.create("Failed")
     gone = product.create("Gone")
-    product.tenants_of_before(1, first=50)
+    product.imported_tenants(1, first=50)
     product.fail(failed, Cause.AUTH)
-    product.domain.tenants.delete(gone.id, actor=ACTOR)
+    product.services.tenants.delete(gone.id, actor=ACTOR)
     assert found(product) == ["Waiting 100%", "Failed", "Before 50"]
     assert found(product, status=PartitionState.FAILED) == ["Failed"]
     assert found(product, status=PartitionState.REMOVING) == ["Gone"]
@@ -66,15 +67,15 @@ def test_nobody_is_found_when_the_text_is_hostile(product: Product, text: str) -
     assert found(product, q=text) == []
 
 
-def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
+def test_states_causes_and_missing_requests_are_counted(product: Product) -> None:
     product.create("Waiting")
     for n in range(2):
         product.fail(product.create(f"F{n}"), Cause.CAPACITY)
     product.make_ready(product.create("Ready"))
-    product.domain.tenants.delete(product.create("Gone").id, actor=ACTOR)
-    product.tenants_of_before(3, first=50)
+    product.services.tenants.delete(product.create("Gone").id, actor=ACTOR)
+    product.imported_tenants(3, first=50)
     with product.database.reading() as session:
-        counted = figures.summary(session, product.settings)
+        counted = summary.summary(session, product.settings)
     assert counted.tenants == 7
     assert counted.states == {
         "pending": 1,
@@ -84,30 +85,30 @@ def test_states_causes_and_missing_wishes_are_counted(product: Product) -> None:
         "removing": 1,
         "removed": 0,
     }
-    assert (counted.causes, counted.without_wish) == ({"capacity": 2}, 3)
+    assert (counted.causes, counted.not_requested) == ({"capacity": 2}, 3)
 
 
 def test_a_tenant_is_not_counted_when_it_was_deleted_before_there_were_departures(
     product: Product,
 ) -> None:
     product.make_ready(product.create("Ready"))
-    (bygone,) = product.tenants_of_before(1, first=50)
+    (bygone,) = product.imported_tenants(1, first=50)
     with product.database.transaction() as session:
         session.execute(update(Tenant).where(Tenant.id == bygone).values(deleted_at=utc_now()))
     with product.database.reading() as session:
-        counted = figures.summary(session, product.settings)
-    assert (counted.tenants, counted.states["ready"], counted.without_wish) == (1, 1, 0)
+        counted = summary.summary(session, product.settings)
+    assert (counted.tenants, counted.states["ready"], counted.not_requested) == (1, 1, 0)
 
 
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
     in_use = product.settings.milvus_collection
     with product.database.reading() as session:
-        (room,) = figures.headroom(session, product.settings)
+        (room,) = summary.headroom(session, product.settings)
     assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
-    product.domain.observing.record(Observation(in_use, 4, partitions=1000))
-    product.domain.observing.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
+    product.observations.record(Observation(in_use, 4, partitions=1000))
+    product.observations.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
     with product.database.reading() as session:
-        first, second = figures.headroom(session, product.settings)
+        first, second = summary.headroom(session, product.settings)
     assert (first.used, first.left) == (1000, 24)
     assert (second.collection, second.left, second.cause) == ("another", None, "timeout")
 
@@ -129,7 +130,7 @@ def test_number_of_queries_does_not_grow_with_the_tenants(product: Product) -> N
         reading = product.database.reading
         with statements(product.engine) as seen, reading() as session:
             queries.list_tenants(session, TenantFilter(), 50)
-            figures.summary(session, product.settings)
+            summary.summary(session, product.settings)
             failures.families(session)
             queries.list_events(session, 1, 50)
         return len([line for line in seen if line.startswith("SELECT")])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobs.milvus.client import MilvusPartitionStore
 from redis import Redis
 from rq import Queue
 from rq.job import Job
@@ -17,15 +18,14 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from webapp.db.types import utc_now
+from webapp.queue.own_jobs import CHUNK, ONE
 
-from jobs.milvus import MilvusPartitionStore
 from jobs.queue_worker import queue_worker
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import Product
 from tests.integration.domain.test_processes import started
-from webapp.database import utc_now
-from webapp.tenants.own_jobs import CHUNK, ONE
 
 BIN = Path(sys.executable).parent
 FOR_EVER = 9_999_999_999
@@ -118,7 +118,7 @@ def reason_of(redis: Redis, job_id: str) -> str:
 def test_only_our_functions_run_when_others_stand_on_our_queue(
     own: Product, redis: Redis, tmp_path: Path, command: list[str]
 ) -> None:
-    mark, queue = tmp_path / "ran", own.domain.doorbell.queue
+    mark, queue = tmp_path / "ran", own.services.job_queue.queue
     theirs = planted(mark, 1)
     plant(redis, queue, theirs)
     tenant = own.create()
@@ -158,7 +158,7 @@ def test_odd_arguments_are_refused_when_function_and_id_are_ours(
         f"t1-g1-d{n}": {"data": json.dumps([ONE, None, args, {}]).encode()}
         for n, args in enumerate(ODD_ARGUMENTS)
     }
-    plant(redis, own.domain.doorbell.queue, jobs)
+    plant(redis, own.services.job_queue.queue, jobs)
     own.work()
     for job_id in jobs:
         assert "its arguments are not as we write them" in reason_of(redis, job_id)
@@ -179,7 +179,7 @@ UNREADABLE = {
 def test_the_next_job_is_taken_when_others_cannot_be_read(own: Product, redis: Redis) -> None:
     jobs = {f"t9-g1-d{n}": {"data": data} for n, data in enumerate(UNREADABLE.values())}
     jobs["t9-g1-d99"] = {"data": call(ONE, 9, 1), "created_at": b"\xff"}
-    plant(redis, own.domain.doorbell.queue, jobs)
+    plant(redis, own.services.job_queue.queue, jobs)
     tenant = own.create()
     own.work()
     assert own.row(tenant).state == "ready"
@@ -188,7 +188,7 @@ def test_the_next_job_is_taken_when_others_cannot_be_read(own: Product, redis: R
 
 
 def test_the_next_job_is_taken_when_an_id_or_a_key_is_odd(own: Product, redis: Redis) -> None:
-    queue = own.domain.doorbell.queue
+    queue = own.services.job_queue.queue
     odd = ["a b", "../x", "x" * 10_000, "t0-g1-d1", "t1-g1-d1\n", "chunk-", "ü"]
     plant(redis, queue, {job_id: {"data": call("os.getcwd")} for job_id in odd})
     redis.set(Job.key_for("t7-g1-d1"), "no hash")
@@ -226,7 +226,7 @@ def test_abandoned_jobs_of_others_stay_when_the_worker_tidies_up(
     own: Product, redis: Redis, tmp_path: Path, store: MilvusPartitionStore
 ) -> None:
     """RQ's own maintenance calls their failure callbacks, and forgets them."""
-    queue, past = own.domain.doorbell.queue, time.time() - 60
+    queue, past = own.services.job_queue.queue, time.time() - 60
     theirs = planted(tmp_path / "ran", 1)["with-everything"] | {"status": "started"}
     redis.hset(Job.key_for("theirs"), mapping={**theirs, "origin": queue.name})
     started_key, finished_key, failed_key = (

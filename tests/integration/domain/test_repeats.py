@@ -5,28 +5,29 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, insert, select, text
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.idempotency import Answer, Key, Repeated, WithKey
+from webapp.models.idempotency import IdempotencyKey
+from webapp.models.tenant import Tenant
 
 from tests.factories import ACTOR, Product, all_at_once
-from tests.integration.domain.test_upkeep import sweep
-from webapp.database import Database, utc_now
-from webapp.tenants import repeats
-from webapp.tenants.errors import KeyInUse, KeyMismatch
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import IdempotencyKey
-from webapp.tenants.repeats import Answer, Key, OnceByKey, Repeated
+from tests.integration.domain.test_repair import sweep
+from webapp import idempotency
+from webapp.errors import KeyInUse, KeyMismatch
 
 KEY = Key("token:1", "key", "0" * 64)
 
 
-def once(key: Key = KEY) -> OnceByKey:
+def idempotency(key: Key = KEY) -> WithKey:
     """What a call hands to its use case."""
-    return OnceByKey(key, lambda tenant: Answer(201, f"tenant {tenant.id}"))
+    return WithKey(key, lambda tenant: Answer(201, f"tenant {tenant.id}"))
 
 
 def create(product: Product, key: Key = KEY) -> str:
     """What the caller is told."""
     try:
-        product.create(once=(mine := once(key)))
+        product.create(idempotency=(mine := idempotency(key)))
     except Repeated as repeated:
         return repeated.answer.body
     assert mine.answer is not None
@@ -55,7 +56,7 @@ def test_one_takes_effect_when_many_come_at_once(product: Product) -> None:
 
 def test_next_one_takes_effect_when_the_first_is_rolled_back(product: Product) -> None:
     with pytest.raises(RuntimeError), Database(product.engine).transaction() as session:
-        once().begin(session)
+        idempotency().begin(session)
         raise RuntimeError("the process dies")
     assert create(product) == "tenant 1"
 
@@ -72,10 +73,10 @@ def test_repeat_is_told_to_come_again_when_the_first_takes_too_long(product: Pro
     database = Database(product.engine)
     for bound in ("lock_timeout", "statement_timeout"):
         with database.transaction() as first, pytest.raises(KeyInUse):
-            once().begin(first)
+            idempotency().begin(first)
             with database.transaction() as second:
                 second.execute(text(f"SET LOCAL {bound} = '50ms'"))
-                once().begin(second)
+                idempotency().begin(second)
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Tenant)) == 0
 
@@ -96,10 +97,10 @@ def test_old_keys_go_and_young_ones_stay_when_swept(product: Product) -> None:
 def test_keys_go_in_bounded_numbers_when_there_are_very_many(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "PRUNED_AT_ONCE", 10)
-    monkeypatch.setattr(repeats, "PRUNED_PER_SWEEP", 30)
+    monkeypatch.setattr(idempotency, "PRUNED_AT_ONCE", 10)
+    monkeypatch.setattr(idempotency, "PRUNED_PER_SWEEP", 30)
     keys(product, 45, 30)
-    assert [product.domain.repeats.prune() for _ in range(3)] == [30, 15, 0]
+    assert [product.services.idempotency_keys.prune() for _ in range(3)] == [30, 15, 0]
 
 
 def test_pruning_uses_the_index_when_it_looks_for_old_keys(simple: Product) -> None:
@@ -117,7 +118,7 @@ def test_nobody_is_in_anothers_way_when_keys_are_pruned_and_taken_at_once(
     product: Product,
 ) -> None:
     keys(product, 200, 25)
-    works: list[Callable[[], object]] = [product.domain.repeats.prune] * 2
+    works: list[Callable[[], object]] = [product.services.idempotency_keys.prune] * 2
     works += [
         lambda n=n: create(product, Key("token:1", f"25-{n}", "0" * 64))  # type: ignore[misc]
         for n in range(12)

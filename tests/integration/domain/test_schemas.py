@@ -4,15 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from sqlalchemy import update
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.observed import ObservedCollection
+from webapp.partitions.collection_schema import STORED, CollectionSchema, SchemaField, schema_of
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.factories import FaultyStore, Product
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.schemas import STORED, CollectionSchema, SchemaField, schema_of
 
 
 class Counting(FaultyStore):

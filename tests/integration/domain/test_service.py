@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select, text
+from webapp.models.causes import Cause
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.tenant import Tenant
 
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, all_at_once, audit_open
-from webapp.tenants.causes import Cause
-from webapp.tenants.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 
 
 def count(product: Product, table: type) -> int:
@@ -27,17 +28,21 @@ def without_redis(product: Product, tmp_path: Path) -> Product:
     return product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
 
 
-def test_tenant_partition_and_event_are_stored_and_rung_for_when_created(product: Product) -> None:
+def test_tenant_partition_and_event_are_stored_and_dispatched_for_when_created(
+    product: Product,
+) -> None:
     tenant = product.create("Acme S.p.A.", actor=replace(ACTOR, request_id="r-1"))
     row = product.row(tenant)
     assert (tenant.slug, row.name, row.state) == ("acme-s-p-a", f"tenant_{tenant.id}", "pending")
     assert (row.generation, row.attempts, row.job_id) == (1, 0, f"t{tenant.id}-g1-d1")
     assert product.queued() == [row.job_id]
-    assert product.told(tenant) == ["requested", "dispatched"]
+    assert product.event_names(tenant) == ["requested", "dispatched"]
     assert {event.request_id for event in product.events(tenant)} == {"r-1"}
 
 
-def test_nothing_is_stored_nor_rung_when_the_event_cannot_be_written(product: Product) -> None:
+def test_nothing_is_stored_nor_dispatched_when_the_event_cannot_be_written(
+    product: Product,
+) -> None:
     with pytest.raises(Exception, match="does not fit"):
         _create_with_failing_events(product)
     assert [count(product, table) for table in (Tenant, Partition, PartitionEvent)] == [0, 0, 0]
@@ -55,41 +60,41 @@ def _create_with_failing_events(product: Product) -> None:
         product.create()
 
 
-def test_ring_follows_the_commit_when_created(product: Product) -> None:
+def test_dispatch_follows_the_commit_when_created(product: Product) -> None:
     seen: list[int] = []
-    ring = product.domain.ringing.ring
+    dispatch = product.services.dispatcher.dispatch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            product.domain.ringing,
-            "ring",
-            lambda rings: seen.append(count(product, Partition)) or ring(rings),
+            product.services.dispatcher,
+            "dispatch",
+            lambda dispatches: seen.append(count(product, Partition)) or dispatch(dispatches),
         )
         product.create()
     assert seen == [1]
 
 
-def test_tenant_is_created_when_redis_is_down_and_rung_when_it_is_back(
+def test_tenant_is_created_when_redis_is_down_and_dispatched_when_it_is_back(
     product: Product, tmp_path: Path
 ) -> None:
     tenant = without_redis(product, tmp_path).create()
     assert product.row(tenant).dispatched_at is None
-    product.age(tenant, "ring_at", 1)
-    assert product.domain.ringing.ring_due() == 1
+    product.age(tenant, "dispatch_after", 1)
+    assert product.services.dispatcher.dispatch_due() == 1
     assert product.queued() == [f"t{tenant.id}-g1-d2"]
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
 
 
-def test_row_is_due_within_three_seconds_when_its_maker_dies_before_ringing(
+def test_row_is_due_within_three_seconds_when_its_maker_dies_before_dispatching(
     product: Product,
 ) -> None:
     tenant = product.create()
     row = product.row(tenant)
-    assert row.ring_at is None
+    assert row.dispatch_after is None
     again = product.configured(redis_url="redis://127.0.0.1:9")
     row = again.row(again.create("Other"))
-    assert row.ring_at is not None
-    assert (row.ring_at - row.requested_at).total_seconds() <= 2
+    assert row.dispatch_after is not None
+    assert (row.dispatch_after - row.requested_at).total_seconds() <= 2
 
 
 def test_numbers_are_appended_when_the_slug_is_taken(product: Product) -> None:
@@ -143,7 +148,7 @@ def test_all_are_created_when_fifty_of_one_name_come_at_once(product: Product) -
 
 def test_partition_keeps_its_name_when_the_tenant_is_renamed(product: Product) -> None:
     tenant = product.create()
-    changed = product.domain.tenants.rename(tenant.id, name="Other", slug="other", actor=ACTOR)
+    changed = product.services.tenants.rename(tenant.id, name="Other", slug="other", actor=ACTOR)
     assert (changed.name, changed.slug) == ("Other", "other")
     assert product.row(tenant).name == f"tenant_{tenant.id}"
 
@@ -152,16 +157,16 @@ def test_renaming_is_refused_when_the_slug_is_taken_or_nobody_is_there(product: 
     product.create(slug="first")
     second = product.create(slug="second")
     with pytest.raises(SlugTaken):
-        product.domain.tenants.rename(second.id, slug="first", actor=ACTOR)
+        product.services.tenants.rename(second.id, slug="first", actor=ACTOR)
     with pytest.raises(TenantNotFound):
-        product.domain.tenants.rename(10**30, name="x", actor=ACTOR)
-    product.domain.tenants.delete(second.id, actor=ACTOR)
+        product.services.tenants.rename(10**30, name="x", actor=ACTOR)
+    product.services.tenants.delete(second.id, actor=ACTOR)
     with pytest.raises(TenantDeleted):
-        product.domain.tenants.rename(second.id, name="x", actor=ACTOR)
+        product.services.tenants.rename(second.id, name="x", actor=ACTOR)
 
 
 @pytest.mark.parametrize("state", ["pending", "provisioning", "ready", "failed"])
-def test_wish_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
+def test_request_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
     product: Product, state: str
 ) -> None:
     tenant = product.create()
@@ -172,27 +177,27 @@ def test_wish_is_withdrawn_when_a_tenant_is_deleted_in_any_state(
     elif state == "failed":
         product.fail(tenant, Cause.TIMEOUT)
     assert product.row(tenant).state == state
-    deleted = product.domain.tenants.delete(tenant.id, actor=ACTOR)
+    deleted = product.services.tenants.delete(tenant.id, actor=ACTOR)
     row = product.row(tenant)
     assert (deleted.status, row.state, row.generation) == ("deleted", "removing", 2)
     assert product.claim(tenant, 1) == product.claim(tenant, 2) == []
-    assert product.domain.ringing.ring_due() == 0
+    assert product.services.dispatcher.dispatch_due() == 0
 
 
 def test_nothing_changes_when_a_deletion_is_repeated(product: Product) -> None:
     tenant = product.create()
-    first = product.domain.tenants.delete(tenant.id, actor=ACTOR)
-    again = product.domain.tenants.delete(tenant.id, actor=ACTOR)
+    first = product.services.tenants.delete(tenant.id, actor=ACTOR)
+    again = product.services.tenants.delete(tenant.id, actor=ACTOR)
     assert again.deleted_at == first.deleted_at
-    assert product.told(tenant).count("removing") == 1
+    assert product.event_names(tenant).count("removing") == 1
 
 
 def test_worker_changes_nothing_when_the_tenant_is_deleted_meanwhile(product: Product) -> None:
     tenant = product.create()
     claims = product.claim(tenant)
-    product.domain.tenants.delete(tenant.id, actor=ACTOR)
-    assert product.domain.attempts.renew(claims) == []
-    product.domain.attempts.hand_back(claims, "stopped")
+    product.services.tenants.delete(tenant.id, actor=ACTOR)
+    assert product.attempts.renew(claims) == []
+    product.attempts.hand_back(claims, "stopped")
     assert product.row(tenant).state == "removing"
 
 
@@ -203,7 +208,7 @@ def test_deleting_waits_for_a_worker_without_deadlock_when_both_write(product: P
     with product.engine.begin() as worker:
         worker.execute(text("UPDATE partition SET fence = fence + 1"))
         with ThreadPoolExecutor(1) as threads:
-            deleting = threads.submit(product.domain.tenants.delete, tenant.id, actor=ACTOR)
+            deleting = threads.submit(product.services.tenants.delete, tenant.id, actor=ACTOR)
             wait_until(lambda: _somebody_waits(product.engine), 10, "the deletion to wait")
             worker.execute(
                 text("INSERT INTO partition_event (tenant_id, at, event) VALUES (:id, now(), 'x')"),
@@ -222,7 +227,7 @@ def _somebody_waits(engine: Engine) -> bool:
 def test_slug_is_free_again_but_no_number_when_a_tenant_is_deleted(product: Product) -> None:
     product.create()
     highest = product.create(slug="again")
-    product.domain.tenants.delete(highest.id, actor=ACTOR)
+    product.services.tenants.delete(highest.id, actor=ACTOR)
     assert product.create(slug="again").id > highest.id
 
 
@@ -239,21 +244,21 @@ def test_no_number_is_used_again_when_the_highest_row_is_gone(product: Product) 
 def test_retry_is_refused_when_the_partition_has_not_failed(product: Product) -> None:
     tenant = product.create()
     with pytest.raises(NotFailed):
-        product.domain.tenants.retry(tenant.id, actor=ACTOR)
+        product.services.tenants.retry(tenant.id, actor=ACTOR)
     with pytest.raises(TenantNotFound):
-        product.domain.tenants.retry(tenant.id + 1, actor=ACTOR)
+        product.services.tenants.retry(tenant.id + 1, actor=ACTOR)
 
 
-def test_wish_begins_afresh_when_a_failed_one_is_retried(product: Product) -> None:
+def test_request_begins_afresh_when_a_failed_one_is_retried(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.CAPACITY)
-    retried = product.domain.tenants.retry(tenant.id, actor=replace(ACTOR, request_id="r-2"))
+    retried = product.services.tenants.retry(tenant.id, actor=replace(ACTOR, request_id="r-2"))
     row = product.row(tenant)
     assert retried.partition is not None
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)
     assert row.request_id == "r-2"
     assert product.queued()[-1] == f"t{tenant.id}-g2-d2"
-    assert product.told(tenant)[-2:] == ["retried", "dispatched"]
+    assert product.event_names(tenant)[-2:] == ["retried", "dispatched"]
 
 
 def test_creating_takes_no_longer_than_one_answer_when_redis_is_frozen(

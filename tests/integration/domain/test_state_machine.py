@@ -10,10 +10,10 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.engines.redis import RedisServer
 from tests.factories import Product
-from tests.model.ledger import unhurried_by_disks, watching
 from tests.model.mishaps import Mishaps
 from tests.model.people import People
 from tests.model.toil import Toil
+from tests.model.watch import unhurried_by_disks, watching
 
 # The suite lives the same few lives each time; `PARATIA_TEST_LIVES=500` as many others.
 LIVES = int(os.environ.get("PARATIA_TEST_LIVES", "0"))

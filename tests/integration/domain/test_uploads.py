@@ -5,30 +5,30 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from jobs.reconciler.bulk_loops import ImportLoop
 from sqlalchemy import select, update
+from webapp.csv_import import batch
+from webapp.csv_import.faults import Problem, RowFault, UploadNotFound, loaded
+from webapp.csv_import.queries import all_rows, get_upload, rows_of
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
+from webapp.models.tenant import Tenant
+from webapp.tenants.inserts import ONE_WRITES
 
-from jobs.uploads_lane import UploadLane
 from tests.factories import ACTOR, Product, all_at_once, statements
-from webapp.database import utc_now
-from webapp.tenants.inserting import ONE_WRITES
-from webapp.tenants.models import Tenant
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.uploads import turn
-from webapp.tenants.uploads.models import RowOutcome, Upload, UploadRow, UploadState
-from webapp.tenants.uploads.problems import Problem, RowFault, UploadNotFound, loaded
-from webapp.tenants.uploads.queries import all_rows, get_upload, rows_of
 
 Story = list[tuple[int, str, int | None]]
 
 
 def check(product: Product, text: str) -> int:
-    return product.domain.uploads.check("tenants.csv", text.encode(), actor=ACTOR).id
+    return product.services.uploads.check("tenants.csv", text.encode(), actor=ACTOR).id
 
 
 def finish(product: Product, upload_id: int) -> Upload:
-    """Confirm, and let the lane do the rest."""
-    product.domain.uploads.confirm(upload_id, actor=ACTOR)
-    UploadLane(product.domain.uploads).run(threading.Event())
+    """Confirm, and let the loop do the rest."""
+    product.services.uploads.confirm(upload_id, actor=ACTOR)
+    ImportLoop(product.services.uploads).run(threading.Event())
     return upload(product, upload_id)
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_created_when_a_file_is_only_checked(product: Product) -> Non
     assert audited(product) == ["upload.create"]
 
 
-def test_each_row_becomes_a_tenant_with_a_wish_when_the_file_is_confirmed(
+def test_each_row_becomes_a_tenant_with_a_request_when_the_file_is_confirmed(
     product: Product,
 ) -> None:
     number = check(product, "name,slug\nAcme S.p.A.,\nOther,mine\n東京,\n東亰,\n")
@@ -86,7 +86,7 @@ def test_each_row_becomes_a_tenant_with_a_wish_when_the_file_is_confirmed(
     slugs = ["acme-s-p-a", "mine", "dongjing", "dongjing-2"]
     assert [slug for _, _, slug in tenants(product)] == slugs
     assert story(product, number) == [(n + 1, "created", n) for n in (1, 2, 3, 4)]
-    assert [product.told(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
+    assert [product.event_names(n) for n in (1, 4)] == [["requested", "dispatched"]] * 2
     assert product.events(1)[0].actor == ACTOR.name
     assert len(product.queued()) == 4
     assert audited(product) == ["upload.create", "upload.confirm"]
@@ -157,42 +157,42 @@ def test_a_row_is_refused_when_its_slug_is_taken_after_the_check(product: Produc
 def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "BATCH", 10)
+    monkeypatch.setattr(batch, "BATCH", 10)
     number = check(product, many(35))
-    uploads = product.domain.uploads
+    uploads = product.services.uploads
     uploads.confirm(number, actor=ACTOR)
 
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(turn, "_note", dies)
+        broken.setattr(batch, "_note", dies)
         uploads.advance(number)
     assert (upload(product, number).created, len(tenants(product))) == (10, 10)
-    # And one that dies after its commit, before anybody was told or rung.
+    # And one that dies after its commit, before anybody was told or dispatched.
     uploads._take(number, ONE_WRITES)
     assert len(tenants(product)) == 20
-    UploadLane(uploads).run(threading.Event())
+    ImportLoop(uploads).run(threading.Event())
     assert upload(product, number).created == 35
     assert [name for _, name, _ in tenants(product)] == [f"Tenant {n}" for n in range(1, 36)]
     made = [tenant_id for tenant_id, _, _ in tenants(product)]
     assert story(product, number) == [(n + 2, "created", made[n]) for n in range(35)]
-    product.age(made[15], "ring_at", 1)
-    product.domain.ringing.ring_due()
-    assert "dispatched" in product.told(made[15])
+    product.age(made[15], "dispatch_after", 1)
+    product.services.dispatcher.dispatch_due()
+    assert "dispatched" in product.event_names(made[15])
 
 
-def test_every_row_is_created_once_when_four_lanes_take_them(
+def test_every_row_is_created_once_when_four_loops_take_them(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "BATCH", 7)
+    monkeypatch.setattr(batch, "BATCH", 7)
     numbers = [check(product, many(60)), check(product, many(60))]
     for number in numbers:
-        product.domain.uploads.confirm(number, actor=ACTOR)
+        product.services.uploads.confirm(number, actor=ACTOR)
 
     def go_on() -> None:
-        lane = UploadLane(product.domain.uploads)
-        while lane.run(threading.Event()):
+        loop = ImportLoop(product.services.uploads)
+        while loop.run(threading.Event()):
             pass
 
     assert all_at_once([go_on] * 4) == [None] * 4
@@ -234,7 +234,7 @@ def test_numbers_are_kept_and_later_ones_lie_above_when_the_file_brings_them(
     }
     assert finish(product, number).created == 2
     assert tenants(product)[1:] == [(7, "Acme", "acme"), (4000, "Other", "mine")]
-    assert product.domain.backfill.plan().tenant_ids == [7, 4000]
+    assert product.backfillable() == [7, 4000]
     assert product.create("Next").id == 4001
     again = check(product, "id,name,slug\n7,Acme,\n4000,Other,mine\n")
     assert [outcome for _, outcome, _ in story(product, again)] == ["unchanged"] * 2
@@ -260,7 +260,7 @@ def test_a_number_is_refused_when_a_sign_up_drew_it_after_the_check(product: Pro
 
 
 def test_only_the_first_decision_counts_when_several_are_made(product: Product) -> None:
-    uploads = product.domain.uploads
+    uploads = product.services.uploads
     number = check(product, "name\nAcme\n")
     assert uploads.discard(number, actor=ACTOR)
     assert not uploads.confirm(number, actor=ACTOR)
@@ -269,7 +269,7 @@ def test_only_the_first_decision_counts_when_several_are_made(product: Product) 
     other = check(product, "name\nAcme\n")
     both = all_at_once([lambda: uploads.confirm(other, actor=ACTOR)] * 2)
     assert sorted(both) == [False, True]
-    UploadLane(uploads).run(threading.Event())
+    ImportLoop(uploads).run(threading.Event())
     assert len(tenants(product)) == 1
     with pytest.raises(UploadNotFound):
         uploads.confirm(other + 1, actor=ACTOR)
@@ -287,7 +287,7 @@ def test_an_upload_is_forgotten_when_nobody_confirmed_it_for_a_day(product: Prod
         connection.execute(
             update(Upload).where(Upload.id.in_([old, done])).values(uploaded_at=long_ago)
         )
-    UploadLane(product.domain.uploads).run(threading.Event())
+    ImportLoop(product.services.uploads).run(threading.Event())
     with product.engine.connect() as connection:
         assert set(connection.scalars(select(Upload.id))) == {fresh, done}
         assert set(connection.scalars(select(UploadRow.upload_id))) == {fresh, done}
@@ -313,7 +313,7 @@ def test_a_batch_takes_as_many_statements_when_it_is_larger(simple: Product) -> 
     def taken(count: int) -> int:
         number = check(simple, many(count).replace("Tenant", f"Of {count}"))
         with statements(simple.engine) as sent:
-            simple.domain.uploads.confirm(number, actor=ACTOR)
+            simple.services.uploads.confirm(number, actor=ACTOR)
         return len([text for text in sent if "dispatch" not in text])
 
     few = taken(100)

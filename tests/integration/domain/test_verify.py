@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import select
+from webapp.models.audit import AuditEntry
+from webapp.models.states import PartitionState
 
-from jobs.milvus import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import ACTOR, NOBODY, Product
 from tests.integration.domain.test_cli_partitions import runner
 from tests.milvus_collections import insert_rows
 from webapp.logs import configure_logging
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import PartitionState
 
 KINDS = ("missing", "orphan", "resurrected", "stuck", "adopted")
 
@@ -48,7 +48,7 @@ def disturbed(product: Product, store: MilvusPartitionStore) -> dict[str, list[s
     product.work(store)
     collection = product.settings.milvus_collection
     store.drop_partition(collection, "tenant_1")
-    product.domain.tenants.delete(2, actor=ACTOR)
+    product.services.tenants.delete(2, actor=ACTOR)
     product.change(2, state=PartitionState.REMOVED)
     product.age(2, "state_since", 60)
     store.create_partition(collection, "tenant_40")

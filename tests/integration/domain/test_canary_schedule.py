@@ -4,44 +4,44 @@ import threading
 from datetime import timedelta
 
 import pytest
+from jobs.canary.schedule import TURN, CanarySchedule
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
 from sqlalchemy import select, update
+from webapp.db.types import utc_now
+from webapp.models.audit import AuditEntry
+from webapp.models.observed import ObservedCollection
+from webapp.models.states import CanaryOutcome
+from webapp.partitions import summary
+from webapp.partitions.isolation_checks import CanaryReport
 
-from jobs.canary_lane import TURN, CanaryLane
-from jobs.milvus import MilvusPartitionStore
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
-from webapp.database import utc_now
-from webapp.tenants import figures
-from webapp.tenants.canaries import CanaryReport
-from webapp.tenants.models import ObservedCollection
-from webapp.tenants.observing import Observation
-from webapp.tenants.records import AuditEntry
-from webapp.tenants.states import CanaryOutcome
 
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
 
 
-def lane(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryLane:
-    return CanaryLane(product.domain, store, product.settings)
+def loop(product: Product, store: MilvusPartitionStore | Leaking) -> CanarySchedule:
+    return CanarySchedule(product.services, store, product.settings)
 
 
 def look(product: Product) -> str:
     """Let the sweep have seen the collection; returns its name."""
     collection = product.settings.milvus_collection
-    product.domain.observing.record(Observation(collection, 1, partitions=1))
+    product.observations.record(Observation(collection, 1, partitions=1))
     return collection
 
 
-def shown(product: Product) -> figures.LastCanary | None:
+def shown(product: Product) -> summary.LastCanary | None:
     with product.database.reading() as session:
-        return figures.headroom(session, product.settings)[0].canary
+        return summary.headroom(session, product.settings)[0].canary
 
 
 def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
     product: Product,
 ) -> None:
-    canaries = product.domain.canaries
+    canaries = product.services.canaries
     assert not canaries.is_due(product.settings.milvus_collection)
     collection = look(product)
     assert canaries.is_due(collection)
@@ -54,7 +54,7 @@ def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
 
 
 def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
-    canaries = product.domain.canaries
+    canaries = product.services.canaries
     assert not canaries.ask(product.settings.milvus_collection, actor=ACTOR)
     collection = look(product)
     canaries.record(collection, PASSED)
@@ -69,7 +69,7 @@ def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
 def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
     collection = look(product)
     assert shown(product) is None
-    product.domain.canaries.record(collection, PASSED)
+    product.services.canaries.record(collection, PASSED)
     seen = shown(product)
     assert seen is not None
     assert (seen.outcome, seen.message) == ("passed", "fine")
@@ -79,21 +79,21 @@ def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
 
 def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitionStore) -> None:
     look(whole)
-    reports = all_at_once([lane(whole, store).run_if_due for _ in range(8)])
+    reports = all_at_once([loop(whole, store).run_if_due for _ in range(8)])
     assert [report.outcome for report in reports if report] == ["passed"]
 
 
 def test_check_waits_for_its_turn_when_another_is_at_it(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    observing = whole.domain.observing
-    assert observing.take_turn("another", timedelta(seconds=60), timedelta(0), TURN)
+    observations = whole.observations
+    assert observations.take_turn("another", timedelta(seconds=60), timedelta(0), TURN)
     reports: list[CanaryReport] = []
-    checking = threading.Thread(target=lambda: reports.append(lane(whole, store).run_now()))
+    checking = threading.Thread(target=lambda: reports.append(loop(whole, store).run_now()))
     checking.start()
-    assert lane(whole, store).run_if_due() is None
+    assert loop(whole, store).run_if_due() is None
     assert reports == []
-    observing.end_turn("another", TURN)
+    observations.end_turn("another", TURN)
     checking.join(20)
     assert [report.outcome for report in reports] == ["passed"]
 
@@ -101,7 +101,7 @@ def test_check_waits_for_its_turn_when_another_is_at_it(
 def test_error_is_logged_when_isolation_is_broken(
     whole: Product, store: MilvusPartitionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert lane(whole, Leaking(store, "query")).run_now().outcome == "failed"
+    assert loop(whole, Leaking(store, "query")).run_now().outcome == "failed"
     (told,) = [record for record in caplog.records if "milvus.canary.failed" in str(record.msg)]
     assert told.levelname == "ERROR"
     assert "another partition" in str(told.msg)
@@ -117,7 +117,7 @@ def test_check_is_not_run_when_its_answers_are_not_understood(
         def call(self, request: object) -> object:
             return {}
 
-    report = lane(whole, Odd(store, "")).run_now()
+    report = loop(whole, Odd(store, "")).run_now()
     assert (report.outcome, "does not understand" in report.message) == ("not_run", True)
 
 

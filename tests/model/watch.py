@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, event, select
 from sqlalchemy.orm import Session
-
-from webapp.database import UtcDateTime
-from webapp.tenants.models import Partition, PartitionEvent, Tenant
+from webapp.db.types import UtcDateTime
+from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.tenant import Tenant
 
 SEEN = ("state", "fence", "generation", "dispatch", "attempts", "max_attempts", "lease_until")
 OLD = [f"old_{name}" for name in SEEN]
@@ -109,7 +109,7 @@ class Step:
     tenants: Sequence[Tenant]
 
 
-class Ledger:
+class Watch:
     """Reads what has happened since it was last read."""
 
     def __init__(self, engine: Engine) -> None:

@@ -25,7 +25,7 @@ class Creation:
     status: int | None = None
 
 
-class Ledger:
+class Promises:
     """All creations of a run; written by many threads."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the reconciler repairs: lost rings, dead workers, outages; and what that costs."""
+"""What the reconciler repairs: lost dispatches, dead workers, outages; and what that costs."""
 
 import threading
 import time
@@ -7,20 +7,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from jobs.drift.observations import Observation
+from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import SweepTurn
+from webapp.models.observed import ObservedCollection
 
-from jobs.milvus import MilvusPartitionStore
-from jobs.store import StoreError
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
+from tests.factories import FaultyStore, Product, all_at_once, statements
 from tests.milvus_collections import make_collection
-from webapp.database import utc_now
-from webapp.tenants.causes import Cause
-from webapp.tenants.models import ObservedCollection, SweepTurn
-from webapp.tenants.observing import Observation
 
 LONG = timedelta(minutes=1)
 
@@ -49,44 +50,44 @@ def test_nobody_is_kept_from_writing_when_nothing_is_due(simple: Product) -> Non
     simple.create()
     with simple.database.transaction() as another:
         another.execute(select(1))
-        assert simple.domain.upkeep.expire_leases() == 0
-        assert simple.domain.ringing.ring_due() == 0
+        assert simple.repair.expire_leases() == 0
+        assert simple.services.dispatcher.dispatch_due() == 0
 
 
-# Rings.
+# Dispatches.
 
 
-def test_wish_is_rung_long_before_a_sweep_when_its_maker_never_rang(
+def test_request_is_dispatched_long_before_a_sweep_when_its_maker_never_dispatched(
     simple: Product, tmp_path: Path
 ) -> None:
     deaf = simple.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
     tenant = deaf.create()
-    simple.change(tenant, ring_at=simple.row(tenant).requested_at + timedelta(seconds=2))
+    simple.change(tenant, dispatch_after=simple.row(tenant).requested_at + timedelta(seconds=2))
     with simple.reconciling(Listing()):
-        job_id = wait_until(lambda: simple.row(tenant).job_id, 5, "the ring")
+        job_id = wait_until(lambda: simple.row(tenant).job_id, 5, "the dispatch")
     assert job_id == f"t{tenant.id}-g1-d2"
 
 
-def test_wishes_are_rung_again_when_redis_lost_everything(
+def test_requests_are_dispatched_again_when_redis_lost_everything(
     product: Product, spare_redis: Callable[..., RedisServer]
 ) -> None:
     redis = spare_redis()
     lossy = product.configured(redis_url=redis.url)
     tenants = [lossy.create(f"T{n}") for n in range(3)]
     redis.flush()
-    assert lossy.domain.upkeep.ring_lost() == 0
+    assert lossy.repair.redispatch_lost() == 0
     for tenant in tenants:
         lossy.age(tenant, "dispatched_at", 4)
     sweep(lossy)
     assert lossy.queued() == [f"t{tenant.id}-g1-d2" for tenant in tenants]
-    assert lossy.domain.upkeep.ring_lost() == 0
+    assert lossy.repair.redispatch_lost() == 0
 
 
-def test_no_job_is_rung_twice_when_the_queue_is_long(product: Product) -> None:
+def test_no_job_is_dispatched_twice_when_the_queue_is_long(product: Product) -> None:
     for n in range(30):
         product.age(product.create(f"T{n}"), "dispatched_at")
     with statements(product.engine) as seen:
-        assert product.domain.upkeep.ring_lost() == 0
+        assert product.repair.redispatch_lost() == 0
     assert len([line for line in seen if line.startswith("SELECT")]) == 1
     assert len(product.queued()) == 30
 
@@ -103,27 +104,27 @@ def test_other_steps_run_when_redis_is_down(product: Product, tmp_path: Path) ->
 # Leases.
 
 
-def test_wish_waits_again_when_its_worker_died(product: Product) -> None:
+def test_request_waits_again_when_its_worker_died(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
-    assert product.domain.upkeep.expire_leases() == 0
+    assert product.repair.expire_leases() == 0
     product.age(tenant, "lease_until", 1)
-    assert product.domain.upkeep.expire_leases() == 1
+    assert product.repair.expire_leases() == 1
     row = product.row(tenant)
     assert (row.state, row.attempts) == ("pending", 1)
-    assert product.told(tenant)[-1] == "lease_expired"
-    assert product.domain.ringing.ring_due() == 1
+    assert product.event_names(tenant)[-1] == "lease_expired"
+    assert product.services.dispatcher.dispatch_due() == 1
 
 
-def test_wish_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
+def test_request_fails_when_its_worker_died_in_the_last_attempt(product: Product) -> None:
     tenant = product.create()
     for _ in range(3):
         product.claim(tenant)
         product.age(tenant, "lease_until", 1)
-    product.domain.upkeep.expire_leases()
+    product.repair.expire_leases()
     row = product.row(tenant)
     assert (row.state, row.cause) == ("failed", "unexpected")
-    assert product.told(tenant)[-1] == "create_failed"
+    assert product.event_names(tenant)[-1] == "create_failed"
 
 
 def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product) -> None:
@@ -132,10 +133,10 @@ def test_pause_grows_when_workers_die_in_each_reopened_attempt(product: Product)
     pauses = []
     for _ in range(7):
         product.age(tenant, "reopen_at", 1)
-        product.domain.upkeep.reopen(product.row(tenant).collection, [])
+        product.repair.reopen(product.row(tenant).collection, [])
         product.claim(tenant, product.row(tenant).generation)
         product.age(tenant, "lease_until", 1)
-        assert product.domain.upkeep.expire_leases() == 1
+        assert product.repair.expire_leases() == 1
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
@@ -157,7 +158,7 @@ def test_outage_is_over_for_all_at_once_when_milvus_answers_again(product: Produ
     sweep(product, milvus)
     row = product.row(tenants[0])
     assert (row.state, row.generation, row.max_attempts) == ("pending", 2, 1)
-    assert product.told(tenants[0])[-2:] == ["reopened", "dispatched"]
+    assert product.event_names(tenants[0])[-2:] == ["reopened", "dispatched"]
     assert product.events(tenants[0])[-2].actor == "sweep"
 
 
@@ -169,9 +170,9 @@ def test_pause_grows_to_five_minutes_when_a_reopened_one_fails_again(product: Pr
         row = product.row(tenant)
         assert row.reopen_at is not None
         pauses.append(round((row.reopen_at - row.state_since).total_seconds()))
-        assert product.domain.upkeep.reopen(row.collection, []) == 0
+        assert product.repair.reopen(row.collection, []) == 0
         product.age(tenant, "reopen_at", 1)
-        assert product.domain.upkeep.reopen(row.collection, []) == 1
+        assert product.repair.reopen(row.collection, []) == 1
         product.fail(tenant, Cause.UNEXPECTED)
     assert pauses == [15, 30, 60, 120, 240, 300, 300]
 
@@ -182,9 +183,7 @@ def test_cause_is_corrected_without_an_attempt_when_the_collection_is_missing(
     waiting, failed = product.create("Waiting"), product.create("Failed")
     product.fail(failed, Cause.MILVUS_UNREACHABLE)
     (claim,) = product.claim(waiting)
-    product.domain.attempts.record_failure(
-        claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1
-    )
+    product.attempts.record_failure(claim, Cause.TIMEOUT, "slow", provider=None, duration_ms=1)
     milvus = Listing()
     milvus.listing = StoreError(Cause.COLLECTION_MISSING, "not there")
     sweep(product, milvus)
@@ -193,9 +192,9 @@ def test_cause_is_corrected_without_an_attempt_when_the_collection_is_missing(
         ("pending", "collection_missing", 1),
         ("failed", "collection_missing", 3),
     ]
-    told = product.told(failed).count("cause_changed")
+    told = product.event_names(failed).count("cause_changed")
     sweep(product, milvus)
-    assert product.told(failed).count("cause_changed") == told == 1
+    assert product.event_names(failed).count("cause_changed") == told == 1
 
 
 def test_everything_goes_on_when_the_missing_collection_is_created(
@@ -213,11 +212,11 @@ def test_everything_goes_on_when_the_missing_collection_is_created(
     assert early.failed_jobs() == []
 
 
-def test_untouched_wishes_move_when_the_collection_was_corrected(product: Product) -> None:
+def test_untouched_requests_move_when_the_collection_was_corrected(product: Product) -> None:
     wrong = product.configured(milvus_collection="wrong")
     untouched, touched, ready = (wrong.create(f"T{n}") for n in range(3))
     wrong.fail(untouched, Cause.COLLECTION_MISSING)
-    wrong.domain.attempts.renew(wrong.claim(touched), seen_absent=True)
+    wrong.attempts.renew(wrong.claim(touched), seen_absent=True)
     wrong.change(touched, state="pending")
     wrong.make_ready(ready)
     sweep(product)
@@ -336,15 +335,15 @@ def test_refused_ones_go_on_when_an_outage_came_between_the_refusal_and_the_answ
     assert simple.row(tenant).state == "pending"
 
 
-def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
+def test_stale_failed_job_is_forgotten_when_its_tenant_is_not_failing_any_more(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")))
     assert len(whole.failed_jobs()) == 1
-    assert whole.domain.upkeep.forget_ghosts() == 0
+    assert whole.repair.drop_stale_failed_jobs() == 0
     whole.change(tenant, state="ready")
-    assert whole.domain.upkeep.forget_ghosts() == 1
+    assert whole.repair.drop_stale_failed_jobs() == 1
     assert whole.failed_jobs() == []
 
 
@@ -352,10 +351,7 @@ def test_ghost_is_forgotten_when_its_tenant_is_not_failing_any_more(
 
 
 def test_one_sweeps_when_several_replicas_begin_at_once(product: Product) -> None:
-    took = [
-        lambda name=f"s{n}": product.domain.observing.take_turn(name, LONG, timedelta(0))
-        for n in range(6)
-    ]
+    took = [lambda name=f"s{n}": product.lease(name).take(LONG) for n in range(6)]
     assert sorted(all_at_once(took)) == [False] * 5 + [True]
     assert not product.reconciler(Listing()).sweep()
 
@@ -367,7 +363,7 @@ def test_next_one_rests_when_a_sweep_ended_just_now(product: Product) -> None:
 
 
 def test_another_sweeps_when_the_sweeper_died(product: Product) -> None:
-    take = product.domain.observing.take_turn
+    take = product.observations.take_turn
     assert take("dead", timedelta(seconds=-1), timedelta(0))
     assert take("alive", LONG, timedelta(0))
 
@@ -377,7 +373,7 @@ def test_another_sweeps_within_an_interval_when_the_sweeper_died_in_the_middle(
 ) -> None:
     # Half an interval is how long a turn lasts that nobody lengthens.
     brief, milvus = simple.configured(reconcile_interval=2), Listing()
-    assert brief.domain.observing.take_turn("dead", timedelta(seconds=1), timedelta(0))
+    assert brief.lease("dead").take(timedelta(seconds=1))
     began = time.monotonic()
     with brief.reconciling(milvus):
         wait_until(lambda: milvus.calls != [], 10, "a sweep")
@@ -416,24 +412,24 @@ def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: P
 
 
 def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
-    observing = product.domain.observing
-    assert observing.last_cause("c") is None
-    observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
-    assert observing.last_cause("c") == Cause.TIMEOUT
-    observing.record(Observation("c", 3, partitions=8))
-    assert observing.last_cause("c") is None
+    observations = product.observations
+    assert observations.last_cause("c") is None
+    observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    assert observations.last_cause("c") == Cause.TIMEOUT
+    observations.record(Observation("c", 3, partitions=8))
+    assert observations.last_cause("c") is None
 
 
 def test_newer_observation_stands_when_a_sweeper_was_frozen(product: Product) -> None:
-    observing, late = product.domain.observing, Observation("c", 9, cause=Cause.TIMEOUT)
-    observing.record(Observation("c", 3, partitions=8))
-    observing.record(late)
-    assert observing.last_cause("c") is None
+    observations, late = product.observations, Observation("c", 9, cause=Cause.TIMEOUT)
+    observations.record(Observation("c", 3, partitions=8))
+    observations.record(late)
+    assert observations.last_cause("c") is None
 
 
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
-    product.domain.observing.record(Observation("c", 3, partitions=7))
-    product.domain.observing.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    product.observations.record(Observation("c", 3, partitions=7))
+    product.observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     with Session(product.engine) as session:
         seen = session.get(ObservedCollection, "c")
     assert seen is not None
@@ -442,7 +438,7 @@ def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> No
     assert seen.answered_at < seen.observed_at
 
 
-def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
+def test_dispatches_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServer) -> None:
     slow = whole.configured(milvus_uri=spare_lite.uri, milvus_timeout=30, reconcile_interval=0.2)
     frozen = MilvusPartitionStore(spare_lite.uri, "", 30)
     with pytest.raises(StoreError):
@@ -453,9 +449,9 @@ def test_rings_go_on_when_milvus_is_frozen(whole: Product, spare_lite: LiteServe
         with slow.reconciling(watched):
             wait_until(lambda: watched.was_asked_where, 5, "the sweep to ask Milvus")
             tenant = slow.create()
-            slow.domain.doorbell.queue.empty()
-            slow.age(tenant, "ring_at", 1)
-            wait_until(lambda: slow.queued() != [], 5, "the ring")
+            slow.services.job_queue.queue.empty()
+            slow.age(tenant, "dispatch_after", 1)
+            wait_until(lambda: slow.queued() != [], 5, "the dispatch")
             spare_lite.thaw()
     finally:
         frozen.close()
@@ -465,9 +461,9 @@ def test_sweep_costs_the_same_when_many_are_ready(product: Product) -> None:
     milvus = Listing()
 
     def cost(first: int, count: int) -> tuple[int, list[str]]:
-        numbers = product.tenants_of_before(count, first)
-        product.domain.backfill.dispatch(numbers, actor=ACTOR, progress=lambda _: None)
-        product.domain.doorbell.backfill_queue.empty()
+        numbers = product.imported_tenants(count, first)
+        product.backfill(numbers)
+        product.services.job_queue.backfill_queue.empty()
         with product.engine.execution_options(writes=True).begin() as connection:
             connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
         milvus.names |= {f"tenant_{number}" for number in numbers}
