@@ -1,4 +1,4 @@
-"""By when whoever asks a database wants its answer: each request has a moment of its own."""
+"""The deadline for a request's database calls."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Flask
 
-# All of a request's calls to the database together. A browser, a load balancer and gunicorn
-# itself (10 s at its stop) are still there to take the answer.
+# For all database calls of a request together. Browsers, load balancers and gunicorn (10 s at its
+# stop) still wait for the answer then.
 REQUEST_S = 8.0
 
 _ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=None)
@@ -17,7 +17,7 @@ _ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=Non
 
 @contextmanager
 def answered_within(seconds: float) -> Iterator[None]:
-    """Let all calls to the database in this block, together, take so long and no longer."""
+    """Bound all database calls in this block, together, to so many seconds."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -26,7 +26,7 @@ def answered_within(seconds: float) -> Iterator[None]:
 
 
 def left_s(otherwise: float) -> float:
-    """Seconds left for the call that follows; never more than `otherwise`, what a call may take."""
+    """Seconds until the deadline, at most `otherwise`, the bound of a single call."""
     ends_at = _ends_at.get()
     if ends_at is None:
         return otherwise
@@ -34,7 +34,7 @@ def left_s(otherwise: float) -> float:
 
 
 def init_app(app: Flask) -> None:
-    """Bound what each request waits for the database, from its first step to its last."""
+    """Bound the time that each request waits for the database, from start to end."""
     serve: Callable[..., Iterable[bytes]] = app.wsgi_app
 
     def serve_in_time(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
