@@ -1,4 +1,4 @@
-"""Tenants."""
+"""The table of tenants."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 
 def _name(context: DefaultExecutionContext) -> str:
-    """The name in the row that is being inserted."""
     name: str = context.get_current_parameters()["name"]  # type: ignore[no-untyped-call]
     return name
 
 
 class Tenant(Model):
-    """A customer. Rows stay after deletion, so that no number is ever used twice."""
+    """A customer. Rows stay after deletion, so that no number is used twice."""
 
     __tablename__ = "tenant"
     __table_args__ = (
@@ -64,10 +63,10 @@ class Tenant(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Whether there was ever a request for its partition; a trigger sees to it that this is so.
+    # Whether its partition was ever requested; a trigger sets it.
     requested: Mapped[bool] = mapped_column("wished", default=False, server_default="0")
-    # The name as searches compare it, and the name that was folded: where that is not the name,
-    # another program wrote it, and the reconciler folds it.
+    # The name as searches compare it, and the name it was made from: where that is not `name`,
+    # another program has written it, and the reconciler folds it again.
     folded_name: Mapped[str | None] = mapped_column(
         Text, default=lambda context: folded(_name(context)), deferred=True
     )
