@@ -20,7 +20,7 @@ from webapp.settings import PROJECT_ROOT, Settings
 
 
 def create_app(settings: Settings) -> APIFlask:
-    """The application, bound to its settings. It opens no connection before it is asked."""
+    """The application, bound to its settings; it opens no connection yet."""
     app = APIFlask(
         "paratia",
         title="Paratia",
@@ -73,8 +73,8 @@ def _init_database(app: APIFlask, settings: Settings) -> None:
     with app.app_context():
         prepare_engine(extensions.db.engine)
         app.extensions["database"] = Database(extensions.db.engine)
-    # Alembic takes a lone % for the beginning of a name to fill in. (Where there is one, its
-    # alembic.ini is not found and not missed: it says how new migrations are named.)
+    # Alembic reads a lone % as the start of a placeholder. With %% it does not find alembic.ini,
+    # which is needed only to name new migrations.
     migrations = str(PROJECT_ROOT / "migrations").replace("%", "%%")
     extensions.migrate.init_app(app, extensions.db, directory=migrations)
 

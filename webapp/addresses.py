@@ -1,4 +1,4 @@
-"""Addresses of Redis and Milvus: what is refused, and what of an address may be shown."""
+"""Addresses of Redis and Milvus: which are refused, and which parts may be shown."""
 
 import os
 import re
@@ -9,8 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from redis import RedisError
 from redis.connection import ConnectionPool
 
-# A unix socket's path may have 107 bytes (sun_path in Linux's unix(7)); Redis writes a
-# temporary name beside it, so stay well below.
+# Linux allows 107 bytes (sun_path in unix(7)); Redis appends to the path for a temporary name.
 MAX_SOCKET_PATH_BYTES = 100
 BREAKS_CLIENT_LIST = set(" =")
 
@@ -23,15 +22,15 @@ SHOWN_PARAMETERS = re.compile(
     r"|sslmode|sslrootcert|target_session_attrs"
     r"|ssl_(ca_certs|ca_path|cert_reqs|certfile|check_hostname|keyfile|min_version)"
 )
-# Those whose values are masked wherever else they turn up.
+# Parameters whose values are masked in every log line.
 SECRET_PARAMETER = re.compile(r"pass(?:word|phrase)|token|secret", re.IGNORECASE)
 
 
 def without_password(address: str) -> str:
     """The address as it may be shown: its password and unknown parameters are masked.
 
-    A name that stands alone before the `@` is a user's for PostgreSQL; elsewhere it may well
-    be the password, so it is masked too.
+    A single name before the `@` is a user for PostgreSQL; elsewhere it may be the password, so it
+    is masked too.
     """
     scheme, separator, rest = address.partition("://")
     place, mark, query = rest.partition("?")
@@ -54,7 +53,7 @@ def _mask(parameter: str) -> str:
 
 
 def secrets_in(address: str) -> Iterator[str]:
-    """The passwords in an address, as they are said to the server."""
+    """The passwords in an address, decoded as the server gets them."""
     parts = urlsplit(address)
     if parts.password:
         yield unquote(parts.password)
@@ -64,15 +63,15 @@ def secrets_in(address: str) -> Iterator[str]:
 
 
 def unix_address(socket: Path) -> str:
-    """The address of a Redis on a unix socket, whatever characters its path has."""
+    """The address of a Redis on a unix socket; unusual characters of its path are quoted."""
     return f"unix://{quote(os.fsencode(socket))}"
 
 
 def is_usable_socket(socket: Path) -> bool:
-    """Whether Redis can listen there and RQ work with it.
+    """Whether Redis can listen there and RQ can work with it.
 
-    A space or a `=` would not do: each worker reads `CLIENT LIST`, which names the socket, has
-    spaces between its fields and a `=` in each (redis-py 8.1, `parse_client_list`).
+    A space or a `=` in the path is refused: each worker parses `CLIENT LIST`, which names the
+    socket and uses both as separators (redis-py 8.1, `parse_client_list`).
     """
     is_short = len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES
     return is_short and not BREAKS_CLIENT_LIST & set(str(socket))
@@ -82,7 +81,7 @@ def usable_milvus_uri(value: str) -> str:
     """The value, when it is the address of a Milvus server.
 
     Raises:
-        ValueError: what it must be. No part of it is repeated, since that may be a credential.
+        ValueError: what is accepted. It repeats no part of the value, which may be a credential.
     """
     parts = urlsplit(value)
     is_file = value.endswith(".db")
@@ -103,7 +102,7 @@ def usable_milvus_uri(value: str) -> str:
 
 
 def port_of(url: str) -> int | None:
-    """The port of the address. An error must not repeat it: it may be a part of a password."""
+    """The port. The error repeats no part of the address, which may be a password."""
     try:
         return urlsplit(url).port
     except ValueError:
@@ -111,7 +110,7 @@ def port_of(url: str) -> int | None:
 
 
 def usable_redis_url(value: str) -> str:
-    """The value, when the Redis client understands all of it as it was meant.
+    """The value, when the Redis client accepts all of it.
 
     Raises:
         ValueError: what is wrong, without any part of the value.
@@ -130,7 +129,7 @@ def usable_redis_url(value: str) -> str:
         if not re.fullmatch(r"/?\d*", parts.path):
             raise ValueError("has a database that is no number, as in redis://127.0.0.1:6379/0")
     try:
-        # Opens nothing; a parameter that no connection takes is known at once, not at each call.
+        # Opens no connection, but refuses an unknown parameter now instead of at each call.
         ConnectionPool.from_url(value).make_connection()
     except (TypeError, ValueError, RedisError):
         raise ValueError("is no address such as redis://:password@host:6379/0") from None

@@ -1,4 +1,4 @@
-"""The objects of the application that serves the current request or command, and who asks."""
+"""The objects of the application for the current request or command, and its actor."""
 
 import getpass
 import socket
@@ -17,27 +17,27 @@ from webapp.tenants.service import TenantService
 
 
 def settings() -> Settings:
-    """The settings of this process."""
+    """The settings that this process was started with."""
     return cast(Settings, current_app.extensions["settings"])
 
 
 def database() -> Database:
-    """Where services write and commands read."""
+    """The database for services and commands; pages read with `admin.base.reading`."""
     return cast(Database, current_app.extensions["database"])
 
 
 def services() -> Services:
-    """All use cases."""
+    """All use cases, by subject."""
     return cast(Services, current_app.extensions["services"])
 
 
 def tenants() -> TenantService:
-    """The use cases of tenants."""
+    """The use cases of single tenants."""
     return services().tenants
 
 
 def actor() -> Actor:
-    """Who makes this request. Nobody unknown gets as far as a view: 401 if it were so."""
+    """The actor of this request; 401 without one, though the guard lets none of these pass."""
     principal = current_principal()
     if principal is None:
         abort(401)
@@ -46,7 +46,7 @@ def actor() -> Actor:
 
 
 def command_line() -> Actor:
-    """Who runs this command, as far as the system tells."""
+    """The actor of a command: the system user and the host name."""
     return Actor("cli", Via.CLI, f"{_login()}@{socket.gethostname()}")
 
 
@@ -54,5 +54,5 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # A container may run under a number that has no name.
+        # In a container the user id may have no name.
         return "unknown"

@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """The base of all models. Constraints have names, so that migrations can name them too."""
+    """The base of all models. Constraints are named, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -25,8 +25,7 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Base)
 
-# Flask-SQLAlchemy derives the class that models inherit from at run time; type checkers
-# see the one it is derived from.
+# Flask-SQLAlchemy makes the class that models inherit from at run time; type checkers see its base.
 if TYPE_CHECKING:
     Model = Base
 else:
