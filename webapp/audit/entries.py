@@ -1,4 +1,4 @@
-"""What the audit says of each use case of tenants: one entry for what a human asked for."""
+"""The audit entries of the use cases on tenants."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from webapp.models.tenant import Tenant
 
 
 def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
-    """A tenant was made."""
+    """Record `tenant.create`."""
     audit.record(
         session,
         actor=actor,
@@ -24,7 +24,7 @@ def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
 
 
 def renamed(session: UnitOfWork, tenant: Tenant, before: dict[str, str], actor: Actor) -> None:
-    """A tenant got another name or slug; `before` is what `named` said then."""
+    """Record `tenant.rename`; `before` is `named` before the change."""
     audit.record(
         session,
         actor=actor,
@@ -36,12 +36,12 @@ def renamed(session: UnitOfWork, tenant: Tenant, before: dict[str, str], actor: 
 
 
 def named(tenant: Tenant) -> dict[str, str]:
-    """What people call a tenant."""
+    """Name and slug, as entries have them."""
     return {"name": tenant.name, "slug": tenant.slug}
 
 
 def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: Actor) -> None:
-    """A failed tenant got a new request; `before` is what `failure` said of it."""
+    """Record `tenant.retry`; `before` is `failure` before the change."""
     audit.record(
         session,
         actor=actor,
@@ -53,17 +53,20 @@ def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: 
 
 
 def failure(partition: Partition | None) -> dict[str, Any]:
-    """Why a partition failed."""
+    """State, cause and error of a failed partition, as entries have them."""
     if partition is None:
         return {}
-    told = {"cause": partition.cause, "error": partition.error}
-    return {"status": PartitionState.FAILED, **told}
+    return {
+        "status": PartitionState.FAILED,
+        "cause": partition.cause,
+        "error": partition.error,
+    }
 
 
 def retried_many(
     session: UnitOfWork, failed: Sequence[int], cause: Cause | None, actor: Actor
 ) -> None:
-    """Those that failed are to be tried again; written with the first of them."""
+    """Record `partitions.retry` of all these, in the transaction of the first batch."""
     audit.record(
         session,
         actor=actor,
@@ -76,7 +79,7 @@ def retried_many(
 def created_many(
     session: UnitOfWork, tenants: Sequence[Tenant], refused: int, actor: Actor
 ) -> None:
-    """Tenants were made, some of them refused."""
+    """Record `tenants.create_many`, with how many were refused."""
     audit.record(
         session,
         actor=actor,
@@ -86,12 +89,12 @@ def created_many(
 
 
 def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
-    """Imported tenants were taken over."""
+    """Record `tenants.import`."""
     audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
 
 
 def backfilled(session: UnitOfWork, tenant_ids: Sequence[int], adopting: int, actor: Actor) -> None:
-    """Partitions of many are asked for; written with the first of them."""
+    """Record `partitions.backfill` of all these, in the transaction of the first batch."""
     rows = {"adopting": adopting} if adopting else {}
     audit.record(
         session, actor=actor, action="partitions.backfill", after={**_many(tenant_ids), **rows}
