@@ -28,7 +28,7 @@ def config_command(as_json: bool) -> None:
 
 
 def _warn() -> None:
-    """Say what is wrong with the Redis in use; nothing where it does not answer."""
+    """Warn of problems of the Redis in use; nothing where it does not answer."""
     board = look(current.services().job_queue)
     if others := board.others:
         click.echo(
