@@ -1,4 +1,4 @@
-"""Who may do what: users, roles, sessions, API tokens, the login pages."""
+"""Access: users, roles, sessions, API tokens, the login pages."""
 
 from flask import Flask
 
@@ -8,7 +8,7 @@ from webapp.settings import Settings
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Deny by default, then the ways in. Must come before any other `before_request`."""
+    """Deny by default, then add login and sessions. Before any other `before_request`."""
     guard.init_app(app)
     sessions.init_app(app, settings)
     login.init_app(app)
