@@ -161,7 +161,7 @@ def progress(view: View) -> str:
     if view.operation.kind == OperationKind.DELETE:
         return str(
             _(
-                "%(done)s of %(total)s deleted: %(leaving)s to be dropped, %(gone)s gone.",
+                "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
                 removing=number(figures.removing),
                 gone=number(figures.gone),
                 **said,
