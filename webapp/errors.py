@@ -8,10 +8,7 @@ class DomainError(Exception):
 
 
 class InvalidField(DomainError):
-    """A value is unusable; `field` names it, the message says what is accepted.
-
-    `template` is the message with placeholders for `values`, so that it can be translated.
-    """
+    """The value of `field` is unusable; `template` with `values` is the message, to translate."""
 
     code = "invalid"
 
@@ -80,7 +77,7 @@ class NoDeparture(DomainError):
     code = "not_found"
 
     def __init__(self, tenant_id: int) -> None:
-        super().__init__(f"tenant {tenant_id} is not departing and never did")
+        super().__init__(f"tenant {tenant_id} was never deleted, or was called back")
         self.tenant_id = tenant_id
 
 
@@ -107,13 +104,13 @@ class KeyInUse(DomainError):
 
 
 class NotForeign(DomainError):
-    """Only a partition that failed for rows of unknown origin can be adopted or emptied."""
+    """Only a partition that failed because of foreign data can be adopted or emptied."""
 
     code = "not_foreign"
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(
-            f"the partition of tenant {tenant_id} did not fail for rows that may be somebody else's"
+            f"the partition of tenant {tenant_id} did not fail because of foreign data"
         )
         self.tenant_id = tenant_id
 
