@@ -156,10 +156,7 @@ def _addresses(settings: Settings) -> list[str]:
 
 
 def _login(settings: Settings, password: str) -> list[str]:
-    return [
-        f"E-mail    {settings.admin_email}",
-        f"Password  {password}    (shown this once)",
-    ]
+    return [f"E-mail    {settings.admin_email}", f"Password  {password}    (shown this once)"]
 
 
 def _block(*lines: str) -> str:

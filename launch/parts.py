@@ -18,10 +18,7 @@ TETHER = PROJECT_ROOT / "launch" / "tether.py"
 
 @dataclass(frozen=True)
 class Part:
-    """A process that runs as long as the product.
-
-    Engines start at once and stop last; other parts wait for the set-up.
-    """
+    """A process of the product. Engines start at once and stop last; others wait for the set-up."""
 
     name: str
     command: tuple[str, ...]
@@ -52,10 +49,7 @@ def tethered(*command: str, paced_by: Path | None = None, after: Path | None = N
 
 
 def program(name: str) -> tuple[str, str]:
-    """The words that run a program of the virtual environment.
-
-    Through Python: a script's first line fails on a path with a quote or a dollar.
-    """
+    """The words that run a program by Python: its first line fails on paths with quotes or a $."""
     return sys.executable, str(BIN / name)
 
 

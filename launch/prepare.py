@@ -71,7 +71,6 @@ def _begin(module: str, *arguments: str, failure: str) -> _Step:
 
 
 def _finish(step: _Step, stop: threading.Event) -> str:
-    """The step's output, once it has ended."""
     while True:
         try:
             output, complaint = step.process.communicate(timeout=POLL_S)

@@ -25,10 +25,7 @@ def ended(session: int, within_s: float, give_up: Callable[[], bool] = lambda: F
 
 
 def kill(session: int) -> None:
-    """Kill all that are left.
-
-    Call it before the leader is reaped: until then its number belongs to no other session.
-    """
+    """Kill all that are left. Call it before the leader is reaped, which frees the number."""
     while pids := members(session):
         for pid in pids:
             try:

@@ -26,10 +26,9 @@ def end_with_parent(signum: int = signal.SIGTERM) -> None:
 
 
 def wait_for_turn(stamp: Path, pause_s: float = PAUSE_S) -> None:
-    """Wait until `pause_s` have passed since the last start, which is the stamp's time.
+    """Wait until `pause_s` have passed since the last start, whose time the stamp has.
 
-    So a part that ran for longer restarts at once, and one that dies at its start is retried for
-    ever, with pauses.
+    A part that ran for longer restarts at once; one that dies at its start is retried with pauses.
     """
     try:
         # Where the clock was set back, wait at most `pause_s`.

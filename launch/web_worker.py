@@ -63,10 +63,7 @@ class BodyReader:
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker; the overridden methods are the API of gunicorn 27.
-
-    It has no TLS, which is the proxy's task.
-    """
+    """gunicorn's threaded worker, without TLS; overrides are the API of gunicorn 27."""
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a thread to a connection once it has sent data."""

@@ -46,10 +46,7 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """200 when the database answers in time and Redis takes writes, else 503.
-
-    Milvus may be down: sign-ups work without it.
-    """
+    """200 when the database answers in time and Redis takes writes; Milvus may be down."""
     settings: Settings = current_app.extensions["settings"]
     database: Database = current_app.extensions["database"]
     future = _checkers().submit(_conditions, database, settings)
@@ -90,10 +87,7 @@ def _checkers() -> ThreadPoolExecutor:
 
 
 def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
-    """What the database says: the last observation of Milvus, and a pause of provisioning.
-
-    A pause is intended, so the process stays ready.
-    """
+    """The last observation of Milvus, and a pause, which leaves the process ready."""
     # The thread serves later checks too, so it gives up when this check does.
     with answered_within(ANSWER_WITHIN_S), database.reading() as session:
         session.execute(text("SELECT 1"))

@@ -83,10 +83,9 @@ WITHOUT_KEY = WithoutKey()
 
 
 class WithKey:
-    """With a key, one request takes effect: its answer is written in the same transaction.
+    """With a key, one request takes effect, with its answer in the same transaction.
 
-    Concurrent requests wait for each other on the unique key; a repeat sees effect and answer, or
-    neither.
+    Concurrent requests wait on the unique key; a repeat sees effect and answer, or neither.
     """
 
     def __init__(self, key: Key, make_answer: Callable[[Any], Answer]) -> None:
@@ -147,10 +146,7 @@ class IdempotencyKeys:
         return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
 
     def prune(self) -> int:
-        """Delete keys older than a day, at most `PRUNED_PER_SWEEP`; returns how many.
-
-        In short transactions. A key expires by its age, pruned or not.
-        """
+        """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
         pruned = 0
         while pruned < PRUNED_PER_SWEEP:
             batch = self._prune_batch()

@@ -43,10 +43,7 @@ def configure_logging(settings: Settings, stream: str = "stdout") -> None:
 
 
 def _print_masked(settings: Settings) -> Callable[[Any, BaseException, Any], None]:
-    """Prints the exception that ends a process: one line for a database or Redis that fails.
-
-    The traceback of such a failure is logged with LOG_LEVEL=DEBUG.
-    """
+    """Prints what ends a process: one line for an outage, whose traceback is logged at DEBUG."""
 
     def print_masked(_kind: Any, error: BaseException, _trace: Any) -> None:
         if line := sentence(error, settings):

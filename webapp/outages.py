@@ -10,10 +10,7 @@ from webapp.settings import Settings
 
 
 def sentence(error: BaseException, settings: Settings) -> str | None:
-    """The setting, what cannot be used, and the driver's first line; secrets masked.
-
-    None for any other error, which is shown with its traceback.
-    """
+    """The setting and the driver's first line, masked; None for errors that are no outage."""
     if isinstance(error, RedisError):
         line = f"REDIS_URL: the Redis at {without_password(settings.redis_address)} {_redis(error)}"
     elif isinstance(error, DBAPIError | PoolTimeout):

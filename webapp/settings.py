@@ -421,10 +421,7 @@ def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
 
 
 def _refuse_misspelt(from_file: Mapping[str, str], sources: Mapping[str, str]) -> None:
-    """Refuse a name in `.env` that is nearly an unset setting's: it would have no effect.
-
-    Other names may belong to other tools; so may the whole environment.
-    """
+    """Refuse a name in `.env` that is nearly an unset setting's; others may be other tools'."""
     names = [field.upper() for field in Settings.model_fields if field != "sources"]
     for name, value in from_file.items():
         if name in names or not value:

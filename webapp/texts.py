@@ -61,10 +61,7 @@ SENTENCES = {
 
 
 class UnusableText(ValueError):
-    """A text that is refused; the message says what is accepted.
-
-    `template` is the message with placeholders for `values`, so that it can be translated.
-    """
+    """A text that is refused; `template` with `values` is the message, to translate."""
 
     def __init__(self, fault: TextFault, **values: Any) -> None:
         self.fault = fault
@@ -74,10 +71,7 @@ class UnusableText(ValueError):
 
 
 def one_of(*ranges: Ranges) -> str:
-    """The inside of a regular expression's brackets for characters of these ranges.
-
-    The same in Python, ECMAScript and Rust. Above U+FFFF it holds the characters themselves.
-    """
+    """The inside of a regular expression's brackets, for Python, ECMAScript and Rust."""
     return "".join(f"{_escaped(first)}-{_escaped(last)}" for each in ranges for first, last in each)
 
 
@@ -146,10 +140,7 @@ def folded(text: str) -> str:
 
 
 def as_typed(text: str) -> str:
-    """The text as a reader would type it: NFKC, single spaces, nothing invisible.
-
-    Empty for a text that draws nothing, as names stored by an older version may be.
-    """
+    """The text as typed: NFKC, single spaces, nothing invisible; empty where nothing is drawn."""
     spaced = " ".join(unicodedata.normalize("NFKC", text).split())
     return " ".join(_NOT_TYPED.sub("", spaced).split())
 

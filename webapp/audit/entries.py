@@ -15,11 +15,7 @@ from webapp.models.tenant import Tenant
 def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
     """Record `tenant.create`."""
     audit.record(
-        session,
-        actor=actor,
-        action="tenant.create",
-        tenant_id=tenant.id,
-        after=named(tenant),
+        session, actor=actor, action="tenant.create", tenant_id=tenant.id, after=named(tenant)
     )
 
 
@@ -56,11 +52,7 @@ def failure(partition: Partition | None) -> dict[str, Any]:
     """State, cause and error of a failed partition, as entries have them."""
     if partition is None:
         return {}
-    return {
-        "status": PartitionState.FAILED,
-        "cause": partition.cause,
-        "error": partition.error,
-    }
+    return {"status": PartitionState.FAILED, "cause": partition.cause, "error": partition.error}
 
 
 def retried_many(

@@ -67,10 +67,7 @@ class Audit:
         after: Values = NOTHING,
         note: Note | None = None,
     ) -> None:
-        """Add an entry in a transaction of its own.
-
-        With `note`, a safe request may add it, to record what it read.
-        """
+        """Add an entry in a transaction of its own; a safe request gives the `note`."""
         database = self._database
         with database.note(note) if note else database.transaction() as session:
             record(

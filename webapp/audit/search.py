@@ -61,10 +61,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """One page of entries, and the cursor of the next; None at the end.
+    """A page of entries, and the next cursor, None at the end.
 
-    `looked_back_to` is set where the page is short because the search stopped at its bound: there
-    may be more entries before that moment.
+    `looked_back_to`: where the search stopped at its bound, so that earlier entries may follow.
     """
 
     items: Sequence[Entry]

@@ -150,7 +150,6 @@ def _this_page() -> str | None:
 
 
 def _page_around() -> str | None:
-    """The page that requests a fragment, as htmx names it."""
     try:
         page = urlsplit(request.headers.get("HX-Current-URL", ""))
     except ValueError:

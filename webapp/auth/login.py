@@ -79,10 +79,7 @@ def logout_page() -> str:
 
 
 def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
-    """Wraps the login: `next` is a path of this site, since Flask-Security fails on some others.
-
-    A form that was kept over the login is offered after it.
-    """
+    """Wraps the login: keeps `next` on this site, and offers a form that was kept over it."""
 
     @wraps(view)
     def login() -> Any:

@@ -14,10 +14,7 @@ def takes_tokens() -> bool:
 
 
 def carries_token() -> bool:
-    """Whether credentials came in a header that is accepted here; the session is ignored then.
-
-    Browsers never send this header by themselves, so such a request needs no CSRF token.
-    """
+    """Whether an `Authorization` header counts here; browsers never send it by themselves."""
     return takes_tokens() and "Authorization" in request.headers
 
 

@@ -40,7 +40,9 @@ MOMENT = Moment()
 @click.option("--actor", default="", help="An e-mail address, a token's name, or cli.")
 @click.option("--action", default="", help="Such as tenant.rename.")
 @click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID))
-@click.option("--via", type=click.Choice([str(via) for via in Via]), help="By which road.")
+@click.option(
+    "--via", type=click.Choice([str(via) for via in Via]), help="The interface of the request."
+)
 @click.option("--text", default="", help="A part of anything that an entry says.")
 @click.option("--request-id", default="")
 @click.option("--since", type=MOMENT, help="A time, or how long ago: 24h, 7d.")
@@ -85,7 +87,6 @@ def _change(entry: Entry) -> str:
 
 
 def _value(entry: Entry, key: str) -> str:
-    """The change of one value; empty for one that stayed."""
     before, after = entry.before.get(key), entry.after.get(key)
     if key not in entry.after:
         return f"{before} ->"

@@ -25,10 +25,7 @@ def print_json(value: Any) -> None:
 
 
 def to_stderr() -> None:
-    """Log to stderr, since only results go to stdout.
-
-    On a terminal only warnings: a line for each tenant would hide result and progress.
-    """
+    """Log to stderr; on a terminal only warnings, so that they do not bury result and progress."""
     settings = current.settings()
     if sys.stderr.isatty():
         settings = settings.model_copy(update={"log_level": "WARNING"})

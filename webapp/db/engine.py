@@ -29,10 +29,7 @@ def engine_options(database_address: str) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Bound each wait, and refuse writes in requests that may only read.
-
-    SQLite is also made durable: a commit is on disk before it is acknowledged.
-    """
+    """Bound each wait, refuse writes of requests that may only read, make SQLite durable."""
     event.listen(engine, "checkout", _allow_or_refuse_changes)
     event.listen(engine, "handle_error", _name_a_refusal)
     if engine.dialect.name == "sqlite":
@@ -48,10 +45,9 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def _allow_or_refuse_changes(connection: Any, record: Any, _fairy: object) -> None:
-    """Make the database itself refuse writes on this connection, or allow them again.
+    """Make the database refuse writes on this connection, or allow them again.
 
-    Set only when it changes. psycopg needs no round trip: its next transaction begins as READ ONLY,
-    also one that it begins by itself.
+    For psycopg without a round trip: its next transaction begins as READ ONLY.
     """
     if not isinstance(connection, sqlite3.Connection):
         connection.autocommit = False
@@ -79,8 +75,7 @@ def _name_a_refusal(context: ExceptionContext) -> None:
 def _prepare_sqlite(engine: Engine) -> None:
     """Begin writing transactions as writers (BEGIN IMMEDIATE), which wait for other writers.
 
-    One that reads first and writes later would fail at once (SQLITE_BUSY_SNAPSHOT) when another has
-    written in between, whatever the busy timeout.
+    An upgrade from reader to writer fails at once after another write (SQLITE_BUSY_SNAPSHOT).
     """
 
     @event.listens_for(engine, "connect")

@@ -46,10 +46,9 @@ T = TypeVar("T")
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that closes itself when the time for an answer is over.
+    """A connection that closes itself, with an OperationalError, when the time is over.
 
-    Whether the statement or commit took effect is unknown then; the caller gets an
-    OperationalError, and the pool drops the closed connection.
+    Whether the statement or commit took effect is unknown then.
     """
 
     statement_timeout = ""
@@ -118,10 +117,7 @@ def begin(connection: Connection) -> None:
 
 
 def in_force(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters in force: these, libpq's variables (PGOPTIONS, …), a service file.
-
-    libpq is asked without a server or network, so host and port are left out.
-    """
+    """These parameters, libpq's variables (PGOPTIONS, …), a service file; without host and port."""
     known = _begin({**parameters, **NOWHERE}).info
     return {
         each.keyword.decode(): each.val.decode()

@@ -30,10 +30,7 @@ def begin_transactions_with(beginning: Beginning | None) -> None:
 
 
 class UnitOfWork(Session):
-    """The session of a writing transaction, and the effects that follow its commit.
-
-    So no log line and no job tells of a change that was rolled back.
-    """
+    """A writing transaction, with effects that run only after its commit."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -45,10 +45,7 @@ def _compress(response: Response) -> Response:
 
 
 def _padding() -> bytes:
-    """Random length: a page holds secrets beside input from its address.
-
-    Without it, the compressed length would reveal a secret byte by byte (BREACH).
-    """
+    """Random length: else that of a page reveals its secrets beside input (BREACH)."""
     padding = secrets.token_hex(LONGEST_PADDING)[: secrets.randbelow(LONGEST_PADDING) + 1]
     return padding.encode()
 

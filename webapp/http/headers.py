@@ -54,10 +54,7 @@ def allow_below(app: Flask, prefix: str, sources: Mapping[str, Sequence[str]]) -
 
 
 def bare_answer(status: int, path: str, detail: str = "The request was refused.") -> Response:
-    """An answer with all headers, for requests refused before the application.
-
-    It repeats no input, and needs no application.
-    """
+    """An answer with all headers, without input or an application, for early refusals."""
     if path.startswith("/api/"):
         answer = problem(status, code_of(status), detail)
     else:

@@ -11,12 +11,7 @@ from werkzeug.exceptions import HTTPException
 MEDIA_TYPE = "application/problem+json"
 
 # Where the code is not the status's name, or that differs between Python versions.
-CODES = {
-    413: "content_too_large",
-    422: "invalid",
-    500: "internal_error",
-    503: "unavailable",
-}
+CODES = {413: "content_too_large", 422: "invalid", 500: "internal_error", 503: "unavailable"}
 
 # Werkzeug's own sentences speak of browsers.
 DETAILS = {

@@ -36,11 +36,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     serve = _only_our_hosts(app.wsgi_app, settings.allowed_hosts)
     if settings.trusted_proxies:
         serve = ProxyFix(
-            _drop_impossible(serve),
-            x_for=settings.trusted_proxies,
-            x_proto=1,
-            x_host=0,
-            x_prefix=1,
+            _drop_impossible(serve), x_for=settings.trusted_proxies, x_proto=1, x_host=0, x_prefix=1
         )
     app.wsgi_app = serve  # type: ignore[method-assign,assignment]
 
@@ -111,7 +107,6 @@ def _matches(host: str, allowed: str, default_port: str) -> bool:
 
 
 def _split(host: str) -> tuple[str, str]:
-    """The name and port of a host that matches the pattern."""
     name, port = HOST_PATTERN.sub(r"\g<name> \g<port>", host.lower()).split(" ")
     return name.rstrip("."), port
 

@@ -23,10 +23,7 @@ class Via(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """The author of a change: the name in timelines, and the origin.
-
-    `address` is the client's for requests, and `user@host` for commands.
-    """
+    """The author of a change; `address` is the client's, or `user@host` of a command."""
 
     name: str
     via: Via

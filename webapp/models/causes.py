@@ -29,10 +29,7 @@ class Cause(StrEnum):
 
     @property
     def is_hopeless(self) -> bool:
-        """True when no retry can succeed, even with Milvus and its settings in order.
-
-        The other permanent causes end once Milvus or the settings are corrected.
-        """
+        """True when no retry can succeed, even with Milvus and its settings in order."""
         return self in HOPELESS
 
     @property
@@ -77,12 +74,10 @@ ADVICE = {
         N_("Look at what was observed; it is asked again by itself."),
     ),
     Cause.RATE_LIMITED: Advice(
-        N_("Milvus refused the pace."),
-        N_("Wait; it is tried again by itself."),
+        N_("Milvus refused the pace."), N_("Wait; it is tried again by itself.")
     ),
     Cause.UNEXPECTED: Advice(
-        N_("This error is not known."),
-        N_("Read the trace, retry one, report it."),
+        N_("This error is not known."), N_("Read the trace, retry one, report it.")
     ),
     Cause.COLLECTION_MISSING: Advice(
         N_("The collection does not exist in Milvus."),
@@ -104,8 +99,7 @@ ADVICE = {
         N_("Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group."),
     ),
     Cause.INVALID_NAME: Advice(
-        N_("Milvus refuses this partition name."),
-        N_("A retry cannot help; report it."),
+        N_("Milvus refuses this partition name."), N_("A retry cannot help; report it.")
     ),
     Cause.COLLECTION_MOVED: Advice(
         N_("The name is an alias that stands for another collection now."),

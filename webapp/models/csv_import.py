@@ -22,10 +22,7 @@ class UploadState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """The result of a row. The values stand in the result file.
-
-    New rows become created or, after a concurrent change, unchanged or refused.
-    """
+    """The result of a row, as the result file has it. A new row becomes one of the others."""
 
     NEW = "new"
     UNCHANGED = "unchanged"
@@ -38,10 +35,7 @@ class Upload(Model):
     """An uploaded file of tenants. Nothing is created before the user confirms."""
 
     __tablename__ = "upload"
-    __table_args__ = (
-        Index("ix_upload_state_id", "state", "id"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (Index("ix_upload_state_id", "state", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     state: Mapped[UploadState] = mapped_column(code(UploadState), default=UploadState.CHECKED)

@@ -32,10 +32,7 @@ def partition_name(tenant_id: int) -> str:
 
 
 def number_in(partition: str) -> int | None:
-    """The number in a name of `partition_name`; None for any other name.
-
-    It may be higher than any tenant's.
-    """
+    """The number in a name of `partition_name`, maybe above any tenant's; None for other names."""
     canonical = re.fullmatch(r"tenant_([1-9][0-9]*)", partition)
     return int(canonical[1]) if canonical else None
 

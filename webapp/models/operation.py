@@ -22,10 +22,7 @@ class OperationKind(StrEnum):
 
 
 class OperationState(StrEnum):
-    """Progress: tenants are taken in batches, then their partitions become ready or fail.
-
-    A settled operation waits for no partition any more; its counts stay as they were then.
-    """
+    """Running takes tenants, finished waits for partitions, settled has the final counts."""
 
     RUNNING = "running"
     FINISHED = "finished"

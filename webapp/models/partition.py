@@ -9,13 +9,7 @@ from webapp.db.types import UtcDateTime, utc_now
 from webapp.extensions import Model
 from webapp.models.base import Number, code
 from webapp.models.causes import Cause
-from webapp.models.states import (
-    DepartureOutcome,
-    IfExists,
-    PartitionState,
-    Provider,
-    Result,
-)
+from webapp.models.states import DepartureOutcome, IfExists, PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
 
 

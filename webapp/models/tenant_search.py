@@ -10,16 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    String,
-    and_,
-    false,
-    literal,
-    literal_column,
-    or_,
-)
+from sqlalchemy import BigInteger, ColumnElement, String, and_, false, literal, literal_column, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -43,10 +34,7 @@ _NUMBER = re.compile(r"(?:tenant_|#)?([0-9]{1,18})|t([0-9]{1,18})-g[0-9]+-d[0-9]
 
 
 def matches(text: str, at_most: int | None = None) -> ColumnElement[bool]:
-    """The condition on Tenant: its name or slug matches, or the text names its number.
-
-    `at_most` bounds the rows that are found by name.
-    """
+    """The condition: name or slug match, at most `at_most`, or the text names the number."""
     found = _by_text(text, at_most)
     number = number_in(text)
     return found if number is None else or_(Tenant.id == number, found)
@@ -78,10 +66,7 @@ def is_in_name(text: str) -> ColumnElement[bool]:
 
 
 def _wanted(text: str) -> list[list[str]]:
-    """The words to search: folded and, for names that are not folded yet, lower case.
-
-    Empty where no name can match.
-    """
+    """The words: folded and, for names not folded yet, lower case; empty where none can match."""
     given = unicodedata.normalize("NFC", text.strip())
     if len(given) > MAX_NAME_LENGTH or not is_storable(given):
         return []
@@ -96,10 +81,7 @@ def _runs(word: str) -> list[str]:
 
 
 class _Have(FunctionElement[Any]):
-    """That a tenant has all these words.
-
-    Not Boolean: SQLite would compile that to `… = 1`, and not use the index.
-    """
+    """That a tenant has all words. Not Boolean: as `… = 1`, SQLite would not use the index."""
 
     type = NullType()
     inherit_cache = True

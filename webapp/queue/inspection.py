@@ -30,9 +30,9 @@ HEAD, SAMPLE = 1000, 200
 
 
 def look(job_queue: JobQueue) -> Board:
-    """The present queues and workers; `answers` is false when Redis does not answer.
+    """The present queues and workers, in at most three round trips, the first with a write.
 
-    At most three round trips, whatever the number of jobs and workers. The first also writes a key.
+    A Redis that does not answer gives `answers=False`, and raises nothing.
     """
     try:
         return _look(job_queue)
@@ -76,7 +76,6 @@ def _look(job_queue: JobQueue) -> Board:
 def _ask_first(
     connection: Redis, queues: Sequence[Queue]
 ) -> tuple[Any, Any, Refusal | None, list["_QueueState"]]:
-    """Whether workers are suspended, their keys, why writes are refused, and each queue."""
     questions = [list(_questions(queue)) for queue in queues]
     with noting(Note.REDIS_ASKED):
         suspended, keys, *rest = _ask(
@@ -110,7 +109,7 @@ def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class _QueueState:
-    """One queue: our waiting jobs, and those of others in it and in its registries."""
+    """Our waiting jobs in a queue, and others' in it and in its registries."""
 
     ours: int
     theirs: int
@@ -179,8 +178,7 @@ def _worker(key: str, values: Any) -> WorkerInfo | None:
 def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> list[WorkerInfo]:
     """The workers, each busy one with its job and since when.
 
-    RQ keeps a set of executions for each worker, as `job:execution`; of a dead worker they lead
-    nowhere.
+    RQ keeps their executions as `job:execution`; those of dead workers have no key.
     """
     in_hand = [sorted(_text(each) or "" for each in _list(jobs))[:1] for _, jobs in workers]
     keys = [key for keys in in_hand for key in keys]

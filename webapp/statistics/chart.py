@@ -31,11 +31,7 @@ class Span(StrEnum):
         return RESOLUTIONS[self]
 
 
-LENGTHS = {
-    Span.HOUR: timedelta(hours=1),
-    Span.DAY: timedelta(days=1),
-    Span.WEEK: timedelta(days=7),
-}
+LENGTHS = {Span.HOUR: timedelta(hours=1), Span.DAY: timedelta(days=1), Span.WEEK: timedelta(days=7)}
 RESOLUTIONS = {
     Span.HOUR: Resolution.MINUTE,
     Span.DAY: Resolution.QUARTER,

@@ -19,10 +19,7 @@ NEVER = timedelta(days=36_500)
 
 @dataclass(frozen=True)
 class Forecast:
-    """A collection's growth a day; None where its history is too short.
-
-    `full_on` is None also where it does not grow, or not within a century.
-    """
+    """Growth a day; None with too short a history. `full_on`: None also beyond a century."""
 
     pace: float | None = None
     full_on: date | None = None

@@ -20,10 +20,7 @@ def bin_of(seconds: float) -> int:
 
 
 def percentile(bins: Bins, share: float) -> float | None:
-    """The duration, in seconds, within which this share of all stayed; None without any.
-
-    Off by less than the factor between two bins, √2.
-    """
+    """The seconds within which this share stayed, up to a factor of √2; None for no durations."""
     rank, before = max(1, math.ceil(share * sum(bins.values()))), 0
     for number, count in sorted(bins.items()):
         if before + count >= rank:
