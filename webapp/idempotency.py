@@ -1,4 +1,4 @@
-"""Repeats: an effect that a client asks for under a key happens once, and is answered alike."""
+"""Idempotency keys: a request with a key takes effect once, and its repeats get its answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ KEPT_FOR = timedelta(hours=24)
 PRUNED_AT_ONCE = 500
 PRUNED_PER_SWEEP = 20 * PRUNED_AT_ONCE
 
-# The status of a key that has no answer yet. A client's is committed with its answer; a form's
-# gets its answer after its effect.
+# The status of a key without an answer. An API key is committed with its answer; the key of a form
+# gets its answer after the effect.
 UNDER_WAY = 0
 
 # PostgreSQL's codes for a wait that took too long: query_canceled, lock_not_available.
@@ -29,7 +29,7 @@ WAITED_TOO_LONG = frozenset({"57014", "55P03"})
 
 @dataclass(frozen=True)
 class Key:
-    """A client's key: whose it is, and a digest of what it was sent with."""
+    """A client's key: its owner, and a digest of the request it was sent with."""
 
     owner: str
     text: str
@@ -38,7 +38,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client is told, to the byte."""
+    """The answer to a client, to the byte."""
 
     status: int
     body: str
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Repeated(Exception):
-    """The key was used for this before, so nothing is done now. `answer` is what it got."""
+    """The key was used for the same request before; `answer` is what that request got."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the key was used before")
@@ -54,7 +54,7 @@ class Repeated(Exception):
 
 
 class Idempotency(Protocol):
-    """How often a use case may take effect: it calls these in the transaction of its effect."""
+    """What a use case calls in the transaction of its effect, so that it happens once."""
 
     def begin(self, session: Session) -> None:
         """Take the key, before anything else is written.
@@ -66,56 +66,55 @@ class Idempotency(Protocol):
         """
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store what the client is told of the result, beside the effect."""
+        """Store the answer for this result, in the same transaction."""
 
 
 class WithoutKey:
-    """Without a key, each request takes effect. Costs nothing."""
+    """Without a key, each request takes effect. No statement."""
 
     def begin(self, session: Session) -> None:
-        """Let it happen."""
+        """Allow the effect."""
 
     def finish(self, session: Session, result: Any) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
 
 WITHOUT_KEY = WithoutKey()
 
 
 class WithKey:
-    """With a key, one request takes effect: its answer is written in the same transaction.
+    """With a key, one request takes effect, with its answer in the same transaction.
 
-    Requests that come at once wait for each other, since the key is unique; so a repeat sees
-    the effect together with its answer, or neither.
+    Concurrent requests wait on the unique key; a repeat sees effect and answer, or neither.
     """
 
-    def __init__(self, key: Key, answered: Callable[[Any], Answer]) -> None:
+    def __init__(self, key: Key, make_answer: Callable[[Any], Answer]) -> None:
         self._key = key
-        self._answered = answered
+        self._make_answer = make_answer
         self.answer: Answer | None = None
 
     def begin(self, session: Session) -> None:
-        """Take the key, as a row that waits for its answer; one older than a day counts as free."""
-        # The use case may try again after a transaction that was rolled back.
+        """Insert the key with no answer yet; a key older than a day counts as free."""
+        # The use case may try again after a rollback.
         self.answer = None
         try:
-            is_mine = session.scalar(_take(session, self._key))
+            is_ours = session.scalar(_take(session, self._key))
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) in WAITED_TOO_LONG:
                 raise KeyInUse from error
             raise
-        if not is_mine:
+        if not is_ours:
             raise Repeated(_answer_of(session, self._key))
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store the answer, and have it at hand as `answer`."""
-        answer = self._answered(result)
+        """Store the answer, and keep it in `answer`."""
+        answer = self._make_answer(result)
         _finish(session, self._key, answer)
         self.answer = answer
 
 
 class IdempotencyKeys:
-    """Keeps answers that are not written with their effect, and lets go of old ones."""
+    """Stores answers that are not written with their effect, and prunes old keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -137,7 +136,7 @@ class IdempotencyKeys:
             _finish(session, key, answer)
 
     def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
-        """When the key was taken, and its answer; None for what is not there (yet)."""
+        """When the key was taken, and its answer; None for each that is missing."""
         with self._database.reading() as session:
             is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
             row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
@@ -147,11 +146,7 @@ class IdempotencyKeys:
         return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
 
     def prune(self) -> int:
-        """Delete keys older than a day, in short transactions; returns how many.
-
-        At most `PRUNED_PER_SWEEP`: the next sweep takes the rest. A key counts as new by its
-        age alone, whether it is pruned or not.
-        """
+        """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
         pruned = 0
         while pruned < PRUNED_PER_SWEEP:
             batch = self._prune_batch()
@@ -169,15 +164,15 @@ class IdempotencyKeys:
             .limit(PRUNED_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
-        gone = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
+        expired = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
         with self._database.transaction() as session:
-            return len(session.execute(gone.execution_options(synchronize_session=False)).all())
+            return len(session.execute(expired.execution_options(synchronize_session=False)).all())
 
 
 def _take(session: Session, key: Key) -> Insert:
-    """Insert the key, or take over one that is too old; returns a row only when it is ours."""
+    """Insert the key, or take over an expired one; returns a row only when this request has it."""
     now = utc_now()
-    begun = {
+    values = {
         "fingerprint": key.fingerprint,
         "status": UNDER_WAY,
         "location": None,
@@ -187,10 +182,10 @@ def _take(session: Session, key: Key) -> Insert:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return (
         insert(IdempotencyKey)
-        .values(owner=key.owner, key=key.text, **begun)
+        .values(owner=key.owner, key=key.text, **values)
         .on_conflict_do_update(
             index_elements=[IdempotencyKey.owner, IdempotencyKey.key],
-            set_=begun,
+            set_=values,
             where=IdempotencyKey.created_at < now - KEPT_FOR,
         )
         .returning(IdempotencyKey.key)
@@ -207,7 +202,7 @@ def _finish(session: Session, key: Key, answer: Answer) -> None:
 
 
 def _answer_of(session: Session, key: Key) -> Answer:
-    # The attempt to take the key has locked its row: it cannot be pruned before it is read.
+    # The insert that was refused has locked the row: it cannot be pruned before it is read.
     row = session.scalars(select(IdempotencyKey).where(_is(key))).one()
     if row.fingerprint != key.fingerprint:
         raise KeyMismatch
