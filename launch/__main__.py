@@ -33,8 +33,8 @@ def main() -> int:
     keep_files_private()
     try:
         settings = load_settings()
-        with ExitStack() as held:
-            _take_places(settings, held)
+        with ExitStack() as locks:
+            _take_places(settings, locks)
             _run(settings, stop)
     except SettingsError as error:
         print(error, file=sys.stderr)
@@ -59,22 +59,22 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _take_places(settings: Settings, held: ExitStack) -> None:
-    held.enter_context(places.only_run(settings.var_dir))
+def _take_places(settings: Settings, locks: ExitStack) -> None:
+    locks.enter_context(places.only_run(settings.var_dir))
     if not is_private(settings.var_dir):
         say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
     places.require_web_port(settings.port)
     if settings.milvus_is_embedded:
-        held.enter_context(places.milvus_port(settings))
+        locks.enter_context(places.milvus_port(settings))
     if settings.redis_is_embedded:
         places.settle_redis_socket(settings)
 
 
 def _run(settings: Settings, stop: threading.Event) -> None:
-    wanted = parts(settings)
-    supervisor = Supervisor(settings.var_dir, wanted)
-    names = [part.name for part in wanted]
+    all_parts = parts(settings)
+    supervisor = Supervisor(settings.var_dir, all_parts)
+    names = [part.name for part in all_parts]
     follow(settings.var_dir / "log", ["supervisor", *names])
     say("Starting …\n")
     supervisor.start()

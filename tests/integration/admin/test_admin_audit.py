@@ -56,7 +56,7 @@ def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(
 ) -> None:
     after = {"rows": 6, "skipped": {}, "selection": {"state": "failed"}}
     with app.app_context():
-        current.services().audit.write_now(actor=ACTOR, action="operation.retry", after=after)
+        current.services().audit.record_now(actor=ACTOR, action="operation.retry", after=after)
     page = operator.get("/admin/audit/").text
     assert "Rows" in page
     assert "State: failed" in page

@@ -139,6 +139,6 @@ def test_nothing_is_written_when_an_action_is_done_to_nobody(product: Product) -
 
 def test_an_action_of_no_transaction_of_ours_is_taken_down_by_itself(product: Product) -> None:
     actor = replace(ACTOR, request_id="r-1")
-    product.services.audit.write_now(actor=actor, action="job.delete", target="job " + "x" * 300)
+    product.services.audit.record_now(actor=actor, action="job.delete", target="job " + "x" * 300)
     (entry,) = entries(product)
     assert (entry.action, entry.request_id, len(entry.target)) == ("job.delete", "r-1", 255)

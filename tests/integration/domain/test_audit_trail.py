@@ -33,7 +33,7 @@ def lived(product: Product) -> Product:
     acme = product.create("Acme", actor=ROBOT)
     product.services.tenants.rename(acme.id, name="Acme Città", actor=ACTOR)
     product.create("Bolt 50%", actor=replace(ROBOT, request_id="r-8"))
-    product.services.audit.write_now(actor=ACTOR, action="export.audit", target="x" * 9)
+    product.services.audit.record_now(actor=ACTOR, action="export.audit", target="x" * 9)
     return product
 
 

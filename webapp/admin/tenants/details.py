@@ -170,9 +170,9 @@ def _snippet(partition: Partition) -> Any:
 
 
 def _observation_of(partition: Partition | None) -> Headroom | None:
-    seen = shell().summary.collections
+    observed = shell().summary.collections
     return next(
-        (each for each in seen if partition and each.collection == partition.collection), None
+        (each for each in observed if partition and each.collection == partition.collection), None
     )
 
 
