@@ -41,8 +41,8 @@ class ExportView(Page):
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
         """The tenants of a list: with its `state`, `cause`, `search` and `operation`."""
-        wanted = read_choice(request.args).filter
-        runs = current.services().exports.tenants(wanted, actor=current.actor())
+        tenant_filter = read_choice(request.args).filter
+        runs = current.services().exports.tenants(tenant_filter, actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 

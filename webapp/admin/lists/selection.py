@@ -83,7 +83,6 @@ def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
 
 
 def _narrow(selection: Selection, kind: OperationKind) -> Selection:
-    """The selection without tenants that this kind would skip anyway."""
     if selection.state or selection.not_requested:
         return selection
     if kind == OperationKind.RETRY:
