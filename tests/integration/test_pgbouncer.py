@@ -129,7 +129,7 @@ def test_many_are_backfilled_and_let_go_when_asked_for(
     assert view(whole, asked.id).is_over
     assert _are_ready(whole, numbers)
     whole.delete(*numbers)
-    assert whole.depart(store) == 20
+    assert whole.remove_due(store) == 20
     store.close()
 
 

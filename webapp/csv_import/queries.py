@@ -81,6 +81,7 @@ def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]
         select(Partition.state, func.count().label("tenants"))
         .join(UploadRow, UploadRow.tenant_id == Partition.tenant_id)
         .where(UploadRow.upload_id == upload_id, UploadRow.outcome == RowOutcome.CREATED)
+        .where(Partition.state.is_not(None))
         .group_by(Partition.state)
     )
     return {row.state: row.tenants for row in session.execute(counted)}
