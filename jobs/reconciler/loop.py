@@ -11,7 +11,7 @@ from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.reconciler.bulk_loops import ImportLoop, OperationsLoop
+from jobs.reconciler.bulk_loops import run_imports, run_operations
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
@@ -45,8 +45,6 @@ class Reconciler:
         self._removals = RemovalRunner(
             RemovalClaims(database, policy), Observations(database), store
         )
-        self._operations = OperationsLoop(services.operations)
-        self._uploads = ImportLoop(services.uploads)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
@@ -58,12 +56,12 @@ class Reconciler:
         return self._removals.run_due(stop)
 
     def operate(self, stop: threading.Event) -> int:
-        """Go on with what was asked for many tenants; returns how many batches were taken."""
-        return self._operations.run_due(stop)
+        """Take the batches of all operations; returns how many there were."""
+        return run_operations(self._services.operations, stop)
 
     def take_uploads(self, stop: threading.Event) -> int:
-        """Create the tenants of confirmed files; returns how many files there were."""
-        return self._uploads.run(stop)
+        """Take the batches of all confirmed files; returns how many there were."""
+        return run_imports(self._services.uploads, stop)
 
     def dispatch_due(self) -> None:
         """Dispatch what has come due, leases that ran out included."""

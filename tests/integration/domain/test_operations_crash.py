@@ -32,13 +32,13 @@ from webapp.operations.selection import Selection
 
 # A reconciler's share of an operation, a tenant at a time, so that there is time to kill it.
 LOOP = """
-from jobs.reconciler.bulk_loops import OperationsLoop
+from jobs.reconciler.bulk_loops import run_operations
 from webapp.operations.service import Operations
 import threading, wsgi
 services = wsgi.app.extensions["services"]
 parts = (services.database, services.job_queue, services.dispatcher, services.policy)
 slow = Operations(*parts, batch=1)
-OperationsLoop(slow).run_due(threading.Event())
+run_operations(slow, threading.Event())
 """
 
 
