@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from jobs.drift.observations import Observations, located
-from jobs.milvus.store import PartitionStore, Place
+from jobs.milvus.store import Place
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -141,20 +140,6 @@ class Drift:
             )
             with self._database.transaction() as session:
                 change(session, proven, {"verified_at": listing.asked_at})
-
-
-def listing_of(
-    drift: Drift, observations: Observations, store: PartitionStore, collection: str
-) -> Listing:
-    """Milvus's list of a collection, with what it must hold.
-
-    Raises:
-        StoreError: there is none, or it would be of another collection than ours are in.
-    """
-    ready = drift.ready(collection)
-    asked_at = utc_now()
-    place = located(observations, store, collection)
-    return Listing(collection, asked_at, ready, store.list_partitions(place.name), place)
 
 
 def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:

@@ -2,10 +2,9 @@
 
 import time
 
-from jobs.drift.cleanup import Cleanup, merge_known
-from jobs.drift.compare import Drift, Listing, listing_of
+from jobs.drift.check import DriftCheck
+from jobs.drift.compare import Listing
 from jobs.drift.observations import Observation, Observations
-from jobs.drift.report import DriftReport
 from jobs.milvus.schema import describe
 from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
 from jobs.provisioning.circuit_breaker import CircuitBreaker
@@ -28,9 +27,7 @@ class Observer:
         self._observations = Observations(database)
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
-        self._drift = Drift(database, services.dispatcher, self._policy)
-        self._report = DriftReport(database)
-        self._cleanup = Cleanup(store, self._drift, services.pauses)
+        self._check = DriftCheck(services, store)
 
     def look_at_all(self) -> int:
         """Look at each collection; returns how many tenants were given another try."""
@@ -44,7 +41,8 @@ class Observer:
             seen, listing = self._ask(collection)
             changed = self._follow(seen, before)
             if listing is not None:
-                changed += self._compare(listing)
+                self._services.numbers.lift_above(listing.names)
+                changed += self._check.sweep(self._check.drift.compare(listing)).requested
                 self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
         except Exception:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
@@ -55,7 +53,7 @@ class Observer:
         listing, cause, message, moved_to = None, None, None, None
         looked_at, started = utc_now(), time.monotonic()
         try:
-            listing = listing_of(self._drift, self._observations, self._store, collection)
+            listing = self._check.read_listing(collection)
         except StoreError as error:
             cause, message = error.cause, error.message
             moved_to = error.to if isinstance(error, CollectionMoved) else None
@@ -99,17 +97,6 @@ class Observer:
         """
         was = self._circuit.close()
         return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
-
-    def _compare(self, listing: Listing) -> int:
-        """Make again what is missing, and put what nobody wants into the drift report."""
-        self._services.numbers.lift_above(listing.names)
-        comparison = self._drift.compare(listing)
-        made_again = self._drift.make_again(comparison)
-        reported = self._report.reported(listing.collection)
-        # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
-        unwanted = self._cleanup.settle(merge_known(comparison.unwanted, reported))
-        self._report.store(listing, [*comparison.missing, *unwanted])
-        return made_again
 
 
 def _passed(before: Cause | None) -> frozenset[Cause]:
