@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
-from webapp.partitions.stuck import ON_ITS_WAY
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.summary import Adopted
 from webapp.partitions.summary import adopted as adopted_rows
 from webapp.tenants.queries import Page
@@ -155,7 +154,7 @@ def _progress(operation: Operation, counts: Counts) -> Progress:
         elsewhere = operation.accepted - ready - failed
         rest = {"elsewhere": elsewhere, "finished": operation.accepted}
         return Progress(**base, skipped=skipped, ready=ready, failed=failed, **rest)
-    waiting = sum(counts.get(state, 0) for state in ON_ITS_WAY)
+    waiting = sum(counts.get(state, 0) for state in UNSETTLED)
     is_deletion = operation.kind == OperationKind.DELETE
     return Progress(
         **base,

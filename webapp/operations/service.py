@@ -16,7 +16,7 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.operations.actions import Applied, apply, mark
 from webapp.operations.plan import CHANGED, Asked, Plan, next_ids, plan, waiting_jobs
 from webapp.operations.progress import counts_of
@@ -25,7 +25,6 @@ from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import dispatch_of
-from webapp.partitions.stuck import ON_ITS_WAY
 from webapp.queue.job_queue import DispatchError, JobQueue
 
 # So many tenants a transaction: a sign-up that waits for it waits some 100 ms.
@@ -200,14 +199,14 @@ class Operations:
     def _settle(self, operation_id: int) -> bool:
         mine = Partition.operation_id == operation_id
         with self._database.reading() as session:
-            if session.scalar(select(exists().where(mine, Partition.state.in_(ON_ITS_WAY)))):
+            if session.scalar(select(exists().where(mine, Partition.state.in_(UNSETTLED)))):
                 return False
         with self._database.transaction() as session:
             operation = session.get(Operation, operation_id, with_for_update=True)
             if operation is None or operation.state != OperationState.FINISHED:
                 return False
             counts = counts_of(session, [operation_id]).get(operation_id, {})
-            if any(state in ON_ITS_WAY for state in counts):
+            if any(state in UNSETTLED for state in counts):
                 return False
             operation.state = OperationState.SETTLED
             operation.settled_at = utc_now()

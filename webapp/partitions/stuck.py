@@ -6,14 +6,12 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
 
 # How much longer than all attempts with their pauses, or than a drop, it may take.
 MARGIN = timedelta(minutes=5)
-
-ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
@@ -23,7 +21,7 @@ def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None
     """
     if last_pause and last_pause.excuses(_requested_before(policy)):
         return False
-    if partition.state in ON_ITS_WAY:
+    if partition.state in UNSETTLED:
         return partition.state_since < _requested_before(policy)
     if partition.state == PartitionState.REMOVING:
         due = [at for at in (partition.remove_at, partition.drop_began_at) if at is not None]
@@ -34,7 +32,7 @@ def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None
 def stuck(policy: Policy) -> ColumnElement[bool]:
     """The same rule as a condition on rows, over the index of states."""
     late = or_(
-        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _requested_before(policy)),
+        and_(Partition.state.in_(UNSETTLED), Partition.state_since < _requested_before(policy)),
         and_(
             Partition.state == PartitionState.REMOVING,
             # A drop that fails moves `remove_at` on, but not when it first began.
