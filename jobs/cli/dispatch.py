@@ -62,7 +62,7 @@ def backfill(
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
-    asked = (OperationKind.BACKFILL, Selection(tenant_ids or None))
+    asked = (OperationKind.BACKFILL, Selection(tenant_ids=tenant_ids or None))
     plan = current.services().operations.plan(*asked, adopt=adopt)
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
@@ -215,8 +215,10 @@ def retry(
     to_stderr()
     if everyone and (tenant_ids or cause):
         refuse("--all excludes --tenant-id and --cause")
-    chosen = Selection(tenant_ids, cause=Cause(cause) if cause else None) if tenant_ids else None
-    selection = chosen or Selection.of_failed(Cause(cause) if cause else None)
+    for_cause = Cause(cause) if cause else None
+    selection = Selection.of_failed(for_cause)
+    if tenant_ids:
+        selection = Selection(cause=for_cause, tenant_ids=tenant_ids)
     plan = current.services().operations.plan(OperationKind.RETRY, selection)
     missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
     if missing:

@@ -71,7 +71,7 @@ def _statement(wanted: TenantFilter) -> Select[Any]:
 def _as_audited(wanted: TenantFilter) -> dict[str, object]:
     """What narrows it, for the audit."""
     narrowed = {
-        "state": "none" if wanted.not_requested else wanted.status,
+        "state": "none" if wanted.not_requested else wanted.state,
         "cause": wanted.cause,
         "search": wanted.q or None,
         "operation": wanted.operation_id,

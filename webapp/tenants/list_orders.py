@@ -68,7 +68,7 @@ def order_of(wanted: TenantFilter) -> Order:
     """By name; of one state who is longest in it first; else as the index of the filter is."""
     if wanted.operation_id is not None:
         return _BY_STATE
-    if isinstance(wanted.status, PartitionState):
+    if isinstance(wanted.state, PartitionState):
         return _LONGEST_FIRST
     return _BY_NUMBER if wanted.not_requested else _BY_NAME
 

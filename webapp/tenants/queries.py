@@ -32,15 +32,15 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class TenantFilter:
-    """Which tenants are meant. Deleted ones only where their status is asked for.
+    """A filter of tenants; deleted ones match only a state of theirs.
 
-    `q` is looked for as `webapp.models.tenant_search` does.
+    `webapp.models.tenant_search` says what matches `q`.
     """
 
-    status: PartitionState | TenantState | None = None
+    state: PartitionState | TenantState | None = None
     q: str = ""
     cause: Cause | None = None
-    # Those whose partition this operation was the last to turn.
+    # The last operation that changed the partition.
     operation_id: int | None = None
     not_requested: bool = False
 
@@ -92,11 +92,11 @@ def list_tenants(
 def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
     """The filter as conditions on Tenant joined with its Partition."""
     chosen: list[ColumnElement[bool]] = []
-    if isinstance(wanted.status, PartitionState):
-        chosen.append(Partition.state == wanted.status)
-    if wanted.status == TenantState.DELETED:
+    if isinstance(wanted.state, PartitionState):
+        chosen.append(Partition.state == wanted.state)
+    if wanted.state == TenantState.DELETED:
         chosen.append(Tenant.deleted_at.is_not(None))
-    elif wanted.status not in GONE:
+    elif wanted.state not in GONE:
         chosen.append(Tenant.deleted_at.is_(None))
     if wanted.cause is not None:
         chosen.append(Partition.cause == wanted.cause)
