@@ -12,6 +12,7 @@ from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import Finding
+from webapp.partitions.events import row_count
 from webapp.services import Services
 
 # Proof that a partition is empty may cost Milvus a flush, so a sweep counts only this many.
@@ -69,29 +70,32 @@ class DriftCheck:
     ) -> Checked:
         """Repair where wanted, count rows of the `counted`, and store what is left."""
         requested = self.drift.make_again(comparison) if repair else 0
-        unwanted = list(self._count(unwanted, counted))
+        unwanted, uncounted = self._count(unwanted, counted)
         dropped = set(self._drop(unwanted) if repair else ())
         left = [each for each in unwanted if each not in dropped]
         self._report.store(comparison.listing, [*comparison.missing, *left])
-        return Checked([*comparison.missing, *unwanted], requested, len(dropped))
+        findings = [uncounted.get(each.partition, each) for each in unwanted]
+        return Checked([*comparison.missing, *findings], requested, len(dropped))
 
     def _count(
         self, findings: Sequence[Finding], counted: Collection[Finding]
-    ) -> Iterator[Finding]:
-        """The findings with rows; after an error no further call is made."""
-        answers = True
+    ) -> tuple[list[Finding], dict[str, Finding]]:
+        """The findings with rows, and the one with a note whose count failed: the last call."""
+        result: list[Finding] = []
+        uncounted: dict[str, Finding] = {}
         for finding in findings:
-            if not answers or finding not in counted:
-                yield finding
+            if uncounted or finding not in counted:
+                result.append(finding)
                 continue
             try:
                 rows = self._store.count_rows(finding.collection, finding.partition)
-                yield _with_rows(finding, rows)
+                result.append(_with_rows(finding, rows))
             except StoreError as error:
-                answers = False
                 _log(finding, error)
+                result.append(finding)
                 note = f"{finding.note}; its rows could not be counted: {error.message}"
-                yield replace(finding, note=note)
+                uncounted[finding.partition] = replace(finding, note=note)
+        return result, uncounted
 
     def _drop(self, findings: Sequence[Finding]) -> Iterator[Finding]:
         """Drop the resurrected that are empty at a second count too, none during a pause."""
@@ -120,8 +124,7 @@ def _with_rows(finding: Finding, rows: int | None) -> Finding:
     """A resurrected partition that holds rows is an orphan: a human decides about rows."""
     if finding.kind != DriftKind.RESURRECTED or rows == 0:
         return replace(finding, rows=rows)
-    number = "rows that Milvus cannot count" if rows is None else f"{rows} rows"
-    note = f"its tenant was removed, and it holds {number}"
+    note = f"its tenant was removed, and it holds {row_count(rows)}"
     return replace(finding, kind=DriftKind.ORPHAN, rows=rows, note=note)
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.provisioning.claims import Attempts, Claim, Outcome, in_words
+from jobs.provisioning.claims import Attempts, Claim, Outcome
 from jobs.provisioning.leases import Leases
 from jobs.provisioning.ownership import accepted, is_to_be_emptied
 from webapp.models.causes import NO_ANSWER, Cause
@@ -104,7 +104,7 @@ class Attempt:
     def _empty(self, claim: Claim, rows: int | None) -> frozenset[str]:
         """Drop the partition with its rows; returns Milvus's list, as proof that it is gone."""
         # Told first: a worker that dies after the drop leaves word of what it destroyed.
-        self._attempts.note(claim, events.EMPTYING, f"{in_words(rows)} are to be dropped")
+        self._attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
         claim = self._before_a_change(claim)
         failure: StoreError | None = None
         try:
@@ -114,7 +114,7 @@ class Attempt:
         names = self._ask(claim)
         if claim.partition in names:
             raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
-        self._attempts.note(claim, events.EMPTIED, f"{in_words(rows)} dropped")
+        self._attempts.note(claim, events.EMPTIED, f"{events.row_count(rows)} dropped")
         return names
 
     def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:

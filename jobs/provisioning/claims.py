@@ -18,7 +18,7 @@ from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events
-from webapp.partitions.cas import change
+from webapp.partitions.cas import change, change_held
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
@@ -286,23 +286,9 @@ class Attempts:
     def _change(
         self, session: Session, claims: Sequence[Claim], values: dict[str, Any]
     ) -> set[int]:
-        """Update the rows whose claim still holds; returns their tenants."""
-        if not claims:
-            return set()
-        mine = and_(
-            tuple_(Partition.tenant_id, Partition.fence).in_(
-                [(claim.tenant_id, claim.fence) for claim in claims]
-            ),
-            Partition.state == PartitionState.PROVISIONING,
-        )
-        return {row.tenant_id for row in change(session, mine, values)}
-
-
-def in_words(rows: int | None) -> str:
-    """A number of rows, which may be unknown, as messages have it."""
-    if rows is None:
-        return "an unknown number of rows"
-    return "1 row" if rows == 1 else f"{rows} rows"
+        fences = [(claim.tenant_id, claim.fence) for claim in claims]
+        rows = change_held(session, fences, PartitionState.PROVISIONING, values)
+        return {row.tenant_id for row in rows}
 
 
 def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, Any]:
@@ -336,7 +322,7 @@ def _entries_of(
     """What is told of those that exist, and first of those whose rows were adopted."""
     name = events.CREATED if outcome.result == Result.CREATED else events.ALREADY_EXISTS
     taken_over = [
-        _entry(claim, events.ADOPTED, message=in_words(adopted[claim.tenant_id]))
+        _entry(claim, events.ADOPTED, message=events.row_count(adopted[claim.tenant_id]))
         for claim in claims
         if claim.tenant_id in adopted
     ]

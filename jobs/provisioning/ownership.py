@@ -1,9 +1,10 @@
 """Whose rows a partition holds that was there before any attempt of ours: judged in one place."""
 
 from jobs.milvus.store import StoreError
-from jobs.provisioning.claims import Claim, Outcome, in_words
+from jobs.provisioning.claims import Claim, Outcome
 from webapp.models.causes import Cause
 from webapp.models.states import IfExists, Provider, Result
+from webapp.partitions.events import row_count
 
 
 def accepted(claim: Claim, rows: int | None, provider: Provider) -> Outcome:
@@ -22,7 +23,7 @@ def accepted(claim: Claim, rows: int | None, provider: Provider) -> Outcome:
     raise StoreError(
         Cause.FOREIGN_DATA,
         f"partition {claim.partition} of collection {claim.collection} was there before any "
-        f"attempt of ours, with {in_words(rows)}",
+        f"attempt of ours, with {row_count(rows)}",
     )
 
 

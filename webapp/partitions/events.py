@@ -102,6 +102,13 @@ def entry_of(
     )
 
 
+def row_count(rows: int | None) -> str:
+    """A number of rows, which may be unknown, as messages have it."""
+    if rows is None:
+        return "an unknown number of rows"
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
 def record(session: UnitOfWork, entries: Sequence[Entry]) -> None:
     """Add the entries within the transaction that makes them true; its commit logs them."""
     # Not `asdict`, which copies deep: a thousand entries would feel it.
