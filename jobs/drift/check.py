@@ -1,6 +1,6 @@
 """One drift check of a collection: list, compare, request again, count, drop, store."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from jobs.drift.compare import Comparison, Drift, Listing
@@ -65,12 +65,12 @@ class DriftCheck:
         comparison: Comparison,
         unwanted: Sequence[Finding],
         *,
-        counted: Collection[Finding],
+        counted: Iterable[Finding],
         repair: bool,
     ) -> Checked:
         """Repair where wanted, count rows of the `counted`, and store what is left."""
         requested = self.drift.make_again(comparison) if repair else 0
-        unwanted, uncounted = self._count(unwanted, counted)
+        unwanted, uncounted = self._count(unwanted, set(counted))
         dropped = set(self._drop(unwanted) if repair else ())
         left = [each for each in unwanted if each not in dropped]
         self._report.store(comparison.listing, [*comparison.missing, *left])
@@ -78,7 +78,7 @@ class DriftCheck:
         return Checked([*comparison.missing, *findings], requested, len(dropped))
 
     def _count(
-        self, findings: Sequence[Finding], counted: Collection[Finding]
+        self, findings: Sequence[Finding], counted: Set[Finding]
     ) -> tuple[list[Finding], dict[str, Finding]]:
         """The findings with rows, and the one with a note whose count failed: the last call."""
         result: list[Finding] = []

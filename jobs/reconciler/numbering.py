@@ -11,6 +11,7 @@ from jobs.drift.observations import Observations
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
 from webapp.services import Services
+from webapp.tenants.numbering import lift_above
 
 PAUSE_S = 0.1
 
@@ -56,4 +57,4 @@ def lift_numbers(services: Services, store: PartitionStore) -> None:
                 raise
             # What does not exist holds no numbers.
             continue
-        services.numbers.lift_above(names)
+        lift_above(services.database, names)

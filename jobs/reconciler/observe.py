@@ -12,7 +12,9 @@ from jobs.reconciler.repair import Repair
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.partitions.collection_schema import is_schema_due
 from webapp.services import Services
+from webapp.tenants.numbering import lift_above
 
 log = get_logger("paratia.reconcile")
 
@@ -41,7 +43,7 @@ class Observer:
             seen, listing = self._ask(collection)
             changed = self._follow(seen, before)
             if listing is not None:
-                self._services.numbers.lift_above(listing.names)
+                lift_above(self._services.database, listing.names)
                 changed += self._check.sweep(self._check.drift.compare(listing)).requested
                 self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
         except Exception:
@@ -85,10 +87,10 @@ class Observer:
         return reopened
 
     def _describe(self, collection: str, *, is_new: bool) -> None:
-        """Learn the fields, seldom. Last in a look, which must not fail for want of them."""
-        schemas = self._services.schemas
-        if is_new or schemas.is_due(collection):
-            describe(schemas, self._store, collection)
+        """Last in a look, which must not fail because the fields cannot be described."""
+        database = self._services.database
+        if is_new or is_schema_due(database, collection):
+            describe(database, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
         """Let attempts through again; the causes of an outage that no sweep has seen are over.

@@ -10,7 +10,7 @@ from webapp.admin.base import Page, expose
 from webapp.admin.lists.filters import read_choice
 from webapp.db.types import utc_now
 from webapp.tenants.csv_cells import BOM, to_csv
-from webapp.tenants.export import COLUMNS
+from webapp.tenants.export import COLUMNS, export_tenants
 
 Runs = Iterable[Iterable[Iterable[object]]]
 
@@ -42,7 +42,7 @@ class ExportView(Page):
     def tenants(self) -> ResponseReturnValue:
         """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
         wanted = read_choice(request.args).filter
-        runs = current.services().exports.tenants(wanted, actor=current.actor())
+        runs = export_tenants(current.database(), wanted, actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 
