@@ -1,4 +1,4 @@
-"""What is kept of a file that was checked: its counts, and each row as it was written."""
+"""Stores a checked file: its counts, and each row as it was written."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ def record(
     *,
     actor: Actor,
 ) -> Upload:
-    """Store the file's counts and rows, within the transaction of whoever checked it."""
+    """Store the file's counts and rows, within the transaction of the check."""
     upload = _upload(filename, found, actor)
     upload.keeps_numbers, upload.layout = table.keeps_numbers, table.layout.as_json()
     session.add(upload)
@@ -97,6 +97,6 @@ def _columns(
 
 
 def _shorten(text: str, length: int) -> str:
-    """The text as far as a column takes it; what no database stores is shown as such."""
+    """The text at the length of its column, without characters that no database stores."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
     return storable(cut)

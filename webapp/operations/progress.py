@@ -13,7 +13,7 @@ from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.summary import Adopted
 from webapp.partitions.summary import adopted as adopted_rows
-from webapp.tenants.queries import Page
+from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]
 
@@ -72,13 +72,11 @@ def find(session: Session, operation_id: int) -> View | None:
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
     """Operations, newest first; the cursor is the last number seen. Two queries."""
-    chosen = select(Operation).order_by(Operation.id.desc()).limit(limit + 1)
+    chosen = select(Operation).order_by(Operation.id.desc())
     if before is not None:
         chosen = chosen.where(Operation.id < before)
-    found = session.scalars(chosen).all()
-    shown = found[:limit]
-    cursor = str(shown[-1].id) if len(found) > limit else None
-    return Page(_views(session, shown), cursor)
+    page = page_of(session, chosen, limit)
+    return Page(_views(session, page.items), page.next_cursor)
 
 
 def last_retries(session: Session, causes: Sequence[Cause]) -> dict[Cause, View]:
