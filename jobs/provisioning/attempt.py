@@ -1,6 +1,7 @@
 """One attempt for one partition: by the SDK, else by the script, then the proof."""
 
 import threading
+from dataclasses import dataclass
 from typing import Protocol
 
 from jobs.milvus.script import ScriptAnswer
@@ -33,29 +34,19 @@ class Script(Protocol):
     def __call__(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer: ...
 
 
+@dataclass
 class Attempt:
     """One attempt for one claim. The lease is checked before every call to the store."""
 
-    def __init__(
-        self,
-        store: PartitionStore,
-        script: Script,
-        attempts: Attempts,
-        leases: Leases,
-        stop: threading.Event,
-        max_partitions: int,
-        *,
-        is_probe: bool = False,
-    ) -> None:
-        self._store = store
-        self._script = script
-        self._attempts = attempts
-        self._leases = leases
-        self._stop = stop
-        self._max_partitions = max_partitions
-        self._is_probe = is_probe
-        # Whether Milvus answered any call of this attempt.
-        self.was_answered = False
+    store: PartitionStore
+    script: Script
+    attempts: Attempts
+    leases: Leases
+    stop: threading.Event
+    max_partitions: int
+    is_probe: bool = False
+    # Whether Milvus answered any call of this attempt.
+    was_answered: bool = False
 
     def run(self, claim: Claim) -> Outcome:
         """The proven outcome.
@@ -68,7 +59,7 @@ class Attempt:
             return self._by_sdk(claim)
         except StoreError as error:
             # A probe has its result: the script would only wait once more.
-            probed = self._is_probe and error.cause in NO_ANSWER
+            probed = self.is_probe and error.cause in NO_ANSWER
             if probed or not error.cause.is_transient:
                 raise FailedAttempt(error, Provider.SDK) from error
             return self._by_script(claim, error)
@@ -80,11 +71,11 @@ class Attempt:
             if not is_to_be_emptied(claim, rows):
                 return accepted(claim, rows, Provider.SDK)
             names = self._empty(claim, rows)
-        check_room(len(names), self._max_partitions, claim.collection)
+        check_room(len(names), self.max_partitions, claim.collection)
         self._before_a_change(claim, seen_absent=True)
         failure: StoreError | None = None
         try:
-            self._store.create_partition(claim.collection, claim.partition)
+            self.store.create_partition(claim.collection, claim.partition)
         except StoreError as error:
             failure = error
         return self._prove(claim, failure)
@@ -94,23 +85,23 @@ class Attempt:
         if claim.owns_rows:
             return None
         self._go_on()
-        self._leases.hold(claim)
-        return self._store.count_rows(claim.collection, claim.partition)
+        self.leases.hold(claim)
+        return self.store.count_rows(claim.collection, claim.partition)
 
     def _empty(self, claim: Claim, rows: int | None) -> frozenset[str]:
         """Drop the partition with its rows; returns Milvus's list as proof."""
         # Recorded first: after a crash the timeline says which rows were destroyed.
-        self._attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
+        self.attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
         claim = self._before_a_change(claim)
         failure: StoreError | None = None
         try:
-            self._store.drop_partition(claim.collection, claim.partition)
+            self.store.drop_partition(claim.collection, claim.partition)
         except StoreError as error:
             failure = error
         names = self._ask(claim)
         if claim.partition in names:
             raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
-        self._attempts.note(claim, events.EMPTIED, f"{events.row_count(rows)} dropped")
+        self.attempts.note(claim, events.EMPTIED, f"{events.row_count(rows)} dropped")
         return names
 
     def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:
@@ -125,7 +116,7 @@ class Attempt:
 
     def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
         claim = self._before_a_change(claim)
-        self._attempts.note(claim, events.FALLBACK, sdk_error.message, sdk_error.cause)
+        self.attempts.note(claim, events.FALLBACK, sdk_error.message, sdk_error.cause)
         claim, answer, script_error = self._ask_script(claim)
         try:
             exists = claim.partition in self._ask(claim)
@@ -148,11 +139,11 @@ class Attempt:
         """
         try:
             if not claim.owns_rows:
-                answer = self._script(claim.collection, claim.partition, check=True)
+                answer = self.script(claim.collection, claim.partition, check=True)
                 if answer.result == "exists":
                     return claim, answer, None
                 claim = self._before_a_change(claim, seen_absent=True)
-            return claim, self._script(claim.collection, claim.partition), None
+            return claim, self.script(claim.collection, claim.partition), None
         except StoreError as error:
             return claim, None, error
 
@@ -174,18 +165,18 @@ class Attempt:
     def _ask(self, claim: Claim) -> frozenset[str]:
         """Milvus's list. A listing changes nothing, so the lease need only outlast it."""
         self._go_on()
-        self._leases.hold(claim)
-        names = self._store.list_partitions(claim.collection)
+        self.leases.hold(claim)
+        names = self.store.list_partitions(claim.collection)
         self.was_answered = True
         return names
 
     def _before_a_change(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
         """The claim, renewed now: a row that was deleted or claimed gets no partition."""
         self._go_on()
-        return self._leases.renew_one(claim, seen_absent=seen_absent)
+        return self.leases.renew_one(claim, seen_absent=seen_absent)
 
     def _go_on(self) -> None:
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
 
 

@@ -1,4 +1,4 @@
-"""Conditional changes of partition rows: all that meet a condition now, and no others."""
+"""Compare-and-set changes of partition rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from webapp.models.states import PartitionState
 def change(
     session: Session, which: ColumnElement[bool], values: dict[str, Any]
 ) -> Sequence[Partition]:
-    """Change the rows that meet the condition at this moment; returns them as they are then.
+    """Change the rows that meet the condition now; returns them as they are after it.
 
-    Rows are locked in the order of their numbers, so that two changes of the same rows cannot
-    wait for each other; the condition is looked at again once a row is locked.
+    Rows are locked in the order of their numbers, so that two changes cannot deadlock; the
+    condition is checked again once a row is locked.
     """
     ordered = (
         select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()

@@ -1,4 +1,4 @@
-"""The one rule for what is stuck: all the time that it could need has passed."""
+"""The one rule for stuck partitions: more time has passed than they can need."""
 
 from datetime import datetime, timedelta
 
@@ -10,14 +10,14 @@ from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
 
-# How much longer than all attempts with their pauses, or than a drop, it may take.
+# The tolerance beyond all attempts with their pauses, or beyond a drop.
 MARGIN = timedelta(minutes=5)
 
 
 def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
-    """True where a request or a departure should have come to its end, and has not.
+    """True where a request or a removal has not ended in time.
 
-    Nothing is while provisioning is paused, nor before all that time has passed since.
+    None is stuck during a pause, nor until the time has passed again after one.
     """
     if last_pause and last_pause.excuses(_requested_before(policy)):
         return False
