@@ -1,4 +1,4 @@
-"""What an operator decides about rows that may be somebody else's: adopt them, or destroy them."""
+"""An operator's decision about pre-existing rows: adopt them, or destroy them."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from webapp.tenants.queries import get_tenant
 
 @dataclass(frozen=True)
 class Decision:
-    """What is decided, and the names under which audit and timeline tell of it."""
+    """A decision, and its names in the audit and the timeline."""
 
     if_exists: IfExists
     action: str
@@ -36,7 +36,7 @@ EMPTY = Decision(IfExists.EMPTY, "tenant.empty", events.EMPTY_REQUESTED)
 
 
 class ForeignData:
-    """Decides about partitions that failed for `foreign_data`, one tenant at a time."""
+    """Decisions about partitions that failed for `foreign_data`."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class ForeignData:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Take the rows for the tenant's own: a new request, whose attempt leaves them in place.
+        """Adopt the rows: a new request, whose attempt leaves them in place.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -65,20 +65,18 @@ class ForeignData:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Have the rows destroyed: a new request, whose attempt drops the partition first.
+        """Destroy the rows: a new request, whose attempt drops the partition first.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
-            NotForeign: its partition did not fail for `foreign_data`.
+            TenantNotFound, NotForeign: as in `adopt`.
         """
         return self._decide(tenant_id, EMPTY, actor, idempotency)
 
     def rows_seen(self, tenant_id: int) -> str:
-        """What the failed attempt saw in the partition, in words.
+        """The rows that the failed attempt found, in words.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
-            NotForeign: its partition did not fail for `foreign_data`.
+            TenantNotFound, NotForeign: as in `adopt`.
         """
         with self._database.reading() as session:
             return _error(_get_tenant(session, tenant_id))
@@ -124,7 +122,6 @@ def _get_tenant(session: Session, tenant_id: int) -> Tenant:
 
 
 def _error(tenant: Tenant) -> str:
-    """What the attempt that failed for foreign data said."""
     row = tenant.partition
     if row.state != PartitionState.FAILED or row.cause != Cause.FOREIGN_DATA:
         raise NotForeign(tenant.id)

@@ -83,8 +83,7 @@ def list_tenants(
     Raises:
         InvalidField: the cursor is not one that this returned.
     """
-    statement = select(Tenant).join(Tenant.partition)
-    statement = statement.options(contains_eager(Tenant.partition))
+    statement = select(Tenant).join(Tenant.partition).options(contains_eager(Tenant.partition))
     statement = statement.where(*conditions(wanted), Tenant.id > _number(cursor))
     return page_of(session, statement.order_by(Tenant.id), limit)
 
