@@ -1,4 +1,4 @@
-"""The commands that dispatch: `backfill` for imported tenants, `retry` for those that failed."""
+"""The commands `backfill`, for imported tenants, and `retry`, for failed ones."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from webapp.operations.selection import Selection
 from webapp.partitions.pause_state import is_paused
 
 POLL_S = 0.25
-# Longer than a claim's wait for a free worker, shorter than a human's patience.
+# Longer than a claim waits for a free worker.
 HINT_AFTER_S = 15.0
 
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -75,7 +75,7 @@ def backfill(
     _print(operation.accepted, skipped, as_json=as_json, outcome=outcome)
     has_jobs = _has_jobs(operation)
     if outcome.get("failed"):
-        _tell_of_foreign_data(operation.id)
+        _hint_at_adoption(operation.id)
     if outcome.get("failed") or not has_jobs:
         sys.exit(1)
 
@@ -90,22 +90,22 @@ def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
 def _drive(
     kind: OperationKind, selection: Selection, *, planned: int, adopt: bool = False
 ) -> Operation:
-    """Ask the operation, and take all its batches here, whether a reconciler runs or not."""
+    """Ask the operation, and take all its batches here: no reconciler need run."""
     operations, database = current.services().operations, current.database()
     with _bar(planned, "Dispatching") as bar:
         operation = operations.ask(kind, selection, actor=current.command_line(), adopt=adopt)
-        taken, goes_on = 0, True
+        accepted, goes_on = 0, True
         while goes_on:
             goes_on = operations.advance(operation.id)
             with database.reading() as session:
                 operation = session.get_one(Operation, operation.id)
-            bar.update(operation.accepted - taken)
-            taken = operation.accepted
+            bar.update(operation.accepted - accepted)
+            accepted = operation.accepted
     return operation
 
 
 def _has_jobs(operation: Operation) -> bool:
-    """Whether Redis took the job of each; else it is said that the reconciler dispatches later."""
+    """Whether Redis took every job; else print that the reconciler dispatches later."""
     with current.database().reading() as session:
         has_jobs = bool(is_paused(session)) or not undispatched(session, operation)
     if not has_jobs:
@@ -114,7 +114,7 @@ def _has_jobs(operation: Operation) -> bool:
 
 
 def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
-    """What became of them, once each is ready or failed."""
+    """The counts once each tenant is ready or failed."""
     view = _settle(operation_id)
     outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
@@ -132,14 +132,14 @@ def _bar(length: int, label: str) -> Any:
 
 def _settle(operation_id: int) -> View:
     left = _view(operation_id).progress.waiting
-    told, moved_at = False, time.monotonic()
+    is_hinted, moved_at = False, time.monotonic()
     with _bar(left, "Provisioning") as bar:
         while (view := _view(operation_id)).progress.waiting:
             if view.progress.waiting < left:
                 moved_at = time.monotonic()
-            elif not told and time.monotonic() - moved_at > HINT_AFTER_S:
+            elif not is_hinted and time.monotonic() - moved_at > HINT_AFTER_S:
                 click.echo(_hint(), err=True)
-                told = True
+                is_hinted = True
             bar.update(left - view.progress.waiting)
             left = view.progress.waiting
             time.sleep(POLL_S)
@@ -162,7 +162,7 @@ def _hint() -> str:
     return "Nothing moves; does a worker run, and does Milvus answer?"
 
 
-def _tell_of_foreign_data(operation_id: int) -> None:
+def _hint_at_adoption(operation_id: int) -> None:
     with current.database().reading() as session:
         failed = {each.cause: each.tenants for each in failed_again(session, operation_id)}
     if tenants := failed.get(Cause.FOREIGN_DATA):

@@ -176,7 +176,7 @@ def worker(burst: bool) -> None:
 
 
 def _sweep_once(reconciler: Any) -> None:
-    """Sweep as soon as whoever sweeps now has ended; then do what is due, and was asked for."""
+    """Sweep as soon as any other sweep has ended; then remove, operate and import what is due."""
     give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
     while not reconciler.sweep():
         if time.monotonic() > give_up_at:

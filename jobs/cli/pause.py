@@ -1,4 +1,4 @@
-"""The commands that pause all provisioning, and let it go on."""
+"""The commands `pause` and `resume`."""
 
 from typing import Any
 
@@ -57,6 +57,6 @@ def serialize(state: PauseState | None) -> dict[str, Any] | None:
 
 
 def describe(state: PauseState) -> str:
-    """Since when, by whom and why."""
+    """A pause in words."""
     why = f": {state.reason}" if state.reason else ""
     return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"

@@ -1,4 +1,4 @@
-"""The sweep's look at Milvus: one listing for each collection, and all that follows from it."""
+"""The sweep's observation of Milvus: one listing for each collection, and its consequences."""
 
 import time
 
@@ -20,7 +20,7 @@ log = get_logger("paratia.reconcile")
 
 
 class Observer:
-    """Looks at collections, stores what was seen, and drives on what that allows."""
+    """Observes collections, reopens failed requests, and checks for drift."""
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
         database, self._policy = services.database, services.policy
@@ -32,12 +32,12 @@ class Observer:
         self._check = DriftCheck(services, store)
 
     def look_at_all(self) -> int:
-        """Look at each collection; returns how many tenants were given another try."""
+        """Observe each collection; returns how many requests were reopened or made again."""
         collections = self._observations.collections(self._policy.collection)
         return sum(self._look_at(name) for name in collections)
 
     def _look_at(self, collection: str) -> int:
-        """One collection; trouble with it must not keep the others from being looked at."""
+        """Observe one collection; a failure must not stop the others."""
         try:
             before = self._observations.last_cause(collection)
             seen, listing = self._ask(collection)
@@ -68,7 +68,7 @@ class Observer:
         return seen, listing
 
     def _follow(self, seen: Observation, before: Cause | None) -> int:
-        """Reopen what the answer shows to be over, or note what it shows to be wrong."""
+        """Reopen failures whose cause is over, or store a new permanent cause."""
         repair, observations = self._repair, self._observations
         over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
         reopened = 0
@@ -78,7 +78,7 @@ class Observer:
             reopened = repair.reopen(seen.collection, passed, after_capacity=room)
         elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
             repair.note_cause(seen.collection, seen.cause, seen.error or "")
-        # Stored last: whoever sweeps after a crash in between still knows of the outage.
+        # Stored last, so that the sweep after a crash in between still knows of the outage.
         observations.record(seen)
         if before != seen.cause:
             log.warning(
@@ -87,25 +87,23 @@ class Observer:
         return reopened
 
     def _describe(self, collection: str, *, is_new: bool) -> None:
-        """Last in a look, which must not fail because the fields cannot be described."""
         database = self._services.database
         if is_new or is_schema_due(database, collection):
             describe(database, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
-        """Let attempts through again; the causes of an outage that no sweep has seen are over.
+        """Close the circuit; returns the causes that are over by that.
 
-        A circuit that time-outs opened may have met creations that hang, while listings answer.
+        Time-outs are not: creations may hang while listings answer.
         """
-        was = self._circuit.close()
-        return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
+        before = self._circuit.close()
+        return NO_ANSWER if before.cause == Cause.MILVUS_UNREACHABLE else frozenset()
 
 
 def _passed(before: Cause | None) -> frozenset[Cause]:
-    """The causes that an answered listing shows to be over, given what the last one met."""
+    """The causes that are over after an answer, given the cause at the observation before."""
     over = {Cause.COLLECTION_MISSING}
     if before is not None:
-        # Whatever came between the outage and this answer, the outage is over.
         over |= NO_ANSWER
     if before == Cause.AUTH:
         over.add(Cause.AUTH)

@@ -1,7 +1,6 @@
-"""What the reconciler does to partition rows: it drives the requests that exist, and makes none.
+"""The reconciler's changes of partition rows: they complete existing requests, and make none.
 
-Everything here is a conditional UPDATE over an index, so that it may run anywhere, at any
-time, several times at once.
+Each is a conditional UPDATE over an index, so several processes may run it at once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,7 +40,7 @@ UNFOLDED = (
 
 
 class Repair:
-    """Repairs what crashes, lost dispatches and outages leave behind."""
+    """Repairs rows after crashes, lost dispatches and outages."""
 
     def __init__(
         self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
@@ -52,7 +51,7 @@ class Repair:
         self._policy = policy
 
     def expire_leases(self) -> int:
-        """Take rows from workers whose lease ran out: due again, or failed after the last try."""
+        """End claims whose lease expired: due again, or failed after the last attempt."""
         now = utc_now()
         expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
         with self._database.reading() as session:
@@ -66,7 +65,7 @@ class Repair:
             "error": DIED,
             "reopen_at": _after_pause(now),
         }
-        # Two transactions, each locking in the order of the numbers as workers do.
+        # Two transactions: each locks in the order of the numbers, as workers do.
         waiting = self._expire(and_(expired, ~spent), again, events.LEASE_EXPIRED, now)
         return waiting + self._expire(and_(expired, spent), failed, events.CREATE_FAILED, now)
 
@@ -80,7 +79,7 @@ class Repair:
         return len(entries)
 
     def redispatch_lost(self) -> int:
-        """Dispatch again for pending rows whose job is gone from Redis. Returns how many.
+        """Dispatch pending rows again whose job is gone from Redis; returns how many.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -108,9 +107,9 @@ class Repair:
         return dispatched
 
     def follow_collection(self) -> int:
-        """Move requests that no attempt has touched yet to the collection of the settings.
+        """Move requests without any attempt in Milvus to the collection of the settings.
 
-        Those that failed for something that only their old collection had are reopened.
+        Those that failed for a cause of their old collection are reopened.
         """
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
@@ -119,7 +118,7 @@ class Repair:
             Partition.seen_absent_at.is_(None),
         )
         with self._database.transaction() as session:
-            # Leave to adopt or to empty was given for the collection that it was looked at in.
+            # A decision to adopt or to empty was for the old collection.
             elsewhere = {"collection": self._policy.collection, "if_exists": IfExists.REFUSE}
             moved = change(session, untouched, elsewhere)
         left_behind = and_(
@@ -130,10 +129,10 @@ class Repair:
         return len(moved)
 
     def note_cause(self, collection: str, cause: Cause, message: str) -> int:
-        """Record a permanent cause that was observed on those that wait or failed for another.
+        """Store an observed permanent cause on rows that wait or failed for a transient one.
 
-        Nobody's attempt is used up by it. Of a cause that only an attempt shows to be over, one
-        tries after a pause: the next answer may come after an outage, in which it is forgotten.
+        It uses up no attempt. Where only an attempt can show that the cause is over, one is made
+        after a pause: an outage may hide the observation that it was there before.
         """
         now = utc_now()
         concerned = and_(
@@ -161,14 +160,14 @@ class Repair:
         *,
         after_capacity: int = 0,
     ) -> int:
-        """Give failed tenants of a collection that answers one more try each; returns how many.
+        """Reopen failed requests of a collection that answers, with one attempt; returns how many.
 
-        Those of the causes `at_once` now, other transient ones when their pause is over, and
-        up to `after_capacity` of those that found the collection full: after a pause too, since
-        the server's limit may be lower than the one in the settings. Where nothing but an
-        attempt can show it, one tries, and the others follow a success.
+        Those of the causes `at_once` now; other transient ones after their pause; up to
+        `after_capacity` of those that found the collection full, after a pause too, since the
+        server's limit may be lower than the setting. Where only an attempt can show that the cause
+        is over, one is made, and the others follow a success.
 
-        While provisioning is paused, only those `at_once`: they wait as pending until it goes on.
+        During a pause only those `at_once` are reopened, and wait as pending.
         """
         now = utc_now()
         with self._database.reading() as session:
@@ -207,10 +206,9 @@ class Repair:
         return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
 
     def fold_names(self) -> int:
-        """Complete tenants that another program wrote: fold their names, add their rows.
+        """Fold the names of tenants that another program inserted, and add their rows.
 
-        So they are found without regard to accents, and have a partition to request. Returns how
-        many; bounded, the next sweep goes on.
+        Search needs the one, requests the other. Returns how many; the next sweep does the rest.
         """
         count = 0
         for _batch in range(FOLDS_A_SWEEP):
@@ -218,7 +216,7 @@ class Repair:
                 if session.scalar(UNFOLDED.limit(1)) is None:
                     return count
             with self._database.transaction() as session:
-                # Locked in the order of their numbers; those that others change come next time.
+                # Locked in the order of their numbers; locked ones are left to the next sweep.
                 unfolded = UNFOLDED.limit(ROUND).with_for_update(skip_locked=True, key_share=True)
                 batch = session.scalars(unfolded).all()
                 rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(batch)))
@@ -272,7 +270,7 @@ class Repair:
         return len(rows)
 
     def drop_stale_failed_jobs(self) -> int:
-        """Take our failed jobs out of RQ whose tenant is not failing by them any more.
+        """Delete our failed jobs from RQ that are not the reason of a tenant's failure any more.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -299,10 +297,8 @@ def _expired(row: Partition, event: str) -> events.Entry:
 
 
 def _after_pause(now: datetime) -> ColumnElement[datetime]:
-    """When the pause of a row that fails now is over: `reopen_pause` of its own reopenings."""
-    moments = {
-        reopens: literal(now + reopen_pause(reopens), UtcDateTime())
-        for reopens in range(MOST_DOUBLINGS)
-    }
-    longest = literal(now + reopen_pause(MOST_DOUBLINGS), UtcDateTime())
-    return case(moments, value=Partition.reopens, else_=longest)
+    """The end of the `reopen_pause` of a row that fails now."""
+    *ends, longest = (
+        literal(now + reopen_pause(reopens), UtcDateTime()) for reopens in range(MOST_DOUBLINGS + 1)
+    )
+    return case(dict(enumerate(ends)), value=Partition.reopens, else_=longest)

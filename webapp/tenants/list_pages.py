@@ -65,11 +65,8 @@ def search(session: Session, wanted: TenantFilter, limit: int, skip: int = 0) ->
     found = session.execute(_matching(wanted)).all()
     numbers = [number for number, passes in found if passes][:MATCHES_AT_MOST]
     page = numbers[skip : skip + limit]
-    items = (
-        {row.id: row for row in session.scalars(_with_partition(Tenant.id.in_(page)))}
-        if page
-        else {}
-    )
+    rows = session.scalars(_with_partition(Tenant.id.in_(page))) if page else ()
+    items = {row.id: row for row in rows}
     shown = [items[number] for number in page if number in items]
     return Searched(shown, len(numbers), len(found) > MATCHES_AT_MOST)
 
