@@ -1,4 +1,4 @@
-"""Repeats: an effect that a client asks for under a key happens once, and is answered alike."""
+"""Idempotency keys: a repeated request has no second effect, and gets the first answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ KEPT_FOR = timedelta(hours=24)
 PRUNED_AT_ONCE = 500
 PRUNED_PER_SWEEP = 20 * PRUNED_AT_ONCE
 
-# The status of a key that has no answer yet. A client's is committed with its answer; a form's
-# gets its answer after its effect.
+# The status of a key without an answer. An API client's key is committed with its answer, a form's
+# before it.
 UNDER_WAY = 0
 
 # PostgreSQL's codes for a wait that took too long: query_canceled, lock_not_available.
@@ -29,7 +29,7 @@ WAITED_TOO_LONG = frozenset({"57014", "55P03"})
 
 @dataclass(frozen=True)
 class Key:
-    """A client's key: whose it is, and a digest of what it was sent with."""
+    """A client's key: its owner, and a digest of the request."""
 
     owner: str
     text: str
@@ -38,7 +38,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client is told, to the byte."""
+    """The answer to a client, to the byte."""
 
     status: int
     body: str
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Repeated(Exception):
-    """The key was used for this before, so nothing is done now. `answer` is what it got."""
+    """The key was used for this request before: nothing is done now. `answer` is the first one."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the key was used before")
@@ -54,39 +54,37 @@ class Repeated(Exception):
 
 
 class Idempotency(Protocol):
-    """How often a use case may take effect: it calls these in the transaction of its effect."""
+    """The hooks that a use case calls within the transaction of its effect."""
 
     def begin(self, session: Session) -> None:
         """Take the key, before anything else is written.
 
         Raises:
-            Repeated: it was used for the same request; nothing is to be done.
+            Repeated: it was used for the same request.
             KeyMismatch: it was used for another request.
-            KeyInUse: its first use is still under way, and took too long to wait for.
+            KeyInUse: its first request has not ended within the time that a lock is awaited.
         """
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store what the client is told of the result, beside the effect."""
+        """Store the answer for this result."""
 
 
 class WithoutKey:
-    """Without a key, each request takes effect. Costs nothing."""
+    """Without a key, each request takes effect, at no cost."""
 
-    def begin(self, session: Session) -> None:
-        """Let it happen."""
+    def begin(self, session: Session) -> None: ...
 
-    def finish(self, session: Session, result: Any) -> None:
-        """Keep nothing."""
+    def finish(self, session: Session, result: Any) -> None: ...
 
 
 WITHOUT_KEY = WithoutKey()
 
 
 class WithKey:
-    """With a key, one request takes effect: its answer is written in the same transaction.
+    """With a key, one request takes effect; its answer is stored in the same transaction.
 
-    Requests that come at once wait for each other, since the key is unique; so a repeat sees
-    the effect together with its answer, or neither.
+    Concurrent requests wait for each other, since the key is unique. So a repeat sees the effect
+    and its answer, or neither.
     """
 
     def __init__(self, key: Key, answered: Callable[[Any], Answer]) -> None:
@@ -95,8 +93,8 @@ class WithKey:
         self.answer: Answer | None = None
 
     def begin(self, session: Session) -> None:
-        """Take the key, as a row that waits for its answer; one older than a day counts as free."""
-        # The use case may try again after a transaction that was rolled back.
+        """Take the key, as a row without an answer; a key older than a day is free."""
+        # A use case calls this again after a rollback.
         self.answer = None
         try:
             is_mine = session.scalar(_take(session, self._key))
@@ -108,23 +106,23 @@ class WithKey:
             raise Repeated(_answer_of(session, self._key))
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store the answer, and have it at hand as `answer`."""
+        """Store the answer, also as `answer`."""
         answer = self._answered(result)
         _finish(session, self._key, answer)
         self.answer = answer
 
 
 class IdempotencyKeys:
-    """Keeps answers that are not written with their effect, and lets go of old ones."""
+    """Stores answers outside the transaction of an effect, and prunes old keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, key: Key, refusal: Answer) -> None:
-        """Store a refusal, so that repeats are refused alike.
+        """Store a refusal, so that repeats get the same one.
 
         Raises:
-            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the key's first answer counts.
+            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the first answer stays.
         """
         idempotency = WithKey(key, lambda answer: answer)
         with self._database.transaction() as session:
@@ -137,7 +135,7 @@ class IdempotencyKeys:
             _finish(session, key, answer)
 
     def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
-        """When the key was taken, and its answer; None for what is not there (yet)."""
+        """The time at which the key was taken, and its answer; None for either that is missing."""
         with self._database.reading() as session:
             is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
             row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
@@ -149,15 +147,12 @@ class IdempotencyKeys:
     def prune(self) -> int:
         """Delete keys older than a day, in short transactions; returns how many.
 
-        At most `PRUNED_PER_SWEEP`: the next sweep takes the rest. A key counts as new by its
-        age alone, whether it is pruned or not.
+        At most `PRUNED_PER_SWEEP`: the next sweep deletes the rest.
         """
-        pruned = 0
-        while pruned < PRUNED_PER_SWEEP:
+        pruned, batch = 0, PRUNED_AT_ONCE
+        while batch == PRUNED_AT_ONCE and pruned < PRUNED_PER_SWEEP:
             batch = self._prune_batch()
             pruned += batch
-            if batch < PRUNED_AT_ONCE:
-                break
         return pruned
 
     def _prune_batch(self) -> int:
@@ -175,7 +170,7 @@ class IdempotencyKeys:
 
 
 def _take(session: Session, key: Key) -> Insert:
-    """Insert the key, or take over one that is too old; returns a row only when it is ours."""
+    """Insert the key, or replace one that is too old; returns a row only where it did."""
     now = utc_now()
     begun = {
         "fingerprint": key.fingerprint,
@@ -207,7 +202,7 @@ def _finish(session: Session, key: Key, answer: Answer) -> None:
 
 
 def _answer_of(session: Session, key: Key) -> Answer:
-    # The attempt to take the key has locked its row: it cannot be pruned before it is read.
+    # `_take` has locked the row, so it cannot be pruned before it is read.
     row = session.scalars(select(IdempotencyKey).where(_is(key))).one()
     if row.fingerprint != key.fingerprint:
         raise KeyMismatch
