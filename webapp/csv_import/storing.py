@@ -1,7 +1,7 @@
 """Stores a checked file: its counts, and each row as it was written."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,8 @@ from webapp.texts import storable, visible
 
 INSERTED_AT_ONCE = 1_000
 NAME_KEPT, SLUG_KEPT, NUMBER_KEPT, FILENAME_KEPT = 300, 100, 40, 255
+
+COUNTS = ("rows", "new", "unchanged", "invalid", "created", "refused")
 
 Examined = tuple[FileRow, Candidate | None, Verdict]
 
@@ -43,39 +45,29 @@ def record(
 
 def counts(upload: Upload) -> dict[str, Any]:
     """The upload's counts, for the audit and the log."""
-    return {
-        "rows": upload.rows,
-        "new": upload.new,
-        "unchanged": upload.unchanged,
-        "invalid": upload.invalid,
-        "created": upload.created,
-        "refused": upload.refused,
-    }
+    return {name: getattr(upload, name) for name in COUNTS}
 
 
 def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
     outcomes = [verdict.outcome for _, _, verdict in found]
     new = outcomes.count(RowOutcome.NEW)
+    numbers = [
+        candidate.number
+        for _, candidate, verdict in found
+        if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
+    ]
     return Upload(
         filename=_shorten(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
         actor=actor.name,
         via=actor.via,
         address=actor.address,
         request_id=actor.request_id,
-        highest_number=max(_new_numbers(found), default=None),
+        highest_number=max(numbers, default=None),
         rows=len(found),
         new=new,
         waiting=new,
         unchanged=outcomes.count(RowOutcome.UNCHANGED),
         invalid=outcomes.count(RowOutcome.INVALID),
-    )
-
-
-def _new_numbers(found: Iterable[Examined]) -> Iterable[int]:
-    return (
-        candidate.number
-        for _, candidate, verdict in found
-        if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
     )
 
 

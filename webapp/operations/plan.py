@@ -92,6 +92,12 @@ PERMANENT = "failed_permanently"
 OTHER_CAUSE = "other_cause"
 UNKNOWN = "unknown"
 CHANGED = "changed"
+REASONS = {
+    (OperationKind.RESTORE, PartitionState.REMOVING): DROPPING,
+    (OperationKind.RETRY, PartitionState.FAILED): OTHER_CAUSE,
+    (OperationKind.BACKFILL, PartitionState.FAILED): PERMANENT,
+    (OperationKind.BACKFILL, PartitionState.PENDING): WAITING,
+}
 
 
 @dataclass(frozen=True)
@@ -165,15 +171,7 @@ def _whole(asked: Asked) -> list[ColumnElement[bool]]:
 def _why_not(asked: Asked, row: Any) -> str:
     if row.state is None:
         return WITHOUT_REQUEST
-    if asked.kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
-        return DROPPING
-    if asked.kind == OperationKind.RETRY and row.state == PartitionState.FAILED:
-        return OTHER_CAUSE
-    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.FAILED:
-        return PERMANENT
-    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.PENDING:
-        return WAITING
-    return str(row.state)
+    return REASONS.get((asked.kind, row.state), str(row.state))
 
 
 def next_ids(session: Session, asked: Asked, first: int, limit: int) -> Sequence[int]:

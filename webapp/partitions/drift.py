@@ -99,9 +99,7 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
     stored = _select_stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
         counts=counts,
-        missing=[each for each in stored if each.kind == DriftKind.MISSING],
-        orphan=[each for each in stored if each.kind == DriftKind.ORPHAN],
-        resurrected=[each for each in stored if each.kind == DriftKind.RESURRECTED],
+        **{str(kind): [each for each in stored if each.kind == kind] for kind in STORED},
         stuck=stuck_ones(session, policy, at_most) if counts[DriftKind.STUCK] else [],
         adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
         collections=_compared(session),

@@ -87,7 +87,14 @@ class ForeignData:
         with self._database.transaction() as session:
             idempotency.begin(session)
             error = _error(_get_tenant(session, tenant_id))
-            row = self._request(session, tenant_id, decision.if_exists, actor.request_id)
+            foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
+            attempts, now = self._policy.attempts, utc_now()
+            rows = request_again(
+                session, foreign, attempts, now, actor.request_id, decision.if_exists
+            )
+            if not rows:
+                raise NotForeign(tenant_id)
+            row = rows[0]
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
             events.record(session, [entry])
             audit.record(
@@ -102,16 +109,6 @@ class ForeignData:
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
-
-    def _request(
-        self, session: Session, tenant_id: int, if_exists: IfExists, request_id: str | None
-    ) -> Partition:
-        foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
-        attempts, now = self._policy.attempts, utc_now()
-        rows = request_again(session, foreign, attempts, now, request_id, if_exists)
-        if not rows:
-            raise NotForeign(tenant_id)
-        return rows[0]
 
 
 def _get_tenant(session: Session, tenant_id: int) -> Tenant:
