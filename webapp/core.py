@@ -53,8 +53,8 @@ def services_of(app: Flask) -> "Services":
 
         services = build_services(app.extensions["settings"], database_of(app))
         app.extensions |= {"services": services, "job_queue": services.job_queue}
-    made: Services = app.extensions["services"]
-    return made
+    shared: Services = app.extensions["services"]
+    return shared
 
 
 def init_migrations(app: Flask) -> None:

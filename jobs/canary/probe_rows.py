@@ -35,14 +35,14 @@ class Shape:
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Shape":
         """The shape in an answer of `describe_collection`, without the outputs of functions."""
-        made = {
+        computed = {
             name
             for function in description.get("functions") or ()
             for name in function.get("output_field_names", ())
         }
         if description.get("struct_array_fields") or description.get("struct_fields"):
             raise Unfillable("the collection has fields of structs")
-        fields = [field for field in description["fields"] if field["name"] not in made]
+        fields = [field for field in description["fields"] if field["name"] not in computed]
         (key,) = (field for field in fields if field.get("is_primary"))
         return cls(key, tuple(field for field in fields if not field.get("is_primary")))
 

@@ -100,5 +100,5 @@ class CanarySchedule:
         except StoreError as error:
             cause, message = error.cause, error.message
         latency_ms = round((time.monotonic() - started) * 1000)
-        seen = Observation(self._collection, latency_ms, partitions, cause, message)
-        Observations(self._database).record(seen)
+        observation = Observation(self._collection, latency_ms, partitions, cause, message)
+        Observations(self._database).record(observation)

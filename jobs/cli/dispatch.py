@@ -62,14 +62,14 @@ def backfill(
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
-    asked = (OperationKind.BACKFILL, Selection(tenant_ids=tenant_ids or None))
-    plan = current.services().operations.plan(*asked, adopt=adopt)
+    request = (OperationKind.BACKFILL, Selection(tenant_ids=tenant_ids or None))
+    plan = current.services().operations.plan(*request, adopt=adopt)
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
     if dry_run or not plan.accepted:
         _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, wait=wait)
         return
-    operation = _drive(*asked, planned=plan.accepted, adopt=adopt)
+    operation = _drive(*request, planned=plan.accepted, adopt=adopt)
     outcome = _outcome(operation.id, adopt=adopt) if wait else {}
     skipped = json.loads(operation.skipped)
     _print(operation.accepted, skipped, as_json=as_json, outcome=outcome)
@@ -119,8 +119,8 @@ def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
     outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
         with current.database().reading() as session:
-            taken = adopted(session, operation_id)
-        outcome |= {"adopted": taken.tenants, "adopted_rows": taken.rows}
+            adoption = adopted(session, operation_id)
+        outcome |= {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
     return outcome
 
 
@@ -131,19 +131,19 @@ def _bar(length: int, label: str) -> Any:
 
 
 def _settle(operation_id: int) -> View:
-    left = _view(operation_id).progress.waiting
+    waiting = _view(operation_id).progress.waiting
     is_hinted, moved_at = False, time.monotonic()
-    with _bar(left, "Provisioning") as bar:
+    with _bar(waiting, "Provisioning") as bar:
         while (view := _view(operation_id)).progress.waiting:
-            if view.progress.waiting < left:
+            if view.progress.waiting < waiting:
                 moved_at = time.monotonic()
             elif not is_hinted and time.monotonic() - moved_at > HINT_AFTER_S:
                 click.echo(_hint(), err=True)
                 is_hinted = True
-            bar.update(left - view.progress.waiting)
-            left = view.progress.waiting
+            bar.update(waiting - view.progress.waiting)
+            waiting = view.progress.waiting
             time.sleep(POLL_S)
-        bar.update(left)
+        bar.update(waiting)
     return view
 
 

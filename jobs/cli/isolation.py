@@ -46,9 +46,9 @@ def empty(tenant_id: int, yes: bool) -> None:
     to_stderr()
     work = current.services().foreign
     try:
-        seen = work.rows_seen(tenant_id)
+        rows = work.rows_seen(tenant_id)
         if not yes:
-            _ask(seen)
+            _ask(rows)
         work.empty(tenant_id, actor=current.command_line())
     except TenantNotFound as error:
         refuse(str(error))
@@ -62,9 +62,9 @@ def stdin() -> TextIO:
     return sys.stdin
 
 
-def _ask(seen: str) -> None:
+def _ask(rows: str) -> None:
     """Require a human's confirmation at a terminal."""
-    click.echo(f"{seen}. All of it would be destroyed, and cannot be brought back.", err=True)
+    click.echo(f"{rows}. All of it would be destroyed, and cannot be brought back.", err=True)
     if not stdin().isatty():
         refuse("nobody can be asked here; say --yes")
     click.confirm("Destroy it?", abort=True, err=True)

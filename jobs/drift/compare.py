@@ -81,14 +81,14 @@ class Drift:
     def compare(self, listing: Listing) -> Comparison:
         """The differences; reads rows of tenants that are not ready alone."""
         numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
-        seen = {number for number in numbers.values() if number is not None}
+        listed = {number for number in numbers.values() if number is not None}
         with self._database.reading() as session:
-            unwanted = _find_unwanted(session, listing, sorted(seen - listing.ready))
+            unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
         missing = [
             Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
-            for number in sorted(listing.ready - seen)
+            for number in sorted(listing.ready - listed)
         ]
-        return Comparison(listing, missing, unwanted, other=len(numbers) - len(seen))
+        return Comparison(listing, missing, unwanted, other=len(numbers) - len(listed))
 
     def make_again(self, comparison: Comparison) -> int:
         """Request each missing partition again, with all attempts, in batches; returns how many.
@@ -100,7 +100,7 @@ class Drift:
         return sum(self._make_again(comparison.listing, batch) for batch in batches(numbers))
 
     def _make_again(self, listing: Listing, numbers: Sequence[int]) -> int:
-        gone = and_(
+        missing = and_(
             NOT_PAUSED,
             Partition.tenant_id.in_(numbers),
             Partition.collection == listing.collection,
@@ -108,7 +108,7 @@ class Drift:
             or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
         )
         with self._database.transaction() as session:
-            rows = request_missing(session, gone, self._policy.attempts, utc_now())
+            rows = request_missing(session, missing, self._policy.attempts, utc_now())
             entries = [
                 events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
                 for row in rows
@@ -129,16 +129,18 @@ class Drift:
 
     def note_verified(self, listing: Listing) -> None:
         """Store the listing as proof for each ready tenant in it."""
-        seen = sorted(number for number in listing.ready if partition_name(number) in listing.names)
-        for batch in batches(seen):
-            proven = and_(
+        numbers = sorted(
+            number for number in listing.ready if partition_name(number) in listing.names
+        )
+        for batch in batches(numbers):
+            which = and_(
                 Partition.tenant_id.in_(batch),
                 Partition.collection == listing.collection,
                 Partition.state == PartitionState.READY,
                 or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
             )
             with self._database.transaction() as session:
-                change(session, proven, {"verified_at": listing.asked_at})
+                change(session, which, {"verified_at": listing.asked_at})
 
 
 def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:

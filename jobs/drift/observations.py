@@ -64,28 +64,28 @@ class Observations:
             if row := session.get(ObservedCollection, collection, with_for_update=True):
                 _settle(row, place)
 
-    def record(self, seen: Observation) -> None:
+    def record(self, observation: Observation) -> None:
         """Store the observation, unless a later one is stored."""
         now = utc_now()
         with self._database.transaction() as session:
-            row = session.get(ObservedCollection, seen.collection, with_for_update=True)
+            row = session.get(ObservedCollection, observation.collection, with_for_update=True)
             if row is None:
-                row = ObservedCollection(collection=seen.collection, observed_at=now)
+                row = ObservedCollection(collection=observation.collection, observed_at=now)
                 session.add(row)
-            elif row.observed_at > seen.looked_at:
+            elif row.observed_at > observation.looked_at:
                 return
             row.observed_at = now
-            row.latency_ms = seen.latency_ms
-            row.cause = seen.cause
-            row.error = seen.error
-            row.moved_to = seen.moved_to
-            if seen.place is not None:
-                _settle(row, seen.place)
-            if seen.cause is None:
+            row.latency_ms = observation.latency_ms
+            row.cause = observation.cause
+            row.error = observation.error
+            row.moved_to = observation.moved_to
+            if observation.place is not None:
+                _settle(row, observation.place)
+            if observation.cause is None:
                 row.answered_at = now
-                row.partitions = seen.partitions
-            if seen.partitions is not None:
-                _note_size(session, seen.collection, seen.partitions, now)
+                row.partitions = observation.partitions
+            if observation.partitions is not None:
+                _note_size(session, observation.collection, observation.partitions, now)
 
 
 def _settle(row: ObservedCollection, place: Place) -> None:
@@ -104,10 +104,10 @@ def _note_size(session: Session, collection: str, partitions: int, now: datetime
 def _with_rows(session: Session) -> Iterator[str]:
     """The collections of all rows, by one step in the index for each collection."""
     last = ""
-    while found := session.scalar(
+    while collection := session.scalar(
         select(func.min(Partition.collection)).where(Partition.collection > last)
     ):
-        yield (last := found)
+        yield (last := collection)
 
 
 def located(observations: Observations, store: PartitionStore, collection: str) -> Place:
@@ -120,13 +120,13 @@ def located(observations: Observations, store: PartitionStore, collection: str) 
     """
     known = observations.place(collection)
     try:
-        found = store.locate(collection)
+        place = store.locate(collection)
     except StoreError as error:
         if error.cause != Cause.COLLECTION_MISSING or known is None or known.name == collection:
             raise
         if known.is_same(store.locate(known.name)):
             raise CollectionMoved(collection, known, None) from None
         raise
-    if known is not None and not known.is_same(found):
-        raise CollectionMoved(collection, known, found)
-    return found
+    if known is not None and not known.is_same(place):
+        raise CollectionMoved(collection, known, place)
+    return place

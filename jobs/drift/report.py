@@ -42,19 +42,19 @@ class DriftReport:
         A missing partition stays until it is listed again or not requested any more.
         """
         with self._database.transaction() as session:
-            seen = session.get(ObservedCollection, listing.collection, with_for_update=True)
-            if seen is None or (seen.compared_at and seen.compared_at >= listing.asked_at):
+            row = session.get(ObservedCollection, listing.collection, with_for_update=True)
+            if row is None or (row.compared_at and row.compared_at >= listing.asked_at):
                 return
-            seen.compared_at = listing.asked_at
+            row.compared_at = listing.asked_at
             before = _entries(session, listing.collection)
-            found = {finding.partition: finding for finding in findings}
-            gone = before.keys() - found.keys() - _still_missing(session, listing, before)
-            for name in gone:
+            by_name = {finding.partition: finding for finding in findings}
+            resolved = before.keys() - by_name.keys() - _still_missing(session, listing, before)
+            for name in resolved:
                 session.delete(before[name])
-            fresh = [finding for name, finding in found.items() if name not in before]
+            fresh = [finding for name, finding in by_name.items() if name not in before]
             session.add_all(map(_entry, fresh))
-            for name in before.keys() & found.keys():
-                _correct(before[name], found[name])
+            for name in before.keys() & by_name.keys():
+                _correct(before[name], by_name[name])
         _log_new(fresh)
 
 
@@ -71,13 +71,13 @@ def _still_missing(
         for row in before.values()
         if row.kind == DriftKind.MISSING and row.number and row.partition not in listing.names
     ]
-    wanted = select(Partition.name).where(
+    names = select(Partition.name).where(
         Partition.collection == listing.collection, Partition.state.in_(OPEN)
     )
     return {
         name
         for batch in batches(numbers)
-        for name in session.scalars(wanted.where(Partition.tenant_id.in_(batch)))
+        for name in session.scalars(names.where(Partition.tenant_id.in_(batch)))
     }
 
 

@@ -65,17 +65,17 @@ class Verification:
         return report
 
     def _accept(self, collection: str, actor: Actor) -> None:
-        known, found = self._observations.place(collection), self._store.locate(collection)
-        if known is None or known.is_same(found):
+        known, place = self._observations.place(collection), self._store.locate(collection)
+        if known is None or known.is_same(place):
             return
         self._services.audit.record_now(
             actor=actor,
             action="partitions.accept_moved",
             target=f"collection {collection}",
             before={"stands_for": known.name},
-            after={"stands_for": found.name},
+            after={"stands_for": place.name},
         )
-        self._observations.accept(collection, found)
+        self._observations.accept(collection, place)
 
     def _add(self, comparison: Comparison, report: Report, repair_for: Actor | None) -> None:
         if repair_for:
@@ -92,11 +92,11 @@ class Verification:
     def _record_audit(self, comparison: Comparison, actor: Actor) -> None:
         """Recorded before the repair, so that one which dies midway is on record too."""
         back = [each for each in comparison.unwanted if each.kind == DriftKind.RESURRECTED]
-        found = {"missing": len(comparison.missing), "resurrected": len(back)}
-        if any(found.values()):
+        counts = {"missing": len(comparison.missing), "resurrected": len(back)}
+        if any(counts.values()):
             self._services.audit.record_now(
                 actor=actor,
                 action="partitions.repair",
                 target=f"collection {comparison.listing.collection}",
-                before=found,
+                before=counts,
             )

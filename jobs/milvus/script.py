@@ -138,8 +138,8 @@ def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> Sc
     with suppress(ValueError):
         cause = Cause(str(answer.get("cause")))
         raise StoreError(cause, redact(str(answer.get("message", "")), token))
-    seen = _end_of(errors, token) or _end_of(output, token) or "nothing"
-    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {seen}")
+    text = _end_of(errors, token) or _end_of(output, token) or "nothing"
+    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {text}")
 
 
 def _end_of(written: str, token: str) -> str:

@@ -70,10 +70,10 @@ class Chunk:
         self, collection: str, claims: Sequence[Claim], names: frozenset[str], started: float
     ) -> list[Claim]:
         """Record the partitions that exist; returns the claims whose partition does not."""
-        there = [claim for claim in claims if claim.partition in names]
-        doubtful = [claim.partition for claim in there if not claim.owns_rows]
+        existing = [claim for claim in claims if claim.partition in names]
+        doubtful = [claim.partition for claim in existing if not claim.owns_rows]
         rows = self._store.count_each(collection, doubtful) if doubtful else {}
-        outcomes = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in there}
+        outcomes = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in existing}
         ready = {claim: outcome for claim, outcome in outcomes.items() if outcome}
         adopted = {c.tenant_id: outcome.rows for c, outcome in ready.items() if outcome.is_adopted}
         for result in Result:

@@ -147,7 +147,7 @@ class Attempts:
     def _take(
         self, session: UnitOfWork, which: ColumnElement[bool], job_id: str | None, now: datetime
     ) -> list[Claim]:
-        taken = {
+        values = {
             "state": PartitionState.PROVISIONING,
             "state_since": now,
             "attempts": Partition.attempts + 1,
@@ -157,7 +157,7 @@ class Attempts:
             "next_attempt_at": None,
             "dispatch_after": None,
         }
-        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
+        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), values)]
         events.record(session, [_entry(claim, events.CREATING) for claim in claims])
         return claims
 

@@ -40,11 +40,11 @@ def count(
     a tenant that becomes ready by one has waited since the request. A backfill of imported tenants
     is no sign-up. `attempts` is the number for each request whose row has another one by now.
     """
-    found: defaultdict[datetime, Counts] = defaultdict(Counts)
+    counts_by_minute: defaultdict[datetime, Counts] = defaultdict(Counts)
     statement = _entries(since, until, attempts).execution_options(yield_per=ROWS_AT_ONCE)
     for entry in session.execute(statement):
-        _take(found[entry.at.replace(second=0, microsecond=0)], entry)
-    return {at: counts for at, counts in found.items() if counts != Counts()}
+        _take(counts_by_minute[entry.at.replace(second=0, microsecond=0)], entry)
+    return {at: counts for at, counts in counts_by_minute.items() if counts != Counts()}
 
 
 def _take(counts: Counts, entry: Row[Any]) -> None:

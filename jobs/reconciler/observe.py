@@ -40,8 +40,8 @@ class Observer:
         """Observe one collection; a failure must not stop the others."""
         try:
             before = self._observations.last_cause(collection)
-            seen, listing = self._ask(collection)
-            changed = self._follow(seen, before)
+            observation, listing = self._ask(collection)
+            changed = self._follow(observation, before)
             if listing is not None:
                 lift_above(self._services.database, listing.names)
                 changed += self._check.sweep(self._check.drift.compare(listing)).requested
@@ -62,27 +62,30 @@ class Observer:
         latency_ms = round((time.monotonic() - started) * 1000)
         partitions = len(listing.names) if listing else None
         place = listing.place if listing else None
-        seen = Observation(
+        observation = Observation(
             collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
         )
-        return seen, listing
+        return observation, listing
 
-    def _follow(self, seen: Observation, before: Cause | None) -> int:
+    def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""
         repair, observations = self._repair, self._observations
-        over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
+        over = self._close_circuit() if observation.cause not in NO_ANSWER else frozenset()
         reopened = 0
-        if seen.partitions is not None:
-            room = max(self._policy.max_partitions - seen.partitions, 0)
+        if observation.partitions is not None:
+            room = max(self._policy.max_partitions - observation.partitions, 0)
             passed = over | _passed(before)
-            reopened = repair.reopen(seen.collection, passed, after_capacity=room)
-        elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
-            repair.note_cause(seen.collection, seen.cause, seen.error or "")
+            reopened = repair.reopen(observation.collection, passed, after_capacity=room)
+        elif observation.cause and not observation.cause.is_transient and not observation.moved_to:
+            repair.note_cause(observation.collection, observation.cause, observation.error or "")
         # Stored last, so that the sweep after a crash in between still knows of the outage.
-        observations.record(seen)
-        if before != seen.cause:
+        observations.record(observation)
+        if before != observation.cause:
             log.warning(
-                "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
+                "milvus.observed",
+                collection=observation.collection,
+                cause=observation.cause,
+                before=before,
             )
         return reopened
 

@@ -4,6 +4,7 @@ Each is a conditional UPDATE over an index, so several processes may run it at o
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,22 +40,20 @@ UNFOLDED = (
 )
 
 
+@dataclass(frozen=True)
 class Repair:
     """Repairs rows after crashes, lost dispatches and outages."""
 
-    def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
-    ) -> None:
-        self._database = database
-        self._job_queue = job_queue
-        self._dispatcher = dispatcher
-        self._policy = policy
+    database: Database
+    job_queue: JobQueue
+    dispatcher: Dispatcher
+    policy: Policy
 
     def expire_leases(self) -> int:
         """End claims whose lease expired: due again, or failed after the last attempt."""
         now = utc_now()
         expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if not is_any(session, expired):
                 return 0
         spent = Partition.attempts >= Partition.max_attempts
@@ -73,7 +72,7 @@ class Repair:
         self, which: ColumnElement[bool], values: dict[str, Any], event: str, now: datetime
     ) -> int:
         since = {"state_since": now, "lease_until": None}
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             entries = [_expired(row, event) for row in change(session, which, values | since)]
             events.record(session, entries)
         return len(entries)
@@ -90,19 +89,19 @@ class Repair:
             Partition.dispatch_after.is_(None),
             Partition.dispatched_at < utc_now() - LOST_AFTER,
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             jobs = session.scalars(select(Partition.job_id).where(silent).distinct()).all()
         known = [job_id for job_id in jobs if job_id]
         if not known:
             return 0
-        live = self._job_queue.live(known)
+        live = self.job_queue.live(known)
         gone = [job_id for job_id in known if job_id not in live]
         dispatched = 0
         for start in range(0, len(gone), ROUND):
             lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
-            with self._database.transaction() as session:
-                dispatches = reserve(session, lost, limit=ROUND * self._policy.chunk_size)
-            self._dispatcher.dispatch(dispatches)
+            with self.database.transaction() as session:
+                dispatches = reserve(session, lost, limit=ROUND * self.policy.chunk_size)
+            self.dispatcher.dispatch(dispatches)
             dispatched += len(dispatches)
         return dispatched
 
@@ -113,13 +112,13 @@ class Repair:
         """
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
-            Partition.collection != self._policy.collection,
+            Partition.collection != self.policy.collection,
             Partition.ready_at.is_(None),
             Partition.seen_absent_at.is_(None),
         )
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             # A decision to adopt or to empty was for the old collection.
-            elsewhere = {"collection": self._policy.collection, "if_exists": IfExists.REFUSE}
+            elsewhere = {"collection": self.policy.collection, "if_exists": IfExists.REFUSE}
             moved = change(session, untouched, elsewhere)
         left_behind = and_(
             Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
@@ -142,7 +141,7 @@ class Repair:
         )
         tries_at = _after_pause(now) if cause in PROBED else None
         changed = {"cause": cause, "error": message, "reopen_at": tries_at}
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             rows = change(session, concerned, changed)
             entries = [
                 events.entry_of(
@@ -170,7 +169,7 @@ class Repair:
         During a pause only those `at_once` are reopened, and wait as pending.
         """
         now = utc_now()
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if is_paused(session):
                 return self._reopen(collection, Partition.cause.in_(list(at_once)), now)
         rested = Partition.reopen_at <= now
@@ -189,7 +188,7 @@ class Repair:
         first = select(func.min(Partition.state_since)).where(
             mine, refused, Partition.state == PartitionState.FAILED
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             since = session.scalar(first)
             if since is None:
                 return 0
@@ -212,10 +211,10 @@ class Repair:
         """
         count = 0
         for _batch in range(FOLDS_A_SWEEP):
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 if session.scalar(UNFOLDED.limit(1)) is None:
                     return count
-            with self._database.transaction() as session:
+            with self.database.transaction() as session:
                 # Locked in the order of their numbers; locked ones are left to the next sweep.
                 unfolded = UNFOLDED.limit(ROUND).with_for_update(skip_locked=True, key_share=True)
                 batch = session.scalars(unfolded).all()
@@ -226,7 +225,7 @@ class Repair:
                 ]
                 if names:
                     session.execute(update(Tenant), names)
-                    add_missing_rows(session, batch, self._policy)
+                    add_missing_rows(session, batch, self.policy)
             count += len(names)
         return count
 
@@ -240,7 +239,7 @@ class Repair:
         failed = and_(
             which, Partition.state == PartitionState.FAILED, Partition.collection == collection
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             ids = session.scalars(
                 select(Partition.tenant_id)
                 .where(failed)
@@ -262,11 +261,11 @@ class Repair:
             "next_attempt_at": None,
             "dispatch_after": now + DISPATCH_GRACE,
         }
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
             entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
             events.record(session, entries)
-            self._dispatcher.dispatch_after_commit(session, rows)
+            self.dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
     def drop_stale_failed_jobs(self) -> int:
@@ -275,7 +274,7 @@ class Repair:
         Raises:
             DispatchError: Redis did not answer.
         """
-        ids = self._job_queue.failed_job_ids()
+        ids = self.job_queue.failed_job_ids()
         stale = set(ids)
         for start in range(0, len(ids), ROUND):
             batch = ids[start : start + ROUND]
@@ -286,9 +285,9 @@ class Repair:
                     and_(Partition.state == PartitionState.PENDING, Partition.attempts > 0),
                 ),
             )
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 stale -= set(session.scalars(failing))
-        return self._job_queue.forget_failed(stale)
+        return self.job_queue.forget_failed(stale)
 
 
 def _expired(row: Partition, event: str) -> events.Entry:

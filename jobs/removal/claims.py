@@ -67,9 +67,9 @@ class RemovalClaims:
             .limit(limit)
         )
         with self._database.transaction() as session:
-            chosen = session.scalars(longest).all()
-            taken = {"fence": Partition.fence + 1, "lease_until": now + self._policy.lease}
-            return list(change(session, and_(Partition.tenant_id.in_(chosen), due), taken))
+            numbers = session.scalars(longest).all()
+            values = {"fence": Partition.fence + 1, "lease_until": now + self._policy.lease}
+            return list(change(session, and_(Partition.tenant_id.in_(numbers), due), values))
 
     def begin(self, counted: Mapping[Partition, int | None]) -> list[Partition]:
         """Begin the drops of claims that still hold; returns their rows. None begins in a pause.

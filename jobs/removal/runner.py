@@ -32,23 +32,21 @@ class Answers(Generic[T]):
     errors: dict[int, StoreError] = field(default_factory=dict)
 
 
+@dataclass
 class RemovalRunner:
     """Drops the partitions whose grace time is over. May run in several processes at once."""
 
-    def __init__(
-        self, removal_claims: RemovalClaims, observations: Observations, store: PartitionStore
-    ) -> None:
-        self._claims = removal_claims
-        self._observations = observations
-        self._store = store
-        self._waiting_for: dict[str, Cause] = {}
+    claims: RemovalClaims
+    observations: Observations
+    store: PartitionStore
+    _waiting_for: dict[str, Cause] = field(default_factory=dict)
 
     def run_due(self, stop: threading.Event) -> int:
         """Remove all that are due; returns how many are gone.
 
         While a collection cannot be listed, nothing in it is claimed and no try is used up.
         """
-        collections = self._claims.due_collections()
+        collections = self.claims.due_collections()
         return sum(self._remove_from(collection, stop) for collection in collections)
 
     def _remove_from(self, collection: str, stop: threading.Event) -> int:
@@ -56,7 +54,7 @@ class RemovalRunner:
         while go_on and not stop.is_set():
             try:
                 place = self._locate(collection)
-                count, go_on = Round(self._claims, self._store, collection, place, stop).run()
+                count, go_on = Round(self.claims, self.store, collection, place, stop).run()
             except StoreError as error:
                 self._note_waiting(collection, error)
                 break
@@ -67,7 +65,7 @@ class RemovalRunner:
     def _locate(self, collection: str) -> str:
         """The collection's own name: an alias could be moved during the round."""
         try:
-            return located(self._observations, self._store, collection).name
+            return located(self.observations, self.store, collection).name
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise

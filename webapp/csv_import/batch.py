@@ -93,11 +93,11 @@ def _candidate(row: UploadRow) -> Candidate:
 
 
 def _tenants(session: Session, candidates: Sequence[Candidate]) -> list[Tenant]:
-    wanted = [one.wanted_slug for one in candidates if one.wanted_slug]
+    given = [one.wanted_slug for one in candidates if one.wanted_slug]
     nameless = [one.name for one in candidates if not one.wanted_slug]
-    made = iter(free_slugs(session, nameless, wanted))
+    free = iter(free_slugs(session, nameless, given))
     return [
-        Tenant(id=one.number, name=one.name, slug=one.wanted_slug or next(made))
+        Tenant(id=one.number, name=one.name, slug=one.wanted_slug or next(free))
         for one in candidates
     ]
 

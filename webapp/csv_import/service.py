@@ -48,9 +48,9 @@ class Uploads:
         """
         table = parse(data)
         with self._database.reading() as session:
-            found = validate_rows(session, table.rows)
+            examined = validate_rows(session, table.rows)
         with self._database.transaction() as session:
-            upload = record(session, filename, table, found, actor=actor)
+            upload = record(session, filename, table, examined, actor=actor)
             audit.record(
                 session,
                 actor=actor,
@@ -158,10 +158,10 @@ class Uploads:
 
     def _take(self, upload_id: int, lock: TextClause) -> Upload | None:
         with self._database.transaction() as session:
-            taken = take_batch(session, upload_id, self._policy, lock)
-            if taken is None:
+            batch = take_batch(session, upload_id, self._policy, lock)
+            if batch is None:
                 return None
-            upload, partitions = taken
+            upload, partitions = batch
             if upload.state == UploadState.FINISHED:
                 done = {"upload": upload_id, **counts(upload)}
                 session.after_commit(lambda: log.info("upload.finished", **done))
@@ -178,8 +178,8 @@ class Uploads:
             and_(Upload.state == UploadState.FINISHED, Upload.finished_at < now - RESULTS_KEPT),
         )
         with self._database.reading() as session:
-            found = session.scalars(select(Upload.id).where(old).limit(100)).all()
-        return sum(self._delete(upload_id, old) for upload_id in found)
+            ids = session.scalars(select(Upload.id).where(old).limit(100)).all()
+        return sum(self._delete(upload_id, old) for upload_id in ids)
 
     def _delete(self, upload_id: int, old: ColumnElement[bool]) -> int:
         with self._database.transaction() as session:

@@ -28,16 +28,16 @@ def record(
     session: Session,
     filename: str,
     table: Table,
-    found: Sequence[Examined],
+    examined: Sequence[Examined],
     *,
     actor: Actor,
 ) -> Upload:
     """Store the file's counts and rows, within the transaction of the check."""
-    upload = _upload(filename, found, actor)
+    upload = _upload(filename, examined, actor)
     upload.keeps_numbers, upload.layout = table.keeps_numbers, table.layout.as_json()
     session.add(upload)
     session.flush()
-    rows = (_columns(upload.id, *each) for each in found)
+    rows = (_columns(upload.id, *each) for each in examined)
     while batch := list(islice(rows, INSERTED_AT_ONCE)):
         session.execute(insert(UploadRow), batch)
     return upload
@@ -48,12 +48,12 @@ def counts(upload: Upload) -> dict[str, Any]:
     return {name: getattr(upload, name) for name in COUNTS}
 
 
-def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
-    outcomes = [verdict.outcome for _, _, verdict in found]
+def _upload(filename: str, examined: Sequence[Examined], actor: Actor) -> Upload:
+    outcomes = [verdict.outcome for _, _, verdict in examined]
     new = outcomes.count(RowOutcome.NEW)
     numbers = [
         candidate.number
-        for _, candidate, verdict in found
+        for _, candidate, verdict in examined
         if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
     ]
     return Upload(
@@ -63,7 +63,7 @@ def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
         address=actor.address,
         request_id=actor.request_id,
         highest_number=max(numbers, default=None),
-        rows=len(found),
+        rows=len(examined),
         new=new,
         waiting=new,
         unchanged=outcomes.count(RowOutcome.UNCHANGED),

@@ -42,16 +42,18 @@ def validate_rows(
     ]
 
 
-def usable_tenants(found: Sequence[tuple[FileRow, Candidate | None, Verdict]]) -> list[Tenant]:
+def usable_tenants(examined: Sequence[tuple[FileRow, Candidate | None, Verdict]]) -> list[Tenant]:
     """The tenants of rows that are all new and have a number and a slug.
 
     Raises:
         ImportRefused: one of them is not new.
     """
-    wrong = {row.line: _problems(candidate, verdict) for row, candidate, verdict in found}
-    if refused := {line: problems for line, problems in wrong.items() if problems}:
+    problems_by_line = {
+        row.line: _problems(candidate, verdict) for row, candidate, verdict in examined
+    }
+    if refused := {line: problems for line, problems in problems_by_line.items() if problems}:
         raise ImportRefused(refused)
-    return [Tenant(id=one.number, name=one.name, slug=one.slug) for _, one, _ in found if one]
+    return [Tenant(id=one.number, name=one.name, slug=one.slug) for _, one, _ in examined if one]
 
 
 def _problems(candidate: Candidate | None, verdict: Verdict) -> tuple[Problem, ...]:

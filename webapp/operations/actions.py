@@ -118,10 +118,10 @@ def _restore(
 def _lock(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -> Sequence[Tenant]:
     """Those of the tenants that are (not) deleted, locked in the order of their numbers."""
     deleted = Tenant.deleted_at.is_not(None) if are_deleted else Tenant.deleted_at.is_(None)
-    chosen = select(Tenant).options(lazyload(Tenant.partition))
-    chosen = chosen.where(Tenant.id.in_(tenant_ids), deleted).order_by(Tenant.id)
+    statement = select(Tenant).options(lazyload(Tenant.partition))
+    statement = statement.where(Tenant.id.in_(tenant_ids), deleted).order_by(Tenant.id)
     # Not FOR UPDATE: the event that a worker writes locks its tenant's row FOR KEY SHARE.
-    return session.scalars(chosen.with_for_update(of=Tenant, key_share=True)).all()
+    return session.scalars(statement.with_for_update(of=Tenant, key_share=True)).all()
 
 
 ACTIONS: dict[OperationKind, Action] = {

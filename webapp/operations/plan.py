@@ -177,12 +177,12 @@ def _why_not(asked: Asked, row: Any) -> str:
 def next_ids(session: Session, asked: Asked, first: int, limit: int) -> Sequence[int]:
     """The next numbers that an operation changes, from `first` on, ascending."""
     number = asked.selection.number
-    chosen = asked.selection.columns(number).where(asked.can_take, number >= first)
-    chosen = chosen.order_by(number).limit(limit)
+    statement = asked.selection.columns(number).where(asked.can_take, number >= first)
+    statement = statement.order_by(number).limit(limit)
     if asked.selection.tenant_ids is None:
-        return session.scalars(chosen.where(asked.selection.matching(asked.at))).all()
+        return session.scalars(statement.where(asked.selection.matching(asked.at))).all()
     for batch in batches([number for number in asked.selection.tenant_ids if number >= first]):
-        if ids := session.scalars(chosen.where(Tenant.id.in_(batch))).all():
+        if ids := session.scalars(statement.where(Tenant.id.in_(batch))).all():
             return ids
     return []
 

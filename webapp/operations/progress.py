@@ -72,18 +72,18 @@ def find(session: Session, operation_id: int) -> View | None:
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
     """Operations, newest first; the cursor is the last number of the page. Two queries."""
-    chosen = select(Operation).order_by(Operation.id.desc())
+    statement = select(Operation).order_by(Operation.id.desc())
     if before is not None:
-        chosen = chosen.where(Operation.id < before)
-    page = page_of(session, chosen, limit)
+        statement = statement.where(Operation.id < before)
+    page = page_of(session, statement, limit)
     return Page(_views(session, page.items), page.next_cursor)
 
 
 def last_retries(session: Session, causes: Sequence[Cause]) -> dict[Cause, View]:
     """The last retry of all that failed for a cause, by cause. Two queries."""
     newest = select(func.max(Operation.id)).where(Operation.cause.in_(causes))
-    chosen = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
-    views = _views(session, session.scalars(chosen).all())
+    statement = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
+    views = _views(session, session.scalars(statement).all())
     return {Cause(view.operation.cause): view for view in views if view.operation.cause}
 
 

@@ -156,16 +156,16 @@ class Operations:
     def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
         left = operation.tenants - operation.looked_at
         asked = Asked.of(operation)
-        chosen = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
-        if not chosen:
+        numbers = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
+        if not numbers:
             _finish(operation)
             return Applied([])
-        applied = apply(session, asked, chosen, self._policy, _actor_of(operation))
+        applied = apply(session, asked, numbers, self._policy, _actor_of(operation))
         mark(session, applied.rows, operation.id)
         operation.accepted += len(applied.rows)
-        operation.looked_at += len(chosen)
-        _skip(operation, len(chosen) - len(applied.rows))
-        operation.next_tenant_id = chosen[-1] + 1
+        operation.looked_at += len(numbers)
+        _skip(operation, len(numbers) - len(applied.rows))
+        operation.next_tenant_id = numbers[-1] + 1
         if operation.looked_at >= operation.tenants:
             _finish(operation)
         return applied

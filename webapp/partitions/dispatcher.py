@@ -109,11 +109,11 @@ class Dispatcher:
     def _push_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
         size = self._policy.chunk_size
         # Every chunk is pushed, also after one that failed.
-        taken = [
+        pushed = [
             self._push_chunk(dispatches[start : start + size])
             for start in range(0, len(dispatches), size)
         ]
-        return all(taken)
+        return all(pushed)
 
     def _push_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
         try:
@@ -191,7 +191,7 @@ def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Di
     `dispatch_after` moves a little ahead: so a row is dispatched again
     where this process dies before the push.
     """
-    chosen = (
+    due = (
         select(Partition.tenant_id)
         .where(Partition.state == PartitionState.PENDING, which)
         .order_by(Partition.dispatch_after, Partition.tenant_id)
@@ -200,7 +200,7 @@ def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Di
     )
     rows = session.execute(
         update(Partition)
-        .where(Partition.tenant_id.in_(chosen))
+        .where(Partition.tenant_id.in_(due))
         .values(dispatch=Partition.dispatch + 1, dispatch_after=utc_now() + DISPATCH_AGAIN)
         .returning(
             Partition.tenant_id,

@@ -157,19 +157,19 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
 
 def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> list[Finding]:
     """Partitions that are stuck, the longest waiting first."""
-    late = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
+    statement = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
     return [
         _of(row, DriftKind.STUCK, f"{row.state} since {row.state_since:%Y-%m-%d %H:%M:%S} UTC")
-        for row in session.scalars(late)
+        for row in session.scalars(statement)
     ]
 
 
 def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
     """Partitions that existed before their request, by number."""
-    there = select(Partition).where(_ADOPTED).order_by(*_BY_NUMBER).limit(limit)
+    statement = select(Partition).where(_ADOPTED).order_by(*_BY_NUMBER).limit(limit)
     return [
         _of(row, DriftKind.ADOPTED, "was there before it was asked for")
-        for row in session.scalars(there)
+        for row in session.scalars(statement)
     ]
 
 

@@ -84,8 +84,10 @@ def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, lis
         .subquery()
         for cause in causes
     ]
-    found = union_all(*(select(run) for run in runs)).subquery()
-    rows = session.execute(select(found, Tenant.name).join(Tenant, Tenant.id == found.c.tenant_id))
+    failed = union_all(*(select(run) for run in runs)).subquery()
+    rows = session.execute(
+        select(failed, Tenant.name).join(Tenant, Tenant.id == failed.c.tenant_id)
+    )
     named: dict[Cause, list[Failing]] = {cause: [] for cause in causes}
     for row in rows:
         named[row.cause].append(Failing(row.tenant_id, row.name, row.partition))

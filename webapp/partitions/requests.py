@@ -31,10 +31,10 @@ def not_requested(tenant_id: int, policy: Policy) -> Partition:
 
 def add_missing_rows(session: Session, tenant_ids: Sequence[int], policy: Policy) -> None:
     """Insert rows without a request for those of the tenants that have none."""
-    there = session.scalars(
+    existing = session.scalars(
         select(Partition.tenant_id).where(Partition.tenant_id.in_(tenant_ids))
     ).all()
-    session.add_all(not_requested(number, policy) for number in set(tenant_ids) - set(there))
+    session.add_all(not_requested(number, policy) for number in set(tenant_ids) - set(existing))
 
 
 def first_request(
@@ -103,8 +103,8 @@ def withdraw(
     A row without a request keeps generation 0 and is removed too: Milvus may have a partition of
     its name. The lease of a running attempt stays, since no drop may begin before it ends.
     """
-    wanted = and_(which, or_(NOT_REQUESTED, Partition.state.in_(sources_of(REMOVING))))
-    to_go = {
+    removable = and_(which, or_(NOT_REQUESTED, Partition.state.in_(sources_of(REMOVING))))
+    values = {
         "state": REMOVING,
         "state_since": now,
         "requested_at": func.coalesce(Partition.requested_at, now),
@@ -118,7 +118,7 @@ def withdraw(
         "cause": None,
         "error": None,
     }
-    return change(session, wanted, to_go)
+    return change(session, removable, values)
 
 
 def undo_removal(

@@ -103,7 +103,7 @@ def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
     given = [row.slug for row in rows if isinstance(row, Wanted) and row.slug]
     taken = slugs_in_use(session, given)
     nameless = [row.name for row in rows if isinstance(row, Wanted) and not row.slug]
-    made = iter(free_slugs(session, nameless, taken.union(given)))
+    free = iter(free_slugs(session, nameless, taken.union(given)))
     results: list[Result] = []
     for row in rows:
         if isinstance(row, DomainError):
@@ -111,7 +111,7 @@ def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
         elif row.slug in taken:
             results.append(SlugTaken(row.slug))
         else:
-            slug = row.slug or next(made)
+            slug = row.slug or next(free)
             taken.add(slug)
             results.append(Tenant(name=row.name, slug=slug))
     return results

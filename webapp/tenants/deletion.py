@@ -27,10 +27,10 @@ def delete_tenants(
     session.flush()
     numbers = [tenant.id for tenant in tenants]
     rows = withdraw(session, Partition.tenant_id.in_(numbers), policy, now)
-    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
+    request = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
     if numbers:
-        session.execute(insert(Departure), [{"tenant_id": number, **asked} for number in numbers])
+        session.execute(insert(Departure), [{"tenant_id": number, **request} for number in numbers])
     _record(session, rows, events.REMOVING, actor)
     return rows
 

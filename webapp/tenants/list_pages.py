@@ -50,25 +50,25 @@ def _walked(session: Session, wanted: TenantFilter, limit: int, place: Place | N
     if place and place.is_end:
         backwards = [column.desc() for column in order.columns]
         statement = statement.where(order.ahead_of(place)).order_by(*backwards)
-        found = session.scalars(statement.limit(limit + 1)).all()
-        if len(found) > limit:
-            return Walked(found[:limit][::-1], has_before=True, has_behind=True)
+        tenants = session.scalars(statement.limit(limit + 1)).all()
+        if len(tenants) > limit:
+            return Walked(tenants[:limit][::-1], has_before=True, has_behind=True)
         # The list begins here: a whole page from its first tenant on.
         return _walked(session, wanted, limit, None)
     statement = statement.where(order.behind(place)) if place else statement
-    found = session.scalars(statement.order_by(*order.columns).limit(limit + 1)).all()
-    return Walked(found[:limit], place is not None, len(found) > limit)
+    tenants = session.scalars(statement.order_by(*order.columns).limit(limit + 1)).all()
+    return Walked(tenants[:limit], place is not None, len(tenants) > limit)
 
 
 def search(session: Session, wanted: TenantFilter, limit: int, skip: int = 0) -> Searched:
     """The matches of a text: the tenant with this number first, then in the list's order."""
-    found = session.execute(_matching(wanted)).all()
-    numbers = [number for number, passes in found if passes][:MATCHES_AT_MOST]
+    matching = session.execute(_matching(wanted)).all()
+    numbers = [number for number, passes in matching if passes][:MATCHES_AT_MOST]
     page = numbers[skip : skip + limit]
     rows = session.scalars(_with_partition(Tenant.id.in_(page))) if page else ()
     items = {row.id: row for row in rows}
     shown = [items[number] for number in page if number in items]
-    return Searched(shown, len(numbers), len(found) > MATCHES_AT_MOST)
+    return Searched(shown, len(numbers), len(matching) > MATCHES_AT_MOST)
 
 
 def _matching(wanted: TenantFilter) -> Select[int, bool]:

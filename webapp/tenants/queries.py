@@ -90,22 +90,22 @@ def list_tenants(
 
 def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
     """The filter as conditions on Tenant joined with its Partition."""
-    chosen: list[ColumnElement[bool]] = []
+    clauses: list[ColumnElement[bool]] = []
     if isinstance(wanted.state, PartitionState):
-        chosen.append(Partition.state == wanted.state)
+        clauses.append(Partition.state == wanted.state)
     if wanted.state == TenantState.DELETED:
-        chosen.append(Tenant.deleted_at.is_not(None))
+        clauses.append(Tenant.deleted_at.is_not(None))
     elif wanted.state not in GONE:
-        chosen.append(Tenant.deleted_at.is_(None))
+        clauses.append(Tenant.deleted_at.is_(None))
     if wanted.cause is not None:
-        chosen.append(Partition.cause == wanted.cause)
+        clauses.append(Partition.cause == wanted.cause)
     if wanted.operation_id is not None:
-        chosen.append(Partition.operation_id == wanted.operation_id)
+        clauses.append(Partition.operation_id == wanted.operation_id)
     if wanted.not_requested:
-        chosen.append(Partition.state.is_(None))
+        clauses.append(Partition.state.is_(None))
     if wanted.q.strip():
-        chosen.append(matches(wanted.q))
-    return chosen
+        clauses.append(matches(wanted.q))
+    return clauses
 
 
 def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:
@@ -119,8 +119,8 @@ def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:
         Partition.state.label("status"),
     )
     joined = columns.join_from(Departure, Tenant, Tenant.id == Departure.tenant_id).join(Partition)
-    found = session.execute(joined.where(Departure.tenant_id == tenant_id)).first()
-    return DepartureRecord(**found._asdict()) if found else None
+    row = session.execute(joined.where(Departure.tenant_id == tenant_id)).first()
+    return DepartureRecord(**row._asdict()) if row else None
 
 
 def list_events(

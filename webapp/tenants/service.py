@@ -65,8 +65,8 @@ class TenantService:
             try:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
-                    made = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(name=name, slug=made)
+                    chosen = slug or (free_slug(session, name) if tries_left else random_slug(name))
+                    tenant = Tenant(name=name, slug=chosen)
                     session.add(tenant)
                     session.flush()
                     partition = first_request(tenant.id, self._policy, utc_now(), actor.request_id)
@@ -80,7 +80,7 @@ class TenantService:
             except IntegrityError as error:
                 # Otherwise an import took the drawn number; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
-                    raise SlugTaken(made) from error
+                    raise SlugTaken(chosen) from error
             else:
                 return tenant
         raise AssertionError("the last try returns or raises")

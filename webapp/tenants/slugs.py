@@ -43,8 +43,8 @@ def free_slugs(session: Session, names: Sequence[str], reserved: Collection[str]
     gone = set(reserved)
     waiting = _by_base(names)
     numbers = {base: count(1) for base in waiting}
-    spare, asked = 0, 0
-    while waiting and asked < ASKED_AT_MOST:
+    spare, looked_up = 0, 0
+    while waiting and looked_up < ASKED_AT_MOST:
         offered = {
             base: [_numbered(base, next(numbers[base])) for _ in range(len(places) + spare)]
             for base, places in waiting.items()
@@ -56,7 +56,7 @@ def free_slugs(session: Session, names: Sequence[str], reserved: Collection[str]
                     made[waiting[base].popleft()] = slug
                     gone.add(slug)
         waiting = {base: places for base, places in waiting.items() if places}
-        asked += sum(map(len, offered.values()))
+        looked_up += sum(map(len, offered.values()))
         spare = spare * 4 or 4
     return [made.get(place) or random_slug(name) for place, name in enumerate(names)]
 
@@ -101,5 +101,5 @@ def _first_free_number(session: Session, base: str) -> int:
 
 
 def _taken(session: Session, slugs: list[str]) -> set[str]:
-    found = select(Tenant.slug).where(Tenant.slug.in_(slugs), Tenant.deleted_at.is_(None))
-    return set(session.scalars(found))
+    statement = select(Tenant.slug).where(Tenant.slug.in_(slugs), Tenant.deleted_at.is_(None))
+    return set(session.scalars(statement))
