@@ -5,9 +5,10 @@ import time
 from datetime import timedelta
 
 from jobs.canary.check import Canary
-from jobs.drift.observations import Observation, Observations
+from jobs.drift.check import DriftCheck
+from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
-from jobs.milvus.store import PartitionStore, StoreError
+from jobs.milvus.store import PartitionStore
 from webapp.logs import get_logger
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport, is_check_due, record_check
@@ -32,6 +33,7 @@ class CanarySchedule:
     """Checks the collection in use, one check at a time over all processes."""
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
+        self._services = services
         self._database = services.database
         self._pauses = services.pauses
         self._store = store
@@ -84,21 +86,13 @@ class CanarySchedule:
             report = CanaryReport(CanaryOutcome.NOT_RUN, message)
         duration_ms = round((time.monotonic() - started) * 1000)
         if not record_check(self._database, self._collection, report):
-            self._observe()
+            # No sweep has observed the collection yet, so it has no row.
+            observation, _listing = DriftCheck(self._services, self._store).observe(
+                self._collection
+            )
+            Observations(self._database).record(observation)
             record_check(self._database, self._collection, report)
         event, level = LOGGED_AS[report.outcome]
         fields = {"message": report.message, "duration_ms": duration_ms}
         log.log(level, event, collection=self._collection, **fields)
         return report
-
-    def _observe(self) -> None:
-        """Observe a collection that no sweep has observed, so that it has a row."""
-        started = time.monotonic()
-        partitions, cause, message = None, None, None
-        try:
-            partitions = len(self._store.list_partitions(self._collection))
-        except StoreError as error:
-            cause, message = error.cause, error.message
-        latency_ms = round((time.monotonic() - started) * 1000)
-        observation = Observation(self._collection, latency_ms, partitions, cause, message)
-        Observations(self._database).record(observation)

@@ -1,12 +1,13 @@
 """One drift check of a collection: list, compare, request again, count, drop, store."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from jobs.drift.compare import Comparison, Drift, Listing
-from jobs.drift.observations import Observations, located
+from jobs.drift.observations import Observation, Observations, located
 from jobs.drift.report import DriftReport
-from jobs.milvus.store import PartitionStore, StoreError
+from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER
@@ -39,6 +40,23 @@ class DriftCheck:
         self._observations = Observations(services.database)
         self._report = DriftReport(services.database)
         self.drift = Drift(services.database, services.dispatcher, services.policy)
+
+    def observe(self, collection: str) -> tuple[Observation, Listing | None]:
+        """One listing as an observation, and the listing where Milvus answered."""
+        listing, cause, message, moved_to = None, None, None, None
+        looked_at, started = utc_now(), time.monotonic()
+        try:
+            listing = self.read_listing(collection)
+        except StoreError as error:
+            cause, message = error.cause, error.message
+            moved_to = error.to if isinstance(error, CollectionMoved) else None
+        latency_ms = round((time.monotonic() - started) * 1000)
+        partitions = len(listing.names) if listing else None
+        place = listing.place if listing else None
+        observation = Observation(
+            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
+        )
+        return observation, listing
 
     def read_listing(self, collection: str) -> Listing:
         """Milvus's list of a collection, and the tenants that were ready before the call.

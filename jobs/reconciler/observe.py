@@ -1,15 +1,11 @@
 """The sweep's observation of Milvus: one listing for each collection, and its consequences."""
 
-import time
-
 from jobs.drift.check import DriftCheck
-from jobs.drift.compare import Listing
 from jobs.drift.observations import Observation, Observations
 from jobs.milvus.schema import describe
-from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
-from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.partitions.collection_schema import is_schema_due
@@ -40,7 +36,7 @@ class Observer:
         """Observe one collection; a failure must not stop the others."""
         try:
             before = self._observations.last_cause(collection)
-            observation, listing = self._ask(collection)
+            observation, listing = self._check.observe(collection)
             changed = self._follow(observation, before)
             if listing is not None:
                 lift_above(self._services.database, listing.names)
@@ -50,22 +46,6 @@ class Observer:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
             return 0
         return changed
-
-    def _ask(self, collection: str) -> tuple[Observation, Listing | None]:
-        listing, cause, message, moved_to = None, None, None, None
-        looked_at, started = utc_now(), time.monotonic()
-        try:
-            listing = self._check.read_listing(collection)
-        except StoreError as error:
-            cause, message = error.cause, error.message
-            moved_to = error.to if isinstance(error, CollectionMoved) else None
-        latency_ms = round((time.monotonic() - started) * 1000)
-        partitions = len(listing.names) if listing else None
-        place = listing.place if listing else None
-        observation = Observation(
-            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
-        )
-        return observation, listing
 
     def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""

@@ -198,20 +198,11 @@ def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Di
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = session.execute(
+    rows = session.scalars(
         update(Partition)
         .where(Partition.tenant_id.in_(due))
         .values(dispatch=Partition.dispatch + 1, dispatch_after=utc_now() + DISPATCH_AGAIN)
-        .returning(
-            Partition.tenant_id,
-            Partition.generation,
-            Partition.dispatch,
-            Partition.fence,
-            Partition.collection,
-            Partition.name.label("partition"),
-            Partition.claimed_job_id.label("stale_job_id"),
-            Partition.request_id,
-            Partition.attempts,
-        )
+        .returning(Partition)
+        .execution_options(populate_existing=True)
     )
-    return [Dispatch(**row._asdict()) for row in rows]
+    return [dispatch_of(row) for row in rows]

@@ -157,6 +157,7 @@ def dispatch_of(partition: Partition) -> Dispatch:
         partition=partition.name,
         stale_job_id=partition.claimed_job_id,
         request_id=partition.request_id,
+        attempts=partition.attempts,
     )
 
 
