@@ -1,4 +1,4 @@
-"""`make run`: starts the product with all it needs, tends it, and stops it as a whole."""
+"""`make run`: starts the product with all it needs, watches it, and stops it as a whole."""
 
 import errno
 import http.client
@@ -22,9 +22,9 @@ from launch.supervise import Supervisor, await_former_run
 from webapp.var_dir import is_private, keep_files_private
 
 POLL_S = 0.2
-# By then it is ready on a slow machine too, or what it waits for is worth a word.
+# Enough for a slow machine; after it, the missing parts are printed.
 PATIENCE_S = 30.0
-# What nobody but the owner of the disk can mend; other errors are ours, with their traceback.
+# Errors of the disk, in one line; others are bugs, with their traceback.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
@@ -52,9 +52,9 @@ def main() -> int:
 
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
-    # Who started us under nohup wants the run to outlive the terminal.
-    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    for signum in (signal.SIGINT, signal.SIGTERM, *(() if outlives else (signal.SIGHUP,))):
+    # Under nohup the run outlives the terminal.
+    has_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    for signum in (signal.SIGINT, signal.SIGTERM, *(() if has_nohup else (signal.SIGHUP,))):
         signal.signal(signum, lambda *_: stop.set())
     return stop
 
@@ -86,7 +86,7 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
         with closing(SignsOfWork(since=datetime.now(UTC))) as signs:
             supervisor.open_gate()
             run = _Run(settings, supervisor, signs, Restarts(settings.var_dir, names))
-            run.tend(stop, password)
+            run.watch(stop, password)
     except Stopped:
         pass
     finally:
@@ -95,7 +95,7 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
 
 
 class _Run:
-    """What is looked at while the parts run, and what of it is said on the terminal."""
+    """Watches the running parts, and prints what users must know."""
 
     def __init__(
         self, settings: RunSettings, supervisor: Supervisor, signs: SignsOfWork, restarts: Restarts
@@ -107,18 +107,18 @@ class _Run:
         self._began = time.monotonic()
         self._is_late = False
 
-    def tend(self, stop: threading.Event, password: str | None) -> None:
-        """Say once that it is ready, and what keeps dying, until `stop` is set."""
+    def watch(self, stop: threading.Event, password: str | None) -> None:
+        """Print once when it is ready, and which parts keep dying, until `stop` is set."""
         login = _login(self._settings, password) if password else []
-        unsaid = True
+        is_waiting = True
         while not stop.wait(POLL_S):
             self._keep_up()
-            if unsaid and self._is_ready():
+            if is_waiting and self._is_ready():
                 addresses = _addresses(self._settings)
                 say(_block("Paratia is ready. Ctrl-C stops it.", *addresses, *login))
                 self._signs.close()
-                unsaid = False
-        if unsaid and login:
+                is_waiting = False
+        if is_waiting and login:
             say(_block("Stopped before it was ready. The first admin is made.", *login))
 
     def _keep_up(self) -> None:
@@ -130,7 +130,7 @@ class _Run:
             say(f"\n{complaint}\n\n")
 
     def _is_ready(self) -> bool:
-        """Whether the panel answers and worker and reconciler have begun, and go on."""
+        """Whether the panel answers, worker and reconciler work, and no part restarts."""
         missing = [] if _serves(self._settings.port) else ["web"]
         missing += self._signs.missing(self._supervisor.pids())
         if missing and not self._is_late and time.monotonic() - self._began > PATIENCE_S:

@@ -22,10 +22,10 @@ ANSWER_WITHIN_S = 1.0
 
 
 class SignsOfWork:
-    """Asks Redis and the database, each for about a second at the most."""
+    """Asks Redis and the database, each for at most about a second."""
 
     def __init__(self, settings: Settings, since: datetime) -> None:
-        """Signs from before `since` are another run's."""
+        """Signs older than `since` are of an earlier run."""
         self._since = since
         self._database = open_database(settings.database_address)
         self._redis: Redis = Redis.from_url(
@@ -35,7 +35,7 @@ class SignsOfWork:
         )
 
     def missing(self, pids: Collection[int]) -> list[str]:
-        """The parts without a sign that they work; a worker is known by being one of `pids`."""
+        """The parts without a sign of work; a worker must be one of `pids`."""
         signs = {"worker": self._is_registered(pids), "reconciler": self._has_beaten()}
         return [part for part, is_there in signs.items() if not is_there]
 

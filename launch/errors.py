@@ -1,5 +1,5 @@
-"""The root of what can keep the product from starting."""
+"""The root of errors that keep the product from starting."""
 
 
 class StartError(Exception):
-    """The product cannot start here. The message says what to do about it."""
+    """The product cannot start here. The message gives the remedy."""

@@ -1,8 +1,8 @@
-"""Migrates the database, lifts the numbers, makes the first admin; one process, for speed's sake.
+"""Migrates the database, lifts the numbers, makes the first admin, in one process to save time.
 
-Run as `python -m launch.first_steps`. Prints the first admin's password, alone on a line, when
-it generated one, and a line that begins with `Warning:` for what its reader should know. Where
-the database cannot be used, its last line on stderr says why, and it exits with `NO_DATABASE`.
+Run as `python -m launch.first_steps`. Prints the first admin's password, alone on a line, when it
+was generated, and lines that begin with `Warning:` for the terminal. Where the database cannot be
+used, it exits with `NO_DATABASE`, and the last line on stderr says why.
 """
 
 import os
@@ -29,10 +29,10 @@ def main() -> None:
     try:
         _run(settings)
     except SQLAlchemyError as error:
-        told = sentence(error, settings)
-        if told is None:
+        line = sentence(error, settings)
+        if line is None:
             raise
-        print(told, file=sys.stderr)
+        print(line, file=sys.stderr)
         sys.exit(NO_DATABASE)
 
 

@@ -1,4 +1,4 @@
-"""Shows what the parts write to their logs, each line with its part's name in front."""
+"""Prints what the parts write to their logs, each line with the part's name in front."""
 
 import os
 import threading
@@ -10,16 +10,16 @@ POLL_S = 0.2
 
 
 def say(text: str) -> None:
-    """Write to the terminal at once; nobody reading any more is no reason to stop."""
+    """Write to the terminal at once; a closed terminal is no error."""
     try:
-        # Not through sys.stdout: a reader that hangs would hold its lock and block the end.
+        # Not through sys.stdout: a blocked reader would hold its lock, and block the end.
         os.write(1, text.encode(errors="replace"))
     except OSError:
         return
 
 
 def follow(log_dir: Path, names: Sequence[str]) -> None:
-    """Show, from now on and in the background, what is appended to each part's log."""
+    """Print new lines of each part's log, in the background."""
     width = max(map(len, names))
     logs = [Log(log_dir / f"{name}.log", f"{name:<{width}} | ") for name in names]
     threading.Thread(target=_show, args=(logs,), daemon=True).start()
@@ -34,10 +34,10 @@ def _show(logs: Sequence["Log"]) -> None:
 
 
 class Log:
-    """A file that grows and, when rotated, is replaced by a new one of the same name."""
+    """A log file that grows and is replaced by a new one when rotated."""
 
     def __init__(self, path: Path, prefix: str) -> None:
-        """Begin at the end of what is there; `prefix` goes before each line shown."""
+        """Start at the present end; `prefix` is printed before each line."""
         self.prefix = prefix
         self._path = path
         self._rest = b""
@@ -46,22 +46,22 @@ class Log:
             self._file.seek(0, os.SEEK_END)
 
     def new_lines(self) -> list[str]:
-        """The whole lines written since the last call, also to a file rotated away meanwhile."""
-        written = b""
+        """The whole lines since the last call, also of a file that was rotated meanwhile."""
+        content = b""
         if self._file:
             is_old = self._is_replaced(self._file)
-            written = self._file.read()
+            content = self._file.read()
             if is_old:
                 self._file.close()
                 self._file = None
         if not self._file and (opened := self._open()):
             self._file = opened
-            written += opened.read()
-        *lines, self._rest = (self._rest + written).split(b"\n")
+            content += opened.read()
+        *lines, self._rest = (self._rest + content).split(b"\n")
         return [line.decode(errors="replace") for line in lines]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file:
             self._file.close()
 

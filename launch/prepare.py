@@ -1,4 +1,4 @@
-"""What has to be in place before the product serves: tables, numbers, an admin, a collection."""
+"""The set-up before the product serves: tables, numbers, an admin, a collection."""
 
 import os
 import subprocess
@@ -13,12 +13,12 @@ from launch.settings import PROJECT_ROOT, RunSettings
 
 POLL_S = 0.1
 MILVUS_WAIT_S = 30
-# How the first steps begin a line that is meant for the terminal.
+# The prefix of lines for the terminal.
 WARNING = "Warning:"
 
 
 class Stopped(Exception):
-    """The user asked to stop while the set-up was running."""
+    """The user asked to stop during the set-up."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,11 @@ class _Step:
 def prepare(settings: RunSettings, stop: threading.Event) -> str | None:
     """Migrate, lift the numbers, make the first admin, and beside it an embedded collection.
 
-    What is done already is left as it is. Returns the first admin's password when one was
-    generated just now.
+    Idempotent. Returns the first admin's password when it was generated now.
 
     Raises:
-        StartError: a step failed, with what it complained of.
-        Stopped: `stop` was set meanwhile; no step is running any more.
+        StartError: a step failed, with its complaint.
+        Stopped: `stop` was set meanwhile; no step runs any more.
     """
     first = _begin("launch.first_steps", failure="The database could not be prepared")
     collection = _begin_collection(settings) if settings.milvus_is_embedded else None
@@ -72,7 +71,6 @@ def _begin(module: str, *arguments: str, failure: str) -> _Step:
 
 
 def _finish(step: _Step, stop: threading.Event) -> str:
-    """The step's output, once it is done."""
     while True:
         try:
             output, complaint = step.process.communicate(timeout=POLL_S)
@@ -91,7 +89,7 @@ def _finish(step: _Step, stop: threading.Event) -> str:
 
 
 def _without_warnings(output: str) -> str:
-    """The rest of the output; warnings are said at once."""
+    """The output without warnings, which are printed."""
     lines = output.splitlines()
     for line in lines:
         if line.startswith(WARNING):

@@ -1,4 +1,4 @@
-"""Tells of parts that die again and again, by the stamp that the tether leaves at each start."""
+"""Reports parts that keep dying, by the time stamp that the tether leaves at each start."""
 
 import os
 import time
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# A part that has run for so long did not die of its start.
+# A death after this time is no failed start.
 STEADY_S = 30.0
-# Longer than it takes a part to be started, fail and be started again.
+# Longer than a failing start and the restart after it.
 CALM_S = 5.0
-# Once or twice, a part dies of what is over a moment later.
+# Fewer deaths may have a passing cause.
 TOO_OFTEN = 3
 SHOWN_BYTES = 4096
 SHOWN_LINES = 10
@@ -24,18 +24,18 @@ class _Starts:
 
 
 class Restarts:
-    """Counts how often each part died one time after the other."""
+    """Counts the consecutive deaths of each part."""
 
     def __init__(self, var_dir: Path, names: Sequence[str]) -> None:
         self._var_dir = var_dir
         self._starts = {name: _Starts() for name in names}
 
     def forget(self) -> None:
-        """Begin anew, after everything was started again for another reason."""
+        """Reset the counts, after all parts were restarted for another reason."""
         self._starts = {name: _Starts() for name in self._starts}
 
     def look(self) -> list[str]:
-        """What to say of the parts that now, and not before, have died too often."""
+        """A message for each part that has just reached `TOO_OFTEN` deaths."""
         return [
             self._complaint(name, starts.deaths)
             for name, starts in self._starts.items()
@@ -43,14 +43,14 @@ class Restarts:
         ]
 
     def are_over(self) -> bool:
-        """Whether no part has died just now."""
+        """Whether no part has died within `CALM_S`."""
         now = time.monotonic()
         return not any(
             starts.deaths and now - starts.at < CALM_S for starts in self._starts.values()
         )
 
     def _has_died(self, name: str, starts: _Starts) -> bool:
-        """Whether the part was started again since the last look, with the count brought up."""
+        """Whether the part was restarted since the last look; updates the count."""
         stamp, now = self._stamp(name), time.monotonic()
         if stamp == starts.stamp:
             return False
@@ -78,7 +78,7 @@ class Restarts:
 
 
 def started_stamp(var_dir: Path, name: str) -> Path:
-    """The file whose time says when the part was last started."""
+    """The file whose modification time is the part's last start."""
     return var_dir / "run" / f"{name}.started"
 
 
@@ -86,7 +86,7 @@ def _last_lines(log: Path) -> list[str]:
     try:
         with log.open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - SHOWN_BYTES, 0))
-            written = file.read().decode(errors="replace")
+            tail = file.read().decode(errors="replace")
     except OSError:
         return ["(it cannot be read)"]
-    return written.splitlines()[-SHOWN_LINES:]
+    return tail.splitlines()[-SHOWN_LINES:]

@@ -1,4 +1,4 @@
-"""The processes of one session, as the kernel knows them: nobody can leave it by accident."""
+"""The processes of a session, by the kernel's list: no process leaves it by accident."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ POLL_S = 0.05
 
 
 def members(session: int) -> list[int]:
-    """The pids of the living processes of a session, whatever they call themselves."""
+    """The pids of the living processes of a session."""
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_in(entry, session)]
 
 
 def ended(session: int, within_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
-    """Whether nobody of the session is left, waited for at most so long."""
+    """Whether all processes of the session have ended, within at most `within_s`."""
     deadline = time.monotonic() + within_s
     while members(session):
         if time.monotonic() > deadline or give_up():
@@ -25,10 +25,7 @@ def ended(session: int, within_s: float, give_up: Callable[[], bool] = lambda: F
 
 
 def kill(session: int) -> None:
-    """Kill all who are left. Only for a session whose leader has not been reaped yet.
-
-    Until then its number cannot belong to anybody else.
-    """
+    """Kill all that are left. Call it before the leader is reaped, which frees the number."""
     while pids := members(session):
         for pid in pids:
             try:
@@ -40,7 +37,7 @@ def kill(session: int) -> None:
 
 def _is_in(entry: Path, session: int) -> bool:
     try:
-        # The name in brackets may itself hold brackets and spaces (proc(5)).
+        # The name in brackets may contain brackets and spaces (proc(5)).
         fields = (entry / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Runs supervisord, which runs the parts, and brings it back when it dies itself."""
+"""Runs supervisord, which runs the parts, and restarts it when it dies."""
 
 import os
 import re
@@ -18,7 +18,7 @@ ORPHANS_STOP_WITHIN_S = 8.0
 
 
 class Supervisor:
-    """One supervisord in a session of its own, so that all its descendants can be told."""
+    """One supervisord in a session of its own, by which all its descendants are found."""
 
     def __init__(self, var_dir: Path, parts: Sequence[Part]) -> None:
         self._var_dir = var_dir
@@ -29,17 +29,17 @@ class Supervisor:
             (var_dir / engine.name).mkdir(exist_ok=True)
 
     def start(self) -> None:
-        """Start the engines; the other parts wait until `open_gate`."""
+        """Start the engines; the other parts wait for `open_gate`."""
         self._gate.unlink(missing_ok=True)
         self._spawn()
 
     def open_gate(self) -> None:
-        """Let the parts start that wait for the set-up."""
+        """Let the other parts start: the set-up is done."""
         self._gate.parent.mkdir(exist_ok=True)
         self._gate.touch()
 
     def is_alive(self) -> bool:
-        """Whether supervisord runs. Its pid stays ours until it is started again."""
+        """Whether supervisord runs. It is not reaped, so its pid stays reserved."""
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def pids(self) -> list[int]:
@@ -47,12 +47,12 @@ class Supervisor:
         return sessions.members(self._process.pid)
 
     def restart(self) -> None:
-        """After supervisord died: see the parts off, which were told to end, and start afresh."""
+        """After supervisord died: wait for the end of its parts, then start all again."""
         self._end_session(ORPHANS_STOP_WITHIN_S)
         self._spawn()
 
     def stop(self) -> None:
-        """Stop everything. When this returns, no process is left of those it started."""
+        """Stop everything. On return, no started process is left."""
         if self.is_alive():
             self._process.send_signal(signal.SIGTERM)
         self._end_session(STOP_WITHIN_S)
@@ -90,16 +90,16 @@ def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
     lines = [
         "[supervisord]",
         "nodaemon=true",
-        # `here` is this file's folder: its name stands nowhere, so it may be any.
+        # `here` is this file's folder, so that its path needs no quoting.
         "pidfile=%(here)s/supervisord.pid",
         "logfile=%(here)s/log/supervisor.log",
         "logfile_maxbytes=10MB",
         "logfile_backups=3",
         "loglevel=warn",
-        # supervisord warns a root that has not said so.
+        # Silences a warning of supervisord.
         *(["user=root"] if os.getuid() == 0 else []),
     ]
-    # Groups stop one after the other, the engines last; the parts of a group all at once.
+    # Groups stop one after the other, the engines last; the parts of a group stop together.
     for name, names, priority in (("engines", first, 1), ("product", later, 2)):
         if names:
             lines += [f"[group:{name}]", f"programs={','.join(names)}", f"priority={priority}"]
@@ -117,8 +117,8 @@ def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
     return [
         f"[program:{part.name}]",
         f"command={_quoted(command)}",
-        # With no time that a start must last there is no last try: a part comes back for
-        # ever, and the tether sees to the pauses.
+        # 0: every start counts as successful, so a part is restarted for ever; the tether makes the
+        # pauses.
         "startsecs=0",
         "autorestart=true",
         f"stopsignal={part.stop_signal}",
@@ -133,6 +133,6 @@ def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
 
 
 def _quoted(command: Sequence[str]) -> str:
-    """The command on one line of the file, where ' #' and ' ;' would begin a comment."""
+    """The command on one line of the file; ' #' and ' ;' would begin a comment."""
     words = re.sub(r"(?<=\s)(?=[#;])", "''", shlex.join(command))
     return words.replace("%", "%%")

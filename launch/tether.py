@@ -1,7 +1,7 @@
-"""Starts a program that ends with its parent, and that never restarts in a tight loop.
+"""Runs a program that ends with its parent, and that never restarts in a tight loop.
 
-Run as a file, on the standard library alone: `python tether.py [options] COMMAND…`. The
-command takes this process over, so that it keeps its pid and its own command line.
+Run as a file, on the standard library alone: `python tether.py [options] COMMAND…`. The command
+replaces this process, and so keeps its pid.
 """
 
 import argparse
@@ -18,7 +18,7 @@ GATE_POLL_S = 0.05
 
 
 def end_with_parent(signum: int = signal.SIGTERM) -> None:
-    """Have the kernel send `signum` to this process when its parent dies, however it dies."""
+    """Have the kernel send `signum` to this process when its parent dies."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:
@@ -26,13 +26,12 @@ def end_with_parent(signum: int = signal.SIGTERM) -> None:
 
 
 def wait_for_turn(stamp: Path, pause_s: float = PAUSE_S) -> None:
-    """Wait until `pause_s` have passed since the last turn, which the stamp's age tells.
+    """Wait until `pause_s` have passed since the last start, whose time the stamp has.
 
-    A part that ran for longer restarts at once; one that dies while starting is tried
-    again for ever, and leaves the machine in peace in between.
+    A part that ran for longer restarts at once; one that dies at its start is retried with pauses.
     """
     try:
-        # A clock that was set back must not make anybody wait for hours.
+        # Where the clock was set back, wait at most `pause_s`.
         age_s = max(time.time() - stamp.stat().st_mtime, 0)
         time.sleep(max(pause_s - age_s, 0))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The gunicorn worker: threads that no client can hold for long, and our headers on all it says."""
+"""The gunicorn worker: no client can hold a thread for long, and errors carry our headers."""
 
 import errno
 import socket
@@ -15,27 +15,27 @@ from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from webapp.http.headers import bare_answer
 
-# A whole request, its body included, must be here within this time. A proxy in front sends one
-# at once; a browser beside us sends 4 MB in less.
+# A whole request, body included, must arrive within this time. A proxy sends it at once; a local
+# browser sends 4 MB in less.
 REQUEST_WITHIN_S = 10.0
-# A client that takes nothing of an answer for so long gets no more of it.
+# A client that reads nothing of an answer for this long gets no more of it.
 ANSWER_TAKEN_WITHIN_S = 30.0
-# After the last answer a client has this time to close, or a reset could cost it the answer.
+# Time for the client to close after the last answer; a reset could lose it.
 CLOSED_WITHIN_S = 2.0
 
 
 class TimedUnreader(SocketUnreader):  # type: ignore[misc]
-    """Reads one request after the other, and gives each of them the same time."""
+    """Reads requests of a connection, each within the same time."""
 
     ends_at = 0.0
     gave_up = False
 
     def begin(self) -> None:
-        """The time of a request starts."""
+        """Start the time of a request."""
         self.ends_at = time.monotonic() + REQUEST_WITHIN_S
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes; to gunicorn and the application, a slow client is one that left."""
+        """The next bytes; a client that is too slow counts as disconnected."""
         self.sock.settimeout(max(self.ends_at - time.monotonic(), 0.001))
         try:
             piece: bytes = super().chunk(size_hint)
@@ -48,7 +48,7 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
 
 
 class BodyReader:
-    """Reads a body. To the application, one that cannot be read is a client that left."""
+    """Reads a body; the application sees an unreadable one as a disconnected client."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
@@ -63,13 +63,10 @@ class BodyReader:
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads; what is overridden here is the API of gunicorn 27.
-
-    It speaks no TLS: that is the proxy's.
-    """
+    """gunicorn's threaded worker, without TLS; overrides are the API of gunicorn 27."""
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a thread to a connection that has sent something; a silent one waits without."""
+        """Give a thread to a connection once it has sent data."""
         if conn.initialized or conn.data_ready:
             super().enqueue_req(conn)
             return
@@ -85,13 +82,13 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         conn.parser.unreader.begin()
         is_kept = super().handle(conn)
         if not is_kept:
-            _take_leave(conn.sock, waits=not conn.parser.unreader.gave_up)
+            _close(conn.sock, waits=not conn.parser.unreader.gave_up)
         return is_kept
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer. A client that does not take the answer counts as one that left."""
+        """Answer. A client that does not read the answer counts as disconnected."""
         req.body.reader = BodyReader(req.body.reader)
-        # A request that came together with the one before it was read without waiting.
+        # A pipelined request was read already, and has not set the time-out.
         conn.sock.settimeout(ANSWER_TAKEN_WITHIN_S)
         try:
             return super().handle_request(req, conn)
@@ -99,7 +96,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             raise BrokenPipeError(errno.EPIPE, "the answer was not taken") from error
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Refuse what gunicorn itself refuses, in an answer of our own with its status."""
+        """Answer gunicorn's own errors with our headers, and its status."""
         inner, outer = socket.socketpair()
         with inner, outer:
             super().handle_error(req, inner, addr, exc)
@@ -110,8 +107,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, _bare_answer(status, path))
 
 
-def _take_leave(client: socket.socket, *, waits: bool) -> None:
-    """Let the client close first; gunicorn would wait for that in the loop that serves all."""
+def _close(client: socket.socket, *, waits: bool) -> None:
+    """Let the client close first; gunicorn would wait for that in its main loop."""
     ends_at = time.monotonic() + (CLOSED_WITHIN_S if waits else 0.0)
     with suppress(OSError):
         client.shutdown(socket.SHUT_WR)

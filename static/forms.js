@@ -1,25 +1,25 @@
-// A form is sent once: what is pressed again while the answer is on its way does nothing. It can be
-// sent anew when the browser shows the page again on the way back.
+// A form is sent once: a second press does nothing. When the browser shows the page again (Back), it
+// can be sent again.
 (() => {
   "use strict";
 
-  // What was asked for, not which element asked: a live part may have drawn the form anew.
+  // By content, not by element: a refresh of a live part replaces the element.
   const sent = new Set();
-  // They differ each time a form is drawn.
-  const PASSING = ["csrf_token", "form_key"];
+  // These fields differ in every copy of a form.
+  const VOLATILE = ["csrf_token", "form_key"];
 
-  function wanted(form, submitter) {
+  function contentOf(form, submitter) {
     const fields = new FormData(form, submitter);
-    for (const name of PASSING) fields.delete(name);
+    for (const name of VOLATILE) fields.delete(name);
     const values = [...fields].map(([name, value]) => [name, value.name ?? value]);
     return JSON.stringify([form.action, values]);
   }
 
-  // On the window, so that a script that takes a form in hand comes first.
+  // On the window, so that scripts that handle a form themselves come first.
   window.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post") return;
-    const what = wanted(form, event.submitter);
+    const what = contentOf(form, event.submitter);
     if (sent.has(what)) event.preventDefault();
     sent.add(what);
   });

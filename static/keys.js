@@ -1,4 +1,4 @@
-// The panel by keyboard: one listener. The list of all keys opens by `?`.
+// Keyboard shortcuts of the panel. `?` opens their list.
 (() => {
   "use strict";
 

@@ -1,10 +1,10 @@
-// Live parts: asked for again by htmx every few seconds, but never while the page is hidden or
-// paused. What was chosen, focused or read stays in its place; see `settled`.
+// Live parts: htmx refreshes them every few seconds, but not while the page is hidden or frozen.
+// Selection, focus and the order of rows are kept; see `keepRows`.
 (() => {
   "use strict";
 
   const MISSES = 3;
-  // A server that is frozen answers nothing at all: after so long, figures are called old.
+  // After this time without an answer, the figures are marked as old.
   const SILENT_MS = 9000;
   const TIMEOUT_MS = 4000;
   const SOON_MS = 300;
@@ -17,16 +17,16 @@
   let paused = false;
   let missed = 0;
   let timer = 0;
-  let heardAt = performance.now();
-  // What the server called the content that is shown, so that it need not be sent again.
+  let answeredAt = performance.now();
+  // The ETag of the shown content.
   let shown = null;
-  // How many rows have come, gone or moved that are not shown while somebody is at work on them.
+  // How many added, removed or moved rows are held back while the user works on a table.
   let held = 0;
   let released = false;
 
   const asOf = () => find("#as-of").dataset;
   const resting = () => paused || document.hidden;
-  const isStale = () => missed >= MISSES || performance.now() - heardAt > SILENT_MS;
+  const isStale = () => missed >= MISSES || performance.now() - answeredAt > SILENT_MS;
 
   function showStamp() {
     const stamp = find("[data-stamp]");
@@ -67,8 +67,8 @@
     htmx.trigger(live, "refresh");
   }
 
-  function goOn() {
-    heardAt = performance.now();
+  function resume() {
+    answeredAt = performance.now();
     refresh();
   }
 
@@ -78,14 +78,14 @@
     refresh();
   }
 
-  // While a row is selected, or the focus is in a table, its rows stay where they are: each is
-  // brought up to date, but none comes, goes or moves before it is asked for.
+  // While a row is selected, or the focus is in a table, its rows are updated in place; added, removed
+  // and moved rows are held back until the user shows them.
 
   const isAtWork = (table) =>
     table.contains(document.activeElement) || find("[data-pick]:checked", table) !== null;
   const rowsOf = (table) => findAll("tbody > tr[id]", table);
 
-  function settle(table, fresh) {
+  function keepRowsOf(table, fresh) {
     const before = rowsOf(table);
     const after = new Map(rowsOf(fresh).map((row) => [row.id, row]));
     const stays = before.map((row) => after.get(row.id) ?? row.cloneNode(true));
@@ -97,7 +97,7 @@
     return Math.max(come, gone) || moved;
   }
 
-  function settled(text) {
+  function keepRows(text) {
     const template = document.createElement("template");
     template.innerHTML = text;
     held = 0;
@@ -105,14 +105,14 @@
     for (const section of findAll("section[id]", live)) {
       const table = find("table", section);
       const fresh = find(`#${CSS.escape(section.id)} table`, template.content);
-      if (table && fresh && isAtWork(table)) held += settle(table, fresh);
+      if (table && fresh && isAtWork(table)) held += keepRowsOf(table, fresh);
     }
     return held ? template.innerHTML : text;
   }
 
-  // What htmx tells of its requests.
+  // Events of htmx.
 
-  const isOurs = (event) => event.detail.ctx.request.action.includes("/live/");
+  const isLive = (event) => event.detail.ctx.request.action.includes("/live/");
 
   document.addEventListener("htmx:config:request", (event) => {
     const { ctx } = event.detail;
@@ -122,7 +122,7 @@
   });
 
   document.addEventListener("htmx:after:request", (event) => {
-    if (!isOurs(event)) return;
+    if (!isLive(event)) return;
     const { ctx } = event.detail;
     const { headers, status } = ctx.response;
     if (status === 304) {
@@ -130,28 +130,28 @@
       ctx.isUnchanged = true;
       return;
     }
-    ctx.text = settled(ctx.text);
+    ctx.text = keepRows(ctx.text);
     released = false;
-    // What is held back is not shown, so that it has to be sent once more.
+    // Rows that are held back must be sent again.
     shown = held ? null : headers.get("ETag");
   });
 
   document.addEventListener("htmx:finally:request", (event) => {
     const { ctx } = event.detail;
-    if (!isOurs(event)) {
+    if (!isLive(event)) {
       if (ctx.status === "swapped") setTimeout(refresh, SOON_MS);
       return;
     }
     const fine = ctx.isUnchanged || ctx.status === "swapped";
     missed = fine ? 0 : missed + 1;
-    if (fine) heardAt = performance.now();
+    if (fine) answeredAt = performance.now();
     showStamp();
     schedule();
   });
 
   document.addEventListener("visibilitychange", () => {
     if (resting()) clearTimeout(timer);
-    else goOn();
+    else resume();
   });
 
   document.addEventListener("click", (event) => {
@@ -161,7 +161,7 @@
       paused = !paused;
       showStamp();
       if (paused) clearTimeout(timer);
-      else goOn();
+      else resume();
     }
   });
 

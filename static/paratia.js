@@ -1,14 +1,14 @@
-// The panel's behaviour: one listener per kind of event, told by data attributes what to do.
+// The panel's behaviour: one listener for each kind of event, controlled by data attributes.
 (() => {
   "use strict";
 
   const find = (selector, within = document) => within.querySelector(selector);
 
-  // The words of this script, in the language of the page.
-  const said = (name) => find("#words").dataset[name];
+  // This script's words in the language of the page.
+  const wordOf = (name) => find("#words").dataset[name];
 
-  // Dialogs: a page with an element #confirm, shown above this one. Without a script, or when
-  // it cannot be fetched, the page itself opens.
+  // Dialogs show the element #confirm of another page. Without scripts, or when the fetch fails, that
+  // page opens itself.
 
   async function openDialog(address) {
     const dialog = find("#dialog");
@@ -28,24 +28,23 @@
     await navigator.clipboard.writeText(button.dataset.copy);
     const word = find("span", button);
     const before = word.textContent;
-    if (before === said("copied")) return;
-    word.textContent = said("copied");
+    if (before === wordOf("copied")) return;
+    word.textContent = wordOf("copied");
     setTimeout(() => (word.textContent = before), 1500);
   }
 
-  // The way back to the tenants leads to the list as this tab showed it last, with its filter.
+  // The link back to the tenants keeps the list's last filter of this tab.
 
   const back = find("a[data-back]");
   const tenants = find('a[data-go="t"]')?.pathname;
   if (location.pathname === tenants) sessionStorage.setItem("tenants", location.search);
   else if (back) back.search = sessionStorage.getItem("tenants") ?? "";
 
-  // What htmx answers: see live.js for the parts that refresh themselves.
+  // Answers to htmx; for live parts see live.js.
 
   document.addEventListener("htmx:before:response", (event) => {
     const answer = event.detail.ctx.response.raw;
-    // 401 leads to the login by itself, and 304 changes nothing; no other failure may take the
-    // place of what is shown.
+    // 401 leads to the login, 304 changes nothing; other failures must not replace the content.
     const fine = answer.ok || answer.status === 401 || answer.status === 304;
     if (!fine || answer.redirected) event.preventDefault();
   });
@@ -55,7 +54,7 @@
     if (!ctx.request.action.includes("/live/") && ctx.status !== "swapped") location.reload();
   });
 
-  // Everything that is clicked, sent, changed or typed.
+  // Events of the page.
 
   document.addEventListener("click", (event) => {
     const on = (selector) => event.target.closest(selector);
@@ -81,8 +80,8 @@
     openDialog(`${form.action}?${values}`);
   });
 
-  // A name that must be typed: the browser itself says what is wrong when the form is sent.
-  // What cannot be seen need not be typed, as `as_typed` in webapp/texts.py has it.
+  // A name that must be typed: the browser shows the message when the form is sent. Invisible
+  // characters are ignored, as by `as_typed` in webapp/texts.py.
 
   const UNSEEN = /[\p{Default_Ignorable_Code_Point}\p{Cc}\u2800\ufff9-\ufffb]/gu;
   const spaced = (text) => text.replace(/\s+/g, " ").trim();

@@ -1,5 +1,4 @@
-// The theme: the system's, unless a choice is stored. Runs before the page is painted, so that
-// a stored choice does not flash.
+// The theme: the stored choice, else the system's. Runs before the page is painted, to avoid a flash.
 (() => {
   "use strict";
 
@@ -34,7 +33,7 @@
     show();
   });
 
-  // Another tab may have chosen.
+  // The choice of another tab.
   addEventListener("storage", () => (paint(), show()));
   document.addEventListener("DOMContentLoaded", show);
   paint();

@@ -1,5 +1,5 @@
-// Says moments in the reader's own time zone, with UTC beside it on hover; or all in UTC, by choice.
-// Watches from the start, so that no time is painted in UTC first, and none after a refresh.
+// Shows moments in the browser's time zone, with UTC in the title; or all in UTC, by choice. Observes
+// the page from the start, so that no moment is painted in UTC first.
 (() => {
   "use strict";
 
@@ -8,7 +8,7 @@
   const day = { day: "numeric", month: "short", year: "numeric" };
   const short = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const clock = { ...short, second: "2-digit" };
-  // The kinds of webapp/admin/moments.py; `ago` is a length of time, so only its title changes.
+  // The kinds of webapp/admin/wording/times.py; `ago` is a duration, of which only the title changes.
   const shapes = {
     time: clock,
     minute: { ...day, ...short },
@@ -18,12 +18,12 @@
   };
   // On an axis there is no room for the zone.
   const onAxis = ["hour", "day"];
-  const said = (shape, zone) => new Intl.DateTimeFormat(language, { ...shape, ...zone });
+  const formatter = (shape, zone) => new Intl.DateTimeFormat(language, { ...shape, ...zone });
   const each = (zone) =>
-    Object.fromEntries(Object.entries(shapes).map(([kind, shape]) => [kind, said(shape, zone)]));
+    Object.fromEntries(Object.entries(shapes).map(([kind, shape]) => [kind, formatter(shape, zone)]));
   const local = each({});
   const utc = each({ timeZone: "UTC" });
-  const zoned = said(shapes.full, { timeZoneName: "short" });
+  const zoned = formatter(shapes.full, { timeZoneName: "short" });
 
   const inUtc = () => localStorage.getItem("times") === "utc";
 
@@ -104,7 +104,7 @@
   addEventListener("storage", showAll);
   document.addEventListener("DOMContentLoaded", showChoice);
 
-  // For scripts that write a sentence with a time in it.
+  // For other scripts.
   window.paratiaTimes = {
     clock(iso) {
       const moment = new Date(iso);

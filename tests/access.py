@@ -76,7 +76,7 @@ class Visitor:
         host: str = "localhost",
     ) -> None:
         self.client = app.test_client()
-        self._environ = {"REMOTE_ADDR": address}
+        self.environ = {"REMOTE_ADDR": address}
         self._base = f"{scheme}://{host}"
 
     def get(self, path: str, **options: Any) -> TestResponse:
@@ -97,12 +97,12 @@ class Visitor:
         """Fill in the login form and send it."""
         token = self.csrf_token()
         form = {"email": email, "password": password, "csrf_token": token, **fields}
-        return self.post("/login", form, headers=self._referer())
+        return self.post("/login", form, headers=self.referer())
 
     def logout(self) -> TestResponse:
         """Press the button on the logout page."""
         token = self.csrf_token("/logout")
-        return self.post("/logout", {"csrf_token": token}, headers=self._referer())
+        return self.post("/logout", {"csrf_token": token}, headers=self.referer())
 
     def session_cookie(self) -> str:
         """What somebody who copies the cookie has."""
@@ -127,6 +127,18 @@ class Visitor:
         """Whether a page behind the login opens."""
         return self.get("/logout").status_code == 200
 
+    def referer(self) -> dict[str, str]:
+        """What a form that was opened on this site sends along."""
+        return {"Referer": f"{self._base}/login"}
+
+    def share_cookies(self, other: "Visitor") -> None:
+        """Be another tab of the other's browser, which may stand before another application."""
+        self.client._cookies = other.client._cookies
+
+    def cookie_names(self) -> set[str]:
+        """What the browser keeps."""
+        return {cookie.key for cookie in (self.client._cookies or {}).values()}
+
     def _cookie_name(self, what: str) -> str:
         with self.client.application.test_request_context(base_url=self._base):
             return cookie_names(what)[0]
@@ -136,10 +148,7 @@ class Visitor:
         settings: Settings = self.client.application.extensions["settings"]
         return settings
 
-    def _referer(self) -> dict[str, str]:
-        return {"Referer": f"{self._base}/login"}
-
     def _open(self, path: str, **options: Any) -> TestResponse:
         return self.client.open(
-            path, base_url=self._base, environ_overrides=self._environ, **options
+            path, base_url=self._base, environ_overrides=self.environ, **options
         )

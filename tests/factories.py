@@ -117,17 +117,24 @@ def settings_for(var_dir: Path, **values: Any) -> Settings:
     return Settings(**(defaults | values))
 
 
+def number_of(tenant: Tenant | int) -> int:
+    """The tenant's number, whichever way it was given."""
+    return tenant if isinstance(tenant, int) else tenant.id
+
+
 @dataclass
 class Product:
     """The domain on one database and one Redis, and what a worker process would add."""
 
     settings: Settings
     engine: Engine
+    database: Database = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
-        self.services = services = build_services(self.settings, Database(self.engine))
-        database, policy = services.database, services.policy
+        self.database = database = Database(self.engine)
+        self.services = services = build_services(self.settings, database)
+        policy = services.policy
         self.attempts = Attempts(database, policy)
         self.circuit = CircuitBreaker(database, policy)
         self.repair = Repair(database, services.job_queue, services.dispatcher, policy)
@@ -139,7 +146,7 @@ class Product:
 
     def lease(self, holder: str, name: str = SWEEP) -> LeaderLease:
         """The part of a process of this name in an election."""
-        return LeaderLease(self.services.database, name, holder)
+        return LeaderLease(self.database, name, holder)
 
     def configured(self, **values: Any) -> "Product":
         """The same product, as processes with other settings see it."""
@@ -153,9 +160,8 @@ class Product:
 
     def row(self, tenant: Tenant | int) -> Partition:
         """The partition's row as it is now."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        with self.services.database.reading() as session:
-            found = session.get(Partition, number)
+        with self.database.reading() as session:
+            found = session.get(Partition, number_of(tenant))
         assert found is not None
         return found
 
@@ -170,9 +176,8 @@ class Product:
 
     def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
         """The timeline, oldest first."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number)
-        with self.services.database.reading() as session:
+        mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number_of(tenant))
+        with self.database.reading() as session:
             return list(session.scalars(mine.order_by(PartitionEvent.id)))
 
     def event_names(self, tenant: Tenant | int) -> list[str]:
@@ -181,10 +186,9 @@ class Product:
 
     def change(self, tenant: Tenant | int, **values: Any) -> None:
         """Put the row into a condition that would take long to arise."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        statement = update(Partition).where(Partition.tenant_id == number).values(**values)
+        mine = update(Partition).where(Partition.tenant_id == number_of(tenant))
         with self.engine.execution_options(writes=True).begin() as connection:
-            connection.execute(statement)
+            connection.execute(mine.values(**values))
 
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
         """Let a moment of the row lie in the past."""
@@ -192,19 +196,17 @@ class Product:
 
     def departure(self, tenant: Tenant | int) -> DepartureRecord:
         """The record of the departure as it is now."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        with self.services.database.reading() as session:
-            found = departure_of(session, number)
+        with self.database.reading() as session:
+            found = departure_of(session, number_of(tenant))
         assert found is not None
         return found
 
     def delete(self, *tenants: Tenant | int, due: bool = True) -> None:
         """Delete the tenants; `due` lets their grace time be over."""
         for tenant in tenants:
-            number = tenant if isinstance(tenant, int) else tenant.id
-            self.services.tenants.delete(number, actor=ACTOR)
+            self.services.tenants.delete(number_of(tenant), actor=ACTOR)
             if due:
-                self.age(number, "remove_at", 1)
+                self.age(tenant, "remove_at", 1)
 
     def remove_due(self, store: PartitionStore) -> int:
         """What the reconciler does each second for those that are to go."""
@@ -251,8 +253,7 @@ class Product:
 
     def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
         """A worker's claim for this request."""
-        number = tenant if isinstance(tenant, int) else tenant.id
-        return self.attempts.claim([(number, generation)], job_id)
+        return self.attempts.claim([(number_of(tenant), generation)], job_id)
 
     def make_ready(self, tenant: Tenant | int) -> None:
         """Let an attempt succeed."""
@@ -285,6 +286,23 @@ class Product:
     def reconciler(self, store: PartitionStore) -> Reconciler:
         """A reconciler of its own name."""
         return Reconciler(self.services, store, self.settings)
+
+    def sweep(self, store: PartitionStore) -> None:
+        """One sweep, which nobody else is at."""
+        assert self.reconciler(store).sweep()
+
+    @contextmanager
+    def reconciling(self, store: PartitionStore) -> Iterator[None]:
+        """A reconciler at work in a thread."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.reconciler(store).run, args=(stop,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(40)
+        assert not thread.is_alive()
 
     # The queue.
 

@@ -24,7 +24,7 @@ GROUPS = {
 # These take half a minute or more: begun last, one would be waited for while all else is done.
 LONGEST = (
     *("acceptance/make_run", *GROUPS["running"], *GROUPS["browser"], "browser/accessibility"),
-    *("chaos/storm", "acceptance/product", "integration/pymilvus26", "admin/admin_scale"),
+    *("chaos/storm", "acceptance/product", "integration/pymilvus26"),
     *("integration/partition_store", "integration/database_trouble", "domain/processes"),
     *("domain/state_machine", "api/api_killed", "acceptance/partition_script"),
 )

@@ -141,9 +141,3 @@ def costs(few: Panel, many: Panel, address: str, rounds: int) -> tuple[float, fl
         for _ in range(rounds)
     ]
     return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
-
-
-def ratio(few: Panel, many: Panel, address: str, rounds: int) -> float:
-    """How much more a page costs with many tenants."""
-    one, other = costs(few, many, address, rounds)
-    return other / one

@@ -1,4 +1,4 @@
-"""Addresses of Redis and Milvus: what is refused, and what of an address may be shown."""
+"""Addresses of Redis and Milvus: which are refused, and which parts may be shown."""
 
 import os
 import re
@@ -20,15 +20,15 @@ SHOWN_PARAMETERS = re.compile(
     r"|sslmode|sslrootcert|target_session_attrs"
     r"|ssl_(ca_certs|ca_path|cert_reqs|certfile|check_hostname|keyfile|min_version)"
 )
-# Those whose values are masked wherever else they turn up.
+# Parameters whose values are masked in every log line.
 SECRET_PARAMETER = re.compile(r"pass(?:word|phrase)|token|secret", re.IGNORECASE)
 
 
 def without_password(address: str) -> str:
     """The address as it may be shown: its password and unknown parameters are masked.
 
-    A name that stands alone before the `@` is a user's for PostgreSQL; elsewhere it may well
-    be the password, so it is masked too.
+    A single name before the `@` is a user for PostgreSQL; elsewhere it may be the password, so it
+    is masked too.
     """
     scheme, separator, rest = address.partition("://")
     place, mark, query = rest.partition("?")
@@ -51,7 +51,7 @@ def _mask(parameter: str) -> str:
 
 
 def secrets_in(address: str) -> Iterator[str]:
-    """The passwords in an address, as they are said to the server."""
+    """The passwords in an address, decoded as the server gets them."""
     parts = urlsplit(address)
     if parts.password:
         yield unquote(parts.password)
@@ -61,15 +61,15 @@ def secrets_in(address: str) -> Iterator[str]:
 
 
 def unix_address(socket: Path) -> str:
-    """The address of a Redis on a unix socket, whatever characters its path has."""
+    """The address of a Redis on a unix socket; unusual characters of its path are quoted."""
     return f"unix://{quote(os.fsencode(socket))}"
 
 
 def is_usable_socket(socket: Path) -> bool:
-    """Whether Redis can listen there and RQ work with it.
+    """Whether Redis can listen there and RQ can work with it.
 
-    A space or a `=` would not do: each worker reads `CLIENT LIST`, which names the socket, has
-    spaces between its fields and a `=` in each (redis-py 8.1, `parse_client_list`).
+    A space or a `=` in the path is refused: each worker parses `CLIENT LIST`, which names the
+    socket and uses both as separators (redis-py 8.1, `parse_client_list`).
     """
     is_short = len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES
     return is_short and not BREAKS_CLIENT_LIST & set(str(socket))
@@ -79,7 +79,7 @@ def usable_milvus_uri(value: str) -> str:
     """The value, when it is the address of a Milvus server.
 
     Raises:
-        ValueError: what it must be. No part of it is repeated, since that may be a credential.
+        ValueError: what is accepted. It repeats no part of the value, which may be a credential.
     """
     parts = urlsplit(value)
     is_file = value.endswith(".db")
@@ -100,7 +100,7 @@ def usable_milvus_uri(value: str) -> str:
 
 
 def port_of(url: str) -> int | None:
-    """The port of the address. An error must not repeat it: it may be a part of a password."""
+    """The port. The error repeats no part of the address, which may be a password."""
     try:
         return urlsplit(url).port
     except ValueError:
@@ -108,7 +108,7 @@ def port_of(url: str) -> int | None:
 
 
 def usable_redis_url(value: str) -> str:
-    """The value, when the Redis client understands all of it as it was meant.
+    """The value, when the Redis client accepts all of it.
 
     Raises:
         ValueError: what is wrong, without any part of the value.
@@ -131,7 +131,7 @@ def usable_redis_url(value: str) -> str:
     from redis.connection import ConnectionPool
 
     try:
-        # Opens nothing; a parameter that no connection takes is known at once, not at each call.
+        # Opens no connection, but refuses an unknown parameter now instead of at each call.
         ConnectionPool.from_url(value).make_connection()
     except (TypeError, ValueError, RedisError):
         raise ValueError("is no address such as redis://:password@host:6379/0") from None

@@ -1,4 +1,4 @@
-"""The objects of the application that serves the current request or command, and who asks."""
+"""The objects of the application for the current request or command, and its actor."""
 
 import getpass
 import socket
@@ -22,7 +22,7 @@ def app() -> Flask:
 
 
 def settings() -> Settings:
-    """The settings of this process."""
+    """The settings that this process was started with."""
     return cast(Settings, current_app.extensions["settings"])
 
 
@@ -56,7 +56,7 @@ def actor() -> Actor:
 
 
 def command_line() -> Actor:
-    """Who runs this command, as far as the system tells."""
+    """The actor of a command: the system user and the host name."""
     return Actor("cli", Via.CLI, f"{_login()}@{socket.gethostname()}")
 
 
@@ -64,5 +64,5 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # A container may run under a number that has no name.
+        # In a container the user id may have no name.
         return "unknown"

@@ -1,4 +1,4 @@
-"""The file `.env`: names and values as they are written, or the reason why it cannot be read."""
+"""The file `.env`: its names and values, or the reason why it cannot be read."""
 
 import codecs
 import io
@@ -7,7 +7,7 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 REMEDY = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8 .env)"
-# The longer marks first: UTF-32's begins as UTF-16's does.
+# Byte order marks. The longer ones first: UTF-32's begins with UTF-16's.
 MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -17,11 +17,11 @@ MARKS = {
 
 
 class EnvFileError(Exception):
-    """The file cannot be used. The message names it, the line, and what to do; no value."""
+    """The file cannot be used. The message names file, line and remedy, but no value."""
 
 
 def read_env_file(file: Path) -> dict[str, str]:
-    """Name → value; nothing where there is no file. `${NAME}` in a value stays as it is written.
+    """Name → value; empty without a file. `${NAME}` in a value is not replaced.
 
     Raises:
         EnvFileError: it cannot be read, is not UTF-8, or has a line that is no setting.
@@ -32,11 +32,11 @@ def read_env_file(file: Path) -> dict[str, str]:
         return {}
     except OSError as error:
         raise EnvFileError(f"{file} cannot be read: {error.strerror}") from error
-    bindings = parse_stream(io.StringIO(_decoded(content, file)))
-    return dict(_name_and_value(binding, file) for binding in bindings if not _is_empty(binding))
+    bindings = parse_stream(io.StringIO(_decode(content, file)))
+    return dict(_parse(binding, file) for binding in bindings if not _is_empty(binding))
 
 
-def _decoded(content: bytes, file: Path) -> str:
+def _decode(content: bytes, file: Path) -> str:
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
             raise EnvFileError(f"{file} is written in {encoding}; {REMEDY}")
@@ -55,11 +55,11 @@ def _is_empty(binding: Binding) -> bool:
     return binding.key is None and not binding.error
 
 
-def _name_and_value(binding: Binding, file: Path) -> tuple[str, str]:
+def _parse(binding: Binding, file: Path) -> tuple[str, str]:
     if binding.error or binding.key is None or binding.value is None:
-        # The original begins with the empty lines before it.
-        written = binding.original.string
-        empty = written[: len(written) - len(written.lstrip())]
+        # dotenv counts the empty lines before a binding as part of it.
+        source = binding.original.string
+        empty = source[: len(source) - len(source.lstrip())]
         line = binding.original.line + empty.count("\n")
         raise EnvFileError(f"{file} line {line} is not understood; it must be NAME=value")
     return binding.key, binding.value

@@ -1,17 +1,14 @@
-"""What a use case refuses: one root exception, each with the stable code that the API shows."""
+"""What a use case refuses: one root exception, and the stable code of each refusal."""
 
 
 class DomainError(Exception):
-    """A request that cannot be fulfilled as it stands. The message is meant for its maker."""
+    """A request that cannot be fulfilled. The message is shown to the caller."""
 
     code = "error"
 
 
 class InvalidField(DomainError):
-    """A value is unusable; `field` names it, the message says what would be accepted.
-
-    `template` is the message with names for its `values`, so that it can be translated.
-    """
+    """The value of `field` is unusable; `template` with `values` is the message, to translate."""
 
     code = "invalid"
 
@@ -23,7 +20,7 @@ class InvalidField(DomainError):
 
 
 class InvalidRow(DomainError):
-    """A body, or a row of many, is unusable; `errors` says of each field what is accepted."""
+    """A body, or one row of many, is unusable; `errors` says per field what is accepted."""
 
     code = "invalid"
 
@@ -44,7 +41,7 @@ class SlugTaken(DomainError):
 
 
 class TenantNotFound(DomainError):
-    """There is no tenant with this number."""
+    """No tenant has this number."""
 
     code = "not_found"
 
@@ -54,7 +51,7 @@ class TenantNotFound(DomainError):
 
 
 class TenantDeleted(DomainError):
-    """The tenant is deleted and cannot be changed any more."""
+    """A deleted tenant cannot be changed."""
 
     code = "tenant_deleted"
 
@@ -64,7 +61,7 @@ class TenantDeleted(DomainError):
 
 
 class NotRemoving(DomainError):
-    """Only a deleted tenant can be called back, and only until its drop begins."""
+    """A tenant can be called back only when deleted, and until its drop begins."""
 
     code = "not_removing"
 
@@ -75,17 +72,17 @@ class NotRemoving(DomainError):
 
 
 class NoDeparture(DomainError):
-    """Nobody deleted the tenant, or it was called back."""
+    """The tenant was never deleted, or was called back."""
 
     code = "not_found"
 
     def __init__(self, tenant_id: int) -> None:
-        super().__init__(f"tenant {tenant_id} is not departing and never did")
+        super().__init__(f"tenant {tenant_id} was never deleted, or was called back")
         self.tenant_id = tenant_id
 
 
 class KeyMismatch(DomainError):
-    """An idempotency key came before, with another request."""
+    """The idempotency key was used before, for another request."""
 
     code = "idempotency_mismatch"
 
@@ -107,19 +104,19 @@ class KeyInUse(DomainError):
 
 
 class NotForeign(DomainError):
-    """Only a partition that failed for rows of unknown origin can be adopted or emptied."""
+    """Only a partition that failed because of foreign data can be adopted or emptied."""
 
     code = "not_foreign"
 
     def __init__(self, tenant_id: int) -> None:
         super().__init__(
-            f"the partition of tenant {tenant_id} did not fail for rows that may be somebody else's"
+            f"the partition of tenant {tenant_id} did not fail because of foreign data"
         )
         self.tenant_id = tenant_id
 
 
 class NotFailed(DomainError):
-    """Only a failed partition can be tried again."""
+    """Only a failed partition can be retried."""
 
     code = "not_failed"
 
@@ -130,7 +127,7 @@ class NotFailed(DomainError):
 
 
 class CountChanged(DomainError):
-    """Somebody said how many tenants they mean, and it is another number now."""
+    """The number of matching tenants is no longer the one that was confirmed."""
 
     code = "count_changed"
 

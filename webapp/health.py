@@ -22,12 +22,12 @@ from webapp.queue.redis_writes import WriteProbe, refusal_in
 from webapp.settings import Settings
 
 ANSWER_WITHIN_S = 1.5
-# A sweep that is this many turns late says nothing about now.
-STALE_AFTER_TURNS = 4
+# After this many missed sweeps the last observation says nothing about now.
+STALE_AFTER_SWEEPS = 4
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.AUTH})
 
 blueprint = Blueprint("health", __name__)
-# APIFlask asks every blueprint; these pages are none of the API's.
+# APIFlask describes every blueprint; these two are no part of the API.
 blueprint.enable_openapi = False  # type: ignore[attr-defined]
 
 
@@ -40,21 +40,18 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Whether this process answers at all; nothing else is asked."""
+    """200 while this process answers; asks neither database nor Redis."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Whether the database answers in time, and Redis takes writes.
-
-    Milvus may be down: sign-ups work without.
-    """
+    """200 when the database answers in time and Redis takes writes; Milvus may be down."""
     settings: Settings = current_app.extensions["settings"]
     database: Database = current_app.extensions["database"]
-    asked = _checkers().submit(_conditions, database, settings)
+    future = _checkers().submit(_conditions, database, settings)
     redis = _redis()
-    known = _result(asked)
+    known = _result(future)
     ready = redis == "ok" and known is not None
     body = {
         "status": "ok" if ready else "unavailable",
@@ -66,7 +63,7 @@ def readyz() -> ResponseReturnValue:
 
 
 def _redis() -> str:
-    """`degraded` where Redis answers and refuses writes; why is not for everybody."""
+    """`degraded` when Redis answers but refuses writes; the reason is not public."""
     probe: WriteProbe = current_app.extensions["write_probe"]
     answers = _result(_checkers().submit(probe.answers))
     if answers is None:
@@ -74,69 +71,66 @@ def _redis() -> str:
     return "degraded" if refusal_in(answers) else "ok"
 
 
-def _result(asked: Future[Any]) -> Any:
+def _result(future: Future[Any]) -> Any:
     try:
-        return asked.result(ANSWER_WITHIN_S)
+        return future.result(ANSWER_WITHIN_S)
     except (TimeoutError, SQLAlchemyError):
-        asked.cancel()
+        future.cancel()
         return None
 
 
 @cache
 def _checkers() -> ThreadPoolExecutor:
-    # A driver's own time-outs are too long for a health check, so a thread waits them out.
-    # There are few of them: while all of those wait, the answer is "down" without a new one.
+    # A driver's own time-outs are too long for a health check, so a thread waits for them. There
+    # are four threads: while all of them wait, the answer is "down".
     return ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
 
 
 def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
-    """What the database tells: the last look at Milvus, and whether provisioning is paused.
-
-    A pause is somebody's will, so it leaves the process ready.
-    """
-    # This thread serves the next check too, so it must not wait on for this one.
+    """The last observation of Milvus, and a pause, which leaves the process ready."""
+    # The thread serves later checks too, so it gives up when this check does.
     with answered_within(ANSWER_WITHIN_S), database.reading() as session:
         session.execute(text("SELECT 1"))
         row = session.get(ObservedCollection, settings.milvus_collection)
         circuit = CircuitState.of(session.get(Circuit, MILVUS))
         pause = last_pause(session)
     paused = pause if pause and pause.lasts else None
-    milvus = _last_look(row, settings) | {
+    milvus = _last_observation(row, settings) | {
         "circuit": "open" if circuit.is_open else "closed",
-        "circuit_since": _moment(circuit.since),
+        "circuit_since": _rfc3339(circuit.since),
     }
     provisioning = {
         "status": "paused" if paused else "running",
-        "since": _moment(paused.since) if paused else None,
+        "since": _rfc3339(paused.since) if paused else None,
     }
     return {"milvus": milvus, "provisioning": provisioning}
 
 
-def _last_look(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
+def _last_observation(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
     if row is None:
-        return _seen("unknown")
+        return _observation("unknown")
     late = utc_now() - row.observed_at > _stale_after(settings)
     status = "unknown" if late else "down" if row.cause in NO_ANSWER else "ok"
-    return _seen(status, row.cause, _moment(row.observed_at))
+    return _observation(status, row.cause, _rfc3339(row.observed_at))
 
 
 def _stale_after(settings: Settings) -> timedelta:
     return timedelta(
-        seconds=STALE_AFTER_TURNS * settings.reconcile_interval + settings.milvus_timeout
+        seconds=STALE_AFTER_SWEEPS * settings.reconcile_interval + settings.milvus_timeout
     )
 
 
-def _moment(value: datetime | None) -> str | None:
+def _rfc3339(value: datetime | None) -> str | None:
     return value.isoformat().replace("+00:00", "Z") if value else None
 
 
-def _seen(
+def _observation(
     status: str, cause: str | None = None, observed_at: str | None = None
 ) -> dict[str, str | None]:
     return {"status": status, "cause": cause, "observed_at": observed_at}
 
 
 NOTHING_KNOWN: dict[str, dict[str, str | None]] = {
-    "milvus": _seen("unknown") | {"circuit": "unknown", "circuit_since": None},
+    "milvus": _observation("unknown") | {"circuit": "unknown", "circuit_since": None},
     "provisioning": {"status": "unknown", "since": None},
 }

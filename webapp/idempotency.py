@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request has no second effect, and gets the first answer."""
+"""Idempotency keys: a request with a key takes effect once, and its repeats get its answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ KEPT_FOR = timedelta(hours=24)
 PRUNED_AT_ONCE = 500
 PRUNED_PER_SWEEP = 20 * PRUNED_AT_ONCE
 
-# The status of a key without an answer. An API client's key is committed with its answer, a form's
-# before it.
+# The status of a key without an answer. An API key is committed with its answer; the key of a form
+# gets its answer after the effect.
 UNDER_WAY = 0
 
 # PostgreSQL's codes for a wait that took too long: query_canceled, lock_not_available.
@@ -29,7 +29,7 @@ WAITED_TOO_LONG = frozenset({"57014", "55P03"})
 
 @dataclass(frozen=True)
 class Key:
-    """A client's key: its owner, and a digest of the request."""
+    """A client's key: its owner, and a digest of the request it was sent with."""
 
     owner: str
     text: str
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Repeated(Exception):
-    """The key was used for this request before: nothing is done now. `answer` is the first one."""
+    """The key was used for the same request before; `answer` is what that request got."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the key was used before")
@@ -54,75 +54,76 @@ class Repeated(Exception):
 
 
 class Idempotency(Protocol):
-    """The hooks that a use case calls within the transaction of its effect."""
+    """What a use case calls in the transaction of its effect, so that it happens once."""
 
     def begin(self, session: Session) -> None:
         """Take the key, before anything else is written.
 
         Raises:
-            Repeated: it was used for the same request.
+            Repeated: it was used for the same request; nothing is to be done.
             KeyMismatch: it was used for another request.
-            KeyInUse: its first request has not ended within the time that a lock is awaited.
+            KeyInUse: its first use is still under way, and took too long to wait for.
         """
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store the answer for this result."""
+        """Store the answer for this result, in the same transaction."""
 
 
 class WithoutKey:
-    """Without a key, each request takes effect, at no cost."""
+    """Without a key, each request takes effect. No statement."""
 
-    def begin(self, session: Session) -> None: ...
+    def begin(self, session: Session) -> None:
+        """Allow the effect."""
 
-    def finish(self, session: Session, result: Any) -> None: ...
+    def finish(self, session: Session, result: Any) -> None:
+        """Store nothing."""
 
 
 WITHOUT_KEY = WithoutKey()
 
 
 class WithKey:
-    """With a key, one request takes effect; its answer is stored in the same transaction.
+    """With a key, one request takes effect, with its answer in the same transaction.
 
-    Concurrent requests wait for each other, since the key is unique. So a repeat sees the effect
-    and its answer, or neither.
+    Concurrent requests wait on the unique key; a repeat sees effect and answer, or neither.
     """
 
-    def __init__(self, key: Key, answered: Callable[[Any], Answer]) -> None:
+    def __init__(self, key: Key, make_answer: Callable[[Any], Answer]) -> None:
         self._key = key
-        self._answered = answered
+        self._make_answer = make_answer
         self.answer: Answer | None = None
 
     def begin(self, session: Session) -> None:
-        """Take the key, as a row without an answer; a key older than a day is free."""
-        # A use case calls this again after a rollback.
+        """Insert the key with no answer yet; a key older than a day counts as free."""
+        # The use case may try again after a rollback.
         self.answer = None
         try:
-            is_mine = session.scalar(_take(session, self._key))
+            is_ours = session.scalar(_take(session, self._key))
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) in WAITED_TOO_LONG:
                 raise KeyInUse from error
             raise
-        if not is_mine:
+        if not is_ours:
             raise Repeated(_answer_of(session, self._key))
 
     def finish(self, session: Session, result: Any) -> None:
-        """Store the answer, also as `answer`."""
-        answer = self._answered(result)
+        """Store the answer, and keep it in `answer`."""
+        answer = self._make_answer(result)
         _finish(session, self._key, answer)
         self.answer = answer
 
 
 class IdempotencyKeys:
-    """Stores answers outside the transaction of an effect, and prunes old keys."""
+    """Stores answers that are not written with their effect, and prunes old keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, key: Key, refusal: Answer) -> None:
-        """Store a refusal, so that repeats get the same one.
+        """Store a refusal, so that repeats are refused alike.
 
         Raises:
-            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the first answer stays.
+            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the key's first answer counts.
         """
         idempotency = WithKey(key, lambda answer: answer)
         with self._database.transaction() as session:
@@ -135,7 +136,7 @@ class IdempotencyKeys:
             _finish(session, key, answer)
 
     def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
-        """The time at which the key was taken, and its answer; None for either that is missing."""
+        """When the key was taken, and its answer; None for each that is missing."""
         with self._database.reading() as session:
             is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
             row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
@@ -145,10 +146,7 @@ class IdempotencyKeys:
         return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
 
     def prune(self) -> int:
-        """Delete keys older than a day, in short transactions; returns how many.
-
-        At most `PRUNED_PER_SWEEP`: the next sweep deletes the rest.
-        """
+        """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
         pruned, batch = 0, PRUNED_AT_ONCE
         while batch == PRUNED_AT_ONCE and pruned < PRUNED_PER_SWEEP:
             batch = self._prune_batch()
@@ -164,15 +162,15 @@ class IdempotencyKeys:
             .limit(PRUNED_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
-        gone = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
+        expired = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
         with self._database.transaction() as session:
-            return len(session.execute(gone.execution_options(synchronize_session=False)).all())
+            return len(session.execute(expired.execution_options(synchronize_session=False)).all())
 
 
 def _take(session: Session, key: Key) -> Insert:
-    """Insert the key, or replace one that is too old; returns a row only where it did."""
+    """Insert the key, or take over an expired one; returns a row only when this request has it."""
     now = utc_now()
-    begun = {
+    values = {
         "fingerprint": key.fingerprint,
         "status": UNDER_WAY,
         "location": None,
@@ -182,10 +180,10 @@ def _take(session: Session, key: Key) -> Insert:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return (
         insert(IdempotencyKey)
-        .values(owner=key.owner, key=key.text, **begun)
+        .values(owner=key.owner, key=key.text, **values)
         .on_conflict_do_update(
             index_elements=[IdempotencyKey.owner, IdempotencyKey.key],
-            set_=begun,
+            set_=values,
             where=IdempotencyKey.created_at < now - KEPT_FOR,
         )
         .returning(IdempotencyKey.key)
@@ -202,7 +200,7 @@ def _finish(session: Session, key: Key, answer: Answer) -> None:
 
 
 def _answer_of(session: Session, key: Key) -> Answer:
-    # `_take` has locked the row, so it cannot be pruned before it is read.
+    # The insert that was refused has locked the row: it cannot be pruned before it is read.
     row = session.scalars(select(IdempotencyKey).where(_is(key))).one()
     if row.fingerprint != key.fingerprint:
         raise KeyMismatch

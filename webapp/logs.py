@@ -1,4 +1,4 @@
-"""Structured logging: one JSON object a line on stdout, with the ids of the work in hand."""
+"""Structured logging: one JSON object a line on stdout, with the ids of the current work."""
 
 import logging
 import logging.config
@@ -16,8 +16,7 @@ from webapp.settings import Settings
 Logger = structlog.stdlib.BoundLogger
 
 
-def _without_ids_of_nobody(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Drop fields that are not known, so that a line holds what it knows and no more."""
+def _drop_empty_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if value is not None}
 
 
@@ -27,7 +26,7 @@ SHARED: list[Processor] = [
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
-    _without_ids_of_nobody,
+    _drop_empty_fields,
 ]
 
 
@@ -44,15 +43,12 @@ def configure_logging(settings: Settings, stream: str = "stdout") -> None:
 
 
 def _print_masked(settings: Settings) -> Callable[[Any, BaseException, Any], None]:
-    """What ends a process is printed, not logged; a database or Redis that fails, in one line.
-
-    The traceback of such a failure is logged with LOG_LEVEL=DEBUG.
-    """
+    """Prints what ends a process: one line for an outage, whose traceback is logged at DEBUG."""
 
     def print_masked(_kind: Any, error: BaseException, _trace: Any) -> None:
-        if told := sentence(error, settings):
+        if line := sentence(error, settings):
             get_logger(__name__).debug("process.ended", exc_info=error)
-            sys.stderr.write(f"{told}\n")
+            sys.stderr.write(f"{line}\n")
             return
         sys.stderr.write(settings.mask("".join(traceback.format_exception(error))))
 
@@ -83,30 +79,30 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
         },
         "root": {"handlers": ["stream"], "level": settings.log_level},
         "loggers": {
-            # Their own handlers would write a second, unstructured line.
+            # Without handlers of their own, which would write a second, unstructured line.
             **{
                 name: {"handlers": [], "propagate": True}
                 for name in ("gunicorn.error", "gunicorn.access", "alembic")
             },
-            "rq.worker": {"handlers": [], "propagate": True, "level": _of_rq(settings)},
+            "rq.worker": {"handlers": [], "propagate": True, "level": _rq_level(settings)},
         },
     }
 
 
-def _of_rq(settings: Settings) -> str:
-    """RQ writes four lines a job beside ours at INFO, and others while nothing happens."""
+def _rq_level(settings: Settings) -> str:
+    """RQ logs four lines a job at INFO, beside ours, and more while it is idle."""
     return "WARNING" if settings.log_level == "INFO" else settings.log_level
 
 
 def _renderers(settings: Settings) -> list[Processor]:
-    shown: Processor = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     if settings.log_format == "console":
-        shown = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
-    return [structlog.processors.format_exc_info, _masked(settings), shown]
+        render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    return [structlog.processors.format_exc_info, _mask_with(settings), render]
 
 
-def _masked(settings: Settings) -> Processor:
-    """The last resort: no line holds a secret, whatever a library or a server repeats."""
+def _mask_with(settings: Settings) -> Processor:
+    """Masks all fields: no line holds a secret, even where a library or a server repeats one."""
 
     def mask(value: Any) -> Any:
         if value is None or isinstance(value, bool | int | float):

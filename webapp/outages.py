@@ -1,4 +1,4 @@
-"""A database or a Redis that cannot be used, in one line for whoever started a process."""
+"""One line for the terminal when a database or a Redis cannot be used."""
 
 from redis import RedisError, ResponseError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -10,20 +10,17 @@ from webapp.settings import Settings
 
 
 def sentence(error: BaseException, settings: Settings) -> str | None:
-    """What cannot be used, by which setting, and the driver's first line; no secret of these.
-
-    None for any other error, whose traceback is wanted.
-    """
+    """The setting and the driver's first line, masked; None for errors that are no outage."""
     if isinstance(error, RedisError):
-        told = f"REDIS_URL: the Redis at {without_password(settings.redis_address)} {_redis(error)}"
+        line = f"REDIS_URL: the Redis at {without_password(settings.redis_address)} {_redis(error)}"
     elif isinstance(error, DBAPIError | PoolTimeout):
-        # These two are of our own statements, and of no database's state.
+        # Errors of our own statements, not of the database's state.
         if isinstance(error, DataError | IntegrityError):
             return None
-        told = f"{_setting(settings)}: the database cannot be used: {_first_line(error)}"
+        line = f"{_setting(settings)}: the database cannot be used: {_first_line(error)}"
     else:
         return None
-    return settings.mask(told)
+    return settings.mask(line)
 
 
 def _redis(error: RedisError) -> str:

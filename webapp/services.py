@@ -1,4 +1,4 @@
-"""The services of an application, with one database and one queue."""
+"""The services of the application, which share one database and one job queue."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from webapp.tenants.service import TenantService
 
 @dataclass(frozen=True)
 class Services:
-    """The use cases of the web application and its commands, an object for each subject."""
+    """The use cases of the web application and its commands, one object for each subject."""
 
     database: Database
     policy: Policy
@@ -38,7 +38,7 @@ class Services:
 
 
 def build_services(settings: Settings, database: Database) -> Services:
-    """The services; none connects before its first use."""
+    """The services; none connects before its first call."""
     policy = Policy.of(settings)
     job_queue = JobQueue(settings)
     dispatcher = Dispatcher(database, job_queue, policy)

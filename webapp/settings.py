@@ -43,14 +43,14 @@ BREAKS_LINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
 MAX_SQLITE_PATH_BYTES = 504
 
-# A wrong letter or two; a setting's name with a word more is another name.
+# Similarity of names (difflib): a wrong letter or two pass it, a further word does not.
 NEARLY = 0.85
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
 
 
-# What a Host header may say: a name or an address, and maybe a port. Labels of a name have 63
-# characters at most, and none is empty: Werkzeug refuses others where no page can be made.
+# A Host header: a name or an address, and an optional port. Labels have 1 to 63 characters:
+# Werkzeug refuses others at a point where no error page can be made.
 HOST_PATTERN = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|(?=.{1,253}(?::|\Z))[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)"
     r"(?::(?P<port>[0-9]{1,5}))?",
@@ -59,7 +59,7 @@ HOST_PATTERN = re.compile(
 
 
 class SettingsError(Exception):
-    """A setting is unusable. The message names it and says what would be accepted."""
+    """A setting is unusable. The message names it and says what is accepted."""
 
 
 def _database_url(value: str) -> str:
@@ -90,7 +90,7 @@ def _database_url(value: str) -> str:
 
 
 def _is_ambiguous(value: str, url: URL) -> bool:
-    """Whether a part of the credentials may have been taken for host, database or parameters."""
+    """Whether a part of the credentials may have been read as host, database or parameters."""
     rest = value.partition("://")[2]
     if url.username is not None:
         rest = rest.partition("@")[2]
@@ -100,7 +100,7 @@ def _is_ambiguous(value: str, url: URL) -> bool:
 
 
 def _require_usable_parameters(url: URL) -> None:
-    """Refuse a parameter behind the `?` that would be refused later, or go unheeded."""
+    """Refuse a parameter behind the `?` that libpq would refuse later, or ignore."""
     from webapp.db.postgres import unusable
 
     try:
@@ -112,14 +112,13 @@ def _require_usable_parameters(url: URL) -> None:
 
 
 def _sqlite_file(url: URL) -> URL:
-    """The address of a file, whose relative path counts from the project's root."""
+    """The address of a file; a relative path counts from the project's root."""
     if url.host or not url.database or url.database == ":memory:":
         raise ValueError("must name a file, as in sqlite:////srv/paratia/paratia.db")
     return url.set(database=str(PROJECT_ROOT / url.database))
 
 
 def _hosts(value: object) -> object:
-    """Host names, parted by commas."""
     if not isinstance(value, str):
         return value
     hosts = tuple(filter(None, (host.strip() for host in value.split(","))))
@@ -138,10 +137,10 @@ def _duration(value: object) -> object:
     """Seconds, or a number with its unit: 90, 90s, 15m, 12h, 7d."""
     if not isinstance(value, str):
         return value
-    written = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", value.strip())
-    if written is None:
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", value.strip())
+    if match is None:
         raise ValueError("must be a number of seconds, or one with s, m, h or d behind it: 7d")
-    return float(written[1]) * SECONDS_IN[written[2] or "s"]
+    return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
 def _matches(pattern: str, what: str) -> AfterValidator:
@@ -213,7 +212,7 @@ class Settings(BaseModel):
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Names and values for `repr`, which ends up in logs and traces: without secrets."""
+        """Names and values for `repr`, without secrets: it ends up in logs and traces."""
         yield from self.in_force().items()
 
     @model_validator(mode="after")
@@ -238,17 +237,17 @@ class Settings(BaseModel):
 
     @property
     def milvus_is_embedded(self) -> bool:
-        """True while neither URI, host nor port is set: `make run` then starts Milvus Lite."""
+        """True while URI, host and port are unset: `make run` then starts Milvus Lite."""
         return self.milvus_uri is None and self.milvus_host is None and self.milvus_port is None
 
     @property
     def redis_is_embedded(self) -> bool:
-        """True while `REDIS_URL` is unset: `make run` then starts a Redis of its own."""
+        """True while `REDIS_URL` is unset: `make run` then starts a Redis."""
         return self.redis_url is None
 
     @property
     def milvus_address(self) -> str:
-        """The Milvus address in use, without any credential."""
+        """The Milvus address in use, without a credential."""
         if self.milvus_uri:
             return self.milvus_uri
         port = self.milvus_port or 19530
@@ -259,7 +258,7 @@ class Settings(BaseModel):
 
     @property
     def redis_socket(self) -> Path:
-        """Where the embedded Redis listens: in `var_dir`, or a short remembered place."""
+        """Where the embedded Redis listens: in `var_dir`, or in a short remembered folder."""
         socket = self.var_dir / "redis.sock"
         if is_usable_socket(socket):
             return socket
@@ -275,7 +274,7 @@ class Settings(BaseModel):
         """The database address in use; it may hold a password."""
         if self.database_url:
             return self.database_url
-        # Not by hand: a path may hold what an address takes for something else.
+        # Built by SQLAlchemy, which quotes characters that mean something in an address.
         return str(URL.create("sqlite", database=str(self.var_dir / "paratia.db")))
 
     @property
@@ -288,7 +287,7 @@ class Settings(BaseModel):
         """The key that signs sessions: `SECRET_KEY`, else made once and kept in `var_dir`.
 
         Raises:
-            SettingsError: when it has to be made and `var_dir` cannot be written.
+            SettingsError: it has to be made and `var_dir` cannot be written.
         """
         if self.secret_key:
             return self.secret_key
@@ -301,7 +300,7 @@ class Settings(BaseModel):
             ) from error
 
     def mask(self, text: str) -> str:
-        """The text without any secret of these settings, in whichever form it repeats one."""
+        """The text with every secret of these settings masked, also in encoded forms."""
         return mask(text, self._secrets())
 
     def _secrets(self) -> tuple[str, ...]:
@@ -320,22 +319,22 @@ class Settings(BaseModel):
 
     def in_force(self) -> dict[str, Any]:
         """Setting name → value in use, defaults and embedded addresses included, secrets masked."""
-        shown: dict[str, Any] = {
+        values: dict[str, Any] = {
             name.upper(): value for name, value in self.model_dump(exclude={"sources"}).items()
         }
-        shown["MILVUS_URI"] = self.milvus_address
+        values["MILVUS_URI"] = self.milvus_address
         if not self.milvus_uri:
-            shown["MILVUS_HOST"] = urlsplit(self.milvus_address).hostname
-            shown["MILVUS_PORT"] = urlsplit(self.milvus_address).port
-        shown["REDIS_URL"] = without_password(self.redis_address)
-        shown["DATABASE_URL"] = without_password(self.database_address)
-        shown["VAR_DIR"] = str(self.var_dir)
-        shown["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
+            values["MILVUS_HOST"] = urlsplit(self.milvus_address).hostname
+            values["MILVUS_PORT"] = urlsplit(self.milvus_address).port
+        values["REDIS_URL"] = without_password(self.redis_address)
+        values["DATABASE_URL"] = without_password(self.database_address)
+        values["VAR_DIR"] = str(self.var_dir)
+        values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
         for name in SECRET_NAMES:
-            shown[name] = "********" if shown[name] else None
+            values[name] = "********" if values[name] else None
         if self.database_url is None:
-            shown["SECRET_KEY"] = "********"
-        return shown
+            values["SECRET_KEY"] = "********"
+        return values
 
     def source_of(self, name: str) -> str:
         """Where a setting comes from: `environment`, `.env`, `embedded` or `default`."""
@@ -352,7 +351,7 @@ class Settings(BaseModel):
 
 @cache
 def _kept_key(file: Path) -> str:
-    """The key that was made once. Each field of each log line asks, so it is read once, too.
+    """The key in the file, read once: each field of each log line asks for it.
 
     Raises:
         OSError: none was made yet; the next call looks again.
@@ -363,10 +362,10 @@ def _kept_key(file: Path) -> str:
 def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
     """The settings of this process: the environment, then `.env` in `root`, then defaults.
 
-    A variable that is empty counts as unset. A relative `VAR_DIR` counts from `root`.
+    An empty variable counts as unset. A relative `VAR_DIR` counts from `root`.
 
     Raises:
-        SettingsError: naming every unusable setting and what would be accepted.
+        SettingsError: names every unusable setting and says what is accepted.
     """
     try:
         from_file = read_env_file(root / ".env")
@@ -385,7 +384,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
 
 
 def _require_lines_stay_whole(folder: Path) -> None:
-    """A path that breaks a line would break the files of settings that other programs read."""
+    """Refuse line breaks in a path: other programs read it from their line-based files."""
     if BREAKS_LINES.search(str(folder)):
         raise SettingsError(
             f"The folder {str(folder)!r} has a control character in its path, or one that is not "
@@ -403,7 +402,7 @@ def _collect(
         if field == "sources":
             continue
         if environ.get(name):
-            # What starts from a shell that has read .env is equal to it.
+            # A shell that has exported .env repeats its values.
             same = environ[name] == from_file.get(name)
             values[field], sources[name] = environ[name], ".env" if same else "environment"
         elif from_file.get(name):
@@ -412,7 +411,7 @@ def _collect(
 
 
 def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
-    """libpq looks into the environment alone, and `.env` is read by these settings alone."""
+    """Refuse libpq's variables in `.env`: libpq reads the environment alone."""
     stray = next((name for name, value in from_file.items() if name[:2] == "PG" and value), None)
     if stray:
         raise SettingsError(
@@ -422,17 +421,14 @@ def _refuse_libpqs_own(from_file: Mapping[str, str]) -> None:
 
 
 def _refuse_misspelt(from_file: Mapping[str, str], sources: Mapping[str, str]) -> None:
-    """A name in `.env` that is nearly a setting's, which is set nowhere, would go unheeded.
-
-    Any other name may be another tool's, and is left alone; so is the whole environment.
-    """
+    """Refuse a name in `.env` that is nearly an unset setting's; others may be other tools'."""
     names = [field.upper() for field in Settings.model_fields if field != "sources"]
     for name, value in from_file.items():
         if name in names or not value:
             continue
-        meant = next(iter(get_close_matches(name.upper(), names, 1, NEARLY)), None)
-        if meant and meant not in sources:
-            raise SettingsError(f"Settings: {name} in .env is no setting; {meant} may be meant")
+        similar = next(iter(get_close_matches(name.upper(), names, 1, NEARLY)), None)
+        if similar and similar not in sources:
+            raise SettingsError(f"Settings: {name} in .env is no setting; {similar} may be meant")
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,13 +1,14 @@
-"""How text that people and programs give is read: one rule for names, reasons and searches.
+"""How input text is read: one rule for names, reasons and searches.
 
-Text is kept in Unicode's NFC form, without white space around it. Refused everywhere are control
-characters and lone surrogates, which PostgreSQL or UTF-8 cannot store, and everywhere but in
-searches the characters that are drawn as nothing or turn the direction of what follows: with
-them, two names look the same, or a name cannot be typed. Allowed although they draw nothing are
-the joiners U+200C and U+200D (Persian, the scripts of India, emoji) and the variation selectors
-(emoji, Han characters in names, Mongolian), which change what their neighbours look like, and the
-marks U+061C, U+200E and U+200F, which put punctuation in its place beside Arabic and Hebrew and
-turn no letters. Allowed are private use, and what this Python does not know yet.
+Text is kept in Unicode's NFC form, without white space around it. Refused are
+
+- everywhere: control characters and lone surrogates, which PostgreSQL or UTF-8 cannot store;
+- except in searches: invisible characters and those that change the direction of text, since with
+  them two names look the same, or a name cannot be typed.
+
+Allowed although invisible: the joiners U+200C and U+200D (Persian, Indic scripts, emoji), the
+variation selectors (emoji, Han, Mongolian) and the marks U+061C, U+200E and U+200F (punctuation
+beside Arabic and Hebrew). Private use and code points unknown to this Python are allowed.
 """
 
 import re
@@ -21,8 +22,8 @@ LINE_CONTROLS: Ranges = ((0x09, 0x0D),)
 OTHER_CONTROLS: Ranges = ((0x00, 0x08), (0x0E, 0x1F), (0x7F, 0x9F))
 CONTROLS: Ranges = LINE_CONTROLS + OTHER_CONTROLS
 SURROGATES: Ranges = ((0xD800, 0xDFFF),)
-# Unicode's Default_Ignorable_Code_Point without what is allowed, separators of lines, marks of
-# annotations, the blank pattern of Braille, a note without a head, and what is no character.
+# Unicode's Default_Ignorable_Code_Point without the allowed ones, line separators, annotation
+# marks, the blank Braille pattern, the null notehead, and noncharacters.
 INVISIBLE: Ranges = (
     *((0xAD, 0xAD), (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180E, 0x180E)),
     *((0x200B, 0x200B), (0x2028, 0x202E), (0x2060, 0x206F)),
@@ -35,7 +36,7 @@ SPACES: Ranges = (
     *(*LINE_CONTROLS, (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
     *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-# Allowed, but a text of nothing else is empty.
+# Allowed; a text of these alone counts as empty.
 JOINERS: Ranges = (
     *((0x61C, 0x61C), (0x180B, 0x180D), (0x180F, 0x180F), (0x200C, 0x200F), (0xFE00, 0xFE0F)),
     (0xE0100, 0xE01EF),
@@ -60,10 +61,7 @@ SENTENCES = {
 
 
 class UnusableText(ValueError):
-    """A text that is not taken; the message says what would be.
-
-    `template` is the message with names for its `values`, so that it can be translated.
-    """
+    """A text that is refused; `template` with `values` is the message, to translate."""
 
     def __init__(self, fault: TextFault, **values: Any) -> None:
         self.fault = fault
@@ -73,10 +71,7 @@ class UnusableText(ValueError):
 
 
 def one_of(*ranges: Ranges) -> str:
-    """What stands between the brackets of a regular expression for characters of these ranges.
-
-    The same in Python, ECMAScript and Rust. Above U+FFFF it has the characters themselves.
-    """
+    """The inside of a regular expression's brackets, for Python, ECMAScript and Rust."""
     return "".join(f"{_escaped(first)}-{_escaped(last)}" for each in ranges for first, last in each)
 
 
@@ -92,8 +87,8 @@ _NOT_TYPED = re.compile(f"[{one_of(CONTROLS, SURROGATES, INVISIBLE, JOINERS)}]")
 _WHITE = "".join(chr(point) for first, last in SPACES for point in range(first, last + 1))
 _WHITE_RUN = re.compile(f"[{one_of(SPACES)}]+")
 
-# The same rules for the description of the API: of a text that is folded first and may be empty,
-# and of one that is not.
+# The same rules for the API's description: a text that is folded first and may be empty, and one
+# that is not.
 FOLDED_TEXT = f"^[^{one_of(OTHER_CONTROLS, INVISIBLE)}]*$"
 SHOWN_TEXT = (
     f"^[{one_of(SPACES)}]*[^{one_of(CONTROLS, INVISIBLE)}]*"
@@ -103,27 +98,27 @@ SHOWN_TEXT = (
 
 
 def is_storable(text: str) -> bool:
-    """False where control characters or lone surrogates stand in it, as in no text of ours."""
+    """False where the text has control characters or lone surrogates."""
     return _UNSTORABLE.search(text) is None
 
 
 def storable(text: str) -> str:
-    """The text with a replacement character for each that cannot be stored."""
+    """The text with a replacement character for each one that cannot be stored."""
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def visible(text: str) -> str:
-    """The text with a replacement character for each that is not taken in names."""
+    """The text with a replacement character for each one that names may not have."""
     return _INVISIBLE.sub(REPLACEMENT, storable(text))
 
 
 def clean_text(text: str, most: int, *, may_be_empty: bool = False) -> str:
     """The text as it is stored: one line, at most `most` characters in NFC.
 
-    Runs of white space within it stay as they were written.
+    Inner runs of white space are kept.
 
     Raises:
-        UnusableText: it is empty or too long, or has characters that are not taken.
+        UnusableText: it is empty or too long, or has refused characters.
     """
     cleaned = unicodedata.normalize("NFC", text).strip(_WHITE)
     if not is_storable(cleaned):
@@ -140,15 +135,12 @@ def clean_text(text: str, most: int, *, may_be_empty: bool = False) -> str:
 
 
 def folded(text: str) -> str:
-    """The text with each run of white space, line breaks among it, as one space."""
+    """The text with each run of white space, line breaks included, as one space."""
     return _WHITE_RUN.sub(" ", text).strip(" ")
 
 
 def as_typed(text: str) -> str:
-    """What somebody types who sees the text: compatible forms, single spaces, nothing invisible.
-
-    Empty for a text of nothing that is drawn, as names of old may be.
-    """
+    """The text as typed: NFKC, single spaces, nothing invisible; empty where nothing is drawn."""
     spaced = " ".join(unicodedata.normalize("NFKC", text).split())
     return " ".join(_NOT_TYPED.sub("", spaced).split())
 

@@ -1,8 +1,7 @@
-"""How moments that people and programs give are read, and how long ago one was.
+"""How input times are read: RFC 3339, or an age such as 24h.
 
-Moments outside of 1970 to 9998 are moved to its edge: what lies there means "since ever" or
-"for ever" (as 0001-01-01T00:00:00Z, which Go sends for no time, and 9999-12-31T23:59:59Z), and
-arithmetic and time zones need room on both sides.
+Moments outside of 1970 to 9998 are moved to the edge of that range: they mean "no limit" (Go sends
+0001-01-01T00:00:00Z for no time), and arithmetic and time zones need room on both sides.
 """
 
 import re
@@ -15,7 +14,7 @@ UNUSABLE = "must be a time after RFC 3339, such as 2026-03-01T09:30:00Z"
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?::([0-5][0-9]|60)(?:[.,]([0-9]{1,30}))?)?"
-    # A plus sign that an address has as it is arrives as a space.
+    # An unquoted plus sign in a query arrives as a space.
     r"(?:[Zz]|([-+ ])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
 )
 _AGE = re.compile(r"([0-9]{1,5})([mhd])")
@@ -23,7 +22,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class UnusableMoment(ValueError):
-    """This is no moment; the message says what would be one."""
+    """The text is no moment; the message says what is accepted."""
 
     def __init__(self) -> None:
         super().__init__(UNUSABLE)
@@ -35,17 +34,17 @@ def rfc3339(at: datetime | None) -> str | None:
 
 
 def parse_moment(text: str) -> datetime:
-    """The moment in UTC that a text after RFC 3339 names; UTC too where it has no zone.
+    """The moment in UTC that an RFC 3339 text names; without a zone it is read as UTC.
 
-    A day alone is its beginning. A leap second is the second after it.
+    A date alone is its first moment. A leap second is read as the following second.
 
     Raises:
-        UnusableMoment: it names none.
+        UnusableMoment: the text names none.
     """
-    named = _MOMENT.fullmatch(text.strip(" "))
-    if named is None:
+    match = _MOMENT.fullmatch(text.strip(" "))
+    if match is None:
         raise UnusableMoment
-    day, minute, second, fraction, sign, hours, minutes = named.groups()
+    day, minute, second, fraction, sign, hours, minutes = match.groups()
     try:
         local = datetime.fromisoformat(f"{day}T{minute or '00:00'}")
     except ValueError:
@@ -61,17 +60,17 @@ def parse_moment(text: str) -> datetime:
 
 
 def parse_moment_or_age(text: str, now: datetime) -> datetime:
-    """The moment that a text names, or how long before `now` it was: 90m, 24h, 7d.
+    """The moment that a text names, or `now` minus an age: 90m, 24h, 7d.
 
     Raises:
         UnusableMoment: it is neither.
     """
-    ago = _AGE.fullmatch(text.strip(" "))
-    if ago is None:
+    age = _AGE.fullmatch(text.strip(" "))
+    if age is None:
         return parse_moment(text)
-    return within_range(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+    return within_range(now - timedelta(**{_UNITS[age[2]]: int(age[1])}))
 
 
 def within_range(moment: datetime) -> datetime:
-    """The moment, or the edge of the range that is beyond it."""
+    """The moment, moved to the nearer edge where it is outside of the range."""
     return min(max(moment, EARLIEST), LATEST)

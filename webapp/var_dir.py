@@ -1,47 +1,47 @@
-"""The folder of what is kept: nobody but its owner reads what lies in it."""
+"""The folder of kept files; only its owner can read them."""
 
 import os
 import secrets
 import stat
 from pathlib import Path
 
-# What a process of ours writes, others cannot read, whatever the shell that started it says.
+# Overrides the umask of the shell: other users cannot read what our processes write.
 UMASK = 0o077
-# What every run leaves in it: with one of these, the folder is ours and no other's.
+# Every run leaves these; a folder with one of them is ours.
 OURS = ("run.lock", "secret_key")
 
 
 def keep_files_private() -> None:
-    """Have this process, and those that it starts, make files that only their owner reads."""
+    """Make new files of this process and its children readable by their owner alone."""
     os.umask(UMASK)
 
 
 def private_folder(folder: Path) -> None:
-    """Make the folder for its owner alone; one that is there is closed when it is ours.
+    """Make the folder for its owner alone; an existing one is closed when it is ours.
 
-    A folder that holds other things as well, or belongs to another user, is left as it is.
+    A folder with other contents, or of another user, is left as it is.
 
     Raises:
         OSError: it cannot be made, or is not a folder.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid == os.getuid() and found.st_mode & UMASK and _is_ours(folder):
+    status = folder.stat()
+    if status.st_uid == os.getuid() and status.st_mode & UMASK and _is_ours(folder):
         folder.chmod(0o700)
 
 
 def is_private(folder: Path) -> bool:
-    """Whether the folder is there, ours, and closed to everybody else."""
+    """Whether the folder exists, belongs to this user, and is closed to all others."""
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    is_own = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
-    return is_own and not found.st_mode & UMASK
+    is_own = status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode)
+    return is_own and not status.st_mode & UMASK
 
 
 def made_once(file: Path) -> str:
-    """The secret in the file, made when missing; of several makers at once, one wins.
+    """The secret in the file, made when missing; of concurrent makers, one wins.
 
     Raises:
         OSError: the folder cannot be used.
@@ -61,7 +61,7 @@ def made_once(file: Path) -> str:
 
 
 def remembered(note: Path) -> str | None:
-    """What an earlier run noted there; None for nothing."""
+    """The value that an earlier run noted; None without one."""
     try:
         return note.read_text().strip() or None
     except OSError:
@@ -69,7 +69,7 @@ def remembered(note: Path) -> str | None:
 
 
 def remember(note: Path, value: str) -> None:
-    """Write the value so that a reader sees the old one or the new one, never a half."""
+    """Write the value atomically: a reader sees the old one or the new one."""
     draft = note.with_name(f"{note.name}.new")
     draft.write_text(f"{value}\n")
     draft.replace(note)

@@ -33,10 +33,11 @@ ADD_ROWS = """
         CASE WHEN deleted_at IS NOT NULL THEN '' END
     FROM tenant WHERE NOT EXISTS (SELECT 1 FROM partition WHERE tenant_id = tenant.id)
 """
-# What an operation skipped is kept as JSON, by reason.
-RENAME_REASON = """
-    UPDATE operation SET skipped = replace(skipped, '"{old}":', '"{new}":')
-    WHERE skipped LIKE '%"{old}":%'
+# An operation keeps as JSON whom it selected, and what it skipped by reason.
+NAMES = {"skipped": ("no_wish", "not_requested"), "selection": ("without_wish", "not_requested")}
+RENAME = """
+    UPDATE operation SET {column} = replace({column}, '"{old}":', '"{new}":')
+    WHERE {column} LIKE '%"{old}"%'
 """
 WISHED = "UPDATE tenant SET wished = true WHERE id = new.tenant_id AND NOT wished;"
 
@@ -55,11 +56,13 @@ def upgrade() -> None:
         sqlite_where=where,
         postgresql_where=where,
     )
-    op.execute(RENAME_REASON.format(old="no_wish", new="not_requested"))
+    for column, (old, new) in NAMES.items():
+        op.execute(RENAME.format(column=column, old=old, new=new))
 
 
 def downgrade() -> None:
-    op.execute(RENAME_REASON.format(old="not_requested", new="no_wish"))
+    for column, (old, new) in NAMES.items():
+        op.execute(RENAME.format(column=column, old=new, new=old))
     op.drop_index("ix_partition_not_requested", "partition")
     op.execute(
         "DELETE FROM partition WHERE state IS NULL OR (state = 'removed' AND collection = '')"

@@ -1,12 +1,12 @@
-// Shows the API's description. Calls made from the page use the panel's session, which
-// needs a CSRF token, unless a token was entered under "Authorize".
+// Shows the API's description. Calls from the page use the panel's session with a CSRF token, unless
+// an API token was entered under "Authorize".
 "use strict";
 
 const place = document.getElementById("api");
 const csrfToken = document.querySelector('meta[name="csrf-token"]').content;
 
-// What Swagger UI leaves unnamed for screen readers and keyboards. A name is a text, or a
-// function of the element.
+// Attributes for screen readers and keyboards that Swagger UI lacks: a text, or a function of the
+// element.
 const NAMES = [
   ["#servers", { "aria-label": "Server" }],
   [".information-container", { role: "region", "aria-label": "About this API" }],
@@ -32,7 +32,7 @@ function mend() {
   }
 }
 
-// Operations are drawn when they are opened.
+// Swagger UI renders an operation when it is opened.
 new MutationObserver(mend).observe(place, { childList: true, subtree: true });
 
 SwaggerUIBundle({

@@ -1,4 +1,4 @@
-// A file that is too large says so before it is sent: a server may hang up on it half way.
+// Refuses a file that is too large before it is sent: the server may close the connection.
 (() => {
   "use strict";
 

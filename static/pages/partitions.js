@@ -1,5 +1,5 @@
-// The selection of rows: kept here, since a refresh may draw a row anew, and told to the bar of
-// actions, which offers those that apply to what is selected.
+// The selection of rows: kept here, since a refresh may replace rows. The bar of actions offers those
+// that apply to the selection.
 (() => {
   "use strict";
 
@@ -7,14 +7,14 @@
   const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
 
   const picked = new Set();
-  // Whether all that match the filter are meant, also those on other pages.
+  // Whether all that match the filter are selected, also on other pages.
   let matching = false;
 
   const boxes = () => findAll("[data-pick]");
   const isPicked = (box) => matching || picked.has(box.value);
   const can = (box, kind) => box.dataset.can.split(" ").includes(kind);
 
-  function forgetWhatIsGone() {
+  function forgetMissing() {
     const shown = new Set(boxes().map((box) => box.value));
     for (const value of picked) if (!shown.has(value)) picked.delete(value);
     if (!find("[data-pick-matching]")) matching = false;
@@ -50,7 +50,7 @@
 
   function show() {
     if (!find("[data-pick-all]")) return;
-    forgetWhatIsGone();
+    forgetMissing();
     showBoxes();
     showActions();
     showWords();
@@ -78,7 +78,7 @@
 
   document.addEventListener("htmx:finally:request", show);
 
-  // What a browser had ticked before it came back to this page.
+  // Boxes that the browser has restored.
   for (const box of findAll("[data-pick]:checked")) picked.add(box.value);
   show();
 })();

@@ -1,9 +1,9 @@
-// Copies what a button names. Where the browser refuses, the text is selected and the page says so.
+// Copies the element that a button names. Where the browser refuses, selects the text and says so.
 (() => {
   "use strict";
 
   const BACK_AFTER_MS = 2000;
-  const said = document.getElementById("copied");
+  const message = document.getElementById("copied");
   let timer = 0;
 
   function select(element) {
@@ -16,8 +16,8 @@
 
   function say(text, stays) {
     clearTimeout(timer);
-    said.textContent = text;
-    if (!stays) timer = setTimeout(() => (said.textContent = ""), BACK_AFTER_MS);
+    message.textContent = text;
+    if (!stays) timer = setTimeout(() => (message.textContent = ""), BACK_AFTER_MS);
   }
 
   document.addEventListener("click", async (event) => {
@@ -26,13 +26,13 @@
     const source = document.getElementById(button.dataset.copies);
     try {
       await navigator.clipboard.writeText(source.textContent);
-      say(said.dataset.done.replace("{what}", button.dataset.what), false);
+      say(message.dataset.done.replace("{what}", button.dataset.what), false);
     } catch {
       select(source);
-      say(said.dataset.refused, true);
+      say(message.dataset.refused, true);
     }
   });
 
-  // Whoever goes on has copied, or does not want to.
+  // The user has copied the selected text.
   document.addEventListener("copy", () => say("", true));
 })();

@@ -216,10 +216,9 @@ def test_check_ends_and_cleans_up_when_it_takes_too_long(
     milvus_lite: Any, lite: MilvusPartitionStore
 ) -> None:
     name = make_collection(milvus_lite.uri)
-    canary = Canary(FaultyStore(lite), 16, 60)
     slow = FaultyStore(lite)
+    canary = Canary(slow, 16, 60)
     slow.before_creating = lambda: setattr(canary, "_ends_at", 0.0)
-    canary._store = slow
     report = canary.run(name)
     assert (report.outcome, report.message[:7]) == ("not_run", "timeout")
     assert lite.list_partitions(name) == {"_default"}

@@ -44,7 +44,7 @@ def nowhere() -> str:
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("partitions status", 1), ("partitions verify", 3), ("tokens list", 1), ("audit", 1)],
+    [("partitions status", 1), ("partitions verify", 3)],
 )
 def test_command_says_in_one_line_that_the_database_does_not_answer(
     tmp_path: Path, command: str, code: int

@@ -10,6 +10,9 @@ from tests.engines import overlay
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ["tests/integration/test_partition_store.py", "tests/integration/test_guarded_milvus.py"]
+# What a client reads of a server's answers, and how it ends when there are none. What Milvus Lite
+# answers is the same words again.
+DIFFERS = "milvus_standalone or guarded or refused or nothing_answers or is_frozen or unnoticed"
 VERSION = "import pymilvus; print(pymilvus.__version__)"
 
 
@@ -29,7 +32,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_contract_of_the_store_holds_when_pymilvus_is_2_6() -> None:
     skip_when_switched_off("pymilvus26")
     assert run("-c", VERSION).stdout.startswith("2.6.")
-    done = run("-m", "pytest", "--quiet", "-p", "no:cacheprovider", *SUITES)
+    done = run("-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-k", DIFFERS, *SUITES)
     assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -4,7 +4,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ class Echo:
 
     def __init__(self, listener: socket.socket) -> None:
         self.received = b""
+        self.address = listener.getsockname()[:2]
         self._listener = listener
         self._open = [listener]
         self._threads = [threading.Thread(target=self._accept)]
@@ -58,7 +58,7 @@ def server() -> Iterator[Echo]:
 
 @pytest.fixture
 def proxy(server: Echo) -> Iterator[Proxy]:
-    with Proxy(server._listener.getsockname()[:2]) as running:
+    with Proxy(server.address) as running:
         yield running
 
 
@@ -83,35 +83,6 @@ def assert_reset(client: socket.socket) -> None:
         client.recv(1000)
 
 
-def assert_new_one_is_reset(proxy: Proxy) -> None:
-    # The reset may come before the connection is even reported as made.
-    with pytest.raises(ConnectionResetError), connected(proxy) as client:
-        client.recv(1000)
-
-
-def test_bytes_pass_when_nothing_is_switched(proxy: Proxy) -> None:
-    with connected(proxy) as client:
-        assert answer(client, b"hello") == b"hello"
-        assert answer(client, b"again") == b"again"
-
-
-def test_bytes_pass_when_the_upstream_is_a_unix_socket(tmp_path: Path) -> None:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(tmp_path / "s"))
-    listener.listen()
-    echo = Echo(listener)
-    with Proxy(str(tmp_path / "s")) as proxy, connected(proxy) as client:
-        assert answer(client, b"hello") == b"hello"
-    echo.close()
-
-
-def test_client_is_reset_when_the_upstream_is_gone() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as former:
-        address = former.getsockname()[:2]
-    with Proxy(address) as proxy:
-        assert_new_one_is_reset(proxy)
-
-
 def test_connections_are_refused_and_old_ones_reset_until_it_passes_again(proxy: Proxy) -> None:
     with connected(proxy) as client:
         assert answer(client, b"hello") == b"hello"
@@ -122,14 +93,6 @@ def test_connections_are_refused_and_old_ones_reset_until_it_passes_again(proxy:
     proxy.switch(Mode.PASS)
     with connected(proxy) as client:
         assert answer(client, b"hello") == b"hello"
-
-
-def test_connections_are_reset_when_it_resets(proxy: Proxy) -> None:
-    with connected(proxy) as old:
-        assert answer(old, b"hello") == b"hello"
-        proxy.switch(Mode.RESET)
-        assert_reset(old)
-    assert_new_one_is_reset(proxy)
 
 
 def test_everything_is_swallowed_when_it_hangs(proxy: Proxy, server: Echo) -> None:
@@ -146,15 +109,6 @@ def test_everything_is_swallowed_when_it_hangs(proxy: Proxy, server: Echo) -> No
             assert_reset(new)
 
 
-def test_answers_alone_are_swallowed_when_it_is_mute(proxy: Proxy, server: Echo) -> None:
-    with connected(proxy) as client:
-        assert answer(client, b"before,") == b"before,"
-        proxy.switch(Mode.MUTE)
-        client.sendall(b"done")
-        assert_silent(client)
-    wait_until(lambda: server.received == b"before,done", 5, "the request to arrive")
-
-
 def test_client_is_reset_after_its_request_arrived_when_answers_are_cut(
     proxy: Proxy, server: Echo
 ) -> None:
@@ -163,14 +117,6 @@ def test_client_is_reset_after_its_request_arrived_when_answers_are_cut(
         client.sendall(b"done")
         assert_reset(client)
     assert server.received == b"done"
-
-
-def test_answer_comes_late_when_it_delays(proxy: Proxy) -> None:
-    proxy.switch(Mode.DELAY, delay_s=0.4)
-    with connected(proxy) as client:
-        client.sendall(b"hello")
-        assert_silent(client)
-        assert client.recv(1000) == b"hello"
 
 
 def test_action_decides_over_the_piece_when_its_bytes_are_seen(proxy: Proxy, server: Echo) -> None:

@@ -102,4 +102,4 @@ def test_every_opening_has_its_sentence() -> None:
 def test_actors_are_said_in_words() -> None:
     said = {"user:a@b.c": "a@b.c", "sweep": "the sweep", "odd": "odd", "user:": "user:"}
     assert {actor: who(actor) for actor in said} == said
-    assert who(None) == "somebody unknown"
+    assert who(None) == "an unknown user"

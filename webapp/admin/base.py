@@ -1,4 +1,4 @@
-"""What every page of the panel stands on: nothing is allowed that was not granted."""
+"""The base of every page of the panel: access is denied unless granted."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 # htmx sends this header with each refresh of a page's live part.
 FRAGMENT_HEADER = "HX-Request"
-# So often a page asks for its live part, where it says nothing else.
+# The default interval at which a page refreshes its live part.
 EVERY_S = 2
 
 
 def expose(url: str, methods: Iterable[str] = ("GET",)) -> Callable[[View], View]:
-    """Flask-Admin's decorator of a view's methods, with its type."""
+    """Flask-Admin's decorator of view methods, typed."""
     return cast(Callable[[View], View], flask_admin_expose(url, methods))
 
 
@@ -44,7 +44,7 @@ def reading() -> Session:
 
 @dataclass(frozen=True)
 class FrameData:
-    """What the frame shows to everybody."""
+    """The figures in the frame, the same for every user."""
 
     summary: Summary
     board: Board
@@ -53,7 +53,7 @@ class FrameData:
 
 @dataclass(frozen=True)
 class Shell:
-    """What the frame around every page shows."""
+    """The frame around every page."""
 
     principal: Principal
     summary: Summary
@@ -62,7 +62,7 @@ class Shell:
 
     @property
     def drifting(self) -> int:
-        """How many partitions are not as they are wanted, as far as that is known."""
+        """How many partitions are not as wanted, as last observed."""
         return sum(self.drift.values())
 
     @property
@@ -72,12 +72,12 @@ class Shell:
 
     @property
     def may_administer(self) -> bool:
-        """Whether the pages for administrators are shown."""
+        """Whether links for administrators are shown."""
         return self.principal.may(Role.ADMIN)
 
 
 def shell() -> Shell:
-    """The frame's figures, read once a request."""
+    """The frame's data, read once a request."""
     if "shell" not in g:
         principal = current_principal()
         if principal is None:
@@ -97,24 +97,24 @@ def _figures() -> FrameData:
 
 
 def is_fragment() -> bool:
-    """Whether a script of ours asks, and wants a part of a page."""
+    """Whether a script requests a part of a page."""
     return request.headers.get(FRAGMENT_HEADER) == "true"
 
 
 class Guarded:
-    """A view that viewers may read where `reads` names the method; all else asks for more."""
+    """A view that needs `reader` for the methods in `reads`, and `changer` for all others."""
 
     reads: frozenset[str] = frozenset()
     reader = Role.VIEWER
     changer = Role.OPERATOR
 
     def is_accessible(self) -> bool:
-        """Whether the view may be seen at all; Flask-Admin's menu and pages ask this."""
+        """Whether the view may be seen; Flask-Admin's menu and pages call this."""
         principal = current_principal()
         return principal is not None and principal.may(self.reader)
 
     def inaccessible_callback(self, name: str, **kwargs: Any) -> ResponseReturnValue:
-        """To the login, or 403 for whoever is logged in and may not."""
+        """Redirect to the login, or 403 for a user without the role."""
         if current_principal() is None:
             return redirect(url_for("security.login"))
         return abort(403)
@@ -127,7 +127,7 @@ class Guarded:
         return None
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template with the frame's figures and the moment they are from."""
+        """The template with the frame's data and the current moment."""
         page: str = super().render(  # type: ignore[misc]
             template,
             **{"shell": shell(), "now": utc_now(), "nav": None, "every": EVERY_S, **kwargs},
@@ -136,11 +136,11 @@ class Guarded:
 
 
 class Page(Guarded, BaseView):  # type: ignore[misc]
-    """A page of our own."""
+    """A page that is no list of Flask-Admin."""
 
 
 class Records(Guarded, ModelView):  # type: ignore[misc]
-    """A list of records. Everything that Flask-Admin would change by itself is refused."""
+    """A list of records. Flask-Admin's own changes are refused."""
 
     can_create = can_edit = can_delete = can_export = False
     can_view_details = True
@@ -148,34 +148,34 @@ class Records(Guarded, ModelView):  # type: ignore[misc]
     page_size = 50
 
     def create_model(self, form: Any) -> Any:
-        """Refused: records are made by the services alone."""
+        """Refused: only services create records."""
         abort(405)
 
     def update_model(self, form: Any, model: Any) -> Any:
-        """Refused: records are changed by the services alone."""
+        """Refused: only services change records."""
         abort(405)
 
     def delete_model(self, model: Any) -> Any:
-        """Refused: records are removed by the services alone."""
+        """Refused: only services remove records."""
         abort(405)
 
-    # Flask-Admin's inline edit looks at `column_editable_list` alone, whatever a user may.
+    # Flask-Admin's inline edit checks `column_editable_list` only, not the role.
     @expose("/ajax/update/", methods=("POST",))
     def ajax_update(self) -> Response:
-        """There is no inline edit."""
+        """Refused: there is no inline edit."""
         abort(404)
 
     @expose("/ajax/lookup/")
     def ajax_lookup(self) -> Response:
-        """There are no fields that look records up."""
+        """Refused: no field looks records up."""
         abort(404)
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Response:
-        """There are no actions of Flask-Admin's kind."""
+        """Refused: Flask-Admin's actions are not used."""
         abort(404)
 
     @expose("/export/<export_type>/")
     def export(self, export_type: str) -> Response:
-        """There is no export."""
+        """Refused: Flask-Admin's export is not used."""
         abort(404)

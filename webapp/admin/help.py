@@ -1,4 +1,4 @@
-"""The project's own documents as pages: what helps at night lies in the panel itself."""
+"""The project's documents as pages of the panel."""
 
 from functools import cache
 from itertools import pairwise
@@ -13,23 +13,23 @@ from webapp.admin.base import Page, expose
 from webapp.settings import PROJECT_ROOT
 
 DOCUMENTS = PROJECT_ROOT / "docs"
-# In the order of need; each document begins with its title.
+# In this order; each document begins with its title.
 NAMES = ("operations", "bad-night", "how-it-works")
 
 
 class HelpView(Page):
-    """What each fault looks like and what heals it, a walk through the panel, how it works."""
+    """The documents in `docs/`."""
 
     reads = frozenset({"index", "show", "picture"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """To the document that helps when something fails."""
+        """Redirects to the document on operations."""
         return redirect(url_for("help.show", document=NAMES[0]))
 
     @expose("/<document>")
     def show(self, document: str) -> ResponseReturnValue:
-        """One document; 404 for a name that none has."""
+        """One document; 404 for an unknown name."""
         if document not in NAMES:
             abort(404)
         titles = {name: _read(name)[0] for name in NAMES}
@@ -40,13 +40,13 @@ class HelpView(Page):
 
     @expose("/img/<picture>")
     def picture(self, picture: str) -> Response:
-        """A picture of a document, where its address leads from the document's."""
+        """A picture, at the address that documents use."""
         return send_from_directory(DOCUMENTS / "img", picture)
 
 
 @cache
 def _read(name: str) -> tuple[str, Markup]:
-    """Title and text of a document; HTML in it would be escaped."""
+    """Title and text of a document; HTML in it is escaped."""
     source = (DOCUMENTS / f"{name}.md").read_text(encoding="utf-8")
     title, _end, text = source.partition("\n")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -55,7 +55,7 @@ def _read(name: str) -> tuple[str, Markup]:
 
 
 def _label_cells(state: StateCore) -> None:
-    """Each cell bears its column's heading, which narrow windows show in the cell."""
+    """Give each cell its column's heading, which narrow windows show in the cell."""
     headings: list[str] = []
     column = 0
     for token, following in pairwise(state.tokens):

@@ -1,4 +1,4 @@
-"""The places of the panel: what its navigation leads to, and by which keys."""
+"""The navigation of the panel, and its keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from webapp.auth.roles import Role
 
 @dataclass(frozen=True)
 class Place:
-    """A page that the navigation leads to; `g` and then `letter` lead there too."""
+    """A page in the navigation; the keys `g` and then `letter` lead there too."""
 
     key: str
     endpoint: str
@@ -28,7 +28,7 @@ class Place:
 
     @property
     def is_here(self) -> bool:
-        """Whether the page asked for belongs to it."""
+        """Whether the present page belongs to it."""
         return request.blueprint == self.endpoint.partition(".")[0]
 
 
@@ -44,7 +44,7 @@ PLACES = (
 
 
 def places() -> Iterator[Place]:
-    """The places that whoever asks may go to, in their order."""
+    """The pages that this user may open, in order."""
     principal = current_principal()
     for place in PLACES:
         is_known = place.endpoint in current_app.view_functions
@@ -53,7 +53,6 @@ def places() -> Iterator[Place]:
 
 
 def _opens(place: Place) -> bool:
-    """Whether Flask-Admin's view behind it lets this principal in."""
     blueprint = place.endpoint.partition(".")[0]
     views = current_app.extensions["admin"][0]._views
     return all(view.is_accessible() for view in views if view.endpoint == blueprint)

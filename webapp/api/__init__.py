@@ -2,14 +2,14 @@
 
 from apiflask import APIFlask
 
-# Importing a module puts its endpoints on the blueprint.
+# Importing these modules registers their endpoints.
 from webapp.api import access, audit, bulk, docs, openapi, partitions, tenants  # noqa: F401
 from webapp.api.routing import TenantNumber, api
 
 
 def init_app(app: APIFlask) -> None:
-    """Mount the API below `/api/`. Comes after `auth`, which tells who is asking."""
-    # Answers keep the order of the contract.
+    """Mount the API below `/api/`. After `auth`, which determines the principal."""
+    # Fields keep the order of the contract.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.converters["tenant_id"] = TenantNumber
     openapi.init_app(app)

@@ -1,4 +1,4 @@
-"""What every call passes before its view: the role it needs, then the bounds of its body."""
+"""The checks before every view: the role, then the bounds of the body."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ MAX_BODY_BYTES = 1024 * 1024
 
 @api.before_request
 def require_role() -> None:
-    """Reading takes any role, everything else an operator's: a new endpoint begins closed."""
+    """Reading takes any role, all else an operator's; new endpoints are covered."""
     require(Role.VIEWER if request.method in READING else Role.OPERATOR)
 
 
 @api.before_request
 def bound_body() -> None:
-    """Refuse a body that is too large: by its header, else once so much was read.
+    """Refuse a body that is too large, by its header or once it was read.
 
     Raises:
         RequestEntityTooLarge: it has more than `MAX_BODY_BYTES`.
     """
-    # Werkzeug cuts a chunked body off at its limit without a word; one byte more tells.
+    # Werkzeug silently truncates a chunked body at its limit, so that is one byte higher.
     request.max_content_length = MAX_BODY_BYTES + 1
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
@@ -39,12 +39,12 @@ def bound_body() -> None:
 
 @api.before_request
 def read_json() -> None:
-    """Read the body of a call that takes one; the view's schema finds it parsed.
+    """Parse the body of a call that takes one, for the view's schema.
 
     Raises:
         UnsupportedMediaType: it is not declared as JSON.
-        BadRequest: it is no JSON as `bodies` reads it.
-        InvalidRow: it is no object, as every body of ours is.
+        BadRequest: it is no JSON by the rules of `bodies`.
+        InvalidRow: it is no object.
     """
     if not takes_body():
         return
@@ -61,10 +61,10 @@ def read_json() -> None:
 
 @api.before_request
 def read_query() -> None:
-    """Refuse a parameter that is given twice: one reader would take the first, another the last.
+    """Refuse a parameter that is given twice: some readers take the first value, others the last.
 
     Raises:
-        InvalidRow: with the names of those that are.
+        InvalidRow: it names these parameters.
     """
     if not takes_query():
         return
@@ -74,7 +74,7 @@ def read_query() -> None:
 
 
 def caller() -> Principal:
-    """Who makes this call; nobody else gets as far as a view."""
+    """The principal of this call; `require_role` lets no call pass without one."""
     principal = current_principal()
     if principal is None:
         abort(401)
@@ -92,6 +92,5 @@ def takes_query() -> bool:
 
 
 def _spec() -> dict[str, Any]:
-    """What APIFlask knows of this call's view."""
     view = current_app.view_functions.get(request.endpoint or "")
     return getattr(view, "_spec", {})

@@ -1,11 +1,11 @@
-"""How bodies are read: JSON that means the same to every reader, and is not deep."""
+"""Parsing of bodies: JSON that every reader understands alike, of limited depth."""
 
 import json
 import math
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-# Our own go three levels deep. What later walks through a body may do so by recursion.
+# Our bodies have three levels. The limit protects later recursion.
 MAX_DEPTH = 32
 UNUSABLE = (
     "The body must be JSON in UTF-8, with finite numbers, each field of an object once, "
@@ -14,10 +14,10 @@ UNUSABLE = (
 
 
 def loads(data: bytes) -> Any:
-    """The value that the body names; Werkzeug reads the bodies of requests with this.
+    """The value in the body; Werkzeug parses requests with this.
 
     Raises:
-        ValueError: it is not JSON, or a reader might take it for something else.
+        ValueError: it is not JSON, or readers could understand it differently.
     """
     try:
         value = json.loads(

@@ -14,8 +14,8 @@ from webapp.tenants.create_many import Result, Row, Wanted
 
 
 def _answer_of(results: Sequence[Result]) -> Answer:
-    told = [_result_of(index, result) for index, result in enumerate(results)]
-    return answer(schemas_out.BulkResults(results=told), 200)
+    rows = [_result_of(index, result) for index, result in enumerate(results)]
+    return answer(schemas_out.BulkResults(results=rows), 200)
 
 
 def _result_of(index: int, result: Result) -> schemas_out.BulkCreated | schemas_out.BulkRefused:

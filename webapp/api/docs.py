@@ -1,4 +1,4 @@
-"""Where the API's description is read: as JSON, and as a page to try it on."""
+"""The API's description: as JSON, and as a page to read and try."""
 
 from typing import cast
 
@@ -12,16 +12,16 @@ from webapp.api.routing import api
 @api.get("/openapi.json")
 @api.doc(hide=True)
 def description() -> Response:
-    """The description of the API; made once, since only where it is served can change."""
+    """The description, made once for all requests; only `servers` depends on the path."""
     kept = current_app.extensions
     if "openapi" not in kept:
         kept["openapi"] = describe(cast(APIFlask, current_app))
-    described = {**kept["openapi"], "servers": [{"url": request.script_root or "/"}]}
-    return Response(json.dumps(described), content_type="application/json")
+    spec = {**kept["openapi"], "servers": [{"url": request.script_root or "/"}]}
+    return Response(json.dumps(spec), content_type="application/json")
 
 
 @api.get("/docs")
 @api.doc(hide=True)
 def page() -> str:
-    """The description as a page to read and try."""
+    """The description as a page, on which calls can be tried."""
     return render_template("api/docs.html")

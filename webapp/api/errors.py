@@ -1,4 +1,4 @@
-"""What a use case refuses, as a problem with its code."""
+"""Refusals of use cases as problems with their codes."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,20 +14,20 @@ from webapp.http.problems import problem
 from webapp.texts import SENTENCES, TextFault
 
 STATUS_OF = {"not_found": 404, "invalid": 422, "idempotency_mismatch": 422}
-# All else stands against the state that things are in.
+# Other refusals conflict with the present state.
 CONFLICT = 409
 
 
 @api.errorhandler(DomainError)
 def refuse(error: DomainError) -> Response:
     """The answer to a refused call."""
-    told = problem_of(error)
-    soon = {"Retry-After": "1"} if isinstance(error, KeyInUse) else None
-    return problem(told.status, told.code, told.detail, told.errors, soon)
+    refusal = problem_of(error)
+    headers = {"Retry-After": "1"} if isinstance(error, KeyInUse) else None
+    return problem(refusal.status, refusal.code, refusal.detail, refusal.errors, headers)
 
 
 def problem_of(error: DomainError) -> Problem:
-    """What a refused caller is told."""
+    """The refusal as a problem."""
     status = STATUS_OF.get(error.code, CONFLICT)
     detail, errors = str(error), None
     if isinstance(error, InvalidField):
@@ -44,8 +44,8 @@ def problem_of(error: DomainError) -> Problem:
     )
 
 
-# By the type of pydantic's error; the names are in the error's context.
-# `value_error` is a check of our own, which has its own words.
+# By the type of pydantic's error; placeholders are in its context. `value_error` is a check of
+# ours.
 WORDS: Mapping[str, str] = {
     "value_error": "{error}",
     "missing": "is required",
@@ -60,21 +60,18 @@ WORDS: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
-# No field of ours meets another type; one that did would still be told of.
+# For types that our fields do not cause.
 OTHERWISE = "is unusable"
 
 
 def faults_in(error: ValidationError, whole: str = "body") -> dict[str, list[str]]:
-    """The sentences of each field, as `name` or `tenants[3].name`.
-
-    `whole` is the name for what no single field is to blame for.
-    """
+    """The faults by field, as `name` or `tenants[3].name`; `whole` names faults of no field."""
     faults: dict[str, list[str]] = {}
     for each in error.errors(include_url=False):
-        said = faults.setdefault(_field(each) or whole, [])
+        sentences = faults.setdefault(_field(each) or whole, [])
         sentence = _sentence(each)
-        if sentence not in said:
-            said.append(sentence)
+        if sentence not in sentences:
+            sentences.append(sentence)
     return faults
 
 

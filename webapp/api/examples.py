@@ -38,14 +38,10 @@ _DONE = {
 PENDING = {**_TENANT, "partition": _PARTITION}
 READY: dict[str, Any] = {**_TENANT, "partition": {**_PARTITION, **_DONE}}
 
-LEAVING = {
+REMOVING = {
     **READY,
     "status": "deleted",
-    "partition": {
-        **READY["partition"],
-        "status": "removing",
-        "remove_at": "2026-03-09T08:00:00Z",
-    },
+    "partition": {**READY["partition"], "status": "removing", "remove_at": "2026-03-09T08:00:00Z"},
 }
 
 DEPARTURE = {
@@ -151,11 +147,7 @@ DRIFT = {
     "stuck": [],
     "adopted": [],
     "collections": [
-        {
-            "collection": "kb_chunks_v1",
-            "partitions": 10,
-            "compared_at": "2026-03-01T09:30:10Z",
-        }
+        {"collection": "kb_chunks_v1", "partitions": 10, "compared_at": "2026-03-01T09:30:10Z"}
     ],
 }
 

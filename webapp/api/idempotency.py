@@ -1,4 +1,4 @@
-"""Repeats of a POST: whoever sends an `Idempotency-Key` gets one effect, and one answer."""
+"""Idempotency keys of POST calls: one effect, and the same answer to each repeat."""
 
 import hashlib
 import json
@@ -29,13 +29,13 @@ UNUSABLE = (
 View = Callable[..., Any]
 
 
-def honours_keys(answered: Callable[[Any], Answer]) -> Callable[[View], View]:
-    """Make a POST repeatable; stands right above the view, below APIFlask's decorators.
+def honours_keys(make_answer: Callable[[Any], Answer]) -> Callable[[View], View]:
+    """Make a POST repeatable; stands directly above the view, below APIFlask's decorators.
 
-    The view takes the argument `once`, hands it on to its use case, and returns what that
-    returns; `answered` makes the client's answer of it, within the use case's transaction.
-    Refusals of the domain are kept too; what fails before or beside it (credentials, the body,
-    an outage) is not, so a repeat tries again.
+    The view passes its argument `idempotency` on to its use case and returns that one's result;
+    `make_answer` turns it into the answer, within the use case's transaction. Refusals of the
+    domain are stored too. Other failures (credentials, the body, an outage) are not, so a repeat
+    tries again.
     """
 
     def decorate(view: View) -> View:
@@ -43,8 +43,8 @@ def honours_keys(answered: Callable[[Any], Answer]) -> Callable[[View], View]:
         def repeatable(*args: Any, **kwargs: Any) -> Response:
             key = _key()
             if key is None:
-                return _respond(answered(view(*args, idempotency=WITHOUT_KEY, **kwargs)))
-            idempotency = WithKey(key, answered)
+                return _respond(make_answer(view(*args, idempotency=WITHOUT_KEY, **kwargs)))
+            idempotency = WithKey(key, make_answer)
             try:
                 view(*args, idempotency=idempotency, **kwargs)
             except Repeated as repeated:
@@ -54,7 +54,7 @@ def honours_keys(answered: Callable[[Any], Answer]) -> Callable[[View], View]:
             except DomainError as error:
                 return _refuse(key, error)
             if idempotency.answer is None:
-                raise RuntimeError(f"{view.__name__} did not hand `once` to its use case")
+                raise RuntimeError(f"{view.__name__} did not pass `idempotency` to its use case")
             return _respond(idempotency.answer)
 
         return repeatable
@@ -62,9 +62,9 @@ def honours_keys(answered: Callable[[Any], Answer]) -> Callable[[View], View]:
     return decorate
 
 
-def answer(told: BaseModel, status: int, location: str | None = None) -> Answer:
-    """An answer with this body, as every answer of the API is written."""
-    body = jsonify(told.model_dump(mode="json")).get_data(as_text=True)
+def answer(body_model: BaseModel, status: int, location: str | None = None) -> Answer:
+    """An answer with this body, serialized as all answers of the API."""
+    body = jsonify(body_model.model_dump(mode="json")).get_data(as_text=True)
     return Answer(status, body, location)
 
 
@@ -72,19 +72,19 @@ def _key() -> Key | None:
     text = request.headers.get(HEADER)
     if text is None:
         return None
-    # Spaces around it are no part of a header's value.
+    # Surrounding spaces are no part of a header's value.
     if not USABLE.fullmatch(text := text.strip(" ")):
         raise InvalidField(HEADER, UNUSABLE)
     return Key(caller().owner, text, _fingerprint())
 
 
 def _fingerprint() -> str:
-    """What was asked for, as a digest: method, path, and the body however it is laid out."""
+    """A digest of method, path and body; the body's layout does not matter."""
     body = request.get_data()
     if takes_body():
         body = json.dumps(request.get_json(), sort_keys=True).encode()
-    asked = b"\n".join([request.method.encode(), request.path.encode(), body])
-    return hashlib.sha256(asked).hexdigest()
+    content = b"\n".join([request.method.encode(), request.path.encode(), body])
+    return hashlib.sha256(content).hexdigest()
 
 
 def _refuse(key: Key, error: DomainError) -> Response:
@@ -98,11 +98,11 @@ def _refuse(key: Key, error: DomainError) -> Response:
     return refusal
 
 
-def _respond(told: Answer, *, replayed: bool = False) -> Response:
-    media_type = MEDIA_TYPE if told.status >= 400 else "application/json"
-    response = Response(told.body, told.status, content_type=media_type)
-    if told.location is not None:
-        response.headers["Location"] = told.location
+def _respond(reply: Answer, *, replayed: bool = False) -> Response:
+    media_type = MEDIA_TYPE if reply.status >= 400 else "application/json"
+    response = Response(reply.body, reply.status, content_type=media_type)
+    if reply.location is not None:
+        response.headers["Location"] = reply.location
     if replayed:
         response.headers[REPLAYED] = "true"
     return response

@@ -1,4 +1,4 @@
-"""The API's own description, as OpenAPI 3.1."""
+"""The API's description as OpenAPI 3.1."""
 
 import re
 from http import HTTPStatus
@@ -56,7 +56,7 @@ SECURITY_SCHEMES = {
     },
 }
 
-# What each kind of call may answer besides what its own declaration says.
+# Answers of each kind of call, besides those that it declares.
 ALWAYS = {
     401: "No credentials, or wrong ones.",
     403: "The role does not allow it.",
@@ -65,7 +65,7 @@ ALWAYS = {
 }
 WITH_NUMBER = {404: "There is no such tenant."}
 WITH_QUERY = {422: "A parameter is unusable; `errors` names it."}
-# The server itself refuses it, before it is known to be a call of the API: it is no problem+json.
+# gunicorn refuses it before the application, so it is no problem+json.
 TOO_LONG = {"description": "The address has more than 4,094 bytes."}
 WITH_BODY = {
     400: "The body is no JSON.",
@@ -99,7 +99,7 @@ REPLAYED_HEADER = {
 
 
 def init_app(app: APIFlask) -> None:
-    """Describe the API as it is, and only the API."""
+    """Configure APIFlask's description."""
     app.config.update(
         AUTO_SERVERS=False,  # else the first caller's Host header would be kept
         AUTO_404_RESPONSE=False,
@@ -109,23 +109,23 @@ def init_app(app: APIFlask) -> None:
 
 
 def describe(app: APIFlask) -> Spec:
-    """The description of all endpoints below the API; to be asked when all are mounted."""
+    """The description of all endpoints below the API; call it after all were registered."""
     for blueprint in app.blueprints.values():
-        # APIFlask asks every blueprint for this, those of other libraries too.
+        # APIFlask reads this of every blueprint, also of those that lack it.
         if not hasattr(blueprint, "enable_openapi"):
             blueprint.enable_openapi = False  # type: ignore[attr-defined]
     return complete(cast(Spec, app.spec))
 
 
 def complete(spec: Spec) -> Spec:
-    """The description with what APIFlask does not know: problems, clean names, security."""
+    """The description with what APIFlask lacks: problems, clean names, security."""
     paths = {path: item for path, item in spec["paths"].items() if path.startswith(API_PREFIX)}
     for item in paths.values():
         for method, operation in item.items():
             _complete_operation(operation)
             if method == "post":
                 _complete_post(operation)
-    described = {
+    description = {
         "openapi": spec["openapi"],
         "info": {**spec["info"], "description": ABOUT},
         "security": [{name: []} for name in SECURITY_SCHEMES],
@@ -133,7 +133,7 @@ def complete(spec: Spec) -> Spec:
         "paths": paths,
         "components": {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES},
     }
-    return cast(Spec, _tidied(described))
+    return cast(Spec, _tidy(description))
 
 
 def _complete_operation(operation: Spec) -> None:
@@ -141,7 +141,7 @@ def _complete_operation(operation: Spec) -> None:
         if parameter["in"] == "path":
             _complete_number(parameter)
         if parameter["in"] == "query":
-            # It counts as left out.
+            # An empty value counts as left out.
             parameter["allowEmptyValue"] = True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
@@ -164,15 +164,14 @@ def _complete_operation(operation: Spec) -> None:
 
 
 def _complete_post(operation: Spec) -> None:
-    """Every POST can be repeated; a test holds each of them to it."""
     operation["parameters"].append(KEY_PARAMETER)
     answers = operation["responses"]
     for status, says in ((409, KEY_IN_USE), (422, KEY_UNUSABLE)):
-        said = answers.get(str(status), {}).get("description")
-        answers[str(status)] = _problem(status, f"{said} Or {says}" if said else says)
-    for status, told in answers.items():
+        known = answers.get(str(status), {}).get("description")
+        answers[str(status)] = _problem(status, f"{known} Or {says}" if known else says)
+    for status, declared in answers.items():
         if status < "4":
-            told.setdefault("headers", {})[REPLAYED] = REPLAYED_HEADER
+            declared.setdefault("headers", {})[REPLAYED] = REPLAYED_HEADER
     operation["responses"] = dict(sorted(answers.items()))
 
 
@@ -211,19 +210,19 @@ def _problem(status: int, description: str) -> Spec:
 
 
 def _schemas() -> Spec:
-    """All schemas under their own names; APIFlask would repeat them for each that holds them."""
+    """All schemas under their own names; APIFlask would repeat nested ones."""
     _, schemas_in = models_json_schema([(m, "validation") for m in INCOMING], ref_template=REF)
     _, schemas_out = models_json_schema([(m, "serialization") for m in OUTGOING], ref_template=REF)
     merged: Spec = {**schemas_in["$defs"], **schemas_out["$defs"]}
     return dict(sorted(merged.items()))
 
 
-def _tidied(node: Any) -> Any:
-    """The same without APIFlask's names for nested schemas, and without defaults of null."""
+def _tidy(node: Any) -> Any:
+    """The description without APIFlask's names of nested schemas, and defaults of null."""
     if isinstance(node, list):
-        return [_tidied(item) for item in node]
+        return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
         node = {**node, "$ref": re.sub(r"schemas/\w+\.", "schemas/", node["$ref"])}
-    return {key: _tidied(value) for key, value in node.items() if (key, value) != ("default", None)}
+    return {key: _tidy(value) for key, value in node.items() if (key, value) != ("default", None)}

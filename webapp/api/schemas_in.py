@@ -1,4 +1,4 @@
-"""What the API takes: bodies and queries, checked field by field."""
+"""Bodies and queries of the API, validated field by field."""
 
 import unicodedata
 from datetime import datetime
@@ -35,10 +35,8 @@ from webapp.texts import FOLDED_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean
 from webapp.times import parse_moment
 
 MAX_ROWS = 1000
-# More than any number has.
 MAX_DIGITS = 18
 MOMENT = "UTC where no zone is given."
-
 
 Schema = dict[str, Any]
 
@@ -63,7 +61,7 @@ def _reason(value: str) -> str:
 
 
 def _bound(value: str, most: int) -> None:
-    """Hold the text to the length that the description promises, which counts spaces around it."""
+    """Apply the described maximum, which counts surrounding spaces."""
     if len(unicodedata.normalize("NFC", value)) > most:
         raise UnusableText(TextFault.TOO_LONG, most=most)
 
@@ -85,12 +83,12 @@ def _is_number(value: str) -> bool:
 
 
 def _never_null(schema: Schema) -> None:
-    """Describe a field that may be left out, and is then None, but not be sent as null.
+    """Describe a field that may be left out, but not null.
 
-    In pydantic it is nullable and no union, whose branches would stand in the names of errors.
+    For pydantic it is nullable: in a union, branches would appear in the names of errors.
     """
-    kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "null"}]
-    schema.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+    schemas = [kind for kind in schema.pop("anyOf") if kind != {"type": "null"}]
+    schema.update(schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
 
 
 Name = Annotated[
@@ -99,11 +97,7 @@ Name = Annotated[
     Field(
         description="Kept in Unicode's NFC form, without white space around it. Control "
         "characters and characters that draw nothing are refused.",
-        json_schema_extra={
-            "minLength": 1,
-            "maxLength": MAX_NAME_LENGTH,
-            "pattern": SHOWN_TEXT,
-        },
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": SHOWN_TEXT},
     ),
 ]
 Slug = Annotated[
@@ -133,16 +127,16 @@ Text = Annotated[str, Field(max_length=255)]
 
 
 class Incoming(BaseModel):
-    """What a caller sends. Fields that it does not know are refused, so no typing error is lost."""
+    """Input of a caller. Unknown fields are refused, so that no typing error is lost."""
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """What was sent.
+        """The validated input.
 
         Raises:
-            InvalidRow: with what is wrong in each field.
+            InvalidRow: with the faults of each field.
         """
         try:
             return super().model_validate(obj, **options)
@@ -158,7 +152,7 @@ class NewTenant(Incoming):
 
 
 def _validate_row(row: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """The tenant, or what is wrong with the row: an unusable one must not spoil the others."""
+    """The tenant, or the faults of the row, so that one row does not spoil the others."""
     try:
         return validate(row)
     except ValidationError as error:
@@ -173,7 +167,7 @@ class NewTenants(Incoming):
     )
 
     def rows(self) -> list[NewTenant | InvalidRow]:
-        """The rows in their order, the unusable ones as what is wrong with them."""
+        """The rows in order, an unusable one as its faults."""
         return list(self.tenants)
 
 
@@ -224,7 +218,7 @@ class AuditQuery(Paging):
     action: Text = Field("", description="Such as `tenant.rename`.")
     tenant_id: TenantNumber | None = Field(None, json_schema_extra=_never_null)
     via: Via | None = Field(
-        None, description="By which road it came.", json_schema_extra=_never_null
+        None, description="The interface of the request.", json_schema_extra=_never_null
     )
     q: Text = Field("", description="A part of anything that an entry says.")
     request_id: Text = ""
@@ -233,7 +227,7 @@ class AuditQuery(Paging):
 
     @field_validator("via", mode="before")
     @classmethod
-    def _is_road(cls, value: str) -> Via:
+    def _is_interface(cls, value: str) -> Via:
         if value not in set(Via):
             raise ValueError(f"must be one of {', '.join(Via)}")
         return Via(value)

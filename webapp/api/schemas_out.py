@@ -1,4 +1,4 @@
-"""What the API answers, in the contract's order of fields."""
+"""Answers of the API, with the contract's order of fields."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -26,9 +26,9 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     @classmethod
-    def of(cls, found: object) -> Self:
-        """The answer that shows an object of the domain."""
-        return cls.model_validate(found)
+    def of(cls, source: object) -> Self:
+        """The answer for an object of the domain."""
+        return cls.model_validate(source)
 
 
 class Partition(Outgoing):
@@ -189,7 +189,7 @@ class Summary(Outgoing):
 
 
 class Finding(Outgoing):
-    """A partition that is not as it is wanted; the tenant is null where nobody has the number."""
+    """A partition that is not as wanted; the tenant is null where none has the number."""
 
     tenant_id: int | None
     collection: str
@@ -212,7 +212,7 @@ class Drift(Outgoing):
     drift: bool = Field(description="Anything missing, orphan, resurrected or stuck?")
     counts: dict[DriftKind, int] = Field(description="All five, exact.")
     missing: list[Finding] = Field(description="Ready with us, gone there; being made again.")
-    orphan: list[Finding] = Field(description="There, and nobody's here; never dropped by itself.")
+    orphan: list[Finding] = Field(description="In Milvus, of no tenant; never dropped by itself.")
     resurrected: list[Finding] = Field(description="Empty, of a removed tenant; is dropped again.")
     stuck: list[Finding] = Field(description="Should have come to an end, and has not.")
     adopted: list[Finding] = Field(description="There before it was asked for; no drift.")
@@ -220,12 +220,12 @@ class Drift(Outgoing):
 
 
 class AuditEntry(Outgoing):
-    """What somebody did, to a tenant or to the target."""
+    """A change of a tenant or of the target."""
 
     id: int
     at: datetime
     actor: str
-    via: Via | None = Field(description="By which road; null for entries of an older version.")
+    via: Via | None = Field(description="The interface; null for entries of an older version.")
     address: str | None = Field(description="The client's, or `user@host` of a command.")
     action: str
     tenant_id: int | None

@@ -1,10 +1,10 @@
-"""The endpoints of tenants: thin doors to the use cases and the lists."""
+"""The endpoints of tenants."""
 
 from flask import url_for
 
 from webapp import current
 from webapp.api import schemas_in, schemas_out
-from webapp.api.examples import DEPARTURE, EVENT, LEAVING, NEW_TENANT, PENDING, READY
+from webapp.api.examples import DEPARTURE, EVENT, NEW_TENANT, PENDING, READY, REMOVING
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
 from webapp.errors import NoDeparture, TenantNotFound
@@ -93,7 +93,7 @@ def update(tenant_id: int, change: schemas_in.TenantChange) -> schemas_out.Tenan
 
 @api.delete("/tenants/<tenant_id:tenant_id>")
 @api.output(
-    schemas_out.Tenant, 202, description="Deleted; the partition goes later.", example=LEAVING
+    schemas_out.Tenant, 202, description="Deleted; the partition goes later.", example=REMOVING
 )
 @api.doc(operation_id="delete_tenant", tags=["Tenants"])
 def delete(tenant_id: int) -> schemas_out.Tenant:
@@ -161,7 +161,7 @@ def retry(tenant_id: int, idempotency: Idempotency) -> Tenant:
 @api.doc(
     operation_id="adopt_partition",
     tags=["Tenants"],
-    responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
+    responses={409: "not_foreign: it did not fail because of foreign data."},
 )
 @honours_keys(_accepted)
 def adopt(tenant_id: int, idempotency: Idempotency) -> Tenant:
@@ -178,14 +178,14 @@ def adopt(tenant_id: int, idempotency: Idempotency) -> Tenant:
 @api.doc(
     operation_id="empty_partition",
     tags=["Tenants"],
-    responses={409: "not_foreign: it did not fail for rows that may be somebody else's."},
+    responses={409: "not_foreign: it did not fail because of foreign data."},
 )
 @honours_keys(_accepted)
 def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Destroy the rows that a partition held before
 
-    For a partition that failed for `foreign_data`, once it is known that nobody needs them.
-    This cannot be undone.
+    For a partition that failed for `foreign_data`, once it is known that they are not needed. This
+    cannot be undone.
     """
     foreign = current.services().foreign
     return foreign.empty(tenant_id, actor=current.actor(), idempotency=idempotency)

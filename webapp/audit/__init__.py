@@ -1,1 +1,1 @@
-"""The audit: who did what, when, from where."""
+"""The audit: its entries, and the search of them."""

@@ -1,4 +1,4 @@
-"""What the audit says of each use case of tenants: one entry for what a human asked for."""
+"""The audit entries of the use cases on tenants."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,18 +12,14 @@ from webapp.models.tenant import Tenant
 
 
 def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
-    """A tenant was made."""
+    """Record `tenant.create`."""
     audit.record(
-        session,
-        actor=actor,
-        action="tenant.create",
-        tenant_id=tenant.id,
-        after=named(tenant),
+        session, actor=actor, action="tenant.create", tenant_id=tenant.id, after=named(tenant)
     )
 
 
 def renamed(session: UnitOfWork, tenant: Tenant, before: dict[str, str], actor: Actor) -> None:
-    """A tenant got another name or slug; `before` is what `named` said then."""
+    """Record `tenant.rename`; `before` is `named` before the change."""
     audit.record(
         session,
         actor=actor,
@@ -35,12 +31,12 @@ def renamed(session: UnitOfWork, tenant: Tenant, before: dict[str, str], actor: 
 
 
 def named(tenant: Tenant) -> dict[str, str]:
-    """What people call a tenant."""
+    """Name and slug, as entries have them."""
     return {"name": tenant.name, "slug": tenant.slug}
 
 
 def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: Actor) -> None:
-    """A failed tenant got a new request; `before` is what `failure` said of it."""
+    """Record `tenant.retry`; `before` is `failure` before the change."""
     audit.record(
         session,
         actor=actor,
@@ -60,7 +56,7 @@ def failure(partition: Partition) -> dict[str, Any]:
 def created_many(
     session: UnitOfWork, tenants: Sequence[Tenant], refused: int, actor: Actor
 ) -> None:
-    """Tenants were made, some of them refused."""
+    """Record `tenants.create_many`, with how many were refused."""
     audit.record(
         session,
         actor=actor,
@@ -70,7 +66,7 @@ def created_many(
 
 
 def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
-    """Imported tenants were taken over."""
+    """Record `tenants.import`."""
     audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
 
 

@@ -1,4 +1,4 @@
-"""The audit: who did what, written with the change itself and never changed."""
+"""Audit entries: written in the transaction of the change, and never changed."""
 
 import json
 from collections.abc import Mapping
@@ -29,11 +29,10 @@ def record(
     before: Values = NOTHING,
     after: Values = NOTHING,
 ) -> None:
-    """Add an entry within the transaction that makes the change; its commit logs the entry.
+    """Add an entry in the transaction of the change; it is logged after the commit. One statement.
 
-    The change is made to a tenant, whose row has to be there, or to the target, which says its
-    kind and its name or number: `user ops@example.com`, `operation 7`. `before` and `after` hold
-    no secrets. One statement.
+    The object is a tenant, whose row must exist, or the target, with its kind and its name or
+    number: `user ops@example.com`, `operation 7`. `before` and `after` must hold no secrets.
     """
     row = {
         "actor": actor.name,
@@ -52,7 +51,7 @@ def record(
 
 
 class Audit:
-    """Records what no transaction of ours does: exports, and what is done to Redis."""
+    """Records what has no transaction of its own: exports, and changes in Redis."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,10 +67,7 @@ class Audit:
         after: Values = NOTHING,
         note: Note | None = None,
     ) -> None:
-        """Add an entry in a transaction of its own, and log it.
-
-        With `note` it may also be added by a safe request, of which it tells that it read.
-        """
+        """Add an entry in a transaction of its own; a safe request gives the `note`."""
         database = self._database
         with database.note(note) if note else database.transaction() as session:
             record(

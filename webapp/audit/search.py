@@ -1,4 +1,4 @@
-"""Looking things up in the audit: who did what, when, and from where, newest first."""
+"""Search of audit entries, newest first."""
 
 import json
 import unicodedata
@@ -17,20 +17,19 @@ from webapp.models.naming import is_storable
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import is_in_name
 
-# What no index finds is looked for in so many entries at a time, however many there are.
+# Conditions without an index are checked on this many entries at a time.
 WINDOW = 10_000
-# Entries are numbered in the order of their times but for this: clocks of several machines,
-# and transactions that took their time.
+# The order of numbers and of times may differ by this: clocks of machines, long transactions.
 OUT_OF_ORDER = timedelta(minutes=10)
 EXPORTED_AT_ONCE = 1000
-# More than any number has, and few enough for every integer of the databases.
+# Enough for every number, and within the databases' integers.
 MAX_DIGITS = 18
 HIGHEST = 2**62
 
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which entries are meant. Empty texts leave nothing out."""
+    """A search of entries. An empty field matches everything."""
 
     actor: str = ""
     action: str = ""
@@ -44,7 +43,7 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the audit, and the name that its tenant has now."""
+    """An audit entry, with the present name of its tenant."""
 
     id: int
     at: datetime
@@ -62,10 +61,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """A run of entries, and the cursor of the next one, or None at the end.
+    """A page of entries, and the next cursor, None at the end.
 
-    `looked_back_to` is set where the run is short because only so many entries are looked
-    through at a time: there may be more before that moment.
+    `looked_back_to`: where the search stopped at its bound, so that earlier entries may follow.
     """
 
     items: Sequence[Entry]
@@ -74,12 +72,12 @@ class Found:
 
 
 def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None = None) -> Found:
-    """Entries by descending number, at most `limit`; the cursor is the last number seen.
+    """At most `limit` entries by descending number; the cursor is the last number seen.
 
-    Looks through a bounded number of entries, so a run may be short, or empty, and not the last.
+    Reads a bounded number of entries, so a page may be short or empty before the end.
 
     Raises:
-        InvalidField: the cursor is not one that this returned.
+        InvalidField: the cursor is none of `next_cursor`.
     """
     texts = (wanted.actor, wanted.action, wanted.text, wanted.request_id)
     if not all(map(is_storable, texts)):
@@ -88,11 +86,11 @@ def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None
     if cursor is not None:
         indexed.append(AuditEntry.id < _number(cursor))
     newest = select(AuditEntry).where(*indexed).order_by(AuditEntry.id.desc())
-    # All columns in a window of its own: a database may not look beyond it for what is sought.
+    # A subquery with its own limit, so that the database reads no entry beyond the window.
     entry = aliased(AuditEntry, newest.limit(WINDOW).subquery())
     others = _others(wanted, entry)
-    whole = _with_tenants(entry).where(*others) if others else _with_tenants(AuditEntry, *indexed)
-    rows = session.execute(whole.limit(limit + 1)).all()
+    query = _with_tenants(entry).where(*others) if others else _with_tenants(AuditEntry, *indexed)
+    rows = session.execute(query.limit(limit + 1)).all()
     items = [_entry(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Found(items, str(items[-1].id))
@@ -103,7 +101,7 @@ def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None
 def every(
     database: Database, wanted: AuditFilter, at_once: int = EXPORTED_AT_ONCE
 ) -> Iterator[Sequence[Entry]]:
-    """All entries that are meant, run by run, each read in a transaction of its own."""
+    """All matching entries, page by page, each read in a transaction of its own."""
     cursor: str | None = None
     while True:
         with database.reading() as session:
@@ -115,7 +113,7 @@ def every(
 
 
 def actor_named(text: str) -> str:
-    """The name of an actor as entries have it, for an e-mail address or a token's name too."""
+    """The actor's name in entries, from that, an e-mail address or a token's name."""
     if ":" in text or text == "cli":
         return text
     return f"user:{text.lower()}" if "@" in text else f"token:{text}"
@@ -129,12 +127,11 @@ def _with_tenants(entry: Any, *which: ColumnElement[bool]) -> Select[Any, Any]:
 
 
 def _indexed(wanted: AuditFilter) -> list[ColumnElement[bool]]:
-    """What an index answers in the order of numbers: the times, and the first of the others."""
+    """The conditions that an index answers in order: the times, and one of the others."""
     return [*_exact(wanted, AuditEntry)[:1], *_between(wanted)]
 
 
 def _others(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
-    """What is looked for in a window alone."""
     others = _exact(wanted, entry)[1:]
     if wanted.via is not None:
         others.append(entry.via == wanted.via)
@@ -157,7 +154,7 @@ def _exact(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
 
 
 def _between(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
-    """The times, and what they say of the numbers, so that the order of numbers is enough."""
+    """The times, also as bounds of the number, so that the primary key is enough."""
     if since := wanted.since:
         early = AuditEntry.at < since - OUT_OF_ORDER
         yield AuditEntry.at >= since
@@ -174,12 +171,12 @@ def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> Colu
 
 
 def _matches(text: str, entry: Any) -> ColumnElement[bool]:
-    """A part of anything that an entry says, words of its tenant's name, or the tenant's number."""
-    said = (
+    """A part of any field, words of the tenant's name, or the tenant's number."""
+    columns = (
         *(entry.actor, entry.action, entry.target, entry.address),
         *(entry.before, entry.after, entry.request_id),
     )
-    either = [column.icontains(text, autoescape=True) for column in said]
+    either = [column.icontains(text, autoescape=True) for column in columns]
     either.append(is_in_name(text))
     digits = text.removeprefix("tenant_").removeprefix("#")
     if _is_number(digits):
@@ -200,5 +197,5 @@ def _is_number(text: str) -> bool:
 def _entry(row: Any) -> Entry:
     entry: AuditEntry = row[0]
     columns = {name: getattr(entry, name) for name in Entry.__annotations__ if name != "tenant"}
-    told = {name: json.loads(columns[name] or "{}") for name in ("before", "after")}
-    return Entry(tenant=row.tenant, **columns | told)
+    values = {name: json.loads(columns[name] or "{}") for name in ("before", "after")}
+    return Entry(tenant=row.tenant, **columns | values)

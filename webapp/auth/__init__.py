@@ -1,4 +1,4 @@
-"""Who may do what: users, roles, sessions, API tokens, the login pages."""
+"""Access: users, roles, sessions, API tokens, the login pages."""
 
 from typing import TYPE_CHECKING
 

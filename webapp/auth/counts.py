@@ -1,6 +1,6 @@
-"""Counts in windows of time, kept in the database: one truth for all processes and machines.
+"""Counts in windows of time, kept in the database: shared by all processes and machines.
 
-Redis would be quicker, but a limit must also hold while Redis is down, full, frozen or read-only.
+Not in Redis: a limit must also hold while Redis is down, full, frozen or read-only.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PRUNED_AT_ONCE = 500
 
 
 def key_of(kind: str, value: str) -> str:
-    """What a count is kept under. A digest: values are as long and as odd as visitors like."""
+    """The key of a count: a digest, since visitors choose the values."""
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -33,15 +33,15 @@ def read(session: Session, keys: Iterable[str]) -> dict[str, LoginCount]:
 def add(session: Session, key: str, window: timedelta, *, at_most: int | None = None) -> int | None:
     """Count one more, in a new window where the last one has ended; returns the count.
 
-    Returns None where that would be more than `at_most`, and counts nothing. Those who add
-    several keys take them in the order of the keys, or two of them could wait for each other.
+    Returns None, and counts nothing, where that would be more than `at_most`. Several keys must be
+    added in sorted order, else two transactions could deadlock.
     """
     counted: int | None = session.scalar(_add(session, key, window, at_most))
     return counted
 
 
 def prune(session: Session) -> None:
-    """Delete counts whose window has ended; the last step of a transaction that adds."""
+    """Delete ended counts; the last step of a transaction that adds."""
     ended = (
         select(LoginCount.key)
         .where(LoginCount.ends_at <= utc_now())

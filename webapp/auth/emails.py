@@ -1,4 +1,4 @@
-"""E-mail addresses as names of users: compared in lower case, never looked up."""
+"""E-mail addresses as user names: stored in lower case, never looked up."""
 
 import re
 
@@ -11,17 +11,17 @@ ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class InvalidEmail(ValueError):
-    """This cannot be an e-mail address."""
+    """The text cannot be an e-mail address."""
 
 
 def normalized(email: str) -> str:
-    """The address in the form it is stored in.
+    """The address as it is stored.
 
     Raises:
-        InvalidEmail: when it cannot be one.
+        InvalidEmail: it cannot be an address.
     """
     try:
-        # Lower case may leave NFC.
+        # Again: lower case may not be NFC.
         address = clean_text(clean_text(email, MAX_LENGTH).lower(), MAX_LENGTH)
     except UnusableText:
         address = ""
@@ -31,15 +31,15 @@ def normalized(email: str) -> str:
 
 
 class EmailNames(MailUtil):
-    """Addresses for Flask-Security: no DNS, and names such as ops@localhost are fine."""
+    """Addresses for Flask-Security: no DNS, and names such as ops@localhost are allowed."""
 
     def normalize(self, email: str) -> str:
-        """The address as stored; raises EmailValidateException when it cannot be one."""
+        """As `normalized`; raises EmailValidateException."""
         try:
             return normalized(email)
         except InvalidEmail as error:
             raise EmailValidateException(str(error)) from error
 
     def validate(self, email: str) -> str:
-        """The same as `normalize`: whether mail arrives there does not matter here."""
+        """As `normalize`: nothing is ever sent to the address."""
         return self.normalize(email)

@@ -1,7 +1,7 @@
-"""Logins that failed: a log event for each, and in the audit as many as a human would read.
+"""Failed logins: each is a log event, and some are audit entries.
 
-A visitor decides how many there are, so the audit takes the first ones of an hour, and after
-those the 16th, 32nd, 64th and so on, each with the count.
+Visitors decide how many there are, so the audit has the first ones of an hour, then the 16th, 32nd,
+64th and so on, each with the count.
 """
 
 import re
@@ -22,17 +22,17 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor, Via
 
 WINDOW = timedelta(hours=1)
-# All that one address did, and all that all did.
+# Recorded one by one: per address, and of all addresses.
 FIRST_OF_ADDRESS, FIRST_OF_ALL = 10, 200
 ANONYMOUS = "anonymous"
-# Who types a password into the wrong field, types no address with a domain.
+# A password in the wrong field rarely ends with a domain.
 DOMAIN = re.compile(r"[\w.-]+\.[^\W\d_]{2,}")
 
 log = get_logger(__name__)
 
 
 class Outcome(StrEnum):
-    """Why a login failed. The values are part of the audit."""
+    """Why a login failed. The values are stored in the audit."""
 
     UNKNOWN_USER = "unknown_user"
     WRONG_PASSWORD = "wrong_password"
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 
 def note(*, is_known: bool, is_right: bool) -> None:
-    """Keep for `outcome` what the check of a password found."""
+    """Store the result of the password check, for `outcome`."""
     if not is_known:
         g.login_outcome = Outcome.UNKNOWN_USER
     else:
@@ -50,13 +50,13 @@ def note(*, is_known: bool, is_right: bool) -> None:
 
 
 def outcome() -> Outcome:
-    """What the check of this request's password found; it may not have come to one."""
+    """The result of this request's password check; INCOMPLETE without one."""
     found: Outcome = g.get("login_outcome", Outcome.INCOMPLETE)
     return found
 
 
 def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:
-    """Log a failed login, and where `write` says so add it to the audit, within its bounds."""
+    """Log a failed login and, with `write`, add it to the audit within the bounds."""
     database: Database = current_app.extensions["database"]
     address = request.remote_addr
     with database.reading() as session:
@@ -68,7 +68,7 @@ def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:
 
 def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor) -> None:
     with database.transaction() as session:
-        attempts = _counted(session, actor.address or "")
+        attempts = _count(session, actor.address or "")
         if attempts is not None:
             audit.record(
                 session,
@@ -80,12 +80,13 @@ def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor
         counts.prune(session)
 
 
-def _counted(session: Session, address: str) -> int | None:
-    """How many this address made within the hour; None where that is not worth an entry."""
+def _count(session: Session, address: str) -> int | None:
+    """This address's failures within the hour; None where they get no entry."""
     all_key, address_key = counts.key_of("failed", ""), counts.key_of("failed from", address)
-    number = {key: counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])}
-    few = number[all_key] <= FIRST_OF_ALL and _is_recorded(number[address_key], FIRST_OF_ADDRESS)
-    return number[address_key] if few or _is_recorded(number[all_key], 0) else None
+    counted = {key: counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])}
+    of_address, of_all = counted[address_key], counted[all_key]
+    is_wanted = of_all <= FIRST_OF_ALL and _is_recorded(of_address, FIRST_OF_ADDRESS)
+    return of_address if is_wanted or _is_recorded(of_all, 0) else None
 
 
 def _is_recorded(number: int, first: int) -> bool:
@@ -93,7 +94,7 @@ def _is_recorded(number: int, first: int) -> bool:
 
 
 def _email(session: Session, typed: str) -> str | None:
-    """The address that was typed; None for what may be a password in the wrong field."""
+    """The typed address; None for what may be a password in the wrong field."""
     try:
         email = normalized(typed)
     except InvalidEmail:

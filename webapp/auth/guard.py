@@ -1,4 +1,4 @@
-"""Deny by default: nothing but the open list is served to whoever has not said who they are."""
+"""Deny by default: without a login or token only the open list is served."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -23,7 +23,7 @@ OPEN_ENDPOINTS = frozenset(
     {"static", "admin.static", "security.login", "language", "health.healthz", "health.readyz"}
 )
 
-# What Flask-WTF says of a form that it refuses, and the name of the check that failed.
+# Flask-WTF's messages of refusal, and a name for each check.
 REFERER_DIFFERS = "The referrer does not match the host."
 CHECKS = {
     "The CSRF token is missing.": "no_token",
@@ -40,14 +40,14 @@ log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Put the guard before every request of the application, mounted blueprints included."""
+    """Guard every request of the application, mounted blueprints included."""
     app.before_request(require_form)
     app.before_request(require_credentials)
     app.before_request(require_csrf_token)
 
 
 def require_form() -> None:
-    """Refuse JSON where forms are taken: WTForms would read it, and fail at all but an object.
+    """Refuse JSON where forms are expected: WTForms reads it, and fails on all but objects.
 
     Raises:
         UnsupportedMediaType: answered with 415.
@@ -57,7 +57,7 @@ def require_form() -> None:
 
 
 def require_credentials() -> ResponseReturnValue | None:
-    """Let through the open list and whoever is known; unknown addresses are denied alike."""
+    """Allow open endpoints and known principals; unknown addresses are denied alike."""
     if request.endpoint in OPEN_ENDPOINTS or current_principal() is not None:
         return None
     if takes_tokens():
@@ -68,7 +68,7 @@ def require_credentials() -> ResponseReturnValue | None:
             headers={"WWW-Authenticate": 'Bearer realm="paratia"'},
         )
     if request.headers.get("HX-Request") == "true":
-        # A fragment: the page around it must go to the login, not the fragment.
+        # A fragment: htmx leads the whole page to the login.
         return Response(status=401, headers={"HX-Redirect": _login_address(_page_around())})
     if form := kept.sent_form():
         return kept.login_page(kept=form, status=401)
@@ -76,7 +76,7 @@ def require_credentials() -> ResponseReturnValue | None:
 
 
 def require_csrf_token() -> None:
-    """Refuse a change without a CSRF token, unless a header that no browser sends names who asks.
+    """Refuse a change without a CSRF token, unless the request carries an API token.
 
     Raises:
         CSRFError: answered with 400.
@@ -89,14 +89,14 @@ def require_csrf_token() -> None:
         _log_refusal(error)
         raise
     except ValueError as error:
-        # A `Referer` that cannot be read.
+        # An invalid `Referer`.
         refusal = CSRFError(REFERER_DIFFERS)
         _log_refusal(refusal)
         raise refusal from error
 
 
 def _log_refusal(error: CSRFError) -> None:
-    """Which check failed, and what was compared; tokens are not told."""
+    """Log which check failed and what was compared; tokens are not logged."""
     log.warning(
         "form.refused",
         check=CHECKS.get(error.description, error.description),
@@ -107,7 +107,7 @@ def _log_refusal(error: CSRFError) -> None:
 
 
 def _origin(address: str | None) -> str | None:
-    """Scheme, host and port alone: the rest may hold what should not be logged."""
+    """Scheme, host and port: the rest may hold secrets."""
     if address is None:
         return None
     try:
@@ -118,7 +118,7 @@ def _origin(address: str | None) -> str | None:
 
 
 def requires(role: Role) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A view that answers 403 to whoever has less than `role`."""
+    """A decorator: the view answers 403 to a lower role than `role`."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -132,27 +132,25 @@ def requires(role: Role) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def require(role: Role) -> None:
-    """Stop the request with 403 unless whoever makes it has `role`, as in a `before_request`."""
+    """Stop the request with 403 unless its principal has `role`; fit for `before_request`."""
     principal = current_principal()
     if principal is None or not principal.may(role):
         abort(403)
 
 
 def _login_address(wanted: str | None) -> str:
-    """The login, and behind it the page that was wanted."""
     login = url_for("security.login")
     return f"{login}?next={quote(wanted, safe='/')}" if wanted else login
 
 
 def _this_page() -> str | None:
-    # Only a page can be come back to, and coming back to the logout would be absurd.
+    # A return after the login is possible only to a page, and not to the logout.
     if request.method != "GET" or request.path in {"/", "/logout"}:
         return None
     return paths.asked_for()
 
 
 def _page_around() -> str | None:
-    """The page that asks for a fragment, as htmx tells it."""
     try:
         page = urlsplit(request.headers.get("HX-Current-URL", ""))
     except ValueError:

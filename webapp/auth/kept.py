@@ -1,8 +1,8 @@
-"""What was typed into a form that could not be taken: kept, and offered to be sent again.
+"""A submitted form that was refused for its session: its input is kept, and can be sent again.
 
-A session ends, or begins anew in another tab, while a form is open. Nothing is done then, but what
-was typed comes back on a page with a button that sends it, with a token of the new session. This is
-offered only for a form of this very origin: the button must not do what another site has prepared.
+A session may end, or begin anew in another tab, while a form is open. Nothing is done then; a page
+shows the input with a button that sends it, with a token of the new session. Only for forms of this
+origin: the button must not send what another site has prepared.
 """
 
 import json
@@ -31,9 +31,9 @@ REFERER_SAYS = _l(
 LOGIN = "security.login"
 FIELD = "kept"
 MAX_CHARACTERS = 100_000
-# Never kept: each page has its own token, and a password belongs into no page.
+# Never kept: each page has its own token, and no page may hold a password.
 LEFT_OUT = frozenset({"csrf_token", "password", FIELD})
-# What people type, by the name of the field; the others are not shown.
+# Labels of the fields that users type; others are not shown.
 LABELS = {
     "name": _l("Name"),
     "slug": _l("Slug"),
@@ -43,32 +43,32 @@ LABELS = {
 
 
 def init_app(app: Flask) -> None:
-    """Answer forms whose token was refused."""
+    """Handle forms whose CSRF token was refused."""
     app.register_error_handler(CSRFError, _answer_csrf_error)
 
 
 @dataclass(frozen=True)
 class KeptForm:
-    """Where a form was sent, and with what."""
+    """The address and the fields of a submitted form."""
 
     path: str
     fields: list[list[str]]
 
     @property
     def shown(self) -> list[tuple[str, str]]:
-        """What a human typed, with its label."""
+        """The fields that a user types, with their labels."""
         return [
             (str(LABELS[name]), value) for name, value in self.fields if value and name in LABELS
         ]
 
     @property
     def text(self) -> str:
-        """For a hidden field of the login."""
+        """The form as the value of a hidden field of the login."""
         return json.dumps([self.path, self.fields])
 
 
 def sent_form() -> KeptForm | None:
-    """The form of this request; None where it cannot be kept, or should not be."""
+    """The form of this request; None where it cannot or must not be kept."""
     has_form = request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded"
     if not has_form or "HX-Request" in request.headers or not _is_of_this_origin():
         return None
@@ -78,7 +78,7 @@ def sent_form() -> KeptForm | None:
 
 
 def kept_over_login() -> KeptForm | None:
-    """The form that came back with this login; None without one, or where it is none of ours."""
+    """The form that came with this login; None without one that leads to this site."""
     try:
         path, fields = json.loads(request.form.get(FIELD, ""))
         pairs = [[str(name), str(value)] for name, value in fields]
@@ -93,7 +93,7 @@ def offer(kept: KeptForm, status: int) -> Response:
 
 
 def login_page(*, kept: KeptForm | None, status: int, is_stale: bool = False) -> Response:
-    """The login, which takes the form along; `is_stale` where the login itself was refused."""
+    """The login page, which carries the form; `is_stale`: the login form itself was refused."""
     form = LoginForm(formdata=None, email=request.form.get("email") if is_stale else None)
     page = render_template(
         "security/login_user.html", login_user_form=form, kept=kept, is_stale=is_stale
@@ -114,16 +114,16 @@ def _is_of_this_origin() -> bool:
 def _answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
     if request.path.startswith(API_PREFIX):
         return answer_http_error(error)
-    # Another address in front of us would refuse it the next time as well.
-    of_referer = "referrer" in error.description
-    if not of_referer and (page := _page_with_what_was_typed()):
+    # With a misconfigured proxy, sending it again would be refused too.
+    is_referer = "referrer" in error.description
+    if not is_referer and (page := _offer_again()):
         return page
     title, _says = NOT_UNDERSTOOD
-    return error_page(400, title, REFERER_SAYS if of_referer else CSRF_SAYS)
+    return error_page(400, title, REFERER_SAYS if is_referer else CSRF_SAYS)
 
 
-def _page_with_what_was_typed() -> Response | None:
-    """The page that offers the refused form again; the login itself, for a login."""
+def _offer_again() -> Response | None:
+    """The page that offers the form again; for a login form, the login page."""
     if request.endpoint == LOGIN:
         if current_principal() is not None:
             return redirect(url_for("admin.index"))  # type: ignore[return-value]

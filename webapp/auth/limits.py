@@ -1,4 +1,4 @@
-"""A limit on guessing passwords, the same over all processes and whatever else is down."""
+"""A limit on password guesses, shared by all processes, and independent of Redis."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ WINDOW = timedelta(minutes=1)
 
 
 class Refused(Exception):
-    """Too many guesses were made; `first` tells the first refusal of a window from the others."""
+    """Too many guesses; `first` marks the first refusal of a window."""
 
     def __init__(self, retry_after_s: int, *, first: bool) -> None:
         super().__init__("too many guesses")
@@ -33,30 +33,29 @@ class Refused(Exception):
 
 
 class _Full(Exception):
-    """Rolls back what was counted under other keys."""
+    """A key has reached its limit; rolls back the counts of the others."""
 
 
 class Guesses:
-    """Counts guesses under several keys: a visitor's address, and the user they name."""
+    """Counts guesses under several keys: the visitor's network, and the e-mail address."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def take(self, keys: list[str]) -> None:
-        """Count a guess before it is looked at, so that guesses made at once count as well.
+        """Count a guess before the password is checked, so that concurrent guesses count as well.
 
         Raises:
-            Refused: one of the keys has `GUESSES` in this window. Nothing is counted then, so
-                that nobody closes another's account from an address that is closed already.
+            Refused: a key has `GUESSES` in this window. Nothing is counted then, so that an address
+                which is refused already cannot lock out another user.
         """
-        # Before the count, since a refusal should not cost a write; again where another guess
-        # was quicker.
+        # First without a write, which a refusal should not cost; again after a concurrent guess.
         self._refuse_closed(keys)
         while not self._count(sorted(keys)):
             self._refuse_closed(keys)
 
     def _count(self, keys: list[str]) -> bool:
-        """Count under each key, or under none where one of them is full."""
+        """Count under each key, or under none where one is full."""
         try:
             with self._database.transaction() as session:
                 _add_all(session, keys)
@@ -65,7 +64,7 @@ class Guesses:
         return True
 
     def give_back(self, keys: list[str]) -> None:
-        """Count a guess no more: it was right."""
+        """Uncount a guess: it was right."""
         closed = LoginCount.count > GUESSES
         fewer = case((closed, GUESSES - 1), else_=LoginCount.count - 1)
         with self._database.transaction() as session:
@@ -87,7 +86,7 @@ class Guesses:
             raise Refused(seconds, first=any(first))
 
     def _mark(self, row: LoginCount) -> bool:
-        """Note that a refusal was made: one more than the limit. False where another did."""
+        """Record the first refusal, as a count above the limit; False where it is recorded."""
         mark = (
             update(LoginCount)
             .where(LoginCount.key == row.key, LoginCount.count == GUESSES)
@@ -99,7 +98,7 @@ class Guesses:
 
 
 def init_app(app: Flask) -> None:
-    """Limit failed logins per address and per e-mail, and take down those that fail."""
+    """Limit failed logins per network and e-mail address, and record them."""
     app.view_functions["security.login"] = _limited(app.view_functions["security.login"])
 
 
@@ -136,7 +135,7 @@ def _add_all(session: Session, keys: list[str]) -> None:
 
 
 def _network(address: str) -> str:
-    """The address; for IPv6 its first 64 bits, within which one visitor has all addresses."""
+    """The address; for IPv6 its /64 network, which one visitor may own as a whole."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The login and logout pages, by Flask-Security with all that is not used switched off."""
+"""The login and logout pages of Flask-Security, with all its other features switched off."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,15 +22,15 @@ REFUSED = "E-mail address or password is wrong."
 
 
 class PanelLoginForm(LoginForm):
-    """E-mail and password. There is no 'remember me': a copied cookie must not live on."""
+    """E-mail and password. Without 'remember me': a copied cookie must not stay valid."""
 
     remember = None
 
     def validate_next(self, field: Field) -> None:
-        """Accept any value: the view has put home in place of what is no path of this site."""
+        """Accept any value: the view has replaced all but paths of this site."""
 
     def validate(self, **kwargs: Any) -> bool:
-        """Check the password; a session that begins here has nothing of an earlier one."""
+        """Check the password; the new session keeps nothing of an earlier one."""
         if not super().validate(**kwargs):
             if self.ifield:
                 failures.note(is_known=self.user is not None, is_right=self.user_authenticated)
@@ -69,29 +69,26 @@ def init_app(app: Flask) -> None:
         mail_util_cls=EmailNames,
     )
     _close_other_ways_in(security)
-    app.view_functions["security.login"] = _staying_here(app.view_functions["security.login"])
+    app.view_functions["security.login"] = _keep_on_site(app.view_functions["security.login"])
     app.add_url_rule("/logout", "logout_page", logout_page, methods=["GET"])
 
 
 def logout_page() -> str:
-    """Ask before logging out: following a link must change nothing."""
+    """Ask before logging out: a link must change nothing."""
     return render_template("security/logout_user.html")
 
 
-def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
-    """The view, to which `next` is a path of this site: Flask-Security fails at some others.
-
-    Where a form was kept over the login, it leads to that.
-    """
+def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
+    """Wraps the login: keeps `next` on this site, and offers a form that was kept over it."""
 
     @wraps(view)
     def login() -> Any:
-        request.args, request.form = _staying(request.args), _staying(request.form)
+        request.args, request.form = _with_local_next(request.args), _with_local_next(request.form)
         answer = view()
         if not getattr(answer, "location", None):
             return answer
         if wanted := request.form.get("next") or request.args.get("next"):
-            # Flask-Security would write a % of the path as %25.
+            # Flask-Security would quote a % of the path once more.
             answer.location = wanted
         form = kept.kept_over_login()
         return kept.offer(form, 200) if form else answer
@@ -99,14 +96,13 @@ def _staying_here(view: Callable[[], Any]) -> Callable[[], Any]:
     return login
 
 
-def _staying(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
-    wanted = values.get("next")
-    return ImmutableMultiDict({**values, "next": here(wanted)} if wanted else values)
+def _with_local_next(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
+    address = values.get("next")
+    return ImmutableMultiDict({**values, "next": here(address)} if address else values)
 
 
 def _close_other_ways_in(security: Security) -> None:
-    # Flask-Security would answer JSON logins, and take tokens of its own from a header,
-    # a query or a body; ours are the only ones.
+    # Flask-Security would answer JSON logins, and accept its own tokens in header, query or body.
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)
     # Flask-Principal would load the user before every request, static files included.

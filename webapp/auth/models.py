@@ -1,4 +1,4 @@
-"""The tables of access: users of the panel, API tokens, counts of logins, secrets made once."""
+"""The tables of access: panel users, API tokens, login counts, stored secrets."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from webapp.models.base import Model, Number, code
 
 
 class User(Model, UserMixin):
-    """Somebody who may log in to the panel. E-mail addresses are kept in lower case."""
+    """A user of the panel. E-mail addresses are stored in lower case."""
 
     __tablename__ = "panel_user"
 
@@ -21,7 +21,7 @@ class User(Model, UserMixin):
     password: Mapped[str] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(code(Role))
     active: Mapped[bool] = mapped_column(default=True)
-    # Sessions carry this instead of the id: a new one ends every session of the user.
+    # Stored in sessions instead of the id: a new value ends all sessions of the user.
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     logged_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -31,7 +31,7 @@ class User(Model, UserMixin):
 
 
 class ApiToken(Model):
-    """A token for the API. Only its SHA-256 is kept, so nobody can read it back."""
+    """A token for the API. Only its SHA-256 is stored."""
 
     __tablename__ = "api_token"
     __table_args__ = (
@@ -54,19 +54,19 @@ class ApiToken(Model):
 
 
 class LoginCount(Model):
-    """How often something happened in a window of time that ends by itself; see `limits`."""
+    """A count of logins in a window of time; see `counts`."""
 
     __tablename__ = "login_count"
     __table_args__ = (Index("ix_login_count_ends_at", "ends_at"),)
 
-    # A digest of what is counted, so that nothing typed gets in here.
+    # A digest, so that no input is stored.
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class StoredSecret(Model):
-    """A secret that is made once and must outlive every setting."""
+    """A secret that is generated once and must outlive every setting."""
 
     __tablename__ = "stored_secret"
 

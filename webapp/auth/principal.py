@@ -1,4 +1,4 @@
-"""Who is asking: a token below the API, a logged-in user elsewhere."""
+"""The principal of a request: a token below the API, a logged-in user elsewhere."""
 
 from flask import g, request
 from flask_login import current_user
@@ -9,20 +9,17 @@ from webapp.http.paths import API_PREFIX, METRICS_PATH
 
 
 def takes_tokens() -> bool:
-    """Whether this request's address is one where tokens count."""
+    """Whether API tokens are accepted at this address."""
     return request.path.startswith(API_PREFIX) or request.path == METRICS_PATH
 
 
 def carries_token() -> bool:
-    """Whether credentials came in a header that counts here: then no session is looked at.
-
-    A browser never sends this header by itself, so such a request needs no CSRF token.
-    """
+    """Whether an `Authorization` header counts here; browsers never send it by themselves."""
     return takes_tokens() and "Authorization" in request.headers
 
 
 def current_principal() -> Principal | None:
-    """Who makes this request, asked once; None for nobody, a bad token, a dead session."""
+    """The principal, determined once a request; None without a valid token or session."""
     if "principal" not in g:
         g.principal = _from_token() if carries_token() else _from_session()
     principal: Principal | None = g.principal

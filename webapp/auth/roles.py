@@ -1,4 +1,4 @@
-"""What users and tokens may do: three roles, each including those before it."""
+"""Three roles of users and tokens, each including those before it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,14 +13,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Whether whoever has this role may do what `other` is asked for."""
+        """Whether this role allows what `other` allows."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(other)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Whoever makes a request, and what they may do."""
+    """A user or a token that makes requests."""
 
     kind: Literal["user", "token"]
     id: int
@@ -29,14 +29,14 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """How logs and timelines name them: `user:a@b.c`, `token:ci`."""
+        """The name in logs and timelines: `user:a@b.c`, `token:ci`."""
         return f"{self.kind}:{self.name}"
 
     @property
     def owner(self) -> str:
-        """Whose their things are: a later token of the same name is somebody else."""
+        """The owner of idempotency keys; by id, since a token's name can be used again."""
         return f"{self.kind}:{self.id}"
 
     def may(self, role: Role) -> bool:
-        """Whether they may do what asks for `role`."""
+        """Whether the principal has at least this role."""
         return self.role.includes(role)

@@ -1,4 +1,4 @@
-"""The salt that passwords are hashed with: made once, kept in the database."""
+"""The salt of password hashes: generated once, stored in the database."""
 
 import secrets
 
@@ -13,7 +13,7 @@ NAME = "password_salt"
 
 
 def stored_secret(database: Database, name: str) -> str:
-    """The secret of this name, made when missing; of several makers at once, one wins."""
+    """The secret of this name, generated when missing; of concurrent makers, one wins."""
     value = _read(database, name)
     if value is None:
         try:
@@ -41,5 +41,5 @@ def _password_salt() -> str:
     return salt
 
 
-# Read at first use, so that the application can be made before its tables are.
+# Read at first use: the application starts before its tables exist.
 password_salt = LocalProxy(_password_salt)

@@ -1,8 +1,7 @@
-"""Sessions that end on the server, whatever cookies somebody kept a copy of.
+"""Sessions that end on the server, also for copies of a cookie.
 
 They end at the logout, after `SESSION_IDLE` without a page, and `SESSION_LIFETIME` after the login
-in any case. The signed cookie says when it began and when a page was last asked for, so both hold
-for a copy of it as well.
+in any case. The signed cookie holds the times of the login and of the last page.
 """
 
 import time
@@ -26,34 +25,33 @@ from webapp.http.request_log import request_id
 from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
 
-# In the session, both as Unix times in seconds; anonymous ones have neither.
+# Keys of the session: Unix times in seconds; anonymous sessions have neither.
 BEGAN, SEEN = "began", "seen"
-# The cookie is not written with every page, but once the last page is this much of the idle time
-# ago.
+# The cookie is rewritten once this share of the idle time has passed, not with every page.
 NOTED_AFTER = 0.01
 
 
 class PanelSessions(SecureCookieSessionInterface):
-    """Session cookies that are Secure over TLS, and still work on http://127.0.0.1."""
+    """Session cookies that are Secure over TLS, and work on http://127.0.0.1 as well."""
 
     def __init__(self, settings: Settings) -> None:
         self._idle_s = settings.session_idle
         self._lifetime_s = settings.session_lifetime
 
     def get_cookie_name(self, app: Flask) -> str:
-        """The name in this installation, and on this scheme."""
+        """A name of this installation and scheme."""
         return cookie_names("session")[0]
 
     def get_cookie_path(self, app: Flask) -> str:
-        """Where this very request found the application."""
+        """The path below which this request found the application."""
         return cookie_path()
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Whether this very request came over TLS."""
+        """True where this request came over TLS."""
         return request.is_secure
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of the cookie; an empty one where it is over."""
+        """The session in the cookie; an empty one where it has ended."""
         serializer = self.get_signing_serializer(app)
         try:
             kept = serializer.loads(read_cookie("session") or "") if serializer else {}
@@ -62,7 +60,7 @@ class PanelSessions(SecureCookieSessionInterface):
         return self.session_class({} if self._is_over(kept) else kept)
 
     def note_page(self) -> None:
-        """Let the idle time begin anew: somebody asks for a page, or sends a form."""
+        """Restart the idle time: a user requests a page or sends a form."""
         now = time.time()
         if SEEN in session and now - session[SEEN] > NOTED_AFTER * self._idle_s:
             session[SEEN] = now
@@ -78,24 +76,24 @@ class PanelSessions(SecureCookieSessionInterface):
 
 
 def new_session_key() -> str:
-    """A key for `User.fs_uniquifier` that no older cookie holds."""
+    """A value for `User.fs_uniquifier`; older cookies become invalid."""
     return uuid.uuid4().hex
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Use these sessions, and end a user's sessions at logout."""
+    """Use these sessions, and end a user's sessions at the logout."""
     sessions = PanelSessions(settings)
     app.session_interface = sessions
     user_logged_out.connect(_end_sessions, app)
-    # A page that is left open asks for its live part by itself: that is nobody at work.
-    app.before_request(lambda: None if _asks_by_itself() else sessions.note_page())
+    # An open page refreshes its live part by itself, which is no activity of the user.
+    app.before_request(lambda: None if _is_automatic() else sessions.note_page())
 
 
 def begin_session(user: User) -> None:
-    """Forget what this visitor's cookie held, before logging the user in.
+    """Clear the visitor's session before the user is logged in.
 
-    Sessions of the same user elsewhere go on: two on call may share an account, and one person
-    has more than one screen. Logging out ends them all.
+    Other sessions of the user go on: two people may share an account, and one may use several
+    devices. A logout ends them all.
     """
     _change(user, "user.login", logged_in_at=utc_now())
     session.clear()
@@ -103,7 +101,7 @@ def begin_session(user: User) -> None:
     g.pop("csrf_token", None)
 
 
-def _asks_by_itself() -> bool:
+def _is_automatic() -> bool:
     if request.endpoint in OPEN_ENDPOINTS:
         return True
     return request.method == "GET" and request.headers.get("HX-Request") == "true"
@@ -116,11 +114,11 @@ def _end_sessions(_app: Flask, user: object, **_: object) -> None:
 
 def _change(user: User, action: str, **values: object) -> None:
     database: Database = current_app.extensions["database"]
-    # Not known as the one who makes this request yet, or not any more.
+    # Built here: at login and logout the request has no principal.
     actor = Actor(f"user:{user.email}", Via.PANEL, request.remote_addr, request_id())
     with database.transaction() as writing:
         writing.execute(update(User).where(User.id == user.id).values(**values))
         audit.record(writing, actor=actor, action=action, target=f"user {user.email}")
-    # The session that read the user may still see the earlier state.
+    # The request's read session may still have the old state.
     db.session.rollback()
     db.session.refresh(user)

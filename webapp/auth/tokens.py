@@ -1,4 +1,4 @@
-"""API tokens: made, revoked, and known again by their hash."""
+"""API tokens: create, revoke, authenticate by hash."""
 
 import hashlib
 import hmac
@@ -21,25 +21,25 @@ from webapp.texts import is_storable
 
 PREFIX = "par_"
 SECRET_BYTES = 32
-# Reads must not turn into writes: the last use is kept to the minute only.
+# The last use is stored to the minute, so that not every read is a write.
 LAST_USE_STEP = timedelta(minutes=1)
 
 log = get_logger(__name__)
 
 
 class TokenNameTaken(Exception):
-    """A live token already has this name."""
+    """A token in use has this name."""
 
 
 class TokenUnknown(Exception):
-    """No live token has this name or number."""
+    """No token in use has this name or number."""
 
 
 def create_token(database: Database, name: str, role: Role, *, actor: Actor) -> str:
-    """Make a token and return its secret, which cannot be had again.
+    """Create a token and return its secret, which is not stored.
 
     Raises:
-        TokenNameTaken: when a token that is not revoked has this name.
+        TokenNameTaken: a token in use has this name.
     """
     secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     try:
@@ -55,10 +55,10 @@ def create_token(database: Database, name: str, role: Role, *, actor: Actor) -> 
 
 
 def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiToken:
-    """End a live token, named by its name or else its number.
+    """Revoke a token, given by its name or else its number.
 
     Raises:
-        TokenUnknown: when there is no such live token.
+        TokenUnknown: no token in use has it.
     """
     with database.transaction() as session:
         live = select(ApiToken).where(ApiToken.revoked_at.is_(None))
@@ -76,13 +76,13 @@ def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiTok
 
 
 def list_tokens(database: Database) -> list[ApiToken]:
-    """All tokens, revoked ones too, oldest first."""
+    """All tokens, also revoked ones, oldest first."""
     with database.reading() as session:
         return list(session.scalars(select(ApiToken).order_by(ApiToken.id)))
 
 
 def authenticate(authorization_header: str | None) -> Principal | None:
-    """Who sent `Authorization: Bearer TOKEN`, or None for a missing, wrong or revoked token."""
+    """The principal of `Authorization: Bearer TOKEN`; None for a missing or invalid token."""
     scheme, _, secret = (authorization_header or "").partition(" ")
     if scheme.lower() != "bearer":
         return None
@@ -91,7 +91,7 @@ def authenticate(authorization_header: str | None) -> Principal | None:
     with database.reading() as session:
         token = session.scalar(select(ApiToken).where(ApiToken.digest == digest))
     if token is None or token.revoked_at or not hmac.compare_digest(token.digest, digest):
-        # Not in the audit: 256 random bits are not guessed, and a forgotten script would fill it.
+        # No audit entry: 256 random bits cannot be guessed, and a forgotten script would fill it.
         address = request.remote_addr if has_request_context() else None
         log.warning("auth.token.refused", token=token and token.name, address=address)
         return None
@@ -107,7 +107,7 @@ def _note_use(database: Database, token: ApiToken) -> None:
         with database.note(Note.TOKEN_USED) as session:
             session.execute(_use_at(token.id, now))
     except DBAPIError:
-        # Knowing the last use is not worth refusing the request.
+        # The request is served without it.
         log.warning("auth.token.use_not_noted", name=token.name)
 
 

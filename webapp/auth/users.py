@@ -1,4 +1,4 @@
-"""Users of the panel: made, changed, deactivated. Each change ends the user's sessions."""
+"""Users of the panel. Each change of a user ends the user's sessions."""
 
 import secrets
 from typing import Any
@@ -19,14 +19,14 @@ from webapp.models.audit import Actor
 
 PASSWORD_BYTES = 15
 MIN_PASSWORD = 8
-# Any number of ours will do: it keeps two machines from each making a first admin.
+# PostgreSQL's advisory lock, so that two machines do not both create a first admin.
 FIRST_ADMIN_LOCK = 7_274_283
 
 log = get_logger(__name__)
 
 
 class EmailTaken(Exception):
-    """A user with this e-mail address exists."""
+    """Another user has this e-mail address."""
 
 
 class UserUnknown(Exception):
@@ -34,23 +34,23 @@ class UserUnknown(Exception):
 
 
 def generated_password() -> str:
-    """A password that need not be remembered: 120 random bits."""
+    """A password of 120 random bits."""
     return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def create_user(database: Database, email: str, role: Role, password: str, *, actor: Actor) -> User:
-    """Make a user who may log in at once.
+    """Create an active user.
 
     Raises:
-        InvalidEmail: when the address cannot be one.
-        EmailTaken: when a user has it.
+        InvalidEmail: the address cannot be one.
+        EmailTaken: another user has it.
     """
     user = _new_user(email, role, password)
     try:
         with database.transaction() as session:
             session.add(user)
             session.flush()
-            _created(session, user, actor)
+            _record_created(session, user, actor)
     except IntegrityError as error:
         raise EmailTaken(f"a user with the address {user.email} exists") from error
     log.info("auth.user.created", email=user.email, role=role)
@@ -58,32 +58,32 @@ def create_user(database: Database, email: str, role: Role, password: str, *, ac
 
 
 def ensure_admin(database: Database, email: str, password: str, *, actor: Actor) -> User | None:
-    """Make the first admin; None when an active one exists. Of several at once, one is made.
+    """Create the first admin; None when an active one exists. Of concurrent calls, one creates.
 
     Raises:
-        EmailTaken: when the address belongs to a user who is no active admin.
+        EmailTaken: the address belongs to a user who is no active admin.
     """
     with database.reading() as session:
         if _has_admin(session):
             return None
     user = _new_user(email, Role.ADMIN, password)
     with database.transaction() as session:
-        _take_turns(session)
+        _lock_first_admin(session)
         if _has_admin(session):
             return None
         if session.scalar(select(User.id).where(User.email == user.email)):
             raise EmailTaken(f"{user.email} belongs to a user who is no active admin")
         session.add(user)
-        _created(session, user, actor)
+        _record_created(session, user, actor)
     log.info("auth.user.created", email=user.email, role=user.role)
     return user
 
 
 def change_user(database: Database, email: str, *, actor: Actor, **changes: Any) -> None:
-    """Set `role`, `active` or `password` of a user, and end all sessions of theirs.
+    """Set `role`, `active` or `password` of a user, and end the user's sessions.
 
     Raises:
-        UserUnknown: when nobody has this address.
+        UserUnknown: no user has this address.
     """
     if "password" in changes:
         changes["password"] = hash_password(changes["password"])
@@ -92,7 +92,7 @@ def change_user(database: Database, email: str, *, actor: Actor, **changes: Any)
         user = session.scalar(select(User).where(User.email == normalized(email)).with_for_update())
         if user is None:
             raise UserUnknown(f"there is no user {email}")
-        _changed(session, user, changes, actor)
+        _record_changed(session, user, changes, actor)
         session.execute(update(User).where(User.id == user.id).values(**changes))
     log.info("auth.user.changed", email=email, changed=sorted(changes.keys() - {"fs_uniquifier"}))
 
@@ -113,7 +113,7 @@ def _new_user(email: str, role: Role, password: str) -> User:
     )
 
 
-def _created(session: UnitOfWork, user: User, actor: Actor) -> None:
+def _record_created(session: UnitOfWork, user: User, actor: Actor) -> None:
     audit.record(
         session,
         actor=actor,
@@ -123,10 +123,10 @@ def _created(session: UnitOfWork, user: User, actor: Actor) -> None:
     )
 
 
-def _changed(session: UnitOfWork, user: User, changes: dict[str, Any], actor: Actor) -> None:
-    """Before and after of what people may see; that the password is another one, and no more."""
-    told: list[str] = [name for name in ("role", "active") if name in changes]
-    after: dict[str, Any] = {name: changes[name] for name in told}
+def _record_changed(session: UnitOfWork, user: User, changes: dict[str, Any], actor: Actor) -> None:
+    """Role and active, before and after; of a password only that it changed."""
+    names: list[str] = [name for name in ("role", "active") if name in changes]
+    after: dict[str, Any] = {name: changes[name] for name in names}
     if "password" in changes:
         after["password"] = "changed"
     audit.record(
@@ -134,7 +134,7 @@ def _changed(session: UnitOfWork, user: User, changes: dict[str, Any], actor: Ac
         actor=actor,
         action="user.change",
         target=f"user {user.email}",
-        before={name: getattr(user, name) for name in told},
+        before={name: getattr(user, name) for name in names},
         after=after,
     )
 
@@ -144,7 +144,7 @@ def _has_admin(session: Session) -> bool:
     return session.scalar(admins.limit(1)) is not None
 
 
-def _take_turns(session: Session) -> None:
-    # On SQLite a writing transaction holds the database's one lock anyway.
+def _lock_first_admin(session: Session) -> None:
+    # On SQLite, writing transactions exclude each other.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({FIRST_ADMIN_LOCK})"))

@@ -17,8 +17,7 @@ from webapp.logs import configure_logging
 from webapp.settings import Settings
 from webapp.texts import UnusableText, clean_text
 
-# Of a token.
-MAX_NAME_LENGTH = 100
+MAX_TOKEN_NAME_LENGTH = 100
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 EMAIL = click.option(
@@ -46,7 +45,7 @@ def tokens_cli() -> None:
 
 
 def _log_to_stderr() -> None:
-    # Results go to stdout alone, so that scripts can read them.
+    # Only results go to stdout, so that scripts can read them.
     configure_logging(current_app.extensions["settings"], "stderr")
 
 
@@ -59,7 +58,7 @@ def _email(value: str) -> str:
 
 def _name(_context: Any, _option: Any, value: str) -> str:
     try:
-        return clean_text(value, MAX_NAME_LENGTH)
+        return clean_text(value, MAX_TOKEN_NAME_LENGTH)
     except UnusableText as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
 
@@ -101,17 +100,17 @@ def create_user(email: str, role: str, password: str | None) -> None:
 def ensure_admin() -> None:
     """Make the first admin from ADMIN_EMAIL and ADMIN_PASSWORD, unless there is an admin.
 
-    Prints nothing but the generated password, and only when one was generated.
+    Prints nothing but a generated password.
     """
     settings: Settings = current_app.extensions["settings"]
     password = settings.admin_password or users.generated_password()
     try:
-        made = users.ensure_admin(
+        admin = users.ensure_admin(
             _database(), settings.admin_email, password, actor=current.command_line()
         )
     except (InvalidEmail, users.EmailTaken) as error:
         raise click.UsageError(f"ADMIN_EMAIL {error}") from error
-    if made and not settings.admin_password:
+    if admin and not settings.admin_password:
         click.echo(password)
 
 

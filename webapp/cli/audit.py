@@ -24,7 +24,7 @@ class Moment(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """The moment that is meant."""
+        """The moment that the text names."""
         if isinstance(value, datetime):
             return value
         try:
@@ -40,7 +40,9 @@ MOMENT = Moment()
 @click.option("--actor", default="", help="An e-mail address, a token's name, or cli.")
 @click.option("--action", default="", help="Such as tenant.rename.")
 @click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID))
-@click.option("--via", type=click.Choice([str(via) for via in Via]), help="By which road.")
+@click.option(
+    "--via", type=click.Choice([str(via) for via in Via]), help="The interface of the request."
+)
 @click.option("--text", default="", help="A part of anything that an entry says.")
 @click.option("--request-id", default="")
 @click.option("--since", type=MOMENT, help="A time, or how long ago: 24h, 7d.")
@@ -51,8 +53,8 @@ MOMENT = Moment()
 def audit_command(via: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
     """Who did what, when, and from where; newest first."""
     configure_logging(current.settings(), stream="stderr")
-    meant = AuditFilter(via=Via(via) if via else None, **wanted)
-    runs = every(current.database(), meant, min(limit, 1000))
+    entry_filter = AuditFilter(via=Via(via) if via else None, **wanted)
+    runs = every(current.database(), entry_filter, min(limit, 1000))
     entries = list(islice(chain.from_iterable(runs), limit))
     if as_json:
         click.echo(json.dumps([_as_json(entry) for entry in entries], ensure_ascii=False))
@@ -72,10 +74,10 @@ def _moment(entry: Entry) -> str:
 
 
 def _line(entry: Entry) -> str:
-    done_to = f"tenant {entry.tenant_id}" if entry.tenant_id else entry.target
-    road = " ".join(filter(None, (entry.via, entry.address)))
-    parts = (_moment(entry), entry.actor, road, entry.action, done_to, _change(entry))
-    # What an error said may hold line breaks.
+    target = f"tenant {entry.tenant_id}" if entry.tenant_id else entry.target
+    origin = " ".join(filter(None, (entry.via, entry.address)))
+    parts = (_moment(entry), entry.actor, origin, entry.action, target, _change(entry))
+    # An error message may hold line breaks.
     return "  ".join(" ".join(part.split()) for part in parts if part)
 
 
@@ -85,7 +87,6 @@ def _change(entry: Entry) -> str:
 
 
 def _value(entry: Entry, key: str) -> str:
-    """What became of one value; nothing for one that stayed."""
     before, after = entry.before.get(key), entry.after.get(key)
     if key not in entry.after:
         return f"{before} ->"

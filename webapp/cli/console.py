@@ -1,4 +1,4 @@
-"""What the commands share: options, and where results, logs and refusals go."""
+"""What the commands share: options, output and logs."""
 
 import json
 import sys
@@ -15,20 +15,17 @@ number = click.IntRange(1, MAX_TENANT_ID)
 
 
 def refuse(message: str) -> NoReturn:
-    """Bad usage: exit code 2."""
+    """End the command with exit code 2, bad usage."""
     raise click.UsageError(message)
 
 
 def print_json(value: Any) -> None:
-    """The one JSON value of a command's result."""
+    """Print the result as one JSON value."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def to_stderr() -> None:
-    """Results go to stdout alone, so the logs of a command go to stderr.
-
-    On a terminal only what is wrong: a line for each tenant would bury result and progress.
-    """
+    """Log to stderr; on a terminal only warnings, so that they do not bury result and progress."""
     settings = current.settings()
     if sys.stderr.isatty():
         settings = settings.model_copy(update={"log_level": "WARNING"})

@@ -1,4 +1,4 @@
-"""The commands `flask tenants …`: taking over imported tenants, calling deleted ones back."""
+"""The commands `flask tenants …`: importing tenants, calling deleted ones back."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ SENTENCES = {
     RowFault.TOO_MANY_CELLS: "it has more cells than the first line",
 }
 
-tenants_cli = AppGroup("tenants", help="Take over tenants from before; call deleted ones back.")
+tenants_cli = AppGroup("tenants", help="Import tenants; call deleted ones back.")
 
 
 @tenants_cli.command("import")
@@ -83,8 +83,8 @@ def _rows(file: Path) -> Sequence[FileRow]:
         if error.fault == FileFault.NO_ROWS:
             return ()
         if error.fault in REFUSALS:
-            said = REFUSALS[error.fault].format(line=error.line)
-            raise click.ClickException(f"{file} {said}") from error
+            reason = REFUSALS[error.fault].format(line=error.line)
+            raise click.ClickException(f"{file} {reason}") from error
         raise click.UsageError(FIRST_LINE) from error
     if not {"id", "name", "slug"} <= set(table.columns):
         raise click.UsageError(FIRST_LINE)
@@ -92,7 +92,6 @@ def _rows(file: Path) -> Sequence[FileRow]:
 
 
 def _sentence(problem: Problem, row: FileRow) -> str:
-    """What is wrong with the row, in the words of a command."""
     if problem.fault in SENTENCES:
         return SENTENCES[problem.fault].format(
             id=(row.number or "")[:40], given=(row.slug or "")[:80], **vars(problem)

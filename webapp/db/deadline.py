@@ -1,4 +1,4 @@
-"""By when whoever asks a database wants its answer: each request has a moment of its own."""
+"""The deadline for a request's database calls."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flask import Flask
 
-# All of a request's calls to the database together. A browser, a load balancer and gunicorn
-# itself (10 s at its stop) are still there to take the answer.
+# For all database calls of a request together. Browsers, load balancers and gunicorn (10 s at its
+# stop) still wait for the answer then.
 REQUEST_S = 8.0
 
 _ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=None)
@@ -18,7 +18,7 @@ _ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=Non
 
 @contextmanager
 def answered_within(seconds: float) -> Iterator[None]:
-    """Let all calls to the database in this block, together, take so long and no longer."""
+    """Bound all database calls in this block, together, to so many seconds."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -27,7 +27,7 @@ def answered_within(seconds: float) -> Iterator[None]:
 
 
 def left_s(otherwise: float) -> float:
-    """Seconds left for the call that follows; never more than `otherwise`, what a call may take."""
+    """Seconds until the deadline, at most `otherwise`, the bound of a single call."""
     ends_at = _ends_at.get()
     if ends_at is None:
         return otherwise

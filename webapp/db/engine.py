@@ -1,4 +1,4 @@
-"""The engine's options on each database, and what each connection is prepared with."""
+"""The options of the engine on each database, and the set-up of each connection."""
 
 import sqlite3
 from typing import Any
@@ -10,20 +10,14 @@ from webapp.db.deadline import left_s
 from webapp.db.safe_methods import ChangeRefused, are_changes_refused
 
 BUSY_TIMEOUT_S = 10
-
-
 POOL_TIMEOUT_S = 5
-
-
 READ_ONLY = "paratia_read_only"
-
-
-# What PostgreSQL calls a write in a transaction that may only read.
+# PostgreSQL's code for a write in a read-only transaction.
 READ_ONLY_TRANSACTION = "25006"
 
 
 def engine_options(database_address: str) -> dict[str, Any]:
-    """Options for `create_engine`, with a bound on every wait for this database."""
+    """Options for `create_engine` that bound every wait for this database."""
     if make_url(database_address).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
     return {
@@ -35,10 +29,7 @@ def engine_options(database_address: str) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Bound each wait for the database, and let it change nothing where only reading is allowed.
-
-    SQLite is also made to keep what it acknowledged.
-    """
+    """Bound each wait, refuse writes of requests that may only read, make SQLite durable."""
     event.listen(engine, "checkout", _allow_or_refuse_changes)
     event.listen(engine, "handle_error", _name_a_refusal)
     if engine.dialect.name == "sqlite":
@@ -54,10 +45,9 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def _allow_or_refuse_changes(connection: Any, record: Any, _fairy: object) -> None:
-    """Have the database itself refuse to write by this connection, or take that back.
+    """Make the database refuse writes on this connection, or allow them again.
 
-    Said only where it changes, and to psycopg without a journey to the server: the next
-    transaction begins as READ ONLY, also one that psycopg begins by itself.
+    For psycopg without a round trip: its next transaction begins as READ ONLY.
     """
     if not isinstance(connection, sqlite3.Connection):
         connection.autocommit = False
@@ -72,7 +62,7 @@ def _allow_or_refuse_changes(connection: Any, record: Any, _fairy: object) -> No
 
 
 def _name_a_refusal(context: ExceptionContext) -> None:
-    """Tell a write that was refused for its request's method from a database that cannot write."""
+    """Distinguish a write refused for the request's method from a read-only database."""
     error = context.original_exception
     is_refusal = (
         getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
@@ -83,11 +73,9 @@ def _name_a_refusal(context: ExceptionContext) -> None:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Begin writing transactions as writers.
+    """Begin writing transactions as writers (BEGIN IMMEDIATE), which wait for other writers.
 
-    A transaction that reads first and writes later fails at once when another wrote in
-    between (SQLITE_BUSY_SNAPSHOT), whatever the busy timeout; one that begins IMMEDIATE
-    waits its turn instead.
+    An upgrade from reader to writer fails at once after another write (SQLITE_BUSY_SNAPSHOT).
     """
 
     @event.listens_for(engine, "connect")

@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL: what the operator set is in force, and every wait has an end.
+"""Connections to PostgreSQL: the operator's parameters win, and every wait is bounded.
 
-A server that is frozen, or a network that swallows packets, keeps neither its own
-`statement_timeout` nor, while its kernel still acknowledges, the socket's. psycopg waits in
-Python, so here is where the wait can end.
+With a frozen server or a broken network, `statement_timeout` does not end a statement; while the
+server's kernel still acknowledges packets, no socket time-out does. psycopg waits in Python, so
+the wait is bounded here.
 """
 
 import math
@@ -22,18 +22,18 @@ from webapp.db.deadline import left_s
 
 CONNECT_S = 5
 STATEMENT_S = 30
-# A statement that the server itself gives up comes back as an error within this.
+# Leaves the server time to report a statement that it cancelled itself.
 ANSWER_S = STATEMENT_S + 5
-# For each of these that neither the URL, libpq's variables nor a service file sets.
+# Used where neither the URL, libpq's variables nor a service file sets them.
 DEFAULTS = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": str(STATEMENT_S * 1000),
 }
-# libpq takes any text for these until it connects.
+# libpq checks these only when it connects.
 INTEGERS = frozenset({*DEFAULTS, "connect_timeout", "keepalives", "port"})
-# No socket can be there, so libpq gives up at once.
+# No socket can exist there, so libpq fails at once without a network.
 NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": ""}
 # `-c name=value`, `-cname=value` and `--name=value`; a backslash keeps a space in the value.
 SERVER_SETTING = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)")
@@ -46,16 +46,15 @@ T = TypeVar("T")
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that closes instead of waiting on.
+    """A connection that closes itself, with an OperationalError, when the time is over.
 
-    After that nobody knows what became of the statement or the commit; whoever asked gets an
-    OperationalError, and the pool sees a closed connection and drops it.
+    Whether the statement or commit took effect is unknown then.
     """
 
     statement_timeout = ""
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """As psycopg's own, for as long as the caller has, and never longer than ANSWER_S."""
+        """As psycopg's own, until the caller's deadline and at most ANSWER_S."""
         within_s = left_s(ANSWER_S) if timeout is None else timeout
         ends_at = time.monotonic() + within_s
         try:
@@ -68,14 +67,14 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedConnection:
-    """A new connection, in the time that is left (libpq takes 2 s for each host at the least).
+    """A new connection, within the time left (libpq takes at least 2 s for each host).
 
-    Statements are not prepared on the server: behind PgBouncer the next transaction may meet
-    another server connection, which does not know them.
+    Statements are not prepared on the server: behind PgBouncer the next transaction may run on
+    another server connection, which does not have them.
 
     Raises:
-        psycopg.OperationalError: there is none, no time is left to ask for one, or it would
-            work in another schema than the `search_path` that was asked for.
+        psycopg.OperationalError: no connection, no time left to connect, or another `search_path`
+            than the requested one is in force.
     """
     known = in_force(parameters)
     hosts = str(parameters.get("host", "")).count(",") + 1
@@ -83,27 +82,26 @@ def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedC
     each_s = left_s((wanted_s if wanted_s > 0 else ANSWER_S) * hosts) / hosts
     if not each_s:
         raise psycopg.OperationalError("no time is left to connect")
-    ours = {name: value for name, value in DEFAULTS.items() if name not in known}
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in known}
     connection = BoundedConnection.connect(
         *arguments,
         context=context,
-        # psycopg sends no BEGIN of its own: `begin` does, with more in it.
+        # Keeps psycopg from sending BEGIN: `begin` sends it, with the limit.
         autocommit=True,
         prepare_threshold=None,
-        **(parameters | ours | {"connect_timeout": math.ceil(each_s)}),
+        **(parameters | defaults | {"connect_timeout": math.ceil(each_s)}),
     )
-    asked = server_settings(known.get("options", ""))
-    _check_search_path(connection, asked)
-    connection.statement_timeout = asked.get("statement_timeout", f"{STATEMENT_S}s")
+    wanted = server_settings(known.get("options", ""))
+    _check_search_path(connection, wanted)
+    connection.statement_timeout = wanted.get("statement_timeout", f"{STATEMENT_S}s")
     return connection
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction whose statements the server gives up after a while.
+    """Begin a transaction in which the server cancels statements that take too long.
 
-    The limit is sent with BEGIN, which costs no round trip. As a start parameter PgBouncer would
-    refuse it, and what is set for a session stays on a server connection that PgBouncer hands to
-    another program.
+    The limit is sent with BEGIN, without a further round trip. PgBouncer would refuse it as a start
+    parameter, and as a session setting it would stay on a server connection that PgBouncer shares.
     """
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
@@ -111,7 +109,7 @@ def begin(connection: Connection) -> None:
     if not isinstance(driver, BoundedConnection):
         raise TypeError("the engine was not prepared")
     if not driver.autocommit:
-        # SQLAlchemy sets it back after a connection was in AUTOCOMMIT for a while.
+        # SQLAlchemy resets it after a connection was used in AUTOCOMMIT.
         driver.autocommit = True
     limit = driver.statement_timeout.replace("'", "''").replace("%", "%%")
     mode = " READ ONLY" if driver.read_only else ""
@@ -119,10 +117,7 @@ def begin(connection: Connection) -> None:
 
 
 def in_force(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """How libpq would connect: by these, its variables (PGOPTIONS, …) and a service file.
-
-    It is asked without a server or a network, so where it would connect to is left out.
-    """
+    """These parameters, libpq's variables (PGOPTIONS, …), a service file; without host and port."""
     known = _begin({**parameters, **NOWHERE}).info
     return {
         each.keyword.decode(): each.val.decode()
@@ -145,7 +140,7 @@ def unusable(parameters: Mapping[str, Any]) -> str | None:
 
 
 def server_settings(options: str) -> dict[str, str]:
-    """The server's settings in a start parameter `options`, by name; the last one counts."""
+    """The server settings in a start parameter `options`, by name; the last one wins."""
     return {
         name.lower().replace("-", "_"): re.sub(r"\\(.)", r"\1", value)
         for name, value in SERVER_SETTING.findall(options)
@@ -157,20 +152,20 @@ def _begin(parameters: Mapping[str, Any]) -> pq.abc.PGconn:
 
 
 def _are_numbers(value: Any) -> bool:
-    # Each of several hosts may have its port, or none.
+    # With several hosts: their ports, each optional.
     return all(re.fullmatch(r"-?\d{0,9}", each) for each in str(value).split(","))
 
 
-def _check_search_path(connection: BoundedConnection, asked: Mapping[str, str]) -> None:
-    """Refuse to work in another schema: two installs would share tenants, users and tokens."""
-    if "search_path" not in asked:
+def _check_search_path(connection: BoundedConnection, wanted: Mapping[str, str]) -> None:
+    """Refuse another schema: two installs would share tenants, users and tokens."""
+    if "search_path" not in wanted:
         return
-    with ExitStack() as unless_it_is:
-        unless_it_is.callback(connection.close)
+    with ExitStack() as on_mismatch:
+        on_mismatch.callback(connection.close)
         row = connection.execute("SHOW search_path").fetchone()
-        if row is None or _split(row[0]) != _split(asked["search_path"]):
+        if row is None or _split(row[0]) != _split(wanted["search_path"]):
             raise psycopg.OperationalError(NOT_IN_FORCE)
-        unless_it_is.pop_all()
+        on_mismatch.pop_all()
 
 
 def _split(search_path: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""Nothing changes in a request whose method is safe, whatever its view does.
+"""Requests with a safe method change nothing, whatever their view does.
 
-Browsers send GET, HEAD and OPTIONS for any other site, with the visitor's cookies and without a
-CSRF token. So the database and Redis themselves refuse to write in such a request; no view has to
-think of it. A refused write is a mistake of ours: it is logged, and answered with 500.
+Any other site can make a browser send GET, HEAD and OPTIONS, with the visitor's cookies and without
+a CSRF token. So the database and Redis refuse writes in such a request. A refused write is a bug:
+it is logged, and answered with 500.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ _refused: ContextVar[bool] = ContextVar("paratia_changes_are_refused", default=F
 
 
 class Note(StrEnum):
-    """What a safe request may write all the same: notes of who read what, and nothing else."""
+    """The only writes that a safe request may make: records of its reading."""
 
     TOKEN_USED = "the last use of an API token"
     EXPORTED = "the audit entry of an export"
@@ -33,12 +33,12 @@ class Note(StrEnum):
 
 
 class ChangeRefused(RuntimeError):
-    """A view tried to change something in a request whose method is safe."""
+    """A view tried to write in a request whose method is safe."""
 
 
 @contextmanager
 def changes_refused(refused: bool = True) -> Iterator[None]:
-    """Let no write through in this block, or let them through again."""
+    """Refuse writes in this block, or allow them again."""
     token = _refused.set(refused)
     try:
         yield
@@ -47,20 +47,20 @@ def changes_refused(refused: bool = True) -> Iterator[None]:
 
 
 def noting(_what: Note) -> Any:
-    """A block in which a safe request may write the one thing that is named."""
+    """A block in which a safe request may make the named write."""
     return changes_refused(False)
 
 
 def are_changes_refused() -> bool:
-    """Whether the work in hand may only read."""
+    """Whether the current request may only read."""
     return _refused.get()
 
 
 def require_change(what: str) -> None:
-    """Stop before a change.
+    """Do nothing where the current request may write.
 
     Raises:
-        ChangeRefused: the work in hand may only read.
+        ChangeRefused: it may only read.
     """
     if are_changes_refused():
         raise ChangeRefused(f"{what} in a request whose method is safe")
@@ -76,7 +76,7 @@ class GuardedPipeline(Pipeline):
 
 
 class GuardedRedis(Redis):
-    """A client of Redis that writes nothing while changes are refused."""
+    """A Redis client that refuses writes while changes are refused."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
@@ -84,7 +84,7 @@ class GuardedRedis(Redis):
         return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> GuardedPipeline:
-        """A pipeline that is guarded as well."""
+        """A pipeline that refuses them as well."""
         return GuardedPipeline(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
         )
@@ -106,16 +106,16 @@ def init_app(app: "Flask") -> None:
         is_safe = environ["REQUEST_METHOD"] in SAFE_METHODS
         with changes_refused(is_safe):
             answer = serve(environ, start_response)
-        # What is streamed is read when the view has long returned. Files read no database.
+        # A streamed answer is read after the view has returned. Files read no database.
         if not is_safe or isinstance(answer, environ.get("wsgi.file_wrapper", FileWrapper)):
             return answer
         close: Callable[[], None] = getattr(answer, "close", lambda: None)
-        return ClosingIterator(_reading(iter(answer)), close)
+        return ClosingIterator(_refuse_while_streaming(iter(answer)), close)
 
     app.wsgi_app = serve_safely  # type: ignore[method-assign]
 
 
-def _reading(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _refuse_while_streaming(chunks: Iterator[bytes]) -> Iterator[bytes]:
     while True:
         with changes_refused():
             chunk = next(chunks, None)

@@ -1,4 +1,4 @@
-"""The transactions that services write in, and the sessions that pages read with."""
+"""The transactions of services, and the sessions that pages read with."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,45 +13,42 @@ from webapp.db.safe_methods import Note, noting, require_change
 
 
 class Beginning(Protocol):
-    """What the writing transactions of a request begin with."""
+    """A first step that each writing transaction of a request begins with."""
 
     def begin(self, session: Session) -> None:
-        """Do it in the transaction, before anything else."""
+        """Runs in the transaction, before any other statement."""
 
     def committed(self) -> None:
-        """The transaction was committed."""
+        """Called after the commit."""
 
 
 _beginning: ContextVar[Beginning | None] = ContextVar("paratia_beginning", default=None)
 
 
 def begin_transactions_with(beginning: Beginning | None) -> None:
-    """Begin all writing transactions of this request, or of this thread, so from now on."""
+    """Set the first step of all further writing transactions in this context."""
     _beginning.set(beginning)
 
 
 class UnitOfWork(Session):
-    """The session of a writing transaction, with what follows its commit.
-
-    So a line in the log or a job in the queue never tells of what was rolled back.
-    """
+    """A writing transaction, with effects that run only after its commit."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._effects: list[Callable[[], object]] = []
 
     def after_commit(self, effect: Callable[[], object]) -> None:
-        """Have `effect` called once the transaction is committed, in the order of these calls."""
+        """Call `effect` after the commit; several effects run in their order."""
         self._effects.append(effect)
 
     def run_effects(self) -> None:
-        """Call what was to follow the commit."""
+        """Run the effects; called once, after the commit."""
         for effect in self._effects:
             effect()
 
 
 class Database:
-    """Short writing transactions, apart from the session that a request reads with."""
+    """Short writing transactions, separate from the session that a request reads with."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = sessionmaker(
@@ -63,7 +60,7 @@ class Database:
     def transaction(self) -> Iterator[UnitOfWork]:
         """A session that commits at the end of the block, or rolls back on an exception.
 
-        What it was told to do after the commit is done before the block is left.
+        The effects run after the commit, before the block is left.
 
         Raises:
             ChangeRefused: in a request whose method is safe.
@@ -80,13 +77,13 @@ class Database:
 
     @contextmanager
     def note(self, what: Note) -> Iterator[UnitOfWork]:
-        """A transaction for one of the few things that a safe request writes, too."""
+        """A transaction for one of the few writes that a safe request may make."""
         with noting(what), self.transaction() as session:
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session for reading; it takes no lock that would keep a writer waiting."""
+        """A session for reading; it takes no lock that blocks a writer."""
         with self._readers() as session:
             yield session
 

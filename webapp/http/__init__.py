@@ -1,1 +1,1 @@
-"""What every request passes: headers, languages, proxies, error pages."""
+"""What applies to every request: headers, languages, proxies, error pages."""

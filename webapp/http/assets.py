@@ -1,4 +1,4 @@
-"""The addresses of our own files: each names the file's version, so that browsers keep it."""
+"""Addresses of static files, with the file's version, so that browsers can cache them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ KEPT = "public, max-age=31536000, immutable"
 
 
 def init_app(app: Flask) -> None:
-    """Add the version to what `url_for('static', …)` gives, and let such answers be kept."""
+    """Add the version to `url_for('static', …)`, and let versioned files be cached."""
     folder = Path(app.static_folder or "")
 
     @app.url_defaults

@@ -1,7 +1,7 @@
-"""Cookies of this installation's own: another one on the same host, at another port, has others.
+"""Cookies of this installation: others on the same host, at another port, have other names.
 
-A browser sends a cookie to every port of its host. The installation is known by its signing key,
-which all of its processes share.
+A browser sends a cookie to every port of its host. The name contains a digest of the signing key,
+which all processes share.
 """
 
 import hashlib
@@ -12,15 +12,15 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.http.paths import cookie_path
 
-# Browsers take cookies with these names over TLS alone; the first also from no other host.
+# Browsers accept these names only over TLS; the first also only for the very host.
 HOST_ONLY, SECURE_ONLY = "__Host-", "__Secure-"
 
 
 def cookie_names(what: str) -> list[str]:
-    """The name of a cookie, and after it those that it had under older keys.
+    """The name of a cookie, then its names under older keys.
 
-    Over TLS it begins with `__Host-`, which wants the path `/`; where the panel is served below
-    another one, with `__Secure-`, since the applications beside it should get none of ours.
+    Over TLS it begins with `__Host-`, which requires the path `/`; below another path with
+    `__Secure-`, since other applications of the host must not get it.
     """
     config = current_app.config
     keys = [config["SECRET_KEY"], *(config.get("SECRET_KEY_FALLBACKS") or ())]
@@ -30,13 +30,13 @@ def cookie_names(what: str) -> list[str]:
 
 
 def read_cookie(what: str) -> str | None:
-    """The value of the cookie, also under an earlier name."""
+    """The value of the cookie, also under an older name."""
     values = (request.cookies.get(name) for name in cookie_names(what))
     return next(filter(None, values), None)
 
 
 def set_cookie(response: BaseResponse, what: str, value: str, max_age_s: int) -> None:
-    """Set a cookie that no script reads, for as many seconds."""
+    """Set a cookie that scripts cannot read, for so many seconds."""
     response.set_cookie(
         cookie_names(what)[0],
         value,

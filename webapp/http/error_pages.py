@@ -1,4 +1,4 @@
-"""Every error as a small clear page, or below the API as problem+json; never a traceback."""
+"""Every error as a small page, or below the API as problem+json; never a traceback."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -27,7 +27,7 @@ NOT_UNDERSTOOD = (
     _l("Not understood"),
     _l("The request could not be understood. Go back, reload the page and try again."),
 )
-# The title of each error's page, and what it says below it.
+# Title and text of each error's page.
 PAGES = {
     400: NOT_UNDERSTOOD,
     401: (_l("Not logged in"), _l("Log in first.")),
@@ -59,9 +59,9 @@ log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Answer all errors. Must come after whatever else registers handlers for them."""
+    """Handle all errors. After every other registration of error handlers."""
     app.register_error_handler(HTTPException, _answer_http_error)
-    # Internal errors are a server that recovers, or was made a read-only replica.
+    # InternalError: the server recovers, or became a read-only replica.
     for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(kind, _answer_database_error)
 
@@ -72,14 +72,14 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if request.path.startswith(API_PREFIX):
         return answer_http_error(error)
     if request_ctx.url_adapter is None:
-        # Werkzeug refused the host, and without one no address can be made for a page.
+        # Werkzeug refused the host; without one, no page can be built.
         return bare_answer(error.code, request.path)
     kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return error_page(error.code, *PAGES.get(error.code, (error.name, "")), kept)
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
-    # The statement and its parameters stay out of the log, the driver's first line does not.
+    # Only the driver's first line: statement and parameters may hold personal data.
     cause = error.orig if isinstance(error, DBAPIError) else error
     message = next(iter(str(cause).splitlines()), "")
     log.error("database.unavailable", error=type(cause).__name__, message=message)
@@ -97,7 +97,7 @@ def error_page(
     kept = dict(headers)
     if status in RETRY_AFTER_S:
         kept.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
-    # Without the context processors: they would ask for the user in a database that is down.
+    # Without context processors, which would load the user from the database.
     template = current_app.jinja_env.get_template("error.html")
     page = template.render(
         status=status,

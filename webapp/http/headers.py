@@ -1,4 +1,4 @@
-"""The headers that every answer carries, errors too."""
+"""The headers of every answer, errors included."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from webapp.http.problems import code_of, problem
 YEAR_S = 365 * 24 * 3600
 EXTENSION = "csp_allowances"
 
-# Bootstrap and Select2 draw their arrows and ticks by data: images.
+# Bootstrap and Select2 use data: images.
 POLICY: Mapping[str, tuple[str, ...]] = {
     "default-src": ("'self'",),
     "script-src": ("'self'",),
@@ -41,7 +41,7 @@ def init_app(app: Flask) -> None:
 
 
 def csp_nonce() -> str:
-    """The number, used once, that lets this answer's own `<script>` and `<style>` through."""
+    """The nonce of this answer's `<script>` and `<style>` elements."""
     if "csp_nonce" not in g:
         g.csp_nonce = secrets.token_urlsafe(16)
     nonce: str = g.csp_nonce
@@ -49,15 +49,12 @@ def csp_nonce() -> str:
 
 
 def allow_below(app: Flask, prefix: str, sources: Mapping[str, Sequence[str]]) -> None:
-    """Allow more sources per directive for addresses that start with `prefix`, such as `/rq/`."""
+    """Allow further sources per directive for addresses below `prefix`, such as `/rq/`."""
     app.extensions[EXTENSION][prefix] = sources
 
 
 def bare_answer(status: int, path: str, detail: str = "The request was refused.") -> Response:
-    """An answer with all the headers, for what is refused before the application sees it.
-
-    Nothing that was sent stands in it. Needs no application.
-    """
+    """An answer with all headers, without input or an application, for early refusals."""
     if path.startswith("/api/"):
         answer = problem(status, code_of(status), detail)
     else:

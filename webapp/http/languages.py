@@ -1,4 +1,4 @@
-"""Which language a page speaks: the one that was chosen, else what the browser asks for."""
+"""The language of a page: the chosen one, else the browser's."""
 
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from webapp.http import paths
 from webapp.http.cookies import read_cookie, set_cookie
 from webapp.http.paths import API_PREFIX
 
-# The languages of the panel, each by its own name. The API and the commands speak English.
+# The languages of the panel, by their own names. API and commands are English.
 LANGUAGES = {"en": "English", "it": "Italiano"}
 DEFAULT = "en"
 COOKIE = "language"
@@ -24,10 +24,10 @@ YEAR_S = 365 * 24 * 3600
 
 
 class GroupingDomain(Domain):  # type: ignore[misc]
-    """Sentences with a number in them, which is grouped as the language groups it."""
+    """Sentences whose number is grouped by the rules of the language."""
 
     def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
-        """The sentence for so many; `%(num)s` stands for the number."""
+        """The sentence for this number; `%(num)s` stands for it."""
         sentence = self.get_translations().ungettext(singular, plural, num)
         return str(sentence % {"num": _grouped(num), **values})
 
@@ -37,7 +37,7 @@ class Grouping(Babel):  # type: ignore[misc]
 
     @cached_property
     def domain_instance(self) -> Domain:
-        """Where all sentences come from."""
+        """The source of all sentences."""
         return GroupingDomain()
 
 
@@ -52,7 +52,7 @@ def init_app(app: Flask) -> None:
 
 
 def locale() -> Locale:
-    """The language that is spoken now; English where nobody asked for a page."""
+    """The current language; English outside of requests for pages."""
     return get_locale() or Locale.parse(DEFAULT)
 
 
@@ -61,8 +61,8 @@ def _counted(context: EvalContext, singular: str, plural: str, num: int, **value
     sentence = get_translations().ungettext(singular, plural, num)
     if context.autoescape:
         sentence = Markup(sentence)  # noqa: S704  from our own templates and catalogs
-    said: str = sentence % {"num": _grouped(num), **values}
-    return said
+    text: str = sentence % {"num": _grouped(num), **values}
+    return text
 
 
 def _grouped(num: int) -> str:
@@ -80,7 +80,7 @@ def chosen() -> str:
 
 
 def choose() -> ResponseReturnValue:
-    """Keep the language that was pressed, and lead back to the page."""
+    """Store the chosen language, and redirect to the page."""
     wanted = request.form.get("language", "")
     answer = redirect(paths.here(request.form.get("next", "")))
     if wanted in LANGUAGES:

@@ -1,4 +1,4 @@
-"""Addresses of this site: where pages are, below whatever path it is served, and where it leads."""
+"""Addresses of this site, below the path at which it is served."""
 
 import re
 from urllib.parse import quote, urlsplit
@@ -6,22 +6,22 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, redirect, request, url_for
 
 A_PATH = re.compile(r"/(?![/\\])[^\s\\]*")
-# What may stand in a query as it is, and what is written with % there already.
+# Characters of a query that need no quoting, and % of what is quoted already.
 AS_IT_IS = "%/?:@!$&'()*+,;="
 
 
 def init_app(app: Flask) -> None:
-    """Let every redirect stay on this site, and name no host in it."""
+    """Make every redirect a path of this site, without a host."""
     app.after_request(_stay)
 
 
 def home() -> str:
-    """The page that visitors are led to when no other is known."""
+    """The default page."""
     return url_for("admin.index")
 
 
 def is_here(address: str) -> bool:
-    """Whether the address is a path of this site, and nothing else."""
+    """Whether the address is nothing but a path of this site."""
     is_path = address.isprintable() and A_PATH.fullmatch(address) is not None
     return is_path and address.startswith(f"{request.script_root}/")
 
@@ -32,14 +32,14 @@ def here(address: str) -> str:
 
 
 def asked_for() -> str:
-    """The address of this request, as it stands in a link."""
+    """The address of this request, as a link."""
     query = request.query_string.decode("latin-1")
     path = quote(request.script_root + request.path)
     return f"{path}?{quote(query, safe=AS_IT_IS)}" if query else path
 
 
 def this_page() -> str:
-    """The address that shows this page again: what was sent cannot be sent anew."""
+    """The address that shows this page again; for a POST, the page that sent it."""
     if request.method == "GET":
         return asked_for()
     try:
@@ -50,13 +50,13 @@ def this_page() -> str:
 
 
 def cookie_path() -> str:
-    """The path that our cookies are for: an application beside us on this host gets none."""
+    """The path of our cookies: other applications on this host do not get them."""
     return f"{request.script_root}/"
 
 
 def _stay(response: Response) -> Response:
     if response.location is not None:
-        # Werkzeug's own redirects, to the address with its last slash, name the host.
+        # Werkzeug's own redirects (to a trailing slash) name the host.
         address = here(response.location.removeprefix(request.host_url.rstrip("/")))
         if address != response.location:
             response.location = address

@@ -1,4 +1,4 @@
-"""Errors below the API, as RFC 9457 wants them: `application/problem+json`."""
+"""Errors below the API as RFC 9457 problems: `application/problem+json`."""
 
 import json
 from collections.abc import Mapping
@@ -10,15 +10,10 @@ from werkzeug.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 
-# Where the name of the status is not the code, or differs between versions of Python.
-CODES = {
-    413: "content_too_large",
-    422: "invalid",
-    500: "internal_error",
-    503: "unavailable",
-}
+# Where the code is not the status's name, or that differs between Python versions.
+CODES = {413: "content_too_large", 422: "invalid", 500: "internal_error", 503: "unavailable"}
 
-# Instead of Werkzeug's sentences, which speak of browsers.
+# Werkzeug's own sentences speak of browsers.
 DETAILS = {
     400: "The request is malformed.",
     403: "The role does not allow this.",
@@ -36,7 +31,7 @@ def problem(
     errors: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem+json answer; `code` is stable, `errors` says what is wrong per field."""
+    """A problem+json answer; `code` is stable, `errors` gives the faults of each field."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -50,17 +45,17 @@ def problem(
 
 
 def code_of(status: int) -> str:
-    """The code of a status that says all there is to say."""
+    """The code of an error that has only a status."""
     return CODES.get(status) or HTTPStatus(status).name.lower()
 
 
 def answer_http_error(error: HTTPException) -> Response:
-    """What Flask, Werkzeug and our own `abort` raise, as a problem."""
+    """An exception of Flask, Werkzeug or `abort`, as a problem."""
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return problem(status, code_of(status), _detail(error, status), headers=headers)
 
 
 def _detail(error: HTTPException, status: int) -> str:
-    said = error.description or HTTPStatus(status).phrase
-    return DETAILS.get(status, said) if error.description == type(error).description else said
+    detail = error.description or HTTPStatus(status).phrase
+    return DETAILS.get(status, detail) if error.description == type(error).description else detail

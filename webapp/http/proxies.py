@@ -1,4 +1,4 @@
-"""What is taken from the proxies in front, and which hosts are answered: one rule, kept here."""
+"""What is trusted of the proxies in front, and which hosts are answered."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ Environ = dict[str, Any]
 Serve = Callable[[Environ, Any], Iterable[bytes]]
 
 A_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-# Probes ask these by the address of a machine; neither says anything about a host.
+# Probes call these by IP address; no answer depends on the host.
 PROBES = frozenset({"/healthz", "/readyz"})
 PORTS = {"http": "80", "https": "443"}
 OTHER_HOST = "This host is not served here: the setting ALLOWED_HOSTS names those that are."
@@ -27,29 +27,24 @@ log = get_logger(__name__)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Put the rule in front of the application.
+    """Apply both rules before the application.
 
-    Of `X-Forwarded-For`, the address counts that the outermost proxy of ours wrote; what comes
-    from further out, anybody may have written. `X-Forwarded-Proto` and `X-Forwarded-Prefix`
-    are the word of the nearest proxy, which writes them anew or passes on what another of ours
-    wrote. The host is the `Host` header, which proxies leave as it came, and nothing else.
+    The client's address is the `X-Forwarded-For` entry that our outermost proxy wrote; entries
+    further out may be forged. `X-Forwarded-Proto` and `X-Forwarded-Prefix` are trusted as the
+    nearest proxy sends them. The host is the `Host` header, which proxies pass on unchanged.
     """
     serve = _only_our_hosts(app.wsgi_app, settings.allowed_hosts)
     if settings.trusted_proxies:
         serve = ProxyFix(
-            _only_what_can_be(serve),
-            x_for=settings.trusted_proxies,
-            x_proto=1,
-            x_host=0,
-            x_prefix=1,
+            _drop_impossible(serve), x_for=settings.trusted_proxies, x_proto=1, x_host=0, x_prefix=1
         )
     app.wsgi_app = serve  # type: ignore[method-assign,assignment]
 
 
-def _only_what_can_be(serve: Serve) -> Serve:
-    """With fewer proxies than the setting says, the visitor wrote it: maybe anything at all."""
+def _drop_impossible(serve: Serve) -> Serve:
+    """Drop impossible values: with fewer proxies than configured, visitors can write them."""
 
-    def served(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def serve_checked(environ: Environ, start_response: Any) -> Iterable[bytes]:
         before = environ["werkzeug.proxy_fix.orig"]
         environ["REMOTE_ADDR"] = _address_in(environ["REMOTE_ADDR"]) or before["REMOTE_ADDR"]
         environ["wsgi.url_scheme"] = environ["wsgi.url_scheme"].lower()
@@ -59,25 +54,25 @@ def _only_what_can_be(serve: Serve) -> Serve:
             environ["SCRIPT_NAME"] = before["SCRIPT_NAME"]
         return serve(environ, start_response)
 
-    return served
+    return serve_checked
 
 
 def _only_our_hosts(serve: Serve, allowed: tuple[str, ...]) -> Serve:
-    """Refuse every other host, before anything could repeat it."""
+    """Refuse other hosts before any code could repeat them."""
 
-    def served(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def serve_checked(environ: Environ, start_response: Any) -> Iterable[bytes]:
         refusal = _refusal(environ, allowed)
         if refusal is None:
             return serve(environ, start_response)
         log.warning("http.host_refused", host=environ.get("HTTP_HOST", "")[:255])
         return refusal(environ, start_response)
 
-    return served
+    return serve_checked
 
 
 def _refusal(environ: Environ, allowed: tuple[str, ...]) -> Response | None:
     path, host = environ["PATH_INFO"], environ.get("HTTP_HOST")
-    if host is not None and not _can_be(host):
+    if host is not None and not _is_valid_host(host):
         return bare_answer(400, path, NO_HOST)
     if not allowed or path in PROBES:
         return None
@@ -87,8 +82,8 @@ def _refusal(environ: Environ, allowed: tuple[str, ...]) -> Response | None:
     return bare_answer(400, path, OTHER_HOST)
 
 
-def _can_be(host: str) -> bool:
-    """Whether it is one that Werkzeug can read: it fails at others where it makes an address."""
+def _is_valid_host(host: str) -> bool:
+    """Whether Werkzeug can parse the host; it fails on others when it builds an address."""
     if not HOST_PATTERN.fullmatch(host):
         return False
     name = _split(host)[0]
@@ -105,33 +100,32 @@ def _can_be(host: str) -> bool:
 def _matches(host: str, allowed: str, default_port: str) -> bool:
     """Whether the host is the allowed one, or below it where that begins with a dot."""
     name, port = _split(host)
-    wanted, wanted_port = _split(allowed.removeprefix("."))
-    if wanted_port and wanted_port != (port or default_port):
+    allowed_name, allowed_port = _split(allowed.removeprefix("."))
+    if allowed_port and allowed_port != (port or default_port):
         return False
-    return name == wanted or (allowed.startswith(".") and name.endswith(f".{wanted}"))
+    return name == allowed_name or (allowed.startswith(".") and name.endswith(f".{allowed_name}"))
 
 
 def _split(host: str) -> tuple[str, str]:
-    """The name and the port of what fits the pattern."""
     name, port = HOST_PATTERN.sub(r"\g<name> \g<port>", host.lower()).split(" ")
     return name.rstrip("."), port
 
 
-def _address_in(written: str) -> str | None:
-    """The address alone; None where it is none, or one that means something to one machine only."""
+def _address_in(text: str) -> str | None:
+    """The address alone; None for no address, and for one with a scope."""
     try:
-        address = ip_address(_without_port(written))
+        address = ip_address(_without_port(text))
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
             return None
-        # One visitor has one address, whichever way a proxy writes it.
+        # Proxies may write an IPv4 address as IPv6.
         return str(address.ipv4_mapped or address)
     return str(address)
 
 
-def _without_port(written: str) -> str:
+def _without_port(text: str) -> str:
     """Some proxies add the port: 203.0.113.7:51234, [2001:db8::7]:51234."""
-    has_port = written.startswith("[") or written.count(":") == 1
-    return (urlsplit(f"//{written}").hostname or "") if has_port else written
+    has_port = text.startswith("[") or text.count(":") == 1
+    return (urlsplit(f"//{text}").hostname or "") if has_port else text

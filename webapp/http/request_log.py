@@ -14,7 +14,7 @@ ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET_ENDPOINTS = frozenset(
     {
         *("static", "admin.static", "rq_dashboard.static", "health.healthz", "health.readyz"),
-        # What an open page of rq-dashboard asks for every 2.5 s.
+        # Polled by open pages of rq-dashboard, every 2.5 s.
         *("rq_dashboard.list_queues", "rq_dashboard.list_jobs", "rq_dashboard.list_workers"),
     }
 )
@@ -23,14 +23,14 @@ log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Give every request an id, that its log lines and its answer carry. Must come first."""
+    """Give every request an id, in its log lines and its answer. Before all others."""
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_forget)
 
 
 def request_id() -> str:
-    """The id of this request: the client's own where it is harmless, else a new one."""
+    """The id of this request: the client's where it is harmless, else a new one."""
     if "request_id" not in g:
         sent = request.headers.get(HEADER, "")
         g.request_id = sent if ACCEPTED.fullmatch(sent) else uuid.uuid4().hex

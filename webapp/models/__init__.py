@@ -16,7 +16,6 @@ __all__ = [
     "audit",
     "control",
     "csv_import",
-    "departure",
     "idempotency",
     "observed",
     "operation",

@@ -1,4 +1,4 @@
-"""The audit."""
+"""The table of audit entries, and the actor of a change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from webapp.models.base import Model, Number, code
 
 
 class Via(StrEnum):
-    """The road by which a change was asked for. The values are part of the audit."""
+    """The way by which a change was requested. The values are stored in the audit."""
 
     PANEL = "panel"
     API = "api"
@@ -22,10 +22,7 @@ class Via(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who asks for a change: their name as timelines have it, and where they are.
-
-    The address is the client's for requests, and `user@host` for commands.
-    """
+    """The author of a change; `address` is the client's, or `user@host` of a command."""
 
     name: str
     via: Via
@@ -34,7 +31,7 @@ class Actor:
 
 
 class AuditEntry(Model):
-    """What somebody did. Rows are only ever added."""
+    """One audit entry. Rows are only ever added."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -48,11 +45,11 @@ class AuditEntry(Model):
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     actor: Mapped[str] = mapped_column(String(255))
-    # By which road, and from where: the client's address, or `user@host` of a command.
+    # The origin, as `Actor` has it.
     via: Mapped[Via | None] = mapped_column(code(Via))
     address: Mapped[str | None] = mapped_column(String(255))
     action: Mapped[str] = mapped_column(String(64))
-    # What it was done to, where that is no tenant: `user ops@example.com`, `operation 7`.
+    # The object, where it is no tenant: `user ops@example.com`, `operation 7`.
     target: Mapped[str | None] = mapped_column(String(255))
     tenant_id: Mapped[int | None] = mapped_column(Number, ForeignKey("tenant.id"))
     before: Mapped[str | None] = mapped_column(Text)

@@ -20,12 +20,12 @@ class Model(DeclarativeBase):
     )
 
 
-# SQLite numbers rows without gaps being reused only for INTEGER PRIMARY KEY AUTOINCREMENT.
+# SQLite never reuses a number only with INTEGER PRIMARY KEY AUTOINCREMENT.
 Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def code(kind: type[StrEnum]) -> Enum:
-    """A column of the enum's values as text: a new value needs no change of the table."""
+    """A column of the enum's values as text: a new value needs no migration."""
     return Enum(
         kind,
         native_enum=False,

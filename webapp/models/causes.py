@@ -1,4 +1,4 @@
-"""Why a partition could not be made: stable codes, and what a human should do about each."""
+"""Causes of a failed provisioning: stable codes, and an operator's remedy for each."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,31 +19,28 @@ class Cause(StrEnum):
     AUTH = "auth"
     INVALID_NAME = "invalid_name"
     FOREIGN_DATA = "foreign_data"
-    # Of a collection alone: no attempt fails for it.
+    # Of a collection; no attempt fails with it.
     COLLECTION_MOVED = "collection_moved"
 
     @property
     def is_transient(self) -> bool:
-        """True when trying again may succeed with nothing changed by a human."""
+        """True when a retry may succeed without any change by an operator."""
         return self in TRANSIENT
 
     @property
     def is_hopeless(self) -> bool:
-        """True when no retry can succeed, whatever becomes of Milvus: something else must be done.
-
-        The other permanent causes end once somebody has mended Milvus or its settings.
-        """
+        """True when no retry can succeed, even with Milvus and its settings in order."""
         return self in HOPELESS
 
     @property
     def advice(self) -> "Advice":
-        """What the cause means, and what an operator does about it."""
+        """The meaning of the cause, and the remedy."""
         return ADVICE[self]
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Two sentences for an operator: what a cause means, and the remedy."""
+    """Two sentences for an operator."""
 
     meaning: str
     remedy: str
@@ -55,14 +52,14 @@ TRANSIENT = frozenset(
 PERMANENT = frozenset(Cause) - TRANSIENT
 HOPELESS = frozenset({Cause.INVALID_NAME, Cause.FOREIGN_DATA})
 
-# Milvus did not answer at all; every other cause is an answer of its own.
+# Milvus did not answer; every other cause is an answer.
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 
-# Nothing but an attempt shows that these are over: the sweep lets one tenant try now and then,
-# and the others follow once somebody's partition was made.
+# Only an attempt shows that these are over: the sweep retries one tenant from time to time, and the
+# others follow when a partition was created.
 PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})
 
-# These hold for a collection, so they say nothing any more once a request moves to another.
+# These concern a collection, so they are cleared when a request moves to another one.
 OF_THE_COLLECTION = frozenset(
     {Cause.COLLECTION_MISSING, Cause.CAPACITY, Cause.PARTITION_KEY_MODE, Cause.AUTH}
 )
@@ -77,12 +74,10 @@ ADVICE = {
         N_("Look at what was observed; it is asked again by itself."),
     ),
     Cause.RATE_LIMITED: Advice(
-        N_("Milvus refused the pace."),
-        N_("Wait; it is tried again by itself."),
+        N_("Milvus refused the pace."), N_("Wait; it is tried again by itself.")
     ),
     Cause.UNEXPECTED: Advice(
-        N_("This error is not known."),
-        N_("Read the trace, retry one, report it."),
+        N_("This error is not known."), N_("Read the trace, retry one, report it.")
     ),
     Cause.COLLECTION_MISSING: Advice(
         N_("The collection does not exist in Milvus."),
@@ -104,8 +99,7 @@ ADVICE = {
         N_("Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group."),
     ),
     Cause.INVALID_NAME: Advice(
-        N_("Milvus refuses this partition name."),
-        N_("A retry cannot help; report it."),
+        N_("Milvus refuses this partition name."), N_("A retry cannot help; report it.")
     ),
     Cause.COLLECTION_MOVED: Advice(
         N_("The name is an alias that stands for another collection now."),

@@ -1,4 +1,4 @@
-"""What processes agree on: the leader's lease, the circuit breaker, the pause, signs of life."""
+"""State that processes share: leases, circuit breaker, pause, heartbeats."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from webapp.models.causes import Cause
 
 
 class Leadership(Model):
-    """Which process leads now, by a lease, and when the last one gave it back; a row each role."""
+    """The lease of a leader, one row for each role, and when the last one was returned."""
 
     __tablename__ = "leadership"
 
@@ -27,20 +27,20 @@ class Circuit(Model):
     __tablename__ = "circuit"
 
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # Attempts in a row that got no answer, whose was the last of them, and when an answer last
-    # set the count back: an attempt that began before then is not counted.
+    # Consecutive attempts without an answer, the tenant of the last one, and when an answer last
+    # reset the count: attempts that began before that are not counted.
     failures: Mapped[int] = mapped_column(default=0)
     last_tenant_id: Mapped[int | None] = mapped_column(Number)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cause: Mapped[Cause | None] = mapped_column(code(Cause))
     message: Mapped[str | None] = mapped_column(Text)
-    # While it is open: when the next probe may begin, which a probe under way moves ahead.
+    # While it is open: when the next probe may begin; a running probe moves it ahead.
     probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Pause(Model):
-    """The last pause of provisioning: by whom and why, and when it ended; no row before it."""
+    """The last pause of provisioning; no row before the first."""
 
     __tablename__ = "pause"
 
@@ -48,12 +48,12 @@ class Pause(Model):
     paused_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     paused_by: Mapped[str] = mapped_column(String(255))
     reason: Mapped[str | None] = mapped_column(String(500))
-    # None: it lasts.
+    # None: provisioning is paused.
     resumed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Heartbeat(Model):
-    """When a part that has no page of its own last showed that it works."""
+    """When a part without a page of its own last showed that it works."""
 
     __tablename__ = "heartbeat"
 

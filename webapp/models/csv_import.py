@@ -12,7 +12,7 @@ from webapp.models.base import Model, Number, code
 
 
 class UploadState(StrEnum):
-    """How far an uploaded file is: looked at, being created row by row, or done with."""
+    """The progress of an uploaded file: checked, being created row by row, or over."""
 
     CHECKED = "checked"
     RUNNING = "running"
@@ -21,10 +21,7 @@ class UploadState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What a row of the file is, or has become. The values stand in the result file.
-
-    New ones become created or, where somebody was faster, unchanged or refused.
-    """
+    """The result of a row, as the result file has it. A new row becomes one of the others."""
 
     NEW = "new"
     UNCHANGED = "unchanged"
@@ -34,13 +31,10 @@ class RowOutcome(StrEnum):
 
 
 class Upload(Model):
-    """A file of tenants that somebody uploaded. Nothing of it is created before they confirm."""
+    """An uploaded file of tenants. Nothing is created before the user confirms."""
 
     __tablename__ = "upload"
-    __table_args__ = (
-        Index("ix_upload_state_id", "state", "id"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (Index("ix_upload_state_id", "state", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)
     state: Mapped[UploadState] = mapped_column(code(UploadState), default=UploadState.CHECKED)
@@ -50,19 +44,19 @@ class Upload(Model):
     via: Mapped[Via] = mapped_column(code(Via))
     address: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str | None] = mapped_column(String(64))
-    # True where the file has numbers of its own: imported tenants, which keep them.
+    # True where the file has a column of numbers: imported tenants keep them.
     keeps_numbers: Mapped[bool] = mapped_column(default=False)
     # The highest number among its new rows; later tenants get numbers above it.
     highest_number: Mapped[int | None] = mapped_column(BigInteger)
-    # How the file was written, as `parsing.Layout` has it; None of a version before.
+    # The file's format, as `parsing.Layout` has it; None for uploads of an older version.
     layout: Mapped[str | None] = mapped_column(Text)
-    # What the check counted, and of the new ones how many are still to be taken, line by line.
+    # Counts of the check; `waiting`: new rows that are still to be created.
     rows: Mapped[int]
     new: Mapped[int]
     invalid: Mapped[int]
     waiting: Mapped[int]
     next_line: Mapped[int] = mapped_column(default=0)
-    # Rows that were there already, when they were checked or when their turn came.
+    # Rows that existed already, at the check or when they were to be created.
     unchanged: Mapped[int]
     created: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)
@@ -71,7 +65,7 @@ class Upload(Model):
 
 
 class UploadRow(Model):
-    """One line of an uploaded file: as it was written, and what has become of it."""
+    """One line of an uploaded file: its content, and its result."""
 
     __tablename__ = "upload_row"
     __table_args__ = (
@@ -87,9 +81,9 @@ class UploadRow(Model):
     name: Mapped[str] = mapped_column(String(300))
     slug: Mapped[str | None] = mapped_column(String(100))
     outcome: Mapped[RowOutcome] = mapped_column(code(RowOutcome))
-    # Its cells as they were written, as a list in JSON; None where the check found it unchanged.
+    # Its original cells, as a JSON list; None where the check found the row unchanged.
     cells: Mapped[str | None] = mapped_column(Text)
     # Why it is invalid or refused, as `problems.dumped` writes it.
     problems: Mapped[str | None] = mapped_column(String(500))
-    # The tenant that it became, or that was there already.
+    # The tenant that was created, or existed already.
     tenant_id: Mapped[int | None] = mapped_column(Number)

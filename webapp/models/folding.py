@@ -1,30 +1,30 @@
-"""The form in which names are compared by a search: without case, accents and such differences."""
+"""The form in which searches compare names: without case and accents."""
 
 import unicodedata
 
 from anyascii import anyascii
 
-# Combining classes of what only modifies a letter: overlays, the points of Hebrew and Arabic,
-# diacritics. Those between are parts of a letter, as the vowels of Thai or Japanese voicing.
+# Combining classes that only modify a letter: overlays, Hebrew and Arabic points, diacritics. The
+# classes between are parts of a letter, such as Thai vowels and Japanese voicing.
 ACCENTS = {1, *range(10, 37), *range(200, 241)}
 
 
 def folded(text: str) -> str:
     """The text as searches compare it: `ZÜRICH` and `Zürich` give `zurich`, `Łódź` gives `lodz`.
 
-    Special letters of the Latin script and signs (quotation marks, dashes) are transliterated;
-    other scripts stay, without case and accents. Words are parted by one space. Folding twice
-    changes nothing. A database keeps folded names: when this function changes, a migration has
-    to set `tenant.folded_from` to NULL, and the reconciler folds them all again.
+    Special Latin letters and punctuation are transliterated; other scripts stay, without case and
+    accents. Words are separated by one space. Idempotent. Databases store folded names: a change of
+    this function needs a migration that sets `tenant.folded_from` to NULL; the reconciler then
+    folds all names again.
     """
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
-        bare = "".join(c for c in decomposed if not _is_left_out(c)).casefold()
+        bare = "".join(c for c in decomposed if not _is_dropped(c)).casefold()
         text = "".join(map(_plain, unicodedata.normalize("NFKC", bare)))
     return " ".join(text.lower().split())
 
 
-def _is_left_out(character: str) -> bool:
+def _is_dropped(character: str) -> bool:
     is_invisible = unicodedata.category(character) == "Cf"
     return is_invisible or unicodedata.combining(character) in ACCENTS
 

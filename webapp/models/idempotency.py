@@ -1,4 +1,4 @@
-"""The answers that idempotency keys got."""
+"""The table of idempotency keys and their answers."""
 
 from datetime import datetime
 
@@ -10,12 +10,12 @@ from webapp.models.base import Model
 
 
 class IdempotencyKey(Model):
-    """The answer that a client's key got, given again to each repeat for a day."""
+    """The answer to a client's key, repeated for a day."""
 
     __tablename__ = "idempotency_key"
     __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
 
-    # Whose key it is: two clients may use the same one.
+    # The client: two clients may use the same key.
     owner: Mapped[str] = mapped_column(String(255), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))

@@ -1,4 +1,4 @@
-"""What was last observed of Milvus: collections, their sizes, drift."""
+"""The last observations of Milvus: collections, their sizes, drift."""
 
 from datetime import date, datetime
 
@@ -8,14 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.db.types import UtcDateTime, utc_now
 from webapp.models.base import Model, code
 from webapp.models.causes import Cause
-from webapp.models.states import (
-    CanaryOutcome,
-    DriftKind,
-)
+from webapp.models.states import CanaryOutcome, DriftKind
 
 
 class ObservedCollection(Model):
-    """What the sweep last saw of a collection in Milvus; pages show it with its age."""
+    """The sweep's last observation of a collection; pages show it with its age."""
 
     __tablename__ = "observed_collection"
 
@@ -26,17 +23,17 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
-    # Which collection the name stands for, which may be an alias: its own name and Milvus's
-    # number (Milvus Lite says 0). While it stands for another one, that one's name is in moved_to.
+    # The name may be an alias: the collection's real name and Milvus's id of it (0 on Milvus Lite),
+    # and the other collection that the alias has been moved to.
     real_name: Mapped[str | None] = mapped_column(String(255))
     collection_id: Mapped[int | None] = mapped_column(BigInteger)
     moved_to: Mapped[str | None] = mapped_column(String(255))
-    # Its fields as JSON, for examples that fit it; see `schemas`.
+    # Its fields as JSON; see `partitions.collection_schema`.
     fields: Mapped[str | None] = mapped_column(Text)
-    # When its list was last compared with ours, row by row.
+    # When its partitions were last compared with the database.
     compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # The isolation canary: when the next one is due, and what the last one showed.
+    # The isolation canary: when the next check is due, and the result of the last.
     canary_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     canary_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     canary_outcome: Mapped[CanaryOutcome | None] = mapped_column(code(CanaryOutcome))
@@ -44,14 +41,14 @@ class ObservedCollection(Model):
 
 
 class PartitionDrift(Model):
-    """A partition that is in Milvus though nobody wants it there; gone when it is settled."""
+    """An unwanted partition in Milvus; the row goes when it is settled."""
 
     __tablename__ = "partition_drift"
 
     collection: Mapped[str] = mapped_column(String(255), primary_key=True)
     partition: Mapped[str] = mapped_column(String(255), primary_key=True)
     kind: Mapped[DriftKind] = mapped_column(code(DriftKind))
-    # The number in its name, which may be nobody's.
+    # The number in its name; a tenant with it need not exist.
     number: Mapped[int | None] = mapped_column(BigInteger)
     rows: Mapped[int | None] = mapped_column(BigInteger)
     note: Mapped[str | None] = mapped_column(Text)
@@ -59,7 +56,7 @@ class PartitionDrift(Model):
 
 
 class CollectionSize(Model):
-    """How many partitions a collection had on a day, as last seen on it."""
+    """The number of partitions of a collection, last seen on a day."""
 
     __tablename__ = "collection_size"
 

@@ -12,7 +12,7 @@ from webapp.models.base import Model, Number, code
 
 
 class OperationKind(StrEnum):
-    """What is done to each tenant of an operation. The values are part of the audit."""
+    """The action on each tenant of an operation. The values are stored in the audit."""
 
     RETRY = "retry"
     REQUEST = "request"
@@ -23,10 +23,7 @@ class OperationKind(StrEnum):
 
 
 class OperationState(StrEnum):
-    """How far an operation is: tenants are taken in turn, then their partitions follow.
-
-    A settled one has none on its way any more, and its figures stay as they were then.
-    """
+    """Running takes tenants, finished waits for partitions, settled has the final counts."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -34,10 +31,10 @@ class OperationState(StrEnum):
 
 
 class Operation(Model):
-    """One thing that somebody asked for many tenants; its counts tell how far it is.
+    """One action on many tenants, with its progress.
 
-    Tenants are taken by ascending number, `next_tenant_id` is where the next batch begins. Each
-    partition that it turned carries its number, so that what became of them can be counted.
+    Tenants are taken by ascending number; `next_tenant_id` is where the next batch begins. Each
+    accepted partition carries the operation's number, so that its outcome can be counted.
     """
 
     __tablename__ = "operation"
@@ -57,7 +54,7 @@ class Operation(Model):
     via: Mapped[Via] = mapped_column(code(Via))
     address: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str | None] = mapped_column(String(64))
-    # Which tenants, as JSON; and the cause alone, where it is all that failed for one.
+    # The selection as JSON, and the cause where the selection is all failures of one cause.
     selection: Mapped[str] = mapped_column(Text)
     cause: Mapped[str | None] = mapped_column(String(32))
     # Whether a backfill takes pre-existing rows of imported tenants for the tenants' own.
@@ -67,10 +64,10 @@ class Operation(Model):
     looked_at: Mapped[int] = mapped_column(default=0)
     next_tenant_id: Mapped[int] = mapped_column(Number, default=0)
     accepted: Mapped[int] = mapped_column(default=0)
-    # Why the others were left alone, as JSON: reason -> count.
+    # Why the others were skipped, as JSON: reason -> count.
     skipped: Mapped[str] = mapped_column(Text, default="{}")
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # What became of the accepted, once none of them is on its way any more.
+    # The outcome of the accepted ones, once settled.
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ready: Mapped[int | None]
     failed: Mapped[int | None]

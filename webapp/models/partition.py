@@ -1,4 +1,4 @@
-"""A tenant's partition as the database wants and knows it, and its events."""
+"""A tenant's partition as it is requested and known, its events, its departure."""
 
 from datetime import datetime
 
@@ -8,23 +8,17 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from webapp.db.types import UtcDateTime, utc_now
 from webapp.models.base import Model, Number, code
 from webapp.models.causes import Cause
-from webapp.models.states import (
-    DepartureOutcome,
-    IfExists,
-    PartitionState,
-    Provider,
-    Result,
-)
+from webapp.models.states import DepartureOutcome, IfExists, PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
 
 
 class Partition(Model):
-    """The request for one tenant's partition, and what is known of it. The truth of the product."""
+    """The request for one tenant's partition, and its known state: the source of truth."""
 
     __tablename__ = "partition"
     __table_args__ = (
         Index("ix_partition_state_since", "state", "state_since"),
-        # Covers the families of failures: each cause with its first, its last, an example.
+        # Covers the failures by cause: the first, the last, an example.
         Index("ix_partition_state_cause", "state", "cause", "state_since", "tenant_id"),
         Index("ix_partition_dispatch_after", "dispatch_after"),
         Index("ix_partition_state_lease_until", "state", "lease_until"),
@@ -63,20 +57,20 @@ class Partition(Model):
     generation: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
-    # Counts every claim and is never set back: whoever holds an older one has lost the row.
+    # Counts every claim and is never reset: a worker with an older one has lost the row.
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claimed_job_id: Mapped[str | None] = mapped_column(String(100))
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # From `dispatch_after` on the due loop dispatches the row; NULL: it was dispatched.
+    # From `dispatch_after` on, the due loop dispatches the request; NULL: it was dispatched.
     dispatch_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dispatch: Mapped[int] = mapped_column(default=0)
     dispatched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     job_id: Mapped[str | None] = mapped_column(String(100))
     request_id: Mapped[str | None] = mapped_column(String(64))
 
-    # What the last attempt found.
+    # The result of the last attempt.
     result: Mapped[Result | None] = mapped_column(code(Result))
     provider: Mapped[Provider | None] = mapped_column(code(Provider))
     cause: Mapped[Cause | None] = mapped_column(code(Cause))
@@ -85,21 +79,21 @@ class Partition(Model):
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # A partition that holds rows, and that no attempt of ours ever saw absent.
+    # What to do with pre-existing rows: `seen_absent_at` is NULL and the partition has rows.
     if_exists: Mapped[IfExists] = mapped_column(
         code(IfExists), default=IfExists.REFUSE, server_default=IfExists.REFUSE.value
     )
     adopted_rows: Mapped[int | None] = mapped_column(BigInteger)
 
-    # Departure: nothing is dropped before `remove_at`, which moves on with each drop that
-    # failed. Once a drop has begun the tenant cannot be called back.
+    # Removal: nothing is dropped before `remove_at`, which a failed drop postpones. Once a drop has
+    # begun, the tenant cannot be called back.
     remove_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     drop_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # The operation on many tenants that last turned this row, if any did.
+    # The operation on many tenants that last changed this row.
     operation_id: Mapped[int | None] = mapped_column(Number)
 
-    # How often the sweep has given this tenant another try, and when it may do so next.
+    # How often the sweep has reopened this request, and when it may do so next.
     reopens: Mapped[int] = mapped_column(default=0)
     reopen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -142,7 +136,7 @@ class PartitionEvent(Model):
 
 
 class Departure(Model):
-    """The record of a tenant's departure: who asked for it, what was there, and its proof."""
+    """The record of a tenant's deletion: its request, its rows, and the proof of the drop."""
 
     __tablename__ = "departure"
 
@@ -158,5 +152,5 @@ class Departure(Model):
     dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[DepartureOutcome | None] = mapped_column(code(DepartureOutcome))
-    # The own name of the collection that the proof is of; the partition's may be an alias.
+    # The real name of the collection in the proof; the partition's may be an alias.
     real_collection: Mapped[str | None] = mapped_column(String(255))

@@ -1,10 +1,10 @@
-"""The states of a tenant's partition, and which may follow which."""
+"""The states of a tenant's partition, and the allowed transitions."""
 
 from enum import StrEnum
 
 
 class PartitionState(StrEnum):
-    """What is known of one tenant's partition. The values are part of the API."""
+    """The known state of one tenant's partition. The values are part of the API."""
 
     PENDING = "pending"
     PROVISIONING = "provisioning"
@@ -15,28 +15,28 @@ class PartitionState(StrEnum):
 
 
 class TenantState(StrEnum):
-    """Whether a tenant is a customer now. The values are part of the API."""
+    """Whether a tenant is deleted. The values are part of the API."""
 
     ACTIVE = "active"
     DELETED = "deleted"
 
 
 class Result(StrEnum):
-    """How a partition was found to exist."""
+    """Whether an attempt created the partition or found it."""
 
     CREATED = "created"
     ALREADY_EXISTS = "already_exists"
 
 
 class Provider(StrEnum):
-    """The way a partition was made or found."""
+    """How an attempt called Milvus."""
 
     SDK = "sdk"
     SCRIPT = "script"
 
 
 class IfExists(StrEnum):
-    """What an attempt does with rows that are not known to be the tenant's own."""
+    """What an attempt does with rows that are not known to be the tenant's."""
 
     REFUSE = "refuse"
     ADOPT = "adopt"
@@ -44,7 +44,7 @@ class IfExists(StrEnum):
 
 
 class DriftKind(StrEnum):
-    """How Milvus's list of partitions departs from what the database wants."""
+    """How Milvus's partitions differ from the requested ones."""
 
     MISSING = "missing"
     ORPHAN = "orphan"
@@ -54,7 +54,7 @@ class DriftKind(StrEnum):
 
 
 class DepartureOutcome(StrEnum):
-    """What became of a departed tenant's partition. The values are part of the record."""
+    """How a removal ended. The values are part of the record."""
 
     DROPPED = "dropped"
     ABSENT = "absent"
@@ -62,7 +62,7 @@ class DepartureOutcome(StrEnum):
 
 
 class CanaryOutcome(StrEnum):
-    """What the last check of the isolation between two partitions showed."""
+    """The result of the last check of the isolation between two partitions."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -71,9 +71,8 @@ class CanaryOutcome(StrEnum):
 
 _S = PartitionState
 
-# A new request (a retry, a reopening, a backfill, a departure called back) leads back to pending;
-# deletion leads to removing from everywhere. Only a claim leads to provisioning, only a proof to
-# ready, only a confirmed absence to removed.
+# A new request (retry, reopening, backfill, restore) leads to pending, a deletion to removing. Only
+# a claim leads to provisioning, only a proof to ready, only a confirmed absence to removed.
 TRANSITIONS: dict[PartitionState, frozenset[PartitionState]] = {
     _S.PENDING: frozenset({_S.PROVISIONING, _S.FAILED, _S.REMOVING}),
     _S.PROVISIONING: frozenset({_S.PROVISIONING, _S.READY, _S.PENDING, _S.FAILED, _S.REMOVING}),
@@ -85,7 +84,7 @@ TRANSITIONS: dict[PartitionState, frozenset[PartitionState]] = {
 
 
 def sources_of(target: PartitionState) -> frozenset[PartitionState]:
-    """The states from which `target` may follow; what a conditional UPDATE asks for."""
+    """The states from which `target` may follow, for the WHERE of a conditional UPDATE."""
     return frozenset(state for state, following in TRANSITIONS.items() if target in following)
 
 

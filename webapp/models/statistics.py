@@ -1,4 +1,4 @@
-"""The tables of what happened over time."""
+"""The table of counts over time."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Resolution(StrEnum):
 
 
 class Activity(Model):
-    """What happened in one bucket of time: counts, and how long tenants took to be ready."""
+    """Counts of one bucket of time, and the times from request to ready."""
 
     __tablename__ = "activity"
 
@@ -28,5 +28,5 @@ class Activity(Model):
     signups: Mapped[int] = mapped_column(default=0)
     ready: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
-    # A histogram of the times from request to ready, as JSON: bin -> count.
+    # A histogram of these times, as JSON: bin -> count.
     durations: Mapped[str] = mapped_column(Text, default="{}")

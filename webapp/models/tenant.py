@@ -1,4 +1,4 @@
-"""Tenants."""
+"""The table of tenants."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 
 def _name(context: DefaultExecutionContext) -> str:
-    """The name in the row that is being inserted."""
     name: str = context.get_current_parameters()["name"]  # type: ignore[no-untyped-call]
     return name
 
 
 class Tenant(Model):
-    """A customer. Rows stay after deletion, so that no number is ever used twice."""
+    """A customer. Rows stay after deletion, so that no number is used twice."""
 
     __tablename__ = "tenant"
     __table_args__ = (

@@ -1,9 +1,8 @@
-"""Finding tenants by what a human types: words of the name or the slug, a number, a job's id.
+"""Search of tenants by words of the name or the slug, by number, or by a job's id.
 
-Every word must be in the name or the slug, in any order, without regard to case and accents. A
-word of one character is looked for at the beginning of words. Each database keeps an index of
-all runs of two and of three characters (migration 0008), so that a search reads what matches
-and nothing else.
+Every word must be in the name or the slug, in any order; case and accents do not matter. A word of
+one character must begin a word. Each database has an index of all sequences of two and three
+characters (migration 0008), so that a search reads only matching rows.
 """
 
 import re
@@ -11,16 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    String,
-    and_,
-    false,
-    literal,
-    literal_column,
-    or_,
-)
+from sqlalchemy import BigInteger, ColumnElement, String, and_, false, literal, literal_column, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -30,24 +20,21 @@ from webapp.models.folding import folded
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID, is_storable
 from webapp.models.tenant import Tenant
 
-# What is searched of a tenant, as migration 0008 has it.
+# The searched text of a tenant, the same as in migration 0008.
 TEXT = (
     "' ' || CASE WHEN {row}.folded_from = {row}.name THEN {row}.folded_name"
     " ELSE lower({row}.name) END || ' ' || {row}.slug"
 )
 OF_TENANT = TEXT.format(row="tenant")
 WITHOUT_KEY = 2**62
-# Between the runs of PostgreSQL's list; no name has it.
+# Separates the sequences in PostgreSQL's list; no name can contain it.
 BORDER = "\x1f"
 
 _NUMBER = re.compile(r"(?:tenant_|#)?([0-9]{1,18})|t([0-9]{1,18})-g[0-9]+-d[0-9]+", re.ASCII)
 
 
 def matches(text: str, at_most: int | None = None) -> ColumnElement[bool]:
-    """The condition on Tenant: its name or slug has the text, or the text names its number.
-
-    `at_most` bounds how many are looked up by name; whether it was reached shows in the result.
-    """
+    """The condition: name or slug match, at most `at_most`, or the text names the number."""
     found = _by_text(text, at_most)
     number = number_in(text)
     return found if number is None else or_(Tenant.id == number, found)
@@ -55,8 +42,8 @@ def matches(text: str, at_most: int | None = None) -> ColumnElement[bool]:
 
 def number_in(text: str) -> int | None:
     """The tenant's number in `123`, `#123`, `tenant_123` or a job's `t123-g1-d1`."""
-    named = _NUMBER.fullmatch(text.strip())
-    number = int(named[1] or named[2]) if named else 0
+    match = _NUMBER.fullmatch(text.strip())
+    number = int(match[1] or match[2]) if match else 0
     return number if 1 <= number <= MAX_TENANT_ID else None
 
 
@@ -67,7 +54,7 @@ def _by_text(text: str, at_most: int | None) -> ColumnElement[bool]:
 
 
 def is_in_name(text: str) -> ColumnElement[bool]:
-    """The same condition on Tenant by its words alone, where few rows are looked at anyway."""
+    """The condition on Tenant by words alone, without the index: for queries of few rows."""
     whole: ColumnElement[str] = literal_column(OF_TENANT, String)
     return or_(
         false(),
@@ -79,10 +66,7 @@ def is_in_name(text: str) -> ColumnElement[bool]:
 
 
 def _wanted(text: str) -> list[list[str]]:
-    """The words that are looked for: folded and, for names that are not folded yet, as given.
-
-    Empty where no name has such a text.
-    """
+    """The words: folded and, for names not folded yet, lower case; empty where none can match."""
     given = unicodedata.normalize("NFC", text.strip())
     if len(given) > MAX_NAME_LENGTH or not is_storable(given):
         return []
@@ -91,17 +75,13 @@ def _wanted(text: str) -> list[list[str]]:
 
 
 def _runs(word: str) -> list[str]:
-    """The runs of the index that a word consists of."""
     if len(word) <= 2:
         return [word.rjust(2)]
     return [word[place : place + 3] for place in range(len(word) - 2)]
 
 
 class _Have(FunctionElement[Any]):
-    """That tenants have all these words.
-
-    Not of type Boolean, of which SQLite would make `… = 1`, and not look at the index.
-    """
+    """That a tenant has all words. Not Boolean: as `… = 1`, SQLite would not use the index."""
 
     type = NullType()
     inherit_cache = True
@@ -110,13 +90,13 @@ class _Have(FunctionElement[Any]):
         runs = list(dict.fromkeys(run for word in words for run in _runs(word)))
         phrases = " ".join(f'"{run.encode().hex()}"' for run in runs)
         limit = literal(at_most, BigInteger)
-        # The index knows all of a short word; the runs of others may stand in another order.
+        # The index holds short words whole; longer ones are checked, as their parts have no order.
         others = [word for word in words if len(word) > 3]
         super().__init__(Tenant.id, phrases, BORDER.join(runs), limit, *others)
 
 
 class _AreFirstToHave(_Have):
-    """That tenants are among the first of a number that have all these words."""
+    """That a tenant is among the first `at_most` that have all these words."""
 
     inherit_cache = True
 
@@ -154,9 +134,9 @@ def _in_postgresql(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(_AreFirstToHave, "postgresql")
 def _first_in_postgresql(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
     number, _phrases, _runs, limit, *_words = element.clauses
-    # In no order, else all that match would be read before some are left out.
+    # Unordered: an order would read all matches before the limit.
     found = f"SELECT id FROM tenant WHERE {_in_postgresql(element, compiler, **kw)}"  # noqa: S608
-    # An array, whose numbers are looked up one by one: beside an `OR`, and where the planner
-    # expects hundreds, `IN (SELECT …)` reads the whole table instead.
+    # An array, whose ids are looked up one by one: `IN (SELECT …)` in an `OR`, or with hundreds of
+    # expected rows, would read the whole table.
     bounded = f"ARRAY({found} LIMIT {compiler.process(limit, **kw)})"
     return f"{compiler.process(number, **kw)} = ANY ({bounded})"

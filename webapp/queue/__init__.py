@@ -1,1 +1,1 @@
-"""The job queue: what is put into RQ, which jobs are ours, and what is seen of it."""
+"""The job queue: pushing jobs to RQ, recognizing our own jobs, and inspection."""

@@ -1,4 +1,4 @@
-"""The job queues and workers as Redis shows them, for people to look at."""
+"""The job queues and workers in Redis, for pages and commands."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,19 +20,19 @@ from webapp.queue.models import Board, Others, QueueInfo, WorkerInfo
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.queue.redis_writes import WRITE, Refusal, refusal_in
 
-# Where RQ registers its workers, each member being the key of a worker's own hash.
+# RQ's set of workers; each member is the key of a worker's hash.
 WORKERS = "rq:workers"
 WORKER_FIELDS = ("state", "last_heartbeat", "birth", "queues", "death", APPLICATION_FIELD)
 EXECUTION = "rq:execution:{}"
-# Where jobs of others are looked for, and how far into each.
+# Where jobs of others are looked for, and how many entries of each are read.
 REGISTRIES = ("rq:failed:{}", "rq:wip:{}", "rq:scheduled:{}", "rq:deferred:{}")
 HEAD, SAMPLE = 1000, 200
 
 
 def look(job_queue: JobQueue) -> Board:
-    """Queues and workers now. A Redis that does not answer is told, never raised.
+    """The present queues and workers, in at most three round trips, the first with a write.
 
-    At most three questions to Redis, however many jobs wait and workers run; the first writes, too.
+    A Redis that does not answer gives `answers=False`, and raises nothing.
     """
     try:
         return _look(job_queue)
@@ -52,8 +52,8 @@ def _look(job_queue: JobQueue) -> Board:
             *(("SMEMBERS", f"{key}:executions") for key in known),
         ],
     )
-    moments, told = answers[: len(seen)], answers[len(seen) :]
-    hashes, in_hand = told[: len(known)], told[len(known) :]
+    moments, rest = answers[: len(seen)], answers[len(seen) :]
+    hashes, in_hand = rest[: len(known)], rest[len(known) :]
     workers = [_worker(key, values) for key, values in zip(known, hashes, strict=True)]
     ours = [(each, jobs) for each, jobs in zip(workers, in_hand, strict=True) if each]
     return Board(
@@ -75,11 +75,10 @@ def _look(job_queue: JobQueue) -> Board:
 
 def _ask_first(
     connection: Redis, queues: Sequence[Queue]
-) -> tuple[Any, Any, Refusal | None, list["_Seen"]]:
-    """Whether workers are suspended, their keys, why writes are refused, and each queue."""
+) -> tuple[Any, Any, Refusal | None, list["_QueueState"]]:
     questions = [list(_questions(queue)) for queue in queues]
     with noting(Note.REDIS_ASKED):
-        suspended, keys, *told = _ask(
+        suspended, keys, *rest = _ask(
             connection,
             [
                 ("EXISTS", WORKERS_SUSPENDED),
@@ -88,11 +87,11 @@ def _ask_first(
                 *(question for each in questions for question in each),
             ],
         )
-    refusal = refusal_in(told[: len(WRITE)])
+    refusal = refusal_in(rest[: len(WRITE)])
     if refusal is Refusal.READ_ONLY:
-        # After a failover the address leads to another server than our connections do.
+        # After a failover, open connections still lead to the old server.
         connection.connection_pool.disconnect(inuse_connections=False)
-    answers = iter(told[len(WRITE) :])
+    answers = iter(rest[len(WRITE) :])
     return (
         suspended,
         keys,
@@ -109,8 +108,8 @@ def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What was seen of one queue: whose jobs wait, and how many others' are kept beside it."""
+class _QueueState:
+    """Our waiting jobs in a queue, and others' in it and in its registries."""
 
     ours: int
     theirs: int
@@ -118,12 +117,12 @@ class _Seen:
     kept: int
 
 
-def _summarize(answers: Sequence[Any]) -> _Seen:
+def _summarize(answers: Sequence[Any]) -> _QueueState:
     length, head, *registries = answers
     own = [job_id.decode() for job_id in _list(head) if is_own_id(job_id)]
     theirs = len(_list(head)) - len(own)
     kept = [entry.partition(b":")[0] for entries in registries for entry in _list(entries)]
-    return _Seen(
+    return _QueueState(
         ours=max(0, (length if isinstance(length, int) else 0) - theirs),
         theirs=theirs,
         oldest=own[0] if own else None,
@@ -132,7 +131,7 @@ def _summarize(answers: Sequence[Any]) -> _Seen:
 
 
 def _is_rival(values: Any, queues: Iterable[Queue]) -> bool:
-    """Whether a worker that is not ours takes jobs from one of our queues."""
+    """Whether a worker of another application takes jobs from one of our queues."""
     if not _list(values) or _is_ours(values) or values[4]:
         return False
     takes_from = (_text(values[3]) or "").split(",")
@@ -144,7 +143,7 @@ def _is_ours(values: Sequence[bytes | None]) -> bool:
 
 
 def _ask(connection: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The answers; a refused command, as on a key of another kind, answers with its error."""
+    """The answers, in order; a refused command (a key of another kind) gives its error."""
     if not commands:
         return []
     pipeline = connection.pipeline(transaction=False)
@@ -160,7 +159,7 @@ def _list(answer: Any) -> list[Any]:
 
 
 def _worker(key: str, values: Any) -> WorkerInfo | None:
-    """Our worker of this hash; None for another's, and where its key alone is left."""
+    """Our worker of this hash; None for another's, and for one that is gone."""
     if not _list(values) or not _is_ours(values):
         return None
     state, heartbeat, birth, queues, death, _application = (_text(value) for value in values)
@@ -177,10 +176,9 @@ def _worker(key: str, values: Any) -> WorkerInfo | None:
 
 
 def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> list[WorkerInfo]:
-    """The workers, those that have a job in hand with what it is and since when.
+    """The workers, each busy one with its job and since when.
 
-    RQ keeps a set for each worker of what it executes, as `job:execution`; of one that died, what
-    is left in it leads to nothing.
+    RQ keeps their executions as `job:execution`; those of dead workers have no key.
     """
     in_hand = [sorted(_text(each) or "" for each in _list(jobs))[:1] for _, jobs in workers]
     keys = [key for keys in in_hand for key in keys]
@@ -226,7 +224,7 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(written: str | None) -> datetime | None:
-    """A moment as RQ writes it; None for what is none, since others write to Redis too."""
+    """A moment as RQ writes it; None for anything else, since others can write to Redis."""
     try:
         moment = datetime.fromisoformat(written or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a job's id tells of it, since jobs are named after whom they are for."""
+"""What a job's id and description say of its tenants."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ OF_MANY = re.compile(r"(\d{1,9}) tenants from (\d{1,19})", re.ASCII)
 
 @dataclass(frozen=True)
 class JobInfo:
-    """A job: whose it is, or the first of how many; both None for one that is none of ours."""
+    """A job with its tenant, or the first of its tenants and their number; None if not ours."""
 
     id: str
     tenant_id: int | None = None
@@ -18,7 +18,7 @@ class JobInfo:
 
 
 def job_info_of(job_id: str, description: str) -> JobInfo:
-    """What id and description tell; whoever can write to Redis may have written them."""
+    """What id and description say. Any client of Redis may have written them."""
     if number := tenant_of(job_id):
         return JobInfo(job_id, tenant_id=number)
     found = OF_MANY.fullmatch(description) if is_own_id(job_id) else None

@@ -1,4 +1,4 @@
-"""The job queue: provisioning jobs in RQ. A job that is lost costs time, never a tenant."""
+"""The job queue: provisioning jobs in RQ. A lost job costs time, never a tenant."""
 
 import time
 import uuid
@@ -23,27 +23,27 @@ from webapp.settings import Settings
 
 ANSWER_TIMEOUT_S = 1.0
 
-# After a time-out Redis is not asked for so long: otherwise each sign-up would wait as well. The
-# due loop dispatches them later.
+# After a time-out Redis is not asked for this long, so that sign-ups do not wait for it. The due
+# loop dispatches them later.
 SILENCE_S = 3.0
 
-# A job claims its row within milliseconds of its start. One that started longer ago than
-# this, and left the row unclaimed, is gone, whatever Redis says of it.
+# A job claims its row within milliseconds of its start. One that started longer ago without a claim
+# is gone, whatever Redis says.
 STARTED_GRACE = timedelta(seconds=10)
 
-# One attempt's calls: ask, create, ask, the script with its import and its turn, ask again.
-# RQ's time-out is only the last resort behind the deadline that each of them has.
+# Calls of one attempt: look, create, look, the script (import, wait, call), look. Each has its own
+# deadline; RQ's time-out is the last resort.
 CALLS_PER_ATTEMPT = 8
 ATTEMPT_SLACK_S = 60
 
 
 class DispatchError(Exception):
-    """Redis did not take the job; the due loop will dispatch the request again."""
+    """Redis did not take the job; the due loop dispatches the request again."""
 
 
 @dataclass(frozen=True)
 class Dispatch:
-    """What is pushed for a request: the job's arguments, and the failed job that it replaces."""
+    """A dispatch of a request: the job's arguments, and the failed job that it replaces."""
 
     tenant_id: int
     generation: int
@@ -57,24 +57,25 @@ class Dispatch:
 
     @property
     def job_id(self) -> str:
-        """The id of this dispatch's own job; never used twice, since `dispatch` only grows."""
+        """The id of this dispatch's job; unique, since `dispatch` only grows."""
         return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
 
     @property
     def is_untried(self) -> bool:
-        """True where no attempt failed, and no chunk gave it up: it may be one of a chunk's."""
+        """True where no attempt failed and no chunk gave it up: it may be part of a chunk."""
         return not self.attempts and not (self.stale_job_id or "").startswith(CHUNK_ID)
 
 
 class JobQueue:
-    """Pushes provisioning jobs to RQ, JSON-serialized, and knows which are still waiting."""
+    """Pushes provisioning jobs to RQ, as JSON, and tells which of them still wait."""
 
     def __init__(self, settings: Settings) -> None:
         self.connection: Redis = GuardedRedis.from_url(
             settings.redis_address,
             socket_connect_timeout=ANSWER_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,
-            # Once, and only for a connection found dead: a Redis that is down is known at once.
+            # One retry, for a connection that was closed meanwhile; a Redis that is down fails at
+            # once.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._mask = settings.mask
@@ -82,14 +83,14 @@ class JobQueue:
         self.queue = self._open(settings.partition_queue)
         self.backfill_queue = self._open(settings.backfill_queue)
         self._attempt_timeout_s = int(settings.milvus_timeout * CALLS_PER_ATTEMPT) + ATTEMPT_SLACK_S
-        # The chunk stops by itself at its own bound; what is in hand then may still end.
+        # A chunk stops at its own bound; the attempt under way may still end.
         self._chunk_timeout_s = int(settings.partition_chunk_timeout) + self._attempt_timeout_s
 
     def _open(self, name: str) -> Queue:
         return Queue(name, connection=self.connection, serializer=JSONSerializer)
 
     def push(self, dispatches: Sequence[Dispatch], *, backfill: bool = False) -> None:
-        """Push a job for each dispatch, in place of the failed one of its last attempt.
+        """Push a job for each dispatch, and remove the failed job of the last attempt.
 
         Raises:
             DispatchError: Redis did not answer; some of the jobs may have been pushed.
@@ -137,12 +138,12 @@ class JobQueue:
             if isinstance(error, RedisTimeout):
                 self._silent_until = time.monotonic() + SILENCE_S
             if isinstance(error, ReadOnlyError):
-                # After a failover the address leads to another server than our connections do.
+                # After a failover, open connections still lead to the old server.
                 self.connection.connection_pool.disconnect(inuse_connections=False)
             raise DispatchError(f"Redis does not take jobs: {self._mask(str(error))}") from None
 
     def live(self, job_ids: Iterable[str]) -> set[str]:
-        """Those of the jobs that still wait in a queue, or have started just now.
+        """Those of the jobs that wait in a queue, or started within `STARTED_GRACE`.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -154,7 +155,7 @@ class JobQueue:
             pipeline.lrange(self.backfill_queue.key, 0, -1)
             for job_id in ids:
                 pipeline.hget(Job.key_for(job_id), "started_at")
-            # A key of another kind is an error of its own: nothing waits or has started there.
+            # A key of another kind gives an error: no job waits or has started there.
             first, second, *started = pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
@@ -166,9 +167,9 @@ class JobQueue:
         }
 
     def forget_failed(self, job_ids: Iterable[str]) -> int:
-        """Take our jobs out of RQ's failed registry: their tenants are not failing any more.
+        """Remove our jobs from RQ's failed registry; returns how many.
 
-        What is not ours, or cannot be read, stays. Returns how many were taken out.
+        Jobs that are not ours, or cannot be read, stay.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -205,14 +206,13 @@ class JobQueue:
         pipeline = self.connection.pipeline()
         for job in jobs:
             if job.get_status(refresh=False) == JobStatus.FAILED:
-                # RQ's own way of deleting reads more of the job, and fails where that is garbage.
+                # Not `job.delete()`: it reads more of the job, and fails where that is garbage.
                 pipeline.delete(job.key, job.dependents_key, RESULTS.format(job.id))
         for queue in (self.queue, self.backfill_queue):
             pipeline.zrem(FailedJobRegistry(queue=queue).key, *gone)
         return sum(pipeline.execute()[-2:])
 
     def _missing(self, ids: Iterable[str]) -> set[str]:
-        """Those of the ids under which nothing is left."""
         asked = list(ids)
         pipeline = self.connection.pipeline(transaction=False)
         for job_id in asked:
@@ -223,7 +223,7 @@ class JobQueue:
 
 
 def _is_recent(started_at: object) -> bool:
-    """Whether this is a moment of just now; what is no moment is not."""
+    """Whether it is a moment within `STARTED_GRACE`; false for anything else."""
     if not isinstance(started_at, bytes):
         return False
     try:

@@ -9,13 +9,13 @@ from webapp.db.types import utc_now
 from webapp.queue.job_ids import JobInfo
 from webapp.queue.redis_writes import Refusal
 
-# A worker at rest beats every half minute; silent for longer than this it is doubtful.
+# An idle worker sends a heartbeat every 30 s.
 SILENT_AFTER_S = 120
 
 
 @dataclass(frozen=True)
 class QueueInfo:
-    """How many of our jobs wait in a queue, and for how long the oldest has."""
+    """Our waiting jobs of one queue, and the age of the oldest in seconds."""
 
     name: str
     length: int
@@ -25,7 +25,7 @@ class QueueInfo:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """One worker: what it does, since when, and when it was last heard of."""
+    """One worker: its state and job, since when, and its last heartbeat."""
 
     name: str
     state: str
@@ -37,12 +37,12 @@ class WorkerInfo:
 
     @property
     def is_busy(self) -> bool:
-        """True when it has a job in hand, or is about to."""
+        """True when it has a job, or is about to start one."""
         return self.job_id is not None or self.state == WorkerStatus.BUSY
 
     @property
     def is_silent(self) -> bool:
-        """True when its last sign of life is too old to trust."""
+        """True when its last heartbeat is older than `SILENT_AFTER_S`, or missing."""
         if self.heartbeat is None:
             return True
         return (utc_now() - self.heartbeat).total_seconds() > SILENT_AFTER_S
@@ -50,7 +50,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class Others:
-    """What another application, or nobody we know of, has on our queues; counted to a bound."""
+    """Jobs and workers on our queues that are not ours; counted up to a bound."""
 
     waiting: int = 0
     # Failed, started, scheduled and deferred ones.
@@ -63,10 +63,10 @@ class Others:
 
 @dataclass(frozen=True)
 class Board:
-    """Our queues and workers at one moment; `answers` is false where Redis gave none.
+    """Our queues and workers at one moment; `answers` is false when Redis did not answer.
 
-    `suspended`: somebody told RQ's workers to take no jobs (`rq suspend`), which is no pause of
-    ours. `refusal`: why Redis takes no writes, where it takes none.
+    `suspended`: RQ's workers were told to take no jobs (`rq suspend`); this is not our pause.
+    `refusal`: why Redis takes no writes.
     """
 
     answers: bool
@@ -78,20 +78,20 @@ class Board:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait in all queues together."""
+        """Waiting jobs of all queues."""
         return sum(queue.length for queue in self.queues)
 
     @property
     def oldest_s(self) -> float | None:
-        """For how long the oldest waiting job has waited, in seconds."""
+        """The age of the oldest waiting job, in seconds."""
         return max((q.oldest_s for q in self.queues if q.oldest_s is not None), default=None)
 
     @property
     def busy(self) -> int:
-        """How many workers have a job in hand."""
+        """Workers with a job."""
         return sum(worker.is_busy for worker in self.workers)
 
     @property
     def silent(self) -> int:
-        """How many workers have given no sign of life for too long."""
+        """Workers without a recent heartbeat."""
         return sum(worker.is_silent for worker in self.workers)

@@ -1,4 +1,4 @@
-"""Which jobs in Redis are ours, and how they are read: anybody who can write there may have."""
+"""Which jobs in Redis are ours, and how to read them safely: any client may have written them."""
 
 import base64
 import json
@@ -17,22 +17,22 @@ from webapp.models.naming import MAX_TENANT_ID
 ONE = "jobs.provisioning.create_partition"
 CHUNK = "jobs.provisioning.create_partitions"
 CHUNK_ID = "chunk-"
-# Where RQ keeps the outcomes of a job.
+# RQ's results of a job.
 RESULTS = "rq:results:{}"
 
-# The field of a worker's own hash in Redis that tells our workers from other applications'.
+# A field of a worker's hash in Redis: it marks our workers.
 APPLICATION_FIELD, APPLICATION = "application", "paratia"
 
 MAX_GENERATION = 2**31 - 1
-# As many as `PARTITION_CHUNK_SIZE` allows; each takes some 32 bytes.
+# The maximum of `PARTITION_CHUNK_SIZE`; each takes some 32 bytes.
 MAX_CHUNK = 1000
 MAX_DATA_BYTES = 100_000
 MAX_REQUEST_ID = 200
 
 _ID_OF_ONE = re.compile(r"t([1-9]\d{0,18})-g(\d{1,10})-d\d{1,10}", re.ASCII)
 _ID_OF_MANY = re.compile(rf"{CHUNK_ID}[0-9a-f]{{1,32}}", re.ASCII)
-# What is read of a job. Callbacks, webhooks, retries, repeats, dependencies, groups and rate
-# limits are none of ours: RQ would act on them.
+# The fields that are read. Our jobs use no callbacks, webhooks, retries, repeats, dependencies,
+# groups or rate limits; RQ would act on them.
 _READ = (
     *("data", "status", "origin", "description", "timeout", "meta", "worker_name"),
     *("created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat"),
@@ -40,41 +40,41 @@ _READ = (
 
 
 class NotOurs(Exception):
-    """The job is none of ours, or cannot be read. The message says which of both, and why."""
+    """The job is not ours, or cannot be read. The message says which, and why."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of one of our two functions, as plain JSON and as what it says."""
+    """A call of one of our two functions, as plain JSON."""
 
     data: bytes
     function: str
 
 
 def tenant_of(job_id: str) -> int | None:
-    """The tenant whose job this is; None for a chunk's, and for what is none of ours."""
-    found = _ID_OF_ONE.fullmatch(job_id)
-    number = int(found[1]) if found else None
+    """The tenant of a job's id; None for a chunk's, and for an id that is not ours."""
+    match = _ID_OF_ONE.fullmatch(job_id)
+    number = int(match[1]) if match else None
     return number if number and number <= MAX_TENANT_ID else None
 
 
 def is_own_id(job_id: str | bytes) -> bool:
-    """Whether the id has the form of ours; what is no UTF-8 has not."""
+    """Whether the id has the form of ours; false for invalid UTF-8."""
     text = job_id.decode(errors="replace") if isinstance(job_id, bytes) else job_id
     return tenant_of(text) is not None or _ID_OF_MANY.fullmatch(text) is not None
 
 
 def own_call(job_id: str, data: bytes) -> Call:
-    """The call that a job of ours stands for: by its id, its function and its arguments.
+    """The call of a job of ours, checked by its id, function and arguments.
 
-    Nothing is imported or unpickled for it.
+    Nothing is imported or unpickled.
 
     Raises:
-        NotOurs: any of the three is not as we write it.
+        NotOurs: one of the three is not as we write it.
     """
     if not is_own_id(job_id):
         raise NotOurs("its id is none of ours")
-    plain = _unpacked(data)
+    plain = _unpack(data)
     try:
         function, instance, args, kwargs = json.loads(plain)
     except (ValueError, TypeError, RecursionError):
@@ -86,10 +86,9 @@ def own_call(job_id: str, data: bytes) -> Call:
     return Call(plain, function)
 
 
-def _unpacked(data: bytes) -> bytes:
-    """The data, decompressed where it is compressed, and never more than we write."""
+def _unpack(data: bytes) -> bytes:
     try:
-        plain = _inflated(data)
+        plain = _inflate(data)
     except zlib.error:
         plain = data
     if len(plain) > MAX_DATA_BYTES:
@@ -100,15 +99,15 @@ def _unpacked(data: bytes) -> bytes:
 def _are_sound(job_id: str, args: Any) -> bool:
     if not isinstance(args, list):
         return False
-    if found := _ID_OF_ONE.fullmatch(job_id):
-        return _is_pair(args) and args == [int(found[1]), int(found[2])]
+    if match := _ID_OF_ONE.fullmatch(job_id):
+        return _is_pair(args) and args == [int(match[1]), int(match[2])]
     if len(args) != 1 or not isinstance(args[0], list):
         return False
     return 1 <= len(args[0]) <= MAX_CHUNK and all(map(_is_pair, args[0]))
 
 
 def _is_pair(numbers: Any) -> bool:
-    """A tenant's number and a generation. A bool is an int to Python, and none to us."""
+    """A tenant's number and a generation; no bools, which Python counts as ints."""
     return (
         isinstance(numbers, list)
         and [type(number) for number in numbers] == [int, int]
@@ -118,34 +117,34 @@ def _is_pair(numbers: Any) -> bool:
 
 
 def failure_in(results: Any) -> str | None:
-    """What the last outcome of a job says of its failure; None where it says none to be read."""
+    """The failure in a job's last result; None without a readable one."""
     try:
-        told = base64.b64decode(results[0][1][b"exc_string"])
-        return _inflated(told).decode(errors="replace")
+        packed = base64.b64decode(results[0][1][b"exc_string"])
+        return _inflate(packed).decode(errors="replace")
     except (LookupError, TypeError, ValueError, zlib.error):
         return None
 
 
 def unpacks_to_more_than(most: int, data: bytes) -> bool:
-    """Whether it has more bytes, once it is decompressed where it is compressed."""
+    """Whether the data, decompressed where necessary, is larger than `most` bytes."""
     try:
-        return len(_inflated(data, most)) > most
+        return len(_inflate(data, most)) > most
     except zlib.error:
         return len(data) > most
 
 
-def _inflated(data: bytes, most: int = MAX_DATA_BYTES) -> bytes:
+def _inflate(data: bytes, most: int = MAX_DATA_BYTES) -> bytes:
     return zlib.decompressobj().decompress(data, most + 1)
 
 
 class OwnJob(Job):
-    """A job of ours, read from Redis without what RQ would act on by itself."""
+    """A job of ours, without the fields that RQ would act on."""
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
-        """Take over the fields that are read.
+        """Take over the fields in `_READ`.
 
         Raises:
-            NotOurs: the job is none of ours, or a field cannot be read.
+            NotOurs: the job is not ours, or a field cannot be read.
         """
         fields = {name: raw_data[key] for name in _READ if (key := name.encode()) in raw_data}
         fields["data"] = own_call(self.id, fields.get("data", b"")).data
@@ -159,7 +158,7 @@ class OwnJob(Job):
 
 
 def read_own(connection: Redis, job_ids: Sequence[str]) -> list[OwnJob]:
-    """Those of the jobs that are there and ours; all others are left out.
+    """Those of the jobs that exist and are ours.
 
     Raises:
         RedisError: Redis did not answer.
@@ -168,10 +167,10 @@ def read_own(connection: Redis, job_ids: Sequence[str]) -> list[OwnJob]:
     pipeline = connection.pipeline(transaction=False)
     for job_id in own:
         pipeline.hgetall(Job.key_for(job_id))
-    # A key of another kind is an error of its own, and no reason to leave the others.
+    # A key of another kind gives an error; the others are read all the same.
     hashes = pipeline.execute(raise_on_error=False)
-    found = (_read(connection, job_id, each) for job_id, each in zip(own, hashes, strict=True))
-    return [job for job in found if job]
+    jobs = (_read(connection, job_id, each) for job_id, each in zip(own, hashes, strict=True))
+    return [job for job in jobs if job]
 
 
 def _read(connection: Redis, job_id: str, fields: Any) -> OwnJob | None:

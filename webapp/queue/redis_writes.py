@@ -1,4 +1,4 @@
-"""Whether Redis takes what we need of it: a write. A Redis that answers may still refuse them."""
+"""Whether Redis accepts writes: one that answers may still refuse them."""
 
 import threading
 import time
@@ -11,9 +11,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
-# Below RQ's prefix, so that a user who may write what RQ writes may write this.
+# Below RQ's prefix, which the Redis user must be allowed to write.
 KEY = "rq:paratia:write"
-# What dispatching a job does first. The key says nothing, and goes by itself.
+# The commands that a dispatch begins with. The key has no meaning, and expires.
 WRITE = (("HSET", KEY, "asked", "1"), ("EXPIRE", KEY, 60))
 KEPT_S = 1.0
 
@@ -29,7 +29,7 @@ class Refusal(StrEnum):
 
     @property
     def remedy(self) -> str:
-        """What is the matter, and what to do, for logs and commands."""
+        """What is wrong and what to do, for logs and commands."""
         return _REMEDIES[self]
 
 
@@ -48,7 +48,7 @@ _BY_ERROR = {
 
 
 def refusal_in(answers: Sequence[Any]) -> Refusal | None:
-    """What the answers to `WRITE` tell; None where they were taken."""
+    """The refusal in the answers to `WRITE`; None where the writes were accepted."""
     error = next((each for each in answers if isinstance(each, ResponseError)), None)
     if error is None:
         return None
@@ -58,7 +58,7 @@ def refusal_in(answers: Sequence[Any]) -> Refusal | None:
 
 
 class WriteProbe:
-    """Asks Redis whether it answers, and at most once a second for a write, however many ask."""
+    """Asks whether Redis answers, and at most once a second for a write, for all callers."""
 
     def __init__(self, address: str, answer_within_s: float) -> None:
         self._address = address
@@ -68,7 +68,7 @@ class WriteProbe:
         self._answers: Sequence[Any] = ()
 
     def answers(self) -> Sequence[Any] | None:
-        """The answers to the last `WRITE`; None where Redis does not answer in time now."""
+        """The answers to the last `WRITE`; None where Redis does not answer in time."""
         with self._lock:
             is_due = time.monotonic() - self._wrote_at >= KEPT_S
             if is_due:
@@ -79,7 +79,7 @@ class WriteProbe:
         return None if answers is None else self._answers
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any] | None:
-        # A new connection: after a failover, the address may lead to another server.
+        # A new connection: after a failover the address leads to another server.
         client = Redis.from_url(
             self._address,
             socket_timeout=self._answer_within_s,

@@ -1,1 +1,1 @@
-"""What happened over time, counted as it happens, so that charts cost little."""
+"""Counts over time, collected as things happen, so that charts cost little."""

@@ -1,4 +1,4 @@
-"""Buckets of time, and the counts that each holds."""
+"""Buckets of time, and their counts."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,14 +8,12 @@ from webapp.models.statistics import Activity, Resolution
 from webapp.statistics.histogram import unpacked
 
 MINUTE, QUARTER, HOUR = timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=1)
-
-
 WIDTHS = {Resolution.MINUTE: MINUTE, Resolution.QUARTER: QUARTER, Resolution.HOUR: HOUR}
 
 
 @dataclass
 class Counts:
-    """What happened in a stretch of time: tenants by what became of them, and how long it took."""
+    """Events of a stretch of time, and a histogram of the times to ready."""
 
     signups: int = 0
     ready: int = 0
@@ -23,7 +21,7 @@ class Counts:
     durations: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
-        """Take another stretch in."""
+        """Add the counts of another stretch."""
         self.signups += other.signups
         self.ready += other.ready
         self.failed += other.failed
@@ -31,10 +29,10 @@ class Counts:
 
 
 def counts_of(row: Activity) -> Counts:
-    """The counts that a bucket's row has."""
+    """The counts in a bucket's row."""
     return Counts(row.signups, row.ready, row.failed, unpacked(row.durations))
 
 
 def start_of(moment: datetime, width: timedelta) -> datetime:
-    """The beginning of the bucket that the moment is in."""
+    """The start of the bucket that contains the moment."""
     return moment - (moment - datetime.fromtimestamp(0, moment.tzinfo)) % width

@@ -1,4 +1,4 @@
-"""What charts show: buckets of a span of time up to now, empty ones among them."""
+"""The data of charts: the buckets of a span up to now, empty ones included."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,20 +22,16 @@ class Span(StrEnum):
 
     @property
     def lasts(self) -> timedelta:
-        """How long it is."""
+        """Its length."""
         return LENGTHS[self]
 
     @property
     def resolution(self) -> Resolution:
-        """How wide its buckets are."""
+        """The width of its buckets."""
         return RESOLUTIONS[self]
 
 
-LENGTHS = {
-    Span.HOUR: timedelta(hours=1),
-    Span.DAY: timedelta(days=1),
-    Span.WEEK: timedelta(days=7),
-}
+LENGTHS = {Span.HOUR: timedelta(hours=1), Span.DAY: timedelta(days=1), Span.WEEK: timedelta(days=7)}
 RESOLUTIONS = {
     Span.HOUR: Resolution.MINUTE,
     Span.DAY: Resolution.QUARTER,
@@ -45,7 +41,7 @@ RESOLUTIONS = {
 
 @dataclass(frozen=True)
 class Bucket:
-    """One step of a chart: counts, and within which time half and 95 % became ready."""
+    """One step of a chart: counts, and the time within which 50 % and 95 % became ready."""
 
     at: datetime
     signups: int = 0
@@ -56,13 +52,13 @@ class Bucket:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing happened."""
+        """Whether it has no events."""
         return not (self.signups or self.ready or self.failed)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A span of time in buckets, the oldest first, with what all of them come to."""
+    """The buckets of a span, oldest first, and their total."""
 
     span: Span
     buckets: list[Bucket]
@@ -70,13 +66,13 @@ class Chart:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing happened in all the time."""
+        """Whether the whole span has no events."""
         return self.total.is_empty
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """The chart that was asked for, and how many failed in the past hour."""
+    """A chart, and the failures of the past hour."""
 
     chart: Chart
     failed_past_hour: int
@@ -85,17 +81,17 @@ class Pulse:
 def pulse(session: Session, span: Span, now: datetime | None = None) -> Pulse:
     """At most 60 buckets of a minute, 96 of a quarter or 168 of an hour; one query."""
     now = now or utc_now()
-    asked, past_hour = _moments(span, now), _moments(Span.HOUR, now)
-    wanted = or_(_since(span, asked[0]), _since(Span.HOUR, past_hour[0]))
+    starts, past_hour = _moments(span, now), _moments(Span.HOUR, now)
+    wanted = or_(_since(span, starts[0]), _since(Span.HOUR, past_hour[0]))
     stored = session.scalars(select(Activity).where(wanted))
     rows = {(row.resolution, row.at): counts_of(row) for row in stored}
-    steps = [(at, rows.get((span.resolution, at), Counts())) for at in asked]
+    steps = [(at, rows.get((span.resolution, at), Counts())) for at in starts]
     minutes = [rows.get((Resolution.MINUTE, at), Counts()) for at in past_hour]
     return Pulse(_chart(span, steps), sum(minute.failed for minute in minutes))
 
 
 def _moments(span: Span, now: datetime) -> list[datetime]:
-    """When its buckets begin: the one under way, and as many before as it is long."""
+    """The starts of the buckets, the current one last."""
     width = WIDTHS[span.resolution]
     last = start_of(now, width)
     return [last - width * n for n in reversed(range(span.lasts // width))]

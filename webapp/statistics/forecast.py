@@ -13,16 +13,13 @@ from webapp.partitions.summary import Headroom
 LOOKS_BACK = timedelta(days=30)
 # With less history than this a pace would be a guess.
 AT_LEAST = timedelta(days=1)
-# Beyond this a day is as good as never, and calendars end.
+# A day beyond this is shown as never; calendars end, too.
 NEVER = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """A collection's growth a day; None where its history is too short to tell.
-
-    `full_on` is None too where it does not grow, or not in a century.
-    """
+    """Growth a day; None with too short a history. `full_on`: None also beyond a century."""
 
     pace: float | None = None
     full_on: date | None = None
@@ -40,7 +37,7 @@ def forecasts(session: Session, collections: list[Headroom]) -> dict[str, Foreca
 
 
 def forecast(room: Headroom, before: CollectionSize | None) -> Forecast:
-    """From what the collection holds now, and what it held some time ago."""
+    """The forecast from the present count and an earlier one."""
     if room.used is None or room.left is None or room.answered_at is None or before is None:
         return Forecast()
     passed = room.answered_at - before.observed_at

@@ -1,4 +1,4 @@
-"""Signs of life of what has no page and no answer of its own, for people to look at."""
+"""Heartbeats of the parts that serve no page."""
 
 import time
 from datetime import datetime
@@ -12,21 +12,21 @@ from webapp.db.types import utc_now
 from webapp.models.control import Heartbeat
 
 DUE = "due"
-# Up to when the timelines are counted; the fold moves it.
+# The moment up to which events are counted; the rollup moves it.
 COUNTED = "activity"
 
 WRITTEN_EVERY_S = 5.0
 
 
 class Heartbeats:
-    """Writes them, seldom enough to cost nothing."""
+    """Writes heartbeats, at most one each `WRITTEN_EVERY_S`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._written: dict[str, float] = {}
 
     def beat(self, name: str) -> None:
-        """Note that this part works now, unless this process has noted it a moment ago."""
+        """Note that this part works, unless this process did so within `WRITTEN_EVERY_S`."""
         now = time.monotonic()
         if now - self._written.get(name, -WRITTEN_EVERY_S) < WRITTEN_EVERY_S:
             return
@@ -44,5 +44,5 @@ class Heartbeats:
 
 
 def last_beat(session: Session, name: str) -> datetime | None:
-    """When this part last showed that it works; None for never."""
+    """The last heartbeat of this part; None without one."""
     return session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))

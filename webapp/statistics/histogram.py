@@ -1,11 +1,11 @@
-"""Many durations in few numbers: a histogram whose bins grow, and percentiles out of it."""
+"""A histogram of durations with growing bins, and its percentiles."""
 
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping
 
-# Each bin ends √2 times later than the one before, so a percentile is off by at most that.
+# Each bin ends √2 times later than the one before.
 FACTOR = math.sqrt(2)
 FIRST_ENDS_S = 0.01
 
@@ -13,17 +13,14 @@ Bins = Mapping[int, int]
 
 
 def bin_of(seconds: float) -> int:
-    """The bin of a duration; the first has all that took up to ten milliseconds."""
+    """The bin of a duration; the first holds all up to ten milliseconds."""
     if seconds <= FIRST_ENDS_S:
         return 0
     return math.ceil(math.log(seconds / FIRST_ENDS_S, FACTOR))
 
 
 def percentile(bins: Bins, share: float) -> float | None:
-    """The duration that this share of all stayed within, in seconds; None where there is none.
-
-    Off by less than the factor between two bins, √2.
-    """
+    """The seconds within which this share stayed, up to a factor of √2; None for no durations."""
     rank, before = max(1, math.ceil(share * sum(bins.values()))), 0
     for number, count in sorted(bins.items()):
         if before + count >= rank:

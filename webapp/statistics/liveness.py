@@ -1,4 +1,4 @@
-"""Since when: the few moments that tell an operator whether things move, in one query."""
+"""The moments that show whether work goes on, in one query."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,24 +20,21 @@ OLDEST = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FA
 
 @dataclass(frozen=True)
 class Moments:
-    """When parts last showed that they work, and since when the longest waiting ones wait.
-
-    None is never, or nobody.
-    """
+    """The last heartbeats, and since when the longest waiting items wait; None for none."""
 
     due: datetime | None
     swept: datetime | None
     counted: datetime | None
     waiting_since: datetime | None
     failed_since: datetime | None
-    # The oldest of those that should be done in minutes.
+    # The oldest running operation and import, which should take minutes.
     operation_since: datetime | None
     upload_since: datetime | None
 
 
 def moments(session: Session) -> Moments:
-    """As they are now; each is a step in an index, however many tenants there are."""
-    found: Result[Any] = session.execute(union_all(*_sought()))
+    """The present moments; each is one step in an index, whatever the number of tenants."""
+    found: Result[Any] = session.execute(union_all(*_queries()))
     at = {row.name: row.at for row in found if row.at is not None}
     waiting = [at[state] for state in OLDEST[:2] if state in at]
     return Moments(
@@ -51,7 +48,7 @@ def moments(session: Session) -> Moments:
     )
 
 
-def _sought() -> Iterator[SelectBase]:
+def _queries() -> Iterator[SelectBase]:
     yield select(Heartbeat.name.label("name"), Heartbeat.at.label("at"))
     yield select(literal(SWEEP), func.max(Leadership.finished_at)).where(Leadership.name == SWEEP)
     for state in OLDEST:

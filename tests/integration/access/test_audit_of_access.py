@@ -101,7 +101,7 @@ def test_who_came_from_where_is_kept_when_they_log_in_and_out(
     assert (refused.actor, refused.action) == ("anonymous", "user.login_failed")
     for entry, action in ((entered, "user.login"), (left, "user.logout")):
         assert (entry.actor, entry.action, entry.via) == (f"user:{email}", action, "panel")
-        assert entry.address == visitor._environ["REMOTE_ADDR"]
+        assert entry.address == visitor.environ["REMOTE_ADDR"]
         assert entry.request_id
 
 

@@ -128,7 +128,7 @@ def test_the_log_says_so_when_a_token_is_wrong_or_revoked(app: APIFlask) -> None
         visitor.get("/api/tenants")
     told = [(line["token"], line["address"]) for line in events(logs, "auth.token.refused")]
     assert told == [
-        ("ci", visitor._environ["REMOTE_ADDR"]),
-        (None, visitor._environ["REMOTE_ADDR"]),
+        ("ci", visitor.environ["REMOTE_ADDR"]),
+        (None, visitor.environ["REMOTE_ADDR"]),
     ]
     assert secret not in str(logs) and "par_wrong" not in str(logs)

@@ -111,4 +111,4 @@ def test_a_request_gets_an_id_when_the_one_sent_is_unusable(visitor: Visitor, se
 def test_a_login_without_csrf_token_is_refused_when_sent(app: APIFlask, visitor: Visitor) -> None:
     answer = visitor.post("/login", {"email": add_user(app), "password": "x"})
     assert answer.status_code == 400
-    assert "nobody was logged in" in answer.text
+    assert "you were not logged in" in answer.text

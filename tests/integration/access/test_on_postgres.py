@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
-from flask_migrate import check
 from sqlalchemy import func, select
 
 from tests.access import (
@@ -44,21 +43,6 @@ def on_postgres(
     app = migrated_app(settings)
     yield app
     close(app)
-
-
-def test_the_tables_are_in_step_with_the_models_when_migrated(on_postgres: APIFlask) -> None:
-    with on_postgres.app_context():
-        # Exits where a migration would have something to do.
-        check()
-
-
-def test_users_log_in_and_out_when_the_database_is_postgres(on_postgres: APIFlask) -> None:
-    visitor = Visitor(on_postgres, new_address())
-    assert visitor.login("a\x00b@c.d", PASSWORD).status_code == 200
-    assert visitor.login(add_user(on_postgres)).status_code == 302
-    assert visitor.is_logged_in()
-    visitor.logout()
-    assert not visitor.is_logged_in()
 
 
 def test_no_more_guesses_are_looked_at_than_the_limit_when_they_come_at_once(

@@ -153,18 +153,18 @@ def test_two_installations_on_one_host_leave_each_other_logged_in(
     other = migrated_app(settings_in(tmp_path_factory.mktemp("other"), redis_url=redis_url))
     one, two = Visitor(app, new_address(), scheme), Visitor(other, new_address(), scheme)
     # One browser: it sends its cookies to every port of a host.
-    two.client._cookies = one.client._cookies
+    two.share_cookies(one)
     assert one.login(add_user(app)).status_code == 302
     assert two.login(add_user(other)).status_code == 302
     one.post(
         "/language",
         {"language": "it", "csrf_token": one.csrf_token("/logout")},
-        headers=one._referer(),
+        headers=one.referer(),
     )
     assert one.is_logged_in() and two.is_logged_in()
     assert 'lang="it"' in one.get("/admin/").text
     assert '<html lang="en"' in two.get("/admin/").text
-    names = {cookie.key for cookie in one.client._cookies.values()}
+    names = one.cookie_names()
     assert len(names) == 3
     assert all(name.startswith("__Host-") == (scheme == "https") for name in names)
     close(other)
@@ -185,7 +185,7 @@ def test_a_session_goes_on_when_its_key_has_become_an_older_one(
     visitor = Visitor(before, new_address())
     visitor.login(add_user(before))
     later = Visitor(after, new_address())
-    later.client._cookies = visitor.client._cookies
+    later.share_cookies(visitor)
     assert later.is_logged_in()
     assert later.logout().status_code == 302
     assert not later.is_logged_in()

@@ -3,27 +3,13 @@
 import re
 from collections.abc import Callable
 
-import pytest
 from apiflask import APIFlask
 
 from tests.access import Visitor
-from tests.integration.admin.tenants import add_failed, add_tenant, send, state_of
+from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp.auth.roles import Role
 from webapp.models.causes import Cause
-from webapp.models.states import PartitionState
 from webapp.settings import VERSION
-
-
-@pytest.mark.parametrize("address", ["/admin/tenant/retry/", "/admin/tenant/delete/"])
-def test_nothing_changes_when_the_csrf_token_is_missing(
-    app: APIFlask, operator: Visitor, address: str
-) -> None:
-    tenant_id = add_failed(app)
-    assert (
-        operator.post(address, {"id": str(tenant_id), "tenant_id": str(tenant_id)}).status_code
-        == 400
-    )
-    assert state_of(app, tenant_id) == PartitionState.FAILED
 
 
 def test_a_viewer_sees_no_button_that_is_refused_when_something_failed(

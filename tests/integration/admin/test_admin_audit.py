@@ -3,15 +3,13 @@
 import csv
 import io
 
-import pytest
 from apiflask import APIFlask
 
 from tests.access import Visitor
-from tests.factories import ACTOR, statements
+from tests.factories import ACTOR
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp import current
 from webapp.admin.audit.labels import ACTIONS, action_icon
-from webapp.extensions import db
 from webapp.settings import PROJECT_ROOT
 
 
@@ -46,7 +44,7 @@ def test_who_and_from_where_is_shown_when_a_button_was_pressed(
     assert send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 302
     page = operator.get("/admin/audit/?action=tenant.retry").text
     assert '"><bdi>operator-' in page
-    assert f"Panel · {operator._environ['REMOTE_ADDR']}" in page
+    assert f"Panel · {operator.environ['REMOTE_ADDR']}" in page
     for said in ("error of Acme", "No answer in time", "pending"):
         assert said in page
 
@@ -112,22 +110,6 @@ def test_the_request_leads_to_all_that_it_did(app: APIFlask, operator: Visitor) 
     address = page.partition('under request" href="')[2].partition('"')[0]
     assert "request=" in address
     assert "Logged in" in operator.get(address.replace("&amp;", "&")).text
-
-
-def test_few_statements_are_enough_when_the_page_opens(app: APIFlask, operator: Visitor) -> None:
-    for number in range(3):
-        add_tenant(app, f"T{number}")
-    with app.app_context():
-        engine = db.engine
-    for query in ("", "?search=x&actor=cli&since=2026-01-01T00:00"):
-        with statements(engine) as seen:
-            operator.get(f"/admin/audit/{query}")
-        assert len(seen) <= 12, seen
-
-
-@pytest.mark.parametrize("path", ["/admin/audit/", "/admin/audit/export.csv"])
-def test_nobody_reads_it_when_nobody_is_logged_in(app: APIFlask, path: str) -> None:
-    assert Visitor(app).get(path).status_code == 302
 
 
 def test_a_user_that_was_added_has_another_picture_than_a_login() -> None:

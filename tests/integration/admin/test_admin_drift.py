@@ -111,7 +111,7 @@ def test_each_finding_is_shown_with_what_to_do_when_there_is_drift(
     with counted(app) as statements:
         page = operator.get(TAB).text
     assert "do not agree: 1 orphan, 1 stuck, 1 missing, 1 resurrected." in page
-    assert "nobody has 4711" in page
+    assert "no tenant has 4711" in page
     assert "1,204" in page
     assert "<b>nobody" not in page
     assert f"tenant {missing}</a>" in page

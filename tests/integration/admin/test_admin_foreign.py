@@ -84,7 +84,7 @@ def test_nothing_is_decided_when_there_is_no_foreign_data(app: APIFlask, operato
         form = {"id": str(tenant_id), "tenant_id": str(tenant_id), "typed": "Acme"}
         assert send(operator, f"/admin/tenant/{action}/", **form) == 302
         page = operator.get(f"/admin/tenant/details/?id={tenant_id}").text
-        assert "did not fail for rows that may be somebody else&#39;s." in page
+        assert "did not fail because of foreign data." in page
     assert decided(app, tenant_id) == (IfExists.REFUSE, [])
 
 

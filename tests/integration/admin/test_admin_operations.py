@@ -145,7 +145,7 @@ def test_nobody_is_meant_when_a_form_or_an_address_leaves_out_who(
         assert send(operator, START, kind=kind, typed="1") == 400
     assert operator.get(f"{REVIEW}?kind=delete").status_code == 404
     assert operator.get(f"{REVIEW}?kind=nonsense&scope=matching").status_code == 404
-    assert "Nobody was selected." in operator.get(f"{REVIEW}?kind=delete&scope=selected").text
+    assert "No tenant was selected." in operator.get(f"{REVIEW}?kind=delete&scope=selected").text
     assert send(operator, START, kind="retry", scope="causes") == 302
     assert state_of(app, number) == FAILED
 

@@ -177,8 +177,8 @@ def test_charts_say_so_when_nothing_happened_or_nobody_counts(
 ) -> None:
     add_tenant(app)
     page = operator.get(PAGE).text
-    assert "Nobody signed up in this time." in page
-    assert "Nobody became ready in this time" in page
+    assert "No tenant signed up in this time." in page
+    assert "No tenant became ready in this time" in page
     assert "Nothing was counted yet" in page
     alive(app)
     assert "Nothing was counted yet" not in operator.get(PAGE).text

@@ -186,7 +186,7 @@ def test_next_attempts_are_listed_with_their_time_when_some_wait(
 
 
 def test_pace_is_known_only_when_somebody_counts(app: APIFlask, operator: Visitor) -> None:
-    assert "nobody counts" in operator.get(TAB).text
+    assert "events are not counted" in operator.get(TAB).text
     minute = utc_now().replace(second=0, microsecond=0)
     with database_of(app).transaction() as session:
         session.add(Heartbeat(name="activity", at=utc_now()))
@@ -195,7 +195,7 @@ def test_pace_is_known_only_when_somebody_counts(app: APIFlask, operator: Visito
             session.add(Activity(resolution=Resolution.MINUTE, at=at, ready=ready, failed=0))
     page = operator.get(TAB).text
     assert "tenants a minute were finished" in page
-    assert "nobody counts" not in page
+    assert "events are not counted" not in page
 
 
 def test_the_command_that_starts_a_worker_is_told_when_there_is_none(

@@ -2,7 +2,6 @@
 
 import base64
 import pickle
-import re
 import secrets
 import tracemalloc
 import zlib
@@ -36,21 +35,6 @@ def busy_worker(app: APIFlask) -> Iterator[SimpleWorker]:
     worker.set_state(WorkerStatus.BUSY)
     yield worker
     worker.register_death()
-
-
-def test_nothing_is_requeued_when_the_address_is_only_opened(app: APIFlask, admin: Visitor) -> None:
-    assert admin.get(f"/rq/requeue/{queue_of(app).name}").status_code == 405
-    assert admin.post(f"/rq/requeue/{queue_of(app).name}").status_code == 400
-
-
-def test_requeueing_works_when_the_token_of_the_page_is_sent(app: APIFlask, admin: Visitor) -> None:
-    page = admin.get("/rq/")
-    assert admin.client.get_cookie("_csrf_token", path="/rq") is None
-    token = re.search(r'"X-CSRFToken": "([^"]+)"', page.text)
-    assert token is not None
-    headers = {"X-CSRFToken": token[1]}
-    answer = admin.post(f"/rq/requeue/{queue_of(app).name}", headers=headers)
-    assert answer.json == {"status": "OK", "count": 0}
 
 
 def test_unknown_things_are_not_found_when_asked_for(admin: Visitor) -> None:

@@ -18,11 +18,11 @@ class Caller:
         self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
     ) -> None:
         self._client = app.test_client()
-        self._headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
+        self.headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
         """Any request below `/api`."""
-        headers = {**self._headers, **options.pop("headers", {})}
+        headers = {**self.headers, **options.pop("headers", {})}
         return self._client.open(f"/api{path}", method=method, headers=headers, **options)
 
     def get(self, path: str, **query: Any) -> TestResponse:

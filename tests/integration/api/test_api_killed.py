@@ -26,6 +26,8 @@ from webapp.settings import Settings
 
 SEED = int(os.environ.get("PARATIA_TEST_SEED", "7"))
 KILLS = 5
+# Death at any moment is met on both databases; what the client is told does not depend on them.
+ON_POSTGRES = pytest.mark.parametrize("settings", ["postgres"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,7 @@ def calls() -> Iterator[Callable[[Client], "Future[httpx.Response | None]"]]:
         yield lambda client: pool.submit(client.send)
 
 
+@ON_POSTGRES
 def test_first_tenant_is_answered_when_the_server_died_after_the_commit(
     app: APIFlask,
     gunicorn: Gunicorn,
@@ -136,7 +139,7 @@ def test_first_tenant_is_answered_when_the_server_died_after_the_commit(
 
 
 # SQLite would keep the call waiting before its transaction, not in the middle.
-@pytest.mark.parametrize("settings", ["postgres"], indirect=True, scope="module")
+@ON_POSTGRES
 def test_tenant_is_made_by_the_repeat_when_the_server_died_before_the_commit(
     app: APIFlask,
     gunicorn: Gunicorn,
@@ -173,6 +176,7 @@ def test_one_tenant_is_made_when_the_server_dies_at_any_point(
         assert_made_once(app, client)
 
 
+@ON_POSTGRES
 def test_all_are_answered_alike_when_the_server_dies_under_20_repeats(
     app: APIFlask, gunicorn: Gunicorn, headers: dict[str, str]
 ) -> None:

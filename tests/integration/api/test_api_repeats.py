@@ -13,6 +13,7 @@ from sqlalchemy import delete, text, update
 from werkzeug.test import TestResponse
 
 import webapp.db.engine
+import webapp.db.session
 from tests.access import SETUP, close, database_of, migrated_app, settings_in
 from tests.factories import all_at_once, statements
 from tests.integration.api.caller import Caller, assert_problem, unique
@@ -107,7 +108,7 @@ def test_one_tenant_is_made_when_20_repeat_at_once(app: APIFlask, api: Caller) -
     clients = [app.test_client() for _ in range(20)]
 
     def send(client: Any) -> TestResponse:
-        headers = {**api._headers, "Idempotency-Key": key}
+        headers = {**api.headers, "Idempotency-Key": key}
         answer: TestResponse = client.post("/api/tenants", json={"name": name}, headers=headers)
         return answer
 
@@ -192,7 +193,7 @@ def test_refusal_is_repeated_when_its_reason_has_gone(api: Caller) -> None:
 
 def test_all_are_answered_alike_when_20_are_refused_at_once(app: APIFlask, api: Caller) -> None:
     path, key = f"/api/tenants/{api.tenant()['id']}/retry", new_key()
-    headers = {**api._headers, "Idempotency-Key": key}
+    headers = {**api.headers, "Idempotency-Key": key}
     works = [lambda: app.test_client().post(path, headers=headers) for _ in range(20)]
     answers = all_at_once(works)
     assert {answer_of(answer) for answer in answers} == {answer_of(answers[0])}
@@ -306,7 +307,7 @@ def test_no_credentials_are_stored_when_an_answer_is_kept(app: APIFlask, api: Ca
         row = session.execute(
             text("SELECT * FROM idempotency_key WHERE key = :key"), {"key": key}
         ).one()
-    secret = api._headers["Authorization"].removeprefix("Bearer ")
+    secret = api.headers["Authorization"].removeprefix("Bearer ")
     assert secret not in str(row)
     assert re.fullmatch(r"token:\d+", row.owner)
     assert re.fullmatch(r"[0-9a-f]{64}", row.fingerprint)

@@ -47,7 +47,7 @@ def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
 
 def charted(product: Product, span: Span = Span.HOUR) -> Chart:
     """The chart as it is stored now."""
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return pulse(session, span).chart
 
 

@@ -77,6 +77,13 @@ def whole(
     empty(sqlite_engine)
 
 
+@pytest.fixture
+def placed(product: Product, milvus_lite: LiteServer) -> Product:
+    """The domain on each database with a collection of Milvus Lite."""
+    collection = make_collection(milvus_lite.uri)
+    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
+
+
 @pytest.fixture(scope="session")
 def store(milvus_lite: LiteServer) -> Iterator[MilvusPartitionStore]:
     """A store of the Milvus Lite that all tests share."""

@@ -45,7 +45,7 @@ def drive(operations: Operations) -> None:
 
 def view(product: Product, operation_id: int) -> View:
     """The operation with its figures now."""
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         found = find(session, operation_id)
     assert found is not None
     return found
@@ -53,7 +53,7 @@ def view(product: Product, operation_id: int) -> View:
 
 def tenant_of(product: Product, number: int) -> Tenant:
     """The tenant as it is now."""
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return session.get_one(Tenant, number)
 
 

@@ -1,14 +1,13 @@
 """Claims, leases and records: whatever workers do at once, one truth is kept."""
 
 from functools import partial
-from itertools import pairwise
 
 import pytest
 
 from jobs.provisioning.claims import Claim, Outcome
 from tests.factories import ACTOR, Product, all_at_once
 from webapp.models.causes import Cause
-from webapp.models.states import TRANSITIONS, Provider, Result
+from webapp.models.states import Provider, Result
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
 
@@ -169,52 +168,6 @@ def test_one_new_request_is_made_when_a_failed_job_is_requeued_twice_at_once(
     product.fail(tenant, Cause.TIMEOUT, job_id="j")
     requeued = partial(product.attempts.claim_requeued, tenant.id, 1, "j")
     assert sorted(len(claims) for claims in all_at_once([requeued] * 8)) == [0] * 7 + [1]
-
-
-def test_every_change_of_state_is_an_allowed_one(simple: Product) -> None:
-    """Walks the flows and looks at each state that follows another."""
-    services = simple.services
-    tenant = simple.create()
-    seen = [simple.row(tenant).state]
-
-    def look() -> None:
-        seen.append(simple.row(tenant).state)
-
-    def claim() -> None:
-        simple.change(tenant, next_attempt_at=None)
-        assert simple.claim(tenant, simple.row(tenant).generation, "j")
-        look()
-
-    claim()
-    simple.attempts.hand_back(_claim_of(simple, tenant.id), "stopped")
-    look()
-    claim()
-    simple.age(tenant, "lease_until", 1)
-    simple.repair.expire_leases()
-    look()
-    for _ in range(2):
-        claim()
-        _fail(simple, _claim_of(simple, tenant.id)[0])
-        look()
-    simple.attempts.claim_requeued(tenant.id, 1, "j")
-    look()
-    _fail(simple, _claim_of(simple, tenant.id)[0], Cause.AUTH)
-    look()
-    services.tenants.retry(tenant.id, actor=ACTOR)
-    look()
-    claim()
-    simple.attempts.record_ready(_claim_of(simple, tenant.id), CREATED, 1)
-    look()
-    services.tenants.delete(tenant.id, actor=ACTOR)
-    look()
-    steps = {step for step in pairwise(seen) if step[0] != step[1]}
-    assert {step for step in steps if step[1] not in TRANSITIONS[step[0]]} == set()
-    assert len(steps) == 7
-
-
-def _claim_of(product: Product, tenant_id: int) -> list[Claim]:
-    """The claim that holds now, as its worker has it."""
-    return [Claim.of(product.row(tenant_id))]
 
 
 def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:

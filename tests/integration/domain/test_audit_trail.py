@@ -19,7 +19,7 @@ ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 def search_audit(
     product: Product, limit: int = 50, cursor: str | None = None, **wanted: object
 ) -> Found:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return search(session, AuditFilter(**wanted), limit, cursor)  # type: ignore[arg-type]
 
 
@@ -111,7 +111,7 @@ def test_a_run_says_how_far_it_looked_when_what_is_sought_lies_further_back(
     assert run.looked_back_to is not None
     run = search_audit(product, text="far", cursor=run.next_cursor)
     assert [entry.id for entry in run.items] == [1]
-    everything = every(product.services.database, AuditFilter(text="far"), 2)
+    everything = every(product.database, AuditFilter(text="far"), 2)
     assert [entry.id for run in everything for entry in run] == [1]
 
 

@@ -39,7 +39,7 @@ def look(product: Product) -> str:
 
 
 def shown(product: Product) -> summary.LastCanary | None:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return summary.headroom(session, product.settings)[0].canary
 
 
@@ -129,13 +129,7 @@ def test_reconciler_checks_by_itself_when_it_runs(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     quick = whole.configured(reconcile_interval=0.2)
-    stop = threading.Event()
     # The store is closed at the end of the run, which only makes it connect again.
-    running = threading.Thread(target=lambda: quick.reconciler(store).run(stop))
-    running.start()
-    try:
+    with quick.reconciling(store):
         seen = wait_until(lambda: shown(quick), 20, "the first check")
-    finally:
-        stop.set()
-        running.join(20)
     assert seen.outcome == "passed", seen.message

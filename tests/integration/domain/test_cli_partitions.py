@@ -34,7 +34,7 @@ def run(whole: Product) -> Iterator[Run]:
 def runner(product: Product) -> Run:
     app = Flask("commands")
     app.extensions |= {"settings": product.settings, "services": product.services}
-    app.extensions["database"] = product.services.database
+    app.extensions["database"] = product.database
     for command in (partitions.partitions, tenants_cli, config_command):
         app.cli.add_command(command)
 
@@ -143,7 +143,7 @@ def test_status_counts_or_shows_one(whole: Product, run: Run) -> None:
     tenant = whole.create()
     whole.imported_tenants(1, first=50)
     counts = answer(run("partitions", "status", "--json"))
-    assert (counts["pending"], counts["ready"], counts["without_wish"]) == (1, 0, 1)
+    assert (counts["pending"], counts["ready"], counts["not_requested"]) == (1, 0, 1)
     shown = answer(run("partitions", "status", "--tenant-id", str(tenant.id), "--json"))
     assert (shown["name"], shown["status"], shown["cause"]) == ("tenant_1", "pending", None)
     assert answer(run("partitions", "status", "--tenant-id", "50", "--json")) is None
@@ -194,7 +194,7 @@ def test_settings_are_shown_with_their_addresses_and_without_secrets(
 
 
 def tenants_of(product: Product) -> list[Tenant]:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return list(session.scalars(select(Tenant).order_by(Tenant.id)))
 
 

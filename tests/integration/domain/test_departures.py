@@ -1,19 +1,16 @@
 """The departures loop on a real Milvus: dropped, proven, recorded, whatever dies in between."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
-from tests.engines.process import ServerProcess, wait_until
-from tests.factories import ACTOR, FaultyStore, Product, all_at_once, empty, no_script, settings_for
-from tests.milvus_collections import drop_collection, insert_rows, make_collection
+from tests.engines.process import wait_until
+from tests.factories import FaultyStore, Product, all_at_once, no_script
+from tests.milvus_collections import drop_collection, insert_rows
 from webapp.models.causes import Cause
 from webapp.models.tenant import Tenant
 
@@ -257,68 +254,10 @@ def test_nothing_is_left_when_a_frozen_worker_thaws_before_the_drop(
     assert listed(whole, store) == frozenset()
 
 
-def test_nobody_is_resurrected_and_nothing_leaks_when_deletion_meets_provisioning(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenants = [whole.create(f"T{n}") for n in range(100)]
-    with whole.as_worker(store, no_script):
-        from jobs.provisioning import create_partition
-
-        for start in range(0, 100, 4):
-            some = tenants[start : start + 4]
-            makers = [partial(create_partition, tenant.id, 1) for tenant in some]
-            takers = [partial(whole.services.tenants.delete, t.id, actor=ACTOR) for t in some]
-            results = all_at_once([*makers, *takers])
-            assert [each for each in results if isinstance(each, Exception)] == []
-    assert set(whole.states()) == {"removing"}
-    for tenant in tenants:
-        whole.change(tenant, lease_until=None)
-        whole.age(tenant, "remove_at", 1)
-    assert whole.remove_due(store) == 100
-    assert set(whole.states()) == {"removed"}
-    assert listed(whole, store) == frozenset()
-
-
 def test_running_reconciler_lets_go_of_what_is_due(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     (tenant,) = ready(whole, store)
-    with running(whole.configured(reconcile_interval=60), store):
+    with whole.configured(reconcile_interval=60).reconciling(FaultyStore(store)):
         whole.delete(tenant)
         wait_until(lambda: whole.row(tenant).state == "removed", 10, "the departure")
-
-
-@contextmanager
-def running(product: Product, store: MilvusPartitionStore) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=product.reconciler(FaultyStore(store)).run, args=(stop,))
-    thread.start()
-    yield
-    stop.set()
-    thread.join(15)
-    assert not thread.is_alive()
-
-
-@pytest.fixture
-def on_standalone(
-    sqlite_engine: Engine, redis_url: str, tmp_path: Path, milvus_standalone: ServerProcess
-) -> Iterator[Product]:
-    """The domain on SQLite with a loaded collection of Milvus standalone."""
-    uri: str = milvus_standalone.uri  # type: ignore[attr-defined]
-    values = {"milvus_uri": uri, "milvus_collection": make_collection(uri, loaded=True)}
-    yield Product(settings_for(tmp_path, redis_url=redis_url, **values), sqlite_engine)
-    empty(sqlite_engine)
-
-
-def test_loaded_partition_goes_and_its_neighbour_stays_loaded_when_milvus_is_standalone(
-    on_standalone: Product,
-) -> None:
-    with closing(MilvusPartitionStore(on_standalone.settings.milvus_address, "", 10)) as store:
-        removal, neighbour = ready(on_standalone, store, 2, rows=6)
-        on_standalone.delete(removal)
-        assert on_standalone.remove_due(store) == 1
-        assert listed(on_standalone, store) == {f"tenant_{neighbour.id}"}
-        collection = on_standalone.settings.milvus_collection
-        assert store.count_rows(collection, f"tenant_{neighbour.id}") == 6
-    record = on_standalone.departure(removal)
-    assert (record.outcome, record.rows) == ("dropped", 6)

@@ -1,6 +1,5 @@
 """Where Milvus departs from our rows: seen by the sweep, repaired or reported, written once."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,8 +9,8 @@ from jobs.drift.compare import Listing
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
-from tests.factories import ACTOR, FaultyStore, Product, statements
-from tests.milvus_collections import insert_rows, make_collection
+from tests.factories import ACTOR, FaultyStore, Product, all_at_once, statements
+from tests.milvus_collections import insert_rows
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import PartitionDrift
@@ -19,19 +18,8 @@ from webapp.models.states import PartitionState
 from webapp.partitions.drift import Finding, known_drift
 
 
-@pytest.fixture
-def placed(product: Product, milvus_lite: LiteServer) -> Product:
-    """The domain on each database, with a collection of Milvus Lite."""
-    collection = make_collection(milvus_lite.uri)
-    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
-
-
 def collection_of(product: Product) -> str:
     return product.settings.milvus_collection
-
-
-def sweep(product: Product, store: MilvusPartitionStore | FaultyStore) -> None:
-    assert product.reconciler(store).sweep()
 
 
 def make_ready(product: Product, store: MilvusPartitionStore, count: int) -> list[int]:
@@ -54,7 +42,7 @@ def remove(product: Product, store: MilvusPartitionStore) -> int:
 
 
 def drift_report(product: Product) -> dict[str, tuple[str, int | None]]:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         rows = session.scalars(select(PartitionDrift))
         return {row.partition: (str(row.kind), row.rows) for row in rows}
 
@@ -67,14 +55,14 @@ def test_partition_is_made_again_when_somebody_dropped_it(
 ) -> None:
     first, second = make_ready(placed, store, 2)
     store.drop_partition(collection_of(placed), f"tenant_{second}")
-    sweep(placed, store)
+    placed.sweep(store)
     row = placed.row(second)
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)
     assert placed.event_names(second)[-2:] == ["drift", "dispatched"]
     assert placed.events(second)[-2].actor == "sweep"
     assert drift_report(placed) == {f"tenant_{second}": ("missing", None)}
     placed.work(store)
-    sweep(placed, store)
+    placed.sweep(store)
     assert f"tenant_{second}" in store.list_partitions(collection_of(placed))
     assert [placed.row(number).generation for number in (first, second)] == [1, 2]
     assert (placed.states(), drift_report(placed)) == (["ready", "ready"], {})
@@ -88,10 +76,10 @@ def test_all_are_made_again_in_chunks_when_hundreds_are_missing(
     simple.services.job_queue.backfill_queue.empty()
     with simple.engine.execution_options(writes=True).begin() as connection:
         connection.exec_driver_sql("UPDATE partition SET state = 'ready'")
-    sweep(simple, Shown())
+    simple.sweep(Shown())
     assert set(simple.states()) == {"pending"}
     assert len(simple.queued()) == 6
-    sweep(simple, Shown())
+    simple.sweep(Shown())
     assert len(simple.queued()) == 6
     assert len(drift_report(simple)) == 600
 
@@ -115,7 +103,7 @@ def test_row_is_not_missing_when_it_became_ready_after_milvus_was_asked(product:
     tenant = product.create()
     milvus = Shown()
     milvus.meanwhile = lambda: product.make_ready(tenant)
-    sweep(product, milvus)
+    product.sweep(milvus)
     assert (product.row(tenant).state, product.row(tenant).generation) == ("ready", 1)
 
 
@@ -135,7 +123,7 @@ def test_row_is_left_alone_when_it_was_made_again_while_milvus_was_asked(product
 def test_row_is_left_alone_when_a_worker_holds_it(product: Product) -> None:
     tenant = product.create()
     product.claim(tenant)
-    sweep(product, Shown())
+    product.sweep(Shown())
     assert product.row(tenant).state == "provisioning"
     assert drift_report(product) == {}
 
@@ -145,7 +133,7 @@ def test_nothing_is_missing_when_milvus_does_not_answer(product: Product) -> Non
     product.make_ready(tenant)
     milvus = Shown()
     milvus.listing = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
-    sweep(product, milvus)
+    product.sweep(milvus)
     assert (product.row(tenant).state, drift_report(product)) == ("ready", {})
 
 
@@ -154,10 +142,10 @@ def test_partition_is_made_again_in_the_collection_that_is_not_in_use_any_more(
 ) -> None:
     tenant = product.create()
     product.make_ready(tenant)
-    sweep(product, Shown(f"tenant_{tenant.id}"))
+    product.sweep(Shown(f"tenant_{tenant.id}"))
     moved = product.configured(milvus_collection="another")
     assert moved.observations.collections("another") == ["another", collection_of(product)]
-    sweep(moved, Shown())
+    moved.sweep(Shown())
     assert (moved.row(tenant).state, moved.row(tenant).collection) == (
         "pending",
         collection_of(product),
@@ -180,7 +168,7 @@ def test_collection_is_asked_for_no_more_when_nothing_of_ours_is_in_it(product: 
     mistyped = product.configured(milvus_collection="mistyped")
     milvus = Shown()
     milvus.listing = StoreError(Cause.COLLECTION_MISSING, "not there")
-    sweep(mistyped, milvus)
+    mistyped.sweep(milvus)
     assert product.observations.collections("right") == ["right"]
 
 
@@ -193,14 +181,14 @@ def test_orphans_are_reported_once_and_kept_when_nobody_has_their_number(
     (number,) = make_ready(placed, store, 1)
     for name in ("tenant_40", "tenant_007", "tenant_x", "others"):
         store.create_partition(collection_of(placed), name)
-    sweep(placed, store)
+    placed.sweep(store)
     assert drift_report(placed) == {"tenant_40": ("orphan", None)}
     with statements(placed.engine) as seen:
-        sweep(placed, store)
+        placed.sweep(store)
     assert [line for line in seen if "INTO partition_drift" in line] == []
     assert "tenant_40" in store.list_partitions(collection_of(placed))
     store.drop_partition(collection_of(placed), "tenant_40")
-    sweep(placed, store)
+    placed.sweep(store)
     assert (drift_report(placed), placed.row(number).generation) == ({}, 1)
 
 
@@ -208,7 +196,7 @@ def test_no_drift_is_seen_when_an_imported_tenant_has_its_partition_already(
     product: Product,
 ) -> None:
     product.imported_tenants(1, first=7)
-    sweep(product, Shown("tenant_7"))
+    product.sweep(Shown("tenant_7"))
     assert drift_report(product) == {}
 
 
@@ -216,7 +204,7 @@ def test_no_drift_is_seen_when_a_partition_waits_to_be_removed(product: Product)
     tenant = product.create()
     product.make_ready(tenant)
     product.services.tenants.delete(tenant.id, actor=ACTOR)
-    sweep(product, Shown(f"tenant_{tenant.id}"))
+    product.sweep(Shown(f"tenant_{tenant.id}"))
     assert drift_report(product) == {}
 
 
@@ -226,8 +214,8 @@ def test_partition_is_an_orphan_when_its_tenant_has_it_in_another_collection(
     tenant = product.create()
     product.make_ready(tenant)
     other = product.configured(milvus_collection="other")
-    sweep(other, Shown(f"tenant_{tenant.id}"))
-    with product.services.database.reading() as session:
+    other.sweep(Shown(f"tenant_{tenant.id}"))
+    with product.database.reading() as session:
         known = known_drift(session, product.services.policy)
     assert [(each.tenant_id, each.collection) for each in known.orphan] == [(tenant.id, "other")]
     assert collection_of(product) in str(known.orphan[0].note)
@@ -238,7 +226,7 @@ def test_empty_partition_of_a_removed_tenant_is_dropped_again_when_it_comes_back
 ) -> None:
     number = remove(placed, store)
     store.create_partition(collection_of(placed), f"tenant_{number}")
-    sweep(placed, store)
+    placed.sweep(store)
     assert store.list_partitions(collection_of(placed)) == {"_default"}
     assert (placed.event_names(number)[-1], drift_report(placed)) == ("drift", {})
     assert placed.row(number).state == "removed"
@@ -251,10 +239,10 @@ def test_partition_of_a_removed_tenant_is_kept_when_it_holds_rows(
     name = f"tenant_{number}"
     store.create_partition(collection_of(placed), name)
     insert_rows(milvus_lite.uri, collection_of(placed), name, 3)
-    sweep(placed, store)
+    placed.sweep(store)
     assert drift_report(placed) == {name: ("orphan", 3)}
     watched = FaultyStore(store)
-    sweep(placed, watched)
+    placed.sweep(watched)
     assert (watched.calls, drift_report(placed)) == (["list"], {name: ("orphan", 3)})
 
 
@@ -266,9 +254,9 @@ def test_it_is_tried_again_by_the_next_sweep_when_a_resurrected_one_could_not_be
     store.create_partition(collection_of(placed), f"tenant_{number}")
     failing = FaultyStore(store)
     setattr(failing, trouble, StoreError(Cause.TIMEOUT, "slow"))
-    sweep(placed, failing)
+    placed.sweep(failing)
     assert drift_report(placed)[f"tenant_{number}"][0] == "resurrected"
-    sweep(placed, store)
+    placed.sweep(store)
     assert drift_report(placed) == {}
 
 
@@ -282,7 +270,7 @@ def test_nothing_is_resurrected_when_its_removal_was_confirmed_after_milvus_was_
     milvus.meanwhile = lambda: product.change(
         tenant, state=PartitionState.REMOVED, state_since=utc_now()
     )
-    sweep(product, milvus)
+    product.sweep(milvus)
     assert (drift_report(product), milvus.calls) == ({}, [])
 
 
@@ -290,22 +278,22 @@ def test_nothing_is_resurrected_when_its_removal_was_confirmed_after_milvus_was_
 
 
 def test_later_comparison_stands_when_a_sweeper_was_frozen(product: Product) -> None:
-    sweep(product, Shown("tenant_40"))
+    product.sweep(Shown("tenant_40"))
     collection = collection_of(product)
     late = Listing(collection, utc_now(), frozenset(), frozenset())
-    sweep(product, Shown("tenant_40"))
+    product.sweep(Shown("tenant_40"))
     product.drift_report.store(late, [])
     assert drift_report(product) == {"tenant_40": ("orphan", None)}
 
 
 def test_rows_stay_known_when_a_sweep_did_not_count_them(product: Product) -> None:
-    sweep(product, Shown("tenant_40"))
+    product.sweep(Shown("tenant_40"))
     collection = collection_of(product)
     now = Listing(collection, utc_now(), frozenset(), frozenset({"tenant_40"}))
     (orphan,) = product.drift.compare(now).unwanted
     counted = Finding(orphan.kind, None, collection, "tenant_40", 9, orphan.note)
     product.drift_report.store(now, [counted])
-    sweep(product, Shown("tenant_40"))
+    product.sweep(Shown("tenant_40"))
     assert drift_report(product) == {"tenant_40": ("orphan", 9)}
 
 
@@ -319,7 +307,7 @@ def test_stuck_and_adopted_ones_are_told_from_our_rows(product: Product) -> None
     product.change(adopted, adopted_rows=12)
     product.attempts.renew(product.claim(fine), seen_absent=True)
     product.change(fine, state=PartitionState.READY)
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         known = known_drift(session, product.services.policy)
     assert sorted(each.tenant_id or 0 for each in known.stuck) == [late.id, dropping.id]
     assert [(each.tenant_id, each.rows) for each in known.adopted] == [(adopted.id, 12)]
@@ -334,13 +322,6 @@ def test_no_two_make_it_again_when_several_sweep_at_once(product: Product) -> No
     drift, collection = product.drift, collection_of(product)
     listing = Listing(collection, utc_now(), drift.ready(collection), frozenset())
     comparison = drift.compare(listing)
-    made: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: made.append(drift.make_again(comparison))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = all_at_once([lambda: drift.make_again(comparison)] * 4)
     assert sum(made) == 30
     assert {product.row(tenant).generation for tenant in tenants} == {2}

@@ -31,7 +31,7 @@ def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
 
 def forecast_of(product: Product) -> Forecast:
     """The forecast of the collection in use."""
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         rooms = headroom(session, product.settings)
         return forecasts(session, rooms)[product.settings.milvus_collection]
 
@@ -75,7 +75,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
     observe(product, 510)
     in_use = product.settings.milvus_collection
     product.observations.record(Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         row = session.get_one(CollectionSize, (in_use, utc_now().date()))
         assert row.partitions == 510
 
@@ -83,7 +83,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
 def test_the_forecast_asks_once_however_many_collections_there_are(simple: Product) -> None:
     for name in ("one", "two", "three"):
         simple.observations.record(Observation(name, 4, partitions=9))
-    with simple.services.database.reading() as session:
+    with simple.database.reading() as session:
         rooms = headroom(session, simple.settings)
         with statements(simple.engine) as seen:
             assert len(forecasts(session, rooms)) == 4
@@ -91,7 +91,7 @@ def test_the_forecast_asks_once_however_many_collections_there_are(simple: Produ
 
 
 def now_of(product: Product) -> Moments:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return moments(session)
 
 

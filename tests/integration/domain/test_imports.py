@@ -98,8 +98,8 @@ def test_number_is_refused_when_its_tenant_was_deleted(product: Product) -> None
     assert errors == {2: [Problem(RowFault.NUMBER_TAKEN, number=tenant.id)]}
 
 
-def test_twenty_thousand_rows_go_in_batches(product: Product) -> None:
-    many = [(n, f"Tenant {n}", f"tenant-{n}") for n in range(1, 20_001)]
+def test_many_rows_go_in_batches(product: Product) -> None:
+    many = [(n, f"Tenant {n}", f"tenant-{n}") for n in range(1, 2_001)]
     with statements(product.engine) as seen:
-        assert run(product, *many) == 20_000
-    assert len(seen) < 200
+        assert run(product, *many) == 2_000
+    assert len(seen) < 30

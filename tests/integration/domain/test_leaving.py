@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests.factories import ACTOR, Product, all_at_once
+from tests.factories import ACTOR, Product, all_at_once, statements
 from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
 from webapp.models.audit import AuditEntry
 from webapp.models.causes import Cause
@@ -33,7 +33,7 @@ def restore(product: Product, tenant: Tenant | int) -> Tenant:
 
 
 def has_record(product: Product, tenant: Tenant) -> bool:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return departure_of(session, tenant.id) is not None
 
 
@@ -263,13 +263,11 @@ def test_grace_time_begins_anew_when_a_tenant_leaves_again(product: Product) -> 
     assert claim(product) == []
 
 
-def test_due_ones_are_found_by_an_index_when_many_are_ready(product: Product) -> None:
-    statement = select(Partition.collection).where(
-        product.removal_claims._due(product.create().created_at)
-    )
-    if product.engine.dialect.name != "sqlite":
-        pytest.skip("on few rows PostgreSQL reads the table")
-    with product.engine.connect() as connection:
-        text = str(statement.compile(product.engine, compile_kwargs={"literal_binds": True}))
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+def test_due_ones_are_found_by_an_index_when_many_are_ready(simple: Product) -> None:
+    with statements(simple.engine) as seen:
+        simple.removal_claims.due_collections()
+    (statement,) = (each for each in seen if "remove_at" in each)
+    with simple.engine.connect() as connection:
+        values = ("x",) * statement.count("?")
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     assert "ix_partition_state_remove_at" in str(plan)

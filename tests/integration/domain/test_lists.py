@@ -21,7 +21,7 @@ VALUES (9, 'Società Łódź', 'odz', '2026-01-01 00:00:00', '2026-01-01 00:00:0
 
 def searched(product: Product, q: str, **wanted: object) -> list[str]:
     """The names that a search shows first."""
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         found = list_pages.search(session, TenantFilter(q=q, **wanted), 50)
         return [tenant.name for tenant in found.items]
 
@@ -29,7 +29,7 @@ def searched(product: Product, q: str, **wanted: object) -> list[str]:
 def walked(product: Product, wanted: TenantFilter, size: int = 3) -> list[list[int]]:
     """The numbers on each page, from the first to the last."""
     order, pages, place = order_of(wanted), [], None
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         while True:
             page = list_pages.walk(session, wanted, size, place)
             pages.append([tenant.id for tenant in page.items])
@@ -110,7 +110,7 @@ def test_a_search_says_so_when_more_match_than_it_looks_at(
     monkeypatch.setattr(list_pages, "MATCHES_AT_MOST", 3)
     for number in range(5):
         product.create(f"Many {number}")
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         found = list_pages.search(session, TenantFilter(q="many"), 2, skip=2)
         assert (found.total, found.is_cut, len(found.items)) == (3, True, 1)
         few = list_pages.search(session, TenantFilter(q="many 3"), 2)
@@ -143,7 +143,7 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
 
 def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
     numbers = product.imported_tenants(8, first=10)
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
 
         def ending(at: int) -> tuple[list[int], bool]:
             place = Place(numbers[at], f"Before {numbers[at]}", is_end=True)
@@ -159,7 +159,7 @@ def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
 def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
     number = product.create("Acme").id
     wanted = TenantFilter(state=PartitionState.PENDING)
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         for key in ("", "yesterday", "2026-01-01T00:00:00"):
             page = list_pages.walk(session, wanted, 3, Place(5, key))
             assert [tenant.id for tenant in page.items] == [number]
@@ -169,7 +169,7 @@ def test_tenants_without_a_request_are_counted_and_listed_until_they_have_one(
     product: Product,
 ) -> None:
     def missing() -> tuple[int, list[int]]:
-        with product.services.database.reading() as session:
+        with product.database.reading() as session:
             counted = summary.summary(session, product.settings)
         return counted.not_requested, walked(product, TenantFilter(not_requested=True))[0]
 

@@ -151,6 +151,42 @@ def test_what_waits_and_who_leads_stay_when_columns_and_tables_are_renamed(app: 
         assert moment(connection, "held_until", "sweep_turn") == due
 
 
+IMPORTED_OPERATION = """
+INSERT INTO operation (id, kind, state, asked_at, actor, via, selection, tenants, looked_at,
+    next_tenant_id, accepted, skipped)
+VALUES (1, 'request', 'settled', :now, 'cli', 'cli', '{"without_wish": true}', 1, 1, 0, 0,
+    '{"no_wish": 1}')
+"""
+
+
+def test_every_tenant_has_a_row_when_upgraded_and_only_requested_ones_when_downgraded(
+    app: APIFlask,
+) -> None:
+    upgrade(revision="0009")
+    now = bindparam("now", datetime.now(UTC), UtcDateTime)
+    with db.engine.execution_options(writes=True).begin() as connection:
+        for number in (1, 2, 3):
+            connection.execute(old_tenant(number))
+        connection.execute(text(PARTITION_TO_REMOVE).bindparams(now))
+        gone = text("UPDATE tenant SET deleted_at = :now WHERE id = 3").bindparams(now)
+        connection.execute(gone)
+        operation = text(IMPORTED_OPERATION.replace('": ', '"\\: ')).bindparams(now)
+        connection.execute(operation)
+    upgrade(revision="0010")
+    with db.engine.connect() as connection:
+        rows = connection.execute(text("SELECT tenant_id, state FROM partition ORDER BY tenant_id"))
+        assert [tuple(row) for row in rows] == [(1, "removing"), (2, None), (3, "removed")]
+        (kept,) = connection.execute(text("SELECT selection, skipped FROM operation"))
+    assert tuple(kept) == ('{"not_requested": true}', '{"not_requested": 1}')
+    downgrade(revision="0009")
+    with db.engine.connect() as connection:
+        assert connection.scalars(text("SELECT tenant_id FROM partition")).all() == [1]
+        wished = "SELECT id FROM tenant WHERE wished"
+        assert connection.scalars(text(wished)).all() == [1]
+        (kept,) = connection.execute(text("SELECT selection, skipped FROM operation"))
+    assert tuple(kept) == ('{"without_wish": true}', '{"no_wish": 1}')
+
+
 def moment(connection: Connection, column: str, table: str) -> datetime | None:
     """The moment in the table's one row."""
     selected = text(f"SELECT {column} AS at FROM {table}").columns(at=UtcDateTime)

@@ -9,9 +9,7 @@ from jobs.context import Worker
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from jobs.reconciler.numbering import lift_at_start
-from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore, Product, all_at_once, audit_open
-from tests.milvus_collections import make_collection
 from webapp.models.causes import Cause
 from webapp.models.naming import number_in
 from webapp.partitions.drift import known_drift
@@ -39,13 +37,6 @@ def roll_back(product: Product, highest: int) -> None:
             connection.execute(text(f"UPDATE sqlite_sequence SET seq = {highest}"))
 
 
-@pytest.fixture
-def placed(product: Product, milvus_lite: LiteServer) -> Product:
-    """The domain on each database, with a collection of Milvus Lite."""
-    collection = make_collection(milvus_lite.uri)
-    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
-
-
 @pytest.mark.parametrize("before_the_web_serves", [True, False])
 def test_no_number_is_given_twice_when_the_database_was_restored(
     placed: Product, store: MilvusPartitionStore, before_the_web_serves: bool
@@ -58,11 +49,11 @@ def test_no_number_is_given_twice_when_the_database_was_restored(
         with placed.as_worker(store) as worker:
             assert lift_at_start(worker) is None
     else:
-        assert placed.reconciler(store).sweep()
+        placed.sweep(store)
     new = [placed.create(f"New {n}").id for n in range(3)]
     assert new == [61, 62, 63]
-    assert placed.reconciler(store).sweep()
-    with placed.services.database.reading() as session:
+    placed.sweep(store)
+    with placed.database.reading() as session:
         known = known_drift(session, placed.services.policy)
     assert [number_in(each.partition) for each in known.orphan] == numbers[10:]
     assert {each.tenant_id for each in known.orphan} == {None}
@@ -110,7 +101,7 @@ def test_names_of_other_forms_lift_nothing(product: Product) -> None:
 def test_no_number_below_is_given_out_when_sign_ups_go_on_meanwhile(product: Product) -> None:
     """Whoever begins after the counter was lifted is above it; nobody meets a taken number."""
     done = threading.Event()
-    database = product.services.database
+    database = product.database
 
     def sign_up() -> list[tuple[bool, int]]:
         return [(done.is_set(), product.create(f"T{n}").id) for n in range(8)]

@@ -90,7 +90,7 @@ def test_one_audit_entry_tells_who_asked_for_what_when_many_are_retried(
 ) -> None:
     failing(simple, 4)
     asked = simple.services.operations.ask(RETRY, TIMEOUTS, actor=ACTOR)
-    with simple.services.database.reading() as session:
+    with simple.database.reading() as session:
         mine = select(AuditEntry).where(AuditEntry.action == "operation.retry")
         (entry,) = session.scalars(mine).all()
     assert (entry.actor, entry.via, entry.target) == (
@@ -189,7 +189,7 @@ def test_a_family_knows_its_last_retry_when_all_of_its_cause_were_retried(
         failing(simple, 2, cause)
         last = operations.ask(RETRY, Selection.of_failed(cause), actor=ACTOR)
     operations.ask(RETRY, Selection.of_failed(), actor=ACTOR)
-    with simple.services.database.reading() as session:
+    with simple.database.reading() as session:
         known = last_retries(session, [Cause.TIMEOUT, Cause.CAPACITY])
         newest = recent(session, 2)
         rest = recent(session, 2, before=int(newest.next_cursor or 0))

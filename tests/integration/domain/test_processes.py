@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
+from tests.milvus_collections import make_collection
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVING = """
@@ -104,46 +107,47 @@ def test_lines_tell_of_request_and_job_when_a_worker_logs(whole: Product) -> Non
     assert "cause" not in created
 
 
-def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
-    whole: Product, spare_lite: LiteServer
-) -> None:
-    from tests.milvus_collections import make_collection
-
+@pytest.fixture
+def slow(whole: Product, spare_lite: LiteServer) -> Product:
+    """The product on a Milvus of its own, where an attempt can be kept waiting."""
     collection = make_collection(spare_lite.uri)
-    own = whole.configured(milvus_uri=spare_lite.uri, milvus_collection=collection)
-    spare_lite.freeze()
-    tenant = own.create()
-    with started(rq_worker(), own) as process:
-        wait_until(lambda: own.row(tenant).state == "provisioning", 30, "the attempt to begin")
-        process.terminate()
+    return whole.configured(milvus_uri=spare_lite.uri, milvus_collection=collection)
+
+
+@contextmanager
+def in_an_attempt(product: Product, lite: LiteServer) -> Iterator[subprocess.Popen[str]]:
+    """A worker that waits for Milvus in the middle of tenant 1's first attempt."""
+    lite.freeze()
+    product.create()
+    with started(rq_worker(), product) as process:
+        wait_until(lambda: product.row(1).state == "provisioning", 30, "the attempt to begin")
+        yield process
         process.wait(30)
-    spare_lite.thaw()
-    row = own.row(tenant)
-    assert (row.state, row.attempts, own.event_names(tenant)[-1]) == ("pending", 0, "handed_back")
-    own.services.dispatcher.dispatch_due()
-    own.work()
-    assert own.row(tenant).state == "ready"
+    lite.thaw()
+
+
+def test_attempt_is_handed_back_and_ends_ready_when_its_worker_is_stopped(
+    slow: Product, spare_lite: LiteServer
+) -> None:
+    with in_an_attempt(slow, spare_lite) as process:
+        process.terminate()
+    row = slow.row(1)
+    assert (row.state, row.attempts, slow.event_names(1)[-1]) == ("pending", 0, "handed_back")
+    slow.services.dispatcher.dispatch_due()
+    slow.work()
+    assert slow.row(1).state == "ready"
 
 
 def test_request_is_taken_over_when_its_worker_is_killed(
-    whole: Product, spare_lite: LiteServer
+    slow: Product, spare_lite: LiteServer
 ) -> None:
-    from tests.milvus_collections import make_collection
-
-    collection = make_collection(spare_lite.uri)
-    own = whole.configured(milvus_uri=spare_lite.uri, milvus_collection=collection)
-    spare_lite.freeze()
-    tenant = own.create()
-    with started(rq_worker(), own) as process:
-        wait_until(lambda: own.row(tenant).state == "provisioning", 30, "the attempt to begin")
+    with in_an_attempt(slow, spare_lite) as process:
         process.kill()
-        process.wait(10)
-    spare_lite.thaw()
-    own.age(tenant, "lease_until", 1)
-    assert own.repair.expire_leases() == 1
-    own.services.dispatcher.dispatch_due()
-    own.work()
-    row = own.row(tenant)
+    slow.age(1, "lease_until", 1)
+    assert slow.repair.expire_leases() == 1
+    slow.services.dispatcher.dispatch_due()
+    slow.work()
+    row = slow.row(1)
     assert (row.state, row.attempts) == ("ready", 2)
 
 

@@ -73,13 +73,6 @@ def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
     begun = [row.at for row in whole.events(tenant) if row.event.endswith("creating")]
     pauses = [(b - f).total_seconds() for f, b in zip(failed, begun[1:], strict=False)]
     assert min(pauses) >= whole.settings.partition_backoff
-
-
-def test_one_failed_job_is_shown_when_a_tenant_is_failing(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenant = whole.create()
-    drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
     assert whole.failed_jobs() == [f"t{tenant.id}-g1-d3"]
 
 

@@ -13,7 +13,7 @@ from webapp.tenants.queries import TenantFilter
 
 
 def names_of(product: Product, **wanted: object) -> list[str]:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         page = queries.list_tenants(session, TenantFilter(**wanted), 100)
         return [tenant.name for tenant in page.items]
 
@@ -22,7 +22,7 @@ def test_every_tenant_is_seen_once_when_pages_are_followed(product: Product) -> 
     names = [product.create(f"T{n}").name for n in range(7)]
     seen: list[str] = []
     cursor = None
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         while True:
             page = queries.list_tenants(session, TenantFilter(), 3, cursor)
             seen += [tenant.name for tenant in page.items]
@@ -34,7 +34,7 @@ def test_every_tenant_is_seen_once_when_pages_are_followed(product: Product) -> 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.0", "", "9" * 30, "٣"])
 def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str) -> None:
-    with simple.services.database.reading() as session:
+    with simple.database.reading() as session:
         with pytest.raises(InvalidField):
             queries.list_tenants(session, TenantFilter(), 3, cursor)
         with pytest.raises(InvalidField):
@@ -71,7 +71,7 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
     product.make_ready(product.create("Ready"))
     product.services.tenants.delete(product.create("Gone").id, actor=ACTOR)
     product.imported_tenants(3, first=50)
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         counted = summary.summary(session, product.settings)
     assert counted.tenants == 7
     assert counted.states == {
@@ -87,12 +87,12 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
 
 def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
     in_use = product.settings.milvus_collection
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         (room,) = summary.headroom(session, product.settings)
     assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
     product.observations.record(Observation(in_use, 4, partitions=1000))
     product.observations.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         first, second = summary.headroom(session, product.settings)
     assert (first.used, first.left) == (1000, 24)
     assert (second.collection, second.left, second.cause) == ("another", None, "timeout")
@@ -102,7 +102,7 @@ def test_largest_family_comes_first_when_failures_are_grouped(product: Product) 
     for n in range(3):
         product.fail(product.create(f"A{n}"), Cause.CAPACITY)
     product.fail(product.create("B"), Cause.AUTH)
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         first, second = failures.families(session)
     assert (first.cause, first.tenants, first.example_tenant_id) == ("capacity", 3, 3)
     assert first.example_error == "as the test has it"
@@ -112,7 +112,7 @@ def test_largest_family_comes_first_when_failures_are_grouped(product: Product) 
 
 def test_number_of_queries_does_not_grow_with_the_tenants(product: Product) -> None:
     def cost() -> int:
-        reading = product.services.database.reading
+        reading = product.database.reading
         with statements(product.engine) as seen, reading() as session:
             queries.list_tenants(session, TenantFilter(), 50)
             summary.summary(session, product.settings)

@@ -31,10 +31,6 @@ BIN = Path(sys.executable).parent
 FOR_EVER = 9_999_999_999
 WORKERS = {
     "flask worker": [str(BIN / "flask"), "worker", "--burst"],
-    "as the README had it": [
-        *(str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst"),
-        *("-w", "rq.worker.SimpleWorker", "-S", "json"),
-    ],
     "all defaults": [str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst"],
     "another class, a scheduler": [
         *(str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst", "--with-scheduler"),

@@ -28,7 +28,7 @@ class Counting(FaultyStore):
 
 
 def known(product: Product) -> CollectionSchema | None:
-    with product.services.database.reading() as session:
+    with product.database.reading() as session:
         return schema_of(session, product.settings.milvus_collection)
 
 
@@ -37,15 +37,10 @@ def store_fields(product: Product, text: str | None) -> None:
         connection.execute(update(ObservedCollection).values(fields=text))
 
 
-def sweep(product: Product, store: FaultyStore) -> None:
-    # A name of its own each time, so that no turn is waited for.
-    assert product.reconciler(store).sweep()
-
-
 def test_fields_are_known_when_the_sweep_has_seen_the_collection(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    sweep(whole, Counting(store))
+    whole.sweep(Counting(store))
     schema = known(whole)
     assert schema is not None
     assert schema.is_dynamic
@@ -60,13 +55,13 @@ def test_fields_are_asked_for_once_an_hour_when_they_are_known(
 ) -> None:
     counting = Counting(store)
     for _ in range(3):
-        sweep(whole.configured(reconcile_interval=0.001), counting)
+        whole.configured(reconcile_interval=0.001).sweep(counting)
     assert counting.calls.count("describe") == 1
     schema = known(whole)
     assert schema is not None
     old = CollectionSchema(utc_now() - timedelta(minutes=61), schema.fields)
     store_fields(whole, STORED.dump_json(old).decode())
-    sweep(whole.configured(reconcile_interval=0.001), counting)
+    whole.configured(reconcile_interval=0.001).sweep(counting)
     assert counting.calls.count("describe") == 2
     fresh = known(whole)
     assert fresh is not None
@@ -78,9 +73,9 @@ def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
 ) -> None:
     silent = Counting(store)
     silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
-    sweep(whole, silent)
+    whole.sweep(silent)
     assert known(whole) is None
-    with whole.services.database.reading() as session:
+    with whole.database.reading() as session:
         seen = session.get(ObservedCollection, whole.settings.milvus_collection)
     assert seen is not None
     assert (seen.cause, seen.partitions) == (None, 1)
@@ -92,18 +87,18 @@ def test_fields_are_asked_for_again_when_the_collection_was_missing_before(
 ) -> None:
     quick = whole.configured(reconcile_interval=0.001)
     counting = Counting(store)
-    sweep(quick, counting)
+    quick.sweep(counting)
     counting.listing = StoreError(Cause.COLLECTION_MISSING, "no such collection")
-    sweep(quick, counting)
+    quick.sweep(counting)
     counting.listing = None
-    sweep(quick, counting)
+    quick.sweep(counting)
     assert counting.calls.count("describe") == 2
 
 
 def test_fields_are_unknown_when_what_is_stored_cannot_be_read(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    sweep(whole, Counting(store))
+    whole.sweep(Counting(store))
     for text in ("", "{}", '{"fields": 7}', "nonsense"):
         store_fields(whole, text)
         assert known(whole) is None

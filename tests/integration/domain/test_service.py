@@ -1,5 +1,7 @@
 """Creating, renaming and deleting tenants; Redis may be down."""
 
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -9,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from tests.engines.process import wait_until
+from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, all_at_once, audit_open
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 from webapp.models.causes import Cause
@@ -256,3 +259,25 @@ def test_request_begins_afresh_when_a_failed_one_is_retried(product: Product) ->
     assert row.request_id == "r-2"
     assert product.queued()[-1] == f"t{tenant.id}-g2-d2"
     assert product.event_names(tenant)[-2:] == ["retried", "dispatched"]
+
+
+def test_creating_takes_no_longer_than_one_answer_when_redis_is_frozen(
+    simple: Product, spare_redis: Callable[..., RedisServer]
+) -> None:
+    redis = spare_redis()
+    slow = simple.configured(redis_url=redis.url)
+    slow.create("Before")
+    redis.freeze()
+    try:
+        began = time.monotonic()
+        tenant = slow.create("During")
+        took = time.monotonic() - began
+        began = time.monotonic()
+        for number in range(5):
+            slow.create(f"After {number}")
+        took_others = time.monotonic() - began
+    finally:
+        redis.thaw()
+    assert took < 2
+    assert took_others < 2, "they know of it already, and need not wait for themselves"
+    assert slow.row(tenant).state == "pending"

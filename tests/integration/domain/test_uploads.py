@@ -33,19 +33,19 @@ def finish(product: Product, upload_id: int) -> Upload:
 
 
 def upload(product: Product, upload_id: int) -> Upload:
-    with product.services.uploads._database.reading() as session:
+    with product.database.reading() as session:
         found = get_upload(session, upload_id)
     assert found is not None
     return found
 
 
 def story(product: Product, upload_id: int) -> Story:
-    rows = all_rows(product.services.uploads._database, upload_id)
+    rows = all_rows(product.database, upload_id)
     return [(row.line, row.outcome.value, row.tenant_id) for row in rows]
 
 
 def problems(product: Product, upload_id: int, outcome: str = "invalid") -> dict[int, list[Any]]:
-    with product.services.uploads._database.reading() as session:
+    with product.database.reading() as session:
         rows = rows_of(session, upload_id, [RowOutcome(outcome)], 100)
     return {row.line: loaded(row.problems) for row in rows}
 
@@ -295,7 +295,7 @@ def test_an_upload_is_forgotten_when_nobody_confirmed_it_for_a_day(product: Prod
 def test_hostile_cells_are_kept_as_far_as_they_can_be_shown(product: Product) -> None:
     name = "x" * 100_000
     number = check(product, f"name,slug\n\x00\x1b[31m,{name}\n=cmd|' /C calc'!A0,\n{name},\n")
-    rows = {row.line: row for row in all_rows(product.services.uploads._database, number)}
+    rows = {row.line: row for row in all_rows(product.database, number)}
     assert rows[2].name == "\ufffd\ufffd[31m"
     assert (rows[3].name, rows[3].outcome) == ("=cmd|' /C calc'!A0", "new")
     assert (len(rows[4].name), rows[4].name[-1]) == (300, "…")

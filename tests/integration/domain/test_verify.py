@@ -150,7 +150,7 @@ def test_exit_is_3_when_one_of_the_collections_is_missing(
 ) -> None:
     whole.create()
     whole.work(store)
-    assert whole.reconciler(store).sweep()
+    whole.sweep(store)
     moved = whole.configured(milvus_collection="not_there")
     result = runner(moved)("partitions", "verify", "--json")
     answer = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""The choice of audit entries that an address makes."""
+"""The filter of audit entries in an address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,16 +21,13 @@ SPANS = {
 }
 USUAL = "day"
 MAX_DIGITS = 15
-# What a request did stands within this of any of its entries.
+# All entries of a request are within this time of each other.
 OF_ONE_REQUEST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class AuditChoice:
-    """Which entries are shown: what stands in the address, as far as it makes sense.
-
-    Moments are in UTC; where one is given, the span says nothing.
-    """
+    """The filter in an address, without invalid parts. UTC moments replace the span."""
 
     span: str = USUAL
     search: str = ""
@@ -45,22 +42,22 @@ class AuditChoice:
 
     @property
     def is_dated(self) -> bool:
-        """Whether moments are given instead of a span."""
+        """Whether moments replace the span."""
         return bool(self.since or self.until)
 
     @property
     def is_detailed(self) -> bool:
-        """Whether more than a span and a text is asked for."""
+        """Whether it filters by more than a span and a text."""
         given = (self.actor, self.action, self.tenant, self.via, self.request)
         return any(given) or self.is_dated
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything but the times leaves entries out."""
+        """Whether it filters by more than the time."""
         return bool(self.search) or self.is_detailed
 
     def filter(self) -> AuditFilter:
-        """What is to be looked for."""
+        """The same filter for the search."""
         span, _word = SPANS[self.span]
         spanned = utc_now() - span if span and not self.is_dated else None
         return AuditFilter(
@@ -75,25 +72,25 @@ class AuditChoice:
         )
 
     def url(self, endpoint: str, **changes: str) -> str:
-        """The address of this choice with some of it changed; a change leads to the newest."""
+        """The address of this filter with changes, on its first page."""
         wanted = replace(self, **{"before": "", **changes})
         given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
         given["span"] = "" if wanted.is_dated or wanted.span == USUAL else wanted.span
         return url_for(endpoint, **{name: value or None for name, value in given.items()})
 
     def spanning(self, span: str) -> str:
-        """The address of this choice over another span."""
+        """The address of this filter over another span."""
         return self.url("audit.index", span=span, since="", until="")
 
     def of_request(self, entry: Entry) -> str:
-        """The address of all that was done by the request that this entry is of."""
+        """The address of all entries of this entry's request."""
         since, until = entry.at - OF_ONE_REQUEST, entry.at + OF_ONE_REQUEST
         dated = {"since": _text(since), "until": _text(until)}
         return AuditChoice(request=entry.request_id or "", **dated).url("audit.index")
 
 
 def read_choice(arguments: Mapping[str, str]) -> AuditChoice:
-    """The choice in an address; what makes no sense there is left out."""
+    """The filter in an address; invalid parts are ignored."""
     given = {name: value.strip()[:255] for name, value in arguments.items()}
     tenant = given.get("tenant", "").removeprefix("tenant_").removeprefix("#")
     via, span = given.get("via", ""), given.get("span", "")
@@ -123,5 +120,5 @@ def _usable(text: str) -> str:
 
 
 def _text(moment: datetime) -> str:
-    """As the browser's own fields for moments have it."""
+    """The moment as the browser's date fields write it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""What the panel calls actions, and how it says what was before them and what after."""
+"""The panel's words for actions, and for values before and after."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ ICONS = {
     "job": "queue",
 }
 
-ROADS = {
+INTERFACES = {
     Via.PANEL: _l("Panel"),
     Via.API: _l("API"),
     Via.CLI: _l("Command line"),
@@ -123,15 +123,15 @@ VALUES = {
     Outcome.INCOMPLETE: _l("no usable address or no password"),
     Outcome.LIMITED: _l("too many attempts"),
 }
-# Whose values are words of ours; what people wrote is shown as it stands.
+# Fields whose values are translated; user input is shown as it is.
 WORDED = frozenset({"status", "state", "cause", "role", "password", "outcome"})
-# Numbers that are names are not grouped.
+# Tenant numbers, which are not grouped.
 NUMBERED = frozenset({"first", "last"})
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one value; None where there was none before, or is none after."""
+    """The change of one value; None where it was missing before, or is after."""
 
     field: str
     before: str | None
@@ -139,17 +139,17 @@ class Change:
 
 
 def action_word(action: str) -> str:
-    """The action in words; its name where it has none."""
+    """The action in words; unknown ones by their name."""
     return str(ACTIONS.get(action, action))
 
 
 def action_icon(action: str) -> str:
-    """The picture of what kind of thing the action was done to."""
+    """The icon of the kind of object."""
     return ICONS.get(action) or ICONS.get(action.partition(".")[0], "audit")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    """What became of each value; those that stayed as they were are left out."""
+    """The changed values; those that stayed are left out."""
     for field in {**before, **after}:
         was, is_now = _describe(field, before.get(field)), _describe(field, after.get(field))
         if was != is_now:
@@ -161,7 +161,6 @@ def _field_word(field: str) -> str:
 
 
 def _describe(field: str, value: Any) -> str | None:
-    """The value in words; None for what holds nothing."""
     if value is None or value in ({}, []):
         return None
     if isinstance(value, bool):
@@ -170,7 +169,7 @@ def _describe(field: str, value: Any) -> str | None:
         return str(value) if field in NUMBERED else number(value)
     if isinstance(value, Mapping):
         parts = ((_field_word(name), _describe(name, each)) for name, each in value.items() if each)
-        return ", ".join(f"{word}: {said}" for word, said in parts)
+        return ", ".join(f"{word}: {description}" for word, description in parts)
     if isinstance(value, list):
         return ", ".join(str(_describe(field, each)) for each in value)
     return str(VALUES.get(value, value) if field in WORDED else value)

@@ -1,4 +1,4 @@
-"""The page of the audit: who did what, when, and from where; and the same as a file."""
+"""The page of the audit, and the same entries as a file."""
 
 import json
 from dataclasses import asdict, replace
@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp import current
 from webapp.admin.audit.filters import SPANS, AuditChoice, read_choice
-from webapp.admin.audit.labels import ACTIONS, ROADS, action_icon, action_word, changes
+from webapp.admin.audit.labels import ACTIONS, INTERFACES, action_icon, action_word, changes
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lists.export import sheet
 from webapp.audit.search import WINDOW, Entry, every, search
@@ -18,7 +18,7 @@ from webapp.db.safe_methods import Note
 from webapp.db.types import utc_now
 
 PAGE_SIZE = 50
-# The pages of what a target may name, by its kind.
+# The pages of targets, by kind.
 PAGES = {"operation": "operations.show", "upload": "uploads.show"}
 MAX_DIGITS = 15
 COLUMNS = (
@@ -28,14 +28,14 @@ COLUMNS = (
 
 
 class AuditView(Page):
-    """Everything that somebody did, and from which address: not for viewers."""
+    """All audit entries, with addresses: not for viewers."""
 
     reads = frozenset({"index", "export"})
     reader = Role.OPERATOR
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The entries that the address asks for, newest first."""
+        """The entries that match the address, newest first."""
         choice = read_choice(request.args)
         found = search(reading(), choice.filter(), PAGE_SIZE, choice.before or None)
         return self.render(
@@ -45,7 +45,7 @@ class AuditView(Page):
             found=found,
             spans=SPANS,
             actions=ACTIONS,
-            roads=ROADS,
+            interfaces=INTERFACES,
             window=WINDOW,
             action_word=action_word,
             action_icon=action_icon,
@@ -55,10 +55,10 @@ class AuditView(Page):
 
     @expose("/export.csv")
     def export(self) -> ResponseReturnValue:
-        """The entries that the page shows, all of them, as a file. That it was made is noted."""
+        """All entries that match the address, as a file; the export is recorded."""
         choice = read_choice(request.args)
         wanted = choice.filter()
-        # Without the entry that follows.
+        # Leaves out the entry of this export.
         wanted = replace(wanted, until=wanted.until or utc_now())
         current.services().audit.record_now(
             actor=current.actor(),
@@ -84,7 +84,6 @@ def _cells(entry: Entry) -> list[Any]:
 
 
 def _target_url(target: str) -> str | None:
-    """Where the target can be looked at, if it has a page."""
     kind, _space, number = target.partition(" ")
     endpoint = PAGES.get(kind)
     is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS

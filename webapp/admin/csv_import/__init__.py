@@ -1,1 +1,1 @@
-"""The pages of uploaded files."""
+"""The pages of file imports."""

@@ -1,4 +1,4 @@
-"""The files that go with an upload: a template before it, result and rejects after it."""
+"""The files of an upload: a template, the result, the rejected rows."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ REJECTED = (RowOutcome.INVALID, RowOutcome.REFUSED)
 
 
 def result(rows: Iterable[UploadRow]) -> str:
-    """What has become of each row. The messages are in the reader's language."""
+    """The result of each row. Messages are in the reader's language."""
     lines = (
         (row.line, row.name, row.slug, row.tenant_id or row.number, row.outcome, _message(row))
         for row in rows
@@ -25,10 +25,10 @@ def result(rows: Iterable[UploadRow]) -> str:
 
 
 def rejects(upload: Upload, rows: Iterable[UploadRow]) -> bytes:
-    """The rows that become no tenant, as they were written: corrected, it can be uploaded.
+    """The original rows that became no tenant, with messages; corrected, the file can be uploaded.
 
-    In the encoding and with the delimiter of the file. A file of one column has none that every
-    spreadsheet takes for one, so it gets no second column for the messages.
+    In the encoding and with the delimiter of the upload. A file of one column has no delimiter that
+    every spreadsheet recognizes, so it gets no column of messages.
     """
     layout = Layout.from_json(upload.layout) if upload.layout else _earlier_layout(upload)
     names = [cell.strip().lower() for cell in layout.header]
@@ -45,12 +45,12 @@ def rejects(upload: Upload, rows: Iterable[UploadRow]) -> bytes:
     text = to_csv(table, harmless, layout.delimiter or ",")
     if layout.declares_delimiter:
         return f"sep={layout.delimiter}\r\n{text}".encode(layout.encoding)
-    # Without its mark, spreadsheets do not see that a file is UTF-8.
+    # Spreadsheets recognize UTF-8 by the byte order mark.
     return text.encode("utf-8-sig" if layout.encoding == "utf-8" else layout.encoding)
 
 
 def _earlier_layout(upload: Upload) -> Layout:
-    """How the rejects of a file were written by the version that did not keep its layout."""
+    """The layout for uploads of a version that did not store it."""
     header = ("id", "name", "slug") if upload.keeps_numbers else ("name", "slug")
     return Layout("utf-8-sig", ",", declares_delimiter=False, header=header)
 

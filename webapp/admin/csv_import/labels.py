@@ -1,4 +1,4 @@
-"""What the panel says of uploaded files: their states, their rows, and what is wrong with them."""
+"""The panel's words for uploads: states, rows, faults."""
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -103,19 +103,19 @@ REFUSALS = {
 
 
 def badge(upload: Upload) -> Badge:
-    """How far the file is."""
+    """The progress of the upload."""
     if upload.state == UploadState.FINISHED and upload.invalid + upload.refused:
         return WITH_ERRORS
     return STATES[upload.state]
 
 
 def field(problem: Problem) -> str:
-    """The cell that the problem is in."""
+    """The column of the problem."""
     return str(FIELDS[problem.fault])
 
 
 def reason(problem: Problem) -> str:
-    """What is wrong there, and what would be accepted."""
+    """The fault, and what is accepted."""
     return str(REASONS[problem.fault]) % {
         "line": problem.line and number(problem.line),
         "slug": problem.slug,
@@ -133,7 +133,7 @@ def describe(problem: Problem) -> str:
 
 
 def refusal(error: UnreadableFile) -> str:
-    """Why the file as a whole was not taken, and what helps."""
+    """Why the whole file was refused, and the remedy."""
     return str(REFUSALS[error.fault]) % {
         "line": number(error.line),
         "column": error.column,

@@ -1,4 +1,4 @@
-"""The import: a file is chosen, checked, confirmed, and seen to become tenants."""
+"""The pages of an import: choose a file, check, confirm, watch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,37 +33,37 @@ from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.operation import OperationKind
 
 LISTED, WRONG_SHOWN, NEW_SHOWN = 20, 50, 10
-# A file that is too large is refused on the page, with a sentence; so it must get that far. What
-# is not read by then lies on disk.
+# Above `MAX_BYTES`, so that the page itself can refuse a file that is too large. Werkzeug buffers
+# the body on disk.
 MAX_BODY_BYTES = 4 * MAX_BYTES
 WATCHED_S, SETTLED_S = 1, 5
 
 
 class UploadsView(Page):
-    """Uploaded files, and what has become of them."""
+    """Uploaded files and their results."""
 
     reads = frozenset({"index", "show", "live", "result", "rejects", "template"})
 
     def create_blueprint(self, admin: Any) -> Any:
-        """The blueprint, which takes larger bodies than others and refuses on its own page."""
+        """A blueprint that takes larger bodies, and refuses on its own page."""
         blueprint = super().create_blueprint(admin)
-        # Before the check of the CSRF token, which reads the form.
+        # Before the CSRF check, which reads the form.
         blueprint.url_value_preprocessor(_take_larger_bodies)
         blueprint.register_error_handler(RequestEntityTooLarge, self._refuse_body)
         return blueprint
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Where a file is chosen, and the earlier ones."""
+        """The form for a file, and earlier uploads."""
         return self._choose()
 
     @expose("/check/", methods=("POST",))
     def check(self) -> ResponseReturnValue:
-        """Looks at the file, and leads to what was found."""
+        """Checks the file, and leads to the result."""
         sent = request.files.get("file")
         if sent is None or not sent.filename:
             return self._choose(_("Choose a file first.")), 422
-        # One byte more tells that there is more.
+        # One byte more, to recognize a file that is too large.
         data = sent.stream.read(MAX_BYTES + 1)
         try:
             upload = current.services().uploads.check(sent.filename, data, actor=current.actor())
@@ -73,41 +73,41 @@ class UploadsView(Page):
 
     @expose("/show/")
     def show(self) -> ResponseReturnValue:
-        """One file: what is in it, how far it is, or what has become of it."""
-        return self.render("admin/upload/show.html", **_figures(_asked()))
+        """One upload: its check, progress or result."""
+        return self.render("admin/upload/show.html", **_figures(_find_upload()))
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The part of that page that keeps itself up to date."""
-        return self.render("admin/upload/_live.html", fragment=True, **_figures(_asked()))
+        """The live part of `show`."""
+        return self.render("admin/upload/_live.html", fragment=True, **_figures(_find_upload()))
 
     @expose("/confirm/", methods=("POST",))
     def confirm(self) -> ResponseReturnValue:
-        """Has the new rows created."""
+        """Starts the creation of the new rows."""
         return self._decide("confirm")
 
     @expose("/discard/", methods=("POST",))
     def discard(self) -> ResponseReturnValue:
-        """Throws a checked file away."""
+        """Discards a checked file."""
         return self._decide("discard")
 
     @expose("/result.csv")
     def result(self) -> ResponseReturnValue:
-        """Each row, and what has become of it."""
-        upload = _asked()
+        """Each row with its result, as a file."""
+        upload = _find_upload()
         rows = all_rows(current.database(), upload.id)
         return attachment(f"import-{upload.id}-result.csv", upload_files.result(rows))
 
     @expose("/rejects.csv")
     def rejects(self) -> ResponseReturnValue:
-        """The rows that became no tenant."""
-        upload = _asked()
+        """The rows that became no tenant, as a file."""
+        upload = _find_upload()
         rows = all_rows(current.database(), upload.id)
         return attachment(f"import-{upload.id}-rejects.csv", upload_files.rejects(upload, rows))
 
     @expose("/template.csv")
     def template(self) -> ResponseReturnValue:
-        """A file to begin with."""
+        """An example file."""
         return attachment("tenants-template.csv", upload_files.TEMPLATE)
 
     def render(self, template: str, **kwargs: Any) -> str:
@@ -146,8 +146,7 @@ def _take_larger_bodies(_endpoint: str | None, _values: Any) -> None:
     request.max_content_length = MAX_BODY_BYTES
 
 
-def _asked() -> Upload:
-    """The upload that the address names; 404 where there is none, or none any more."""
+def _find_upload() -> Upload:
     upload = get_upload(reading(), number_in(request.args.get("id")))
     if upload is None:
         abort(404)
@@ -177,13 +176,12 @@ def _figures(upload: Upload) -> dict[str, Any]:
 
 
 def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
-    """Those that are or were left out; not while the file runs, when nobody has time for them."""
+    """Invalid and refused rows; none while the file runs, to save the query."""
     if upload.state == UploadState.RUNNING or not upload.invalid + upload.refused:
         return ()
     return rows_of(reading(), upload.id, REJECTED, WRONG_SHOWN + 1, after_line)
 
 
 def _request_url() -> str:
-    """Where partitions are asked for, for all who have none."""
     kind = OperationKind.REQUEST
     return url_for("operations.review", kind=kind, scope="matching", state=NOT_REQUESTED)

@@ -1,1 +1,1 @@
-"""Lists of tenants: what an address asks for, what is selected, and the list as a file."""
+"""Lists of tenants: filters, pages, selection, export."""

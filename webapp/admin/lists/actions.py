@@ -1,4 +1,4 @@
-"""What a list of tenants offers to do to those who are selected in it."""
+"""The actions that a list of tenants offers for its selection."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from webapp.models.operation import OperationKind
 from webapp.models.states import PartitionState
 from webapp.partitions.summary import Summary
 
-OFFERED = {
+ACTIONS = {
     PartitionState.FAILED: [OperationKind.RETRY, OperationKind.DELETE],
     PartitionState.REMOVING: [OperationKind.RESTORE],
     PartitionState.REMOVED: [],
@@ -16,22 +16,21 @@ OFFERED = {
 
 
 def selecting(choice: Choice, found: Found, counts: Summary) -> dict[str, Any]:
-    """What the templates of a list need for its selection and the bar of actions."""
+    """The data that the templates of a list need for selection and actions."""
     return {
         "found": found,
         "kinds_for": kinds_for,
         "selectable": sum(bool(kinds_for(tenant.partition)) for tenant in found.items),
-        "offered": _offered(choice, counts),
+        "offered": _actions(choice, counts),
         "filter_fields": list(filter_fields(selection_of(choice))),
     }
 
 
-def _offered(choice: Choice, counts: Summary) -> list[OperationKind]:
-    """What can be done to some of those whom the filter lets through."""
+def _actions(choice: Choice, counts: Summary) -> list[OperationKind]:
     if choice.not_requested:
         return [OperationKind.REQUEST, OperationKind.DELETE]
     if choice.state:
-        return OFFERED.get(choice.state, [OperationKind.DELETE])
-    offered = [OperationKind.RETRY] if counts.states["failed"] else []
-    offered += [OperationKind.REQUEST] if counts.not_requested else []
-    return [*offered, OperationKind.DELETE]
+        return ACTIONS.get(choice.state, [OperationKind.DELETE])
+    actions = [OperationKind.RETRY] if counts.states["failed"] else []
+    actions += [OperationKind.REQUEST] if counts.not_requested else []
+    return [*actions, OperationKind.DELETE]

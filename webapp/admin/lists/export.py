@@ -1,4 +1,4 @@
-"""Files to download: what a list shows, whole, as CSV."""
+"""Lists as CSV files."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,12 +16,12 @@ Runs = Iterable[Iterable[Iterable[object]]]
 
 
 def sheet(name: str, columns: Iterable[str], runs: Runs) -> Response:
-    """A CSV file of these rows, sent run by run as they are read, named with the moment."""
+    """A CSV file of these rows, streamed as they are read, with the moment in its name."""
     return attachment(f"{name}-{utc_now():%Y%m%d-%H%M%S}.csv", _lines(columns, runs))
 
 
 def attachment(name: str, lines: bytes | str | Iterator[str]) -> Response:
-    """A CSV file to be saved: whole, or sent run by run as it is read. Bytes say what they are."""
+    """A CSV file to download; bytes carry their own encoding."""
     kind = "text/csv" if isinstance(lines, bytes) else "text/csv; charset=utf-8"
     answer = Response(lines, content_type=kind)
     answer.headers.set("Content-Disposition", "attachment", filename=name)
@@ -29,18 +29,18 @@ def attachment(name: str, lines: bytes | str | Iterator[str]) -> Response:
 
 
 class ExportView(Page):
-    """Lists as files. Whoever may see a list may save it; that they did is noted."""
+    """Lists as files, for all who may see the list; each export is recorded."""
 
     reads = frozenset({"index", "tenants"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """There is nothing to look at here."""
+        """Refused: there is no page here."""
         abort(404)
 
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
-        """The tenants that a list shows: with its `state`, `cause`, `search` and `operation`."""
+        """The tenants of a list: with its `state`, `cause`, `search` and `operation`."""
         wanted = read_choice(request.args).filter
         runs = export_tenants(current.database(), wanted, actor=current.actor())
         return sheet("tenants", COLUMNS, runs)

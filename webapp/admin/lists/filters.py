@@ -1,4 +1,4 @@
-"""The choice of tenants that an address makes, and the page of them that it names."""
+"""The filter of tenants in an address, and the page that it selects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,31 +23,31 @@ OPERATION_DIGITS = 15
 
 @dataclass(frozen=True)
 class Choice:
-    """Which tenants are shown: what stands in the address, as far as it makes sense."""
+    """The filter in an address; invalid parts are ignored."""
 
     state: PartitionState | None = None
     cause: Cause | None = None
     q: str = ""
-    # Where the page begins or ends, as `webapp.admin.lists.paging` writes it; empty for the first.
+    # The place of the page, as `paging` writes it; empty for the first page.
     page: str = ""
     not_requested: bool = False
-    # Those that this operation on many was the last to turn.
+    # Partitions that this operation was the last to change.
     operation: int | None = None
-    # The tab of the page that the list stands on, where it has several.
+    # The tab of the list's page, where that has tabs.
     tab: str | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything is left out."""
+        """Whether it leaves any tenant out."""
         return bool(self.state or self.cause or self.q or self.not_requested or self.operation)
 
     @property
     def filter(self) -> TenantFilter:
-        """The same as the domain's lists understand it."""
+        """The same filter for the domain's lists."""
         return TenantFilter(self.state, self.q, self.cause, self.operation, self.not_requested)
 
     def url(self, endpoint: str, **changes: object) -> str:
-        """The address of this choice with some of it changed; a change leads to page one."""
+        """The address of this filter with changes, on its first page."""
         wanted = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
         state = NOT_REQUESTED if wanted.not_requested else wanted.state
         return url_for(
@@ -63,13 +63,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """One page of tenants, how many there are in all, and where its neighbours are."""
+    """One page of tenants, the total, and the neighbouring pages."""
 
     items: Sequence[Tenant]
     total: int
-    # The rank of the first one shown; unknown where it would have to be counted.
+    # The rank of the first tenant shown; None where it would have to be counted.
     first: int | None
-    # More match the text than were looked at, so that the total is not all.
+    # More tenants match than were read, so that the total is too low.
     is_cut: bool = False
     looked_at: int = MATCHES_AT_MOST
     previous: str | None = None
@@ -82,12 +82,12 @@ class Found:
 
 
 def read_choice(arguments: Mapping[str, str]) -> Choice:
-    """The choice in an address; what makes no sense there is left out."""
+    """The filter in an address; invalid parts are ignored."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
     known = PartitionState(state) if state in set(PartitionState) else None
     for_cause = Cause(cause) if cause in set(Cause) and state != NOT_REQUESTED else None
     return Choice(
-        # Whoever names a cause alone means those that failed for it.
+        # A cause alone means failures of this cause.
         state=known or (PartitionState.FAILED if for_cause else None),
         cause=for_cause,
         q=arguments.get("search", "").strip()[:255],
@@ -103,9 +103,9 @@ def _number(text: str) -> int | None:
 
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
-    """The page of tenants that the choice names."""
+    """The page of tenants that the filter selects."""
     if choice.q:
-        return _searched(session, choice, size)
+        return _search_page(session, choice, size)
     wanted = choice.filter
     page, total = walk(session, wanted, size, parse(choice.page)), _total(session, choice, counts)
     first = _first(page, total, choice)
@@ -120,14 +120,14 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
 
 
 def _first(page: Walked, total: int, choice: Choice) -> int | None:
-    """The rank of the first one shown, as far as the address tells and it can be so."""
+    """The first tenant's rank from the address, where it is possible."""
     if not page.has_before:
         return 1
-    told = first_of(choice.page)
-    return told if told and told > 1 and told + len(page.items) - 1 <= total else None
+    rank = first_of(choice.page)
+    return rank if rank and rank > 1 and rank + len(page.items) - 1 <= total else None
 
 
-def _searched(session: Session, choice: Choice, size: int) -> Found:
+def _search_page(session: Session, choice: Choice, size: int) -> Found:
     skip = parse_rank(choice.page)
     page = search(session, choice.filter, size, skip)
     behind = skip + len(page.items)
@@ -142,9 +142,9 @@ def _searched(session: Session, choice: Choice, size: int) -> Found:
 
 
 def _total(session: Session, choice: Choice, counts: Summary) -> int:
-    """How many are meant; the figures that the page has already are not counted again."""
+    """How many match; counts that the page has already are not queried again."""
     if choice.operation:
-        return _counted(session, choice.filter)
+        return _count(session, choice.filter)
     if choice.not_requested:
         return counts.not_requested
     if choice.state is None:
@@ -153,10 +153,10 @@ def _total(session: Session, choice: Choice, counts: Summary) -> int:
         return counts.states[choice.state]
     if choice.state == PartitionState.FAILED:
         return counts.causes.get(choice.cause, 0)
-    return _counted(session, choice.filter)
+    return _count(session, choice.filter)
 
 
-def _counted(session: Session, wanted: TenantFilter) -> int:
-    """Of a filter that an index of partitions answers."""
+def _count(session: Session, wanted: TenantFilter) -> int:
+    """The count for a filter that an index of partitions answers."""
     counted = select(func.count()).select_from(Partition).join(Partition.tenant)
     return session.scalar(counted.where(*conditions(wanted))) or 0

@@ -1,4 +1,4 @@
-"""Which tenants a form or an address means, and the fields that say it once more."""
+"""The selection of tenants in a form or an address, and its fields."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ Field = tuple[str, str]
 
 
 def read_kind(values: MultiDict[str, str]) -> OperationKind:
-    """What is to be done; 404 where that is nothing known."""
+    """The kind of operation; 404 for an unknown one."""
     kind = values.get("kind", "")
     if kind not in set(OperationKind):
         abort(404)
@@ -28,25 +28,21 @@ def read_kind(values: MultiDict[str, str]) -> OperationKind:
 
 
 def read_selection(values: MultiDict[str, str], kind: OperationKind) -> Selection | None:
-    """Those who are meant; None where nobody is named, which never means all.
-
-    That is: the numbers that were ticked, all that match the filter of a list, or all that
-    failed for a cause.
-    """
+    """Ticked numbers, a list's filter, or a cause; None for an empty one, which never means all."""
     if values.get("scope") == "matching" or values.get("matching"):
-        return _narrowed(selection_of(read_choice(values)), kind)
+        return _narrow(selection_of(read_choice(values)), kind)
     if values.get("scope") == "selected":
         return Selection(tenant_ids=tuple(_numbers(values))[:MOST_SELECTED])
     return Selection.of_failed(_cause(values["cause"])) if values.get("cause") else None
 
 
 def read_causes(values: MultiDict[str, str]) -> list[Selection]:
-    """All that failed for each of the causes that were ticked."""
+    """All failures of each ticked cause."""
     return [Selection.of_failed(_cause(code)) for code in values.getlist("causes")]
 
 
 def selection_of(choice: Choice) -> Selection:
-    """All that the filter of a list lets through."""
+    """All tenants that match the filter of a list."""
     return Selection(
         state=choice.state,
         cause=choice.cause,
@@ -57,14 +53,14 @@ def selection_of(choice: Choice) -> Selection:
 
 
 def fields_of(selection: Selection) -> list[Field]:
-    """The hidden fields of a form that mean the same selection."""
+    """The hidden form fields of a selection."""
     if selection.tenant_ids is not None:
         return [("scope", "selected"), *(("id", str(each)) for each in selection.tenant_ids)]
     return [("scope", "matching"), *filter_fields(selection)]
 
 
 def filter_fields(selection: Selection) -> Iterator[Field]:
-    """The filter as the address of a list has it."""
+    """The filter as a list's address has it."""
     if selection.state or selection.not_requested:
         yield "state", NOT_REQUESTED if selection.not_requested else str(selection.state)
     if selection.cause:
@@ -86,8 +82,8 @@ def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
     return () if partition.state == PartitionState.REMOVED else (OperationKind.DELETE,)
 
 
-def _narrowed(selection: Selection, kind: OperationKind) -> Selection:
-    """Without those whom a list of all shows and this kind leaves alone anyway."""
+def _narrow(selection: Selection, kind: OperationKind) -> Selection:
+    """The selection without tenants that this kind would skip anyway."""
     if selection.state or selection.not_requested:
         return selection
     if kind == OperationKind.RETRY:

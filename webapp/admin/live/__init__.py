@@ -1,1 +1,1 @@
-"""Parts of pages that refresh themselves, at little cost."""
+"""Parts of pages that refresh themselves."""

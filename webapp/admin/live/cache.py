@@ -1,4 +1,4 @@
-"""Figures that all live parts share: read at most once a second, however many panels are open."""
+"""Figures shared by all live parts: read at most once a second, for any number of panels."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ LIVE = "/live/"
 
 @dataclass
 class _Figure:
-    """One figure, and the moment it was read at; the lock is held by whoever reads it anew."""
+    """One figure, and when it was read; the lock is held while it is read anew."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Any = None
@@ -30,20 +30,20 @@ class _Figure:
 
 
 class SharedReads:
-    """The figures of a process, by their names."""
+    """The figures of this process, by name."""
 
     def __init__(self) -> None:
         self._figures: dict[str, _Figure] = {}
 
     def read(self, name: str, make: Callable[[], T]) -> T:
-        """The figure as of now, kept for the live parts."""
+        """A fresh figure, which is kept for the live parts."""
         read_at = time.monotonic()
         value = make()
         self._figure(name).keep(value, read_at)
         return value
 
     def recall(self, name: str, make: Callable[[], T]) -> T:
-        """The figure as of a second ago or less. Of all who ask at once, one reads it."""
+        """The figure, at most a second old. Of concurrent callers, one reads it."""
         figure = self._figure(name)
         with figure.lock:
             if not figure.is_fresh():
@@ -53,19 +53,19 @@ class SharedReads:
             return value
 
     def _figure(self, name: str) -> _Figure:
-        # `setdefault` of a dict is one step for threads.
+        # `dict.setdefault` is atomic.
         return self._figures.setdefault(name, _Figure())
 
 
 def is_live() -> bool:
-    """Whether a page's live part is asked for, and not a page."""
+    """Whether a live part is requested, not a page."""
     return request.path.endswith(LIVE)
 
 
 def recent(name: str, make: Callable[[], T]) -> T:
-    """What all panels show alike: fresh on a page, up to a second old on its live part.
+    """A fresh figure; on a live part, one up to a second old.
 
-    `make` must not depend on who asks, and must return values: no rows of a session.
+    `make` must not depend on the user, and must return values, no rows of a session.
     """
     figures: SharedReads = current_app.extensions["shared_reads"]
     return figures.recall(name, make) if is_live() else figures.read(name, make)

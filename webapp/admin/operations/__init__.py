@@ -1,1 +1,1 @@
-"""The pages of work on many tenants."""
+"""The pages of operations on many tenants."""

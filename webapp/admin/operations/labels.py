@@ -1,4 +1,4 @@
-"""What the panel says of operations on many tenants."""
+"""The panel's words for operations on many tenants."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ from webapp.operations.selection import Selection
 
 _K = OperationKind
 
-# What each kind is called on a button, with its icon and role.
+# Each kind's label on a button, with its icon and role.
 KINDS = {
     _K.RETRY: Badge(_l("Retry"), "retry", "info"),
     _K.REQUEST: Badge(_l("Request partitions"), "plus", "info"),
@@ -77,7 +77,7 @@ START: dict[OperationKind, Counted] = {
     _K.RESTORE: lambda n: ngettext("Keep %(num)s tenant", "Keep %(num)s tenants", n),
 }
 
-# Why some are left alone.
+# Reasons of skipped tenants.
 SKIPPED: dict[str, Counted] = {
     WAITING: lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
     PERMANENT: lambda n: ngettext(
@@ -106,28 +106,28 @@ SKIPPED: dict[str, Counted] = {
 
 
 def title(view: View) -> str:
-    """What an operation is called."""
+    """The name of an operation."""
     return _of(view.operation.kind, TITLES, view.progress.planned)
 
 
 def would(kind: OperationKind, count: int) -> str:
-    """What a dry run says first."""
+    """The first sentence of a dry run."""
     return _of(kind, WOULD, count)
 
 
 def start(kind: OperationKind, count: int) -> str:
-    """What the button says that starts it."""
+    """The label of the button that starts it."""
     return _of(kind, START, count)
 
 
 def skipped(reason: str, count: int) -> str:
-    """Why so many are left alone."""
+    """How many were skipped for this reason."""
     known = SKIPPED.get(reason)
     return str(known(count)) if known else f"{number(count)} {reason}"
 
 
 def skipped_sentence(counts: Mapping[str, int]) -> str:
-    """How many are left alone, and why; empty where none is."""
+    """How many are skipped, and why; empty for none."""
     if not counts:
         return ""
     reasons = ", ".join(skipped(reason, counts[reason]) for reason in sorted(counts))
@@ -136,13 +136,11 @@ def skipped_sentence(counts: Mapping[str, int]) -> str:
 
 
 def describe_selection(selection: Selection) -> str:
-    """Who were meant, in words."""
+    """The selection in words."""
     if selection.tenant_ids is not None:
         return str(
             ngettext(
-                "%(num)s selected tenant",
-                "%(num)s selected tenants",
-                len(selection.tenant_ids),
+                "%(num)s selected tenant", "%(num)s selected tenants", len(selection.tenant_ids)
             )
         )
     parts = _parts(selection)
@@ -165,43 +163,43 @@ def _parts(selection: Selection) -> list[str]:
 
 
 def badge(view: View) -> Badge:
-    """How far it is, as a badge."""
+    """The progress as a badge."""
     if view.is_over and view.progress.failed:
         return ENDED_BADLY
     return STATES[view.operation.state]
 
 
 def progress(view: View) -> str:
-    """How far it is, in a sentence."""
+    """The progress in a sentence."""
     figures = view.progress
     if not figures.planned:
         return str(_("There was nothing to do."))
-    said = {"done": number(figures.finished), "total": number(figures.planned)}
+    counts = {"done": number(figures.finished), "total": number(figures.planned)}
     if view.operation.kind == OperationKind.DELETE:
         return str(
             _(
                 "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
                 removing=number(figures.removing),
                 gone=number(figures.gone),
-                **said,
+                **counts,
             )
         )
-    return _finished(figures, said)
+    return _finished(figures, counts)
 
 
-def _finished(figures: Progress, said: dict[str, str]) -> str:
+def _finished(figures: Progress, counts: dict[str, str]) -> str:
     waiting = figures.planned - figures.finished
-    said |= {"ready": number(figures.ready), "failed": number(figures.failed)}
+    counts |= {"ready": number(figures.ready), "failed": number(figures.failed)}
     if not waiting:
         return str(
-            _("%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **said)
+            _("%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **counts)
         )
     return str(
         _(
             "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again, "
             "%(waiting)s waiting.",
             waiting=number(waiting),
-            **said,
+            **counts,
         )
     )
 

@@ -1,4 +1,4 @@
-"""Operations on many tenants: the question before, the progress, the result, and all of them."""
+"""The pages of operations: the dry run, the progress, the result, the list."""
 
 from typing import Any
 
@@ -22,16 +22,13 @@ from webapp.operations.selection import Selection
 SHOWN = 25
 
 
-class Asking(Page):
-    """A page from which something is asked for many tenants: the dry run, then the action."""
+class OperationStarter(Page):
+    """A page that starts operations: the dry run, then the action."""
 
-    def question(
+    def review_page(
         self, kind: OperationKind, selection: Selection | None, *, refused: bool = False
     ) -> ResponseReturnValue:
-        """What it would do, by how many and why not to the others; nothing is changed yet.
-
-        Without a selection, all that failed are meant, and each cause can be left out.
-        """
+        """The dry run, which changes nothing; without a selection, of all failures by cause."""
         chosen = selection or Selection.of_failed()
         plan = current.services().operations.plan(kind, chosen)
         is_split = selection is None and len(plan.causes) > 1
@@ -43,7 +40,7 @@ class Asking(Page):
             plan=plan,
             is_split=is_split,
             fields=_fields(kind, chosen, is_split=is_split),
-            said=operation_words.would(kind, plan.accepted),
+            dry_run=operation_words.would(kind, plan.accepted),
             skipped=operation_words.skipped_sentence(plan.skipped),
             start=operation_words.start(kind, plan.accepted),
             grace=current.services().policy.grace,
@@ -52,64 +49,64 @@ class Asking(Page):
         )
         return page, 422 if refused else 200
 
-    def started(self, kind: OperationKind) -> ResponseReturnValue:
-        """Starts what the form says; leads to its progress."""
-        selections = _asked_for(kind)
+    def start_operation(self, kind: OperationKind) -> ResponseReturnValue:
+        """Start the operation in the form; leads to its progress."""
+        selections = _selections(kind)
         if not selections:
             flash(_("Nothing was ticked, so nothing was queued."), "warning")
             return redirect(self.get_url("partitions.index", tab="causes"))
-        expected = _typed() if kind == OperationKind.DELETE else None
+        expected = _typed_number() if kind == OperationKind.DELETE else None
         operations = current.services().operations
         try:
-            asked = [
+            operations_started = [
                 operations.ask(kind, each, actor=current.actor(), expected=expected)
                 for each in selections
             ]
         except CountChanged:
-            return self.question(kind, selections[0], refused=True)
-        if len(asked) > 1:
+            return self.review_page(kind, selections[0], refused=True)
+        if len(operations_started) > 1:
             return redirect(self.get_url("operations.index"))
-        return redirect(self.get_url("operations.show", id=asked[0].id))
+        return redirect(self.get_url("operations.show", id=operations_started[0].id))
 
 
-class OperationsView(Asking):
-    """What was asked for many tenants, and how far it is."""
+class OperationsView(OperationStarter):
+    """The operations and their progress."""
 
     reads = frozenset({"index", "index_live", "show", "live"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """All operations, the newest first."""
+        """All operations, newest first."""
         return self.render("admin/operation/index.html", **_recent())
 
     @expose("/list/live/")
     def index_live(self) -> ResponseReturnValue:
-        """The part of the list that keeps itself up to date."""
+        """The live part of the list."""
         return self.render("admin/operation/_list.html", fragment=True, **_recent())
 
     @expose("/show/")
     def show(self) -> ResponseReturnValue:
-        """One operation: how far it is, and what became of its tenants."""
+        """One operation: its progress, and the outcome of its tenants."""
         return self.render("admin/operation/show.html", **_view_data())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The part of an operation's page that keeps itself up to date."""
+        """The live part of `show`."""
         return self.render("admin/operation/_live.html", fragment=True, **_view_data())
 
     @expose("/review/")
     def review(self) -> ResponseReturnValue:
-        """What an operation on a selection would do; nothing is changed yet."""
+        """The dry run of an operation on a selection."""
         kind = read_kind(request.args)
-        return self.question(kind, read_selection(request.args, kind) or abort(404))
+        return self.review_page(kind, read_selection(request.args, kind) or abort(404))
 
     @expose("/start/", methods=("POST",))
     def start(self) -> ResponseReturnValue:
-        """Starts an operation that was reviewed."""
-        return self.started(read_kind(request.form))
+        """Starts an operation after its dry run."""
+        return self.start_operation(read_kind(request.form))
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, under the heading of the operations."""
+        """The template, in the navigation's place of operations."""
         return super().render(template, **{"nav": "operations", **kwargs})
 
 
@@ -135,15 +132,15 @@ def _can_keep(view: View) -> bool:
     return view.operation.kind == OperationKind.DELETE and view.progress.removing > 0
 
 
-def _asked_for(kind: OperationKind) -> list[Selection]:
-    """What the form means. Everybody is never meant by leaving something out."""
+def _selections(kind: OperationKind) -> list[Selection]:
+    """The selections in the form. A missing field never means all tenants."""
     if request.form.get("scope") == "causes":
         return read_causes(request.form)
     return [read_selection(request.form, kind) or abort(400)]
 
 
-def _typed() -> int:
-    """The number that was typed, whatever stands between its digits; 400 without the field."""
+def _typed_number() -> int:
+    """The typed number, with any separators; 400 without the field."""
     typed = request.form.get("typed")
     if typed is None:
         abort(400)
@@ -152,13 +149,13 @@ def _typed() -> int:
 
 
 def _fields(kind: OperationKind, selection: Selection, *, is_split: bool) -> list[Field]:
-    """The hidden fields of the form; causes that can be left out are fields of their own."""
+    """The hidden fields of the form; with several causes, each is a field of its own."""
     chosen = [("scope", "causes")] if is_split else fields_of(selection)
     return [("kind", str(kind)), *chosen]
 
 
 def _short_of(kind: OperationKind, plan: Plan) -> int:
-    """How many more partitions would be asked for than the collection has room for."""
+    """How many requested partitions the collection has no room for."""
     if kind not in {OperationKind.REQUEST, OperationKind.RETRY}:
         return 0
     counts = shell().summary

@@ -1,1 +1,1 @@
-"""The first page: how things are in one sentence, and the figures behind it."""
+"""The overview: the first page of the panel."""

@@ -1,4 +1,4 @@
-"""What the overview draws over time: sign-ups, and how long tenants took to be ready."""
+"""The charts of the overview: sign-ups, and the times to ready."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from webapp.admin.wording.units import decimal, duration, number, took
 from webapp.db.types import utc_now
 from webapp.statistics.chart import Bucket, Chart, Span
 
-# Between two times on the axis, and how those are said.
+# The distance of two times on the axis, and their format.
 TIME_STEPS = {
     Span.HOUR: (timedelta(minutes=15), "hour"),
     Span.DAY: (timedelta(hours=6), "hour"),
@@ -26,13 +26,13 @@ BUCKETS = {
     Span.DAY: _l("Each bar is a quarter of an hour."),
     Span.WEEK: _l("Each bar is an hour."),
 }
-# Counts that are older than this say nothing about now.
+# Counts older than this get a warning.
 COUNTED_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Signups:
-    """The bars, and the sentence that says what they show."""
+    """The bars, and the sentence that describes them."""
 
     sentence: Markup
     axis: list[plot.Tick]
@@ -41,7 +41,7 @@ class Signups:
 
 @dataclass(frozen=True)
 class Durations:
-    """Two lines over a logarithmic axis, and the sentence that says what they show."""
+    """Two lines over a logarithmic axis, and the sentence that describes them."""
 
     sentence: Markup
     axis: list[plot.Tick]
@@ -57,8 +57,8 @@ class Durations:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """All that the charts of a span show."""
+class Charts:
+    """The data of the charts' template."""
 
     span: Span
     bar_is: str
@@ -66,15 +66,15 @@ class Drawn:
     time_kind: str
     signups: Signups
     durations: Durations
-    # Those in which something happened, the newest first.
+    # The buckets with events, newest first.
     rows: list[Bucket]
     doubt: Markup | None
 
 
-def draw(chart: Chart, counted_at: datetime | None) -> Drawn:
-    """The charts; where nobody counts any more they say so."""
+def draw(chart: Chart, counted_at: datetime | None) -> Charts:
+    """The charts, with a warning where the counts are old."""
     step, kind = TIME_STEPS[chart.span]
-    return Drawn(
+    return Charts(
         span=chart.span,
         bar_is=str(BUCKETS[chart.span]),
         times=list(plot.time_axis(chart.buckets[0].at, chart.span.lasts, step)),
@@ -87,7 +87,7 @@ def draw(chart: Chart, counted_at: datetime | None) -> Drawn:
 
 
 def on_axis(seconds: float) -> str:
-    """A length of time beside its line: 10 ms, 1 s, 10 min."""
+    """A duration as a label on the axis: 10 ms, 1 s, 10 min."""
     return took(seconds * 1000) if seconds < 1 else duration(seconds)
 
 
@@ -106,22 +106,22 @@ def _signups(chart: Chart) -> Signups:
     counts = [(bucket.signups, bucket.failed) for bucket in chart.buckets]
     axis = plot.counting_axis(max(max(pair) for pair in counts))
     bars = list(plot.bars(counts, int(axis[-1].value)))
-    return Signups(_said_of_signups(chart), axis, bars)
+    return Signups(_describe_signups(chart), axis, bars)
 
 
-def _said_of_signups(chart: Chart) -> Markup:
+def _describe_signups(chart: Chart) -> Markup:
     total = chart.total
     if chart.is_empty:
-        return _("Nobody signed up in this time.")
-    said = ngettext(
+        return _("No tenant signed up in this time.")
+    signups = ngettext(
         "%(num)s sign-up, %(rate)s an hour.",
         "%(num)s sign-ups, %(rate)s an hour.",
         total.signups,
         rate=_rate(total.signups, chart.span),
     )
     ready, failed = number(total.ready), number(total.failed)
-    became = _("Became ready: %(ready)s. Failed: %(failed)s.", ready=ready, failed=failed)
-    return said + " " + became
+    outcome = _("Became ready: %(ready)s. Failed: %(failed)s.", ready=ready, failed=failed)
+    return signups + " " + outcome
 
 
 def _rate(count: int, span: Span) -> str:
@@ -134,12 +134,12 @@ def _durations(chart: Chart) -> Durations:
     axis = plot.duration_axis(min(known, default=0.1), max(known, default=10.0))
     half = [None if b.p50_s is None else axis.place(b.p50_s) for b in chart.buckets]
     most = [None if b.p95_s is None else axis.place(b.p95_s) for b in chart.buckets]
-    return Durations(_said_of_durations(chart.total), axis.ticks, half, most, bool(known))
+    return Durations(_describe_durations(chart.total), axis.ticks, half, most, bool(known))
 
 
-def _said_of_durations(total: Bucket) -> Markup:
+def _describe_durations(total: Bucket) -> Markup:
     if total.p50_s is None or total.p95_s is None:
-        return _("Nobody became ready in this time.")
+        return _("No tenant became ready in this time.")
     return _(
         "Half were ready within %(half)s, 95 of 100 within %(most)s.",
         half=took(total.p50_s * 1000),

@@ -1,4 +1,4 @@
-"""What no machine can put right: the short list of what waits for a human, each with its page."""
+"""What an operator must do: a list of conditions, each with the page to act on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
 
-# Ten thousand tenants take a few minutes.
+# 10,000 tenants take a few minutes.
 TAKES_AT_MOST = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that waits for a human, and where it is looked at."""
+    """One condition, and the page where it is handled."""
 
     key: str
     role: str
@@ -40,7 +40,7 @@ class Need:
 
 
 def needs(frame: Shell, now: Moments, rooms: list[Room], settings: Settings) -> list[Need]:
-    """The gravest first; empty where nothing waits for anybody."""
+    """The present conditions, the gravest first."""
     found = [
         *_of_milvus(frame, now, settings),
         *_of_parts(frame, now),
@@ -52,7 +52,7 @@ def needs(frame: Shell, now: Moments, rooms: list[Room], settings: Settings) -> 
 
 
 def broken_isolation(frame: Shell) -> Markup | None:
-    """What the isolation's last check found, where that was rows in a wrong place."""
+    """The failed isolation check, if the last one failed."""
     for seen in frame.summary.collections:
         if seen.canary and seen.canary.outcome == CanaryOutcome.FAILED:
             return Markup("{}: {}").format(seen.collection, quoted(seen.canary.message))
@@ -62,33 +62,33 @@ def broken_isolation(frame: Shell) -> Markup | None:
 def _of_milvus(frame: Shell, now: Moments, settings: Settings) -> Iterator[Need]:
     drift = url_for("partitions.index", tab="drift")
     if found := broken_isolation(frame):
-        said = _(
+        sentence = _(
             "The check of isolation failed in %(found)s. Stop searches until you know why.",
             found=found,
         )
-        yield Need("isolation", "danger", said, _("Look at it"), drift)
+        yield Need("isolation", "danger", sentence, _("Look at it"), drift)
     circuit = frame.summary.circuit
     if circuit.is_open:
-        said = _(
-            "The circuit to Milvus is open since %(since)s: it answers no attempt. "
+        sentence = _(
+            "Milvus has been marked down since %(since)s: it answers no attempt. "
             "Restore it; all waiting tenants go on by themselves.",
             since=clock_tag(circuit.since),
         )
         causes = url_for("partitions.index", tab="causes")
-        yield Need("circuit", "danger", said, _("See why"), causes)
+        yield Need("circuit", "danger", sentence, _("See why"), causes)
     compared_at = frame.summary.collections[0].compared_at
     if frame.summary.tenants and is_stale(compared_at, settings):
-        said = _never_compared(frame, now, settings)
+        sentence = _never_compared(frame, now, settings)
         if compared_at:
-            said = _(
+            sentence = _(
                 "Database and Milvus were last compared %(duration)s ago.",
                 duration=ago(compared_at),
             )
-        yield Need("stale", "warning", said, _("See why"), drift)
+        yield Need("stale", "warning", sentence, _("See why"), drift)
 
 
 def _never_compared(frame: Shell, now: Moments, settings: Settings) -> Markup:
-    """Only a sweep that has not worked lately makes the reconciler suspect."""
+    """Blames the reconciler only where no recent sweep has finished."""
     if is_stale(now.swept, settings):
         return _("Database and Milvus were never compared. Does the reconciler run?")
     if cause := frame.summary.collections[0].cause:
@@ -103,91 +103,90 @@ def _never_compared(frame: Shell, now: Moments, settings: Settings) -> Markup:
 def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
     queues = url_for("partitions.index", tab="queues")
     if pause := frame.summary.paused:
-        said = _(
-            "Provisioning is paused since %(since)s by %(by)s. Nothing is made until somebody "
-            "resumes it.",
+        sentence = _(
+            "Provisioning is paused since %(since)s by %(by)s. "
+            "Nothing is made until it is resumed.",
             since=clock_tag(pause.since),
             by=who(pause.by),
         )
-        yield Need("paused", "warning", said, _("Resume"), queues)
+        yield Need("paused", "warning", sentence, _("Resume"), queues)
     if not frame.board.answers:
-        said = _("Redis does not answer. Start it; what waits goes on by itself.")
-        yield Need("redis", "danger", said, _("See queues"), queues)
+        sentence = _("Redis does not answer. Start it; what waits goes on by itself.")
+        yield Need("redis", "danger", sentence, _("See queues"), queues)
     elif refusal := frame.board.refusal:
-        said = Markup("{}").format(WRITES_AGAIN[refusal])
-        yield Need("redis", "danger", said, _("See queues"), queues)
+        sentence = Markup("{}").format(WRITES_AGAIN[refusal])
+        yield Need("redis", "danger", sentence, _("See queues"), queues)
     elif not frame.board.workers and (jobs := frame.board.waiting):
-        said = ngettext(
+        sentence = ngettext(
             "No workers are running, and %(num)s job waits. Nothing moves until one starts.",
             "No workers are running, and %(num)s jobs wait. Nothing moves until one starts.",
             jobs,
         )
-        yield Need("workers", "danger", said, _("See workers"), queues)
+        yield Need("workers", "danger", sentence, _("See workers"), queues)
     if now.due and is_gone(now.due):
-        said = _(
-            "The reconciler has been silent for %(duration)s. Start it: until then nothing is "
-            "repaired, and nobody departs.",
+        sentence = _(
+            "The reconciler has been silent for %(duration)s. "
+            "Start it: until then nothing is repaired or removed.",
             duration=ago(now.due),
         )
-        yield Need("reconciler", "danger", said, _("See queues"), queues)
+        yield Need("reconciler", "danger", sentence, _("See queues"), queues)
 
 
 def _of_tenants(frame: Shell) -> Iterator[Need]:
     if foreign := frame.summary.causes.get(Cause.FOREIGN_DATA, 0):
         address = url_for("partitions.index", state=PartitionState.FAILED, cause=Cause.FOREIGN_DATA)
-        said = ngettext(
+        sentence = ngettext(
             "%(num)s partition holds rows that are not known to be its tenant's.",
             "%(num)s partitions hold rows that are not known to be their tenants'.",
             foreign,
         )
-        yield Need("foreign", "danger", said, _("Decide"), address)
+        yield Need("foreign", "danger", sentence, _("Decide"), address)
     if orphans := frame.drift[DriftKind.ORPHAN]:
-        said = ngettext(
-            "%(num)s partition in Milvus is nobody's.",
-            "%(num)s partitions in Milvus are nobody's.",
+        sentence = ngettext(
+            "%(num)s partition in Milvus belongs to no tenant.",
+            "%(num)s partitions in Milvus belong to no tenant.",
             orphans,
         )
         address = url_for("partitions.index", tab="drift", _anchor="kind-orphan")
-        yield Need("orphans", "warning", said, _("Show"), address)
+        yield Need("orphans", "warning", sentence, _("Show"), address)
     if stuck := frame.drift[DriftKind.STUCK]:
-        said = ngettext(
+        sentence = ngettext(
             "%(num)s tenant is stuck, and should have come to an end long ago.",
             "%(num)s tenants are stuck, and should have come to an end long ago.",
             stuck,
         )
         address = url_for("partitions.index", tab="drift", _anchor="kind-stuck")
-        yield Need("stuck", "warning", said, _("Show"), address)
+        yield Need("stuck", "warning", sentence, _("Show"), address)
     if held_up := frame.summary.held_up:
-        said = ngettext(
+        sentence = ngettext(
             "%(num)s deleted tenant's partition cannot be dropped; it is tried again and again.",
             "%(num)s deleted tenants' partitions cannot be dropped; it is tried again and again.",
             held_up,
         )
         address = url_for("tenant.index_view", state=PartitionState.REMOVING)
-        yield Need("held-up", "warning", said, _("Show"), address)
+        yield Need("held-up", "warning", sentence, _("Show"), address)
 
 
 def _of_room(rooms: list[Room]) -> Iterator[Need]:
     for number, room in enumerate(rooms):
-        # One that is used no more may stay as full as it is.
+        # A collection that is no longer in use may stay full.
         is_growing = number == 0 or (room.forecast.pace or 0) > 0
         if room.role == "success" or not is_growing:
             continue
-        said = _(
+        sentence = _(
             "The collection %(name)s is %(share)s full. %(when)s",
             name=room.collection,
             share=percentage(room.share),
             when=full_when(room),
         )
-        yield Need(f"room-{room.collection}", room.role, said, _("See room"), "#headroom")
+        yield Need(f"room-{room.collection}", room.role, sentence, _("See room"), "#headroom")
 
 
 def _of_work(now: Moments) -> Iterator[Need]:
-    """What somebody asked for many tenants at once, and which does not come to its end."""
-    said = _("An operation on many tenants has been running since %(since)s.")
-    yield from _unfinished("operation", now.operation_since, said, "operations.index")
-    said = _("The import of a file has been running since %(since)s.")
-    yield from _unfinished("upload", now.upload_since, said, "uploads.index")
+    sentence = _("An operation on many tenants has been running since %(since)s.")
+    yield from _unfinished("operation", now.operation_since, sentence, "operations.index")
+    sentence = _("The import of a file has been running since %(since)s.")
+    yield from _unfinished("upload", now.upload_since, sentence, "uploads.index")
 
 
 def _unfinished(
@@ -196,5 +195,5 @@ def _unfinished(
     if since is None or utc_now() - since < TAKES_AT_MOST:
         return
     if endpoint in current_app.view_functions:
-        said = sentence % {"since": minute_tag(since)}
-        yield Need(key, "warning", said, _("Show"), url_for(endpoint))
+        text = sentence % {"since": minute_tag(since)}
+        yield Need(key, "warning", text, _("Show"), url_for(endpoint))

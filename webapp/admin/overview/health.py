@@ -1,4 +1,4 @@
-"""Whether the parts of the product work, each with the age of what is known of it."""
+"""The health of the product's parts, each with the age of its observation."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
 
-# So many sweeps may be missed before what they saw says nothing about now.
+# After this many missed sweeps an observation says nothing about now.
 SWEEPS_LATE = 4
 SLOW_MS = 1000
 
@@ -38,7 +38,7 @@ ICONS = {"success": "check", "warning": "warning", "danger": "octagon"}
 
 @dataclass(frozen=True)
 class Sign:
-    """What is known of one part: a word, more of it, and from when that is."""
+    """The state of one part: a word, details, and when it was observed."""
 
     key: str
     role: str
@@ -48,22 +48,22 @@ class Sign:
 
     @property
     def label(self) -> str:
-        """What the part is called."""
+        """The name of the part."""
         return str(LABELS[self.key][0])
 
     @property
     def icon(self) -> str:
-        """The part's own icon."""
+        """The icon of the part."""
         return LABELS[self.key][1]
 
     @property
     def role_icon(self) -> str:
-        """The icon that says what its colour says."""
+        """The icon of the state, so that colour is not the only sign."""
         return ICONS[self.role]
 
 
 def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
-    """The answer, and how many milliseconds the database took for it."""
+    """The result, and how many milliseconds the database took for it."""
     began = time.monotonic()
     answer = ask()
     return answer, max(1.0, (time.monotonic() - began) * 1000)
@@ -72,7 +72,7 @@ def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
 def health(
     frame: Shell, now: Moments, database_ms: float, job_queue: JobQueue, settings: Settings
 ) -> list[Sign]:
-    """The parts in the order in which a sign-up needs them. Green is only what is fresh."""
+    """The parts, in the order in which a sign-up needs them. Old observations are never green."""
     return [
         _answering("database", database_ms),
         _redis(frame, job_queue),
@@ -84,14 +84,14 @@ def health(
 
 
 def worst(signs: list[Sign]) -> str:
-    """The gravest role among them."""
+    """The gravest role among the signs."""
     return next(
         (role for role in ("danger", "warning") if any(s.role == role for s in signs)), "success"
     )
 
 
 def due_loop(beat: datetime | None) -> Sign:
-    """The loop that dispatches what is due: without it, a lost dispatch stays lost."""
+    """The loop that dispatches due requests; without it, a lost dispatch is not repeated."""
     if beat is None:
         return Sign("due", "warning", _("never seen"), _("Does the reconciler run?"))
     if is_gone(beat):
@@ -117,7 +117,6 @@ def _ping_ms(job_queue: JobQueue) -> float | None:
 
 
 def _answering(key: str, took_ms: float | None) -> Sign:
-    """A part that was asked just now, for this page."""
     if took_ms is None:
         return Sign(key, "danger", _("no answer"), _("Sign-ups are kept, and go on later."))
     if took_ms > SLOW_MS:
@@ -135,10 +134,10 @@ def _workers(frame: Shell) -> Sign:
     alive = [worker for worker in board.workers if not worker.is_silent]
     if not alive:
         return Sign("workers", "danger", _("silent"), at=heard_of)
-    said = ngettext("%(num)s alive", "%(num)s alive", len(alive))
+    alive_word = ngettext("%(num)s alive", "%(num)s alive", len(alive))
     busy = ngettext("%(num)s busy", "%(num)s busy", board.busy)
     role = "success" if len(alive) == len(board.workers) else "warning"
-    return Sign("workers", role, said, busy, heard_of)
+    return Sign("workers", role, alive_word, busy, heard_of)
 
 
 def _sweep(finished_at: datetime | None, settings: Settings) -> Sign:
@@ -157,9 +156,9 @@ def _milvus(frame: Shell, settings: Settings) -> Sign:
 def _milvus_signs(frame: Shell, seen: Headroom, settings: Settings) -> Iterator[Sign]:
     circuit = frame.summary.circuit
     if circuit.is_open:
-        yield Sign("milvus", "danger", _("no answer"), _("circuit open"), circuit.since)
+        yield Sign("milvus", "danger", _("no answer"), _("marked down"), circuit.since)
     if seen.observed_at is None:
-        yield Sign("milvus", "warning", _("unknown"), _("Nobody has looked yet."))
+        yield Sign("milvus", "warning", _("unknown"), _("Not observed yet."))
         return
     if utc_now() - seen.observed_at > _too_old(settings):
         yield Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)

@@ -1,4 +1,4 @@
-"""The geometry of charts: bars, lines and axes in percent of a picture of any width."""
+"""The geometry of charts: bars, lines and axes in percent of the picture."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ EDGE = 4.0
 
 @dataclass(frozen=True)
 class Tick:
-    """A line across the picture, in percent from the left or from the top."""
+    """A line across the picture, in percent from the left or the top."""
 
     place: float
     value: float
@@ -22,18 +22,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class LogAxis:
-    """An axis on which each step is some times longer than the one before."""
+    """A logarithmic axis; each step is a multiple of the one before."""
 
     steps: Sequence[float]
 
     @property
     def ticks(self) -> list[Tick]:
-        """Few enough of its steps, the longest first."""
+        """At most `MOST_Y_TICKS` of its steps, the longest first."""
         every = math.ceil(len(self.steps) / MOST_Y_TICKS)
         return [Tick(self.place(step), step) for step in self.steps[::-1][::every]]
 
     def place(self, value: float) -> float:
-        """Where a value stands, in percent from the top."""
+        """The place of a value, in percent from the top."""
         lowest, highest = self.steps[0], self.steps[-1]
         value = min(max(value, lowest), highest)
         return _rounded(100 - 100 * math.log(value / lowest) / math.log(highest / lowest))
@@ -41,20 +41,20 @@ class LogAxis:
 
 @dataclass(frozen=True)
 class TimeTick:
-    """A line down the picture at a round time."""
+    """A vertical line at a round time."""
 
     place: float
     at: datetime
 
     @property
     def left(self) -> float:
-        """Where its label begins, which is ten percent to both sides."""
+        """Where its label begins; the label is 20 percent wide."""
         return self.place - 10
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar from the bottom; failures stand in front of it."""
+    """A bar, with the failures in front of it."""
 
     x: float
     width: float
@@ -63,7 +63,7 @@ class Bar:
 
 
 def bars(counts: Sequence[tuple[int, int]], top: int) -> Iterator[Bar]:
-    """A bar for each bucket that has anything: how many in all, and how many failed."""
+    """A bar for each bucket with events: the total, and the failures."""
     width = 100 / len(counts)
     for number, (every, failed) in enumerate(counts):
         if every or failed:
@@ -76,14 +76,14 @@ def bars(counts: Sequence[tuple[int, int]], top: int) -> Iterator[Bar]:
 
 
 def counting_axis(most: int) -> list[Tick]:
-    """Round whole numbers from nothing up to at least the most."""
+    """Round whole numbers from 0 to at least `most`."""
     step = next(step for step in _nice_steps() if step * 4 >= most)
     steps = max(1, math.ceil(most / step))
     return [Tick(100 - 100 * n / steps, n * step) for n in range(steps + 1)]
 
 
 def duration_axis(least_s: float, most_s: float) -> LogAxis:
-    """Lengths of time that people think in, from one below the least to one above the most."""
+    """Round durations, from one below the least to one above the most."""
     below = max((n for n, step in enumerate(Y_STEPS_S) if step <= least_s), default=0)
     last = len(Y_STEPS_S) - 1
     above = min((n for n, step in enumerate(Y_STEPS_S) if step >= most_s), default=last)
@@ -92,7 +92,7 @@ def duration_axis(least_s: float, most_s: float) -> LogAxis:
 
 
 def time_axis(since: datetime, lasts: timedelta, step: timedelta) -> Iterator[TimeTick]:
-    """Round times in a span, as far as their labels have room."""
+    """Round times in a span, where their labels have room."""
     midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight + step * math.ceil((since - midnight) / step)
     while at < since + lasts:
@@ -103,7 +103,7 @@ def time_axis(since: datetime, lasts: timedelta, step: timedelta) -> Iterator[Ti
 
 
 def line(places: Sequence[float | None]) -> str:
-    """A path from bucket to bucket, broken where one has nothing to show."""
+    """A path from bucket to bucket, interrupted where one has no value."""
     width, path, is_drawn = 100 / len(places), [], False
     for number, y in enumerate(places):
         if y is not None:
@@ -113,7 +113,7 @@ def line(places: Sequence[float | None]) -> str:
 
 
 def dots(places: Sequence[float | None]) -> str:
-    """A path that is a dot at each bucket which has something to show."""
+    """A path with a dot at each bucket with a value."""
     width = 100 / len(places)
     return "".join(
         f"M{_rounded((number + 0.5) * width)} {y}h0"

@@ -1,4 +1,4 @@
-"""One sentence that says how things are, and the role that colours it."""
+"""The verdict: one sentence on the state of the tenants, and its role."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,14 +26,14 @@ from webapp.statistics.liveness import Moments
 
 @dataclass(frozen=True)
 class Verdict:
-    """The sentence, and how grave it is."""
+    """The sentence, and its severity as a role."""
 
     role: str
     sentence: Markup
 
 
 def verdict(frame: Shell, failures: list[Family], now: Moments, settings: Settings) -> Verdict:
-    """How the tenants are, and what most of the trouble has in common; the gravest alone."""
+    """The gravest condition of the tenants, and the most common cause."""
     found = (
         _grave(frame, failures)
         or _halted(frame)
@@ -45,7 +45,7 @@ def verdict(frame: Shell, failures: list[Family], now: Moments, settings: Settin
 
 
 def waiting(counts: Summary) -> int:
-    """How many tenants are on their way."""
+    """How many tenants are pending or provisioning."""
     return sum(counts.states[state] for state in UNSETTLED)
 
 
@@ -86,13 +86,12 @@ def _failing(counts: Summary, first: Family) -> Markup:
 
 
 def _since(counts: Summary, first: Family) -> datetime:
-    """When the trouble began: each try of the sweep is newer than the outage it is in vain for."""
+    """The start of the trouble: retries of the sweep are newer than the outage they fail in."""
     outage = counts.circuit.since if first.cause in NO_ANSWER else None
     return min(first.first_seen, outage) if outage else first.first_seen
 
 
 def _halted(frame: Shell) -> Verdict | None:
-    """What keeps everybody from becoming ready."""
     counts, board, on_their_way = frame.summary, frame.board, waiting(frame.summary)
     if pause := counts.paused:
         sentence = ngettext(
@@ -114,7 +113,7 @@ def _halted(frame: Shell) -> Verdict | None:
         return Verdict("danger" if on_their_way else "warning", sentence)
     if counts.circuit.is_open:
         sentence = _(
-            "Milvus answers nobody since %(since)s: new tenants wait until it does.",
+            "Milvus has been marked down since %(since)s: new tenants wait until it answers.",
             since=clock_tag(counts.circuit.since),
         )
         return Verdict("danger" if on_their_way else "warning", sentence)
@@ -170,7 +169,6 @@ def _under_way(counts: Summary) -> Verdict | None:
 
 
 def _doubtful(frame: Shell, settings: Settings) -> Verdict | None:
-    """What keeps "all are ready" from being the whole truth."""
     ready = _all_ready(frame.summary.tenants)
     compared_at = frame.summary.collections[0].compared_at
     if compared_at is None:

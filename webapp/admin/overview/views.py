@@ -1,4 +1,4 @@
-"""The overview: one sentence that says how things are, the figures behind it, what to do."""
+"""The overview: the verdict, the figures behind it, and what to do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,14 +27,14 @@ from webapp.statistics.forecast import forecasts
 from webapp.statistics.liveness import moments
 
 LATEST_EVENTS = 10
-# Among so many entries the latest are looked for, however many steps they are.
+# The latest outcomes are searched in this many events.
 LOOKED_AT = 1_000
 CAUSES_SHOWN = 3
 CURL = """curl {url} \\
   -H "Authorization: Bearer $TOKEN" \\
   -H "Content-Type: application/json" \\
   -d '{{"name": "Acme"}}'"""
-# What happens on the way to an outcome is told in the tenant's own timeline.
+# Steps before an outcome are shown only in the tenant's timeline.
 STEPS = (events.DISPATCHED, events.CREATING, events.FALLBACK)
 
 
@@ -45,17 +45,17 @@ class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The page."""
+        """The whole page."""
         return self.render("admin/overview/index.html", **_figures())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The part of the page that keeps itself up to date."""
+        """The live part of the page."""
         return self.render("admin/overview/_live.html", fragment=True, **_figures())
 
 
 def _figures() -> dict[str, Any]:
-    # First, so that its time is the database's and not that of all that follows.
+    # First, so that only the database's time is measured.
     now, database_ms = health_board.timed(lambda: moments(reading()))
     frame, settings = shell(), current.settings()
     job_queue = current_app.extensions["job_queue"]
@@ -67,7 +67,7 @@ def _figures() -> dict[str, Any]:
         "every": 2,
         "verdict": verdict(frame, failures, now, settings),
         "needs": needs(frame, now, collections, settings),
-        # Rows that may be somebody else's wait for a decision, not for a retry.
+        # Foreign data needs a decision, not a retry.
         "families": [each for each in failures if each.cause != Cause.FOREIGN_DATA][:CAUSES_SHOWN],
         "rooms": collections,
         "full_when": full_when,
@@ -105,11 +105,10 @@ def _span(text: str) -> Span:
 
 
 def _latest(session: Session) -> Sequence[Any]:
-    """The last entries that tell of more than a step, as far as a bounded look finds them."""
     newest = select(func.max(PartitionEvent.id)).scalar_subquery()
-    told = (
+    outcomes = (
         select(PartitionEvent, Tenant.name)
         .join(Tenant, Tenant.id == PartitionEvent.tenant_id)
         .where(PartitionEvent.id > newest - LOOKED_AT, PartitionEvent.event.not_in(STEPS))
     )
-    return session.execute(told.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()
+    return session.execute(outcomes.order_by(PartitionEvent.id.desc()).limit(LATEST_EVENTS)).all()

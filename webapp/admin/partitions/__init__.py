@@ -1,1 +1,1 @@
-"""The page of partitions: by cause, all, and drift."""
+"""The page of partitions: by cause, all, drift, queues."""

@@ -1,4 +1,4 @@
-"""The drift tab: how database and Milvus agree, in one sentence, and what to do about each kind."""
+"""The drift tab: whether database and Milvus agree, and the advice on each kind of drift."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from webapp.settings import Settings
 
 SHOWN_AT_MOST = 50
 
-# So many sweeps, and never less than this, may pass without a comparison.
+# A comparison is stale after this many sweeps, and not before `AT_LEAST`.
 SWEEPS = 4
 AT_LEAST = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What a kind of drift is called, what it means, and what to do about it."""
+    """The name of a kind of drift, its meaning, and the remedy."""
 
     word: str
     role: str
@@ -41,7 +41,7 @@ ADVICE = {
         _l("Orphans"),
         "warning",
         _l("First seen"),
-        _l("In Milvus, and nobody's here: after a restored backup, or made by somebody else."),
+        _l("In Milvus, but of no tenant: after a restored backup, or made by another program."),
         _l(
             "Never dropped by itself. Find out whose rows they are; then drop the partition in "
             "Milvus, or import its tenant with this number (flask tenants import)."
@@ -84,7 +84,6 @@ ADVICE = {
 }
 
 
-# How many of a kind there are, in words.
 COUNTED: Mapping[DriftKind, Callable[[int], str]] = {
     DriftKind.ORPHAN: lambda n: ngettext("%(num)s orphan", "%(num)s orphans", n),
     DriftKind.STUCK: lambda n: ngettext("%(num)s stuck", "%(num)s stuck", n),
@@ -95,7 +94,7 @@ COUNTED: Mapping[DriftKind, Callable[[int], str]] = {
 
 @dataclass(frozen=True)
 class Group:
-    """All of one kind: how many there are, and the first of them."""
+    """The findings of one kind: their number, and the first of them."""
 
     kind: DriftKind
     advice: Advice
@@ -104,19 +103,19 @@ class Group:
 
     @property
     def counts_rows(self) -> bool:
-        """Whether anybody ever asks how many rows such a partition holds."""
+        """Whether rows are counted in partitions of this kind."""
         return self.kind not in {DriftKind.STUCK, DriftKind.MISSING}
 
     @property
     def unshown(self) -> int:
-        """How many more there are."""
+        """How many findings are not shown."""
         return max(self.count - len(self.shown), 0)
 
 
 def drift_data(
     session: Session, summary: Summary, settings: Settings, policy: Policy
 ) -> dict[str, Any]:
-    """What the tab shows; a bounded number of queries, and of findings."""
+    """The data of the tab; a bounded number of queries and findings."""
     known = known_drift(session, policy, SHOWN_AT_MOST)
     by_kind: Mapping[DriftKind, Sequence[Finding]] = {
         DriftKind.MISSING: known.missing,
@@ -137,7 +136,7 @@ def drift_data(
 
 
 def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
-    """A role and one sentence. Green only where a fresh comparison of all found nothing."""
+    """A role and one sentence. Green only where a recent comparison of all found no drift."""
     in_use = settings.milvus_collection
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
     found = _summarize(known)
@@ -160,8 +159,8 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
         sentence = str(
             _("Last compared %(when)s ago: what became of Milvus since is not known.", when=when)
         )
-        said = _("At that time: %(found)s.", found=found) if found else ""
-        return "warning", _and(sentence, said)
+        details = _("At that time: %(found)s.", found=found) if found else ""
+        return "warning", _and(sentence, details)
     if found:
         return "warning", str(
             _(
@@ -174,7 +173,7 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
 
 
 def is_stale(compared_at: datetime | None, settings: Settings) -> bool:
-    """Whether the last comparison is too old to be believed; there may have been none."""
+    """Whether the last comparison is too old, or missing."""
     longest = max(SWEEPS * timedelta(seconds=settings.reconcile_interval), AT_LEAST)
     return compared_at is None or compared_at < utc_now() - longest
 
@@ -190,7 +189,6 @@ def _and(sentence: str, further: str) -> str:
 
 
 def _summarize(known: KnownDrift) -> str:
-    """The counts of drift in words; empty where there is none."""
     return ", ".join(
         COUNTED[kind](count) for kind in ADVICE if kind in DRIFT and (count := known.counts[kind])
     )

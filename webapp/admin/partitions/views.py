@@ -1,4 +1,4 @@
-"""The partitions page: state of every tenant, failures by cause, queues, workers, retries."""
+"""The page of partitions: failures by cause, all partitions, drift, queues and workers."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from webapp.admin.base import expose, reading, shell
 from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import Choice, read_choice, tenants_page
 from webapp.admin.lists.selection import read_selection
-from webapp.admin.operations.views import Asking
+from webapp.admin.operations.views import OperationStarter
 from webapp.admin.partitions.drift import drift_data
 from webapp.admin.queues.throughput import queue_data
 from webapp.admin.wording.times import clock
@@ -25,49 +25,49 @@ from webapp.partitions.stuck import is_stuck
 
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
-# What in an address asks for the list.
-OF_THE_LIST = ("state", "cause", "search", "operation", "page")
+# Parameters of the list.
+LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
 PAGE_SIZE = 50
 
 
-class PartitionsView(Asking):
-    """Every tenant's partition, and what can be done about those that failed."""
+class PartitionsView(OperationStarter):
+    """The partitions of all tenants, and the retry of failures."""
 
     reads = frozenset({"index", "live"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The page, on the tab and with the filters that its address names."""
+        """The tab with the filters in the address."""
         return self.render("admin/partitions/index.html", **_figures())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The part of the page that keeps itself up to date."""
+        """The live part of the page."""
         return self.render("admin/partitions/_live.html", fragment=True, **_figures())
 
     @expose("/review/")
     def review(self) -> ResponseReturnValue:
-        """What a retry of many would do; nothing is changed yet."""
-        return self.question(RETRY, read_selection(request.args, RETRY))
+        """The dry run of a retry."""
+        return self.review_page(RETRY, read_selection(request.args, RETRY))
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
-        """Starts the retry of a selection; each is looked at again when it is dispatched."""
-        return self.started(RETRY)
+        """Starts the retry of a selection; each tenant is checked again when it is taken."""
+        return self.start_operation(RETRY)
 
     @expose("/isolation/", methods=("POST",))
     def isolation(self) -> ResponseReturnValue:
-        """Has the isolation of partitions checked as soon as the reconciler looks."""
+        """Requests an isolation check, which the reconciler makes."""
         collection = current.settings().milvus_collection
         if request_check(current.database(), collection, actor=current.actor()):
-            said = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
-            flash(said, "info")
+            text = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
+            flash(text, "info")
         else:
-            flash(_("Nobody has looked at Milvus yet. Does the reconciler run?"), "warning")
+            flash(_("Milvus has not been observed yet. Does the reconciler run?"), "warning")
         return redirect(self.get_url(".index", tab="drift"))
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, under the heading of the partitions."""
+        """The template, in the navigation's place of partitions."""
         return super().render(template, **{"nav": "partitions", **kwargs})
 
 
@@ -98,11 +98,11 @@ def _figures() -> dict[str, Any]:
 
 
 def _tab() -> str:
-    """The tab that was asked for; without one, what failed where something has."""
+    """The requested tab; by default the causes while there are failures."""
     tab = request.args.get("tab", "")
     if tab in TABS:
         return tab
-    is_filtered = any(name in request.args for name in OF_THE_LIST)
+    is_filtered = any(name in request.args for name in LIST_PARAMETERS)
     return "causes" if shell().summary.states["failed"] and not is_filtered else "all"
 
 

@@ -1,1 +1,1 @@
-"""Queues and workers, as far as Redis and the database tell of them; the pause."""
+"""Queues, workers, and the pause of provisioning."""

@@ -1,4 +1,4 @@
-"""Pausing all provisioning in the panel: the question before it, and both buttons."""
+"""Pausing and resuming all provisioning."""
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,11 +13,11 @@ from webapp.partitions.pause import MAX_REASON_LENGTH
 
 
 class PausingView(Page):
-    """The two actions. What is paused stands on every page."""
+    """The two actions; every page shows a pause."""
 
     @expose("/", methods=("GET", "POST"))
     def index(self) -> ResponseReturnValue:
-        """Says what a pause does and asks for a reason, then pauses."""
+        """Explains the pause and asks for a reason, then pauses."""
         refusal = ""
         if request.method == "POST":
             try:
@@ -38,7 +38,7 @@ class PausingView(Page):
 
     @expose("/resume/", methods=("POST",))
     def resume(self) -> ResponseReturnValue:
-        """Lets everything go on."""
+        """Ends the pause."""
         if current.services().pauses.resume(actor=current.actor()):
             flash(_("Provisioning goes on. All that waited is on its way."), "success")
         else:

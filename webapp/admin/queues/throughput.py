@@ -1,4 +1,4 @@
-"""What the tab of queues and workers shows of the database: pace, next attempts, the pause."""
+"""The database's part of the tab of queues: the pace and the next attempts."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,14 +19,14 @@ from webapp.queue.own_jobs import tenant_of
 NEXT_SHOWN = 20
 SHORT, LONG = timedelta(minutes=5), timedelta(minutes=60)
 
-# Up to when what happened is counted; nobody counts where this is long ago.
+# The heartbeat up to which events are counted.
 COUNTED = "activity"
 COUNTED_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How many tenants were finished a minute, ready or failed, lately and over an hour."""
+    """Tenants finished a minute, ready or failed, over the last minutes and the last hour."""
 
     lately: float
     hour: float
@@ -34,7 +34,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Next:
-    """A request that waits to be dispatched, and when it will be."""
+    """A request that waits for its dispatch."""
 
     tenant_id: int
     name: str
@@ -45,17 +45,17 @@ class Next:
 
     @property
     def is_due(self) -> bool:
-        """True when its time has come."""
+        """True when it is due."""
         return self.due_at <= utc_now()
 
 
 def queue_data(session: Session) -> dict[str, Any]:
-    """What the tab needs besides the frame; two queries, each over an index and bounded."""
+    """The data of the tab besides the frame; two bounded queries with indexes."""
     return {"pace": pace(session), "next_ones": next_ones(session), "tenant_of": tenant_of}
 
 
 def pace(session: Session) -> Pace | None:
-    """How fast tenants are finished; None where nobody counts."""
+    """How fast tenants are finished; None where the counts are old."""
     now = utc_now()
     this_minute = now.replace(second=0, microsecond=0)
     finished = Activity.ready + Activity.failed
@@ -64,17 +64,17 @@ def pace(session: Session) -> Pace | None:
     counted = select(mark, lately, func.sum(finished)).where(
         Activity.resolution == Resolution.MINUTE, Activity.at >= this_minute - LONG
     )
-    at, few, many = session.execute(counted).one()
+    at, recent, hourly = session.execute(counted).one()
     if at is None or now - at > COUNTED_WITHIN:
         return None
     so_far = now - this_minute
-    return Pace((few or 0) / _minutes(SHORT + so_far), (many or 0) / _minutes(LONG + so_far))
+    return Pace((recent or 0) / _minutes(SHORT + so_far), (hourly or 0) / _minutes(LONG + so_far))
 
 
 def next_ones(session: Session) -> list[Next]:
-    """The requests that will be dispatched next, in order; without those in a queue already."""
+    """The next dispatches, in order; without requests that are in a queue."""
     order = (Partition.dispatch_after, Partition.tenant_id)
-    # The names of those shown alone: PostgreSQL would look up all that wait before it sorts them.
+    # A subquery: PostgreSQL would otherwise join the names of all before sorting.
     first = (
         select(Partition.tenant_id)
         .where(Partition.state == PartitionState.PENDING, Partition.dispatch_after.is_not(None))

@@ -1,1 +1,1 @@
-"""rq-dashboard, mounted with its holes closed."""
+"""rq-dashboard, mounted with restrictions."""

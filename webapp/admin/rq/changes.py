@@ -1,4 +1,4 @@
-"""What rq-dashboard may change: our own jobs, and no others', one by one or all of a registry."""
+"""The changes of rq-dashboard, restricted to our own jobs."""
 
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -32,32 +32,29 @@ NOT_OURS = "There is no such job of Paratia's here; other applications' jobs sta
 
 
 def requeue_job(job_id: str) -> ResponseReturnValue:
-    """A failed job of ours runs again."""
-    return _one(job_id, _requeued)
+    """Requeue a failed job of ours."""
+    return _change_one(job_id, _requeue)
 
 
 def delete_job(job_id: str) -> ResponseReturnValue:
-    """A job of ours goes; its tenant stays, and can be retried."""
-    return _one(job_id, _deleted)
+    """Delete a job of ours; its tenant stays, and can be retried."""
+    return _change_one(job_id, _delete)
 
 
 def requeue_all(queue_name: str) -> ResponseReturnValue:
-    """All failed jobs of ours run again."""
-    return jsonify(status="OK", count=sum(map(_requeued, _ours(queue_name, "failed"))))
+    """Requeue all failed jobs of ours."""
+    return jsonify(status="OK", count=sum(map(_requeue, _own_jobs(queue_name, "failed"))))
 
 
 def empty(queue_name: str, registry_name: str) -> ResponseReturnValue:
-    """All jobs of ours go from a queue, or from one of its registries."""
-    for job in _ours(queue_name, registry_name):
-        _deleted(job)
+    """Delete all jobs of ours in a queue, or in one of its registries."""
+    for job in _own_jobs(queue_name, registry_name):
+        _delete(job)
     return jsonify(status="OK")
 
 
 def compact(queue_name: str) -> ResponseReturnValue:
-    """Ids of ours go from a queue whose jobs are gone.
-
-    RQ's own takes the whole queue away and puts it back id by id.
-    """
+    """Remove ids of missing jobs of ours, one by one; RQ's own method refills the whole queue."""
     redis = _connection()
     key = entries_key(Queue(queue_name, connection=redis), "queued")
     for job_id in filter(is_own_id, _entries(redis, key, "queued")):
@@ -67,14 +64,14 @@ def compact(queue_name: str) -> ResponseReturnValue:
 
 
 def entries_key(queue: Queue, registry_name: str) -> str:
-    """Where Redis keeps the ids: a list for what is queued, else a sorted set."""
+    """The key of the ids: a list for queued jobs, else a sorted set."""
     if registry_name == "queued":
         return str(queue.key)
     return REGISTRIES[registry_name].key_template.format(queue.name)
 
 
 def id_in(entry: bytes) -> bytes:
-    """The job's id in an entry; that of a started job has its execution's behind it."""
+    """The job's id in an entry; started jobs have the execution's id after it."""
     return entry.partition(b":")[0]
 
 
@@ -83,14 +80,14 @@ def _connection() -> Redis:
     return connection
 
 
-def _one(job_id: str, change: Callable[[OwnJob], bool]) -> ResponseReturnValue:
+def _change_one(job_id: str, change: Callable[[OwnJob], bool]) -> ResponseReturnValue:
     jobs = read_own(_connection(), [job_id])
     if not any(map(change, jobs)):
         return NOT_OURS, 404
     return jsonify(status="OK")
 
 
-def _ours(queue_name: str, registry_name: str) -> Iterable[OwnJob]:
+def _own_jobs(queue_name: str, registry_name: str) -> Iterable[OwnJob]:
     redis = _connection()
     key = entries_key(Queue(queue_name, connection=redis), registry_name)
     ids = map(id_in, _entries(redis, key, registry_name))
@@ -102,7 +99,7 @@ def _entries(redis: Redis, key: str, registry_name: str) -> list[bytes]:
     return cast(list[bytes], read(key, 0, -1))
 
 
-def _requeued(job: OwnJob) -> bool:
+def _requeue(job: OwnJob) -> bool:
     registry = FailedJobRegistry(
         job.origin, connection=job.connection, job_class=OwnJob, serializer=JSONSerializer
     )
@@ -112,10 +109,10 @@ def _requeued(job: OwnJob) -> bool:
     return True
 
 
-def _deleted(job: OwnJob) -> bool:
+def _delete(job: OwnJob) -> bool:
     try:
         job.delete()
     except (ValueError, LookupError, ResponseError):
-        # What RQ keeps beside the job is garbage.
+        # RQ's other keys of the job are unreadable.
         return False
     return True

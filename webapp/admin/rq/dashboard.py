@@ -1,8 +1,8 @@
-"""rq-dashboard at /rq/, for admins only, with its known holes closed.
+"""rq-dashboard at /rq/, for admins only, with its vulnerabilities closed.
 
-The dashboard (0.9.0) has no login, unpickles what it finds, changes state by GET, shows a job's
-description and traceback as markup (its issue 526), and writes a queue's name as it stands in the
-address into a script.
+rq-dashboard 0.9.0 has no login, unpickles data from Redis, changes state by GET, renders a job's
+description and traceback as HTML (its issue 526), and writes the queue's name from the address into
+a script.
 """
 
 import functools
@@ -45,15 +45,14 @@ from webapp.queue.own_jobs import RESULTS, tenant_of, unpacks_to_more_than
 from webapp.settings import Settings
 
 PREFIX = "/rq"
-# Of a job's data, or of its traceback. A few bytes in Redis may unpack to any number.
+# Limit for a job's data or traceback; compressed data may unpack to any size.
 MAX_SHOWN_BYTES = 1_000_000
-# Underscore compiles its templates with `new Function`, and the markup has style attributes.
-# What RQ raises of its own hashes where they are not as it wrote them.
+# RQ's errors for hashes that it did not write.
 UNREADABLE = (
     *(ValueError, AssertionError, KeyError, TypeError, AttributeError),
     *(DeserializationError, TimeoutFormatError, ResponseError),
 )
-# The dashboard's own would change others' jobs as well.
+# Instead of the dashboard's own, which change other applications' jobs as well.
 CHANGES: Mapping[str, Callable[..., Any]] = {
     "requeue_job_view": changes.requeue_job,
     "delete_job_view": changes.delete_job,
@@ -61,39 +60,40 @@ CHANGES: Mapping[str, Callable[..., Any]] = {
     "empty_queue": changes.empty,
     "compact_queue": changes.compact,
 }
-# What a person looks at; all else is asked for by scripts.
+# The pages; all other endpoints are for scripts.
 PAGES = {"queues_overview", "workers_overview", "jobs_overview", "job_view"}
-_dashboards_own = web.serialize_queues
+_original_serialize = web.serialize_queues
+# Underscore compiles templates with `new Function`, and the markup has style attributes.
 ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
 
 
 class JsonJob(Job):
-    """A job that is read as JSON: a pickle planted in Redis is never opened."""
+    """A job that is read as JSON: pickled data in Redis is never loaded."""
 
     @classmethod
     def fetch(cls, *args: Any, **kwargs: Any) -> Job:
-        """The job, read as JSON, which the callers forget to say."""
+        """As RQ's, with the JSON serializer, which the callers leave out."""
         return super().fetch(*args, **{**kwargs, "serializer": JSONSerializer})
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
-        """Take over the fields, unless one would unpack to more than a page can show."""
-        _refuse_what_swells(raw_data.get(b"data"), raw_data.get(b"exc_info"))
+        """As RQ's; refuses data that unpacks to more than `MAX_SHOWN_BYTES`."""
+        _refuse_oversized(raw_data.get(b"data"), raw_data.get(b"exc_info"))
         super().restore(raw_data)
 
     def latest_result(self, timeout: int = 0) -> Result | None:
-        """The last outcome, under the same condition."""
+        """As RQ's; refuses a result that unpacks to more than `MAX_SHOWN_BYTES`."""
         last: Any = self.connection.xrevrange(RESULTS.format(self.id), count=1)
         for _id, fields in last:
-            _refuse_what_swells(b64decode(fields.get(b"exc_string", b"")))
+            _refuse_oversized(b64decode(fields.get(b"exc_string", b"")))
         return super().latest_result(timeout)
 
 
 class JsonWorker(Worker):
-    """A worker whose current job is read as JSON; the dashboard's own list gives 500."""
+    """A worker whose job is read as JSON; the dashboard's own list answers 500."""
 
     @classmethod
     def all(cls, connection: Redis, **_options: Any) -> list[BaseWorker]:  # type: ignore[override]
-        """All workers that can be read, reading their jobs as JSON."""
+        """All readable workers."""
         keys = [key.decode(errors="replace") for key in _members(connection, REDIS_WORKER_KEYS)]
         found = (cls._find(key, connection) for key in sorted(keys) if connection.exists(key))
         return [worker for worker in found if worker]
@@ -106,7 +106,7 @@ class JsonWorker(Worker):
             return None
 
     def get_current_job(self) -> Job | None:
-        """The job in hand; None where there is none, or none that can be read."""
+        """The current job; None without a readable one."""
         try:
             return super().get_current_job()
         except (*UNREADABLE, NoSuchJobError):
@@ -114,14 +114,14 @@ class JsonWorker(Worker):
 
     @classmethod
     def find_by_key(cls, worker_key: str, *args: Any, **kwargs: Any) -> BaseWorker | None:
-        """The worker; None for one that is gone, whose key RQ would take out of its list."""
+        """The worker; None for a dead one, which RQ would remove from its list."""
         try:
             return super().find_by_key(worker_key, *args, **kwargs)
         except ChangeRefused:
             return None
 
     def get_current_executions(self, refresh: bool = False) -> list[Execution]:
-        """What it has in hand; RQ would take what is gone out of its list."""
+        """The current executions; RQ would remove dead ones from its list."""
         keys = [as_text(key) for key in self.connection.smembers(self.executions_key)]
         found = [Execution.from_composite_key(key, self.connection) for key in keys]
         return [each for each in found if self.connection.exists(each.key)]
@@ -131,7 +131,7 @@ class JsonQueue(Queue):
     """A queue whose jobs are read as JSON."""
 
     def fetch_job(self, job_id: str) -> Job | None:
-        """The job where it is one of this queue's; RQ would take what is gone out of its list."""
+        """The job, when it is of this queue; RQ would remove a missing id from its list."""
         try:
             job = JsonJob.fetch(job_id, connection=self.connection)
         except NoSuchJobError:
@@ -140,11 +140,10 @@ class JsonQueue(Queue):
 
     @classmethod
     def all(cls, connection: Redis, **_options: Any) -> list[Queue]:  # type: ignore[override]
-        """All queues whose keys are such.
+        """All queues with a valid key.
 
         Raises:
-            RedisError: Redis does not answer; the dashboard answers a ConnectionError itself,
-                with a bare line and 200.
+            RedisError: Redis does not answer; for a ConnectionError the dashboard would answer 200.
         """
         prefix = cls.redis_queue_namespace_prefix
         try:
@@ -156,7 +155,7 @@ class JsonQueue(Queue):
         return [cls(name, connection=connection, serializer=JSONSerializer) for name in names]
 
 
-def _refuse_what_swells(*packed: bytes | None) -> None:
+def _refuse_oversized(*packed: bytes | None) -> None:
     if any(unpacks_to_more_than(MAX_SHOWN_BYTES, each) for each in packed if each):
         raise ValueError("larger than what is shown")
 
@@ -166,29 +165,28 @@ def _members(connection: Redis, key: str) -> set[bytes]:
 
 
 def _answer(status: int, title: str, sentence: str) -> ResponseReturnValue:
-    """A page where one was asked for; a script takes the sentence alone."""
+    """A page where a page was requested; for scripts the sentence alone."""
     if (request.endpoint or "").removeprefix("rq_dashboard.") in PAGES:
         return error_page(status, title, sentence)
     return str(sentence), status
 
 
-def _unknown_job(_error: Exception) -> ResponseReturnValue:
+def _answer_unknown_job(_error: Exception) -> ResponseReturnValue:
     return _answer(404, _("Not found"), _("There is no such job in the queue's registry."))
 
 
 def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[str, Any]]:
-    """The figures of those queues that can be read."""
     shown: list[dict[str, Any]] = []
     for queue in queues:
         with suppress(ResponseError):
-            shown += _dashboards_own(instance_number, [queue])
+            shown += _original_serialize(instance_number, [queue])
     return shown
 
 
-def _refused(error: ResponseError) -> ResponseReturnValue:
-    """A key of another kind is garbage; all else is Redis's own condition."""
+def _answer_refusal(error: ResponseError) -> ResponseReturnValue:
+    """A key of another kind is garbage; other errors are Redis's own."""
     if "WRONGTYPE" in str(error):
-        return _unreadable(error)
+        return _answer_unreadable(error)
     return _answer(
         503,
         _("Redis refuses this"),
@@ -196,7 +194,7 @@ def _refused(error: ResponseError) -> ResponseReturnValue:
     )
 
 
-def _unreadable(_error: Exception) -> ResponseReturnValue:
+def _answer_unreadable(_error: Exception) -> ResponseReturnValue:
     return _answer(
         422,
         _("Not readable"),
@@ -204,7 +202,7 @@ def _unreadable(_error: Exception) -> ResponseReturnValue:
     )
 
 
-def _no_redis(_error: Exception) -> ResponseReturnValue:
+def _answer_no_redis(_error: Exception) -> ResponseReturnValue:
     return _answer(
         503,
         _("Redis does not answer"),
@@ -213,29 +211,28 @@ def _no_redis(_error: Exception) -> ResponseReturnValue:
 
 
 @functools.cache
-def _mend() -> None:
-    """Mend the dashboard's module and blueprint, once a process: both are shared by all apps."""
+def _patch() -> None:
+    """Patch the dashboard's module and blueprint once a process: all apps share them."""
     web.config.serializer = JSONSerializer
     web.Job, web.Worker, web.Queue = JsonJob, JsonWorker, JsonQueue
     web.serialize_queues = _serialize_queues
     web.get_queue_registry_jobs_count = jobs_of_page
     blueprint = web.blueprint
     blueprint.enable_openapi = False
-    # In place of its own connection for each request, which comes before any guard.
+    # Instead of the dashboard's own, which opens a connection for each request.
     blueprint.before_request_funcs[None] = [guard]
     blueprint.after_request(record_audit)
     for error in (NoSuchJobError, InvalidJobOperation):
-        blueprint.register_error_handler(error, _unknown_job)
-    # RQ takes it for granted that its own hashes are as it wrote them.
+        blueprint.register_error_handler(error, _answer_unknown_job)
     for unreadable in UNREADABLE:
-        blueprint.register_error_handler(unreadable, _unreadable)
-    blueprint.register_error_handler(ResponseError, _refused)
-    blueprint.register_error_handler(RedisError, _no_redis)
+        blueprint.register_error_handler(unreadable, _answer_unreadable)
+    blueprint.register_error_handler(ResponseError, _answer_refusal)
+    blueprint.register_error_handler(RedisError, _answer_no_redis)
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
-    """Mount the dashboard on the application's own Redis."""
-    _mend()
+    """Mount the dashboard on the application's Redis."""
+    _patch()
     app.config["RQ_DASHBOARD_REDIS_URL"] = [without_password(settings.redis_address)]
     app.jinja_env.filters["tenant_of_job"] = tenant_of
     _escape_in_scripts(app)
@@ -246,7 +243,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
 
 
 def _escape_in_scripts(app: APIFlask) -> None:
-    """Flask escapes in `.html` alone, and the dashboard's templates of scripts end in `.js`."""
+    """Flask escapes only in `.html`, but the dashboard's script templates end in `.js`."""
     escapes = app.select_jinja_autoescape
 
     def decide(name: str | None) -> bool:

@@ -1,6 +1,6 @@
-"""What every request of rq-dashboard passes, and what the audit is told of it.
+"""The guard before every request of rq-dashboard, and the audit of its changes.
 
-It takes what stands in an address as it comes, and changes state by GET.
+The dashboard does not validate addresses, and changes state by GET.
 """
 
 import re
@@ -16,20 +16,12 @@ from webapp.auth.roles import Role
 from webapp.queue.own_jobs import tenant_of
 from webapp.tenants.queries import get_tenant
 
-REGISTRIES = {
-    "queued",
-    "failed",
-    "deferred",
-    "started",
-    "finished",
-    "scheduled",
-    "canceled",
-}
+REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
 
 ORDERS = {"asc", "dsc"}
-# No name of a queue can end the string in a script that it is written into.
+# Characters that cannot end a string in a script, which the name is written into.
 QUEUE_NAME = re.compile(r"[\w .:@+-]{1,200}")
-# Its own form offers as many on a page; all of a long queue at once would hold the process up.
+# The maximum of the dashboard's form; a long queue as a whole would block the process.
 MOST_ON_A_PAGE = 200
 MOST_PAGES = 1_000_000
 
@@ -42,7 +34,7 @@ ACTIONS = {
 
 
 def guard() -> None:
-    """Admins alone, at addresses that name what there can be; changes by POST alone."""
+    """Admins only, valid addresses only, changes by POST only."""
     require(Role.ADMIN)
     if not _is_usable(request.view_args or {}):
         abort(404)
@@ -52,7 +44,7 @@ def guard() -> None:
 
 
 def _is_usable(arguments: dict[str, Any]) -> bool:
-    """Whether the address names what there can be; the dashboard takes all as it comes."""
+    """Whether the arguments in the address are valid; the dashboard does not check."""
     return (
         arguments.get("instance_number", 0) == 0
         and arguments.get("registry_name", "queued") in REGISTRIES
@@ -69,7 +61,7 @@ def _is_within(number: str | int, most: int) -> bool:
 
 
 def record_audit(response: Response) -> Response:
-    """A action goes into the audit once Redis has it: before that, it may still be refused."""
+    """Record a change once Redis has made it: before that, it may still be refused."""
     action = ACTIONS.get(request.endpoint or "")
     done = response.get_json(silent=True) if action and response.status_code == 200 else None
     if action and done and done.get("status") == "OK":
@@ -92,6 +84,6 @@ def _target(arguments: dict[str, Any]) -> str:
 
 
 def _tenant(job_id: str) -> int | None:
-    """Whose job it is, where there is such a tenant: anybody may have written the id to Redis."""
+    """The job's tenant, if it exists: any client of Redis may have written the id."""
     number = tenant_of(job_id)
     return number if number and get_tenant(reading(), number) else None

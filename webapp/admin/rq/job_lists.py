@@ -1,4 +1,4 @@
-"""The jobs of one page of rq-dashboard, each shown as far as it can be read."""
+"""The jobs on a page of rq-dashboard; unreadable ones are shown by their id."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -13,17 +13,14 @@ from webapp.queue.own_jobs import RESULTS, failure_in
 
 FIELDS = ("description", "created_at", "started_at", "ended_at")
 UNREADABLE = "This job cannot be read."
-# So much of an id or a description is shown.
+# In characters of an id or a description.
 MOST_SHOWN = 500
 
 
 def jobs_of_page(
     queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Redis
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many there are, and those of the page as the dashboard's table shows them.
-
-    Reads the ids, then all jobs at once. What is garbage is shown as such, with its id.
-    """
+    """The total, and the page's jobs for the dashboard's table; two round trips at most."""
     key = entries_key(Queue(queue_name, connection=connection), registry_name)
     total, entries = _entries(connection, key, registry_name, offset, per_page, order)
     ids = [id_in(entry) for entry in entries]
@@ -32,8 +29,8 @@ def jobs_of_page(
         pipeline.hmget(Job.key_for("").encode() + job_id, FIELDS)
         pipeline.xrevrange(RESULTS.format("").encode() + job_id, count=1)
     answers = pipeline.execute(raise_on_error=False)
-    told = zip(ids, answers[::2], answers[1::2], strict=True)
-    return total, [_as_row(job_id, fields, results) for job_id, fields, results in told]
+    rows = zip(ids, answers[::2], answers[1::2], strict=True)
+    return total, [_as_row(job_id, fields, results) for job_id, fields, results in rows]
 
 
 def _entries(

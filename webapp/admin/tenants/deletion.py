@@ -1,4 +1,4 @@
-"""A tenant's departure in the panel: delete, call back, and the record of it."""
+"""Deletion of a tenant in the panel: delete, call back, and the record of it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from webapp import current
 from webapp.admin.base import Records, expose, reading
-from webapp.admin.lookups import asked, is_typed, number_in, status
+from webapp.admin.lookups import find_tenant, is_typed, number_in, status
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
 from webapp.db.types import utc_now
@@ -21,14 +21,14 @@ from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
 RECORD = TypeAdapter(DepartureRecord)
 
 
-class Departing(Records):
-    """The part of the tenants' pages that ends a tenant, and calls it back."""
+class DeletionViews(Records):
+    """The views of a tenant's pages that delete it, and call it back."""
 
     @expose("/delete/", methods=("GET", "POST"))
     def delete_view(self) -> ResponseReturnValue:
         """Asks with name and consequence, then deletes."""
-        tenant = asked()
-        # The page's form always has the field; whoever sends none has not seen the question.
+        tenant = find_tenant()
+        # The page's form always has the field; scripts may send none.
         typed = request.form.get("typed")
         if request.method != "POST" or not (typed is None or is_typed(typed, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
@@ -37,7 +37,7 @@ class Departing(Records):
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def delete_model(self, model: Any) -> bool:
-        """True when the tenant is deleted; else says why not."""
+        """True when the tenant was deleted; else shows why not."""
         try:
             current.tenants().delete(model.id, actor=current.actor())
         except DomainError as error:
@@ -47,7 +47,7 @@ class Departing(Records):
 
     @expose("/restore/", methods=("POST",))
     def restore(self) -> ResponseReturnValue:
-        """Calls a deleted tenant back; whoever is too late is told so."""
+        """Calls a deleted tenant back, or shows that it is too late."""
         tenant_id = number_in(request.form.get("tenant_id"))
         before = get_tenant(reading(), tenant_id)
         try:
@@ -60,8 +60,8 @@ class Departing(Records):
 
     @expose("/departure/")
     def departure(self) -> ResponseReturnValue:
-        """The record of a departure as a file, the same as the API's."""
-        record = departure_of(reading(), asked().id)
+        """The record of the deletion as a file, the same as the API's."""
+        record = departure_of(reading(), find_tenant().id)
         if record is None:
             abort(404)
         saved_as = f"attachment; filename=tenant-{record.tenant_id}-departure.json"
@@ -86,7 +86,7 @@ def _consequence(tenant: Tenant) -> dict[str, Any]:
 
 
 def _say_deleted(tenant: Tenant) -> None:
-    """With a button that undoes it, where there is a grace time."""
+    """With a grace time, the message has a button that undoes the deletion."""
     name = isolated(tenant.name)
     if not current.services().policy.grace:
         flash(_("%(name)s was deleted. Its partition is dropped now.", name=name), "success")

@@ -1,4 +1,4 @@
-"""A tenant's own page: where its vectors go, its state, what to do, and what happened."""
+"""A tenant's page: its partition, its state, the actions, the timeline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.base import expose, is_fragment, reading, shell
-from webapp.admin.lookups import asked, number_in
-from webapp.admin.tenants.deletion import Departing, owns_rows
+from webapp.admin.lookups import find_tenant, number_in
+from webapp.admin.tenants.deletion import DeletionViews, owns_rows
 from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
 from webapp.admin.tenants.timeline import RequestShown, group_by_request, job_of, sentence_of
@@ -31,12 +31,12 @@ from webapp.partitions.summary import Headroom
 from webapp.tenants.queries import departure_of, list_events
 
 EVENTS_SHOWN = 50
-# So many more are read, so that the last shown know what they waited for.
+# Further events are read, to show what the last ones waited for.
 LOOKED_BACK = 20
 
-# A departure that is nearer than this is watched closely.
+# A removal that is due within this time is refreshed more often.
 SOON = timedelta(minutes=1)
-# What RQ keeps of a job that succeeded.
+# RQ's result_ttl.
 JOB_KEPT = timedelta(seconds=500)
 
 ENDS = {
@@ -48,47 +48,47 @@ ENDS = {
 }
 
 
-class Detailing(Departing):
-    """The part of the tenants' pages that shows one of them.
+class DetailViews(DeletionViews):
+    """The views of one tenant.
 
-    Not beside `Departing`, but on it: Flask-Admin gives each class wrappers of all its views, so
-    that of two beside each other the first would hide what the second overrides.
+    Not a mixin beside `DeletionViews`: Flask-Admin wraps all views in each class, and one would
+    hide the other's overrides.
     """
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
-        """One tenant; `before` asks for its older events."""
-        return self.render("admin/tenant/details.html", **_details(asked()))
+        """One tenant; `before` asks for older events."""
+        return self.render("admin/tenant/details.html", **_details(find_tenant()))
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The part of the details that keeps itself up to date."""
-        return self.render("admin/tenant/_live.html", fragment=True, **_details(asked()))
+        """The live part of the details."""
+        return self.render("admin/tenant/_live.html", fragment=True, **_details(find_tenant()))
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
-        """Another try for one failed tenant."""
-        # Not `id`: a form with a field of that name has no `id` of its own for scripts.
+        """Retries a failed tenant."""
+        # Not `id`: such a field would hide the form's own `id` from scripts.
         tenant_id = number_in(request.form.get("tenant_id"))
         try:
             current.tenants().retry(tenant_id, actor=current.actor())
         except DomainError as error:
-            said, role = sentence(error), "danger"
+            message, role = sentence(error), "danger"
         else:
-            said = _("Queued at %(time)s.", time=f"{utc_now():%H:%M:%S} UTC")
+            message = _("Queued at %(time)s.", time=f"{utc_now():%H:%M:%S} UTC")
             role = "info"
         if is_fragment():
-            return self.render("admin/_said.html", said=said, role=role)
-        flash(said, role)
+            return self.render("admin/_said.html", text=message, role=role)
+        flash(message, role)
         return redirect(self.get_url(".details_view", id=tenant_id))
 
 
 @dataclass(frozen=True)
 class Story:
-    """A stretch of the timeline, and where the older events are."""
+    """A part of the timeline, and where the older events are."""
 
     requests: Sequence[RequestShown]
-    # The number of the event that the older ones come before; None where there are none.
+    # The event before which older ones begin; None without any.
     older: int | None
     is_latest: bool
 
@@ -105,7 +105,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "departure": departure_of(reading(), tenant.id) if is_gone else None,
         "owns_rows": owns_rows(partition),
         "proven_at": _proven_at(partition),
-        "looked": _looked_at(partition),
+        "looked": _observation_of(partition),
         "story": story,
         "many": part_of(operation, story.requests),
         "current_request": _current_request(partition, latest),
@@ -133,11 +133,11 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
 def _job_url(
     partition: Partition, latest: Sequence[PartitionEvent]
 ) -> Callable[[PartitionEvent], str | None]:
-    """Where an event's job can be looked at by whoever may, as long as RQ has it."""
+    """A function that gives an event's job page, for admins, while RQ keeps the job."""
     last = next((event for event in latest if job_of(event)), None)
     if last is None or not shell().may_administer:
         return lambda _event: None
-    # A failed job is kept until the next is dispatched, one that succeeded for a while.
+    # A failed job is kept until the next dispatch, a finished one for `JOB_KEPT`.
     is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
     is_kept = is_open or last.at > utc_now() - JOB_KEPT
 
@@ -169,7 +169,7 @@ def _snippet(partition: Partition) -> Any:
     return snippet_for(Place(address, partition.collection, partition.name), schema)
 
 
-def _looked_at(partition: Partition) -> Headroom | None:
+def _observation_of(partition: Partition) -> Headroom | None:
     """What the sweep last saw of the partition's collection."""
     seen = shell().summary.collections
     return next((each for each in seen if each.collection == partition.collection), None)
@@ -178,15 +178,15 @@ def _looked_at(partition: Partition) -> Headroom | None:
 def _proven_at(partition: Partition) -> datetime | None:
     """When the partition was last seen in Milvus: by a worker, or in a list the sweep compared.
 
-    What is missing from such a list is not ready any more.
+    A partition that is missing in a comparison is not ready any more.
     """
     if partition.state != PartitionState.READY:
         return partition.verified_at
-    looked = _looked_at(partition)
+    observation = _observation_of(partition)
     proven_at = partition.verified_at or partition.state_since
-    if looked is None or looked.compared_at is None:
+    if observation is None or observation.compared_at is None:
         return proven_at
-    return max(proven_at, looked.compared_at)
+    return max(proven_at, observation.compared_at)
 
 
 def _changes_soon(partition: Partition) -> bool:

@@ -1,4 +1,4 @@
-"""Rows that may be somebody else's: adopted, or destroyed, by an operator's decision."""
+"""Foreign data: rows that an operator adopts or destroys."""
 
 from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
@@ -6,32 +6,32 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.base import Records, expose
-from webapp.admin.lookups import asked, is_typed, number_in, status
+from webapp.admin.lookups import find_tenant, is_typed, number_in, status
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
 from webapp.models.tenant import Tenant
 
 
-class Deciding(Records):
-    """The part of the tenants' pages that decides about a partition with foreign data."""
+class ForeignDataViews(Records):
+    """The views that decide about foreign data."""
 
     @expose("/adopt/", methods=("POST",))
     def adopt(self) -> ResponseReturnValue:
-        """Takes the rows for the tenant's own."""
+        """Adopts the rows as the tenant's."""
         tenant_id = number_in(request.form.get("tenant_id"))
         try:
             current.services().foreign.adopt(tenant_id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
         else:
-            said = _("The rows are being adopted. The timeline says how many there were.")
-            flash(said, "info")
+            message = _("The rows are being adopted. The timeline says how many there were.")
+            flash(message, "info")
         return redirect(self.get_url(".details_view", id=tenant_id))
 
     @expose("/empty/", methods=("GET", "POST"))
     def empty(self) -> ResponseReturnValue:
-        """Asks with name, partition and rows, then has the rows destroyed."""
-        tenant = asked()
+        """Asks with name, partition and rows, then destroys the rows."""
+        tenant = find_tenant()
         foreign = current.services().foreign
         try:
             seen = foreign.rows_seen(tenant.id)

@@ -1,4 +1,4 @@
-"""The operation on many tenants that a request was a part of, as a tenant's page tells it."""
+"""The operation that made a tenant's request, as the tenant's page shows it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from webapp.partitions import events
 
 PAGES = ("operations.show", "operations.index")
 
-MAKES = {
+EVENTS = {
     OperationKind.RETRY: {events.RETRIED},
     OperationKind.REQUEST: {events.REQUESTED},
     OperationKind.BACKFILL: {events.REQUESTED, events.RETRIED},
@@ -25,7 +25,7 @@ MAKES = {
 
 @dataclass(frozen=True)
 class PartOfMany:
-    """Which request it was that the operation made, and what is said of it."""
+    """The request that the operation made, and the sentence on it."""
 
     generation: int | None
     sentence: str
@@ -33,21 +33,21 @@ class PartOfMany:
 
 
 def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> PartOfMany | None:
-    """The one of these requests that the operation made, if it is among them."""
+    """The request that the operation made, if it is among these."""
     if operation is None:
         return None
-    # The first that fits: the same actor may have asked for more, for this tenant alone, later.
+    # The first match: later ones may be requests of the same actor for this tenant alone.
     for request in reversed(requests):
-        if request.origin is not None and _opened(operation, request.origin):
+        if request.origin is not None and _has_made(operation, request.origin):
             return PartOfMany(request.generation, _sentence(operation), _url(operation))
     return None
 
 
-def _opened(operation: Operation, origin: PartitionEvent) -> bool:
+def _has_made(operation: Operation, origin: PartitionEvent) -> bool:
     is_in_time = operation.asked_at <= origin.at and (
         operation.finished_at is None or origin.at <= operation.finished_at
     )
-    is_alike = origin.event in MAKES[operation.kind] and origin.actor == operation.actor
+    is_alike = origin.event in EVENTS[operation.kind] and origin.actor == operation.actor
     return is_in_time and is_alike
 
 
@@ -57,8 +57,8 @@ def _sentence(operation: Operation) -> str:
 
 
 def _url(operation: Operation) -> str | None:
-    found = next((page for page in PAGES if page in current_app.view_functions), None)
-    return url_for(found, id=operation.id) if found else None
+    endpoint = next((page for page in PAGES if page in current_app.view_functions), None)
+    return url_for(endpoint, id=operation.id) if endpoint else None
 
 
 SENTENCES: dict[OperationKind, Callable[[int, str], str]] = {

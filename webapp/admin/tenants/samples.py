@@ -12,7 +12,7 @@ SENTENCE = "The first chunk of a document."
 
 @dataclass(frozen=True)
 class Sample:
-    """A value as source, and what a reader should know of it; None: nobody can guess one."""
+    """A value as source, and a note; the source is None where no value can be guessed."""
 
     source: str | None
     note: str = ""
@@ -27,7 +27,7 @@ def sample_of(field: SchemaField) -> Sample:
 
 
 def question_for(field: SchemaField) -> Sample:
-    """What to search a vector field with."""
+    """The query value for a vector field."""
     if field.is_made:
         return Sample(quoted("a question in words"), _("Milvus makes the vector of it"))
     sample = sample_of(field)
@@ -35,7 +35,7 @@ def question_for(field: SchemaField) -> Sample:
 
 
 def quoted(text: str) -> str:
-    """The text as a string of Python, on one line whatever is in it."""
+    """The text as a Python string literal on one line."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 

@@ -1,4 +1,4 @@
-"""A tenant's partition as code: how to insert into it and to search in it, ready to paste."""
+"""Code for a tenant's partition: insert and search, ready to paste."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from flask_babel import gettext as _
 from webapp.admin.tenants.samples import Sample, question_for, quoted, sample_of
 from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
-# A field that no collection declares, to show that further ones are taken.
+# An undeclared field, to show that a dynamic collection takes it.
 FURTHER = "source"
 LIMIT = 5
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """Two pieces of code, each of which runs by itself."""
+    """Two programs, each of which runs by itself."""
 
     insert: str
     search: str
@@ -32,7 +32,7 @@ class Place:
 
 
 def snippet_for(place: Place, schema: CollectionSchema | None) -> Snippet:
-    """The code for one partition; where the fields are not known, it says what to fill in."""
+    """The code for one partition; with an unknown schema it says what to fill in."""
     head = "\n".join(_head(place))
     insert = _insert(schema) if schema else _insert_unknown()
     search = _search(schema) if schema else _search_unknown()
@@ -102,7 +102,7 @@ def _search(schema: CollectionSchema) -> Iterator[str]:
     if not vectors:
         yield _comment(_("This collection has no field of vectors that could be searched."))
         return
-    # A dense vector of the collection's own before one that Milvus makes.
+    # Prefer a dense vector that Milvus does not compute.
     field = min(vectors, key=lambda vector: (vector.is_made, vector.type != "FLOAT_VECTOR"))
     question = question_for(field)
     shown = [other.name for other in schema.fields if _is_shown(other)]
@@ -164,5 +164,4 @@ def _search_unknown() -> Iterator[str]:
 
 
 def _comment(text: str) -> str:
-    """A comment, which stays one line whatever is in it."""
     return "# " + " ".join(text.split())

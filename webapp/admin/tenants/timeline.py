@@ -1,4 +1,4 @@
-"""A tenant's timeline as people read it: request by request, with how long everything took."""
+"""A tenant's timeline, grouped by request, with durations."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from webapp.models.partition import PartitionEvent
 from webapp.partitions import events as timeline
 from webapp.partitions.events import OPENINGS, origin_in
 
-# After these, whatever comes next in the request has had to wait.
+# Events after which the next one has waited.
 BEGINNINGS = frozenset(
     {
         timeline.REQUESTED,
@@ -46,36 +46,33 @@ JobUrl = Callable[[PartitionEvent], str | None]
 
 @dataclass(frozen=True)
 class Moment:
-    """One event, how long it had waited or ran, and where its job can be looked at."""
+    """One event, its waiting time and duration, and its job."""
 
     event: PartitionEvent
     waited_ms: int | None
     ran_ms: int | None
     actor: str | None
-    # Told once for all events of a job that follow each other.
+    # Only on the first of consecutive events of a job.
     job_id: str | None
     job_url: str | None
 
 
 @dataclass(frozen=True)
 class RequestShown:
-    """All that happened for one request, newest first."""
+    """The events of one request, newest first."""
 
     generation: int | None
     sentence: str
     origin: PartitionEvent | None
     moments: Sequence[Moment]
-    # From the request to the proof, where both are known.
+    # From the request to the proof, in ms.
     took_ms: int | None
 
 
 def group_by_request(
     events: Sequence[PartitionEvent], shown: int, job_url: JobUrl = lambda _event: None
 ) -> list[RequestShown]:
-    """The first `shown` of the events, newest first, grouped by request, the latest request first.
-
-    What comes behind them is looked at for durations only.
-    """
+    """The first `shown` events by request, newest first; further events only give durations."""
     by_request: dict[int | None, list[PartitionEvent]] = defaultdict(list)
     for event in events:
         by_request[event.generation].append(event)
@@ -89,7 +86,7 @@ def group_by_request(
 
 
 def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
-    """Which request this is, what made it, and who asked for it."""
+    """Which request it is, its origin, and its author."""
     if origin is not None:
         sentence = str(SENTENCES[origin.event])
         return sentence % {"number": number, "who": who(origin.actor)}
@@ -99,7 +96,7 @@ def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
 
 
 def job_of(event: PartitionEvent) -> str | None:
-    """The job that did it. Where somebody asked for something, there is none yet."""
+    """The job of the event; None for a request, which has none yet."""
     return None if event.event in OPENINGS else event.job_id
 
 
@@ -108,7 +105,7 @@ def _request(
 ) -> RequestShown:
     origin = origin_in(events, number)
     proof = next((event for event in events if event.event in PROOFS), None)
-    # A departure waits out its grace time, which says nothing of how quick anything was.
+    # A removal includes its grace time, so its duration means nothing.
     is_timed = origin is not None and origin.event != timeline.REMOVING
     return RequestShown(
         generation=number,
@@ -126,8 +123,8 @@ def _moments(
         if event.id not in visible:
             continue
         before = events[place + 1 :]
-        is_told = place > 0 and job_of(events[place - 1]) == job_of(event)
-        job = None if is_told else job_of(event)
+        is_repeated = place > 0 and job_of(events[place - 1]) == job_of(event)
+        job = None if is_repeated else job_of(event)
         yield Moment(
             event=event,
             waited_ms=_waited(event, before),

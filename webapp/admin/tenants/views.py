@@ -1,4 +1,4 @@
-"""The tenants: list and form; what can be done to one is in the modules beside."""
+"""The tenants: list and forms; other views of a tenant are in the modules beside."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,9 @@ from webapp import current
 from webapp.admin.base import expose, reading, shell
 from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import read_choice, tenants_page
-from webapp.admin.lookups import asked, status
-from webapp.admin.tenants.details import Detailing
-from webapp.admin.tenants.foreign_data import Deciding
+from webapp.admin.lookups import find_tenant, status
+from webapp.admin.tenants.details import DetailViews
+from webapp.admin.tenants.foreign_data import ForeignDataViews
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
 from webapp.auth.roles import Role
@@ -29,16 +29,12 @@ from webapp.partitions.summary import Headroom
 
 
 class TenantForm(BaseForm):  # type: ignore[misc]
-    """What a human gives a tenant; the service checks it."""
+    """The fields of a tenant; the service validates them."""
 
     name = StringField(
         _l("Name"),
         description=_l("As people call them. It can be changed later."),
-        render_kw={
-            "maxlength": MAX_NAME_LENGTH,
-            "required": True,
-            "autocomplete": "off",
-        },
+        render_kw={"maxlength": MAX_NAME_LENGTH, "required": True, "autocomplete": "off"},
     )
     slug = StringField(
         _l("Slug"),
@@ -57,7 +53,7 @@ class TenantForm(BaseForm):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Room:
-    """Where the next tenant's vectors will go, and how many more fit there."""
+    """The collection of the next tenant, and its free places."""
 
     collection: str
     left: int | None
@@ -65,12 +61,12 @@ class Room:
 
     @classmethod
     def of(cls, headroom: Headroom) -> "Room":
-        """The room in a collection; `_default` takes one place."""
+        """The room of a collection; `_default` takes one place."""
         return cls(headroom.collection, headroom.left, headroom.limit - 1)
 
 
-class TenantView(Detailing, Deciding):
-    """Tenants, created, renamed and deleted through the same service as by the API."""
+class TenantView(DetailViews, ForeignDataViews):
+    """Tenants are created, renamed and deleted through the same service as by the API."""
 
     reads = frozenset({"index_view", "list_live", "details_view", "live", "departure"})
     list_template = "admin/tenant/list.html"
@@ -83,20 +79,20 @@ class TenantView(Detailing, Deciding):
 
     @property
     def can_create(self) -> bool:  # type: ignore[override]
-        """Whether the form is offered to whoever asks."""
+        """Whether the forms are offered to this user."""
         return shell().principal.may(Role.OPERATOR)
 
     can_edit = can_delete = can_create
 
-    # Flask-Admin's own list would count and sort in its way.
+    # Instead of Flask-Admin's list, which counts and sorts the whole table.
     @expose("/")
     def index_view(self) -> ResponseReturnValue:
-        """The tenants that the address asks for: `state`, `cause`, `search`, `page`."""
+        """The tenants that match the address: `state`, `cause`, `search`, `page`."""
         return self.render(self.list_template, **self._listed())
 
     @expose("/list/live/")
     def list_live(self) -> ResponseReturnValue:
-        """The part of the list that keeps itself up to date."""
+        """The live part of the list."""
         return self.render("admin/tenant/_list.html", fragment=True, **self._listed())
 
     def _listed(self) -> dict[str, Any]:
@@ -105,7 +101,7 @@ class TenantView(Detailing, Deciding):
         return selecting(choice, found, counts)
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template with the choice of tenants in the address."""
+        """The template, with the filter in the address."""
         return super().render(
             template,
             **{
@@ -119,7 +115,7 @@ class TenantView(Detailing, Deciding):
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
-        """The form of a new tenant; leads to its details, where it is seen to become ready."""
+        """The form of a new tenant; leads to its details."""
         form = self.create_form()
         tenant = self.create_model(form) if request.method == "POST" else None
         if tenant is None:
@@ -128,12 +124,10 @@ class TenantView(Detailing, Deciding):
         return redirect(self.get_url(".details_view", id=tenant.id))
 
     def create_model(self, form: Any) -> Tenant | None:
-        """The new tenant, or None with the reason at the field that it is about."""
+        """The new tenant; None with the reason at its field."""
         try:
             tenant = current.tenants().create(
-                form.name.data or "",
-                form.slug.data or None,
-                actor=current.actor(),
+                form.name.data or "", form.slug.data or None, actor=current.actor()
             )
         except DomainError as error:
             _show(error, form)
@@ -142,8 +136,8 @@ class TenantView(Detailing, Deciding):
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
-        """The form that renames a tenant; its partition keeps its name."""
-        tenant = asked()
+        """The form that renames a tenant; the partition keeps its name."""
+        tenant = find_tenant()
         form = self.edit_form(obj=tenant)
         if request.method == "POST" and self.update_model(form, tenant):
             flash(_("The change was saved."), "success")
@@ -151,7 +145,7 @@ class TenantView(Detailing, Deciding):
         return self.render(self.edit_template, form=form, model=tenant), status()
 
     def update_model(self, form: Any, model: Any) -> bool:
-        """True when saved; else the reason stands at its field."""
+        """True when saved; else the reason is at its field."""
         try:
             current.tenants().rename(
                 model.id,
@@ -166,7 +160,7 @@ class TenantView(Detailing, Deciding):
 
 
 def _show(error: DomainError, form: Any) -> None:
-    """Put the reason beside the field it is about, or above the page."""
+    """Show the reason at its field, or above the page."""
     field = getattr(form, getattr(error, "field", ""), None)
     if field is None:
         flash(sentence(error), "danger")

@@ -1,1 +1,1 @@
-"""What the panel calls things: states, causes, moments, numbers, people."""
+"""The panel's words: states, causes, times, numbers, actors."""

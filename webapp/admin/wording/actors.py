@@ -1,19 +1,15 @@
-"""Who did something, as the panel says it."""
+"""Actors in the language of the page."""
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-MACHINES = {
-    "cli": _l("the command line"),
-    "sweep": _l("the sweep"),
-    "queue": _l("the job queue"),
-}
+MACHINES = {"cli": _l("the command line"), "sweep": _l("the sweep"), "queue": _l("the job queue")}
 
 
 def who(actor: str | None) -> str:
-    """The actor of a timeline in words: ops@example.com, token ci, the sweep."""
+    """The actor in words: ops@example.com, token ci, the sweep."""
     if not actor:
-        return str(_("somebody unknown"))
+        return str(_("an unknown user"))
     kind, _colon, name = actor.partition(":")
     if kind == "user" and name:
         return name

@@ -1,4 +1,4 @@
-"""The filters that the panel's templates know."""
+"""The filters of the panel's templates."""
 
 from webapp.admin import lookups
 from webapp.admin.operations import labels as operation_words

@@ -1,4 +1,4 @@
-"""What the panel calls states, causes and events."""
+"""The panel's words for states, causes and events."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from webapp.queue.redis_writes import Refusal
 
 @dataclass(frozen=True)
 class Badge:
-    """A word with its icon, and the role that colours it."""
+    """A word with its icon and colour role."""
 
     word: str
     icon: str
@@ -33,11 +33,7 @@ BADGES = {
 NOT_REQUESTED = Badge(_l("not requested"), "dash", "outline")
 STUCK = Badge(_l("stuck"), "hourglass", "warning")
 
-ROLES = {
-    Role.VIEWER: _l("viewer"),
-    Role.OPERATOR: _l("operator"),
-    Role.ADMIN: _l("admin"),
-}
+ROLES = {Role.VIEWER: _l("viewer"), Role.OPERATOR: _l("operator"), Role.ADMIN: _l("admin")}
 
 CANARIES = {
     CanaryOutcome.PASSED: Badge(_l("passed"), "check", "success"),
@@ -49,7 +45,7 @@ NO_CANARY = Badge(_l("not made yet"), "dash", "outline")
 DEPARTURES = {
     DepartureOutcome.DROPPED: _l("Dropped, and seen to be gone"),
     DepartureOutcome.ABSENT: _l("Nothing was there to drop"),
-    DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be somebody else's"),
+    DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be another tenant's"),
 }
 
 REFUSALS = {
@@ -59,7 +55,7 @@ REFUSALS = {
     Refusal.PERMISSION: _l("no permission"),
     Refusal.OTHER: _l("see its log"),
 }
-# What to do about it.
+# The remedies.
 WRITES_AGAIN = {
     Refusal.MEMORY: _l(
         "Redis takes no writes: its memory is full. Raise its maxmemory, or take out what fills "
@@ -128,7 +124,7 @@ EVENTS = {
     "drop_failed": _l("Drop failed"),
     "dropped": _l("Partition dropped, and seen to be gone"),
     "absent": _l("No partition there to drop"),
-    "kept": _l("Left in Milvus: the rows may be somebody else's"),
+    "kept": _l("Left in Milvus: the rows may be another tenant's"),
     "drift": _l("Milvus departed from what was wanted"),
     "adopt_requested": _l("Adoption of its rows asked for"),
     "empty_requested": _l("Destruction of its rows asked for"),
@@ -165,31 +161,31 @@ def badge(partition: Partition) -> Badge:
 
 
 def canary_badge(last: LastCanary | None) -> Badge:
-    """The badge of the isolation's last check, if there was one."""
+    """The badge of the last isolation check."""
     return CANARIES[last.outcome] if last else NO_CANARY
 
 
 def state_word(state: PartitionState | str) -> str:
-    """The state's name at the head of a line."""
+    """The state, capitalized."""
     word = str(BADGES[PartitionState(state)].word)
     return word[:1].upper() + word[1:]
 
 
 def meaning(cause: Cause) -> str:
-    """What a cause means, in the language of the page."""
+    """The meaning of a cause."""
     return str(_(cause.advice.meaning))
 
 
 def remedy(cause: Cause) -> str:
-    """What an operator does about a cause, in the language of the page."""
+    """The remedy of a cause."""
     return str(_(cause.advice.remedy))
 
 
 def event_word(event: str) -> str:
-    """The event's name in words; the name itself where it has none."""
+    """The event in words; unknown ones by their name."""
     return str(EVENTS.get(event.rpartition(".")[2], event))
 
 
 def event_role(event: str) -> str:
-    """The role that colours an event in the timeline."""
+    """The colour role of an event."""
     return EVENT_ROLES.get(event.rpartition(".")[2], "neutral")

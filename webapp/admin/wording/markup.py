@@ -1,4 +1,4 @@
-"""Sentences with something in them that is not of their language: a time, a name."""
+"""Markup around text of another language or direction: times, names."""
 
 import unicodedata
 
@@ -13,15 +13,12 @@ FROM_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 def bdi(text: object) -> Markup:
-    """The text for a page, so that its direction turns nothing that stands beside it."""
+    """The text for a page, isolated so that its direction does not affect its surroundings."""
     return Markup("<bdi>{}</bdi>").format(text)
 
 
 def isolated(text: str) -> str:
-    """The same where there is no markup: in titles, labels and messages.
-
-    Characters that names of old may have, and would break out of it, are replaced.
-    """
+    """The same for plain text; characters that would break the isolation are replaced."""
     shown = visible(text)
     if not any(unicodedata.bidirectional(each) in FROM_RIGHT_TO_LEFT for each in shown):
         return shown
@@ -30,11 +27,11 @@ def isolated(text: str) -> str:
 
 def gettext(sentence: str, **values: object) -> Markup:
     """The sentence in the language of the page; values that are no markup are escaped."""
-    said = str(get_translations().ugettext(sentence))
-    return Markup(said) % values if values else Markup(said)  # noqa: S704  of our own catalogs
+    text = str(get_translations().ugettext(sentence))
+    return Markup(text) % values if values else Markup(text)  # noqa: S704  of our own catalogs
 
 
 def ngettext(singular: str, plural: str, num: int, **values: object) -> Markup:
-    """The sentence for so many; `%(num)s` stands for the number, grouped."""
-    said = str(get_translations().ungettext(singular, plural, num))
-    return Markup(said) % {"num": number(num), **values}  # noqa: S704
+    """The sentence for this number; `%(num)s` stands for it, grouped."""
+    text = str(get_translations().ungettext(singular, plural, num))
+    return Markup(text) % {"num": number(num), **values}  # noqa: S704

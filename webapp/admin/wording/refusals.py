@@ -1,4 +1,4 @@
-"""What the panel says when a use case refuses, in the language of the page."""
+"""Refusals of use cases, in the language of the page."""
 
 from flask_babel import gettext as _
 
@@ -7,21 +7,21 @@ from webapp.admin.wording.labels import BADGES
 from webapp.errors import DomainError, InvalidField
 from webapp.texts import N_, SENTENCES, TextFault
 
-# Names in the sentences are attributes of the error.
+# Placeholders are attributes of the error.
 REFUSALS: dict[type[DomainError], str] = {
     errors.SlugTaken: N_("The slug %(slug)s is taken by another tenant."),
     errors.TenantNotFound: N_("There is no tenant %(tenant_id)s."),
     errors.TenantDeleted: N_("Tenant %(tenant_id)s is deleted."),
     errors.NotRemoving: N_("Tenant %(tenant_id)s cannot be called back: %(reason)s."),
-    errors.NoDeparture: N_("Tenant %(tenant_id)s is not departing and never did."),
+    errors.NoDeparture: N_("Tenant %(tenant_id)s was never deleted, or was called back."),
     errors.NotForeign: N_(
-        "The partition of tenant %(tenant_id)s did not fail for rows that may be somebody else's."
+        "The partition of tenant %(tenant_id)s did not fail because of foreign data."
     ),
     errors.NotFailed: N_("The partition of tenant %(tenant_id)s is %(state)s, not failed."),
     errors.CountChanged: N_("%(found)s tenants would be taken now, not %(expected)s."),
 }
 
-# What the domain says of a value, or as a reason, and the sentence of the panel.
+# The domain's messages and reasons, with the panel's sentences.
 REASONS = {
     SENTENCES[TextFault.EMPTY]: N_("Must not be empty."),
     SENTENCES[TextFault.UNPRINTABLE]: N_("Must not contain control characters."),
@@ -38,7 +38,7 @@ REASONS = {
 
 
 def sentence(error: DomainError) -> str:
-    """A refusal as a sentence of its own; in English where nobody translated it."""
+    """The refusal as a sentence; in English where it has no translation."""
     if template := REFUSALS.get(type(error)):
         return str(_(template)) % _values(error)
     if isinstance(error, InvalidField) and error.template in REASONS:

@@ -1,4 +1,4 @@
-"""What jobs stored as English sentences, in the language of the page."""
+"""English sentences that jobs have stored, in the language of the page."""
 
 import re
 
@@ -13,7 +13,7 @@ from webapp.partitions.summary import LastCanary
 from webapp.texts import N_
 
 _ROWS = r"(?:(?P<rows>\d+) rows?|an unknown number of rows|rows that Milvus cannot count)"
-# Each sentence of a job with the panel's own; names in it are groups of the pattern.
+# A pattern for each stored sentence, and the panel's own; placeholders are groups.
 SENTENCES = [
     (re.compile(pattern), sentence)
     for pattern, sentence in (
@@ -55,10 +55,7 @@ SENTENCES = [
             r"its tenant's partition is in (?P<collection>.+)",
             N_("Its tenant's partition is in %(collection)s."),
         ),
-        (
-            r"it was removed, and is there again",
-            N_("It was removed, and is there again."),
-        ),
+        (r"it was removed, and is there again", N_("It was removed, and is there again.")),
         (
             rf"its tenant was removed, and it holds {_ROWS}",
             N_("Its tenant was removed. Rows in it: %(rows)s."),
@@ -74,7 +71,7 @@ CHECKS = {
 
 
 def reported(text: str) -> Markup:
-    """The sentence in the language of the page; one that is not known as a quotation."""
+    """The sentence translated; an unknown one as a quotation."""
     for pattern, sentence in SENTENCES:
         if found := pattern.fullmatch(text):
             return _(
@@ -84,7 +81,7 @@ def reported(text: str) -> Markup:
 
 
 def checked(last: LastCanary) -> Markup:
-    """What the isolation's last check showed: its meaning, and the message as it came."""
+    """The result of the last isolation check."""
     if last.outcome == CanaryOutcome.PASSED:
         return reported(last.message)
     code, _colon, message = last.message.partition(": ")
@@ -97,7 +94,7 @@ def checked(last: LastCanary) -> Markup:
 
 
 def quoted(text: str) -> Markup:
-    """A machine's own words, which are English."""
+    """An English message as a quotation."""
     return Markup('<q lang="en">{}</q>').format(text)
 
 

@@ -1,4 +1,4 @@
-"""How moments are said: in UTC by the server, and marked so that the browser says them locally."""
+"""Formats of moments: UTC from the server, marked for the browser to show local times."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from webapp.admin.wording.units import duration, two_units
 from webapp.db.types import utc_now
 from webapp.http.languages import locale
 
-# static/times.js knows these kinds too, and says them in the browser's own time zone.
+# The same kinds as in static/times.js, which shows them in the browser's time zone.
 PATTERNS = {
     "time": "HH:mm:ss",
     "minute": "d MMM y, HH:mm",
@@ -24,12 +24,12 @@ TAG = Markup('<time datetime="{}" title="{}" data-local="{}">{}</time>')
 
 
 def ago(moment: datetime | None) -> str:
-    """How long ago the moment was, without the word: 38 min."""
+    """The age of the moment, without the word: 38 min."""
     return _never() if moment is None else duration((utc_now() - moment).total_seconds())
 
 
 def remaining(moment: datetime) -> str:
-    """How long until the moment, in two units: 6 d 23 h, 38 min 5 s; `0 s` when it is past."""
+    """The time until the moment, in two units: 6 d 23 h, 38 min 5 s; `0 s` when it is past."""
     return two_units((moment - utc_now()).total_seconds())
 
 
@@ -44,7 +44,7 @@ def stamp(moment: datetime | None) -> str:
 
 
 def minute(moment: datetime | None) -> str:
-    """Date and time in UTC without seconds, as text: enough for what is days away."""
+    """Date and time in UTC without seconds, as text."""
     return _format(moment, "minute")
 
 
@@ -64,7 +64,7 @@ def minute_tag(moment: datetime | None) -> str:
 
 
 def ago_tag(moment: datetime | None, suffix: str = "") -> str:
-    """How long ago, with the moment itself on hover; any suffix adds the word: 38 min ago."""
+    """The age, with the moment as title; `suffix` adds the word: 38 min ago."""
     text = ago(moment)
     if suffix and moment is not None:
         text = str(_("%(duration)s ago", duration=text))
@@ -77,7 +77,7 @@ def axis_tag(moment: datetime, kind: str) -> str:
 
 
 def until_tag(moment: datetime | None) -> str:
-    """How long until then, with the moment itself on hover."""
+    """The time until the moment, with the moment as title."""
     return _tag(moment, "ago", _never() if moment is None else remaining(moment))
 
 
@@ -91,8 +91,8 @@ def _tag(moment: datetime | None, kind: str, text: str) -> str:
 def _format(moment: datetime | None, kind: str) -> str:
     if moment is None:
         return _never()
-    said = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
-    return said if kind in SHORT else f"{said} UTC"
+    text = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
+    return text if kind in SHORT else f"{text} UTC"
 
 
 def _never() -> str:

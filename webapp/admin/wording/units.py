@@ -1,4 +1,4 @@
-"""How figures are said: lengths of time in the unit that matters, numbers grouped."""
+"""Formats of figures: durations in a fitting unit, grouped numbers."""
 
 from babel.numbers import format_decimal, format_percent
 from flask_babel import gettext as _
@@ -10,12 +10,12 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
 def number(value: float | None) -> str:
-    """A number with its thousands grouped as the language does."""
+    """A number with the language's grouping."""
     return "–" if value is None else str(format_decimal(value, locale=locale()))
 
 
 def decimal(value: float | None, digits: int = 1) -> str:
-    """A number with so many digits behind the point, or comma."""
+    """A number with so many decimal places."""
     if value is None:
         return "–"
     form = f"#,##0.{'0' * digits}" if digits else "#,##0"
@@ -28,12 +28,12 @@ def percentage(share: float | None) -> str:
 
 
 def percent(part: int, whole: int) -> int:
-    """The share in whole percent, never 100 before it is full."""
+    """The share in whole percent, rounded down, so 100 only when it is full."""
     return 0 if whole <= 0 else min(100, part * 100 // whole)
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time in the one unit that matters: 12 s, 38 min, 5 h, 3 d."""
+    """A duration in one unit: 12 s, 38 min, 5 h, 3 d."""
     if seconds is None:
         return str(_("unknown"))
     whole = max(0, int(seconds))
@@ -44,7 +44,7 @@ def duration(seconds: float | None) -> str:
 
 
 def two_units(seconds: float) -> str:
-    """A length of time in two units: 6 d 23 h, 38 min 5 s; `0 s` when nothing is left."""
+    """A duration in two units: 6 d 23 h, 38 min 5 s; `0 s` for none."""
     left = max(0, int(seconds))
     parts = []
     for size in (DAY_S, HOUR_S, MINUTE_S, 1):
@@ -56,7 +56,7 @@ def two_units(seconds: float) -> str:
 
 
 def took(milliseconds: float) -> str:
-    """How long an attempt took: 12 ms, 1.5 s, 24 s."""
+    """The duration of an attempt: 12 ms, 1.5 s, 24 s."""
     if milliseconds < 1000:
         return str(_("%(count)s ms", count=number(round(milliseconds))))
     if milliseconds < 10_000:
@@ -65,18 +65,18 @@ def took(milliseconds: float) -> str:
 
 
 def rows(count: int | None) -> str:
-    """A number of rows, which may be unknown."""
+    """A number of rows; None is unknown."""
     if count is None:
         return str(_("an unknown number of rows"))
     return str(ngettext("%(num)s row", "%(num)s rows", count))
 
 
 def _counted(count: int, size: int) -> str:
-    said = number(count)
+    text = number(count)
     if size == DAY_S:
-        return str(_("%(count)s d", count=said))
+        return str(_("%(count)s d", count=text))
     if size == HOUR_S:
-        return str(_("%(count)s h", count=said))
+        return str(_("%(count)s h", count=text))
     if size == MINUTE_S:
-        return str(_("%(count)s min", count=said))
-    return str(_("%(count)s s", count=said))
+        return str(_("%(count)s min", count=text))
+    return str(_("%(count)s s", count=text))
