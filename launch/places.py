@@ -50,11 +50,7 @@ def only_run(var_dir: Path) -> Iterator[None]:
 
 
 def require_web_port(port: int) -> None:
-    """Check that the panel can listen there.
-
-    Raises:
-        StartError: it cannot; the message names `PORT`.
-    """
+    """Raises StartError, with the remedy, where the panel cannot listen on `PORT`."""
     try:
         _try_to_listen(port)
     except OSError as error:

@@ -42,20 +42,20 @@ def wait_for_turn(stamp: Path, pause_s: float = PAUSE_S) -> None:
 
 def main() -> None:
     """Wait as the options say, then become the command."""
-    options = argparse.ArgumentParser()
-    options.add_argument("--paced-by", type=Path, metavar="FILE")
-    options.add_argument("--after", type=Path, metavar="FILE", help="wait until it exists")
-    options.add_argument("command", nargs=argparse.REMAINDER)
-    chosen = options.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--paced-by", type=Path, metavar="FILE")
+    parser.add_argument("--after", type=Path, metavar="FILE", help="wait until it exists")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
     end_with_parent()
-    if chosen.paced_by:
-        wait_for_turn(chosen.paced_by)
-    while chosen.after and not chosen.after.exists():
+    if options.paced_by:
+        wait_for_turn(options.paced_by)
+    while options.after and not options.after.exists():
         time.sleep(GATE_POLL_S)
     try:
-        os.execvp(chosen.command[0], chosen.command)  # noqa: S606  replacing this process is the point
+        os.execvp(options.command[0], options.command)  # noqa: S606  replacing this process is the point
     except OSError as error:
-        sys.exit(f"{chosen.command[0]}: {error.strerror}")
+        sys.exit(f"{options.command[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -112,8 +112,8 @@ def _close(client: socket.socket, *, waits: bool) -> None:
     ends_at = time.monotonic() + (CLOSED_WITHIN_S if waits else 0.0)
     with suppress(OSError):
         client.shutdown(socket.SHUT_WR)
-        while (left := ends_at - time.monotonic()) > 0:
-            client.settimeout(left)
+        while (remaining_s := ends_at - time.monotonic()) > 0:
+            client.settimeout(remaining_s)
             if not client.recv(65_536):
                 break
     with suppress(OSError):

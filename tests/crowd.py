@@ -94,6 +94,7 @@ def seed(engine: Engine, crowd: Crowd, now: datetime | None = None) -> None:
         _insert(connection, Partition, _partitions(crowd, states, now))
         connection.execute(_the_others_are_ready(crowd))
         _insert(connection, Tenant, _tenants(crowd, states, now, with_request=False))
+        _insert(connection, Partition, _not_requested(states))
         _insert(connection, Departure, _departures(states, now))
         _insert(connection, PartitionEvent, _events(crowd, states, now))
         if engine.dialect.name == "postgresql":
@@ -139,7 +140,7 @@ def name_of(number: int) -> str:
 
 
 def state_of(crowd: Crowd, number: int) -> PartitionState | None:
-    """The state of the tenant's partition; None for a tenant of before, without a request."""
+    """The state of the tenant's partition; None for an imported tenant, without a request."""
     place = number * STRIDE % crowd.tenants
     for state, count in _shares(crowd):
         if place < count:
@@ -174,7 +175,6 @@ def _tenants(
             "created_at": born,
             "updated_at": born,
             "deleted_at": now - timedelta(days=1) if state in GONE else None,
-            "requested": state is not None,
         }
 
 
@@ -200,6 +200,12 @@ def _partitions(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[st
             "state": state,
             **_in_state(state, number, now),
         }
+
+
+def _not_requested(states: States) -> Iterator[dict[str, Any]]:
+    for number, state in states.items():
+        if state is None:
+            yield {"tenant_id": number, "name": partition_name(number), "max_attempts": 3}
 
 
 def _the_others_are_ready(crowd: Crowd) -> Insert:

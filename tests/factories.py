@@ -122,6 +122,12 @@ def number_of(tenant: Tenant | int) -> int:
     return tenant if isinstance(tenant, int) else tenant.id
 
 
+def imported(number: int, name: str = "Before", slug: str = "before") -> Tenant:
+    """A tenant without a request, as an import leaves it; not stored yet."""
+    row = Partition(name=f"tenant_{number}", max_attempts=3)
+    return Tenant(id=number, name=name, slug=slug, partition=row)
+
+
 @dataclass
 class Product:
     """The domain on one database and one Redis, and what a worker process would add."""

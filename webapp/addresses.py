@@ -39,8 +39,8 @@ def without_password(address: str) -> str:
         credentials = f"{user}:{HIDDEN}"
     elif credentials and not scheme.startswith("postgres"):
         credentials = HIDDEN
-    shown = "&".join(_mask(parameter) for parameter in query.split("&"))
-    return f"{scheme}{separator}{credentials}{at}{host}{mark}{shown}"
+    parameters = "&".join(_mask(parameter) for parameter in query.split("&"))
+    return f"{scheme}{separator}{credentials}{at}{host}{mark}{parameters}"
 
 
 def _mask(parameter: str) -> str:

@@ -51,13 +51,13 @@ def readyz() -> ResponseReturnValue:
     database: Database = current_app.extensions["database"]
     future = _checkers().submit(_conditions, database, settings)
     redis = _redis()
-    known = _result(future)
-    ready = redis == "ok" and known is not None
+    state = _result(future)
+    ready = redis == "ok" and state is not None
     body = {
         "status": "ok" if ready else "unavailable",
-        "database": "ok" if known is not None else "down",
+        "database": "ok" if state is not None else "down",
         "redis": redis,
-        **(known or NOTHING_KNOWN),
+        **(state or NOTHING_KNOWN),
     }
     return jsonify(body), 200 if ready else 503
 
@@ -109,8 +109,8 @@ def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, s
 def _last_observation(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
     if row is None:
         return _observation("unknown")
-    late = utc_now() - row.observed_at > _stale_after(settings)
-    status = "unknown" if late else "down" if row.cause in NO_ANSWER else "ok"
+    is_late = utc_now() - row.observed_at > _stale_after(settings)
+    status = "unknown" if is_late else "down" if row.cause in NO_ANSWER else "ok"
     return _observation(status, row.cause, _rfc3339(row.observed_at))
 
 

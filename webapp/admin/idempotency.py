@@ -52,11 +52,7 @@ class WithFormKey:
         self.is_taken = False
 
     def begin(self, session: Session) -> None:
-        """Take the key, unless an earlier transaction has.
-
-        Raises:
-            FormRepeated: another request took it.
-        """
+        """Take the key, once a request; raises FormRepeated where another request has it."""
         if self.is_taken:
             return
         try:
@@ -143,7 +139,6 @@ def _answer_of_first(key: Key) -> Response | None:
 
 
 def _answer_again(key: Key) -> Response:
-    """The first request's answer, with its messages when it is recent."""
     began_at, answer = _await_answer(key)
     content: dict[str, Any] = json.loads(answer.body) if answer else {"flashes": [], "body": None}
     if answer and content["body"] is not None:

@@ -20,7 +20,7 @@ def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
     Takes the role `operator`, since entries say from which address people came. Newest first.
     Entries are only ever added, so pages neither hide nor repeat any.
     """
-    wanted = AuditFilter(
+    audit_filter = AuditFilter(
         actor=query.actor,
         action=query.action,
         tenant_id=query.tenant_id,
@@ -31,5 +31,5 @@ def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
         until=query.until,
     )
     with current.database().reading() as session:
-        found = search(session, wanted, query.limit, query.cursor)
-    return schemas_out.AuditPage.of(found)
+        page = search(session, audit_filter, query.limit, query.cursor)
+    return schemas_out.AuditPage.of(page)

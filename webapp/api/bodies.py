@@ -34,10 +34,10 @@ def loads(data: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    named = dict(pairs)
-    if len(named) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError(UNUSABLE)
-    return named
+    return fields
 
 
 def _finite(text: str) -> float:
@@ -52,13 +52,13 @@ def _refuse(_text: str) -> NoReturn:
 def _is_shallow(value: Any) -> bool:
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [held for node in level for held in _held_in(node)]
+        level = [child for node in level for child in _children(node)]
         if not level:
             return True
     return False
 
 
-def _held_in(node: Any) -> Iterable[Any]:
+def _children(node: Any) -> Iterable[Any]:
     if isinstance(node, dict):
         return node.values()
     return node if isinstance(node, list) else ()

@@ -13,10 +13,10 @@ from webapp.api.routing import api
 @api.doc(hide=True)
 def description() -> Response:
     """The description, made once for all requests; only `servers` depends on the path."""
-    kept = current_app.extensions
-    if "openapi" not in kept:
-        kept["openapi"] = describe(cast(APIFlask, current_app))
-    spec = {**kept["openapi"], "servers": [{"url": request.script_root or "/"}]}
+    extensions = current_app.extensions
+    if "openapi" not in extensions:
+        extensions["openapi"] = describe(cast(APIFlask, current_app))
+    spec = {**extensions["openapi"], "servers": [{"url": request.script_root or "/"}]}
     return Response(json.dumps(spec), content_type="application/json")
 
 

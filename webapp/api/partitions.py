@@ -33,8 +33,8 @@ def drift() -> schemas_out.Drift:
     What the last sweep found, with the time of its comparison; Milvus is not asked.
     """
     with current.database().reading() as session:
-        known = known_drift(session, current.services().policy)
-    return schemas_out.Drift.of(known)
+        report = known_drift(session, current.services().policy)
+    return schemas_out.Drift.of(report)
 
 
 def _pausing(state: PauseState | None) -> Answer:

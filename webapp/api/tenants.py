@@ -51,9 +51,9 @@ def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
 
     By ascending number, so that tenants added meanwhile neither hide nor repeat others.
     """
-    wanted = TenantFilter(state=query.status, q=query.q)
+    tenant_filter = TenantFilter(state=query.status, q=query.q)
     with current.database().reading() as session:
-        page = list_tenants(session, wanted, query.limit, query.cursor)
+        page = list_tenants(session, tenant_filter, query.limit, query.cursor)
     return schemas_out.TenantPage.of(page)
 
 

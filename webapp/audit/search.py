@@ -71,7 +71,7 @@ class Found:
     looked_back_to: datetime | None = None
 
 
-def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None = None) -> Found:
+def search(session: Session, criteria: AuditFilter, limit: int, cursor: str | None = None) -> Found:
     """At most `limit` entries by descending number; the cursor is the last number seen.
 
     Reads a bounded number of entries, so a page may be short or empty before the end.
@@ -79,35 +79,35 @@ def search(session: Session, wanted: AuditFilter, limit: int, cursor: str | None
     Raises:
         InvalidField: the cursor is none of `next_cursor`.
     """
-    texts = (wanted.actor, wanted.action, wanted.text, wanted.request_id)
+    texts = (criteria.actor, criteria.action, criteria.text, criteria.request_id)
     if not all(map(is_storable, texts)):
         return Found([], None)
-    indexed = _indexed(wanted)
+    indexed = _indexed(criteria)
     if cursor is not None:
         indexed.append(AuditEntry.id < _number(cursor))
     newest = select(AuditEntry).where(*indexed).order_by(AuditEntry.id.desc())
     # A subquery with its own limit, so that the database reads no entry beyond the window.
     entry = aliased(AuditEntry, newest.limit(WINDOW).subquery())
-    others = _others(wanted, entry)
-    query = _with_tenants(entry).where(*others) if others else _with_tenants(AuditEntry, *indexed)
+    checks = _unindexed(criteria, entry)
+    query = _with_tenants(entry).where(*checks) if checks else _with_tenants(AuditEntry, *indexed)
     rows = session.execute(query.limit(limit + 1)).all()
     items = [_entry(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Found(items, str(items[-1].id))
-    last = session.scalar(newest.offset(WINDOW - 1).limit(1)) if others else None
+    last = session.scalar(newest.offset(WINDOW - 1).limit(1)) if checks else None
     return Found(items, str(last.id), last.at) if last else Found(items, None)
 
 
 def every(
-    database: Database, wanted: AuditFilter, at_once: int = EXPORTED_AT_ONCE
+    database: Database, criteria: AuditFilter, at_once: int = EXPORTED_AT_ONCE
 ) -> Iterator[Sequence[Entry]]:
     """All matching entries, page by page, each read in a transaction of its own."""
     cursor: str | None = None
     while True:
         with database.reading() as session:
-            found = search(session, wanted, at_once, cursor)
-        yield found.items
-        cursor = found.next_cursor
+            page = search(session, criteria, at_once, cursor)
+        yield page.items
+        cursor = page.next_cursor
         if cursor is None:
             return
 
@@ -126,52 +126,51 @@ def _with_tenants(entry: Any, *which: ColumnElement[bool]) -> Select[Any, Any]:
     return joined.where(*which).order_by(entry.id.desc())
 
 
-def _indexed(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+def _indexed(criteria: AuditFilter) -> list[ColumnElement[bool]]:
     """The conditions that an index answers in order: the times, and one of the others."""
-    return [*_exact(wanted, AuditEntry)[:1], *_between(wanted)]
+    return [*_exact(criteria, AuditEntry)[:1], *_between(criteria)]
 
 
-def _others(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
-    others = _exact(wanted, entry)[1:]
-    if wanted.via is not None:
-        others.append(entry.via == wanted.via)
-    if wanted.request_id:
-        others.append(entry.request_id == wanted.request_id)
-    if text := unicodedata.normalize("NFC", wanted.text.strip()):
-        others.append(_matches(text, entry))
-    return others
+def _unindexed(criteria: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
+    conditions = _exact(criteria, entry)[1:]
+    if criteria.via is not None:
+        conditions.append(entry.via == criteria.via)
+    if criteria.request_id:
+        conditions.append(entry.request_id == criteria.request_id)
+    if text := unicodedata.normalize("NFC", criteria.text.strip()):
+        conditions.append(_matches(text, entry))
+    return conditions
 
 
-def _exact(wanted: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
+def _exact(criteria: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
     exact: list[ColumnElement[bool]] = []
-    if wanted.tenant_id is not None:
-        exact.append(entry.tenant_id == wanted.tenant_id)
-    if wanted.action:
-        exact.append(entry.action == wanted.action)
-    if wanted.actor:
-        exact.append(entry.actor == actor_named(wanted.actor))
+    if criteria.tenant_id is not None:
+        exact.append(entry.tenant_id == criteria.tenant_id)
+    if criteria.action:
+        exact.append(entry.action == criteria.action)
+    if criteria.actor:
+        exact.append(entry.actor == actor_named(criteria.actor))
     return exact
 
 
-def _between(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+def _between(criteria: AuditFilter) -> Iterator[ColumnElement[bool]]:
     """The times, also as bounds of the number, so that the primary key is enough."""
-    if since := wanted.since:
+    if since := criteria.since:
         early = AuditEntry.at < since - OUT_OF_ORDER
         yield AuditEntry.at >= since
         yield AuditEntry.id > _first_id(early, AuditEntry.at.desc(), otherwise=0)
-    if until := wanted.until:
+    if until := criteria.until:
         late = AuditEntry.at >= until + OUT_OF_ORDER
         yield AuditEntry.at < until
         yield AuditEntry.id < _first_id(late, AuditEntry.at, otherwise=HIGHEST)
 
 
 def _first_id(which: ColumnElement[bool], order: Any, *, otherwise: int) -> ColumnElement[int]:
-    found = select(AuditEntry.id).where(which).order_by(order).limit(1)
-    return func.coalesce(found.scalar_subquery(), otherwise)
+    first = select(AuditEntry.id).where(which).order_by(order).limit(1)
+    return func.coalesce(first.scalar_subquery(), otherwise)
 
 
 def _matches(text: str, entry: Any) -> ColumnElement[bool]:
-    """A part of any field, words of the tenant's name, or the tenant's number."""
     columns = (
         *(entry.actor, entry.action, entry.target, entry.address),
         *(entry.before, entry.after, entry.request_id),

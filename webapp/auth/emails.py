@@ -15,11 +15,7 @@ class InvalidEmail(ValueError):
 
 
 def normalized(email: str) -> str:
-    """The address as it is stored.
-
-    Raises:
-        InvalidEmail: it cannot be an address.
-    """
+    """The address as it is stored; raises InvalidEmail."""
     try:
         # Again: lower case may not be NFC.
         address = clean_text(clean_text(email, MAX_LENGTH).lower(), MAX_LENGTH)

@@ -51,8 +51,8 @@ def note(*, is_known: bool, is_right: bool) -> None:
 
 def outcome() -> Outcome:
     """The result of this request's password check; INCOMPLETE without one."""
-    found: Outcome = g.get("login_outcome", Outcome.INCOMPLETE)
-    return found
+    result: Outcome = g.get("login_outcome", Outcome.INCOMPLETE)
+    return result
 
 
 def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:

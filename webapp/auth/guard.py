@@ -138,9 +138,9 @@ def require(role: Role) -> None:
         abort(403)
 
 
-def _login_address(wanted: str | None) -> str:
+def _login_address(page: str | None) -> str:
     login = url_for("security.login")
-    return f"{login}?next={quote(wanted, safe='/')}" if wanted else login
+    return f"{login}?next={quote(page, safe='/')}" if page else login
 
 
 def _this_page() -> str | None:

@@ -123,7 +123,6 @@ def _answer_csrf_error(error: CSRFError) -> ResponseReturnValue:
 
 
 def _offer_again() -> Response | None:
-    """The page that offers the form again; for a login form, the login page."""
     if request.endpoint == LOGIN:
         if current_principal() is not None:
             return redirect(url_for("admin.index"))  # type: ignore[return-value]

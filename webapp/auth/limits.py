@@ -55,7 +55,6 @@ class Guesses:
             self._refuse_closed(keys)
 
     def _count(self, keys: list[str]) -> bool:
-        """Count under each key, or under none where one is full."""
         try:
             with self._database.transaction() as session:
                 _add_all(session, keys)
@@ -77,8 +76,8 @@ class Guesses:
 
     def _refuse_closed(self, keys: list[str]) -> None:
         with self._database.reading() as session:
-            found = counts.read(session, keys)
-        closed = [row for row in found.values() if row.count >= GUESSES]
+            rows = counts.read(session, keys)
+        closed = [row for row in rows.values() if row.count >= GUESSES]
         if closed:
             longest = max(row.ends_at for row in closed)
             seconds = max(1, round((longest - utc_now()).total_seconds()))

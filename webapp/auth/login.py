@@ -87,9 +87,9 @@ def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
         answer = view()
         if not getattr(answer, "location", None):
             return answer
-        if wanted := request.form.get("next") or request.args.get("next"):
+        if next_page := request.form.get("next") or request.args.get("next"):
             # Flask-Security would quote a % of the path once more.
-            answer.location = wanted
+            answer.location = next_page
         form = kept.kept_over_login()
         return kept.offer(form, 200) if form else answer
 

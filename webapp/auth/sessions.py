@@ -54,10 +54,10 @@ class PanelSessions(SecureCookieSessionInterface):
         """The session in the cookie; an empty one where it has ended."""
         serializer = self.get_signing_serializer(app)
         try:
-            kept = serializer.loads(read_cookie("session") or "") if serializer else {}
+            data = serializer.loads(read_cookie("session") or "") if serializer else {}
         except BadSignature:
-            kept = {}
-        return self.session_class({} if self._is_over(kept) else kept)
+            data = {}
+        return self.session_class({} if self._is_over(data) else data)
 
     def note_page(self) -> None:
         """Restart the idle time: a user requests a page or sends a form."""
@@ -65,10 +65,10 @@ class PanelSessions(SecureCookieSessionInterface):
         if SEEN in session and now - session[SEEN] > NOTED_AFTER * self._idle_s:
             session[SEEN] = now
 
-    def _is_over(self, kept: dict[str, object]) -> bool:
-        if "_user_id" not in kept:
+    def _is_over(self, data: dict[str, object]) -> bool:
+        if "_user_id" not in data:
             return False
-        began, seen = kept.get(BEGAN), kept.get(SEEN)
+        began, seen = data.get(BEGAN), data.get(SEEN)
         if not isinstance(began, float) or not isinstance(seen, float):
             return True
         now = time.time()

@@ -86,14 +86,14 @@ def _database() -> Database:
 @PASSWORD
 def create_user(email: str, role: str, password: str | None) -> None:
     """Make a user. A generated password is printed once, alone on the last line."""
-    chosen = password or users.generated_password()
+    secret = password or users.generated_password()
     try:
-        users.create_user(_database(), email, Role(role), chosen, actor=current.command_line())
+        users.create_user(_database(), email, Role(role), secret, actor=current.command_line())
     except users.EmailTaken as error:
         raise click.BadParameter(str(error), param_hint="--email") from error
     click.echo(f"{role} {email} was created.", err=True)
     if password is None:
-        click.echo(chosen)
+        click.echo(secret)
 
 
 @users_cli.command("ensure-admin")
@@ -127,10 +127,10 @@ def set_role(email: str, role: str) -> None:
 @PASSWORD
 def set_password(email: str, password: str | None) -> None:
     """Give a user another password; they have to log in again."""
-    chosen = password or users.generated_password()
-    _change(email, password=chosen)
+    secret = password or users.generated_password()
+    _change(email, password=secret)
     if password is None:
-        click.echo(chosen)
+        click.echo(secret)
 
 
 @users_cli.command("deactivate")
@@ -187,11 +187,11 @@ def list_tokens(as_json: bool) -> None:
 @click.option("--name", help="The token's name or number.")
 def revoke_token(token: str | None, name: str | None) -> None:
     """End a token, given by its name or number."""
-    wanted = name or token
-    if not wanted:
+    name_or_id = name or token
+    if not name_or_id:
         raise click.UsageError("Missing option '--name'.")
     try:
-        tokens.revoke_token(_database(), wanted, actor=current.command_line())
+        tokens.revoke_token(_database(), name_or_id, actor=current.command_line())
     except tokens.TokenUnknown as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
 

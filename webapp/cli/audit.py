@@ -50,10 +50,10 @@ MOMENT = Moment()
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
-def audit_command(via: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+def audit_command(via: str | None, limit: int, as_json: bool, **criteria: Any) -> None:
     """Who did what, when, and from where; newest first."""
     configure_logging(current.settings(), stream="stderr")
-    entry_filter = AuditFilter(via=Via(via) if via else None, **wanted)
+    entry_filter = AuditFilter(via=Via(via) if via else None, **criteria)
     runs = every(current.database(), entry_filter, min(limit, 1000))
     entries = list(islice(chain.from_iterable(runs), limit))
     if as_json:

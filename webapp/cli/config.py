@@ -24,8 +24,8 @@ def config_command(as_json: bool) -> None:
         return
     click.echo(f"{'version':24} {VERSION}")
     for name, value in in_force.items():
-        shown = "" if value is None else str(value)
-        click.echo(f"{name:24} {shown:48} {settings.source_of(name)}")
+        text = "" if value is None else str(value)
+        click.echo(f"{name:24} {text:48} {settings.source_of(name)}")
 
 
 def _warn() -> None:

@@ -76,13 +76,13 @@ def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedC
         psycopg.OperationalError: no connection, no time left to connect, or another `search_path`
             than the requested one is in force.
     """
-    known = in_force(parameters)
+    effective = in_force(parameters)
     hosts = str(parameters.get("host", "")).count(",") + 1
-    wanted_s = int(known.get("connect_timeout", CONNECT_S))
+    wanted_s = int(effective.get("connect_timeout", CONNECT_S))
     each_s = left_s((wanted_s if wanted_s > 0 else ANSWER_S) * hosts) / hosts
     if not each_s:
         raise psycopg.OperationalError("no time is left to connect")
-    defaults = {name: value for name, value in DEFAULTS.items() if name not in known}
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in effective}
     connection = BoundedConnection.connect(
         *arguments,
         context=context,
@@ -91,7 +91,7 @@ def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedC
         prepare_threshold=None,
         **(parameters | defaults | {"connect_timeout": math.ceil(each_s)}),
     )
-    wanted = server_settings(known.get("options", ""))
+    wanted = server_settings(effective.get("options", ""))
     _check_search_path(connection, wanted)
     connection.statement_timeout = wanted.get("statement_timeout", f"{STATEMENT_S}s")
     return connection
@@ -118,21 +118,21 @@ def begin(connection: Connection) -> None:
 
 def in_force(parameters: Mapping[str, Any]) -> dict[str, str]:
     """These parameters, libpq's variables (PGOPTIONS, …), a service file; without host and port."""
-    known = _begin({**parameters, **NOWHERE}).info
+    options = _begin({**parameters, **NOWHERE}).info
     return {
         each.keyword.decode(): each.val.decode()
-        for each in known
+        for each in options
         if each.val and each.keyword.decode() not in NOWHERE
     }
 
 
 def unusable(parameters: Mapping[str, Any]) -> str | None:
     """The name of the first parameter that libpq does not know, or whose value it refuses."""
-    known = {each.keyword.decode() for each in pq.Conninfo.get_defaults()}
+    names = {each.keyword.decode() for each in pq.Conninfo.get_defaults()}
     refusal = _begin(NOWHERE).error_message
     for name, value in parameters.items():
         is_given_twice = not isinstance(value, str | int)
-        if name not in known or is_given_twice or (name in INTEGERS and not _are_numbers(value)):
+        if name not in names or is_given_twice or (name in INTEGERS and not _are_numbers(value)):
             return name
         if name not in NOWHERE and _begin({name: value, **NOWHERE}).error_message != refusal:
             return name

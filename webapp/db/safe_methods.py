@@ -57,11 +57,7 @@ def are_changes_refused() -> bool:
 
 
 def require_change(what: str) -> None:
-    """Do nothing where the current request may write.
-
-    Raises:
-        ChangeRefused: it may only read.
-    """
+    """Raises ChangeRefused where the current request may only read."""
     if are_changes_refused():
         raise ChangeRefused(f"{what} in a request whose method is safe")
 

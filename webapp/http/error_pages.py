@@ -74,8 +74,8 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if request_ctx.url_adapter is None:
         # Werkzeug refused the host; without one, no page can be built.
         return bare_answer(error.code, request.path)
-    kept = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    return error_page(error.code, *PAGES.get(error.code, (error.name, "")), kept)
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return error_page(error.code, *PAGES.get(error.code, (error.name, "")), headers)
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
@@ -94,9 +94,9 @@ def error_page(
     status: int, title: str, detail: str, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
     """The page of an error, with a way back; it needs neither database nor Redis."""
-    kept = dict(headers)
+    all_headers = dict(headers)
     if status in RETRY_AFTER_S:
-        kept.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
+        all_headers.setdefault("Retry-After", str(RETRY_AFTER_S[status]))
     # Without context processors, which would load the user from the database.
     template = current_app.jinja_env.get_template("error.html")
     page = template.render(
@@ -107,4 +107,4 @@ def error_page(
         may_repeat=request.method == "GET",
         request_id=request_id(),
     )
-    return Response(page, status, kept)
+    return Response(page, status, all_headers)

@@ -45,7 +45,7 @@ def init_app(app: Flask) -> None:
     """Give templates `_()` and `ngettext()`, each request its language, and add the switch."""
     app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
-    Grouping(app, locale_selector=chosen)
+    Grouping(app, locale_selector=select_language)
     app.jinja_env.globals["ngettext"] = _counted
     app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=paths.this_page)
     app.add_url_rule("/language", "language", choose, methods=["POST"])
@@ -69,7 +69,7 @@ def _grouped(num: int) -> str:
     return str(format_decimal(num, locale=locale()))
 
 
-def chosen() -> str:
+def select_language() -> str:
     """The language of this request."""
     if not has_request_context() or request.path.startswith(API_PREFIX):
         return DEFAULT
@@ -81,8 +81,8 @@ def chosen() -> str:
 
 def choose() -> ResponseReturnValue:
     """Store the chosen language, and redirect to the page."""
-    wanted = request.form.get("language", "")
+    language = request.form.get("language", "")
     answer = redirect(paths.here(request.form.get("next", "")))
-    if wanted in LANGUAGES:
-        set_cookie(answer, COOKIE, wanted, YEAR_S)
+    if language in LANGUAGES:
+        set_cookie(answer, COOKIE, language, YEAR_S)
     return answer

@@ -32,8 +32,8 @@ def init_app(app: Flask) -> None:
 def request_id() -> str:
     """The id of this request: the client's where it is harmless, else a new one."""
     if "request_id" not in g:
-        sent = request.headers.get(HEADER, "")
-        g.request_id = sent if ACCEPTED.fullmatch(sent) else uuid.uuid4().hex
+        header = request.headers.get(HEADER, "")
+        g.request_id = header if ACCEPTED.fullmatch(header) else uuid.uuid4().hex
     value: str = g.request_id
     return value
 

@@ -35,9 +35,9 @@ _NUMBER = re.compile(r"(?:tenant_|#)?([0-9]{1,18})|t([0-9]{1,18})-g[0-9]+-d[0-9]
 
 def matches(text: str, at_most: int | None = None) -> ColumnElement[bool]:
     """The condition: name or slug match, at most `at_most`, or the text names the number."""
-    found = _by_text(text, at_most)
+    by_text = _by_text(text, at_most)
     number = number_in(text)
-    return found if number is None else or_(Tenant.id == number, found)
+    return by_text if number is None else or_(Tenant.id == number, by_text)
 
 
 def number_in(text: str) -> int | None:
@@ -49,8 +49,8 @@ def number_in(text: str) -> int | None:
 
 def _by_text(text: str, at_most: int | None) -> ColumnElement[bool]:
     if at_most is None:
-        return or_(false(), *(_Have(words, WITHOUT_KEY) for words in _wanted(text)))
-    return or_(false(), *(_AreFirstToHave(words, at_most) for words in _wanted(text)))
+        return or_(false(), *(_Have(words, WITHOUT_KEY) for words in _words_to_find(text)))
+    return or_(false(), *(_AreFirstToHave(words, at_most) for words in _words_to_find(text)))
 
 
 def is_in_name(text: str) -> ColumnElement[bool]:
@@ -60,12 +60,12 @@ def is_in_name(text: str) -> ColumnElement[bool]:
         false(),
         *(
             and_(*(whole.contains(word, autoescape=True) for word in words))
-            for words in _wanted(text)
+            for words in _words_to_find(text)
         ),
     )
 
 
-def _wanted(text: str) -> list[list[str]]:
+def _words_to_find(text: str) -> list[list[str]]:
     """The words: folded and, for names not folded yet, lower case; empty where none can match."""
     given = unicodedata.normalize("NFC", text.strip())
     if len(given) > MAX_NAME_LENGTH or not is_storable(given):
@@ -105,38 +105,38 @@ class _AreFirstToHave(_Have):
 def _in_sqlite(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
     number, phrases, _runs, _limit, *words = element.clauses
     matching = f"tenant_search MATCH {compiler.process(phrases, **kw)}"
-    found = f"SELECT rowid FROM tenant_search WHERE {matching}"  # noqa: S608
+    query = f"SELECT rowid FROM tenant_search WHERE {matching}"  # noqa: S608
     exact = (f"instr({OF_TENANT}, {compiler.process(word, **kw)}) > 0" for word in words)
-    return "(" + " AND ".join((f"{compiler.process(number, **kw)} IN ({found})", *exact)) + ")"
+    return "(" + " AND ".join((f"{compiler.process(number, **kw)} IN ({query})", *exact)) + ")"
 
 
 @compiles(_AreFirstToHave, "sqlite")
 def _first_in_sqlite(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
     number, phrases, _runs, limit, *words = element.clauses
-    found = f"FROM tenant_search WHERE tenant_search MATCH {compiler.process(phrases, **kw)}"
+    query = f"FROM tenant_search WHERE tenant_search MATCH {compiler.process(phrases, **kw)}"
     if words:
         text = TEXT.format(row="it")
         exact = (f"instr({text}, {compiler.process(word, **kw)}) > 0" for word in words)
         are_exact = " AND ".join(("it.id = tenant_search.rowid", *exact))
-        found += f" AND EXISTS (SELECT 1 FROM tenant AS it WHERE {are_exact})"  # noqa: S608
-    found += f" ORDER BY rowid LIMIT {compiler.process(limit, **kw)}"
-    return f"{compiler.process(number, **kw)} IN (SELECT rowid {found})"
+        query += f" AND EXISTS (SELECT 1 FROM tenant AS it WHERE {are_exact})"  # noqa: S608
+    query += f" ORDER BY rowid LIMIT {compiler.process(limit, **kw)}"
+    return f"{compiler.process(number, **kw)} IN (SELECT rowid {query})"
 
 
 @compiles(_Have, "postgresql")
 def _in_postgresql(element: _Have, compiler: SQLCompiler, **kw: Any) -> str:
     _number, _phrases, runs, _limit, *words = element.clauses
-    wanted = f"string_to_array({compiler.process(runs, **kw)}, chr({ord(BORDER)}))"
+    runs_wanted = f"string_to_array({compiler.process(runs, **kw)}, chr({ord(BORDER)}))"
     exact = (f"position({compiler.process(word, **kw)} IN {OF_TENANT}) > 0" for word in words)
-    return "(" + " AND ".join((f"search_runs({OF_TENANT}) @> {wanted}", *exact)) + ")"
+    return "(" + " AND ".join((f"search_runs({OF_TENANT}) @> {runs_wanted}", *exact)) + ")"
 
 
 @compiles(_AreFirstToHave, "postgresql")
 def _first_in_postgresql(element: _AreFirstToHave, compiler: SQLCompiler, **kw: Any) -> str:
     number, _phrases, _runs, limit, *_words = element.clauses
     # Unordered: an order would read all matches before the limit.
-    found = f"SELECT id FROM tenant WHERE {_in_postgresql(element, compiler, **kw)}"  # noqa: S608
+    query = f"SELECT id FROM tenant WHERE {_in_postgresql(element, compiler, **kw)}"  # noqa: S608
     # An array, whose ids are looked up one by one: `IN (SELECT …)` in an `OR`, or with hundreds of
     # expected rows, would read the whole table.
-    bounded = f"ARRAY({found} LIMIT {compiler.process(limit, **kw)})"
+    bounded = f"ARRAY({query} LIMIT {compiler.process(limit, **kw)})"
     return f"{compiler.process(number, **kw)} = ANY ({bounded})"

@@ -189,9 +189,9 @@ def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> 
             *(("HGET", Job.key_for(_job_id(key)), "description") for key in keys),
         ],
     )
-    found = dict(zip(keys, zip(answers, answers[len(keys) :], strict=False), strict=True))
+    executions = dict(zip(keys, zip(answers, answers[len(keys) :], strict=False), strict=True))
     return [
-        _busy(worker, keys[0], *found[keys[0]]) if keys else worker
+        _busy(worker, keys[0], *executions[keys[0]]) if keys else worker
         for (worker, _), keys in zip(workers, in_hand, strict=True)
     ]
 
@@ -223,10 +223,10 @@ def _text(value: Any) -> str | None:
     return value.decode(errors="replace") if isinstance(value, bytes) else None
 
 
-def _moment(written: str | None) -> datetime | None:
+def _moment(text: str | None) -> datetime | None:
     """A moment as RQ writes it; None for anything else, since others can write to Redis."""
     try:
-        moment = datetime.fromisoformat(written or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

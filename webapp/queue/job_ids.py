@@ -21,7 +21,7 @@ def job_info_of(job_id: str, description: str) -> JobInfo:
     """What id and description say. Any client of Redis may have written them."""
     if number := tenant_of(job_id):
         return JobInfo(job_id, tenant_id=number)
-    found = OF_MANY.fullmatch(description) if is_own_id(job_id) else None
-    if found:
-        return JobInfo(job_id, tenant_id=int(found[2]), tenants=int(found[1]))
+    match = OF_MANY.fullmatch(description) if is_own_id(job_id) else None
+    if match:
+        return JobInfo(job_id, tenant_id=int(match[2]), tenants=int(match[1]))
     return JobInfo(job_id)

@@ -189,10 +189,10 @@ class JobQueue:
         for queue in (self.queue, self.backfill_queue):
             pipeline.zrange(FailedJobRegistry(queue=queue).key, 0, -1)
         try:
-            found: list[list[bytes]] = pipeline.execute()
+            registries: list[list[bytes]] = pipeline.execute()
         except (RedisError, OSError) as error:
             raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
-        return [job_id.decode() for ids in found for job_id in ids if is_own_id(job_id)]
+        return [job_id.decode() for ids in registries for job_id in ids if is_own_id(job_id)]
 
     def _forget(self, job_ids: Iterable[str]) -> int:
         ids = [job_id for job_id in job_ids if is_own_id(job_id)]
@@ -200,8 +200,8 @@ class JobQueue:
             return 0
         jobs = read_own(self.connection, ids)
         read = {job.id for job in jobs}
-        gone = read | self._missing(set(ids) - read)
-        if not gone:
+        removable = read | self._missing(set(ids) - read)
+        if not removable:
             return 0
         pipeline = self.connection.pipeline()
         for job in jobs:
@@ -209,16 +209,16 @@ class JobQueue:
                 # Not `job.delete()`: it reads more of the job, and fails where that is garbage.
                 pipeline.delete(job.key, job.dependents_key, RESULTS.format(job.id))
         for queue in (self.queue, self.backfill_queue):
-            pipeline.zrem(FailedJobRegistry(queue=queue).key, *gone)
+            pipeline.zrem(FailedJobRegistry(queue=queue).key, *removable)
         return sum(pipeline.execute()[-2:])
 
     def _missing(self, ids: Iterable[str]) -> set[str]:
-        asked = list(ids)
+        all_ids = list(ids)
         pipeline = self.connection.pipeline(transaction=False)
-        for job_id in asked:
+        for job_id in all_ids:
             pipeline.exists(Job.key_for(job_id))
         return {
-            each for each, is_there in zip(asked, pipeline.execute(), strict=True) if not is_there
+            each for each, is_there in zip(all_ids, pipeline.execute(), strict=True) if not is_there
         }
 
 

@@ -82,8 +82,8 @@ def pulse(session: Session, span: Span, now: datetime | None = None) -> Pulse:
     """At most 60 buckets of a minute, 96 of a quarter or 168 of an hour; one query."""
     now = now or utc_now()
     starts, past_hour = _moments(span, now), _moments(Span.HOUR, now)
-    wanted = or_(_since(span, starts[0]), _since(Span.HOUR, past_hour[0]))
-    stored = session.scalars(select(Activity).where(wanted))
+    condition = or_(_since(span, starts[0]), _since(Span.HOUR, past_hour[0]))
+    stored = session.scalars(select(Activity).where(condition))
     rows = {(row.resolution, row.at): counts_of(row) for row in stored}
     steps = [(at, rows.get((span.resolution, at), Counts())) for at in starts]
     minutes = [rows.get((Resolution.MINUTE, at), Counts()) for at in past_hour]
@@ -91,7 +91,6 @@ def pulse(session: Session, span: Span, now: datetime | None = None) -> Pulse:
 
 
 def _moments(span: Span, now: datetime) -> list[datetime]:
-    """The starts of the buckets, the current one last."""
     width = WIDTHS[span.resolution]
     last = start_of(now, width)
     return [last - width * n for n in reversed(range(span.lasts // width))]

@@ -36,8 +36,8 @@ class Heartbeats:
     def _write(self, name: str, at: datetime) -> None:
         try:
             with self._database.transaction() as session:
-                mine = update(Heartbeat).where(Heartbeat.name == name).values(at=at)
-                if session.execute(mine.returning(Heartbeat.name)).first() is None:
+                statement = update(Heartbeat).where(Heartbeat.name == name).values(at=at)
+                if session.execute(statement.returning(Heartbeat.name)).first() is None:
                     session.add(Heartbeat(name=name, at=at))
         except IntegrityError:
             return  # Another process had its first beat at the same moment.

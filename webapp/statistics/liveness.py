@@ -34,8 +34,8 @@ class Moments:
 
 def moments(session: Session) -> Moments:
     """The present moments; each is one step in an index, whatever the number of tenants."""
-    found: Result[Any] = session.execute(union_all(*_queries()))
-    at = {row.name: row.at for row in found if row.at is not None}
+    rows: Result[Any] = session.execute(union_all(*_queries()))
+    at = {row.name: row.at for row in rows if row.at is not None}
     waiting = [at[state] for state in OLDEST[:2] if state in at]
     return Moments(
         due=at.get(DUE),

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from tests.access import Visitor, database_of
-from tests.factories import ACTOR
+from tests.factories import ACTOR, imported
 from tests.integration.admin.tenants import add_failed, add_tenant
 from tests.integration.admin.test_admin_queries import counted
 from webapp import current
@@ -17,7 +17,6 @@ from webapp.auth.roles import Role
 from webapp.models.audit import AuditEntry
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
-from webapp.models.tenant import Tenant
 from webapp.tenants import export
 
 
@@ -39,7 +38,7 @@ def test_the_file_holds_what_the_filter_shows(app: APIFlask, operator: Visitor) 
     with app.app_context():
         current.tenants().delete(gone, actor=ACTOR)
     with database_of(app).transaction() as session:
-        session.execute(insert(Tenant), [{"id": 90, "name": "Before", "slug": "before"}])
+        session.add(imported(90))
         session.get_one(Partition, 1).operation_id = 5
     assert names(operator) == ["Waiting", "Timed out", "Full", "Before"]
     assert names(operator, state="failed") == ["Timed out", "Full"]

@@ -10,6 +10,7 @@ from apiflask import APIFlask
 from sqlalchemy import insert, update
 
 from tests.access import Visitor, database_of
+from tests.factories import imported
 from tests.integration.admin.tenants import add_failed, add_tenant, send, tenant_of
 from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
 from webapp import current
@@ -21,7 +22,6 @@ from webapp.models.observed import ObservedCollection
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import PartitionState
-from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.collection_schema import CollectionSchema, SchemaField, record_schema
 
@@ -188,7 +188,7 @@ def test_an_imported_tenant_is_told_how_to_get_its_partition(
     app: APIFlask, operator: Visitor
 ) -> None:
     with database_of(app).transaction() as session:
-        session.add(Tenant(id=7, name="Before", slug="before"))
+        session.add(imported(7))
     page = page_of(operator, 7)
     assert "flask partitions backfill --tenant-id 7" in page
     assert "Nothing has happened yet." in page

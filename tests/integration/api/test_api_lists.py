@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event, insert, text
 
 from tests.access import database_of
 from tests.integration.api.caller import Caller, assert_problem, unique
+from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
@@ -29,7 +30,8 @@ def many(app: APIFlask) -> list[int]:
     with database_of(app).transaction() as session:
         rows = [{"name": f"Many {n}", "slug": f"many-{n}"} for n in range(MANY)]
         numbers = list(session.scalars(insert(Tenant).returning(Tenant.id), rows))
-        partition = {"collection": "c", "state": PartitionState.READY, "max_attempts": 3}
+        since = dict.fromkeys(("state_since", "requested_at"), utc_now())
+        partition = since | {"collection": "c", "state": PartitionState.READY, "max_attempts": 3}
         session.execute(
             insert(Partition),
             [{**partition, "tenant_id": n, "name": f"tenant_{n}"} for n in numbers],

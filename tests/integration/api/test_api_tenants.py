@@ -10,11 +10,11 @@ from sqlalchemy import update
 
 from jobs.drift.observations import Observation, Observations
 from tests.access import database_of
+from tests.factories import imported
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import CanaryOutcome, PartitionState
-from webapp.models.tenant import Tenant
 from webapp.partitions.isolation_checks import CanaryReport, record_check
 from webapp.settings import PROJECT_ROOT, Settings
 
@@ -128,9 +128,8 @@ def test_slug_is_free_again_when_its_tenant_is_deleted(api: Caller) -> None:
 
 def test_partition_is_null_when_nobody_asked_for_it(api: Caller, app: APIFlask) -> None:
     with database_of(app).transaction() as session:
-        imported = Tenant(name="Earlier", slug=unique("earlier"))
-        session.add(imported)
-    assert api.get(f"/tenants/{imported.id}").json["partition"] is None
+        session.add(imported(9_000, slug=unique("earlier")))
+    assert api.get("/tenants/9000").json["partition"] is None
 
 
 def test_partition_keeps_its_name_when_tenant_is_renamed(api: Caller) -> None:

@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import update
 
 from jobs.reconciler.bulk_loops import run_operations
 from tests.factories import ACTOR, Product
@@ -79,11 +79,11 @@ def living(product: Product, count: int) -> list[int]:
 def crowd(product: Product, count: int) -> list[int]:
     """Very many tenants that failed."""
     numbers = product.imported_tenants(count)
-    values: dict[str, Any] = {"collection": "c", "max_attempts": 3, "attempts": 3, "fence": 1}
-    failed = {"state": "failed", "cause": "timeout", "error": "e", "state_since": utc_now()}
-    rows = [{"tenant_id": n, "name": f"tenant_{n}", **values, **failed} for n in numbers]
+    values: dict[str, Any] = {"collection": "c", "attempts": 3, "fence": 1, "generation": 1}
+    failed = {"state": "failed", "cause": "timeout", "error": "e"}
+    since = dict.fromkeys(("state_since", "requested_at"), utc_now())
     with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(insert(Partition), rows)
+        connection.execute(update(Partition).values(**values, **failed, **since))
     return numbers
 
 

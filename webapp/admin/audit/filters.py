@@ -48,8 +48,8 @@ class AuditChoice:
     @property
     def is_detailed(self) -> bool:
         """Whether it filters by more than a span and a text."""
-        given = (self.actor, self.action, self.tenant, self.via, self.request)
-        return any(given) or self.is_dated
+        criteria = (self.actor, self.action, self.tenant, self.via, self.request)
+        return any(criteria) or self.is_dated
 
     @property
     def is_narrowed(self) -> bool:
@@ -73,10 +73,10 @@ class AuditChoice:
 
     def url(self, endpoint: str, **changes: str) -> str:
         """The address of this filter with changes, on its first page."""
-        wanted = replace(self, **{"before": "", **changes})
-        given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
-        given["span"] = "" if wanted.is_dated or wanted.span == USUAL else wanted.span
-        return url_for(endpoint, **{name: value or None for name, value in given.items()})
+        choice = replace(self, **{"before": "", **changes})
+        parameters = {each.name: getattr(choice, each.name) for each in fields(choice)}
+        parameters["span"] = "" if choice.is_dated or choice.span == USUAL else choice.span
+        return url_for(endpoint, **{name: value or None for name, value in parameters.items()})
 
     def spanning(self, span: str) -> str:
         """The address of this filter over another span."""
@@ -91,20 +91,20 @@ class AuditChoice:
 
 def read_choice(arguments: Mapping[str, str]) -> AuditChoice:
     """The filter in an address; invalid parts are ignored."""
-    given = {name: value.strip()[:255] for name, value in arguments.items()}
-    tenant = given.get("tenant", "").removeprefix("tenant_").removeprefix("#")
-    via, span = given.get("via", ""), given.get("span", "")
+    values = {name: value.strip()[:255] for name, value in arguments.items()}
+    tenant = values.get("tenant", "").removeprefix("tenant_").removeprefix("#")
+    via, span = values.get("via", ""), values.get("span", "")
     return AuditChoice(
         span=span if span in SPANS else USUAL,
-        search=given.get("search", ""),
-        actor=given.get("actor", ""),
-        action=given.get("action", "")[:64],
+        search=values.get("search", ""),
+        actor=values.get("actor", ""),
+        action=values.get("action", "")[:64],
         tenant=_digits(tenant),
         via=via if via in set(Via) else "",
-        request=given.get("request", "")[:64],
-        since=_usable(given.get("since", "")),
-        until=_usable(given.get("until", "")),
-        before=_digits(given.get("before", "")),
+        request=values.get("request", "")[:64],
+        since=_usable(values.get("since", "")),
+        until=_usable(values.get("until", "")),
+        before=_digits(values.get("before", "")),
     )
 
 
@@ -120,5 +120,4 @@ def _usable(text: str) -> str:
 
 
 def _text(moment: datetime) -> str:
-    """The moment as the browser's date fields write it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S")

@@ -57,23 +57,23 @@ class AuditView(Page):
     def export(self) -> ResponseReturnValue:
         """All entries that match the address, as a file; the export is recorded."""
         choice = read_choice(request.args)
-        wanted = choice.filter()
+        audit_filter = choice.filter()
         # Leaves out the entry of this export.
-        wanted = replace(wanted, until=wanted.until or utc_now())
+        audit_filter = replace(audit_filter, until=audit_filter.until or utc_now())
         current.services().audit.record_now(
             actor=current.actor(),
             action="export.audit",
-            after={"filter": _given(choice)},
+            after={"filter": _filter_values(choice)},
             note=Note.EXPORTED,
         )
-        runs = every(current.database(), wanted)
+        runs = every(current.database(), audit_filter)
         cells = ((_cells(entry) for entry in run) for run in runs)
         return sheet("audit", COLUMNS, cells)
 
 
-def _given(choice: AuditChoice) -> dict[str, Any]:
-    given = {name: value for name, value in asdict(choice).items() if value}
-    return {name: value for name, value in given.items() if name != "before"}
+def _filter_values(choice: AuditChoice) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(choice).items() if value}
+    return {name: value for name, value in values.items() if name != "before"}
 
 
 def _cells(entry: Entry) -> list[Any]:

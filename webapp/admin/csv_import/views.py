@@ -60,13 +60,13 @@ class UploadsView(Page):
     @expose("/check/", methods=("POST",))
     def check(self) -> ResponseReturnValue:
         """Checks the file, and leads to the result."""
-        sent = request.files.get("file")
-        if sent is None or not sent.filename:
+        file = request.files.get("file")
+        if file is None or not file.filename:
             return self._choose(_("Choose a file first.")), 422
         # One byte more, to recognize a file that is too large.
-        data = sent.stream.read(MAX_BYTES + 1)
+        data = file.stream.read(MAX_BYTES + 1)
         try:
-            upload = current.services().uploads.check(sent.filename, data, actor=current.actor())
+            upload = current.services().uploads.check(file.filename, data, actor=current.actor())
         except UnreadableFile as error:
             return self._choose(upload_words.refusal(error)), 422
         return redirect(url_for(".show", id=upload.id), 303)

@@ -41,8 +41,7 @@ class ExportView(Page):
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
         """The tenants of a list: with its `state`, `cause`, `search` and `operation`."""
-        wanted = read_choice(request.args)
-        runs = export_tenants(current.database(), wanted, actor=current.actor())
+        runs = export_tenants(current.database(), read_choice(request.args), actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 

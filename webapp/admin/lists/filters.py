@@ -38,16 +38,16 @@ class Choice(TenantFilter):
 
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this filter with changes, on its first page."""
-        wanted = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
-        state = NOT_REQUESTED if wanted.not_requested else wanted.state
+        choice = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
+        state = NOT_REQUESTED if choice.not_requested else choice.state
         return url_for(
             endpoint,
-            tab=wanted.tab,
+            tab=choice.tab,
             state=state or None,
-            cause=wanted.cause or None,
-            search=wanted.q or None,
-            operation=wanted.operation_id,
-            page=wanted.page or None,
+            cause=choice.cause or None,
+            search=choice.q or None,
+            operation=choice.operation_id,
+            page=choice.page or None,
         )
 
 
@@ -74,11 +74,11 @@ class Found:
 def read_choice(arguments: Mapping[str, str]) -> Choice:
     """The filter in an address; invalid parts are ignored."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
-    known = PartitionState(state) if state in set(PartitionState) else None
+    known_state = PartitionState(state) if state in set(PartitionState) else None
     for_cause = Cause(cause) if cause in set(Cause) and state != NOT_REQUESTED else None
     return Choice(
         # A cause alone means failures of this cause.
-        state=known or (PartitionState.FAILED if for_cause else None),
+        state=known_state or (PartitionState.FAILED if for_cause else None),
         cause=for_cause,
         q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
@@ -96,7 +96,8 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
     """The page of tenants that the filter selects."""
     if choice.q:
         return _search_page(session, choice, size)
-    page, total = walk(session, choice, size, parse(choice.page)), _total(session, choice, counts)
+    page = walk(session, choice, size, parse(choice.page))
+    total = _total(session, choice, counts)
     first = _first(page, total, choice)
     back, on = (first - size, first + len(page.items)) if first else (None, None)
     return Found(
@@ -109,7 +110,6 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
 
 
 def _first(page: Walked, total: int, choice: Choice) -> int | None:
-    """The first tenant's rank from the address, where it is possible."""
     if not page.has_before:
         return 1
     rank = first_of(choice.page)
@@ -145,7 +145,6 @@ def _total(session: Session, choice: Choice, counts: Summary) -> int:
     return _count(session, choice)
 
 
-def _count(session: Session, wanted: TenantFilter) -> int:
-    """The count for a filter that an index of partitions answers."""
+def _count(session: Session, tenant_filter: TenantFilter) -> int:
     counted = select(func.count()).select_from(Partition).join(Partition.tenant)
-    return session.scalar(counted.where(*conditions(wanted))) or 0
+    return session.scalar(counted.where(*conditions(tenant_filter))) or 0

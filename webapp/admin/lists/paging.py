@@ -14,14 +14,14 @@ _PLACE = re.compile(r"(?:([0-9]{1,9})-)?(after|before)-([0-9]{1,18})-(.*)", re.A
 _RANK = re.compile(r"behind-([0-9]{1,6})", re.ASCII)
 
 
-def after(tenant: Tenant, wanted: TenantFilter, first: int | None) -> str:
+def after(tenant: Tenant, tenant_filter: TenantFilter, first: int | None) -> str:
     """The place of the page after this tenant; `first` is the rank of its first tenant."""
-    return f"{_ranked(first)}after-{tenant.id}-{order_of(wanted).key_of(tenant)}"
+    return f"{_ranked(first)}after-{tenant.id}-{order_of(tenant_filter).key_of(tenant)}"
 
 
-def before(tenant: Tenant, wanted: TenantFilter, first: int | None) -> str:
+def before(tenant: Tenant, tenant_filter: TenantFilter, first: int | None) -> str:
     """The place of the page before this tenant; `first` as with `after`."""
-    return f"{_ranked(first)}before-{tenant.id}-{order_of(wanted).key_of(tenant)}"
+    return f"{_ranked(first)}before-{tenant.id}-{order_of(tenant_filter).key_of(tenant)}"
 
 
 def _ranked(first: int | None) -> str:

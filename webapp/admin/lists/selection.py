@@ -77,7 +77,6 @@ def _selection_of(wanted: TenantFilter) -> Selection:
 
 
 def _narrow(selection: Selection, kind: OperationKind) -> Selection:
-    """The selection without tenants that this kind would skip anyway."""
     if selection.state or selection.not_requested:
         return selection
     if kind == OperationKind.RETRY:

@@ -122,8 +122,8 @@ def start(kind: OperationKind, count: int) -> str:
 
 def skipped(reason: str, count: int) -> str:
     """How many were skipped for this reason."""
-    known = SKIPPED.get(reason)
-    return str(known(count)) if known else f"{number(count)} {reason}"
+    sentence = SKIPPED.get(reason)
+    return str(sentence(count)) if sentence else f"{number(count)} {reason}"
 
 
 def skipped_sentence(counts: Mapping[str, int]) -> str:

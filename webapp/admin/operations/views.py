@@ -29,17 +29,17 @@ class OperationStarter(Page):
         self, kind: OperationKind, selection: Selection | None, *, refused: bool = False
     ) -> ResponseReturnValue:
         """The dry run, which changes nothing; without a selection, of all failures by cause."""
-        chosen = selection or Selection.of_failed()
-        plan = current.services().operations.plan(kind, chosen)
+        effective = selection or Selection.of_failed()
+        plan = current.services().operations.plan(kind, effective)
         is_split = selection is None and len(plan.causes) > 1
         page = self.render(
             "admin/partitions/review.html",
             nav="partitions",
             kind=kind,
-            selection=chosen,
+            selection=effective,
             plan=plan,
             is_split=is_split,
-            fields=_fields(kind, chosen, is_split=is_split),
+            fields=_fields(kind, effective, is_split=is_split),
             dry_run=operation_words.would(kind, plan.accepted),
             skipped=operation_words.skipped_sentence(plan.skipped),
             start=operation_words.start(kind, plan.accepted),
@@ -141,26 +141,25 @@ def _selections(kind: OperationKind) -> list[Selection]:
 
 def _typed_number() -> int:
     """The typed number, with any separators; 400 without the field."""
-    typed = request.form.get("typed")
-    if typed is None:
+    text = request.form.get("typed")
+    if text is None:
         abort(400)
-    digits = "".join(filter(str.isdigit, typed))
+    digits = "".join(filter(str.isdigit, text))
     return int(digits) if digits.isascii() and 0 < len(digits) < 10 else -1
 
 
 def _fields(kind: OperationKind, selection: Selection, *, is_split: bool) -> list[Field]:
     """The hidden fields of the form; with several causes, each is a field of its own."""
-    chosen = [("scope", "causes")] if is_split else fields_of(selection)
-    return [("kind", str(kind)), *chosen]
+    fields = [("scope", "causes")] if is_split else fields_of(selection)
+    return [("kind", str(kind)), *fields]
 
 
 def _short_of(kind: OperationKind, plan: Plan) -> int:
-    """How many requested partitions the collection has no room for."""
     if kind not in {OperationKind.REQUEST, OperationKind.RETRY}:
         return 0
     counts = shell().summary
-    left = counts.collections[0].left
-    if left is None:
+    free = counts.collections[0].left
+    if free is None:
         return 0
     on_their_way = sum(counts.states[state] for state in UNSETTLED)
-    return max(plan.accepted + on_their_way - left, 0)
+    return max(plan.accepted + on_their_way - free, 0)

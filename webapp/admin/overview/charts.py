@@ -130,11 +130,11 @@ def _rate(count: int, span: Span) -> str:
 
 
 def _durations(chart: Chart) -> Durations:
-    known = [each for b in chart.buckets for each in (b.p50_s, b.p95_s) if each is not None]
-    axis = plot.duration_axis(min(known, default=0.1), max(known, default=10.0))
+    durations = [each for b in chart.buckets for each in (b.p50_s, b.p95_s) if each is not None]
+    axis = plot.duration_axis(min(durations, default=0.1), max(durations, default=10.0))
     half = [None if b.p50_s is None else axis.place(b.p50_s) for b in chart.buckets]
     most = [None if b.p95_s is None else axis.place(b.p95_s) for b in chart.buckets]
-    return Durations(_describe_durations(chart.total), axis.ticks, half, most, bool(known))
+    return Durations(_describe_durations(chart.total), axis.ticks, half, most, bool(durations))
 
 
 def _describe_durations(total: Bucket) -> Markup:

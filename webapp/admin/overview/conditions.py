@@ -41,14 +41,14 @@ class Need:
 
 def needs(frame: Shell, now: Moments, rooms: list[Room], settings: Settings) -> list[Need]:
     """The present conditions, the gravest first."""
-    found = [
+    conditions = [
         *_of_milvus(frame, now, settings),
         *_of_parts(frame, now),
         *_of_tenants(frame),
         *_of_room(rooms),
         *_of_work(now),
     ]
-    return sorted(found, key=lambda need: need.role != "danger")
+    return sorted(conditions, key=lambda need: need.role != "danger")
 
 
 def broken_isolation(frame: Shell) -> Markup | None:

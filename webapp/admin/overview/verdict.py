@@ -34,14 +34,14 @@ class Verdict:
 
 def verdict(frame: Shell, failures: list[Family], now: Moments, settings: Settings) -> Verdict:
     """The gravest condition of the tenants, and the most common cause."""
-    found = (
+    result = (
         _grave(frame, failures)
         or _halted(frame)
         or _unattended(now)
         or _under_way(frame.summary)
         or _doubtful(frame, settings)
     )
-    return found or Verdict("success", _all_ready(frame.summary.tenants))
+    return result or Verdict("success", _all_ready(frame.summary.tenants))
 
 
 def waiting(counts: Summary) -> int:

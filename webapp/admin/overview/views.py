@@ -83,12 +83,12 @@ def _figures() -> dict[str, Any]:
 
 def _activity(counted_at: Any) -> dict[str, Any]:
     span = _span(request.args.get("span", ""))
-    found = pulse(reading(), span)
+    activity = pulse(reading(), span)
     return {
         "span": span,
         "spans": charts.SPANS,
-        "drawn": charts.draw(found.chart, counted_at),
-        "failed_past_hour": found.failed_past_hour,
+        "drawn": charts.draw(activity.chart, counted_at),
+        "failed_past_hour": activity.failed_past_hour,
     }
 
 

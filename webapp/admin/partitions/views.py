@@ -89,16 +89,15 @@ def _figures() -> dict[str, Any]:
     if tab == "queues":
         figures |= queue_data(reading())
     if tab == "causes":
-        found = families(reading())
-        figures["families"] = found
-        causes = [each.cause for each in found]
+        failures = families(reading())
+        figures["families"] = failures
+        causes = [each.cause for each in failures]
         figures["last_retries"] = last_retries(reading(), causes)
         figures["named"] = longest_failed(reading(), causes)
     return figures
 
 
 def _tab() -> str:
-    """The requested tab; by default the causes while there are failures."""
     tab = request.args.get("tab", "")
     if tab in TABS:
         return tab
@@ -107,5 +106,5 @@ def _tab() -> str:
 
 
 def _listed(choice: Choice) -> dict[str, Any]:
-    found = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
-    return selecting(choice, found, shell().summary)
+    page = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
+    return selecting(choice, page, shell().summary)

@@ -95,8 +95,8 @@ class JsonWorker(Worker):
     def all(cls, connection: Redis, **_options: Any) -> list[BaseWorker]:  # type: ignore[override]
         """All readable workers."""
         keys = [key.decode(errors="replace") for key in _members(connection, REDIS_WORKER_KEYS)]
-        found = (cls._find(key, connection) for key in sorted(keys) if connection.exists(key))
-        return [worker for worker in found if worker]
+        workers = (cls._find(key, connection) for key in sorted(keys) if connection.exists(key))
+        return [worker for worker in workers if worker]
 
     @classmethod
     def _find(cls, key: str, connection: Redis) -> BaseWorker | None:
@@ -123,8 +123,8 @@ class JsonWorker(Worker):
     def get_current_executions(self, refresh: bool = False) -> list[Execution]:
         """The current executions; RQ would remove dead ones from its list."""
         keys = [as_text(key) for key in self.connection.smembers(self.executions_key)]
-        found = [Execution.from_composite_key(key, self.connection) for key in keys]
-        return [each for each in found if self.connection.exists(each.key)]
+        executions = [Execution.from_composite_key(key, self.connection) for key in keys]
+        return [each for each in executions if self.connection.exists(each.key)]
 
 
 class JsonQueue(Queue):
@@ -176,11 +176,11 @@ def _answer_unknown_job(_error: Exception) -> ResponseReturnValue:
 
 
 def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[str, Any]]:
-    shown: list[dict[str, Any]] = []
+    figures: list[dict[str, Any]] = []
     for queue in queues:
         with suppress(ResponseError):
-            shown += _original_serialize(instance_number, [queue])
-    return shown
+            figures += _original_serialize(instance_number, [queue])
+    return figures
 
 
 def _answer_refusal(error: ResponseError) -> ResponseReturnValue:

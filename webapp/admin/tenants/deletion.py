@@ -29,8 +29,8 @@ class DeletionViews(Records):
         """Asks with name and consequence, then deletes."""
         tenant = find_tenant()
         # The page's form always has the field; scripts may send none.
-        typed = request.form.get("typed")
-        if request.method != "POST" or not (typed is None or is_typed(typed, tenant.name)):
+        text = request.form.get("typed")
+        if request.method != "POST" or not (text is None or is_typed(text, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
         if self.delete_model(tenant):
             _say_deleted(tenant)
@@ -86,7 +86,6 @@ def _consequence(tenant: Tenant) -> dict[str, Any]:
 
 
 def _say_deleted(tenant: Tenant) -> None:
-    """With a grace time, the message has a button that undoes the deletion."""
     name = isolated(tenant.name)
     if not current.services().policy.grace:
         flash(_("%(name)s was deleted. Its partition is dropped now.", name=name), "success")

@@ -97,8 +97,8 @@ class TenantView(DetailViews, ForeignDataViews):
 
     def _listed(self) -> dict[str, Any]:
         choice, counts = read_choice(request.args), shell().summary
-        found = tenants_page(reading(), choice, counts, self.page_size)
-        return selecting(choice, found, counts)
+        page = tenants_page(reading(), choice, counts, self.page_size)
+        return selecting(choice, page, counts)
 
     def render(self, template: str, **kwargs: Any) -> str:
         """The template, with the filter in the address."""
@@ -160,7 +160,6 @@ class TenantView(DetailViews, ForeignDataViews):
 
 
 def _show(error: DomainError, form: Any) -> None:
-    """Show the reason at its field, or above the page."""
     field = getattr(form, getattr(error, "field", ""), None)
     if field is None:
         flash(sentence(error), "danger")

@@ -19,10 +19,10 @@ def bdi(text: object) -> Markup:
 
 def isolated(text: str) -> str:
     """The same for plain text; characters that would break the isolation are replaced."""
-    shown = visible(text)
-    if not any(unicodedata.bidirectional(each) in FROM_RIGHT_TO_LEFT for each in shown):
-        return shown
-    return f"{FIRST_STRONG_ISOLATE}{shown}{POP_ISOLATE}"
+    visible_text = visible(text)
+    if not any(unicodedata.bidirectional(each) in FROM_RIGHT_TO_LEFT for each in visible_text):
+        return visible_text
+    return f"{FIRST_STRONG_ISOLATE}{visible_text}{POP_ISOLATE}"
 
 
 def gettext(sentence: str, **values: object) -> Markup:

@@ -73,9 +73,9 @@ CHECKS = {
 def reported(text: str) -> Markup:
     """The sentence translated; an unknown one as a quotation."""
     for pattern, sentence in SENTENCES:
-        if found := pattern.fullmatch(text):
+        if match := pattern.fullmatch(text):
             return _(
-                sentence, **{key: _translate(key, text) for key, text in found.groupdict().items()}
+                sentence, **{key: _translate(key, text) for key, text in match.groupdict().items()}
             )
     return quoted(text)
 

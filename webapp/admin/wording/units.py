@@ -36,20 +36,20 @@ def duration(seconds: float | None) -> str:
     """A duration in one unit: 12 s, 38 min, 5 h, 3 d."""
     if seconds is None:
         return str(_("unknown"))
-    whole = max(0, int(seconds))
+    whole_s = max(0, int(seconds))
     for size in (DAY_S, HOUR_S, MINUTE_S):
-        if whole >= 2 * size or (whole >= size and size == MINUTE_S):
-            return _counted(whole // size, size)
-    return _counted(whole, 1)
+        if whole_s >= 2 * size or (whole_s >= size and size == MINUTE_S):
+            return _counted(whole_s // size, size)
+    return _counted(whole_s, 1)
 
 
 def two_units(seconds: float) -> str:
     """A duration in two units: 6 d 23 h, 38 min 5 s; `0 s` for none."""
-    left = max(0, int(seconds))
+    remaining_s = max(0, int(seconds))
     parts = []
     for size in (DAY_S, HOUR_S, MINUTE_S, 1):
-        parts.append((left // size, size))
-        left %= size
+        parts.append((remaining_s // size, size))
+        remaining_s %= size
     first = next((n for n, (count, _size) in enumerate(parts) if count), len(parts) - 1)
     shown = parts[first : first + 2]
     return " ".join(_counted(n, size) for n, size in shown if n or size == shown[0][1])
