@@ -178,5 +178,5 @@ def held_jobs() -> Iterator[None]:
         patch.setattr("jobs.provisioning.stop_requests", lambda: nullcontext(_own.stop))
         patch.setattr("jobs.provisioning.chunk.CALLERS", 1)
         patch.setattr("jobs.removal.runner.CALLERS", 1)
-        patch.setattr("jobs.reconciler.loop.Reconciler._lease_kept", lambda _: nullcontext())
+        patch.setattr("jobs.reconciler.loop.Reconciler._keep_lease", lambda _: nullcontext())
         yield

@@ -60,11 +60,12 @@ def all_rows(database: Database, upload_id: int) -> Iterator[UploadRow]:
 
 
 def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]:
-    """The number of partitions of the created tenants, by their state now."""
+    """The number of requested partitions of the created tenants, by their state now."""
     counted = (
         select(Partition.state, func.count().label("tenants"))
         .join(UploadRow, UploadRow.tenant_id == Partition.tenant_id)
         .where(UploadRow.upload_id == upload_id, UploadRow.outcome == RowOutcome.CREATED)
+        .where(Partition.state.is_not(None))
         .group_by(Partition.state)
     )
     return {row.state: row.tenants for row in session.execute(counted)}

@@ -143,7 +143,7 @@ def test_status_counts_or_shows_one(whole: Product, run: Run) -> None:
     tenant = whole.create()
     whole.imported_tenants(1, first=50)
     counts = answer(run("partitions", "status", "--json"))
-    assert (counts["pending"], counts["ready"], counts["not_requested"]) == (1, 0, 1)
+    assert (counts["pending"], counts["ready"], counts["without_wish"]) == (1, 0, 1)
     shown = answer(run("partitions", "status", "--tenant-id", str(tenant.id), "--json"))
     assert (shown["name"], shown["status"], shown["cause"]) == ("tenant_1", "pending", None)
     assert answer(run("partitions", "status", "--tenant-id", "50", "--json")) is None

@@ -56,7 +56,7 @@ def test_one_takes_effect_when_many_come_at_once(product: Product) -> None:
 
 def test_next_one_takes_effect_when_the_first_is_rolled_back(product: Product) -> None:
     with pytest.raises(RuntimeError), Database(product.engine).transaction() as session:
-        idempotency().begin(session)
+        with_key().begin(session)
         raise RuntimeError("the process dies")
     assert create(product) == "tenant 1"
 
@@ -73,10 +73,10 @@ def test_repeat_is_told_to_come_again_when_the_first_takes_too_long(product: Pro
     database = Database(product.engine)
     for bound in ("lock_timeout", "statement_timeout"):
         with database.transaction() as first, pytest.raises(KeyInUse):
-            idempotency().begin(first)
+            with_key().begin(first)
             with database.transaction() as second:
                 second.execute(text(f"SET LOCAL {bound} = '50ms'"))
-                idempotency().begin(second)
+                with_key().begin(second)
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Tenant)) == 0
 
