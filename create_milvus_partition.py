@@ -21,7 +21,7 @@ EXIT_EXISTS, EXIT_FAILED, EXIT_USAGE, EXIT_ABSENT = 0, 1, 2, 3
 EXIT_CODES = {"created": EXIT_EXISTS, "already_exists": EXIT_EXISTS, "exists": EXIT_EXISTS}
 EXIT_CODES |= {"absent": EXIT_ABSENT, "failed": EXIT_FAILED}
 
-# Milvus' own rule. Checked here because Milvus Lite takes any name for a folder's, `../../x` too.
+# Milvus' own rule. Checked here because Milvus Lite makes a folder of any name, also of `../../x`.
 PARTITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 MAX_MESSAGE = 500
 KNOWN_TO_ALL = frozenset({"Milvus", "postgres"})
@@ -37,7 +37,7 @@ STATUS_CAUSES = {
     "UNAUTHENTICATED": "auth",
     "PERMISSION_DENIED": "auth",
 }
-# The server's codes 1 (Lite) and 65535 (standalone) stand for anything, so most rules read text.
+# The server's codes 1 (Lite) and 65535 (standalone) are generic, so most rules read the text.
 ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
     ("capacity", frozenset(), r"partition.*exceed|general capacity"),
     ("partition_key_mode", frozenset(), r"partition[ _]key"),
@@ -63,7 +63,7 @@ Answer = dict[str, Any]
 
 
 class Failed(Exception):
-    """The partition could not be proven to exist; `cause` is one of the product's stable codes."""
+    """The partition is not proven to exist; `cause` is one of the product's codes."""
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ def is_partition_name(name: str) -> bool:
 
 
 def unusable_uri(uri: str) -> str | None:
-    """What is wrong with an address, in words that do not repeat it; None when it can be used."""
+    """The fault of an address, without repeating it; None where there is none."""
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
@@ -89,14 +89,14 @@ def unusable_uri(uri: str) -> str | None:
         return "must not hold credentials; set MILVUS_TOKEN"
     if not host or port == 0 or re.search(r"[\s\x00-\x1f]", uri):
         return "must name a host, and a port from 1 to 65535 if any"
-    # pymilvus takes an address that ends so for a local file and starts a server on it.
+    # pymilvus takes such an address for a local file, and starts a server on it.
     return "must be a server's address, not a file" if uri.endswith(".db") else None
 
 
 def diagnose(error: BaseException, secret: str = "") -> tuple[str, str]:
     """The product's code for an error of pymilvus or gRPC, and its message without the secret.
 
-    Reads attributes instead of types, so that neither library is needed to name a failure.
+    Reads attributes instead of types, so that neither library need be imported.
     """
     cause = error.cause if isinstance(error, Failed) else _cause_of(error)
     return cause, redact(_text_of(error), secret)
@@ -111,8 +111,8 @@ def redact(text: str, secret: str) -> str:
 def mask(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, in each form in which a server or a library repeats them.
 
-    Of a secret `user:password` the password alone is masked, too. One of fewer than four
-    characters, or that every installation begins with, would blot out words that hide nothing.
+    The password of `user:password` is masked alone, too. Secrets of fewer than four characters and
+    the default ones stay: masking them would hide ordinary words.
     """
     return _pattern(tuple(secrets)).sub("***", text)
 
@@ -121,7 +121,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
     parts = {part for secret in secrets for part in (secret, secret.partition(":")[2])}
     forms = {form for part in parts - KNOWN_TO_ALL if len(part) > 3 for form in _forms(part)}
-    # The longest first, so that none is cut short by a part of it.
+    # The longest first, so that a part of a secret does not match before it.
     return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))) or r"(?!)")
 
 
@@ -134,8 +134,8 @@ def _forms(secret: str) -> Iterator[str]:
         yield re.sub("%..", lambda code: code[0].lower(), quoted)
     raw = secret.encode(errors="surrogateescape")
     yield from (raw.hex(), raw.hex().upper())
-    # gRPC sends the credential in base64; inside of more text it has three forms, whose ends
-    # depend on what is next to it.
+    # gRPC sends the credential in base64. Inside of longer text it has three forms, whose ends
+    # depend on the neighbouring bytes.
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + raw).decode()
         sure = encoded[math.ceil(before * 8 / 6) : (before + len(raw)) * 8 // 6]
@@ -143,7 +143,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it. pymilvus raises errors `from` themselves, hence the set."""
+    """The error and its causes. pymilvus raises errors `from` themselves, hence the set."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -158,7 +158,7 @@ def _code(error: BaseException) -> Any:
 
 
 def _status(error: BaseException) -> str | None:
-    """The name of gRPC's status, where the error or what caused it has one."""
+    """The name of gRPC's status, where the error or a cause has one."""
     for link in _chain(error):
         code = _code(link)
         if type(code).__name__ == "StatusCode":
@@ -170,7 +170,7 @@ def _cause_of(error: BaseException) -> str:
     code, status = _code(error), _status(error)
     cause = STATUS_CAUSES.get(status or "")
     if code == CONNECT_FAILED and cause != "auth":
-        # Whatever kept pymilvus from connecting, nothing was asked of the server yet.
+        # Nothing was asked of the server yet.
         return "milvus_unreachable"
     if cause is not None:
         return cause
@@ -192,7 +192,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def is_duplicate(error: BaseException, partition: str) -> bool:
-    """Whether the error says that the partition exists: Milvus Lite's message is its bare name."""
+    """Whether the error says that the partition exists: Milvus Lite's message is its name."""
     message = str(getattr(error, "message", "") or "")
     return message == partition or "already exist" in message
 
@@ -203,17 +203,16 @@ def is_lite(client: Any, left_s: Callable[[], float]) -> bool:
 
 
 def count_rows(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> int:
-    """Rows of the partition; those of a missing one are none.
+    """Rows of the partition, 0 for a missing one.
 
-    A loaded partition is counted. What the statistics of one that is not loaded say, they say
-    of what was flushed (deleted rows among it), so nothing is told to be empty before a flush.
+    A loaded partition is counted by query. The statistics of another cover flushed rows alone,
+    deleted ones among them, so 0 is returned only after a flush.
 
     Raises:
         Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
     """
     try:
-        # Milvus Lite counts the whole collection whichever partition is named, but its
-        # statistics are exact.
+        # Milvus Lite counts the whole collection for any partition; its statistics are exact.
         lite = is_lite(client, left_s)
         if not lite and is_loaded(client, collection, partition, left_s):
             return count_loaded(client, collection, [partition], left_s)
@@ -265,7 +264,7 @@ def is_missing(error: Exception) -> bool:
 
 
 class Work:
-    """Asks, creates and asks again, all before one deadline."""
+    """Lists, creates and lists again, all before one deadline."""
 
     def __init__(self, collection: str, partition: str, timeout_s: float) -> None:
         self.collection = collection
@@ -276,9 +275,9 @@ class Work:
         self.result: Answer | BaseException | None = None
 
     def run(self, connect: Callable[[float], Any], check: bool) -> Answer:
-        """The result, at the deadline at the latest, whatever pymilvus is doing by then.
+        """The result, before the deadline even where pymilvus hangs.
 
-        A partition that was there has `rows`, None where they cannot be counted.
+        A partition that existed has `rows`, None where they cannot be counted.
 
         Raises:
             Exception: of pymilvus or gRPC, or Failed at the deadline.
@@ -318,8 +317,7 @@ class Work:
         return self.partition in names
 
     def _rows(self) -> int | None:
-        """The rows in it; that they cannot be counted does not make it less existent."""
-        # A part of the time is kept for the answer itself.
+        # The rest of the time is for the answer itself.
         ends_at = time.monotonic() + 0.8 * self._left_s()
 
         def left_s() -> float:
@@ -331,7 +329,7 @@ class Work:
             return None
 
     def _create(self) -> Exception | None:
-        """The error of the creation, which proves nothing yet: the caller asks again."""
+        """The error of the creation, which is no proof: the caller lists again."""
         try:
             self.client.create_partition(
                 self.collection,
@@ -357,14 +355,14 @@ def load_pymilvus() -> Any:
     Raises:
         Exception: whatever the import raises.
     """
-    # pymilvus parses MILVUS_URI while it is imported and dies of one it does not like; and it
-    # reads the first `.env` above its own folder. The address here is decided already.
+    # The import of pymilvus parses MILVUS_URI, fails with one that it does not like, and reads the
+    # first `.env` above its own folder. The address is known already.
     for name in ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION", "MILVUS_CONN_TIMEOUT"):
         os.environ.pop(name, None)
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     import pymilvus
 
-    # It logs every refusal with a traceback; what matters of it stands in our answer.
+    # It logs every refusal with a traceback; our answer has the message.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
     return pymilvus
 
@@ -389,10 +387,10 @@ def ensure(args: argparse.Namespace, token: str) -> Answer:
 
 
 class Parser(argparse.ArgumentParser):
-    """Never repeats what it was given: a credential typed in the wrong place stays unprinted."""
+    """Repeats no argument: it may be a credential in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        """Say how it is used, and stop with exit code 2."""
+        """Print the usage, and exit with code 2."""
         self.exit(EXIT_USAGE, f"{self.format_usage()}{self.prog}: error: {message}\n")
 
 
@@ -422,7 +420,7 @@ def parse(argv: list[str], env: Mapping[str, str]) -> argparse.Namespace:
 
 
 def _say_which(uri: str) -> None:
-    """Say on stderr which server is asked: a default may be another one than was meant."""
+    """Print the server on stderr: the default may be the wrong one."""
     address = urlsplit(uri)._replace(path="", query="", fragment="").geturl()
     if sys.stderr:
         with suppress(OSError):
@@ -480,5 +478,5 @@ if __name__ == "__main__":
         code = main()
     except KeyboardInterrupt:
         code = EXIT_FAILED
-    # A call that outlived the deadline may still sit in its thread: leave without waiting for it.
+    # A call that outlived the deadline may still run in its thread: exit without waiting for it.
     os._exit(code)

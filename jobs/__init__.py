@@ -1,1 +1,1 @@
-"""What workers, the reconciler and its commands run; all that talks to Milvus."""
+"""The code of workers, the reconciler and their commands; all calls to Milvus."""

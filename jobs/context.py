@@ -1,4 +1,4 @@
-"""What a job works with: the services, made once per process, and one warm connection."""
+"""The context of a job: services and one open connection to Milvus for each process."""
 
 import traceback
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from webapp.settings import Settings, load_settings
 
 
 class JobFailed(Exception):
-    """A job failed of an error that repeats a secret; the message is its masked traceback."""
+    """A job failed with an error that holds a secret; the message is its masked traceback."""
 
 
 class Worker:
-    """Everything that this process keeps from job to job."""
+    """What a process keeps from job to job."""
 
     def __init__(self, settings: Settings, services: Services | None = None) -> None:
         self.settings = settings
@@ -31,14 +31,14 @@ class Worker:
 
     @cached_property
     def store(self) -> PartitionStore:
-        """The connection to Milvus: opened by its first call, in the process that works."""
+        """The connection to Milvus, opened by its first call in this process."""
         settings = self.settings
         return MilvusPartitionStore(
             settings.milvus_address, settings.milvus_token or "", settings.milvus_timeout
         )
 
     def script(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
-        """Run the fallback script; see `jobs.milvus.script`."""
+        """Run the fallback script; see `run_script`."""
         settings = self.settings
         return run_script(
             settings.milvus_address,
@@ -58,7 +58,7 @@ def worker() -> Worker:
 
 @contextmanager
 def job_context() -> Iterator[tuple[Worker, str | None]]:
-    """The worker and the job's id, with the ids of job and request in every log line."""
+    """The worker and the job's id; log lines have the ids of job and request."""
     job = get_current_job()
     ids = {"job_id": job.id, "request_id": job.meta.get("request_id")} if job else {}
     with structlog.contextvars.bound_contextvars(**ids):
@@ -70,8 +70,8 @@ def job_context() -> Iterator[tuple[Worker, str | None]]:
 
 
 def _raise_masked(error: Exception, settings: Settings) -> None:
-    """RQ keeps the traceback in Redis and shows it at `/rq/`: it must hold no secret."""
-    told = "".join(traceback.format_exception(error))
-    masked = settings.mask(told)
-    if masked != told:
+    # RQ stores the traceback in Redis and shows it at `/rq/`, so it must hold no secret.
+    trace = "".join(traceback.format_exception(error))
+    masked = settings.mask(trace)
+    if masked != trace:
         raise JobFailed(masked) from None

@@ -1,4 +1,4 @@
-"""A leader's lease: of all processes, one at a time sweeps, and one checks isolation."""
+"""A leader's lease: one process at a time sweeps, and one checks isolation."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ from webapp.models.control import SWEEP, Leadership
 
 
 class LeaderLease:
-    """One process's part in an election by a lease in the database, a row for each `name`."""
+    """A process's hold on a lease in the database, a row for each `name`."""
 
     def __init__(self, database: Database, name: str = SWEEP, holder: str | None = None) -> None:
         self._database = database
@@ -22,7 +22,7 @@ class LeaderLease:
         self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
     def take(self, lasts: timedelta, rest: timedelta = timedelta(0)) -> bool:
-        """Take the lease, unless another has it or one ended less than `rest` ago."""
+        """Take the lease, unless another process has it or released it less than `rest` ago."""
         now = utc_now()
         free = and_(
             Leadership.name == self._name,
@@ -47,7 +47,7 @@ class LeaderLease:
             return False
 
     def renew(self, lasts: timedelta) -> bool:
-        """Lengthen the lease; False when another has it now, so that this process must stop."""
+        """Lengthen the lease; False when another process has it: this one must stop."""
         with self._database.transaction() as session:
             kept = session.execute(
                 update(Leadership)
@@ -58,7 +58,7 @@ class LeaderLease:
             return kept.first() is not None
 
     def release(self) -> None:
-        """Give the lease back, and note when."""
+        """Release the lease, and store when."""
         with self._database.transaction() as session:
             session.execute(
                 update(Leadership)

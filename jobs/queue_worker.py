@@ -1,8 +1,8 @@
-"""The worker: runs our two functions and nothing else, whatever stands in Redis.
+"""The worker: runs our two functions and nothing else.
 
-RQ imports and calls what a job names: its function, its callbacks, its webhooks. A job comes from
-Redis, so anybody who can write there could run code here. This worker reads a job by
-`webapp.queue.own_jobs` alone, and sets aside what is none of ours.
+RQ imports and calls what a job names: its function, callbacks and webhooks. So every client that
+can write to Redis could run code here. This worker reads a job by `webapp.queue.own_jobs` alone,
+and fails every other job.
 """
 
 import time
@@ -39,9 +39,9 @@ FUNCTIONS: Mapping[str | None, Callable[..., None]] = {
     ONE: create_partition,
     CHUNK: create_partitions,
 }
-# A dead worker is forgotten, and its job shown as failed, after 88 s in place of RQ's 13 minutes.
+# A dead worker is deleted, and its job fails, after 88 s in place of RQ's 13 minutes.
 WORKER_TTL_S, MAINTENANCE_S, MONITORING_S = 45, 30, 5
-# A score below zero is never cleaned away: whoever owns the job decides what becomes of it.
+# A negative score is never cleaned up: the owner of the job decides about it.
 FOR_EVER = -1
 
 REFUSED = (
@@ -57,12 +57,12 @@ class PartitionJob(OwnJob):
 
     @property
     def func(self) -> Callable[..., None]:
-        """One of our two functions. No name from Redis is ever imported."""
+        """One of our two functions; no name from Redis is imported."""
         return FUNCTIONS[self.func_name]
 
 
 class PartitionQueue(Queue):
-    """A queue that gives out our jobs alone, and sets the others aside as failed."""
+    """A queue that returns our jobs alone, and fails the others."""
 
     @classmethod
     def dequeue_any(
@@ -73,10 +73,10 @@ class PartitionQueue(Queue):
         *_rest: Any,
         **_more: Any,
     ) -> tuple[Job, Queue] | None:
-        """The next job of ours with its queue, the first queue first; None where all are empty.
+        """Our next job with its queue, the first queue first; None where all are empty.
 
         Raises:
-            DequeueTimeout: none came for so many seconds.
+            DequeueTimeout: none came within `timeout` seconds.
         """
         by_key = {queue.key.encode(): queue for queue in queues}
         keys = [queue.key for queue in by_key.values()]
@@ -91,7 +91,7 @@ class PartitionQueue(Queue):
         return None
 
     def move_dependents_to_ready(self, *_args: Any, **_options: Any) -> dict[str, list[str]]:
-        """None of our jobs has any: those that name one are somebody else's."""
+        """Our jobs have no dependents: a job that names one of ours is not ours."""
         return {}
 
 
@@ -107,20 +107,20 @@ def _job(queue: Queue, job_id: bytes) -> PartitionJob:
         job.refresh()  # type: ignore[no-untyped-call]
     except ResponseError:
         raise NotOurs("its key holds no job") from None
-    # What stands there says into whose registries it goes.
+    # The stored origin could name the registries of another queue.
     job.origin = queue.name
     return job
 
 
 def _set_aside(queue: Queue, job_id: bytes, reason: str) -> None:
-    """Show the job as failed, with the reason; all else that it holds stays as it is."""
+    """Fail the job with the reason; its other fields stay."""
     shown = job_id[:100].decode(errors="backslashreplace")
     log.warning("worker.job_refused", job_id=shown, queue=queue.name, reason=reason)
     key = Job.key_for("").encode() + job_id
     try:
         name = job_id.decode()
     except UnicodeDecodeError:
-        # No application can have made it, and in a registry it would break RQ's own tools.
+        # No application made it, and in a registry it would break RQ's own tools.
         return
     connection = queue.connection
     if not connection.exists(key):
@@ -132,14 +132,14 @@ def _set_aside(queue: Queue, job_id: bytes, reason: str) -> None:
     message = REFUSED.format(reason=reason)
     refusal = Result(name, Result.Type.FAILED, connection, exc_string=message)
     refusal.save(ttl=FOR_EVER, pipeline=pipeline)  # type: ignore[no-untyped-call]
-    # A key of another kind takes no status, and is shown as failed all the same.
+    # A key of another type takes no status; the registry shows it as failed all the same.
     pipeline.execute(raise_on_error=False)
 
 
 class PartitionWorker(SimpleWorker):
-    """Keeps one warm Milvus client, and never forks beside it.
+    """Keeps one Milvus client open, and never forks.
 
-    However it is started: it reads JSON, has no scheduler, and takes sign-ups first.
+    With every command that starts it, it reads JSON, has no scheduler, and takes sign-ups first.
     """
 
     job_class = PartitionJob
@@ -164,40 +164,40 @@ class PartitionWorker(SimpleWorker):
         return super().work(*args, **{**options, **ours})
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
-        """Register, and say so."""
+        """Register the worker, and log it."""
         super().bootstrap(*args, **options)
         log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
 
     def serialize(self) -> dict[str, Any]:
-        """What Redis is told of this worker: also whose it is."""
+        """The fields in Redis, with the name of the application."""
         return {**super().serialize(), APPLICATION_FIELD: APPLICATION}
 
     def procline(self, message: str) -> None:
-        """The command line stays as it is: it is how the process is found."""
+        """Keep the command line, by which the process is found."""
 
     def handle_payload(self, message: Any) -> None:
-        """A command of RQ's, such as `shutdown`; garbage must not end the thread that listens."""
+        """Handle a command of RQ; an unreadable one must not end the thread that listens."""
         try:
             super().handle_payload(message)  # type: ignore[no-untyped-call]
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             log.warning("worker.command_unreadable", error=type(error).__name__)
 
     def run_maintenance_tasks(self) -> None:
-        """Forget what has expired of ours.
+        """Clean up our expired jobs and workers.
 
-        RQ's own would also run the callbacks of other applications' abandoned jobs, and take
-        their jobs out of its registries.
+        RQ's own method would also run the callbacks of other applications' abandoned jobs, and
+        remove their jobs from the registries.
         """
         for queue in self.queues:
             try:
-                self._forget_expired(queue)
+                self._drop_expired(queue)
                 self._fail_abandoned(queue)
-                self._forget_dead_workers(queue)
+                self._drop_dead_workers(queue)
             except ResponseError as error:
                 log.warning("worker.maintenance_failed", queue=queue.name, message=str(error))
         self.last_cleaned_at = now()  # type: ignore[assignment]
 
-    def _forget_expired(self, queue: Queue) -> None:
+    def _drop_expired(self, queue: Queue) -> None:
         for registry in (FinishedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)):
             if own := [each for each in self._expired(registry.key) if is_own_id(each)]:
                 self.connection.zrem(registry.key, *own)
@@ -206,7 +206,7 @@ class PartitionWorker(SimpleWorker):
         key = queue.started_job_registry.key
         for execution in self._expired(key):
             job_id = execution.rpartition(b":")[0]
-            # Of several workers that look at once, the one that takes it out goes on.
+            # Of several workers at once, the one that removes it goes on.
             if not is_own_id(job_id) or not self.connection.zrem(key, execution):
                 continue
             for job in read_own(self.connection, [job_id.decode()]):
@@ -217,7 +217,7 @@ class PartitionWorker(SimpleWorker):
     def _expired(self, key: str) -> list[bytes]:
         return cast(list[bytes], self.connection.zrangebyscore(key, 0, time.time()))
 
-    def _forget_dead_workers(self, queue: Queue) -> None:
+    def _drop_dead_workers(self, queue: Queue) -> None:
         mine = WORKERS_BY_QUEUE_KEY % queue.name
         keys = list(self.connection.smembers(mine))
         pipeline = self.connection.pipeline(transaction=False)
@@ -231,6 +231,6 @@ class PartitionWorker(SimpleWorker):
 
 def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any) -> PartitionWorker:
     """A worker of both queues, or of those named, on a connection of its own."""
-    # In this order: a sign-up never waits behind the backfill.
+    # In this order, so that a sign-up never waits behind the backfill.
     names = queues or [settings.partition_queue, settings.backfill_queue]
     return PartitionWorker(names, Redis.from_url(settings.redis_address), **options)

@@ -1,6 +1,6 @@
-"""The configuration of `rq worker -c jobs.worker`, and what `flask worker` loads before it works.
+"""The configuration of `rq worker -c jobs.worker`; `flask worker` loads it too.
 
-Reading it also loads what jobs need, so that the first sign-up does not wait for imports.
+The import also loads what jobs need, so that the first sign-up does not wait for imports.
 """
 
 from contextlib import suppress
@@ -19,7 +19,7 @@ from webapp.var_dir import keep_files_private
 keep_files_private()
 _settings = worker().settings
 configure_logging(_settings)
-# Without a usable SDK the worker still works: each attempt says so and takes the script.
+# Without a usable SDK the worker still works: each attempt reports it and uses the script.
 with suppress(StoreError):
     load_pymilvus()
 
@@ -31,9 +31,9 @@ _work = BaseWorker.work
 
 
 def _work_as_ours(named: BaseWorker, *args: Any, **options: Any) -> bool:
-    """The class of worker, job and serializer cannot be set in a configuration of RQ.
+    """Work as our class in place of the one that the command line named.
 
-    So whichever class the command line named, with which options, ours works in its place.
+    A configuration of RQ cannot set the classes of worker and job, nor the serializer.
     """
     if isinstance(named, PartitionWorker):
         return _work(named, *args, **options)
@@ -45,5 +45,5 @@ BaseWorker.work = _work_as_ours  # type: ignore[method-assign, assignment]
 
 _command = click.get_current_context(silent=True)
 if _command and _command.info_name == "worker-pool":
-    # Its workers are processes of their own, which need not read this configuration.
+    # A pool's workers are processes that need not read this configuration.
     raise click.UsageError("A pool cannot be made safe. Start `flask worker` as often as wanted.")

@@ -233,7 +233,7 @@ class Product:
 
     def backfill(self, numbers: Sequence[int] | None = None, *, adopt: bool = False) -> Operation:
         """What `flask partitions backfill` does for these, or all; the operation as it ended."""
-        chosen = Selection(None if numbers is None else tuple(numbers))
+        chosen = Selection(tenant_ids=None if numbers is None else tuple(numbers))
         return self.operate(OperationKind.BACKFILL, chosen, adopt=adopt)
 
     def retry_failed(self, cause: Cause | None = None) -> Operation:
@@ -251,7 +251,7 @@ class Product:
 
     def backfillable(self, *numbers: int) -> list[int]:
         """Those that a backfill would take, without such as wait for a job that is lost."""
-        asked = Asked(OperationKind.BACKFILL, Selection(numbers or None), utc_now())
+        asked = Asked(OperationKind.BACKFILL, Selection(tenant_ids=numbers or None), utc_now())
         with self.services.database.reading() as session:
             return list(next_ids(session, asked, 0, 1000))
 

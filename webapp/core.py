@@ -1,4 +1,4 @@
-"""What the applications for pages and for commands have in common."""
+"""The common parts of the applications for pages and for commands."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_core(settings: Settings) -> Flask:
-    """An application for commands. It serves nothing, and opens what a command asks for."""
+    """An application for commands, which serves nothing and connects when needed."""
     app = Flask("paratia", root_path=str(PROJECT_ROOT), static_folder=None)
     configure(app, settings)
     return app
@@ -24,12 +24,12 @@ def configure(app: Flask, settings: Settings) -> None:
     app.extensions["settings"] = settings
 
 
-# What follows is imported when it is called: the tables and services take a third of the time
-# of a short command, and many need few of them.
+# The functions below import when they are called: tables and services take a third of the time of
+# a short command, and many commands need few of them.
 
 
 def database_of(app: Flask) -> "Database":
-    """The application's database, bound at the first call; it connects when it is asked."""
+    """The application's database, made at the first call; it connects at its first use."""
     if "database" not in app.extensions:
         from webapp.db.engine import engine_options, prepare_engine
         from webapp.db.session import Database
@@ -53,19 +53,19 @@ def services_of(app: Flask) -> "Services":
 
         services = build_services(app.extensions["settings"], database_of(app))
         app.extensions |= {"services": services, "job_queue": services.job_queue}
-    made: Services = app.extensions["services"]
-    return made
+    shared: Services = app.extensions["services"]
+    return shared
 
 
 def init_migrations(app: Flask) -> None:
-    """Add `flask db …`, and bind the database that it works on."""
+    """Add `flask db …` with its database."""
     from flask_migrate import Migrate
 
-    import webapp.auth.models  # noqa: F401  tables that no service asks for
+    import webapp.auth.models  # noqa: F401  tables that no service uses
     from webapp.extensions import db
 
     services_of(app)
-    # Alembic takes a lone % for the beginning of a name to fill in. (Where there is one, its
-    # alembic.ini is not found and not missed: it says how new migrations are named.)
+    # Alembic interpolates a lone % in a path. (With one, its alembic.ini is not found, and not
+    # needed: it only names new migrations.)
     migrations = str(PROJECT_ROOT / "migrations").replace("%", "%%")
     Migrate(render_as_batch=True, compare_type=True).init_app(app, db, directory=migrations)

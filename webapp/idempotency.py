@@ -147,12 +147,10 @@ class IdempotencyKeys:
 
     def prune(self) -> int:
         """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
-        pruned = 0
-        while pruned < PRUNED_PER_SWEEP:
+        pruned, batch = 0, PRUNED_AT_ONCE
+        while batch == PRUNED_AT_ONCE and pruned < PRUNED_PER_SWEEP:
             batch = self._prune_batch()
             pruned += batch
-            if batch < PRUNED_AT_ONCE:
-                break
         return pruned
 
     def _prune_batch(self) -> int:

@@ -7,18 +7,14 @@ from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.idempotency import IdempotencyKeys
 from webapp.operations.service import Operations
-from webapp.partitions.collection_schema import Schemas
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.isolation_checks import Canaries
 from webapp.partitions.pause import Pauses
 from webapp.partitions.policy import Policy
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.heartbeats import Heartbeats
 from webapp.tenants.create_many import Bulk
-from webapp.tenants.export import Exports
 from webapp.tenants.foreign_data import ForeignData
-from webapp.tenants.numbering import Numbers
 from webapp.tenants.service import TenantService
 
 
@@ -36,13 +32,9 @@ class Services:
     bulk: Bulk
     idempotency_keys: IdempotencyKeys
     foreign: ForeignData
-    schemas: Schemas
-    numbers: Numbers
-    canaries: Canaries
     operations: Operations
     heartbeats: Heartbeats
     uploads: Uploads
-    exports: Exports
 
 
 def build_services(settings: Settings, database: Database) -> Services:
@@ -61,11 +53,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         bulk=Bulk(database, dispatcher, policy),
         idempotency_keys=IdempotencyKeys(database),
         foreign=ForeignData(database, dispatcher, policy),
-        schemas=Schemas(database),
-        numbers=Numbers(database),
-        canaries=Canaries(database),
         operations=Operations(database, job_queue, dispatcher, policy),
         heartbeats=Heartbeats(database),
         uploads=Uploads(database, dispatcher, policy),
-        exports=Exports(database),
     )

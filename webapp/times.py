@@ -28,6 +28,11 @@ class UnusableMoment(ValueError):
         super().__init__(UNUSABLE)
 
 
+def rfc3339(at: datetime | None) -> str | None:
+    """The moment in UTC as RFC 3339 writes it, with `Z`; None for none."""
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
 def parse_moment(text: str) -> datetime:
     """The moment in UTC that an RFC 3339 text names; without a zone it is read as UTC.
 

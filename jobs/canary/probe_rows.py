@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 ROWS = 3
-# Fewer random characters could be somebody's key.
+# Fewer random characters could be the key of an existing row.
 SHORTEST_KEY = 16
 
 Field = Mapping[str, Any]
 
 
 class Unfillable(Exception):
-    """A field whose type is not known here must have a value; the message names both."""
+    """A required field has an unknown type; the message names both."""
 
 
 @dataclass(frozen=True)
 class Vector:
-    """A vector field and the value that every probe row has in it."""
+    """A vector field, and its value in every probe row."""
 
     field: str
     value: Any
@@ -27,32 +27,32 @@ class Vector:
 
 @dataclass(frozen=True)
 class Shape:
-    """What rows of a collection must have."""
+    """The fields that rows of a collection must have."""
 
     key: Field
     fields: tuple[Field, ...]
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Shape":
-        """The shape that `describe_collection` tells; what functions fill in is left to them."""
-        made = {
+        """The shape in an answer of `describe_collection`, without the outputs of functions."""
+        computed = {
             name
             for function in description.get("functions") or ()
             for name in function.get("output_field_names", ())
         }
         if description.get("struct_array_fields") or description.get("struct_fields"):
             raise Unfillable("the collection has fields of structs")
-        fields = [field for field in description["fields"] if field["name"] not in made]
+        fields = [field for field in description["fields"] if field["name"] not in computed]
         (key,) = (field for field in fields if field.get("is_primary"))
         return cls(key, tuple(field for field in fields if not field.get("is_primary")))
 
     @property
     def makes_keys(self) -> bool:
-        """Whether Milvus numbers the rows by itself."""
+        """Whether Milvus makes the keys."""
         return bool(self.key.get("auto_id"))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows whose keys nobody has; they differ in nothing else.
+        """Rows with new keys and the same values.
 
         Raises:
             Unfillable: a value cannot be made.
@@ -80,7 +80,7 @@ def _type(field: Field) -> str:
 
 
 def _value(field: Field) -> Any:
-    """A value of the field's type; None where it may be left out and none is known."""
+    """A value of the field's type; None for an optional field of an unknown type."""
     make = VALUES.get(_type(field))
     if make is not None:
         return make(field)

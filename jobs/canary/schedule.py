@@ -1,22 +1,30 @@
-"""When the canary runs: once an hour, when it is asked for, and never twice at once."""
+"""When the canary runs: once an hour, on request, and never twice at once."""
 
+import logging
 import time
 from datetime import timedelta
 
 from jobs.canary.check import Canary
-from jobs.drift.observations import Observation, Observations
+from jobs.drift.check import DriftCheck
+from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
-from jobs.milvus.store import PartitionStore, StoreError
+from jobs.milvus.store import PartitionStore
 from webapp.logs import get_logger
 from webapp.models.states import CanaryOutcome
-from webapp.partitions.isolation_checks import CanaryReport
+from webapp.partitions.isolation_checks import CanaryReport, is_check_due, record_check
 from webapp.services import Services
 from webapp.settings import Settings
 
 CANARY = "canary"
 POLL_S = 0.25
-# What all calls of a check may take together: a few may be slow, or be the server's first.
+# The time for all calls of a check: some may be slow, or be the server's first.
 SHORTEST_CHECK_S = 30.0
+
+LOGGED_AS = {
+    CanaryOutcome.PASSED: ("milvus.canary.passed", logging.INFO),
+    CanaryOutcome.NOT_RUN: ("milvus.canary.not_run", logging.WARNING),
+    CanaryOutcome.FAILED: ("milvus.canary.failed", logging.ERROR),
+}
 
 log = get_logger("paratia.canary")
 
@@ -26,6 +34,8 @@ class CanarySchedule:
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
         self._services = services
+        self._database = services.database
+        self._pauses = services.pauses
         self._store = store
         self._collection = settings.milvus_collection
         check_s = max(SHORTEST_CHECK_S, 4 * settings.milvus_timeout)
@@ -35,22 +45,19 @@ class CanarySchedule:
         self._lease_s = check_s + 4 * settings.milvus_timeout
 
     def run_if_due(self) -> CanaryReport | None:
-        """Check when a check is due and nobody else is at it."""
-        canaries = self._services.canaries
-        # Its probes are partitions too, so it waits for the end of a pause.
-        if self._services.pauses.is_on() or not canaries.is_due(self._collection):
-            return None
-        if not self._take_lease():
+        """Check when a check is due and no other process checks; never during a pause."""
+        # Its probes are partitions too.
+        if self._pauses.is_on() or not self._is_due() or not self._take_lease():
             return None
         try:
-            # Somebody else may have been at it just now.
-            return self._run() if canaries.is_due(self._collection) else None
+            # Another process may have checked since the first look.
+            return self._run() if self._is_due() else None
         finally:
             self._lease.release()
 
     def run_now(self) -> CanaryReport:
-        """Check as soon as whoever checks now has ended; not while provisioning is paused."""
-        if self._services.pauses.is_on():
+        """Check as soon as any other check has ended; not while provisioning is paused."""
+        if self._pauses.is_on():
             return CanaryReport(CanaryOutcome.NOT_RUN, "provisioning is paused")
         give_up_at = time.monotonic() + self._lease_s
         while not self._take_lease():
@@ -62,6 +69,9 @@ class CanarySchedule:
         finally:
             self._lease.release()
 
+    def _is_due(self) -> bool:
+        return is_check_due(self._database, self._collection)
+
     def _take_lease(self) -> bool:
         return self._lease.take(timedelta(seconds=self._lease_s))
 
@@ -70,36 +80,19 @@ class CanarySchedule:
         try:
             report = self._canary.run(self._collection)
         except Exception as error:
-            # An answer that the check does not understand shows nothing about isolation.
+            # An answer that the check cannot read shows nothing about isolation.
             log.exception("milvus.canary.broke", collection=self._collection)
             message = f"the check does not understand Milvus: {type(error).__name__}"
             report = CanaryReport(CanaryOutcome.NOT_RUN, message)
         duration_ms = round((time.monotonic() - started) * 1000)
-        if not self._services.canaries.record(self._collection, report):
-            self._look()
-            self._services.canaries.record(self._collection, report)
-        fields = {
-            "collection": self._collection,
-            "message": report.message,
-            "duration_ms": duration_ms,
-        }
-        if report.outcome == CanaryOutcome.FAILED:
-            log.error("milvus.canary.failed", **fields)
-        elif report.outcome == CanaryOutcome.NOT_RUN:
-            log.warning("milvus.canary.not_run", **fields)
-        else:
-            log.info("milvus.canary.passed", **fields)
+        if not record_check(self._database, self._collection, report):
+            # No sweep has observed the collection yet, so it has no row.
+            observation, _listing = DriftCheck(self._services, self._store).observe(
+                self._collection
+            )
+            Observations(self._database).record(observation)
+            record_check(self._database, self._collection, report)
+        event, level = LOGGED_AS[report.outcome]
+        fields = {"message": report.message, "duration_ms": duration_ms}
+        log.log(level, event, collection=self._collection, **fields)
         return report
-
-    def _look(self) -> None:
-        """Note what is seen of a collection that no sweep ever looked at."""
-        started = time.monotonic()
-        names, cause, message = None, None, None
-        try:
-            names = self._store.list_partitions(self._collection)
-        except StoreError as error:
-            cause, message = error.cause, error.message
-        latency_ms = round((time.monotonic() - started) * 1000)
-        partitions = None if names is None else len(names)
-        seen = Observation(self._collection, latency_ms, partitions, cause, message)
-        Observations(self._services.database).record(seen)

@@ -1,4 +1,4 @@
-"""The commands that dispatch: `backfill` for imported tenants, `retry` for those that failed."""
+"""The commands `backfill`, for imported tenants, and `retry`, for failed ones."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from webapp.operations.selection import Selection
 from webapp.partitions.pause_state import is_paused
 
 POLL_S = 0.25
-# Longer than a claim's wait for a free worker, shorter than a human's patience.
+# Longer than a claim waits for a free worker.
 HINT_AFTER_S = 15.0
 
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -62,20 +62,20 @@ def backfill(
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
-    asked = (OperationKind.BACKFILL, Selection(tenant_ids or None))
-    plan = current.services().operations.plan(*asked, adopt=adopt)
+    request = (OperationKind.BACKFILL, Selection(tenant_ids=tenant_ids or None))
+    plan = current.services().operations.plan(*request, adopt=adopt)
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
     if dry_run or not plan.accepted:
         _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, wait=wait)
         return
-    operation = _drive(*asked, planned=plan.accepted, adopt=adopt)
+    operation = _drive(*request, planned=plan.accepted, adopt=adopt)
     outcome = _outcome(operation.id, adopt=adopt) if wait else {}
     skipped = json.loads(operation.skipped)
     _print(operation.accepted, skipped, as_json=as_json, outcome=outcome)
     has_jobs = _has_jobs(operation)
     if outcome.get("failed"):
-        _tell_of_foreign_data(operation.id)
+        _hint_at_adoption(operation.id)
     if outcome.get("failed") or not has_jobs:
         sys.exit(1)
 
@@ -90,22 +90,22 @@ def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
 def _drive(
     kind: OperationKind, selection: Selection, *, planned: int, adopt: bool = False
 ) -> Operation:
-    """Ask the operation, and take all its batches here, whether a reconciler runs or not."""
+    """Ask the operation, and take all its batches here: no reconciler need run."""
     operations, database = current.services().operations, current.database()
     with _bar(planned, "Dispatching") as bar:
         operation = operations.ask(kind, selection, actor=current.command_line(), adopt=adopt)
-        taken, goes_on = 0, True
+        accepted, goes_on = 0, True
         while goes_on:
             goes_on = operations.advance(operation.id)
             with database.reading() as session:
                 operation = session.get_one(Operation, operation.id)
-            bar.update(operation.accepted - taken)
-            taken = operation.accepted
+            bar.update(operation.accepted - accepted)
+            accepted = operation.accepted
     return operation
 
 
 def _has_jobs(operation: Operation) -> bool:
-    """Whether Redis took the job of each; else it is said that the reconciler dispatches later."""
+    """Whether Redis took every job; else print that the reconciler dispatches later."""
     with current.database().reading() as session:
         has_jobs = bool(is_paused(session)) or not undispatched(session, operation)
     if not has_jobs:
@@ -114,13 +114,13 @@ def _has_jobs(operation: Operation) -> bool:
 
 
 def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
-    """What became of them, once each is ready or failed."""
+    """The counts once each tenant is ready or failed."""
     view = _settle(operation_id)
     outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
         with current.database().reading() as session:
-            taken = adopted(session, operation_id)
-        outcome |= {"adopted": taken.tenants, "adopted_rows": taken.rows}
+            adoption = adopted(session, operation_id)
+        outcome |= {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
     return outcome
 
 
@@ -131,19 +131,19 @@ def _bar(length: int, label: str) -> Any:
 
 
 def _settle(operation_id: int) -> View:
-    left = _view(operation_id).progress.waiting
-    told, moved_at = False, time.monotonic()
-    with _bar(left, "Provisioning") as bar:
+    waiting = _view(operation_id).progress.waiting
+    is_hinted, moved_at = False, time.monotonic()
+    with _bar(waiting, "Provisioning") as bar:
         while (view := _view(operation_id)).progress.waiting:
-            if view.progress.waiting < left:
+            if view.progress.waiting < waiting:
                 moved_at = time.monotonic()
-            elif not told and time.monotonic() - moved_at > HINT_AFTER_S:
+            elif not is_hinted and time.monotonic() - moved_at > HINT_AFTER_S:
                 click.echo(_hint(), err=True)
-                told = True
-            bar.update(left - view.progress.waiting)
-            left = view.progress.waiting
+                is_hinted = True
+            bar.update(waiting - view.progress.waiting)
+            waiting = view.progress.waiting
             time.sleep(POLL_S)
-        bar.update(left)
+        bar.update(waiting)
     return view
 
 
@@ -162,7 +162,7 @@ def _hint() -> str:
     return "Nothing moves; does a worker run, and does Milvus answer?"
 
 
-def _tell_of_foreign_data(operation_id: int) -> None:
+def _hint_at_adoption(operation_id: int) -> None:
     with current.database().reading() as session:
         failed = {each.cause: each.tenants for each in failed_again(session, operation_id)}
     if tenants := failed.get(Cause.FOREIGN_DATA):
@@ -215,8 +215,10 @@ def retry(
     to_stderr()
     if everyone and (tenant_ids or cause):
         refuse("--all excludes --tenant-id and --cause")
-    chosen = Selection(tenant_ids, cause=Cause(cause) if cause else None) if tenant_ids else None
-    selection = chosen or Selection.of_failed(Cause(cause) if cause else None)
+    for_cause = Cause(cause) if cause else None
+    selection = Selection.of_failed(for_cause)
+    if tenant_ids:
+        selection = Selection(cause=for_cause, tenant_ids=tenant_ids)
     plan = current.services().operations.plan(OperationKind.RETRY, selection)
     missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
     if missing:

@@ -1,4 +1,4 @@
-"""The commands about rows that may be somebody else's, and about the isolation of partitions."""
+"""The commands about pre-existing rows and the isolation of partitions."""
 
 import sys
 from typing import TextIO
@@ -46,9 +46,9 @@ def empty(tenant_id: int, yes: bool) -> None:
     to_stderr()
     work = current.services().foreign
     try:
-        seen = work.rows_seen(tenant_id)
+        rows = work.rows_seen(tenant_id)
         if not yes:
-            _ask(seen)
+            _ask(rows)
         work.empty(tenant_id, actor=current.command_line())
     except TenantNotFound as error:
         refuse(str(error))
@@ -58,13 +58,13 @@ def empty(tenant_id: int, yes: bool) -> None:
 
 
 def stdin() -> TextIO:
-    """Where an answer would come from."""
+    """The stream of the answer, which tests replace."""
     return sys.stdin
 
 
-def _ask(seen: str) -> None:
-    """Go on only when a human at a terminal wants it."""
-    click.echo(f"{seen}. All of it would be destroyed, and cannot be brought back.", err=True)
+def _ask(rows: str) -> None:
+    """Require a human's confirmation at a terminal."""
+    click.echo(f"{rows}. All of it would be destroyed, and cannot be brought back.", err=True)
     if not stdin().isatty():
         refuse("nobody can be asked here; say --yes")
     click.confirm("Destroy it?", abort=True, err=True)
@@ -94,13 +94,7 @@ def canary(as_json: bool) -> None:
     finally:
         store.close()
     if as_json:
-        print_json(
-            {
-                "collection": settings.milvus_collection,
-                "outcome": report.outcome,
-                "message": report.message,
-            }
-        )
+        print_json({"collection": settings.milvus_collection, **vars(report)})
     else:
         click.echo(f"{report.outcome.replace('_', ' ')}: {report.message}")
     sys.exit(EXIT_CODES[report.outcome])

@@ -18,6 +18,7 @@ from webapp.partitions import failures
 from webapp.partitions import summary as figures
 from webapp.partitions.pause_state import PauseState
 from webapp.tenants import queries
+from webapp.times import rfc3339
 
 POLL_S = 0.25
 
@@ -78,16 +79,12 @@ def _partition(row: Partition) -> dict[str, Any] | None:
         "attempts": row.attempts,
         "cause": row.cause,
         "error": row.error,
-        "requested_at": _moment(row.requested_at),
-        "next_attempt_at": _moment(row.next_attempt_at),
-        "ready_at": _moment(row.ready_at),
-        "verified_at": _moment(row.verified_at),
+        "requested_at": rfc3339(row.requested_at),
+        "next_attempt_at": rfc3339(row.next_attempt_at),
+        "ready_at": rfc3339(row.ready_at),
+        "verified_at": rfc3339(row.verified_at),
         "adopted_rows": row.adopted_rows,
     }
-
-
-def _moment(at: Any) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 @partitions.command()
@@ -105,7 +102,7 @@ def failed(as_json: bool) -> None:
     for family in families:
         advice = family.cause.advice
         tenants = "1 tenant" if family.tenants == 1 else f"{family.tenants} tenants"
-        click.echo(f"{family.cause}: {tenants}, last {_moment(family.last_seen)}")
+        click.echo(f"{family.cause}: {tenants}, last {rfc3339(family.last_seen)}")
         click.echo(f"  {advice.meaning} {advice.remedy}")
         click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
 
@@ -114,8 +111,8 @@ def _family(family: failures.Family) -> dict[str, Any]:
     return {
         "cause": family.cause,
         "tenants": family.tenants,
-        "first_seen": _moment(family.first_seen),
-        "last_seen": _moment(family.last_seen),
+        "first_seen": rfc3339(family.first_seen),
+        "last_seen": rfc3339(family.last_seen),
         "example": {"tenant_id": family.example_tenant_id, "error": family.example_error},
         "retry_helps": family.cause.is_transient,
         "meaning": family.cause.advice.meaning,
@@ -176,7 +173,7 @@ def worker(burst: bool) -> None:
 
 
 def _sweep_once(reconciler: Any) -> None:
-    """Sweep as soon as whoever sweeps now has ended; then do what is due, and was asked for."""
+    """Sweep as soon as any other sweep has ended; then remove, operate and import what is due."""
     give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
     while not reconciler.sweep():
         if time.monotonic() > give_up_at:

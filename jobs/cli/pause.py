@@ -1,4 +1,4 @@
-"""The commands that pause all provisioning, and let it go on."""
+"""The commands `pause` and `resume`."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import InvalidField
 from webapp.partitions.pause_state import PauseState
+from webapp.times import rfc3339
 
 
 @click.command()
@@ -52,11 +53,10 @@ def serialize(state: PauseState | None) -> dict[str, Any] | None:
     """A pause as JSON."""
     if state is None:
         return None
-    since = state.since.isoformat().replace("+00:00", "Z")
-    return {"since": since, "by": state.by, "reason": state.reason}
+    return {"since": rfc3339(state.since), "by": state.by, "reason": state.reason}
 
 
 def describe(state: PauseState) -> str:
-    """Since when, by whom and why."""
+    """A pause in words."""
     why = f": {state.reason}" if state.reason else ""
     return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"

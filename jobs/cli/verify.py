@@ -9,15 +9,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.drift.compare import Comparison
 from jobs.drift.verify import Report, Verification
-from jobs.milvus.store import StoreError
 from webapp import current
 from webapp.models.states import DriftKind
 from webapp.outages import sentence
 from webapp.partitions.drift import Finding
 
 DRIFT_FOUND = 1
-# Not 1, and never 0: a check that was not made says nothing about drift.
+# Neither 0 nor 1: without a comparison nothing is known about drift.
 NOT_COMPARED = 3
+SHOWN = ("tenant_id", "collection", "partition", "rows", "note")
 
 
 def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
@@ -25,11 +25,10 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
     from jobs.context import Worker
 
     store = Worker(current.settings(), current.services()).store
-    work = Verification(current.services(), store)
+    actor = current.command_line()
     try:
-        asked_by = current.command_line()
-        report = work.run(
-            repair_for=asked_by if repair else None, accept_for=asked_by if accept_moved else None
+        report = Verification(current.services(), store).run(
+            repair_for=actor if repair else None, accept_for=actor if accept_moved else None
         )
     except SQLAlchemyError as error:
         why = sentence(error, current.settings()) or type(error).__name__
@@ -57,7 +56,8 @@ def serialize(report: Report) -> dict[str, Any]:
     answer |= {str(kind): [_item(each) for each in report.of(kind)] for kind in DriftKind}
     answer["collections"] = [_collection(each) for each in report.compared]
     answer["not_compared"] = [
-        _refusal(collection, error) for collection, error in report.not_compared.items()
+        {"collection": collection, "cause": str(error.cause), "message": error.message}
+        for collection, error in report.not_compared.items()
     ]
     if report.repaired is not None:
         answer["repaired"] = {str(kind): count for kind, count in report.repaired.items()}
@@ -65,13 +65,7 @@ def serialize(report: Report) -> dict[str, Any]:
 
 
 def _item(finding: Finding) -> dict[str, Any]:
-    return {
-        "tenant_id": finding.tenant_id,
-        "collection": finding.collection,
-        "partition": finding.partition,
-        "rows": finding.rows,
-        "note": finding.note,
-    }
+    return {name: getattr(finding, name) for name in SHOWN}
 
 
 def _collection(comparison: Comparison) -> dict[str, Any]:
@@ -83,10 +77,6 @@ def _collection(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _refusal(collection: str, error: StoreError) -> dict[str, Any]:
-    return {"collection": collection, "cause": str(error.cause), "message": error.message}
-
-
 def describe(report: Report) -> str:
     """The report for reading."""
     lines = [
@@ -95,9 +85,9 @@ def describe(report: Report) -> str:
         for each in map(_collection, report.compared)
     ]
     for kind in DriftKind:
-        found = report.of(kind)
-        lines += [f"{kind}: {len(found)}"] if found else []
-        lines += [_line(finding) for finding in found if kind != DriftKind.ADOPTED]
+        findings = report.of(kind)
+        lines += [f"{kind}: {len(findings)}"] if findings else []
+        lines += [_line(finding) for finding in findings if kind != DriftKind.ADOPTED]
     if report.repaired is not None:
         again, dropped = report.repaired.values()
         lines.append(f"Repaired: {again} are made again, {dropped} were dropped again.")

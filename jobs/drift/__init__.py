@@ -1,1 +1,1 @@
-"""Drift: what Milvus has, compared with what the database wants, and what is done about it."""
+"""Drift: the difference between Milvus and the database, its report and its repair."""

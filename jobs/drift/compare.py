@@ -1,4 +1,4 @@
-"""Compares Milvus's list of partitions with our rows, and makes again what is missing."""
+"""Compares Milvus's list of partitions with our rows, and requests missing ones again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from jobs.drift.observations import Observations, located
-from jobs.milvus.store import PartitionStore, Place
+from jobs.milvus.store import Place
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -40,9 +39,9 @@ NO_NUMBER = "no tenant can have this number"
 
 @dataclass(frozen=True)
 class Listing:
-    """Milvus's answer for a collection, and whose rows were ready before it was asked.
+    """Milvus's list of a collection, and the tenants that were ready before the call.
 
-    Who became ready later may be absent from it, so nothing is said of them.
+    A partition that became ready later may be absent from the list.
     """
 
     collection: str
@@ -54,7 +53,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a listing shows: who is missing from it, and what in it nobody wants."""
+    """The missing and the unwanted partitions of a listing."""
 
     listing: Listing
     missing: list[Finding]
@@ -64,7 +63,7 @@ class Comparison:
 
 
 class Drift:
-    """Knows where Milvus departs from our rows; every change is looked at again as it is made."""
+    """Finds drift, and requests missing partitions again. Each UPDATE checks its condition."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
@@ -72,7 +71,7 @@ class Drift:
         self._policy = policy
 
     def ready(self, collection: str) -> frozenset[int]:
-        """The tenants whose partition the collection must hold; ask before Milvus is asked."""
+        """The tenants whose partition must be in the collection; read before the listing."""
         mine = select(Partition.tenant_id).where(
             Partition.collection == collection, Partition.state == PartitionState.READY
         )
@@ -80,29 +79,28 @@ class Drift:
             return frozenset(session.scalars(mine))
 
     def compare(self, listing: Listing) -> Comparison:
-        """Find the departures; costs no more the more tenants are ready, beyond their names."""
+        """The differences; reads rows of tenants that are not ready alone."""
         numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
-        seen = {number for number in numbers.values() if number is not None}
+        listed = {number for number in numbers.values() if number is not None}
         with self._database.reading() as session:
-            unwanted = _find_unwanted(session, listing, sorted(seen - listing.ready))
+            unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
         missing = [
             Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
-            for number in sorted(listing.ready - seen)
+            for number in sorted(listing.ready - listed)
         ]
-        return Comparison(listing, missing, unwanted, other=len(numbers) - len(seen))
+        return Comparison(listing, missing, unwanted, other=len(numbers) - len(listed))
 
     def make_again(self, comparison: Comparison) -> int:
-        """Make a new request, with all attempts, of each that is missing, in batches.
+        """Request each missing partition again, with all attempts, in batches; returns how many.
 
-        Whose partition was proven since Milvus was asked, or who is not ready any more, is
-        left alone, and everybody is while provisioning is paused: Milvus may be under repair.
-        Returns how many there were.
+        None during a pause, when Milvus may be under repair, and none that was proven after the
+        listing or is not ready any more.
         """
         numbers = [finding.tenant_id for finding in comparison.missing if finding.tenant_id]
         return sum(self._make_again(comparison.listing, batch) for batch in batches(numbers))
 
     def _make_again(self, listing: Listing, numbers: Sequence[int]) -> int:
-        gone = and_(
+        missing = and_(
             NOT_PAUSED,
             Partition.tenant_id.in_(numbers),
             Partition.collection == listing.collection,
@@ -110,7 +108,7 @@ class Drift:
             or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
         )
         with self._database.transaction() as session:
-            rows = request_missing(session, gone, self._policy.attempts, utc_now())
+            rows = request_missing(session, missing, self._policy.attempts, utc_now())
             entries = [
                 events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
                 for row in rows
@@ -120,7 +118,7 @@ class Drift:
         return len(rows)
 
     def note_dropped(self, finding: Finding) -> None:
-        """Tell in the tenant's timeline that an empty partition was dropped once more."""
+        """Record in the timeline that an empty partition was dropped again."""
         with self._database.transaction() as session:
             mine = select(Partition).where(Partition.tenant_id == finding.tenant_id)
             entries = [
@@ -130,31 +128,19 @@ class Drift:
             events.record(session, entries)
 
     def note_verified(self, listing: Listing) -> None:
-        """Note the proof that the listing is for each ready tenant in it."""
-        seen = sorted(number for number in listing.ready if partition_name(number) in listing.names)
-        for batch in batches(seen):
-            proven = and_(
+        """Store the listing as proof for each ready tenant in it."""
+        numbers = sorted(
+            number for number in listing.ready if partition_name(number) in listing.names
+        )
+        for batch in batches(numbers):
+            which = and_(
                 Partition.tenant_id.in_(batch),
                 Partition.collection == listing.collection,
                 Partition.state == PartitionState.READY,
                 or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
             )
             with self._database.transaction() as session:
-                change(session, proven, {"verified_at": listing.asked_at})
-
-
-def listing_of(
-    drift: Drift, observations: Observations, store: PartitionStore, collection: str
-) -> Listing:
-    """Milvus's list of a collection, with what it must hold.
-
-    Raises:
-        StoreError: there is none, or it would be of another collection than ours are in.
-    """
-    ready = drift.ready(collection)
-    asked_at = utc_now()
-    place = located(observations, store, collection)
-    return Listing(collection, asked_at, ready, store.list_partitions(place.name), place)
+                change(session, which, {"verified_at": listing.asked_at})
 
 
 def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:
@@ -182,7 +168,7 @@ def _rows(session: Session, numbers: Sequence[int]) -> dict[int, Any]:
 
 
 def _classify(listing: Listing, number: int, row: Any, lifted_to: int) -> Finding | None:
-    """What a partition is whose tenant was not ready here; None where it may well be there."""
+    """The finding about a partition without a ready tenant; None where it may be there."""
     name = f"tenant_{number}"
     if row is None:
         note = NOBODYS if number <= lifted_to else OUT_OF_REACH

@@ -1,4 +1,4 @@
-"""What was last observed of Milvus: stored, and asked for."""
+"""Stores and reads the last observation of each collection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from webapp.models.partition import Partition
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at a collection: how many partitions, or why there was no answer."""
+    """One look at a collection: its number of partitions, or why there was no answer."""
 
     collection: str
     latency_ms: int
@@ -25,22 +25,21 @@ class Observation:
     cause: Cause | None = None
     error: str | None = None
     looked_at: datetime = field(default_factory=utc_now)
-    # Which collection answered to the name, and the name of the one it stands for wrongly.
+    # The collection that answered, and for a moved alias the one that it stands for now.
     place: Place | None = None
     moved_to: str | None = None
 
 
 class Observations:
-    """Stores observations."""
+    """Reads and stores observations."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def collections(self, in_use: str) -> list[str]:
-        """The collections that a sweep looks at, the one in use first.
+        """The collections that a sweep observes: the one in use, then those with rows or findings.
 
-        The others are those that rows or findings of ours are in; a name that was only mistyped
-        once is asked for no more.
+        So a name that was mistyped once is not observed for ever.
         """
         found_in = select(PartitionDrift.collection).distinct()
         with self._database.reading() as session:
@@ -48,45 +47,45 @@ class Observations:
         return [in_use, *sorted(others - {in_use})]
 
     def last_cause(self, collection: str) -> Cause | None:
-        """Why the last look at the collection got no answer; None when it did, or was none."""
+        """Why the last observation got no answer; None when it did, or there was none."""
         with self._database.reading() as session:
             row = session.get(ObservedCollection, collection)
             return row.cause if row else None
 
     def place(self, collection: str) -> Place | None:
-        """Which collection the name stood for when its partitions were made; None: not known."""
+        """The collection that the name stood for when its partitions were made; None: unknown."""
         with self._database.reading() as session:
             row = session.get(ObservedCollection, collection)
         return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
 
     def accept(self, collection: str, place: Place) -> None:
-        """Take the place for the right one from now on: a human says so."""
+        """Store that a human confirmed the place as the right one."""
         with self._database.transaction() as session:
             if row := session.get(ObservedCollection, collection, with_for_update=True):
                 _settle(row, place)
 
-    def record(self, seen: Observation) -> None:
-        """Store what was seen, in place of what was seen before, not of what was seen since."""
+    def record(self, observation: Observation) -> None:
+        """Store the observation, unless a later one is stored."""
         now = utc_now()
         with self._database.transaction() as session:
-            row = session.get(ObservedCollection, seen.collection, with_for_update=True)
+            row = session.get(ObservedCollection, observation.collection, with_for_update=True)
             if row is None:
-                row = ObservedCollection(collection=seen.collection, observed_at=now)
+                row = ObservedCollection(collection=observation.collection, observed_at=now)
                 session.add(row)
-            elif row.observed_at > seen.looked_at:
+            elif row.observed_at > observation.looked_at:
                 return
             row.observed_at = now
-            row.latency_ms = seen.latency_ms
-            row.cause = seen.cause
-            row.error = seen.error
-            row.moved_to = seen.moved_to
-            if seen.place is not None:
-                _settle(row, seen.place)
-            if seen.cause is None:
+            row.latency_ms = observation.latency_ms
+            row.cause = observation.cause
+            row.error = observation.error
+            row.moved_to = observation.moved_to
+            if observation.place is not None:
+                _settle(row, observation.place)
+            if observation.cause is None:
                 row.answered_at = now
-                row.partitions = seen.partitions
-            if seen.partitions is not None:
-                _note_size(session, seen.collection, seen.partitions, now)
+                row.partitions = observation.partitions
+            if observation.partitions is not None:
+                _note_size(session, observation.collection, observation.partitions, now)
 
 
 def _settle(row: ObservedCollection, place: Place) -> None:
@@ -94,7 +93,7 @@ def _settle(row: ObservedCollection, place: Place) -> None:
 
 
 def _note_size(session: Session, collection: str, partitions: int, now: datetime) -> None:
-    """Of each day the last size stays, so that there is a pace to tell."""
+    """Store the size; the last one of each day stays, for the forecast."""
     session.merge(
         CollectionSize(
             collection=collection, day=now.date(), partitions=partitions, observed_at=now
@@ -103,31 +102,31 @@ def _note_size(session: Session, collection: str, partitions: int, now: datetime
 
 
 def _with_rows(session: Session) -> Iterator[str]:
-    """The collections of all rows: a step in the index for each, however many rows it has."""
+    """The collections of all rows, by one step in the index for each collection."""
     last = ""
-    while found := session.scalar(
+    while collection := session.scalar(
         select(func.min(Partition.collection)).where(Partition.collection > last)
     ):
-        yield (last := found)
+        yield (last := collection)
 
 
 def located(observations: Observations, store: PartitionStore, collection: str) -> Place:
-    """The collection itself that the name stands for, which is the one that it stood for.
+    """The collection that the name stands for, which must be the one that it stood for.
 
     Raises:
-        CollectionMoved: the name is an alias that was moved or dropped, and what is in the
-            collection that it stood for is not to be judged by another one.
+        CollectionMoved: the name is an alias that was moved or dropped: another collection says
+            nothing about the partitions in the first.
         StoreError: `collection_missing`, or that the server did not answer.
     """
     known = observations.place(collection)
     try:
-        found = store.locate(collection)
+        place = store.locate(collection)
     except StoreError as error:
         if error.cause != Cause.COLLECTION_MISSING or known is None or known.name == collection:
             raise
         if known.is_same(store.locate(known.name)):
             raise CollectionMoved(collection, known, None) from None
         raise
-    if known is not None and not known.is_same(found):
-        raise CollectionMoved(collection, known, found)
-    return found
+    if known is not None and not known.is_same(place):
+        raise CollectionMoved(collection, known, place)
+    return place

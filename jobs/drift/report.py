@@ -1,4 +1,4 @@
-"""Keeps the drift report: what the last comparison of a collection found, and since when."""
+"""Stores the drift report: the findings of the last comparison, and since when."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ log = get_logger("paratia.numbers")
 
 
 class DriftReport:
-    """What pages show of drift; written only where it changes."""
+    """The stored findings; written only where they change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def reported(self, collection: str) -> dict[str, Finding]:
-        """What stands in the drift report for a collection, by the partition's name."""
+        """The stored findings of a collection by the partition's name."""
         with self._database.reading() as session:
             return {
                 name: Finding(row.kind, row.number, collection, name, row.rows, row.note)
@@ -37,25 +37,24 @@ class DriftReport:
             }
 
     def store(self, listing: Listing, findings: Sequence[Finding]) -> None:
-        """Put the findings in place of what an earlier listing of the collection showed.
+        """Replace the findings of an earlier listing, not those of a later one.
 
-        What was missing stays until it is there again, or is not wanted any more. A sweeper
-        that was frozen meanwhile changes nothing: a later comparison stands.
+        A missing partition stays until it is listed again or not requested any more.
         """
         with self._database.transaction() as session:
-            seen = session.get(ObservedCollection, listing.collection, with_for_update=True)
-            if seen is None or (seen.compared_at and seen.compared_at >= listing.asked_at):
+            row = session.get(ObservedCollection, listing.collection, with_for_update=True)
+            if row is None or (row.compared_at and row.compared_at >= listing.asked_at):
                 return
-            seen.compared_at = listing.asked_at
+            row.compared_at = listing.asked_at
             before = _entries(session, listing.collection)
-            found = {finding.partition: finding for finding in findings}
-            gone = before.keys() - found.keys() - _still_missing(session, listing, before)
-            for name in gone:
+            by_name = {finding.partition: finding for finding in findings}
+            resolved = before.keys() - by_name.keys() - _still_missing(session, listing, before)
+            for name in resolved:
                 session.delete(before[name])
-            fresh = [finding for name, finding in found.items() if name not in before]
+            fresh = [finding for name, finding in by_name.items() if name not in before]
             session.add_all(map(_entry, fresh))
-            for name in before.keys() & found.keys():
-                _correct(before[name], found[name])
+            for name in before.keys() & by_name.keys():
+                _correct(before[name], by_name[name])
         _log_new(fresh)
 
 
@@ -72,13 +71,13 @@ def _still_missing(
         for row in before.values()
         if row.kind == DriftKind.MISSING and row.number and row.partition not in listing.names
     ]
-    wanted = select(Partition.name).where(
+    names = select(Partition.name).where(
         Partition.collection == listing.collection, Partition.state.in_(OPEN)
     )
     return {
         name
         for batch in batches(numbers)
-        for name in session.scalars(wanted.where(Partition.tenant_id.in_(batch)))
+        for name in session.scalars(names.where(Partition.tenant_id.in_(batch)))
     }
 
 
@@ -95,14 +94,14 @@ def _entry(finding: Finding) -> PartitionDrift:
 
 
 def _correct(row: PartitionDrift, finding: Finding) -> None:
-    """Only what differs is written; rows that were counted once stay known."""
+    """Writes only differences, and keeps a count of rows that is not replaced."""
     row.kind, row.note = finding.kind, finding.note
     if finding.rows is not None:
         row.rows = finding.rows
 
 
 def _log_new(fresh: Sequence[Finding]) -> None:
-    """One line for all of a kind, once; each tenant's own is written where it is made again."""
+    """One line for all findings of a kind; a missing one is logged with its request."""
     for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
         names = [finding.partition for finding in fresh if finding.kind == kind]
         if names:

@@ -17,11 +17,11 @@ from webapp.models.causes import Cause
 T = TypeVar("T")
 Request = Callable[[Any, float], T]
 
-# A fresh channel must try at once. By default gRPC lets channels to one address share their
-# socket, and with it the pause after a refused connection, which grows to two minutes.
-# pymilvus pings every 10 s, also while no call is made. Milvus Lite allows no such pings: it ends
-# the connection ("too_many_pings"), and gRPC writes that past our logs. Each of our calls has a
-# deadline of its own, so an idle connection need not be watched.
+# A new channel must try at once. By default gRPC lets channels to one address share a socket,
+# and with it the pause after a refused connection, which grows to two minutes.
+# pymilvus pings every 10 s, also between calls. Milvus Lite answers such pings by ending the
+# connection ("too_many_pings"), which gRPC writes past our logs. Each call has its own deadline,
+# so an idle connection needs no pings.
 CHANNEL_OPTIONS = {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.keepalive_permit_without_calls": 0,
@@ -34,28 +34,24 @@ VECTOR_DIMENSIONS = 1_536
 class MilvusPartitionStore:
     """The partitions of one Milvus server, for all threads of the process that calls.
 
-    pymilvus is imported and the connection opened at the first call, by the process that makes
-    it: an inherited channel hangs in one of six forked processes. For the same reason a process
-    that has called must not fork, not even after `close`: gRPC's own threads remain.
+    The first call imports pymilvus and opens the connection, in the process that calls: an
+    inherited channel hangs in one of six forked processes. After a call a process must not fork,
+    not even after `close`: gRPC's own threads remain.
 
-    After an error that may be the connection's fault the next call opens a fresh one, so it
-    never waits for gRPC's own pause.
+    After an error that may be the connection's fault, the next call opens a new connection
+    instead of waiting for gRPC's own pause.
     """
 
     def __init__(self, uri: str, token: str, timeout_s: float) -> None:
         self._uri = uri
         self._token = token
         self._timeout_s = timeout_s
-        # Kept by process and never dropped: closing what was inherited would touch its channel.
+        # By process. An inherited session is never closed: that would touch the parent's channel.
         self._sessions: dict[int, Session] = {}
 
+    # The promises of these methods are those of `PartitionStore`.
+
     def locate(self, collection: str) -> Place:
-        """The collection itself that the name, which may be an alias, stands for.
-
-        Raises:
-            StoreError: `collection_missing`, or that the server did not answer.
-        """
-
         def locate(client: Any, timeout_s: float) -> Place:
             answer = client.describe_collection(collection, timeout=timeout_s)
             return Place(answer["collection_name"], answer.get("collection_id") or 0)
@@ -63,29 +59,16 @@ class MilvusPartitionStore:
         return self.call(locate)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
-        """Names of all partitions of the collection, `_default` included.
-
-        Raises:
-            StoreError: `collection_missing`, or that the server did not answer.
-        """
         return self.call(
-            lambda client, timeout_s: frozenset(
-                client.list_partitions(collection, timeout=timeout_s)
-            )
+            lambda client, left_s: frozenset(client.list_partitions(collection, timeout=left_s))
         )
 
     def create_partition(self, collection: str, partition: str) -> None:
-        """Ask for the partition; that it exists already is a success too.
-
-        Raises:
-            StoreError: with the cause that the server's answer shows, or `invalid_name` unasked,
-                since Milvus Lite makes folders of names that point outside its own.
-        """
         _check_name(partition)
 
         def create(client: Any, timeout_s: float) -> None:
             try:
-                # Waiting for the pace to be allowed is the caller's business, with its pauses.
+                # A creation over the rate limit fails: the caller pauses before its next try.
                 client.create_partition(
                     collection, partition, timeout=timeout_s, retry_on_rate_limit=False
                 )
@@ -96,45 +79,23 @@ class MilvusPartitionStore:
         self.call(create)
 
     def count_rows(self, collection: str, partition: str) -> int | None:
-        """Rows of the partition, none of a missing one.
-
-        Raises:
-            StoreError: as for a creation; `rate_limited` where only a flush would tell.
-        """
         _check_name(partition)
-
-        def count(client: Any, timeout_s: float) -> int:
-            return count_rows(client, collection, partition, Deadline(timeout_s).left_s)
-
-        return self.call(count)
+        return self.call(
+            lambda client, left_s: count_rows(
+                client, collection, partition, Deadline(left_s).left_s
+            )
+        )
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
-        """Rows of each of the partitions, which exist, with few calls but one time-out for all.
-
-        Raises:
-            StoreError: as for one of them.
-        """
         return self.call(
-            lambda client, timeout_s: rows.count_each(client, collection, partitions, timeout_s)
+            lambda client, left_s: rows.count_each(client, collection, partitions, left_s)
         )
 
     def drop_partition(self, collection: str, partition: str) -> None:
-        """Release the partition alone and drop it; that it is missing is a success too.
-
-        Raises:
-            StoreError: as for a creation.
-        """
         _check_name(partition)
-        self.call(
-            lambda client, timeout_s: rows.drop_partition(client, collection, partition, timeout_s)
-        )
+        self.call(lambda client, left_s: rows.drop_partition(client, collection, partition, left_s))
 
     def call(self, request: Request[T]) -> T:
-        """What the request returns; it is given a client and the seconds that are left.
-
-        Raises:
-            StoreError: whatever went wrong, within the store's time-out.
-        """
         milvus = load_pymilvus()
         deadline = Deadline(self._timeout_s)
         session = self._session(milvus)
@@ -146,12 +107,11 @@ class MilvusPartitionStore:
                 connection.close()
             cause = Cause.TIMEOUT if entered else Cause.MILVUS_UNREACHABLE
             raise StoreError(cause, f"no answer within {self._timeout_s:g} s") from None
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends here
-            # The client's own errors may repeat the credential, and end where jobs are shown.
+        except Exception as error:  # noqa: BLE001 - the border: all is translated
+            # Not chained: the client's error may repeat the credential, and jobs show tracebacks.
             raise self._translated(error, entered) from None
 
     def close(self) -> None:
-        """Give up the connection of this process; the next call opens another. Never raises."""
         session = self._sessions.pop(os.getpid(), None)
         if session is not None:
             session.close()
@@ -178,6 +138,7 @@ class MilvusPartitionStore:
 
 
 def _check_name(partition: str) -> None:
+    # Milvus Lite makes folders of names, also of one that points outside its own folder.
     if not is_partition_name(partition):
         raise StoreError(Cause.INVALID_NAME, "Milvus does not allow this partition name")
 
@@ -194,17 +155,16 @@ def load_pymilvus() -> Any:
     except Exception as error:  # noqa: BLE001 - an import may raise anything
         message = f"pymilvus cannot be imported: {redact(str(error), '')}"
         raise StoreError(Cause.UNEXPECTED, message) from None
-    # It writes every refusal with a traceback to stderr; here it becomes a StoreError instead.
+    # pymilvus logs every refusal with a traceback; here it becomes a StoreError.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
     return pymilvus
 
 
 @contextmanager
 def _without_pyarrow() -> Iterator[None]:
-    """Let the import of pandas in this block find no pyarrow, which it can do without.
+    """Hide pyarrow from the import of pandas, which works without it: it takes 34 MB.
 
-    pymilvus imports pandas for frames, which nothing here uses; pandas imports pyarrow where it
-    is installed (Milvus Lite's server needs it), and that alone takes 34 MB.
+    pymilvus imports pandas for frames, which nothing here uses. Milvus Lite's server needs pyarrow.
     """
     if "pyarrow" in sys.modules or "pandas" in sys.modules:
         yield
@@ -213,7 +173,7 @@ def _without_pyarrow() -> Iterator[None]:
     try:
         yield
     finally:
-        # Of two threads that import at once, the first takes it out.
+        # Another thread that imports at once may have removed it.
         sys.modules.pop("pyarrow", None)
 
 
@@ -267,4 +227,4 @@ def _perform(
     try:
         return request(connection.client, deadline.left_s())
     finally:
-        connection.delete_tenant()
+        connection.leave()

@@ -11,9 +11,10 @@ CLOSE_WITHIN_S = 2.0
 
 
 class Connection:
-    """A client and the number of calls in it: a bad one closes when its last call has left.
+    """A client and the number of calls in it.
 
-    The failure of one thread's call must not cut short the calls of the others.
+    A retired one closes after its last call, so that a failure in one thread does not end the
+    calls of the others.
     """
 
     def __init__(self, client: Any) -> None:
@@ -23,12 +24,12 @@ class Connection:
         self._lock = threading.Lock()
 
     def enter(self) -> bool:
-        """Count a call in; False when the connection is retired and must not be used."""
+        """Count a call in; False for a retired connection, which must not be used."""
         with self._lock:
             self._users += not self._retired
             return not self._retired
 
-    def delete_tenant(self) -> None:
+    def leave(self) -> None:
         """Count a call out."""
         with self._lock:
             self._users -= 1
@@ -45,7 +46,7 @@ class Connection:
             self.close()
 
     def close(self, wait_s: float = 0.0) -> None:
-        """Close, which cancels the calls inside; wait so long for it to be done.
+        """Close, which cancels the calls inside; wait at most `wait_s` for the end of it.
 
         pymilvus closes under a lock that it also holds while any client connects.
         """
@@ -67,10 +68,10 @@ class Session:
         self._connection: Connection | None = None
 
     def enter(self, deadline: Deadline) -> Connection:
-        """A connection that counts this call; of several threads, one opens it.
+        """The connection, with this call counted in; one thread opens it for all.
 
         Raises:
-            Exception: of `connect`; OverrunError when another thread is opening for too long.
+            Exception: of `connect`; OverrunError when another thread takes too long to open it.
         """
         if not self._opening.acquire(timeout=deadline.left_s()):
             raise OverrunError

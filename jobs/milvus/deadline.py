@@ -1,4 +1,4 @@
-"""Bounds a call whose own library may overrun the time it was given."""
+"""Bounds calls of a library that may overrun its own time-out."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ class OverrunError(Exception):
 
 
 class Deadline:
-    """A moment by which several steps together must have ended."""
+    """A common deadline for several steps."""
 
     def __init__(self, timeout_s: float) -> None:
         self._ends_at = time.monotonic() + timeout_s
@@ -32,10 +32,10 @@ class Deadline:
         return left_s
 
     def run(self, work: Callable[[], T]) -> T:
-        """What the work returns or raises, at the deadline at the latest.
+        """What the work returns or raises, before the deadline.
 
         Raises:
-            OverrunError: at the deadline, while the work goes on in a thread that nobody awaits.
+            OverrunError: at the deadline; the work goes on in a thread that is not awaited.
         """
         outcome: Future[T] = Future()
         in_background(lambda: _settle(outcome, work))
@@ -49,7 +49,7 @@ class Deadline:
 
 
 def in_background(work: Callable[[], object]) -> threading.Thread:
-    """Run the work in a thread of its own, which does not keep the process alive."""
+    """Run the work in a daemon thread."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread

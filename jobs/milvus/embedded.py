@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         created = ensure_collection(args.uri, args.collection, args.wait)
     except StoreError as error:
-        _log("milvus.collection.create_failed", "error", args.collection, **_failure(error))
+        failure = {"cause": error.cause, "message": error.message}
+        _log("milvus.collection.create_failed", "error", args.collection, **failure)
         print(f"collection {args.collection}: {error.message}", file=sys.stderr)
         return 1
     event = "milvus.collection.created" if created else "milvus.collection.already_exists"
@@ -35,7 +36,7 @@ def ensure_collection(uri: str, collection: str, wait_s: float) -> bool:
     """Make or load the collection as soon as Milvus answers; True when it was missing.
 
     Raises:
-        StoreError: of the last attempt, when the time is up or no waiting would help.
+        StoreError: of the last attempt, when the time is up or waiting cannot help.
     """
     ends_at = time.monotonic() + wait_s
     while True:
@@ -45,10 +46,6 @@ def ensure_collection(uri: str, collection: str, wait_s: float) -> bool:
             if not error.cause.is_transient or time.monotonic() >= ends_at:
                 raise
         time.sleep(PAUSE_S)
-
-
-def _failure(error: StoreError) -> dict[str, str]:
-    return {"cause": error.cause, "message": error.message}
 
 
 def _log(event: str, level: str, collection: str, **fields: str) -> None:

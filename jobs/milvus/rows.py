@@ -1,4 +1,4 @@
-"""What partitions hold, how they are loaded and dropped: one client, one deadline."""
+"""Counts rows of partitions, loads and drops them: one client, one deadline."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,10 +10,9 @@ from jobs.milvus.deadline import Deadline
 def count_each(
     client: Any, collection: str, partitions: Sequence[str], timeout_s: float
 ) -> dict[str, int]:
-    """Rows of each of many partitions, which exist, with as few calls as will do.
+    """Rows of each of many partitions that exist, with few calls.
 
-    Nothing is told to be empty of which the server did not say so in an answer that covers
-    everything written before; see `count_rows`.
+    0 is returned only from an answer that covers everything written before; see `count_rows`.
 
     Raises:
         Exception: of pymilvus or gRPC; OverrunError at the deadline.
@@ -30,16 +29,14 @@ def count_each(
 def _count_loaded_ones(
     client: Any, collection: str, names: list[str], left_s: Callable[[], float]
 ) -> dict[str, int]:
-    """A strong count waits 200 ms for the server's clock, so it is asked of many together.
-
-    What is counted after it without waiting misses nothing that was written before it.
-    """
+    # A strong count waits 200 ms for the server's clock, so one is made for all together. A count
+    # that follows it without waiting covers everything that was written before the strong one.
     if not names or count_loaded(client, collection, names, left_s) == 0:
         return dict.fromkeys(names, 0)
     counts = {
         name: count_loaded(client, collection, [name], left_s, "Eventually") for name in names
     }
-    # Another replica may have answered, one that lags: none is told to be empty on its word.
+    # A replica that lags may have answered, so its 0 is confirmed by a strong count.
     empty = [name for name, rows in counts.items() if rows == 0]
     if empty and count_loaded(client, collection, empty, left_s) > 0:
         counts |= {name: count_loaded(client, collection, [name], left_s) for name in empty}
@@ -58,16 +55,16 @@ def _count_flushed_ones(
 
 
 def drop_partition(client: Any, collection: str, partition: str, timeout_s: float) -> None:
-    """Release the partition alone, then drop it; a missing one is gone already.
+    """Release the partition alone, then drop it; a missing one is a success.
 
-    Nothing is asked after the deadline, so no drop begins when nobody waits for it any more.
+    No call begins after the deadline, so no drop begins after the caller has given up.
 
     Raises:
         Exception: of pymilvus or gRPC; OverrunError at the deadline.
     """
     left_s = Deadline(timeout_s).left_s
     try:
-        # A server refuses to drop what is loaded; Milvus Lite drops it, and knows no release.
+        # A server refuses to drop a loaded partition; Milvus Lite drops it, and cannot release.
         if not is_lite(client, left_s):
             client.release_partitions(collection, [partition], timeout=left_s())
         client.drop_partition(collection, partition, timeout=left_s(), retry_on_rate_limit=False)
@@ -79,7 +76,7 @@ def drop_partition(client: Any, collection: str, partition: str, timeout_s: floa
 def load_partitions(
     client: Any, collection: str, partitions: Sequence[str], timeout_s: float
 ) -> None:
-    """Load these partitions; on Milvus Lite, which loads no less, the whole collection.
+    """Load these partitions; Milvus Lite can load the whole collection alone.
 
     Raises:
         Exception: of pymilvus or gRPC; OverrunError at the deadline.

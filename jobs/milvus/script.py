@@ -20,17 +20,17 @@ from webapp.models.causes import Cause
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "create_milvus_partition.py"
-# The script's deadline begins after its import of pymilvus: 0.5 to 1.3 s were measured. With its
-# turn and this, a run stays within the lease of its claim (2 time-outs and 5 s).
+# The script's deadline begins after its import of pymilvus (0.5 to 1.3 s measured). With the
+# wait for the lock and this, a run stays within the lease of its claim (2 time-outs and 5 s).
 IMPORT_ALLOWANCE_S = 4.0
-TURN_POLL_S = 0.05
+LOCK_POLL_S = 0.05
 MADE = ("created", "already_exists")
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True)
 class ScriptAnswer:
-    """What the script proved. `rows` is the number in a partition that was there, where known."""
+    """The script's proof; `rows` of a partition that existed before, where known."""
 
     result: Literal["created", "already_exists", "exists", "absent"]
     rows: int | None = None
@@ -46,22 +46,20 @@ def run_script(
     *,
     check: bool = False,
 ) -> ScriptAnswer:
-    """Have the script make sure of the partition; one runs at a time on a machine.
+    """Create the partition by the script, or with `check` find out whether it exists.
 
-    With `check` it only finds out whether the partition is there.
-
-    Ends within `timeout_s` for its turn and `timeout_s` + IMPORT_ALLOWANCE_S for its work, by
-    when no process of its group is left.
+    One script runs at a time on a machine. Ends within `timeout_s` for the wait and `timeout_s` +
+    IMPORT_ALLOWANCE_S for the work; then no process of its group is left.
 
     Raises:
-        StoreError: with the script's cause; `timeout` when it was not done in time, or did not get
-            its turn; `unexpected` when it answered nothing that can be read.
+        StoreError: with the script's cause; `timeout` for the wait or the work; `unexpected` for
+            an answer that cannot be read.
     """
     command = [sys.executable, str(script), f"--uri={uri}", f"--collection={collection}"]
     command += [f"--partition={partition}", f"--timeout={timeout_s:g}"]
     command += ["--check"] if check else []
     try:
-        with _turn(timeout_s):
+        with _machine_lock(timeout_s):
             output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
     except OSError as error:
         raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from None
@@ -69,24 +67,24 @@ def run_script(
 
 
 @contextmanager
-def _turn(timeout_s: float) -> Iterator[None]:
-    """Hold the machine's one turn; the kernel gives it back when this process dies."""
+def _machine_lock(timeout_s: float) -> Iterator[None]:
+    # The kernel releases the lock when this process dies.
     ends_at = time.monotonic() + timeout_s
     path = Path(tempfile.gettempdir()) / f"paratia-script-{os.getuid()}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        while not _is_ours(handle):
+        while not _try_lock(handle):
             if time.monotonic() >= ends_at:
                 raise StoreError(
                     Cause.TIMEOUT, f"another run of the script took over {timeout_s:g} s"
                 )
-            time.sleep(TURN_POLL_S)
+            time.sleep(LOCK_POLL_S)
         yield
     finally:
         os.close(handle)
 
 
-def _is_ours(handle: int) -> bool:
+def _try_lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,7 +93,7 @@ def _is_ours(handle: int) -> bool:
 
 
 def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
-    """What it wrote to stdout and stderr. Kills its whole group, whatever happens."""
+    """Its stdout and stderr. The whole process group is killed in every case."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -140,12 +138,12 @@ def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> Sc
     with suppress(ValueError):
         cause = Cause(str(answer.get("cause")))
         raise StoreError(cause, redact(str(answer.get("message", "")), token))
-    seen = _end_of(errors, token) or _end_of(output, token) or "nothing"
-    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {seen}")
+    text = _end_of(errors, token) or _end_of(output, token) or "nothing"
+    raise StoreError(Cause.UNEXPECTED, f"the script's answer cannot be read; it wrote: {text}")
 
 
 def _end_of(written: str, token: str) -> str:
-    # Masked before it is cut: a part of the token would not be known any more.
+    # Masked before it is cut: a part of the token would not be recognized.
     return redact(mask(written, (token,))[-400:], token)
 
 

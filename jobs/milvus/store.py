@@ -1,4 +1,4 @@
-"""What provisioning needs of a vector store, whichever client does it."""
+"""The calls to a vector store that provisioning needs, independent of the client."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """A collection itself, whatever name leads to it; Milvus Lite numbers all of them 0."""
+    """A collection by its own name, not an alias. Milvus Lite gives every one the number 0."""
 
     name: str
     number: int
 
     def is_same(self, other: "Place") -> bool:
-        """Whether both are one collection; one of the same name may have been made anew."""
+        """Whether both are one collection, by name (it may have been created again) or number."""
         return self.name == other.name or 0 != self.number == other.number
 
 
 class StoreError(Exception):
-    """A call to the store did not succeed; `cause` says why, the message says what was seen.
+    """A call failed; the message holds no credential.
 
-    After `Cause.TIMEOUT` the outcome is unknown: the change may have happened, so ask.
-    The message never holds a credential.
+    After `Cause.TIMEOUT` the outcome is unknown: the change may have happened.
     """
 
     def __init__(self, cause: Cause, message: str) -> None:
@@ -53,7 +52,7 @@ class PartitionStore(Protocol):
     """
 
     def locate(self, collection: str) -> Place:
-        """The collection itself that the name, which may be an alias, stands for.
+        """The collection that the name, which may be an alias, stands for.
 
         Raises:
             StoreError: `collection_missing`, or that the server did not answer.
@@ -67,46 +66,47 @@ class PartitionStore(Protocol):
         """
 
     def create_partition(self, collection: str, partition: str) -> None:
-        """Ask for the partition. Returning is the server's word, not yet proof: list to prove.
+        """Create the partition; one that exists is a success, so the call may be repeated.
 
-        An existing partition is a success on every engine, so the call may be repeated.
+        The server's acknowledgement is no proof: list to prove.
 
         Raises:
-            StoreError: with the cause that the server's answer shows.
+            StoreError: with the cause in the server's answer; `invalid_name` without any call.
         """
 
     def count_rows(self, collection: str, partition: str) -> int | None:
-        """Rows of the partition, none of a missing one; None: the store cannot tell.
+        """Rows of the partition, 0 for a missing one; None, unknown, means "it may hold rows".
 
-        Zero is said only where no row was found that was written before the call. What is not
-        loaded may be counted with rows that were deleted. Take None for "it holds rows".
+        0 covers every row written before the call. The count of a partition that is not loaded
+        may include deleted rows.
 
         Raises:
-            StoreError: `collection_missing`, or why there was no answer; `rate_limited` too.
+            StoreError: `collection_missing`, or why there was no answer; `rate_limited` where only
+                a flush would show it.
         """
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
-        """As `count_rows`, of many partitions, which exist, before one deadline.
+        """As `count_rows`, for many partitions that exist, with few calls and one deadline.
 
         Raises:
             StoreError: as for one of them.
         """
 
     def drop_partition(self, collection: str, partition: str) -> None:
-        """Ask for the partition to go, loaded or not. As with a creation: list to prove.
+        """Drop the partition, loaded or not; as with a creation, list to prove.
 
-        A missing partition is a success, so the call may be repeated. No other is touched.
+        A missing partition is a success, so the call may be repeated. No other is released.
 
         Raises:
             StoreError: with the cause that the server's answer shows.
         """
 
     def call(self, request: Callable[[Any, float], T]) -> T:
-        """What the request returns; it is given the store's client and the seconds it has.
+        """What the request returns; it gets the client and the seconds that are left.
 
         Raises:
-            StoreError: whatever went wrong, within the store's time-out.
+            StoreError: for every error, within the store's time-out.
         """
 
     def close(self) -> None:
-        """Give up the connection; the next call opens another. Never raises."""
+        """Close this process's connection; the next call opens another. Never raises."""

@@ -1,4 +1,4 @@
-"""The jobs that RQ runs: numbers in, nothing out. The queue dispatches; the database decides."""
+"""The jobs that RQ runs. A job has numbers alone; the database decides what is done."""
 
 import threading
 import time
@@ -28,14 +28,12 @@ class ProvisioningFailed(Exception):
 
 
 def create_partition(tenant_id: int, generation: int) -> None:
-    """Make one tenant's partition, if this request is due and nobody has it in hand.
-
-    Safe to run again, and several times at once.
+    """Make one tenant's partition, if this request is due and not claimed. Idempotent.
 
     Raises:
         ProvisioningFailed: the attempt failed; the row has its cause and what comes next.
     """
-    # Heard before the claim: a worker that is stopped right after it hands the attempt back.
+    # Handlers are set before the claim: a worker that is stopped just after it hands it back.
     with job_context() as (worker, job_id), stop_requests() as stop:
         provisioner = Provisioner(worker, stop)
         attempts = provisioner.attempts
@@ -47,10 +45,7 @@ def create_partition(tenant_id: int, generation: int) -> None:
 
 
 def create_partitions(requests: list[list[int]]) -> None:
-    """Make the partitions of many tenants; whoever fails gets a job of their own.
-
-    Safe to run again, and several times at once.
-    """
+    """Make the partitions of many tenants; each that fails gets a single job. Idempotent."""
     pairs = [(tenant_id, generation) for tenant_id, generation in requests]
     with job_context() as (worker, job_id), stop_requests() as stop:
         provisioner = Provisioner(worker, stop)
@@ -59,7 +54,7 @@ def create_partitions(requests: list[list[int]]) -> None:
 
 
 class Provisioner:
-    """Makes attempts, each with leave of the circuit breaker, and records how each ended."""
+    """Makes attempts that the circuit breaker permits, and records their outcomes."""
 
     def __init__(self, worker: Worker, stop: threading.Event) -> None:
         database, self._policy = worker.services.database, worker.services.policy
@@ -69,7 +64,7 @@ class Provisioner:
         self.attempts = Attempts(database, self._policy)
 
     def attempt_chunk(self, claims: list[Claim]) -> None:
-        """One attempt for all; who failed in it is handed back for an attempt of its own."""
+        """One attempt for all claims; those that fail are handed back for single attempts."""
         try:
             entry = self._circuit.enter()
         except CircuitOpen as shut:
@@ -84,11 +79,7 @@ class Provisioner:
             self._circuit.answered(entry)
 
     def attempt(self, claim: Claim) -> None:
-        """One attempt for one claim.
-
-        Raises:
-            ProvisioningFailed: it failed, and that is recorded.
-        """
+        """One attempt for one claim; raises ProvisioningFailed after the failure is recorded."""
         started = time.monotonic()
         try:
             entry = self._circuit.enter()

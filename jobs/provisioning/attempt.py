@@ -1,11 +1,12 @@
-"""Makes one tenant's partition: SDK first, script second, proof last."""
+"""One attempt for one partition: by the SDK, else by the script, then the proof."""
 
 import threading
+from dataclasses import dataclass
 from typing import Protocol
 
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.provisioning.claims import Attempts, Claim, Outcome, in_words
+from jobs.provisioning.claims import Attempts, Claim, Outcome
 from jobs.provisioning.leases import Leases
 from jobs.provisioning.ownership import accepted, is_to_be_emptied
 from webapp.models.causes import NO_ANSWER, Cause
@@ -14,11 +15,11 @@ from webapp.partitions import events
 
 
 class Stopped(Exception):
-    """The process is asked to stop: the attempt is handed back, as if it had never been."""
+    """The process is asked to stop: the attempt is handed back and does not count."""
 
 
 class FailedAttempt(Exception):
-    """Neither way worked. `provider` is the last one tried, None where none was."""
+    """Both providers failed. `provider` is the last one tried, None where none was."""
 
     def __init__(self, error: StoreError, provider: Provider | None) -> None:
         super().__init__(error.message)
@@ -28,51 +29,37 @@ class FailedAttempt(Exception):
 
 
 class Script(Protocol):
-    """Runs the fallback script for a collection's partition; with `check` it makes nothing.
-
-    Raises:
-        StoreError: the script did not make it, or could not find out.
-    """
+    """Runs the fallback script; see `jobs.milvus.script.run_script`."""
 
     def __call__(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer: ...
 
 
+@dataclass
 class Attempt:
-    """One attempt for one claim. Every call to the store is preceded by a look at the lease."""
+    """One attempt for one claim. The lease is checked before every call to the store."""
 
-    def __init__(
-        self,
-        store: PartitionStore,
-        script: Script,
-        attempts: Attempts,
-        leases: Leases,
-        stop: threading.Event,
-        max_partitions: int,
-        *,
-        is_probe: bool = False,
-    ) -> None:
-        self._store = store
-        self._script = script
-        self._attempts = attempts
-        self._leases = leases
-        self._stop = stop
-        self._max_partitions = max_partitions
-        self._is_probe = is_probe
-        # Whether Milvus answered any call of this attempt.
-        self.was_answered = False
+    store: PartitionStore
+    script: Script
+    attempts: Attempts
+    leases: Leases
+    stop: threading.Event
+    max_partitions: int
+    is_probe: bool = False
+    # Whether Milvus answered any call of this attempt.
+    was_answered: bool = False
 
     def run(self, claim: Claim) -> Outcome:
         """The proven outcome.
 
         Raises:
-            FailedAttempt: after both ways failed, or at once for a cause that no retry cures.
-            LeaseLost, Stopped: nothing may be recorded by this worker.
+            FailedAttempt: both providers failed, or the SDK for a cause that no retry cures.
+            LeaseLost, Stopped: this worker may record nothing.
         """
         try:
             return self._by_sdk(claim)
         except StoreError as error:
-            # A probe has found out what it was to: the script would only wait once more.
-            probed = self._is_probe and error.cause in NO_ANSWER
+            # A probe has its result: the script would only wait once more.
+            probed = self.is_probe and error.cause in NO_ANSWER
             if probed or not error.cause.is_transient:
                 raise FailedAttempt(error, Provider.SDK) from error
             return self._by_script(claim, error)
@@ -84,41 +71,41 @@ class Attempt:
             if not is_to_be_emptied(claim, rows):
                 return accepted(claim, rows, Provider.SDK)
             names = self._empty(claim, rows)
-        check_room(len(names), self._max_partitions, claim.collection)
+        check_room(len(names), self.max_partitions, claim.collection)
         self._before_a_change(claim, seen_absent=True)
         failure: StoreError | None = None
         try:
-            self._store.create_partition(claim.collection, claim.partition)
+            self.store.create_partition(claim.collection, claim.partition)
         except StoreError as error:
             failure = error
         return self._prove(claim, failure)
 
     def _count(self, claim: Claim) -> int | None:
-        """The rows in the partition; not asked for where they can only be the tenant's own."""
+        """The rows in the partition; not counted where they are the tenant's own."""
         if claim.owns_rows:
             return None
         self._go_on()
-        self._leases.hold(claim)
-        return self._store.count_rows(claim.collection, claim.partition)
+        self.leases.hold(claim)
+        return self.store.count_rows(claim.collection, claim.partition)
 
     def _empty(self, claim: Claim, rows: int | None) -> frozenset[str]:
-        """Drop the partition with its rows; returns Milvus's list, as proof that it is gone."""
-        # Told first: a worker that dies after the drop leaves word of what it destroyed.
-        self._attempts.note(claim, events.EMPTYING, f"{in_words(rows)} are to be dropped")
+        """Drop the partition with its rows; returns Milvus's list as proof."""
+        # Recorded first: after a crash the timeline says which rows were destroyed.
+        self.attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
         claim = self._before_a_change(claim)
         failure: StoreError | None = None
         try:
-            self._store.drop_partition(claim.collection, claim.partition)
+            self.store.drop_partition(claim.collection, claim.partition)
         except StoreError as error:
             failure = error
         names = self._ask(claim)
         if claim.partition in names:
             raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
-        self._attempts.note(claim, events.EMPTIED, f"{in_words(rows)} dropped")
+        self.attempts.note(claim, events.EMPTIED, f"{events.row_count(rows)} dropped")
         return names
 
     def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:
-        """Ask again: neither a success nor a failure of the creation is believed unseen."""
+        """List again: the answer to the creation, success or failure, is no proof."""
         try:
             exists = claim.partition in self._ask(claim)
         except StoreError as error:
@@ -129,14 +116,14 @@ class Attempt:
 
     def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
         claim = self._before_a_change(claim)
-        self._attempts.note_fallback(claim, sdk_error.cause, sdk_error.message)
+        self.attempts.note(claim, events.FALLBACK, sdk_error.message, sdk_error.cause)
         claim, answer, script_error = self._ask_script(claim)
         try:
             exists = claim.partition in self._ask(claim)
             rows = self._count(claim) if exists else None
         except StoreError:
-            # The script asks before and after by itself, and counts, so its word stands where
-            # the SDK, which is what failed, cannot confirm it.
+            # The script lists before and after, and counts, so its answer is the proof where the
+            # SDK, which has failed, cannot list.
             exists = answer is not None
             rows = answer.rows if answer else None
         if exists:
@@ -146,18 +133,17 @@ class Attempt:
         raise _more_telling(sdk_error, script_error)
 
     def _ask_script(self, claim: Claim) -> tuple[Claim, ScriptAnswer | None, StoreError | None]:
-        """The claim as it is then, and the script's word that the partition exists, or its error.
+        """The renewed claim, and the script's answer or its error.
 
-        The row learns that the partition was absent before the script makes it, as it does
-        before the SDK does.
+        As for the SDK, it is stored that the partition was absent before the script creates it.
         """
         try:
             if not claim.owns_rows:
-                answer = self._script(claim.collection, claim.partition, check=True)
+                answer = self.script(claim.collection, claim.partition, check=True)
                 if answer.result == "exists":
                     return claim, answer, None
                 claim = self._before_a_change(claim, seen_absent=True)
-            return claim, self._script(claim.collection, claim.partition), None
+            return claim, self.script(claim.collection, claim.partition), None
         except StoreError as error:
             return claim, None, error
 
@@ -165,11 +151,11 @@ class Attempt:
         self, claim: Claim, answer: ScriptAnswer | None, rows: int | None, sdk_error: StoreError
     ) -> Outcome:
         if is_to_be_emptied(claim, rows):
-            # The script cannot drop; the next attempt tries again.
+            # The script cannot drop; the next attempt does.
             raise FailedAttempt(sdk_error, Provider.SDK)
         if answer and answer.result == "created":
             return Outcome(Result.CREATED, Provider.SCRIPT)
-        # What is ours by now is the SDK's: its call took effect, too late for its own proof.
+        # A partition of ours is the SDK's: its call took effect after its own proof had failed.
         provider = Provider.SCRIPT if answer and not claim.is_ours else Provider.SDK
         try:
             return accepted(claim, rows, provider)
@@ -177,25 +163,25 @@ class Attempt:
             raise FailedAttempt(error, provider) from error
 
     def _ask(self, claim: Claim) -> frozenset[str]:
-        """Milvus's list. Asking changes nothing, so a lease that outlasts it is enough."""
+        """Milvus's list. A listing changes nothing, so the lease need only outlast it."""
         self._go_on()
-        self._leases.hold(claim)
-        names = self._store.list_partitions(claim.collection)
+        self.leases.hold(claim)
+        names = self.store.list_partitions(claim.collection)
         self.was_answered = True
         return names
 
     def _before_a_change(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
-        """The claim, renewed right now: a row that was deleted or taken gets no partition."""
+        """The claim, renewed now: a row that was deleted or claimed gets no partition."""
         self._go_on()
-        return self._leases.renew_one(claim, seen_absent=seen_absent)
+        return self.leases.renew_one(claim, seen_absent=seen_absent)
 
     def _go_on(self) -> None:
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
 
 
 def check_room(used: int, limit: int, collection: str) -> None:
-    """Refuse a partition more than the limit, as the server would.
+    """Refuse a partition above the limit, as the server would.
 
     Raises:
         StoreError: `capacity`.
@@ -212,7 +198,6 @@ def _unproven(message: str) -> StoreError:
 
 
 def _more_telling(sdk_error: StoreError, script_error: StoreError) -> FailedAttempt:
-    """The failure of both ways, told by the error that says more."""
     tells_more = sdk_error.cause == Cause.UNEXPECTED or not script_error.cause.is_transient
     error = script_error if tells_more else sdk_error
     return FailedAttempt(error, Provider.SCRIPT)

@@ -1,4 +1,4 @@
-"""Makes many partitions near the speed of Milvus: one listing before, one after, as proof."""
+"""One attempt for many partitions: one listing before, and one after as proof."""
 
 import threading
 import time
@@ -15,12 +15,12 @@ from webapp.models.causes import NO_ANSWER
 from webapp.models.states import Provider, Result
 from webapp.partitions.policy import Policy
 
-# Milvus makes no more partitions a second with 16 callers than with 8 (it is bound by its CPU).
+# Milvus creates no more partitions a second with 16 callers than with 8: its CPU is the limit.
 CALLERS = 8
 
 
 class Chunk:
-    """Works on a list of claims. Whoever cannot be made here gets a job of their own."""
+    """Works on a list of claims. Those that fail here are handed back for single jobs."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Chunk:
         self._give_up_at = time.monotonic() + timeout_s
 
     def run(self, claims: Sequence[Claim]) -> StoreError | None:
-        """Record what exists and what was made; hand back the rest with its attempts.
+        """Record the partitions that exist at the end; hand back the other claims.
 
-        Returns the error by which Milvus did not answer a listing, where it did not.
+        Returns the error of a listing that Milvus did not answer.
         """
         unanswered: StoreError | None = None
         by_collection = sorted(claims, key=lambda claim: claim.collection)
@@ -69,17 +69,17 @@ class Chunk:
     def _record_existing(
         self, collection: str, claims: Sequence[Claim], names: frozenset[str], started: float
     ) -> list[Claim]:
-        """Record those that exist; returns the claims for which there is something to make."""
-        there = [claim for claim in claims if claim.partition in names]
-        doubtful = [claim.partition for claim in there if not claim.owns_rows]
+        """Record the partitions that exist; returns the claims whose partition does not."""
+        existing = [claim for claim in claims if claim.partition in names]
+        doubtful = [claim.partition for claim in existing if not claim.owns_rows]
         rows = self._store.count_each(collection, doubtful) if doubtful else {}
-        judged = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in there}
-        found = {claim: outcome for claim, outcome in judged.items() if outcome}
-        adopted = {c.tenant_id: outcome.rows for c, outcome in found.items() if outcome.is_adopted}
+        outcomes = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in existing}
+        ready = {claim: outcome for claim, outcome in outcomes.items() if outcome}
+        adopted = {c.tenant_id: outcome.rows for c, outcome in ready.items() if outcome.is_adopted}
         for result in Result:
-            same = [claim for claim, outcome in found.items() if outcome.result == result]
+            same = [claim for claim, outcome in ready.items() if outcome.result == result]
             self._record(same, result, started, adopted)
-        refused = [claim for claim, outcome in judged.items() if outcome is None]
+        refused = [claim for claim, outcome in outcomes.items() if outcome is None]
         if refused:
             self._attempts.hand_back(refused, "rows are there; each is looked at by itself")
         return [claim for claim in claims if claim.partition not in names]
@@ -111,8 +111,8 @@ class Chunk:
                 leases.hold(claim)
                 self._store.create_partition(collection, claim.partition)
             except StoreError as error:
-                # The listing decides what became of it. A server that does not answer would
-                # cost each of the others a time-out.
+                # The second listing decides. A server that does not answer would cost each of
+                # the other creations a time-out.
                 if error.cause in NO_ANSWER:
                     no_answer.set()
             except LeaseLost:
@@ -127,7 +127,7 @@ class Chunk:
 
 
 def _outcome_of(claim: Claim, rows: int | None) -> Outcome | None:
-    """The outcome for a partition that exists; None where an attempt of its own is to see to it."""
+    """The outcome of a partition that exists; None where a single attempt must decide."""
     if is_to_be_emptied(claim, rows):
         return None
     try:

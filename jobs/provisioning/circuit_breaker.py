@@ -1,4 +1,4 @@
-"""The circuit breaker: while Milvus answers nobody, one attempt at a time finds that out."""
+"""The circuit breaker: while Milvus does not answer, one attempt at a time probes it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,15 +18,14 @@ from webapp.partitions.policy import Policy
 # Attempts in a row, over all workers, that got no answer.
 OPENS_AFTER = 3
 
-# Between two probes. The sweep looks by itself and closes the circuit too, so these matter
-# only while nobody sweeps.
+# Between two probes. The sweep closes the circuit too, so probes matter only without a sweep.
 PROBE_PAUSE = timedelta(seconds=15)
 
 log = get_logger("paratia.circuit")
 
 
 class CircuitOpen(Exception):
-    """Milvus answers nobody at present, so this attempt fails without a call."""
+    """Milvus does not answer at present, so this attempt fails without a call."""
 
     def __init__(self, cause: Cause, opened_at: datetime, message: str) -> None:
         since = opened_at.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -36,7 +35,7 @@ class CircuitOpen(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """Leave to call Milvus. `probing_until` is set for the one probe of an open circuit."""
+    """Permission to call Milvus. `probing_until` is set for the probe of an open circuit."""
 
     at: datetime
     failures: int
@@ -44,15 +43,15 @@ class Entry:
 
     @property
     def is_probe(self) -> bool:
-        """True when the circuit is open, and this attempt finds out whether it still must be."""
+        """True for the attempt that probes Milvus while the circuit is open."""
         return self.probing_until is not None
 
 
 class CircuitBreaker:
-    """Says whether an attempt may call Milvus, and learns from each how it ended.
+    """Decides whether an attempt may call Milvus, and counts attempts without an answer.
 
-    One row is the state, for all workers; only this module locks it, alone and briefly. An
-    attempt costs one read by key; it writes when it fails, or when one before it had.
+    One row is the state for all workers; only this module locks it, without other rows. An
+    attempt costs one read by key, and a write only after a failure.
     """
 
     def __init__(self, database: Database, policy: Policy) -> None:
@@ -60,14 +59,14 @@ class CircuitBreaker:
         self._probe_lasts = policy.lease
 
     def state(self) -> CircuitState:
-        """As it is now."""
+        """The state now."""
         with self._database.reading() as session:
             return CircuitState.of(session.get(Circuit, MILVUS))
 
     def enter(self) -> Entry:
-        """Leave for one attempt: always while closed, for one probe at a time while open.
+        """Permission for an attempt: always while closed, for one probe at a time while open.
 
-        A probe that never comes back is followed by another when its lease has passed.
+        After a crash of a probe, another follows when its lease has passed.
 
         Raises:
             CircuitOpen: fail this attempt at once.
@@ -83,7 +82,7 @@ class CircuitBreaker:
         raise CircuitOpen(row.cause or Cause.MILVUS_UNREACHABLE, row.opened_at, row.message or "")
 
     def _move_probe(self, seen: datetime, to: datetime) -> bool:
-        """Of all who saw the same moment, one moves it and has the probe."""
+        """One of the workers that read the same moment moves it, and has the probe."""
         mine = (Circuit.name == MILVUS, Circuit.opened_at.is_not(None), Circuit.probe_at == seen)
         with self._database.transaction() as session:
             moved = session.execute(
@@ -92,17 +91,17 @@ class CircuitBreaker:
             return moved.first() is not None
 
     def give_up(self, entry: Entry) -> None:
-        """The attempt ended before it learned anything: its probe is the next one's."""
+        """The attempt ended without a result: the next one may probe."""
         if entry.probing_until:
             self._move_probe(entry.probing_until, utc_now())
 
     def answered(self, entry: Entry) -> None:
-        """Milvus answered this attempt, be it with a refusal: the count begins anew."""
+        """Milvus answered this attempt, even with an error: the count begins again."""
         if entry.failures:
             self.close()
 
     def close(self) -> CircuitState:
-        """Milvus answers: let all attempts through. Returns the earlier state."""
+        """Permit all attempts, since Milvus answers. Returns the earlier state."""
         with self._database.reading() as session:
             row = session.get(Circuit, MILVUS)
         if row is None or not row.failures:
@@ -125,10 +124,10 @@ class CircuitBreaker:
         tenant_id: int | None = None,
         answered_before: bool = False,
     ) -> None:
-        """Count an attempt that ended unreachable or timed out; the third in a row opens.
+        """Count an attempt without an answer; the third in a row opens the circuit.
 
-        Where Milvus answered some other call of the attempt, the same tenant counts once in a
-        row: one whose creation always hangs must not shut the door on the others.
+        Where Milvus answered another call of the attempt, the same tenant counts once in a row:
+        a creation that always hangs must not stop the other tenants.
         """
         if answered_before and entry.is_probe:
             self.close()
@@ -136,7 +135,7 @@ class CircuitBreaker:
         try:
             self._count(entry, cause, message, tenant_id, answered_before)
         except IntegrityError:
-            # Another worker wrote the row, the first of all time, at the same moment.
+            # Another worker inserted the row at the same moment.
             self._count(entry, cause, message, tenant_id, answered_before)
 
     def _count(
@@ -152,7 +151,7 @@ class CircuitBreaker:
         with self._database.transaction() as session:
             row = _locked(session)
             if row.answered_at and row.answered_at > entry.at:
-                return  # What this attempt has met is over: Milvus has answered since it began.
+                return  # Milvus has answered since this attempt began.
             if not (answered_before and row.last_tenant_id == tenant_id):
                 row.failures += 1
             row.last_tenant_id = tenant_id

@@ -1,10 +1,10 @@
-"""What a worker does to partition rows: claim them, keep the claim, record what was found.
+"""A worker's changes of partition rows: claim, renew the lease, record the outcome.
 
-Every change is a conditional UPDATE on the fence, a number that only grows: whoever was
-frozen and overtaken changes nothing any more.
+Every UPDATE compares the fence, a number that only grows: a worker that lost its lease updates
+0 rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events
-from webapp.partitions.cas import change
+from webapp.partitions.cas import change, change_held
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
@@ -26,7 +26,7 @@ from webapp.partitions.requests import request_again
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one partition, until the lease ends or somebody overtakes."""
+    """The right to work on one partition until the lease ends, as its row was at the claim."""
 
     tenant_id: int
     generation: int
@@ -63,7 +63,7 @@ class Claim:
 
     @property
     def is_ours(self) -> bool:
-        """True when a partition that exists now was made by an earlier attempt of this request."""
+        """True when an earlier attempt of this request made the partition that exists now."""
         return self.seen_absent_at is not None and self.ready_at is None
 
     @property
@@ -79,10 +79,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A proven result: how the partition came to exist, and by which provider.
-
-    An adopted one held pre-existing rows, so many of them; None is a number nobody knows.
-    """
+    """A proven result. `rows` is the number of adopted rows, None where it is unknown."""
 
     result: Result
     provider: Provider
@@ -91,17 +88,16 @@ class Outcome:
 
 
 class Attempts:
-    """Claims and records for lists of tenants; a sign-up is a list of one."""
+    """Claims and records for lists of tenants; a sign-up has a list of one."""
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
         self._policy = policy
 
     def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
-        """Take those of the (tenant, generation) requests that are due and in nobody's hand.
+        """Claim those of the (tenant, generation) requests that are due and not claimed.
 
-        The others are claimed by another worker, done, or of an old dispatch. While provisioning is
-        paused nothing is taken, and what is due waits to be dispatched again.
+        During a pause none is claimed, and those that are due wait for another dispatch.
         """
         now = utc_now()
         due = and_(
@@ -113,7 +109,7 @@ class Attempts:
             and_(
                 Partition.state == PartitionState.PROVISIONING,
                 Partition.lease_until < now,
-                # After the last attempt the sweep records the failure; a dispatch adds no attempt.
+                # After the last attempt the sweep records the failure; it is not claimed again.
                 Partition.attempts < Partition.max_attempts,
             ),
         )
@@ -121,18 +117,17 @@ class Attempts:
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
             if len(claims) < len(requests):
-                # Only a pause leaves them. This job ends now, so there must be another dispatch;
-                # the new fence keeps the dispatcher of this job from marking it as under way.
+                # Only a pause leaves due rows. This job ends now, so they need another dispatch;
+                # the new fence keeps this job's dispatcher from marking them as dispatched.
                 waits = {"dispatch_after": now, "fence": Partition.fence + 1}
                 change(session, and_(wanted, due), waits)
         return claims
 
     def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
-        """Make a new request of a failed one, and claim it, when its own last job runs again.
+        """Request and claim a failed partition again, when its last job was requeued by hand.
 
-        Only a human brings a failed job back (rq-dashboard, `rq requeue`): its id is the one
-        that the row failed under. Any other job of a failed row is of an old dispatch. While
-        provisioning is paused the new request waits.
+        The row has the id of the job that it failed under; another job is of an old dispatch.
+        During a pause the new request waits.
         """
         now = utc_now()
         its_own = and_(
@@ -152,7 +147,7 @@ class Attempts:
     def _take(
         self, session: UnitOfWork, which: ColumnElement[bool], job_id: str | None, now: datetime
     ) -> list[Claim]:
-        taken = {
+        values = {
             "state": PartitionState.PROVISIONING,
             "state_since": now,
             "attempts": Partition.attempts + 1,
@@ -162,15 +157,15 @@ class Attempts:
             "next_attempt_at": None,
             "dispatch_after": None,
         }
-        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), taken)]
-        events.record(session, _creating(claims))
+        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), values)]
+        events.record(session, [_entry(claim, events.CREATING) for claim in claims])
         return claims
 
     def renew(self, claims: Sequence[Claim], *, seen_absent: bool = False) -> list[Claim]:
-        """Lengthen the leases; returns the claims still held. Whoever lost theirs must stop.
+        """Lengthen the leases; returns the claims still held. Work on the others must stop.
 
-        With `seen_absent` the rows also learn that the partition did not exist: from then on,
-        rows found in it are this tenant's own.
+        With `seen_absent` it is stored that the partition did not exist: rows that are found in it
+        later are this tenant's own.
         """
         now = utc_now()
         values: dict[str, Any] = {"lease_until": now + self._policy.lease}
@@ -191,9 +186,9 @@ class Attempts:
         duration_ms: int,
         adopted: Mapping[int, int | None] | None = None,
     ) -> list[Claim]:
-        """Record a proof for the claims still held, and return these.
+        """Record a proof; returns the claims still held.
 
-        `adopted` has the tenants whose partitions held pre-existing rows, with their number.
+        `adopted` has the number of adopted rows by tenant.
         """
         adopted = adopted or {}
         with self._database.transaction() as session:
@@ -212,7 +207,7 @@ class Attempts:
         provider: Provider | None,
         duration_ms: int,
     ) -> bool:
-        """Record a failed attempt: the next one after the pause, or `failed` for good.
+        """Record a failed attempt: another follows after the pause, or the request has failed.
 
         Returns False, and records nothing, when the claim was lost.
         """
@@ -226,19 +221,12 @@ class Attempts:
         with self._database.transaction() as session:
             if not self._change(session, [claim], values):
                 return False
-            entry = _entry(
-                claim,
-                events.CREATE_FAILED,
-                provider=provider,
-                cause=cause,
-                message=message,
-                duration_ms=duration_ms,
-            )
+            fields = {"provider": provider, "cause": cause, "message": message}
+            entry = _entry(claim, events.CREATE_FAILED, duration_ms=duration_ms, **fields)
             events.record(session, [entry])
         return True
 
     def _after_failure(self, claim: Claim, cause: Cause) -> dict[str, Any]:
-        """What comes next: another attempt after the pause, or rest until the sweep's try."""
         now = utc_now()
         if cause.is_transient and not claim.is_last:
             due = now + self._policy.backoff
@@ -252,20 +240,14 @@ class Attempts:
         pause = reopen_pause(claim.reopens)
         return {"state": PartitionState.FAILED, "reopen_at": now + pause if may_pass else None}
 
-    def note_fallback(self, claim: Claim, cause: Cause, message: str) -> None:
-        """Tell that the SDK failed, and that the script is tried now."""
-        entry = _entry(claim, events.FALLBACK, provider=Provider.SDK, cause=cause, message=message)
-        with self._database.transaction() as session:
-            events.record(session, [entry])
-
-    def note(self, claim: Claim, event: str, message: str) -> None:
-        """Tell what is being done to the partition under this claim."""
-        entry = _entry(claim, event, provider=Provider.SDK, message=message)
+    def note(self, claim: Claim, event: str, message: str, cause: Cause | None = None) -> None:
+        """Record an event of the SDK under this claim."""
+        entry = _entry(claim, event, provider=Provider.SDK, cause=cause, message=message)
         with self._database.transaction() as session:
             events.record(session, [entry])
 
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
-        """Give up the claims as if they had never been: each gets a job of its own soon."""
+        """Give up the claims without the attempt: each is dispatched again at once."""
         now = utc_now()
         values = {
             "state": PartitionState.PENDING,
@@ -286,23 +268,9 @@ class Attempts:
     def _change(
         self, session: Session, claims: Sequence[Claim], values: dict[str, Any]
     ) -> set[int]:
-        """Update the rows whose claim still holds; returns their tenants."""
-        if not claims:
-            return set()
-        mine = and_(
-            tuple_(Partition.tenant_id, Partition.fence).in_(
-                [(claim.tenant_id, claim.fence) for claim in claims]
-            ),
-            Partition.state == PartitionState.PROVISIONING,
-        )
-        return {row.tenant_id for row in change(session, mine, values)}
-
-
-def in_words(rows: int | None) -> str:
-    """A number of rows, which may be unknown, as messages have it."""
-    if rows is None:
-        return "an unknown number of rows"
-    return "1 row" if rows == 1 else f"{rows} rows"
+        fences = [(claim.tenant_id, claim.fence) for claim in claims]
+        rows = change_held(session, fences, PartitionState.PROVISIONING, values)
+        return {row.tenant_id for row in rows}
 
 
 def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, Any]:
@@ -333,19 +301,14 @@ def _entries_of(
     duration_ms: int,
     adopted: Mapping[int, int | None],
 ) -> list[events.Entry]:
-    """What is told of those that exist, and first of those whose rows were adopted."""
     name = events.CREATED if outcome.result == Result.CREATED else events.ALREADY_EXISTS
     taken_over = [
-        _entry(claim, events.ADOPTED, message=in_words(adopted[claim.tenant_id]))
+        _entry(claim, events.ADOPTED, message=events.row_count(adopted[claim.tenant_id]))
         for claim in claims
         if claim.tenant_id in adopted
     ]
     seen = {"provider": outcome.provider, "duration_ms": duration_ms}
     return [*taken_over, *(_entry(claim, name, **seen) for claim in claims)]
-
-
-def _creating(claims: Iterable[Claim]) -> list[events.Entry]:
-    return [_entry(claim, events.CREATING) for claim in claims]
 
 
 def _entry(claim: Claim, event: str, **fields: Any) -> events.Entry:

@@ -1,4 +1,4 @@
-"""Keeps the leases of claims alive while their calls run, and tells who has lost one."""
+"""Renews the leases of claims while their calls run."""
 
 import threading
 import time
@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from jobs.provisioning.claims import Attempts, Claim
 
-# A lease is two calls and 5 s long; renewed after a quarter of it, what is left outlasts any
-# one call, so nobody else can hold the row while a call of ours is under way.
+# A lease lasts two calls and 5 s. Renewed after a quarter of it, it outlasts every single call,
+# so no other worker can claim the row during one.
 RENEW_AFTER = 0.25
 
 
 class LeaseLost(Exception):
-    """Somebody else has the row, or it was deleted: whatever is in hand must stop."""
+    """Another worker has the row, or the tenant was deleted: the work must stop."""
 
 
 class Leases:
@@ -30,7 +30,7 @@ class Leases:
         """Make sure that the claim outlasts the call that follows.
 
         Raises:
-            LeaseLost: it is somebody else's now.
+            LeaseLost: the claim does not hold any more.
         """
         with self._lock:
             if time.monotonic() - self._renewed_at > self._renew_after_s:
@@ -45,7 +45,7 @@ class Leases:
             return list(self._held.values())
 
     def _renew(self, *, seen_absent: bool = False) -> None:
-        # The clock is read before the database writes: ours runs out first, never last.
+        # Read before the database writes, so that our lease never outlasts the stored one.
         renewed_at = time.monotonic()
         held = self._attempts.renew(list(self._held.values()), seen_absent=seen_absent)
         self._held = {claim.tenant_id: claim for claim in held}
@@ -55,7 +55,7 @@ class Leases:
         """Renew all, and return this claim as it is now.
 
         Raises:
-            LeaseLost: it is somebody else's now.
+            LeaseLost: the claim does not hold any more.
         """
         self.renew(seen_absent=seen_absent)
         if claim.tenant_id not in self._held:

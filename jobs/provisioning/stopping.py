@@ -1,4 +1,4 @@
-"""Notices the worker's SIGTERM inside a job, so that the work in hand can be given back."""
+"""Notices the worker's SIGTERM inside a job, so that the job can hand back its claims."""
 
 import signal
 import threading
@@ -10,10 +10,10 @@ from typing import Any
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that is set when this process is asked to stop, before RQ's own handler runs.
+    """An event that is set by SIGTERM and SIGINT, before RQ's own handler runs.
 
-    RQ waits for the end of a job; a job that looks at the event can end sooner. Outside the
-    main thread, where no handler can be set, the event is never set.
+    RQ waits for the end of a job; a job that checks the event ends sooner. Outside the main
+    thread no handler can be set, so the event never is.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -33,7 +33,7 @@ def stop_requests() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        # After a request RQ has set handlers of its own for the next one; those stay.
+        # RQ's handler has set another one for a second request; that stays.
         if not stop.is_set():
             _restore(before)
 

@@ -1,1 +1,1 @@
-"""The reconciler: dispatches what is due, repairs, observes, and drives work on many tenants."""
+"""The reconciler: dispatches, repairs, observes, and drives operations and imports."""

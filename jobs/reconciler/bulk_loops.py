@@ -1,73 +1,62 @@
-"""The operations loop: drives what somebody asked for many tenants, batch by batch."""
+"""Drives work on many tenants, operations and imports, batch by batch.
+
+Several processes may do so at once: each batch is one transaction that locks its work.
+"""
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from webapp.csv_import.service import Uploads
 from webapp.logs import get_logger
 from webapp.operations.service import Operations
 
-# Between two batches whoever waits to write, a sign-up perhaps, has its turn.
+# Lets other writers, such as a sign-up, take SQLite's one lock between two batches.
 PAUSE_BETWEEN_BATCHES_S = 0.02
 
 log = get_logger("paratia.operations")
 
 
-class OperationsLoop:
-    """Takes the running operations in turns. May run in several processes at once."""
+class BulkWork(Protocol):
+    """Stored work on many tenants, by number."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
+    def running(self) -> Sequence[int]:
+        """What has batches left, the oldest first."""
 
-    def run_due(self, stop: threading.Event) -> int:
-        """Go on until none has anything to take, then settle; returns the number of batches.
+    def advance(self, number: int, /) -> bool:
+        """Take one batch; True while there may be more."""
 
-        One batch of each in turn, so that a small one does not wait for the end of a large one.
-        """
-        batches = 0
-        going = self._operations.running()
-        while going and not stop.is_set():
-            batches += len(going)
-            going = [operation_id for operation_id in going if self._advance(operation_id)]
-            stop.wait(PAUSE_BETWEEN_BATCHES_S)
-        self._operations.settle()
-        return batches
 
-    def _advance(self, operation_id: int) -> bool:
-        """One batch; a failure puts this operation off to the next round, and no other."""
+def run_operations(operations: Operations, stop: threading.Event) -> int:
+    """Take every batch of the running operations, then settle; returns the number of batches."""
+    batches = _run(
+        operations, stop, lambda each: log.exception("operation.batch_failed", operation_id=each)
+    )
+    operations.settle()
+    return batches
+
+
+def run_imports(uploads: Uploads, stop: threading.Event) -> int:
+    """Take every batch of confirmed files, then prune; returns the number of batches."""
+    batches = _run(uploads, stop, lambda each: log.exception("upload.interrupted", upload=each))
+    if forgotten := uploads.prune():
+        log.info("uploads.forgotten", uploads=forgotten)
+    return batches
+
+
+def _run(work: BulkWork, stop: threading.Event, log_failure: Callable[[int], object]) -> int:
+    """One batch of each in turn: small work does not wait for the end of large work."""
+
+    def advance(number: int) -> bool:
         try:
-            return self._operations.advance(operation_id)
-        except Exception:
-            log.exception("operation.batch_failed", operation_id=operation_id)
+            return work.advance(number)
+        except Exception:  # noqa: BLE001 - a failure defers this work alone to the next round
+            log_failure(number)
             return False
 
-
-# Between two batches, for others who want to write.
-PAUSE_BETWEEN_BATCHES_S = 0.02
-
-log = get_logger("paratia.uploads")
-
-
-class ImportLoop:
-    """Goes on with every confirmed upload. May run in several processes at once."""
-
-    def __init__(self, uploads: Uploads) -> None:
-        self._uploads = uploads
-
-    def run(self, stop: threading.Event) -> int:
-        """Take what waits until nothing does; returns how many uploads were there.
-
-        The trouble of one keeps the others from nothing.
-        """
-        running = self._uploads.running()
-        for upload_id in running:
-            try:
-                self._go_on(upload_id, stop)
-            except Exception:
-                log.exception("upload.interrupted", upload=upload_id)
-        if forgotten := self._uploads.prune():
-            log.info("uploads.forgotten", uploads=forgotten)
-        return len(running)
-
-    def _go_on(self, upload_id: int, stop: threading.Event) -> None:
-        while not stop.is_set() and self._uploads.advance(upload_id):
-            stop.wait(PAUSE_BETWEEN_BATCHES_S)
+    batches, going = 0, work.running()
+    while going and not stop.is_set():
+        batches += len(going)
+        going = [number for number in going if advance(number)]
+        stop.wait(PAUSE_BETWEEN_BATCHES_S)
+    return batches

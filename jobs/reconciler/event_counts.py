@@ -1,4 +1,4 @@
-"""Counts the timelines' entries of a stretch of time, minute by minute."""
+"""Counts events of a period, minute by minute."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from webapp.statistics.histogram import bin_of
 
 READY = (events.CREATED, events.ALREADY_EXISTS)
 COUNTED = (events.REQUESTED, events.CREATE_FAILED, *READY)
-# What begins a request that somebody has, or that the sweep makes of a partition that vanished.
+# The events that begin a request, also that of the sweep for a missing partition.
 REQUESTS = (
     events.REQUESTED,
     events.RETRIED,
@@ -34,18 +34,17 @@ Earlier = aliased(PartitionEvent)
 def count(
     session: Session, since: datetime, until: datetime, attempts: int
 ) -> dict[datetime, Counts]:
-    """What happened in each minute of the stretch; minutes without anything are left out.
+    """The counts of each minute of the period that has any.
 
-    A request fails once, with its last attempt. What the sweep tries again by itself, and in vain,
-    is the same failure still; whoever becomes ready by that has waited since the request. Tenants
-    of before, whom a backfill asks for, did not sign up. `attempts` is how many a request has,
-    where its row tells no more.
+    A request fails once, with its last attempt. Further tries by the sweep are the same failure;
+    a tenant that becomes ready by one has waited since the request. A backfill of imported tenants
+    is no sign-up. `attempts` is the number for each request whose row has another one by now.
     """
-    found: defaultdict[datetime, Counts] = defaultdict(Counts)
+    counts_by_minute: defaultdict[datetime, Counts] = defaultdict(Counts)
     statement = _entries(since, until, attempts).execution_options(yield_per=ROWS_AT_ONCE)
     for entry in session.execute(statement):
-        _take(found[entry.at.replace(second=0, microsecond=0)], entry)
-    return {at: counts for at, counts in found.items() if counts != Counts()}
+        _take(counts_by_minute[entry.at.replace(second=0, microsecond=0)], entry)
+    return {at: counts for at, counts in counts_by_minute.items() if counts != Counts()}
 
 
 def _take(counts: Counts, entry: Row[Any]) -> None:
@@ -65,10 +64,9 @@ def _ends_the_request(failure: Row[Any]) -> bool:
 
 
 def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
-    """The entries with what is to be known of their requests.
+    """The entries with the facts of their requests.
 
-    The partition's row tells it while the request is its latest; else the events do, a few steps
-    back in their index.
+    These come from the partition's row while the request is its latest, else from earlier events.
     """
     by_row = func.coalesce(Partition.generation == Entry.generation, False)
     began_as = _last_before(Earlier.event, (*REQUESTS, events.REOPENED))

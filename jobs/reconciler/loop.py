@@ -1,4 +1,4 @@
-"""The due loop and the sweep: they drive every request on, whatever became of its dispatch."""
+"""The due loop and the sweep, which complete every request even after a lost dispatch."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.reconciler.bulk_loops import ImportLoop, OperationsLoop
+from jobs.reconciler.bulk_loops import run_imports, run_operations
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
@@ -25,7 +25,7 @@ from webapp.statistics.heartbeats import DUE
 DUE_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 COUNT_EVERY_S = 1.0
-# While very much happens, counting it takes at most one part of so many.
+# While there is much to count, counting takes at most this fraction of the time.
 COUNTS_AT_MOST = 4
 LEASE_S = 5.0
 
@@ -33,7 +33,7 @@ log = get_logger("paratia.reconcile")
 
 
 class Reconciler:
-    """One process's share of keeping requests and Milvus in agreement."""
+    """The loops of one reconciler process; several may run at once."""
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
         database, policy = services.database, services.policy
@@ -45,40 +45,38 @@ class Reconciler:
         self._removals = RemovalRunner(
             RemovalClaims(database, policy), Observations(database), store
         )
-        self._operations = OperationsLoop(services.operations)
-        self._uploads = ImportLoop(services.uploads)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
-        # A leader that dies is replaced after this; one that lives renews its lease meanwhile.
+        # A leader that dies is replaced after this time; a living one renews its lease.
         self._lease_lasts = timedelta(seconds=min(LEASE_S, max(settings.reconcile_interval / 2, 1)))
 
     def remove_due(self, stop: threading.Event) -> int:
-        """Drop what is due to go; returns how many partitions are gone."""
+        """Remove the partitions that are due; returns how many."""
         return self._removals.run_due(stop)
 
     def operate(self, stop: threading.Event) -> int:
-        """Go on with what was asked for many tenants; returns how many batches were taken."""
-        return self._operations.run_due(stop)
+        """Take the batches of all operations; returns how many there were."""
+        return run_operations(self._services.operations, stop)
 
     def take_uploads(self, stop: threading.Event) -> int:
-        """Create the tenants of confirmed files; returns how many files there were."""
-        return self._uploads.run(stop)
+        """Take the batches of all confirmed files; returns how many there were."""
+        return run_imports(self._services.uploads, stop)
 
     def dispatch_due(self) -> None:
-        """Dispatch what has come due, leases that ran out included."""
+        """Dispatch what is due, also rows whose lease has expired."""
         self._repair.expire_leases()
         self._services.dispatcher.dispatch_due()
         self._services.heartbeats.beat(DUE)
 
     def count(self, stop: threading.Event) -> None:
-        """Count what happened, for the charts; rests the longer the more there was."""
+        """Count events for the charts; the pause is in proportion to the time it took."""
         began = time.monotonic()
         self._rollup.roll_up()
         stop.wait((time.monotonic() - began) * (COUNTS_AT_MOST - 1))
 
     def sweep(self, rest: timedelta = timedelta(0)) -> bool:
-        """Sweep once, unless another does now or did less than `rest` ago; True when done."""
+        """Sweep once, unless another sweep runs or ended less than `rest` ago; True when done."""
         if not self._lease.take(self._lease_lasts, rest):
             return False
         started = time.monotonic()
@@ -86,6 +84,8 @@ class Reconciler:
         try:
             with self._keep_lease():
                 for name, step in self._steps():
+                    # A leader that was frozen and replaced stops. Its changes so far did no harm:
+                    # each UPDATE checks its condition.
                     if not self._renew_lease():
                         log.warning("reconcile.turn_lost", before_step=name)
                         return False
@@ -98,15 +98,11 @@ class Reconciler:
         return True
 
     def _renew_lease(self) -> bool:
-        """Renew the lease; False for a leader that was frozen, and replaced meanwhile.
-
-        What such a one did since is harmless: each change is looked at again as it is made.
-        """
         return self._lease.renew(self._lease_lasts)
 
     @contextmanager
     def _keep_lease(self) -> Iterator[None]:
-        """Renew the lease while a step takes long, as when Milvus keeps it waiting."""
+        """Renew the lease during a long step, as when Milvus is slow."""
         ended = threading.Event()
         pause_s = self._lease_lasts.total_seconds() / 3
 
@@ -136,14 +132,14 @@ class Reconciler:
         yield "keys_pruned", self._services.idempotency_keys.prune
 
     def _load_embedded(self) -> int:
-        """Load the collection again where Milvus Lite died and was started anew meanwhile."""
+        """Load the collection again after a restart of Milvus Lite."""
         with suppress(StoreError):
             return load_collection(self._store, self._settings.milvus_collection)
-        # That it does not answer, the look at the collections tells and keeps.
+        # The observation of the collection stores that there was no answer.
         return 0
 
     def _step(self, name: str, step: Callable[[], int]) -> int:
-        """One step; its failure must not keep the others from running."""
+        """Run one step; a failure must not stop the others."""
         try:
             return step()
         except Exception:
@@ -153,10 +149,10 @@ class Reconciler:
     def run(self, stop: threading.Event) -> None:
         """Dispatch what is due every second and sweep every interval, until `stop` is set.
 
-        Sweep, departures, operations and canary have threads of their own: while Milvus keeps
-        them waiting, dispatches go on.
+        Sweep, removals, operations, imports and canary have their own threads, so that dispatches
+        go on while Milvus is slow.
         """
-        # Of several replicas, one sweeps an interval; all look often whether it still does.
+        # One of several replicas sweeps in an interval; all check often whether it still does.
         interval_s = self._settings.reconcile_interval
         look_s = min(LOOK_EVERY_S, interval_s / 5)
         rest = timedelta(seconds=interval_s - look_s)
@@ -166,8 +162,8 @@ class Reconciler:
             _in_a_thread(DUE_EVERY_S, lambda: self.operate(stop), stop),
             _in_a_thread(DUE_EVERY_S, lambda: self.take_uploads(stop), stop),
         ]
-        # Not waited for as long: what a check leaves behind, the next one takes away, and what
-        # was not counted is counted later.
+        # Not waited for as long: the next check drops the probes of one that was cut short, and
+        # events are counted later.
         checking = _in_a_thread(interval_s, self._canary.run_if_due, stop)
         counting = _in_a_thread(COUNT_EVERY_S, lambda: self.count(stop), stop)
         _every(DUE_EVERY_S, self.dispatch_due, stop)
@@ -192,7 +188,7 @@ def _every(seconds: float, work: Callable[[], object], stop: threading.Event) ->
         try:
             work()
         except Exception as error:  # noqa: BLE001
-            # The database or Redis may be gone for a while; the next round tries again.
+            # The database or Redis may be down; the next round tries again.
             failure = {"error": type(error).__name__, "message": str(error)}
             log.error("reconcile.round_failed", **failure)  # noqa: TRY400
         stop.wait(max(seconds - (time.monotonic() - began), 0.05))

@@ -1,7 +1,7 @@
-"""Lifts the tenants' numbers above those in Milvus, before anybody can make a tenant.
+"""Lifts the counter of tenants' numbers above those in Milvus, before the web process starts.
 
-A database that was restored from a backup knows nothing of the tenants made since; until their
-partitions have been seen, a new tenant could be given one of their numbers.
+A database from a backup lacks later tenants: without this, a new tenant could get the number of
+one of them, and its partition.
 """
 
 import time
@@ -11,6 +11,7 @@ from jobs.drift.observations import Observations
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
 from webapp.services import Services
+from webapp.tenants.numbering import lift_above
 
 PAUSE_S = 0.1
 
@@ -21,9 +22,9 @@ NOT_ASKED = (
 
 
 def lift_at_start(worker: Worker) -> str | None:
-    """Lift them; returns a warning where Milvus did not answer, which keeps nothing from starting.
+    """Lift the counter; returns a warning where Milvus did not answer: the start goes on.
 
-    An embedded Milvus, which starts at the same time, is given MILVUS_TIMEOUT to come up.
+    An embedded Milvus, which starts at the same time, has MILVUS_TIMEOUT to answer.
     """
     settings = worker.settings
     patience_s = settings.milvus_timeout if settings.milvus_is_embedded else 0.0
@@ -43,10 +44,10 @@ def lift_at_start(worker: Worker) -> str | None:
 
 
 def lift_numbers(services: Services, store: PartitionStore) -> None:
-    """Look at every collection that a sweep would, and lift the numbers above what is there.
+    """List every collection that a sweep observes, and lift the counter.
 
     Raises:
-        StoreError: of the first collection that there was no answer for.
+        StoreError: of the first collection without an answer.
     """
     for collection in Observations(services.database).collections(services.policy.collection):
         try:
@@ -54,6 +55,5 @@ def lift_numbers(services: Services, store: PartitionStore) -> None:
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise
-            # What does not exist holds no numbers.
             continue
-        services.numbers.lift_above(names)
+        lift_above(services.database, names)

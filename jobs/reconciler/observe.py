@@ -1,25 +1,22 @@
-"""The sweep's look at Milvus: one listing for each collection, and all that follows from it."""
+"""The sweep's observation of Milvus: one listing for each collection, and its consequences."""
 
-import time
-
-from jobs.drift.cleanup import Cleanup, merge_known
-from jobs.drift.compare import Drift, Listing, listing_of
+from jobs.drift.check import DriftCheck
 from jobs.drift.observations import Observation, Observations
-from jobs.drift.report import DriftReport
 from jobs.milvus.schema import describe
-from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
-from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.partitions.collection_schema import is_schema_due
 from webapp.services import Services
+from webapp.tenants.numbering import lift_above
 
 log = get_logger("paratia.reconcile")
 
 
 class Observer:
-    """Looks at collections, stores what was seen, and drives on what that allows."""
+    """Observes collections, reopens failed requests, and checks for drift."""
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
         database, self._policy = services.database, services.policy
@@ -28,95 +25,68 @@ class Observer:
         self._observations = Observations(database)
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
-        self._drift = Drift(database, services.dispatcher, self._policy)
-        self._report = DriftReport(database)
-        self._cleanup = Cleanup(store, self._drift, services.pauses)
+        self._check = DriftCheck(services, store)
 
     def look_at_all(self) -> int:
-        """Look at each collection; returns how many tenants were given another try."""
+        """Observe each collection; returns how many requests were reopened or made again."""
         collections = self._observations.collections(self._policy.collection)
         return sum(self._look_at(name) for name in collections)
 
     def _look_at(self, collection: str) -> int:
-        """One collection; trouble with it must not keep the others from being looked at."""
+        """Observe one collection; a failure must not stop the others."""
         try:
             before = self._observations.last_cause(collection)
-            seen, listing = self._ask(collection)
-            changed = self._follow(seen, before)
+            observation, listing = self._check.observe(collection)
+            changed = self._follow(observation, before)
             if listing is not None:
-                changed += self._compare(listing)
+                lift_above(self._services.database, listing.names)
+                changed += self._check.sweep(self._check.drift.compare(listing)).requested
                 self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
         except Exception:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
             return 0
         return changed
 
-    def _ask(self, collection: str) -> tuple[Observation, Listing | None]:
-        listing, cause, message, moved_to = None, None, None, None
-        looked_at, started = utc_now(), time.monotonic()
-        try:
-            listing = listing_of(self._drift, self._observations, self._store, collection)
-        except StoreError as error:
-            cause, message = error.cause, error.message
-            moved_to = error.to if isinstance(error, CollectionMoved) else None
-        latency_ms = round((time.monotonic() - started) * 1000)
-        partitions = len(listing.names) if listing else None
-        place = listing.place if listing else None
-        seen = Observation(
-            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
-        )
-        return seen, listing
-
-    def _follow(self, seen: Observation, before: Cause | None) -> int:
-        """Reopen what the answer shows to be over, or note what it shows to be wrong."""
+    def _follow(self, observation: Observation, before: Cause | None) -> int:
+        """Reopen failures whose cause is over, or store a new permanent cause."""
         repair, observations = self._repair, self._observations
-        over = self._close_circuit() if seen.cause not in NO_ANSWER else frozenset()
+        over = self._close_circuit() if observation.cause not in NO_ANSWER else frozenset()
         reopened = 0
-        if seen.partitions is not None:
-            room = max(self._policy.max_partitions - seen.partitions, 0)
+        if observation.partitions is not None:
+            room = max(self._policy.max_partitions - observation.partitions, 0)
             passed = over | _passed(before)
-            reopened = repair.reopen(seen.collection, passed, after_capacity=room)
-        elif seen.cause and not seen.cause.is_transient and not seen.moved_to:
-            repair.note_cause(seen.collection, seen.cause, seen.error or "")
-        # Stored last: whoever sweeps after a crash in between still knows of the outage.
-        observations.record(seen)
-        if before != seen.cause:
+            reopened = repair.reopen(observation.collection, passed, after_capacity=room)
+        elif observation.cause and not observation.cause.is_transient and not observation.moved_to:
+            repair.note_cause(observation.collection, observation.cause, observation.error or "")
+        # Stored last, so that the sweep after a crash in between still knows of the outage.
+        observations.record(observation)
+        if before != observation.cause:
             log.warning(
-                "milvus.observed", collection=seen.collection, cause=seen.cause, before=before
+                "milvus.observed",
+                collection=observation.collection,
+                cause=observation.cause,
+                before=before,
             )
         return reopened
 
     def _describe(self, collection: str, *, is_new: bool) -> None:
-        """Learn the fields, seldom. Last in a look, which must not fail for want of them."""
-        schemas = self._services.schemas
-        if is_new or schemas.is_due(collection):
-            describe(schemas, self._store, collection)
+        database = self._services.database
+        if is_new or is_schema_due(database, collection):
+            describe(database, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
-        """Let attempts through again; the causes of an outage that no sweep has seen are over.
+        """Close the circuit; returns the causes that are over by that.
 
-        A circuit that time-outs opened may have met creations that hang, while listings answer.
+        Time-outs are not: creations may hang while listings answer.
         """
-        was = self._circuit.close()
-        return NO_ANSWER if was.cause == Cause.MILVUS_UNREACHABLE else frozenset()
-
-    def _compare(self, listing: Listing) -> int:
-        """Make again what is missing, and put what nobody wants into the drift report."""
-        self._services.numbers.lift_above(listing.names)
-        comparison = self._drift.compare(listing)
-        made_again = self._drift.make_again(comparison)
-        reported = self._report.reported(listing.collection)
-        # What was found before to hold rows is not counted at each sweep: `verify` counts anew.
-        unwanted = self._cleanup.settle(merge_known(comparison.unwanted, reported))
-        self._report.store(listing, [*comparison.missing, *unwanted])
-        return made_again
+        before = self._circuit.close()
+        return NO_ANSWER if before.cause == Cause.MILVUS_UNREACHABLE else frozenset()
 
 
 def _passed(before: Cause | None) -> frozenset[Cause]:
-    """The causes that an answered listing shows to be over, given what the last one met."""
+    """The causes that are over after an answer, given the cause at the observation before."""
     over = {Cause.COLLECTION_MISSING}
     if before is not None:
-        # Whatever came between the outage and this answer, the outage is over.
         over |= NO_ANSWER
     if before == Cause.AUTH:
         over.add(Cause.AUTH)

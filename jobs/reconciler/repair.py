@@ -1,10 +1,10 @@
-"""What the reconciler does to partition rows: it drives the requests that exist, and makes none.
+"""The reconciler's changes of partition rows: they complete existing requests, and make none.
 
-Everything here is a conditional UPDATE over an index, so that it may run anywhere, at any
-time, several times at once.
+Each is a conditional UPDATE over an index, so several processes may run it at once.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,22 +40,20 @@ UNFOLDED = (
 )
 
 
+@dataclass(frozen=True)
 class Repair:
-    """Repairs what crashes, lost dispatches and outages leave behind."""
+    """Repairs rows after crashes, lost dispatches and outages."""
 
-    def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
-    ) -> None:
-        self._database = database
-        self._job_queue = job_queue
-        self._dispatcher = dispatcher
-        self._policy = policy
+    database: Database
+    job_queue: JobQueue
+    dispatcher: Dispatcher
+    policy: Policy
 
     def expire_leases(self) -> int:
-        """Take rows from workers whose lease ran out: due again, or failed after the last try."""
+        """End claims whose lease expired: due again, or failed after the last attempt."""
         now = utc_now()
         expired = and_(Partition.state == PartitionState.PROVISIONING, Partition.lease_until < now)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if not is_any(session, expired):
                 return 0
         spent = Partition.attempts >= Partition.max_attempts
@@ -66,7 +64,7 @@ class Repair:
             "error": DIED,
             "reopen_at": _after_pause(now),
         }
-        # Two transactions, each locking in the order of the numbers as workers do.
+        # Two transactions: each locks in the order of the numbers, as workers do.
         waiting = self._expire(and_(expired, ~spent), again, events.LEASE_EXPIRED, now)
         return waiting + self._expire(and_(expired, spent), failed, events.CREATE_FAILED, now)
 
@@ -74,13 +72,13 @@ class Repair:
         self, which: ColumnElement[bool], values: dict[str, Any], event: str, now: datetime
     ) -> int:
         since = {"state_since": now, "lease_until": None}
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             entries = [_expired(row, event) for row in change(session, which, values | since)]
             events.record(session, entries)
         return len(entries)
 
     def redispatch_lost(self) -> int:
-        """Dispatch again for pending rows whose job is gone from Redis. Returns how many.
+        """Dispatch pending rows again whose job is gone from Redis; returns how many.
 
         Raises:
             DispatchError: Redis did not answer.
@@ -91,36 +89,36 @@ class Repair:
             Partition.dispatch_after.is_(None),
             Partition.dispatched_at < utc_now() - LOST_AFTER,
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             jobs = session.scalars(select(Partition.job_id).where(silent).distinct()).all()
         known = [job_id for job_id in jobs if job_id]
         if not known:
             return 0
-        live = self._job_queue.live(known)
+        live = self.job_queue.live(known)
         gone = [job_id for job_id in known if job_id not in live]
         dispatched = 0
         for start in range(0, len(gone), ROUND):
             lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
-            with self._database.transaction() as session:
-                dispatches = reserve(session, lost, limit=ROUND * self._policy.chunk_size)
-            self._dispatcher.dispatch(dispatches)
+            with self.database.transaction() as session:
+                dispatches = reserve(session, lost, limit=ROUND * self.policy.chunk_size)
+            self.dispatcher.dispatch(dispatches)
             dispatched += len(dispatches)
         return dispatched
 
     def follow_collection(self) -> int:
-        """Move requests that no attempt has touched yet to the collection of the settings.
+        """Move requests without any attempt in Milvus to the collection of the settings.
 
-        Those that failed for something that only their old collection had are reopened.
+        Those that failed for a cause of their old collection are reopened.
         """
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
-            Partition.collection != self._policy.collection,
+            Partition.collection != self.policy.collection,
             Partition.ready_at.is_(None),
             Partition.seen_absent_at.is_(None),
         )
-        with self._database.transaction() as session:
-            # Leave to adopt or to empty was given for the collection that it was looked at in.
-            elsewhere = {"collection": self._policy.collection, "if_exists": IfExists.REFUSE}
+        with self.database.transaction() as session:
+            # A decision to adopt or to empty was for the old collection.
+            elsewhere = {"collection": self.policy.collection, "if_exists": IfExists.REFUSE}
             moved = change(session, untouched, elsewhere)
         left_behind = and_(
             Partition.state == PartitionState.FAILED, Partition.cause.in_(OF_THE_COLLECTION)
@@ -130,10 +128,10 @@ class Repair:
         return len(moved)
 
     def note_cause(self, collection: str, cause: Cause, message: str) -> int:
-        """Record a permanent cause that was observed on those that wait or failed for another.
+        """Store an observed permanent cause on rows that wait or failed for a transient one.
 
-        Nobody's attempt is used up by it. Of a cause that only an attempt shows to be over, one
-        tries after a pause: the next answer may come after an outage, in which it is forgotten.
+        It uses up no attempt. Where only an attempt can show that the cause is over, one is made
+        after a pause: an outage may hide the observation that it was there before.
         """
         now = utc_now()
         concerned = and_(
@@ -143,7 +141,7 @@ class Repair:
         )
         tries_at = _after_pause(now) if cause in PROBED else None
         changed = {"cause": cause, "error": message, "reopen_at": tries_at}
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             rows = change(session, concerned, changed)
             entries = [
                 events.entry_of(
@@ -161,17 +159,17 @@ class Repair:
         *,
         after_capacity: int = 0,
     ) -> int:
-        """Give failed tenants of a collection that answers one more try each; returns how many.
+        """Reopen failed requests of a collection that answers, with one attempt; returns how many.
 
-        Those of the causes `at_once` now, other transient ones when their pause is over, and
-        up to `after_capacity` of those that found the collection full: after a pause too, since
-        the server's limit may be lower than the one in the settings. Where nothing but an
-        attempt can show it, one tries, and the others follow a success.
+        Those of the causes `at_once` now; other transient ones after their pause; up to
+        `after_capacity` of those that found the collection full, after a pause too, since the
+        server's limit may be lower than the setting. Where only an attempt can show that the cause
+        is over, one is made, and the others follow a success.
 
-        While provisioning is paused, only those `at_once`: they wait as pending until it goes on.
+        During a pause only those `at_once` are reopened, and wait as pending.
         """
         now = utc_now()
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if is_paused(session):
                 return self._reopen(collection, Partition.cause.in_(list(at_once)), now)
         rested = Partition.reopen_at <= now
@@ -190,7 +188,7 @@ class Repair:
         first = select(func.min(Partition.state_since)).where(
             mine, refused, Partition.state == PartitionState.FAILED
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             since = session.scalar(first)
             if since is None:
                 return 0
@@ -207,18 +205,17 @@ class Repair:
         return self._reopen(collection, and_(refused, Partition.reopen_at <= now), now, limit=1)
 
     def fold_names(self) -> int:
-        """Complete tenants that another program wrote: fold their names, add their rows.
+        """Fold the names of tenants that another program inserted, and add their rows.
 
-        So they are found without regard to accents, and have a partition to request. Returns how
-        many; bounded, the next sweep goes on.
+        Search needs the one, requests the other. Returns how many; the next sweep does the rest.
         """
         count = 0
         for _batch in range(FOLDS_A_SWEEP):
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 if session.scalar(UNFOLDED.limit(1)) is None:
                     return count
-            with self._database.transaction() as session:
-                # Locked in the order of their numbers; those that others change come next time.
+            with self.database.transaction() as session:
+                # Locked in the order of their numbers; locked ones are left to the next sweep.
                 unfolded = UNFOLDED.limit(ROUND).with_for_update(skip_locked=True, key_share=True)
                 batch = session.scalars(unfolded).all()
                 rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(batch)))
@@ -228,7 +225,7 @@ class Repair:
                 ]
                 if names:
                     session.execute(update(Tenant), names)
-                    add_missing_rows(session, batch, self._policy)
+                    add_missing_rows(session, batch, self.policy)
             count += len(names)
         return count
 
@@ -242,7 +239,7 @@ class Repair:
         failed = and_(
             which, Partition.state == PartitionState.FAILED, Partition.collection == collection
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             ids = session.scalars(
                 select(Partition.tenant_id)
                 .where(failed)
@@ -264,20 +261,20 @@ class Repair:
             "next_attempt_at": None,
             "dispatch_after": now + DISPATCH_GRACE,
         }
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
             entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
             events.record(session, entries)
-            self._dispatcher.dispatch_after_commit(session, rows)
+            self.dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
     def drop_stale_failed_jobs(self) -> int:
-        """Take our failed jobs out of RQ whose tenant is not failing by them any more.
+        """Delete our failed jobs from RQ that are not the reason of a tenant's failure any more.
 
         Raises:
             DispatchError: Redis did not answer.
         """
-        ids = self._job_queue.failed_job_ids()
+        ids = self.job_queue.failed_job_ids()
         stale = set(ids)
         for start in range(0, len(ids), ROUND):
             batch = ids[start : start + ROUND]
@@ -288,9 +285,9 @@ class Repair:
                     and_(Partition.state == PartitionState.PENDING, Partition.attempts > 0),
                 ),
             )
-            with self._database.reading() as session:
+            with self.database.reading() as session:
                 stale -= set(session.scalars(failing))
-        return self._job_queue.forget_failed(stale)
+        return self.job_queue.forget_failed(stale)
 
 
 def _expired(row: Partition, event: str) -> events.Entry:
@@ -299,10 +296,8 @@ def _expired(row: Partition, event: str) -> events.Entry:
 
 
 def _after_pause(now: datetime) -> ColumnElement[datetime]:
-    """When the pause of a row that fails now is over: `reopen_pause` of its own reopenings."""
-    moments = {
-        reopens: literal(now + reopen_pause(reopens), UtcDateTime())
-        for reopens in range(MOST_DOUBLINGS)
-    }
-    longest = literal(now + reopen_pause(MOST_DOUBLINGS), UtcDateTime())
-    return case(moments, value=Partition.reopens, else_=longest)
+    """The end of the `reopen_pause` of a row that fails now."""
+    *ends, longest = (
+        literal(now + reopen_pause(reopens), UtcDateTime()) for reopens in range(MOST_DOUBLINGS + 1)
+    )
+    return case(dict(enumerate(ends)), value=Partition.reopens, else_=longest)

@@ -1,4 +1,4 @@
-"""Folds the timelines into buckets of time, again and again, so that charts cost little."""
+"""Rolls events up into buckets of time, so that charts cost little."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,41 +19,39 @@ from webapp.statistics.buckets import HOUR, MINUTE, WIDTHS, Counts, counts_of, s
 from webapp.statistics.heartbeats import COUNTED
 from webapp.statistics.histogram import packed
 
-# Minutes outlast the hour of which they are a part, and whatever of it is counted anew.
+# Minutes are kept until their hour is complete and cannot be counted again.
 KEPT = {
     Resolution.MINUTE: timedelta(hours=2),
     Resolution.QUARTER: timedelta(days=2),
     Resolution.HOUR: timedelta(days=35),
 }
 
-# An entry has its time before its transaction commits; none takes longer than this.
+# An event has its time before its transaction commits, which takes at most this long.
 LATE = timedelta(minutes=5)
-# Up to here only the minutes that changed are counted, what is older by whole hours.
+# Up to this age changed minutes are counted, before it whole hours.
 RECENT = timedelta(minutes=50)
 HOURS_AT_ONCE = 24
 MARKED_EVERY = timedelta(seconds=5)
 
 
 class Rollup:
-    """Counts what happened since the last time, and what came in late before it.
+    """Counts events since the last roll-up, and those that were committed late before it.
 
-    A mark says up to when all is counted. Whoever stores counts moves it from where it was when
-    they began to read, or stores nothing: so nobody who was frozen in between, and no second
-    reconciler, puts old counts in place of newer ones. Counts replace counts, so it does no harm
-    to count twice.
+    A mark in the database is the end of the counted time. Counts are stored only if the mark is
+    where it was before they were read, so no frozen process replaces newer counts. Counts replace
+    counts, so a repeated roll-up is harmless.
     """
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
         self._policy = policy
-        # How many entries each minute had when this process last counted it.
+        # The number of events in each minute when this process last counted it.
         self._seen: dict[datetime, int] = {}
 
     def roll_up(self) -> int:
-        """Count what is new; returns the number of buckets written.
+        """Count new events; returns the number of buckets written.
 
-        After a time in which nobody counted, the last 35 days are made up for, by the hour, some
-        hours at each call.
+        After a gap, up to 35 days are counted by whole hours, `HOURS_AT_ONCE` at each call.
         """
         now = utc_now()
         with self._database.reading() as session:
@@ -78,7 +76,6 @@ class Rollup:
         return written or 0
 
     def _catch_up(self, since: datetime, mark: datetime | None, now: datetime) -> int:
-        """Whole hours, from the first that has anything uncounted; no more than some at once."""
         written = 0
         for _ in range(HOURS_AT_ONCE):
             with self._database.reading() as session:
@@ -99,7 +96,7 @@ class Rollup:
         mark: datetime | None,
         done: datetime,
     ) -> int | None:
-        """Put the stretch's counts in place of older ones; None where somebody was faster."""
+        """Replace the counts of the period; None where another process did so first."""
         try:
             with self._database.transaction() as session:
                 if not _move_mark(session, mark, done):
@@ -108,12 +105,12 @@ class Rollup:
                     _put(session, since, until, counts)
                     _forget(session, done)
         except IntegrityError:
-            return None  # Two began to count at the same moment, and neither knew a mark.
+            return None  # Another process inserted the first mark at the same moment.
         return len(counts)
 
 
 def _since(session: Session, mark: datetime | None, now: datetime) -> datetime:
-    """From when on entries may be uncounted."""
+    """The time from which on events may be uncounted."""
     oldest = now - KEPT[Resolution.HOUR]
     if mark is not None:
         return start_of(max(min(mark, now) - LATE, oldest), MINUTE)
@@ -122,7 +119,7 @@ def _since(session: Session, mark: datetime | None, now: datetime) -> datetime:
 
 
 def _next_hour(session: Session, since: datetime, now: datetime) -> datetime:
-    """The first hour with entries from then on; the present one where there are none."""
+    """The first hour with events from `since` on; the present one where there are none."""
     first = session.scalar(select(func.min(PartitionEvent.at)).where(PartitionEvent.at >= since))
     return start_of(min(first or now, now), HOUR)
 
@@ -144,7 +141,7 @@ def _move_mark(session: Session, seen: datetime | None, to: datetime) -> bool:
 def _put(
     session: Session, since: datetime, until: datetime, counts: Mapping[datetime, Counts]
 ) -> None:
-    """Store the minutes, and the sums of all that they are a part of."""
+    """Store the minutes and the sums of their quarters and hours."""
     _replace(session, Resolution.MINUTE, since, until, counts)
     since, until = start_of(since, HOUR), start_of(until - MINUTE, HOUR) + HOUR
     minutes = _minutes(session, since, until)

@@ -1,4 +1,4 @@
-"""The departures loop: claim, list, count, drop, prove by listing again, record."""
+"""The removal loop: claim, list, count, drop, list again as proof, record."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,11 +8,12 @@ from typing import Generic, TypeVar
 
 from jobs.drift.observations import Observations, located
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.removal.claims import Removal, RemovalClaims
+from jobs.removal.claims import RemovalClaims
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.partition import Partition
 
-# One listing before and one after serve so many.
+# One listing before and one after serve this many removals.
 AT_ONCE = 200
 CALLERS = 8
 
@@ -25,37 +26,35 @@ log = get_logger("paratia.departures")
 
 @dataclass
 class Answers(Generic[T]):
-    """What the store said to each; whom nobody asked any more is in neither."""
+    """The store's answer or error for each removal; a skipped one has neither."""
 
-    told: dict[Removal, T] = field(default_factory=dict)
+    values: dict[Partition, T] = field(default_factory=dict)
     errors: dict[int, StoreError] = field(default_factory=dict)
 
 
+@dataclass
 class RemovalRunner:
     """Drops the partitions whose grace time is over. May run in several processes at once."""
 
-    def __init__(
-        self, removal_claims: RemovalClaims, observations: Observations, store: PartitionStore
-    ) -> None:
-        self._claims = removal_claims
-        self._observations = observations
-        self._store = store
-        self._waiting_for: dict[str, Cause] = {}
+    claims: RemovalClaims
+    observations: Observations
+    store: PartitionStore
+    _waiting_for: dict[str, Cause] = field(default_factory=dict)
 
     def run_due(self, stop: threading.Event) -> int:
-        """Let go of all that are due; returns how many are gone.
+        """Remove all that are due; returns how many are gone.
 
-        While a collection cannot be listed, nothing is claimed in it and nobody's try is used up.
+        While a collection cannot be listed, nothing in it is claimed and no try is used up.
         """
-        collections = self._claims.due_collections()
-        return sum(self._empty_out(collection, stop) for collection in collections)
+        collections = self.claims.due_collections()
+        return sum(self._remove_from(collection, stop) for collection in collections)
 
-    def _empty_out(self, collection: str, stop: threading.Event) -> int:
+    def _remove_from(self, collection: str, stop: threading.Event) -> int:
         gone, go_on = 0, True
         while go_on and not stop.is_set():
             try:
                 place = self._locate(collection)
-                count, go_on = Round(self._claims, self._store, collection, place, stop).run()
+                count, go_on = Round(self.claims, self.store, collection, place, stop).run()
             except StoreError as error:
                 self._note_waiting(collection, error)
                 break
@@ -64,13 +63,9 @@ class RemovalRunner:
         return gone
 
     def _locate(self, collection: str) -> str:
-        """The own name of the collection, which no alias can lead elsewhere meanwhile.
-
-        Raises:
-            StoreError: it is not the one that the partitions are in, or Milvus does not answer.
-        """
+        """The collection's own name: an alias could be moved during the round."""
         try:
-            return located(self._observations, self._store, collection).name
+            return located(self.observations, self.store, collection).name
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise
@@ -83,116 +78,105 @@ class RemovalRunner:
             log.warning("departures.waiting", **fields)
 
 
+@dataclass(frozen=True)
 class Round:
-    """One claim of many in one collection."""
+    """One claim of many removals in one collection, whose own name is `place`."""
 
-    def __init__(
-        self,
-        removal_claims: RemovalClaims,
-        store: PartitionStore,
-        collection: str,
-        place: str,
-        stop: threading.Event,
-    ) -> None:
-        self._claims = removal_claims
-        self._store = store
-        self._collection = collection
-        self._place = place
-        self._stop = stop
+    claims: RemovalClaims
+    store: PartitionStore
+    collection: str
+    place: str
+    stop: threading.Event
 
     def run(self) -> tuple[int, bool]:
-        """How many are gone, and whether another round may find more.
+        """The number of removals, and whether another round may find more.
 
         Raises:
-            StoreError: the collection cannot be listed; nothing is held any more.
+            StoreError: the collection cannot be listed; every claim is given up.
         """
         names = self._names()
-        removals = self._claims.claim(self._collection, AT_ONCE)
+        removals = self.claims.claim(self.collection, AT_ONCE)
         if not removals:
             return 0, False
-        counts = self._ask_each([each for each in removals if each.partition in names], self._count)
-        kept = {each: rows for each, rows in counts.told.items() if not _may_go(each, rows)}
-        self._claims.record_kept(kept)
-        begun = self._claims.begin(
-            {each: rows for each, rows in counts.told.items() if each not in kept}
+        counts = self._ask_each([each for each in removals if each.name in names], self._count)
+        # Rows that are not known to be the tenant's own are never dropped.
+        kept = {each: n for each, n in counts.values.items() if not each.owns_rows and n != 0}
+        self.claims.record_kept(kept)
+        begun = self.claims.begin(
+            {each: n for each, n in counts.values.items() if each not in kept}
         )
         drops = self._ask_each(begun, self._drop)
         current = {each.tenant_id: each for each in (*removals, *begun)}
         left = [each for each in current.values() if each not in kept]
-        there = self._settle(left, drops, counts.errors | drops.errors)
-        return len(left) - len(there), len(removals) == AT_ONCE and not there
+        listed = self._settle(left, drops, counts.errors | drops.errors)
+        return len(left) - len(listed), len(removals) == AT_ONCE and not listed
 
     def _settle(
-        self, left: Sequence[Removal], drops: Answers[None], errors: dict[int, StoreError]
-    ) -> list[Removal]:
-        """Record by a second listing what became of each; returns whose is there still."""
+        self, left: Sequence[Partition], drops: Answers[None], errors: dict[int, StoreError]
+    ) -> list[Partition]:
+        """Record what a second listing proves; returns the removals that it still has."""
         try:
             names = self._names()
         except StoreError:
-            self._hand_on(left, errors)
+            self._give_up(left, errors)
             raise
-        gone = [each for each in left if each.partition not in names]
-        there = [each for each in left if each.partition in names]
-        self._claims.record_gone(gone, {each.tenant_id for each in drops.told}, self._place)
-        believed = {each.tenant_id: STILL_LISTED for each in drops.told}
-        self._hand_on(there, believed | errors)
-        return there
+        gone = [each for each in left if each.name not in names]
+        listed = [each for each in left if each.name in names]
+        acknowledged = {each.tenant_id: STILL_LISTED for each in drops.values}
+        self.claims.record_gone(gone, acknowledged.keys(), self.place)
+        self._give_up(listed, acknowledged | errors)
+        return listed
 
-    def _hand_on(self, removals: Sequence[Removal], errors: dict[int, StoreError]) -> None:
-        """Those whose call failed rest a while; the others are due again at once."""
+    def _give_up(self, removals: Sequence[Partition], errors: dict[int, StoreError]) -> None:
+        """Removals whose call failed pause; the others are due again at once."""
         for removal in removals:
             if error := errors.get(removal.tenant_id):
-                self._claims.record_failure(removal, error.cause, error.message)
-        self._claims.hand_back([each for each in removals if each.tenant_id not in errors])
+                self.claims.record_failure(removal, error.cause, error.message)
+        self.claims.hand_back([each for each in removals if each.tenant_id not in errors])
 
     def _names(self) -> frozenset[str]:
-        """What the collection holds; a collection that is not there holds nothing."""
+        """The collection's partitions; none in a collection that is missing."""
         try:
-            return self._store.list_partitions(self._place)
+            return self.store.list_partitions(self.place)
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise
             return frozenset()
 
-    def _count(self, removal: Removal) -> int | None:
-        """The rows for the record, or None where a tenant's own cannot be counted.
+    def _count(self, removal: Partition) -> int | None:
+        """The rows for the record, or None where a tenant's own rows cannot be counted.
 
         Raises:
-            StoreError: whose they are is unknown, or Milvus does not answer for the first time:
-                a count that fails again and again must not hold a departure up for ever.
+            StoreError: it is unknown whose the rows are, or Milvus does not answer for the first
+                time: a count that fails at every try must not hold up the removal for ever.
         """
         try:
-            return self._store.count_rows(self._place, removal.partition)
+            return self.store.count_rows(self.place, removal.name)
         except StoreError as error:
-            silent = error.cause in NO_ANSWER and not removal.failures
-            if silent or not removal.owns_rows:
+            is_first = error.cause in NO_ANSWER and not removal.reopens
+            if is_first or not removal.owns_rows:
                 raise
             return None
 
-    def _drop(self, removal: Removal) -> None:
-        self._store.drop_partition(self._place, removal.partition)
+    def _drop(self, removal: Partition) -> None:
+        self.store.drop_partition(self.place, removal.name)
 
-    def _ask_each(self, removals: Sequence[Removal], ask: Callable[[Removal], T]) -> Answers[T]:
-        """Ask for several at once; a server that does not answer is not asked for the rest."""
+    def _ask_each(self, removals: Sequence[Partition], ask: Callable[[Partition], T]) -> Answers[T]:
+        """Ask for several at once; after a call without an answer, no other call begins."""
         answers = Answers[T]()
-        silent = threading.Event()
+        no_answer = threading.Event()
 
-        def work(removal: Removal) -> None:
-            if silent.is_set() or self._stop.is_set():
+        def work(removal: Partition) -> None:
+            if no_answer.is_set() or self.stop.is_set():
                 return
             try:
-                answers.told[removal] = ask(removal)
+                answers.values[removal] = ask(removal)
             except StoreError as error:
                 answers.errors[removal.tenant_id] = error
                 if error.cause in NO_ANSWER:
-                    silent.set()
+                    no_answer.set()
 
         if removals:
             with ThreadPoolExecutor(CALLERS) as callers:
                 list(callers.map(work, removals))
         return answers
-
-
-def _may_go(removal: Removal, rows: int | None) -> bool:
-    """Rows that are not known to be the tenant's own are never dropped."""
-    return removal.owns_rows or rows == 0

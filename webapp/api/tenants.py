@@ -51,7 +51,7 @@ def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
 
     By ascending number, so that tenants added meanwhile neither hide nor repeat others.
     """
-    tenant_filter = TenantFilter(status=query.status, q=query.q)
+    tenant_filter = TenantFilter(state=query.status, q=query.q)
     with current.database().reading() as session:
         page = list_tenants(session, tenant_filter, query.limit, query.cursor)
     return schemas_out.TenantPage.of(page)

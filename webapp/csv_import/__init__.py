@@ -1,1 +1,1 @@
-"""Files of tenants that somebody uploads: looked at first, then created."""
+"""Imports of tenants from CSV files: checked first, then created."""

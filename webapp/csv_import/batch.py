@@ -1,4 +1,4 @@
-"""One batch of a confirmed file: its rows become tenants, in the transaction that notes it."""
+"""Creates the tenants of one batch of a confirmed file, in one transaction."""
 
 from collections.abc import Sequence
 
@@ -25,13 +25,11 @@ BATCH = 500
 def take_batch(
     session: UnitOfWork, upload_id: int, policy: Policy, lock: TextClause
 ) -> tuple[Upload, list[Partition]] | None:
-    """Create the tenants of the next rows; None where nothing is to be done.
+    """Create the tenants of the next rows.
 
-    Returns the upload, and the partitions that were asked for.
-
-
-    The upload's row is locked from the first look at it to the commit, so a row of the file is
-    taken by one process alone, and either wholly or, if that one dies, not at all.
+    Returns the upload and the requested partitions; None where nothing is to be done. The
+    upload's row is locked until the commit, so one process creates the tenants of a batch, all or,
+    after a crash, none.
 
     Raises:
         IntegrityError: a slug or a number was taken just now; the transaction is lost.
@@ -45,7 +43,7 @@ def take_batch(
         return None
     hold_back_others(session, lock)
     if upload.highest_number is not None:
-        # Before the first of them is stored, so that a sign-up draws none of these numbers.
+        # Before the first insert, so that a sign-up draws none of these numbers.
         lift(session, upload.highest_number)
     rows = _next_rows(session, upload)
     partitions = _create(session, upload, rows, policy)
@@ -70,7 +68,7 @@ def _next_rows(session: Session, upload: Upload) -> Sequence[UploadRow]:
 def _create(
     session: UnitOfWork, upload: Upload, rows: Sequence[UploadRow], policy: Policy
 ) -> list[Partition]:
-    """Judge the rows once more, since time has passed, and store those that are new still."""
+    """Validate the rows again, since tenants may have changed, and store the new ones."""
     candidates = [_candidate(row) for row in rows]
     verdicts = list(validate(session, candidates))
     new = [
@@ -95,18 +93,16 @@ def _candidate(row: UploadRow) -> Candidate:
 
 
 def _tenants(session: Session, candidates: Sequence[Candidate]) -> list[Tenant]:
-    """The tenants to be stored; a slug that was left to us is numbered where it is taken."""
-    wanted = [one.wanted_slug for one in candidates if one.wanted_slug]
+    given = [one.wanted_slug for one in candidates if one.wanted_slug]
     nameless = [one.name for one in candidates if not one.wanted_slug]
-    made = iter(free_slugs(session, nameless, wanted))
+    free = iter(free_slugs(session, nameless, given))
     return [
-        Tenant(id=one.number, name=one.name, slug=one.wanted_slug or next(made))
+        Tenant(id=one.number, name=one.name, slug=one.wanted_slug or next(free))
         for one in candidates
     ]
 
 
 def _leave_out(row: UploadRow, verdict: Verdict) -> None:
-    """Note of a row that is not new any more what it is now."""
     if verdict.outcome == RowOutcome.UNCHANGED:
         row.outcome, row.tenant_id, row.slug = verdict.outcome, verdict.tenant_id, verdict.slug
     elif verdict.outcome == RowOutcome.INVALID:
@@ -114,7 +110,6 @@ def _leave_out(row: UploadRow, verdict: Verdict) -> None:
 
 
 def _note(upload: Upload, rows: Sequence[UploadRow]) -> None:
-    """Add the batch to the counts, and move on."""
     outcomes = [row.outcome for row in rows]
     upload.created += outcomes.count(RowOutcome.CREATED)
     upload.unchanged += outcomes.count(RowOutcome.UNCHANGED)

@@ -1,4 +1,4 @@
-"""What can be wrong with a file or with one of its rows, as codes that pages put in words."""
+"""Faults of a file or of a row, as codes that pages put in words."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ class FileFault(StrEnum):
 
 
 class RowFault(StrEnum):
-    """Why a row is invalid, or was refused when its turn came."""
+    """Why a row is invalid, or was refused at its creation."""
 
     NAME_EMPTY = "name_empty"
     NAME_TOO_LONG = "name_too_long"
@@ -43,24 +43,23 @@ class RowFault(StrEnum):
 
     @classmethod
     def of_name(cls, fault: NameFault) -> "RowFault":
-        """What is wrong with the name of a row."""
         return cls(f"name_{fault}")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a row; the other fields say what is in its way."""
+    """One fault of a row, and what it conflicts with."""
 
     fault: RowFault
     line: int | None = None
     slug: str | None = None
     number: int | None = None
-    # As U+200B, since it draws nothing itself.
+    # Written as U+200B, since the character itself is invisible.
     character: str | None = None
 
 
 class UnreadableFile(DomainError):
-    """The file cannot be taken apart into rows. `line` and `column` say where."""
+    """The file cannot be parsed; `line` and `column` say where."""
 
     code = "unreadable_file"
 
@@ -72,9 +71,9 @@ class UnreadableFile(DomainError):
 
 
 class ImportRefused(DomainError):
-    """Nothing was imported. `rows` has what is wrong with which line.
+    """Nothing was imported. `rows` has the problems by line.
 
-    It is empty where a number or a slug of the file was taken meanwhile.
+    It is empty where a number or a slug was taken during the import.
     """
 
     code = "import_refused"
@@ -85,7 +84,7 @@ class ImportRefused(DomainError):
 
 
 class UploadNotFound(DomainError):
-    """There is no upload with this number, or none any more."""
+    """There is no upload with this number, or it was deleted."""
 
     code = "not_found"
 

@@ -1,4 +1,4 @@
-"""Taking a file of tenants apart: bytes become rows, or the one reason why they cannot."""
+"""Parses a CSV file of tenants into rows."""
 
 import csv
 import io
@@ -15,17 +15,17 @@ from webapp.tenants.export import COLUMNS as EXPORTED
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 10_000
 
-# Only a file's size bounds its cells, so that a long name is a fault of its row.
+# Cells have no limit but the file's, so that a long name is a fault of its row.
 csv.field_size_limit(2**31 - 1)
 
 DELIMITERS = (",", ";", "\t", "|")
-# In place of a delimiter where a file has one column; it stands in no name.
+# In place of a delimiter where a file has one column; no name contains it.
 NO_DELIMITER = "\x1f"
-# A first line by which spreadsheets are told the delimiter.
+# A first line that declares the delimiter to spreadsheets.
 DECLARATION = re.compile(r"""("?)sep=([^\w\s"]|\t)\1[ \t]*(?:\r\n|\r|\n|\Z)""", re.IGNORECASE)
 
 COLUMNS = ("id", "name", "slug")
-# Those that files of ours have beside them (results, rejects, exports); they are read past.
+# Further columns of files that we write (results, rejects, exports) are ignored.
 KNOWN = frozenset({*COLUMNS, *EXPORTED, "line", "outcome", "message"})
 
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
@@ -34,7 +34,7 @@ ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row of a file, and its cells as they were written; `line` is its first line, from 1."""
+    """A row of a file, with its cells as they were written; `line` is its first line, from 1."""
 
     line: int
     name: str
@@ -47,7 +47,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file was written, so that its rejects can be written in the same way."""
+    """The format of a file, so that its rejects are written in the same one."""
 
     encoding: str
     # None: the file has one column.
@@ -75,7 +75,7 @@ class Table:
 
     @property
     def keeps_numbers(self) -> bool:
-        """Whether the rows bring their numbers."""
+        """Whether the rows have numbers."""
         return "id" in self.columns
 
 
@@ -85,7 +85,7 @@ def parse(data: bytes, most_bytes: float = MAX_BYTES, most_rows: float = MAX_ROW
     The delimiter is the one of the header, or the one that a line `sep=` declares.
 
     Raises:
-        UnreadableFile: it is too large, or no such file.
+        UnreadableFile: it is too large, or not such a file.
     """
     if len(data) > most_bytes:
         raise UnreadableFile(FileFault.TOO_LARGE)
@@ -110,7 +110,7 @@ def parse(data: bytes, most_bytes: float = MAX_BYTES, most_rows: float = MAX_ROW
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
-    """The text, and its encoding: one that says which it is by its first bytes, or UTF-8."""
+    """The text and its encoding, from a byte order mark, else UTF-8."""
     if data.startswith(ZIP):
         raise UnreadableFile(FileFault.WORKBOOK)
     try:
@@ -126,32 +126,32 @@ def _decoded(data: bytes) -> tuple[str, str]:
 
 
 def _delimiter(text: str) -> str | None:
-    """The one that parts the header into most known names; None where nothing parts it."""
+    """The delimiter that splits the header into most known names; None where none splits it."""
     header = _first_line(text)
     if not header:
         return DELIMITERS[0]
 
-    def parted(delimiter: str) -> tuple[int, int]:
+    def names_in(delimiter: str) -> tuple[int, int]:
         cells = next(csv.reader([header], delimiter=delimiter), [])
         return sum(_name(cell) in KNOWN for cell in cells), len(cells)
 
-    best = max(DELIMITERS, key=parted)
-    return best if parted(best)[1] > 1 else None
+    best = max(DELIMITERS, key=names_in)
+    return best if names_in(best)[1] > 1 else None
 
 
 def _first_line(text: str) -> str:
     """The first line that holds more than delimiters."""
-    said = re.search(r"""[^\s,;|"]""", text)
-    if said is None:
+    first = re.search(r"""[^\s,;|"]""", text)
+    if first is None:
         return ""
-    begins = max(text.rfind(end, 0, said.start()) for end in "\r\n") + 1
+    begins = max(text.rfind(end, 0, first.start()) for end in "\r\n") + 1
     return re.split(r"[\r\n]", text[begins:], maxsplit=1)[0]
 
 
 def _records(
     text: str, delimiter: str | None, lines_before: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """The records that have something in them, each with the line where it begins."""
+    """The records that are not empty, each with the line where it begins."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter or NO_DELIMITER, strict=True)
     while True:

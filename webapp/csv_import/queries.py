@@ -1,7 +1,6 @@
-"""What the pages of uploads read; all of it bounded, whatever the number of uploads."""
+"""Queries for the pages of imports; each reads a bounded number of rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -11,32 +10,23 @@ from webapp.db.session import Database
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
+from webapp.tenants.queries import Page, page_of
 
 READ_AT_ONCE = 1_000
 MAX_ID, MAX_LINE = 2**62, 2**31 - 1
 
 
-@dataclass(frozen=True)
-class Uploaded:
-    """Some of the uploads, the newest first, and where older ones begin."""
-
-    items: Sequence[Upload]
-    older_than: int | None
-
-
 def get_upload(session: Session, upload_id: int) -> Upload | None:
-    """The upload with this number, as it is now."""
+    """The upload with this number."""
     return session.get(Upload, upload_id) if upload_id <= MAX_ID else None
 
 
-def list_uploads(session: Session, limit: int, before: int | None = None) -> Uploaded:
+def list_uploads(session: Session, limit: int, before: int | None = None) -> Page[Upload]:
     """Uploads, newest first, at most `limit`."""
-    statement = select(Upload).order_by(Upload.id.desc()).limit(limit + 1)
+    statement = select(Upload).order_by(Upload.id.desc())
     if before is not None:
         statement = statement.where(Upload.id < min(before, MAX_ID))
-    found = session.scalars(statement).all()
-    items = found[:limit]
-    return Uploaded(items, items[-1].id if len(found) > limit else None)
+    return page_of(session, statement, limit)
 
 
 def rows_of(
@@ -46,7 +36,7 @@ def rows_of(
     limit: int,
     after_line: int = 0,
 ) -> Sequence[UploadRow]:
-    """The rows of these outcomes that follow this line, in the order of the file."""
+    """The rows of these outcomes after this line, in the order of the file."""
     statement = (
         select(UploadRow)
         .where(UploadRow.upload_id == upload_id, UploadRow.outcome.in_(outcomes))
@@ -58,17 +48,11 @@ def rows_of(
 
 
 def all_rows(database: Database, upload_id: int) -> Iterator[UploadRow]:
-    """Every row in the order of the file, a thousand at a time."""
+    """Every row in the order of the file, read a thousand at a time."""
     line = 0
     while True:
-        following = (
-            select(UploadRow)
-            .where(UploadRow.upload_id == upload_id, UploadRow.line > line)
-            .order_by(UploadRow.line)
-            .limit(READ_AT_ONCE)
-        )
         with database.reading() as session:
-            rows = session.scalars(following).all()
+            rows = rows_of(session, upload_id, list(RowOutcome), READ_AT_ONCE, line)
         yield from rows
         if len(rows) < READ_AT_ONCE:
             return
@@ -76,7 +60,7 @@ def all_rows(database: Database, upload_id: int) -> Iterator[UploadRow]:
 
 
 def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]:
-    """How many partitions of the created tenants are in which state now."""
+    """The number of requested partitions of the created tenants, by their state now."""
     counted = (
         select(Partition.state, func.count().label("tenants"))
         .join(UploadRow, UploadRow.tenant_id == Partition.tenant_id)
@@ -88,5 +72,5 @@ def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]
 
 
 def wanted_slug(row: UploadRow) -> str | None:
-    """The slug that a new row will have; None where it is chosen when the tenant is made."""
+    """The slug that a new row will have; None where it is chosen when the tenant is created."""
     return Candidate(row.line, row.name, row.slug, None).wanted_slug

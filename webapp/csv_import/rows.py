@@ -1,17 +1,20 @@
-"""Which rows of a file are usable: each by itself, and beside the others."""
+"""Validates the rows of a file by themselves and against each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
 from webapp.models.naming import UnusableName, clean_name, is_shown_by_slug, is_slug, slugify
 from webapp.tenants.numbering import HIGHEST
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row that is usable by itself, in the form in which it would be stored."""
+    """A row that is valid by itself, as it would be stored."""
 
     line: int
     name: str
@@ -20,19 +23,18 @@ class Candidate:
 
     @property
     def wanted_slug(self) -> str | None:
-        """The slug given, or made from the name. It is never numbered: the same row asked for
-        again must find its tenant.
+        """The given slug, or one made from the name, without a number.
 
-        None where a slug does not tell such names apart: then the name itself does, and the
-        slug is chosen when the tenant is made.
+        So a row that is imported again finds its tenant. None where different names may give the
+        same slug: then the name finds the tenant, and the slug is chosen at its creation.
         """
         return self.slug or (slugify(self.name) if is_shown_by_slug(self.name) else None)
 
 
 def separate(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[Problem]]]:
-    """The usable rows, and what is wrong with the others by their lines.
+    """The valid rows, and the problems of the others by line.
 
-    Of rows that want the same, the first has it.
+    Of rows with the same number, slug or name, the first is valid.
     """
     usable: list[Candidate] = []
     problems: dict[int, list[Problem]] = {}
@@ -49,7 +51,6 @@ def separate(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[P
 
 
 def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
-    """The row in the form in which it is stored, or what is wrong with it by itself."""
     wrong, name = [], ""
     if row.has_too_many_cells:
         wrong.append(Problem(RowFault.TOO_MANY_CELLS))
@@ -68,13 +69,13 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
 
 
 def is_number(text: str) -> bool:
-    """Whether a tenant of before may have this number: with room above it for later ones."""
+    """Whether an imported tenant may have this number, with numbers left above it."""
     digits = text.isascii() and text.isdigit() and not text.startswith("0")
     return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
 
 
 class _First:
-    """Which line was the first to want a slug, a name without one, or a number."""
+    """The first line with each number, slug, or name without a slug."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
@@ -82,18 +83,17 @@ class _First:
         self._names: dict[str, int] = {}
 
     def problems(self, one: Candidate) -> list[Problem]:
-        """What this row wants that an earlier one has."""
         wrong = []
-        if one.number is not None:
-            line = self._numbers.setdefault(one.number, one.line)
-            if line != one.line:
-                wrong.append(Problem(RowFault.NUMBER_TWICE, line=line))
-        if one.wanted_slug is not None:
-            line = self._slugs.setdefault(one.wanted_slug, one.line)
-            if line != one.line:
-                wrong.append(Problem(RowFault.SLUG_TWICE, line=line, slug=one.wanted_slug))
-        elif one.number is None:
-            line = self._names.setdefault(one.name, one.line)
-            if line != one.line:
-                wrong.append(Problem(RowFault.NAME_TWICE, line=line))
+        if line := self._earlier(self._numbers, one.number, one.line):
+            wrong.append(Problem(RowFault.NUMBER_TWICE, line=line))
+        if line := self._earlier(self._slugs, one.wanted_slug, one.line):
+            wrong.append(Problem(RowFault.SLUG_TWICE, line=line, slug=one.wanted_slug))
+        name = one.name if one.wanted_slug is None and one.number is None else None
+        if line := self._earlier(self._names, name, one.line):
+            wrong.append(Problem(RowFault.NAME_TWICE, line=line))
         return wrong
+
+    @staticmethod
+    def _earlier(lines: dict[T, int], value: T | None, line: int) -> int | None:
+        first = line if value is None else lines.setdefault(value, line)
+        return first if first != line else None

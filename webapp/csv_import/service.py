@@ -1,4 +1,4 @@
-"""The use cases of uploaded files: check, confirm, create batch by batch, discard, forget."""
+"""Imports of CSV files: check, confirm, create batch by batch, discard, prune."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_imported
 from webapp.tenants.numbering import lift
 
-# What nobody confirmed is thrown away after this, and the rows of what was created after that.
+# The age at which an unconfirmed file is deleted, and the rows of a finished import.
 ABANDONED_AFTER = timedelta(days=1)
 RESULTS_KEPT = timedelta(days=90)
 
@@ -33,7 +33,7 @@ log = get_logger("paratia.uploads")
 
 
 class Uploads:
-    """Creates the tenants of a file, after somebody has seen what is in it and said yes."""
+    """Creates the tenants of a file: checked first, then confirmed."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
@@ -41,16 +41,16 @@ class Uploads:
         self._policy = policy
 
     def check(self, filename: str, data: bytes, *, actor: Actor) -> Upload:
-        """Look at every row of the file, and keep what was found. No tenant is created.
+        """Validate every row of the file, and store the verdicts. No tenant is created.
 
         Raises:
-            UnreadableFile: it cannot be taken apart into rows; nothing is kept.
+            UnreadableFile: it cannot be parsed; nothing is stored.
         """
         table = parse(data)
         with self._database.reading() as session:
-            found = validate_rows(session, table.rows)
+            examined = validate_rows(session, table.rows)
         with self._database.transaction() as session:
-            upload = record(session, filename, table, found, actor=actor)
+            upload = record(session, filename, table, examined, actor=actor)
             audit.record(
                 session,
                 actor=actor,
@@ -64,15 +64,15 @@ class Uploads:
     def import_all(self, rows: Sequence[FileRow], *, dry_run: bool, actor: Actor) -> int:
         """Store every row as a tenant under its own number, or none; returns how many.
 
-        No partition is asked for. Numbers given out later lie above the highest one of the
-        file. A dry run stores none.
+        No partition is requested. Later numbers are above the highest one of the file. A dry run
+        stores none.
 
         Raises:
-            ImportRefused: rows are unusable, or there already.
+            ImportRefused: rows are invalid, or exist already.
         """
         try:
             with self._database.transaction() as session:
-                # Both have to be given: what is taken over keeps what others know it by.
+                # Both are required: an imported tenant keeps its number and its slug.
                 given = [replace(r, number=r.number or "", slug=r.slug or "") for r in rows]
                 tenants = usable_tenants(validate_rows(session, given))
                 if tenants and not dry_run:
@@ -87,12 +87,12 @@ class Uploads:
         return len(tenants)
 
     def confirm(self, upload_id: int, *, actor: Actor) -> bool:
-        """Have the new rows created, the first of them at once; the reconciler takes the others.
+        """Create the first batch of new rows now; the reconciler creates the others.
 
-        From now on it counts as this actor's. False where it was decided on already.
+        The tenants count as this actor's. False where it was confirmed or discarded before.
 
         Raises:
-            UploadNotFound: there is no such upload, or none any more.
+            UploadNotFound: there is no such upload, or it was deleted.
         """
         now = utc_now()
         to_run: dict[str, Any] = {
@@ -109,10 +109,10 @@ class Uploads:
         return True
 
     def discard(self, upload_id: int, *, actor: Actor) -> bool:
-        """Throw a checked file away. False where it was decided on already.
+        """Discard a checked file. False where it was confirmed or discarded before.
 
         Raises:
-            UploadNotFound: there is no such upload, or none any more.
+            UploadNotFound: there is no such upload, or it was deleted.
         """
         to_drop = {"state": UploadState.DISCARDED, "finished_at": utc_now()}
         return self._decide(upload_id, "upload.discard", to_drop, actor)
@@ -139,38 +139,38 @@ class Uploads:
         return True
 
     def running(self) -> Sequence[int]:
-        """The uploads that are confirmed and not done with, the oldest first."""
+        """The confirmed uploads that have rows left, the oldest first."""
         waiting = select(Upload.id).where(Upload.state == UploadState.RUNNING).order_by(Upload.id)
         with self._database.reading() as session:
             return session.scalars(waiting).all()
 
     def advance(self, upload_id: int) -> bool:
-        """Create the tenants of the next rows; True where there are more to come.
+        """Create the tenants of the next rows; True while there are more.
 
-        Safe to call from several processes at once, and again after one that died anywhere.
+        Safe in several processes at once, and after a crash.
         """
         try:
             upload = self._take(upload_id, ONE_WRITES)
         except IntegrityError:
-            # A sign-up took a slug or a number meanwhile; this time none can.
+            # A sign-up took a slug or a number during the batch; now none can.
             upload = self._take(upload_id, NOBODY_ELSE_WRITES)
         return upload is not None and upload.state == UploadState.RUNNING
 
     def _take(self, upload_id: int, lock: TextClause) -> Upload | None:
         with self._database.transaction() as session:
-            taken = take_batch(session, upload_id, self._policy, lock)
-            if taken is None:
+            batch = take_batch(session, upload_id, self._policy, lock)
+            if batch is None:
                 return None
-            upload, partitions = taken
+            upload, partitions = batch
             if upload.state == UploadState.FINISHED:
                 done = {"upload": upload_id, **counts(upload)}
                 session.after_commit(lambda: log.info("upload.finished", **done))
-            # Whoever dies before this has the due loop dispatch these rows.
+            # After a crash before this, the due loop dispatches these rows.
             self._dispatcher.dispatch_after_commit(session, partitions)
         return upload
 
     def prune(self) -> int:
-        """Forget what nobody confirmed within a day, and results that are old; returns how many."""
+        """Delete old uploads that were not confirmed or are finished; returns how many."""
         now = utc_now()
         undecided = Upload.state.in_([UploadState.CHECKED, UploadState.DISCARDED])
         old = or_(
@@ -178,10 +178,10 @@ class Uploads:
             and_(Upload.state == UploadState.FINISHED, Upload.finished_at < now - RESULTS_KEPT),
         )
         with self._database.reading() as session:
-            found = session.scalars(select(Upload.id).where(old).limit(100)).all()
-        return sum(self._forget(upload_id, old) for upload_id in found)
+            ids = session.scalars(select(Upload.id).where(old).limit(100)).all()
+        return sum(self._delete(upload_id, old) for upload_id in ids)
 
-    def _forget(self, upload_id: int, old: ColumnElement[bool]) -> int:
+    def _delete(self, upload_id: int, old: ColumnElement[bool]) -> int:
         with self._database.transaction() as session:
             still = select(Upload.id).where(Upload.id == upload_id, old).with_for_update()
             if session.scalar(still) is None:

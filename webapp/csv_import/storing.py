@@ -1,7 +1,7 @@
-"""What is kept of a file that was checked: its counts, and each row as it was written."""
+"""Stores a checked file: its counts, and each row as it was written."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,8 @@ from webapp.texts import storable, visible
 INSERTED_AT_ONCE = 1_000
 NAME_KEPT, SLUG_KEPT, NUMBER_KEPT, FILENAME_KEPT = 300, 100, 40, 255
 
+COUNTS = ("rows", "new", "unchanged", "invalid", "created", "refused")
+
 Examined = tuple[FileRow, Candidate | None, Verdict]
 
 
@@ -26,16 +28,16 @@ def record(
     session: Session,
     filename: str,
     table: Table,
-    found: Sequence[Examined],
+    examined: Sequence[Examined],
     *,
     actor: Actor,
 ) -> Upload:
-    """Store the file's counts and rows, within the transaction of whoever checked it."""
-    upload = _upload(filename, found, actor)
+    """Store the file's counts and rows, within the transaction of the check."""
+    upload = _upload(filename, examined, actor)
     upload.keeps_numbers, upload.layout = table.keeps_numbers, table.layout.as_json()
     session.add(upload)
     session.flush()
-    rows = (_columns(upload.id, *each) for each in found)
+    rows = (_columns(upload.id, *each) for each in examined)
     while batch := list(islice(rows, INSERTED_AT_ONCE)):
         session.execute(insert(UploadRow), batch)
     return upload
@@ -43,39 +45,29 @@ def record(
 
 def counts(upload: Upload) -> dict[str, Any]:
     """The upload's counts, for the audit and the log."""
-    return {
-        "rows": upload.rows,
-        "new": upload.new,
-        "unchanged": upload.unchanged,
-        "invalid": upload.invalid,
-        "created": upload.created,
-        "refused": upload.refused,
-    }
+    return {name: getattr(upload, name) for name in COUNTS}
 
 
-def _upload(filename: str, found: Sequence[Examined], actor: Actor) -> Upload:
-    outcomes = [verdict.outcome for _, _, verdict in found]
+def _upload(filename: str, examined: Sequence[Examined], actor: Actor) -> Upload:
+    outcomes = [verdict.outcome for _, _, verdict in examined]
     new = outcomes.count(RowOutcome.NEW)
+    numbers = [
+        candidate.number
+        for _, candidate, verdict in examined
+        if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
+    ]
     return Upload(
         filename=_shorten(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
         actor=actor.name,
         via=actor.via,
         address=actor.address,
         request_id=actor.request_id,
-        highest_number=max(_new_numbers(found), default=None),
-        rows=len(found),
+        highest_number=max(numbers, default=None),
+        rows=len(examined),
         new=new,
         waiting=new,
         unchanged=outcomes.count(RowOutcome.UNCHANGED),
         invalid=outcomes.count(RowOutcome.INVALID),
-    )
-
-
-def _new_numbers(found: Iterable[Examined]) -> Iterable[int]:
-    return (
-        candidate.number
-        for _, candidate, verdict in found
-        if verdict.outcome == RowOutcome.NEW and candidate and candidate.number is not None
     )
 
 
@@ -97,6 +89,6 @@ def _columns(
 
 
 def _shorten(text: str, length: int) -> str:
-    """The text as far as a column takes it; what no database stores is shown as such."""
+    """The text at the length of its column, without characters that no database stores."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
     return storable(cut)

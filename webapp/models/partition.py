@@ -104,6 +104,11 @@ class Partition(Model):
         """False in the row of an imported tenant whose partition was not requested yet."""
         return self.state is not None
 
+    @property
+    def owns_rows(self) -> bool:
+        """True where rows in the partition are known to be this tenant's own."""
+        return self.seen_absent_at is not None or self.ready_at is not None
+
 
 class PartitionEvent(Model):
     """One line of a tenant's timeline. Rows are only ever added."""

@@ -88,4 +88,5 @@ def sources_of(target: PartitionState) -> frozenset[PartitionState]:
     return frozenset(state for state, following in TRANSITIONS.items() if target in following)
 
 
+UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
 GONE = (PartitionState.REMOVING, PartitionState.REMOVED)

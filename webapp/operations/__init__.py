@@ -1,1 +1,1 @@
-"""Work on many tenants that somebody asked for once: retries, requests, deletions."""
+"""Operations on many tenants: retries, requests, deletions, restorations."""

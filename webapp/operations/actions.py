@@ -1,10 +1,9 @@
 """What each kind of operation does to a batch of tenants, within one transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
-from sqlalchemy import and_, case, delete, insert, literal, select, update
+from sqlalchemy import and_, case, literal, select, update
 from sqlalchemy.orm import Session, lazyload
 
 from webapp.db.session import UnitOfWork
@@ -12,35 +11,29 @@ from webapp.db.types import utc_now
 from webapp.models.audit import Actor
 from webapp.models.base import code
 from webapp.models.operation import OperationKind
-from webapp.models.partition import Departure, Partition
+from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.operations.plan import Asked
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_AGAIN, Policy
-from webapp.partitions.requests import (
-    first_entry,
-    request_again,
-    request_first,
-    undo_removal,
-    withdraw,
-)
-from webapp.tenants.slugs import free_slugs
+from webapp.partitions.requests import first_entry, request_again, request_first
+from webapp.tenants.deletion import delete_tenants, restore_tenants
 
-# As values of the column, in an expression that each row gets its own of.
+# As values of the column, in an expression that each row evaluates.
 ADOPT, REFUSE = (literal(value, code(IfExists)) for value in (IfExists.ADOPT, IfExists.REFUSE))
 
 
 @dataclass(frozen=True)
 class Applied:
-    """The rows that were changed, and what follows for them after the commit."""
+    """The rows that a batch changed, and the effects that follow the commit."""
 
     rows: Sequence[Partition]
-    # Those of them that are to be dispatched.
+    # Those of the rows that are to be dispatched.
     dispatch: Sequence[Partition] = ()
     # Failed jobs of tenants that are not failing any more.
-    stale_jobs: Sequence[str] = field(default=())
+    stale_jobs: Sequence[str] = ()
 
 
 Action = Callable[[UnitOfWork, Sequence[int], Asked, Policy, Actor], Applied]
@@ -49,12 +42,12 @@ Action = Callable[[UnitOfWork, Sequence[int], Asked, Policy, Actor], Applied]
 def apply(
     session: UnitOfWork, asked: Asked, tenant_ids: Sequence[int], policy: Policy, actor: Actor
 ) -> Applied:
-    """Do to these tenants what the kind says; each is looked at again, and may be left alone."""
+    """Change these tenants as the kind says; a condition on each row is checked again."""
     return ACTIONS[asked.kind](session, tenant_ids, asked, policy, actor)
 
 
 def mark(session: Session, rows: Sequence[Partition], operation_id: int) -> None:
-    """Note on rows that are locked already which operation was the last to turn them."""
+    """Store on locked rows that this operation was the last to change them."""
     mine = Partition.tenant_id.in_([row.tenant_id for row in rows])
     session.execute(
         update(Partition).where(mine).values(operation_id=operation_id),
@@ -77,8 +70,7 @@ def _request(
 ) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = request_first(session, mine, policy, utc_now(), actor.request_id)
-    entries = [first_entry(row, actor.name) for row in rows]
-    events.record(session, entries)
+    events.record(session, [first_entry(row, actor.name) for row in rows])
     return Applied(rows, rows)
 
 
@@ -86,7 +78,7 @@ def _backfill(
     session: UnitOfWork, tenant_ids: Sequence[int], asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
     mine, now = Partition.tenant_id.in_(tenant_ids), utc_now()
-    # One expression for all, or two backfills could lock the same rows crosswise.
+    # One expression for all rows: two statements could lock rows in another order.
     decided = case((asked.adopts, ADOPT), else_=REFUSE)
     if asked.adopt:
         waits = and_(mine, Partition.state == PartitionState.PENDING, asked.adopts)
@@ -110,62 +102,26 @@ def _backfill(
 def _delete(
     session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
-    now = utc_now()
-    tenants = _locked(session, tenant_ids, are_deleted=False)
-    for tenant in tenants:
-        tenant.deleted_at = tenant.updated_at = now
-    session.flush()
-    numbers = [tenant.id for tenant in tenants]
-    rows = withdraw(session, Partition.tenant_id.in_(numbers), policy, now)
-    _record_departures(session, numbers, now, actor)
-    entries = [events.entry_of(row, events.REMOVING, actor=actor.name) for row in rows]
-    jobs = [row.claimed_job_id for row in rows if row.claimed_job_id]
-    events.record(session, entries)
-    return Applied(rows, stale_jobs=jobs)
-
-
-def _record_departures(
-    session: Session, numbers: Sequence[int], now: datetime, actor: Actor
-) -> None:
-    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
-    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
-    if numbers:
-        session.execute(insert(Departure), [{"tenant_id": number, **asked} for number in numbers])
+    tenants = _lock(session, tenant_ids, are_deleted=False)
+    rows = delete_tenants(session, tenants, policy, actor)
+    return Applied(rows, stale_jobs=[row.claimed_job_id for row in rows if row.claimed_job_id])
 
 
 def _restore(
     session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
-    now = utc_now()
-    tenants = _locked(session, tenant_ids, are_deleted=True)
-    mine = Partition.tenant_id.in_([tenant.id for tenant in tenants])
-    rows = undo_removal(session, mine, policy.attempts, now, actor.request_id)
-    numbers = {row.tenant_id for row in rows}
-    _bring_back(session, [tenant for tenant in tenants if tenant.id in numbers], now)
-    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
-    entries = [events.entry_of(row, events.RESTORED, actor=actor.name) for row in rows]
-    requested = [row for row in rows if row.state == PartitionState.PENDING]
-    events.record(session, entries)
-    return Applied(rows, requested)
+    tenants = _lock(session, tenant_ids, are_deleted=True)
+    rows = restore_tenants(session, tenants, policy, actor)
+    return Applied(rows, [row for row in rows if row.state == PartitionState.PENDING])
 
 
-def _bring_back(session: Session, tenants: Sequence[Tenant], now: datetime) -> None:
-    # Looked for while they still count as deleted, so that their own slugs are free to them.
-    slugs = free_slugs(session, [tenant.slug for tenant in tenants], ())
-    for tenant, slug in zip(tenants, slugs, strict=True):
-        tenant.slug = slug
-        tenant.deleted_at = None
-        tenant.updated_at = now
-    session.flush()
-
-
-def _locked(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -> Sequence[Tenant]:
-    """Those of the tenants that are (not) deleted, locked by ascending number as all do."""
+def _lock(session: Session, tenant_ids: Sequence[int], *, are_deleted: bool) -> Sequence[Tenant]:
+    """Those of the tenants that are (not) deleted, locked in the order of their numbers."""
     deleted = Tenant.deleted_at.is_not(None) if are_deleted else Tenant.deleted_at.is_(None)
-    chosen = select(Tenant).options(lazyload(Tenant.partition))
-    chosen = chosen.where(Tenant.id.in_(tenant_ids), deleted).order_by(Tenant.id)
-    # Not FOR UPDATE: a worker's event about one of them locks its row FOR KEY SHARE.
-    return session.scalars(chosen.with_for_update(of=Tenant, key_share=True)).all()
+    statement = select(Tenant).options(lazyload(Tenant.partition))
+    statement = statement.where(Tenant.id.in_(tenant_ids), deleted).order_by(Tenant.id)
+    # Not FOR UPDATE: the event that a worker writes locks its tenant's row FOR KEY SHARE.
+    return session.scalars(statement.with_for_update(of=Tenant, key_share=True)).all()
 
 
 ACTIONS: dict[OperationKind, Action] = {

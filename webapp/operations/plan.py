@@ -1,4 +1,4 @@
-"""What an operation would do: how many it would take, and why it would leave the others."""
+"""The plan of an operation: how many tenants it would change, and why not the others."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from webapp.models.tenant import Tenant
 from webapp.operations.selection import Selection
 from webapp.partitions.requests import IS_IMPORTED, NOT_REQUESTED, STILL_THERE
 
-# Which rows each kind can be done to at all.
+# The rows that each kind can change.
 CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
     OperationKind.RETRY: Partition.state == PartitionState.FAILED,
     OperationKind.REQUEST: NOT_REQUESTED,
@@ -31,7 +31,7 @@ TRANSIENT = [cause for cause in Cause if cause.is_transient]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked: an operation before it is stored, and whenever a batch is taken."""
+    """The request of an operation: before it is stored, and for each batch."""
 
     kind: OperationKind
     selection: Selection
@@ -40,29 +40,29 @@ class Asked:
 
     @classmethod
     def of(cls, operation: Operation) -> "Asked":
-        """What this operation asks."""
+        """The request of a stored operation."""
         selection = Selection.from_json(operation.selection)
         return cls(operation.kind, selection, operation.asked_at, operation.adopt)
 
     @property
     def adopts(self) -> ColumnElement[bool]:
-        """Whether a row's pre-existing rows are taken for its tenant's own.
+        """The condition on tenants whose pre-existing rows are adopted.
 
-        By default those of imported tenants alone: one that signed up has none of its own.
+        Without numbers, imported tenants alone: a new tenant has no rows of its own.
         """
         return and_(literal(self.adopt), literal(self.is_by_number) | IS_IMPORTED)
 
     @property
     def is_by_number(self) -> bool:
-        """Whether numbers are given, and no filter."""
+        """Whether numbers are given in place of a filter."""
         return self.selection.tenant_ids is not None
 
     @property
     def can_take(self) -> ColumnElement[bool]:
         """The condition on the rows that it changes.
 
-        A backfill also takes requests that wait without a job: due, or dispatched since it was
-        asked for. A failure that no retry cures is tried again only where its number is given.
+        A backfill also dispatches requests that wait without a job: due, or dispatched since the
+        operation was asked. It retries a permanent failure only where its number is given.
         """
         if self.kind != OperationKind.BACKFILL:
             return and_(CAN_TAKE[self.kind], *self._of_cause())
@@ -79,12 +79,12 @@ class Asked:
         )
 
     def _of_cause(self) -> list[ColumnElement[bool]]:
-        """Of tenants that are named, those that failed for the cause, where one is given."""
+        """The cause as a further condition on numbers; a filter has it already."""
         cause = self.selection.cause if self.is_by_number else None
         return [Partition.cause == cause] if cause else []
 
 
-# Why a tenant is left alone, where its partition's state does not say it.
+# Why a tenant is skipped, where its partition's state is not the reason.
 WITHOUT_REQUEST = "not_requested"
 DROPPING = "dropping"
 WAITING = "waiting"
@@ -92,20 +92,26 @@ PERMANENT = "failed_permanently"
 OTHER_CAUSE = "other_cause"
 UNKNOWN = "unknown"
 CHANGED = "changed"
+REASONS = {
+    (OperationKind.RESTORE, PartitionState.REMOVING): DROPPING,
+    (OperationKind.RETRY, PartitionState.FAILED): OTHER_CAUSE,
+    (OperationKind.BACKFILL, PartitionState.FAILED): PERMANENT,
+    (OperationKind.BACKFILL, PartitionState.PENDING): WAITING,
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A dry run: of `total` tenants, so many would be taken, the others skipped by reason."""
+    """A dry run: of `total` tenants, `accepted` would be changed, the others skipped by reason."""
 
     total: int
     accepted: int
     skipped: dict[str, int] = field(default_factory=dict)
-    # For retries: what those that would be taken failed for, the most first.
+    # Of a retry: the accepted by the cause of their failure, the most first.
     causes: dict[Cause, int] = field(default_factory=dict)
 
     def taking(self, lost: int) -> "Plan":
-        """The plan with so many more, which waited for a job that is gone."""
+        """The plan with `lost` more, whose job is gone from Redis."""
         waiting = self.skipped.get(WAITING, 0) - lost
         skipped = self.skipped | {WAITING: waiting}
         if not waiting:
@@ -114,17 +120,17 @@ class Plan:
 
     @property
     def hopeless(self) -> dict[Cause, int]:
-        """Those of the causes that no retry cures."""
+        """The causes that no retry cures."""
         return {cause: count for cause, count in self.causes.items() if cause.is_hopeless}
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether a retry can help none of those that would be taken."""
+        """Whether a retry can help none of the accepted."""
         return bool(self.causes) and len(self.hopeless) == len(self.causes)
 
 
 def plan(session: Session, asked: Asked) -> Plan:
-    """Count what an operation would do, by one grouped query for every 500 numbers, or one."""
+    """Count what an operation would do: one grouped query, or one for every 500 numbers."""
     total, skipped, causes = 0, Counter[str](), Counter[Cause]()
     for row in _counts(session, asked):
         total += row.tenants
@@ -149,13 +155,13 @@ def _counts(session: Session, asked: Asked) -> Iterator[Any]:
 
 
 def _whole(asked: Asked) -> list[ColumnElement[bool]]:
-    """The selection as conditions, each short enough for a statement."""
+    """The selection as conditions, each short enough for one statement."""
     selection = asked.selection
     if selection.tenant_ids is not None:
         return [Tenant.id.in_(batch) for batch in batches(selection.tenant_ids)]
     matching = selection.matching(asked.at)
     if asked.kind == OperationKind.BACKFILL:
-        # Ready ones are not reported as left alone.
+        # Ready partitions are not reported as skipped.
         matching = and_(
             matching, or_(NOT_REQUESTED, Partition.state.not_in([*GONE, PartitionState.READY]))
         )
@@ -163,35 +169,26 @@ def _whole(asked: Asked) -> list[ColumnElement[bool]]:
 
 
 def _why_not(asked: Asked, row: Any) -> str:
-    """Why the tenants of such a state are left alone."""
     if row.state is None:
         return WITHOUT_REQUEST
-    if asked.kind == OperationKind.RESTORE and row.state == PartitionState.REMOVING:
-        return DROPPING
-    if asked.kind == OperationKind.RETRY and row.state == PartitionState.FAILED:
-        return OTHER_CAUSE
-    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.FAILED:
-        return PERMANENT
-    if asked.kind == OperationKind.BACKFILL and row.state == PartitionState.PENDING:
-        return WAITING
-    return str(row.state)
+    return REASONS.get((asked.kind, row.state), str(row.state))
 
 
 def next_ids(session: Session, asked: Asked, first: int, limit: int) -> Sequence[int]:
-    """The next numbers that an operation takes, from `first` on, ascending."""
+    """The next numbers that an operation changes, from `first` on, ascending."""
     number = asked.selection.number
-    chosen = asked.selection.columns(number).where(asked.can_take, number >= first)
-    chosen = chosen.order_by(number).limit(limit)
+    statement = asked.selection.columns(number).where(asked.can_take, number >= first)
+    statement = statement.order_by(number).limit(limit)
     if asked.selection.tenant_ids is None:
-        return session.scalars(chosen.where(asked.selection.matching(asked.at))).all()
+        return session.scalars(statement.where(asked.selection.matching(asked.at))).all()
     for batch in batches([number for number in asked.selection.tenant_ids if number >= first]):
-        if found := session.scalars(chosen.where(Tenant.id.in_(batch))).all():
-            return found
+        if ids := session.scalars(statement.where(Tenant.id.in_(batch))).all():
+            return ids
     return []
 
 
 def waiting_jobs(session: Session, asked: Asked) -> dict[int, str]:
-    """The jobs of those in the selection whose request was dispatched and not claimed yet."""
+    """The jobs of requests in the selection that are dispatched and not claimed."""
     columns = asked.selection.columns(asked.selection.number, Partition.job_id)
     waits = and_(
         Partition.state == PartitionState.PENDING,
@@ -206,10 +203,9 @@ def waiting_jobs(session: Session, asked: Asked) -> dict[int, str]:
 
 
 def first_unknown(session: Session, numbers: Sequence[int]) -> int | None:
-    """The lowest of the numbers that no tenant has."""
+    """The lowest of the numbers that no tenant has; None where there is none."""
     for batch in batches(sorted(set(numbers))):
         known = set(session.scalars(select(Tenant.id).where(Tenant.id.in_(batch))))
-        for number in batch:
-            if number not in known:
-                return number
+        if unknown := set(batch) - known:
+            return min(unknown)
     return None

@@ -1,4 +1,4 @@
-"""How far operations are, and what became of the tenants that they took."""
+"""The progress of operations, and the present states of the tenants that they changed."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,20 +10,19 @@ from sqlalchemy.orm import Session
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
-from webapp.partitions.stuck import ON_ITS_WAY
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.summary import Adopted
 from webapp.partitions.summary import adopted as adopted_rows
-from webapp.tenants.queries import Page
+from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """An operation's figures at this moment; of a settled one, those that it ended with."""
+    """The counts of an operation now; of a settled one, those at its end."""
 
-    # How many matched, how many of them were or will be taken, and how many are by now.
+    # How many matched, how many of these it changes in all, and how many it has changed.
     total: int
     planned: int
     accepted: int
@@ -31,35 +30,35 @@ class Progress:
     waiting: int = 0
     ready: int = 0
     failed: int = 0
-    # Deleted: to be dropped, and gone.
+    # Of a deletion: to be dropped, and gone.
     removing: int = 0
     gone: int = 0
-    # Taken up by a later operation, or without a partition after all.
+    # Changed by a later operation, or without a partition.
     elsewhere: int = 0
     finished: int = 0
 
     @property
     def skipped_in_all(self) -> int:
-        """How many were left alone."""
+        """The number of skipped tenants."""
         return sum(self.skipped.values())
 
 
 @dataclass(frozen=True)
 class View:
-    """An operation with its figures."""
+    """An operation with its progress."""
 
     operation: Operation
     progress: Progress
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will change any more by what it did."""
+        """Whether its counts are final."""
         return self.operation.state == OperationState.SETTLED
 
 
 @dataclass(frozen=True)
 class FailedAgain:
-    """Those whom an operation took, and who failed once more, of one cause."""
+    """The tenants of an operation that failed again for one cause."""
 
     cause: Cause
     tenants: int
@@ -72,26 +71,24 @@ def find(session: Session, operation_id: int) -> View | None:
 
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
-    """Operations, newest first; the cursor is the last number seen. Two queries."""
-    chosen = select(Operation).order_by(Operation.id.desc()).limit(limit + 1)
+    """Operations, newest first; the cursor is the last number of the page. Two queries."""
+    statement = select(Operation).order_by(Operation.id.desc())
     if before is not None:
-        chosen = chosen.where(Operation.id < before)
-    found = session.scalars(chosen).all()
-    shown = found[:limit]
-    cursor = str(shown[-1].id) if len(found) > limit else None
-    return Page(_views(session, shown), cursor)
+        statement = statement.where(Operation.id < before)
+    page = page_of(session, statement, limit)
+    return Page(_views(session, page.items), page.next_cursor)
 
 
 def last_retries(session: Session, causes: Sequence[Cause]) -> dict[Cause, View]:
-    """The last time that all who failed for a cause were retried, by cause. Two queries."""
+    """The last retry of all that failed for a cause, by cause. Two queries."""
     newest = select(func.max(Operation.id)).where(Operation.cause.in_(causes))
-    chosen = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
-    views = _views(session, session.scalars(chosen).all())
+    statement = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
+    views = _views(session, session.scalars(statement).all())
     return {Cause(view.operation.cause): view for view in views if view.operation.cause}
 
 
 def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
-    """Whom the operation took and who are failed now, by cause, the most first."""
+    """The tenants of the operation that are failed now, by cause, the most first."""
     count = func.count()
     grouped = (
         select(Partition.cause, count)
@@ -103,12 +100,12 @@ def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
 
 
 def adopted(session: Session, operation_id: int) -> Adopted:
-    """How many that the operation took have adopted rows, and how many rows."""
+    """How many tenants of the operation adopted rows, and how many rows."""
     return adopted_rows(session, Partition.operation_id == operation_id)
 
 
 def undispatched(session: Session, operation: Operation) -> int:
-    """How many that the operation took wait for a job that Redis did not take."""
+    """How many tenants of the operation wait for a job that Redis did not take."""
     never = or_(Partition.dispatched_at.is_(None), Partition.dispatched_at < operation.asked_at)
     waits = and_(
         Partition.operation_id == operation.id,
@@ -122,7 +119,7 @@ def undispatched(session: Session, operation: Operation) -> int:
 def counts_of(
     session: Session, operation_ids: Iterable[int]
 ) -> dict[int, dict[PartitionState, int]]:
-    """How many rows each operation was the last to turn, by their state now."""
+    """The rows that each operation was the last to change, counted by state."""
     grouped = (
         select(Partition.operation_id, Partition.state, func.count())
         .where(Partition.operation_id.in_(list(operation_ids)))
@@ -141,7 +138,7 @@ def _views(session: Session, operations: Sequence[Operation]) -> list[View]:
 
 
 def _is_frozen(operation: Operation) -> bool:
-    """Whether its figures are kept. What is deleted goes on leaving for days."""
+    """Whether its counts are stored. A deletion goes on for days after it is settled."""
     is_settled = operation.state == OperationState.SETTLED
     return is_settled and operation.kind != OperationKind.DELETE
 
@@ -155,7 +152,7 @@ def _progress(operation: Operation, counts: Counts) -> Progress:
         elsewhere = operation.accepted - ready - failed
         rest = {"elsewhere": elsewhere, "finished": operation.accepted}
         return Progress(**base, skipped=skipped, ready=ready, failed=failed, **rest)
-    waiting = sum(counts.get(state, 0) for state in ON_ITS_WAY)
+    waiting = sum(counts.get(state, 0) for state in UNSETTLED)
     is_deletion = operation.kind == OperationKind.DELETE
     return Progress(
         **base,

@@ -1,4 +1,4 @@
-"""Which tenants somebody means: these numbers, or all that match a filter."""
+"""The tenants of an operation: these numbers, or all that match a filter."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,23 +13,20 @@ from webapp.models.states import GONE, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter, conditions
 
-UNSAID = (None, "", False)
+UNSET = (None, "", False)
+# As selections were stored before the field had its present name.
+FORMER_NAMES = {"without_wish": "not_requested"}
 
 
 @dataclass(frozen=True)
-class Selection:
-    """These numbers, or (where there are none) all that the other fields let through."""
+class Selection(TenantFilter):
+    """These numbers or, where there are none, all tenants that match the filter."""
 
-    tenant_ids: tuple[int, ...] | None = None
     state: PartitionState | None = None
-    cause: Cause | None = None
-    q: str = ""
-    not_requested: bool = False
-    # Those whose partition this operation was the last to turn.
-    operation_id: int | None = None
+    tenant_ids: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Numbers are kept ascending, and each once."""
+        """Keep the numbers ascending, and each once."""
         if self.tenant_ids is not None:
             object.__setattr__(self, "tenant_ids", tuple(sorted(set(self.tenant_ids))))
 
@@ -40,50 +37,38 @@ class Selection:
 
     @property
     def sole_cause(self) -> Cause | None:
-        """The cause, where all that failed for it are meant and nobody else."""
+        """The cause, where the selection is all that failed for it."""
         return self.cause if self.cause and self == Selection.of_failed(self.cause) else None
 
     def as_json(self) -> str:
-        """The selection as it is stored; what says nothing is left out."""
+        """The selection as it is stored, without unset fields."""
         values = asdict(self)
-        return json.dumps({name: value for name, value in values.items() if value not in UNSAID})
+        return json.dumps({name: value for name, value in values.items() if value not in UNSET})
 
     @classmethod
     def from_json(cls, text: str) -> "Selection":
-        """What `as_json` made."""
-        values = json.loads(text)
-        numbers = values.pop("tenant_ids", None)
-        state, cause = values.pop("state", None), values.pop("cause", None)
-        return cls(
-            tenant_ids=tuple(numbers) if numbers is not None else None,
-            state=PartitionState(state) if state else None,
-            cause=Cause(cause) if cause else None,
-            **values,
-        )
-
-    @property
-    def _filter(self) -> TenantFilter:
-        return TenantFilter(
-            self.state, self.q, self.cause, self.operation_id, not_requested=self.not_requested
-        )
+        """What `as_json` made, now or in an earlier release."""
+        values = {FORMER_NAMES.get(name, name): value for name, value in json.loads(text).items()}
+        for name, restore in (("tenant_ids", tuple), ("state", PartitionState), ("cause", Cause)):
+            if name in values:
+                values[name] = restore(values[name])
+        return cls(**values)
 
     @property
     def is_of_partitions(self) -> bool:
-        """Whether the partitions' rows alone say who is meant."""
+        """Whether columns of partitions alone decide what matches."""
         by_row = self.state or self.cause or self.operation_id is not None
         return bool(by_row) and self.tenant_ids is None and not self.q
 
     def matching(self, asked_at: datetime) -> ColumnElement[bool]:
         """The filter as a condition on what `columns` selects from.
 
-        Whoever came to match it after the moment was not meant: nobody has seen them in a list
-        or a count.
+        A tenant that came to match after `asked_at` is left out: no list or count has shown it.
         """
         if self.is_of_partitions:
             wanted = self._of_partitions()
         else:
-            wanted = conditions(self._filter)
-            wanted.append(Tenant.updated_at <= asked_at)
+            wanted = [*conditions(self), Tenant.updated_at <= asked_at]
         if self.state or self.cause:
             # As an expression, it leaves SQLite the index that has all that is counted.
             wanted.append(func.coalesce(Partition.state_since, asked_at) <= asked_at)
@@ -98,7 +83,7 @@ class Selection:
         return wanted
 
     def columns(self, *what: Any) -> Select[Any]:
-        """Select these, from the rows of partitions alone where they say who is meant.
+        """Select these from partitions alone where that suffices, else joined with tenants.
 
         A planner without statistics, as after a first large import, joins badly.
         """

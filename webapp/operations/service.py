@@ -1,4 +1,4 @@
-"""Runs what somebody asked for many tenants: once for each of them, whoever dies meanwhile."""
+"""Runs operations on many tenants: once for each, also after a crash."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.operations.actions import Applied, apply, mark
 from webapp.operations.plan import CHANGED, Asked, Plan, next_ids, plan, waiting_jobs
 from webapp.operations.progress import counts_of
@@ -25,10 +25,9 @@ from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import dispatch_of
-from webapp.partitions.stuck import ON_ITS_WAY
 from webapp.queue.job_queue import DispatchError, JobQueue
 
-# So many tenants a transaction: a sign-up that waits for it waits some 100 ms.
+# Tenants in one transaction: a sign-up waits some 100 ms for its end.
 BATCH = 500
 
 log = get_logger("paratia.operations")
@@ -37,9 +36,8 @@ log = get_logger("paratia.operations")
 class Operations:
     """Plans, stores and drives operations on many tenants.
 
-    An operation is stored with all that it needs, then taken batch by batch: each is one
-    transaction, which moves the operation's place on with what it does. So a crash between two
-    batches loses nothing and does nothing twice, and any number of processes may drive it.
+    Each batch is one transaction, which also moves the stored position of the operation. So a
+    crash loses nothing and repeats nothing, and several processes may drive one operation.
     """
 
     def __init__(
@@ -57,12 +55,12 @@ class Operations:
         self._batch = batch
 
     def plan(self, kind: OperationKind, selection: Selection, *, adopt: bool = False) -> Plan:
-        """What asking for it now would do; changes nothing."""
+        """The plan of an operation that is asked now; changes nothing."""
         planned, _lost = self._plan(Asked(kind, selection, utc_now(), adopt))
         return planned
 
     def _plan(self, asked: Asked) -> tuple[Plan, list[int]]:
-        """The plan, and whose job is gone from Redis: a backfill dispatches these as well."""
+        """The plan, and the tenants whose job is gone: a backfill dispatches these too."""
         lost: list[int] = []
         with self._database.reading() as session:
             planned = plan(session, asked)
@@ -76,8 +74,8 @@ class Operations:
             log.warning("operation.jobs_unknown", jobs=len(jobs))
         return planned.taking(len(lost)), lost
 
-    def _let_be_due(self, numbers: Sequence[int]) -> None:
-        """Have requests dispatched again whose job is gone: by the operation, or the due loop."""
+    def _make_due(self, numbers: Sequence[int]) -> None:
+        """Make requests due whose job is gone; the operation or the due loop dispatches them."""
         for batch in batches(numbers):
             waits = and_(
                 Partition.tenant_id.in_(batch),
@@ -96,46 +94,41 @@ class Operations:
         expected: int | None = None,
         adopt: bool = False,
     ) -> Operation:
-        """Store the operation, and take its first batch at once; the reconciler does the rest.
+        """Store the operation and take its first batch; the reconciler takes the others.
 
-        It takes those that its plan would take now, and never more than that. Where there is none
-        to take, it is stored as settled: the request is on record all the same. With `adopt` a
-        backfill takes pre-existing rows of imported tenants, or of those that are named, for the
-        tenants' own.
+        It changes at most the tenants of its plan; with none it is stored as settled. With `adopt`
+        a backfill adopts pre-existing rows of imported tenants, or of the given numbers.
 
         Raises:
-            CountChanged: `expected` is not how many it would take.
+            CountChanged: the plan does not accept `expected` tenants.
         """
         asked = Asked(kind, selection, utc_now(), adopt)
         planned, lost = self._plan(asked)
         if expected is not None and expected != planned.accepted:
             raise CountChanged(expected, planned.accepted)
-        self._let_be_due(lost)
-        operation = new_operation(asked, planned, actor)
+        self._make_due(lost)
+        operation = _new_operation(asked, planned, actor)
         with self._database.transaction() as session:
             session.add(operation)
             session.flush()
-            record_request(session, operation, planned, actor)
-        self._begin(operation.id)
+            _audit(session, operation, planned, actor)
+        try:
+            self.advance(operation.id)
+        except SQLAlchemyError as error:
+            # The reconciler goes on with it.
+            log.warning("operation.put_off", operation_id=operation.id, message=str(error))
         return operation
 
-    def _begin(self, operation_id: int) -> None:
-        """Take the first batch; whatever stands in the way, the reconciler goes on with it."""
-        try:
-            self.advance(operation_id)
-        except SQLAlchemyError as error:
-            log.warning("operation.put_off", operation_id=operation_id, message=str(error))
-
     def running(self) -> list[int]:
-        """The operations that have tenants to take, the oldest first."""
+        """The operations that have batches left, the oldest first."""
         going = select(Operation.id).where(Operation.state == OperationState.RUNNING)
         with self._database.reading() as session:
             return list(session.scalars(going.order_by(Operation.id)))
 
     def advance(self, operation_id: int) -> bool:
-        """Take the next batch, in one transaction; True while there may be more.
+        """Take the next batch in one transaction; True while there may be more.
 
-        Of several at once, one has the operation and the others wait their turn.
+        Concurrent calls wait for each other.
         """
         with self._database.transaction() as session:
             operation = session.get(Operation, operation_id, with_for_update=True)
@@ -161,19 +154,18 @@ class Operations:
         session.after_commit(lambda: self._dispatcher.dispatch_chunks(dispatches))
 
     def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
-        """Turn the next batch, and move the operation's place on."""
         left = operation.tenants - operation.looked_at
         asked = Asked.of(operation)
-        chosen = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
-        if not chosen:
+        numbers = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
+        if not numbers:
             _finish(operation)
             return Applied([])
-        applied = apply(session, asked, chosen, self._policy, actor_of(operation))
+        applied = apply(session, asked, numbers, self._policy, _actor_of(operation))
         mark(session, applied.rows, operation.id)
         operation.accepted += len(applied.rows)
-        operation.looked_at += len(chosen)
-        _skip(operation, len(chosen) - len(applied.rows))
-        operation.next_tenant_id = chosen[-1] + 1
+        operation.looked_at += len(numbers)
+        _skip(operation, len(numbers) - len(applied.rows))
+        operation.next_tenant_id = numbers[-1] + 1
         if operation.looked_at >= operation.tenants:
             _finish(operation)
         return applied
@@ -184,13 +176,13 @@ class Operations:
         try:
             self._job_queue.forget_failed(applied.stale_jobs)
         except DispatchError as error:
-            # The sweep takes away the failed jobs of tenants that are not failing.
+            # The sweep drops failed jobs of tenants that are not failing.
             log.warning("operation.jobs_left", jobs=len(applied.stale_jobs), message=str(error))
 
     def settle(self) -> int:
-        """Settle finished operations none of whose tenants is on its way any more.
+        """Store the final counts of finished operations without an unsettled tenant.
 
-        Returns how many it was. What becomes of their tenants later is not theirs any more.
+        Returns the number of operations that were settled.
         """
         over = select(Operation.id).where(Operation.state == OperationState.FINISHED)
         with self._database.reading() as session:
@@ -200,14 +192,14 @@ class Operations:
     def _settle(self, operation_id: int) -> bool:
         mine = Partition.operation_id == operation_id
         with self._database.reading() as session:
-            if session.scalar(select(exists().where(mine, Partition.state.in_(ON_ITS_WAY)))):
+            if session.scalar(select(exists().where(mine, Partition.state.in_(UNSETTLED)))):
                 return False
         with self._database.transaction() as session:
             operation = session.get(Operation, operation_id, with_for_update=True)
             if operation is None or operation.state != OperationState.FINISHED:
                 return False
             counts = counts_of(session, [operation_id]).get(operation_id, {})
-            if any(state in ON_ITS_WAY for state in counts):
+            if any(state in UNSETTLED for state in counts):
                 return False
             operation.state = OperationState.SETTLED
             operation.settled_at = utc_now()
@@ -218,7 +210,7 @@ class Operations:
 
 
 def _skip(operation: Operation, changed: int) -> None:
-    """Count those whom somebody else turned between the plan and their batch."""
+    """Count tenants that were changed by others between the plan and their batch."""
     if changed:
         skipped = json.loads(operation.skipped)
         skipped[CHANGED] = skipped.get(CHANGED, 0) + changed
@@ -247,8 +239,7 @@ def _log_fields(operation: Operation) -> dict[str, Any]:
     }
 
 
-def new_operation(asked: Asked, planned: Plan, actor: Actor) -> Operation:
-    """The row of a new operation; none of its tenants is taken yet."""
+def _new_operation(asked: Asked, planned: Plan, actor: Actor) -> Operation:
     return Operation(
         kind=asked.kind,
         state=OperationState.RUNNING,
@@ -268,24 +259,16 @@ def new_operation(asked: Asked, planned: Plan, actor: Actor) -> Operation:
     )
 
 
-def record_request(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
-    """Write into the audit who asked for it, and for whom."""
-    adopts = {"adopt": True} if operation.adopt else {}
-    asked_for = adopts | {
+def _audit(session: UnitOfWork, operation: Operation, planned: Plan, actor: Actor) -> None:
+    after: dict[str, object] = {"adopt": True} if operation.adopt else {}
+    after |= {
         "selection": json.loads(operation.selection),
         "tenants": planned.accepted,
         "skipped": planned.skipped,
     }
-    audit.record(
-        session,
-        actor=actor,
-        action=f"operation.{operation.kind}",
-        target=f"operation {operation.id}",
-        before={},
-        after=asked_for,
-    )
+    action, target = f"operation.{operation.kind}", f"operation {operation.id}"
+    audit.record(session, actor=actor, action=action, target=target, before={}, after=after)
 
 
-def actor_of(operation: Operation) -> Actor:
-    """Who asked for it, also where somebody else goes on with it."""
+def _actor_of(operation: Operation) -> Actor:
     return Actor(operation.actor, operation.via, operation.address, operation.request_id)

@@ -1,1 +1,1 @@
-"""Partitions: requests for them, their dispatch, their events, and what is known of them."""
+"""Partitions: requests, dispatch, events, and the state of drift, pause and circuit."""

@@ -1,21 +1,22 @@
-"""Conditional changes of partition rows: all that meet a condition now, and no others."""
+"""Compare-and-set changes of partition rows."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, and_, exists, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
 
 
 def change(
     session: Session, which: ColumnElement[bool], values: dict[str, Any]
 ) -> Sequence[Partition]:
-    """Change the rows that meet the condition at this moment; returns them as they are then.
+    """Change the rows that meet the condition now; returns them as they are after it.
 
-    Rows are locked in the order of their numbers, so that two changes of the same rows cannot
-    wait for each other; the condition is looked at again once a row is locked.
+    Rows are locked in the order of their numbers, so that two changes cannot deadlock; the
+    condition is checked again once a row is locked.
     """
     ordered = (
         select(Partition.tenant_id).where(which).order_by(Partition.tenant_id).with_for_update()
@@ -30,9 +31,23 @@ def change(
     return session.scalars(statement).all()
 
 
-def is_any(session: Session, which: ColumnElement[bool]) -> bool:
-    """Whether any row meets the condition now: what is asked often asks this first.
+def change_held(
+    session: Session,
+    fences: Sequence[tuple[int, int]],
+    state: PartitionState,
+    values: dict[str, Any],
+) -> Sequence[Partition]:
+    """Change the rows of this state whose tenant and fence are given; returns them.
 
-    A change that changes nothing still takes SQLite's one lock for writing.
+    A claim that was lost has an older fence than its row, so it changes none.
+    """
+    held = and_(tuple_(Partition.tenant_id, Partition.fence).in_(fences), Partition.state == state)
+    return change(session, held, values) if fences else []
+
+
+def is_any(session: Session, which: ColumnElement[bool]) -> bool:
+    """Whether any row meets the condition now; to be asked before a change that is rare.
+
+    A change of no rows still takes SQLite's one lock for writing.
     """
     return bool(session.scalar(select(exists().where(which))))

@@ -1,4 +1,4 @@
-"""What pages show of the circuit breaker: open or closed, since when and why."""
+"""The state of the circuit breaker, for pages."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ MILVUS = "milvus"
 
 @dataclass(frozen=True)
 class CircuitState:
-    """What pages show: open or closed; where open, since when and why."""
+    """Closed or open; where open, since when and why."""
 
     is_open: bool
     since: datetime | None = None
@@ -20,7 +20,7 @@ class CircuitState:
 
     @classmethod
     def of(cls, row: Circuit | None) -> "CircuitState":
-        """The state in this row; where there is none, nothing ever failed."""
+        """The state in this row; closed where there is none."""
         if row is None or row.opened_at is None:
             return cls(is_open=False)
         return cls(True, row.opened_at, row.cause, row.message)

@@ -1,4 +1,4 @@
-"""The fields of collections as Milvus last told them, for examples that fit."""
+"""The fields of collections as Milvus last described them, for examples that fit."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,6 @@ from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.observed import ObservedCollection
 
-# A collection's fields hardly ever change.
 ASKED_EVERY = timedelta(hours=1)
 
 
@@ -48,35 +47,27 @@ class CollectionSchema:
 STORED = TypeAdapter(CollectionSchema)
 
 
-class Schemas:
-    """Keeps what was told of each collection's fields."""
+def is_schema_due(database: Database, collection: str) -> bool:
+    """Whether the fields are unknown, or older than `ASKED_EVERY`."""
+    with database.reading() as session:
+        known = schema_of(session, collection)
+    return known is None or known.described_at < utc_now() - ASKED_EVERY
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def is_due(self, collection: str) -> bool:
-        """Whether the fields are unknown, or were asked for too long ago."""
-        with self._database.reading() as session:
-            known = schema_of(session, collection)
-        return known is None or known.described_at < utc_now() - ASKED_EVERY
-
-    def record(self, collection: str, schema: CollectionSchema) -> None:
-        """Store it beside what else was observed of the collection."""
-        with self._database.transaction() as session:
-            session.execute(
-                update(ObservedCollection)
-                .where(ObservedCollection.collection == collection)
-                .values(fields=STORED.dump_json(schema).decode())
-            )
+def record_schema(database: Database, collection: str, schema: CollectionSchema) -> None:
+    """Store the fields of a collection that was observed before."""
+    with database.transaction() as session:
+        session.execute(
+            update(ObservedCollection)
+            .where(ObservedCollection.collection == collection)
+            .values(fields=STORED.dump_json(schema).decode())
+        )
 
 
 def schema_of(session: Session, collection: str) -> CollectionSchema | None:
-    """The fields of a collection; None while nobody has told, or what was stored is unreadable."""
-    wanted = select(ObservedCollection.fields).where(ObservedCollection.collection == collection)
-    stored = session.scalar(wanted)
-    if stored is None:
-        return None
+    """The fields of a collection; None where none are stored, or they are unreadable."""
+    mine = select(ObservedCollection.fields).where(ObservedCollection.collection == collection)
     try:
-        return STORED.validate_json(stored)
+        return STORED.validate_json(session.scalar(mine) or "")
     except ValidationError:
         return None

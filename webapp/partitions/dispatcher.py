@@ -1,6 +1,6 @@
-"""Dispatches requests that are committed: reserve a dispatch number, push the job, mark the row.
+"""Dispatches committed requests: reserve a dispatch number, push the job, mark the row.
 
-The rows are a transactional outbox: a job that is lost from Redis is pushed again, under the next
+The rows are a transactional outbox: a job that is lost from Redis is pushed again under the next
 dispatch number.
 """
 
@@ -28,9 +28,9 @@ HEEDED_WITHIN_S = 1.0
 
 
 class Dispatcher:
-    """Pushes jobs and keeps the rows in step with them.
+    """Pushes jobs and marks their rows.
 
-    While provisioning is paused nothing is dispatched; `dispatch_after` stays, for the due loop.
+    During a pause nothing is dispatched; `dispatch_after` stays for the due loop.
     """
 
     def __init__(self, database: Database, job_queue: JobQueue, policy: Policy) -> None:
@@ -42,9 +42,8 @@ class Dispatcher:
     def dispatch_due(self, at_most: float = math.inf) -> int:
         """Dispatch every pending row whose `dispatch_after` has come, the longest due first.
 
-        One job each, but many that were not tried yet go in chunks. Returns how many were
-        dispatched, and stops after the round that reaches `at_most`. Safe to run in several
-        processes at once.
+        One job each; many rows without an attempt share jobs. Returns how many were dispatched,
+        and stops after the round that reaches `at_most`. Safe in several processes at once.
         """
         dispatched = 0
         while dispatched < at_most:
@@ -74,7 +73,7 @@ class Dispatcher:
         return self._push_chunks(untried) and self._push_singles(others)
 
     def dispatch(self, dispatches: Sequence[Dispatch]) -> bool:
-        """Dispatch requests made just now: singly while they are few, else in chunks.
+        """Dispatch new requests, one job each while they are few, else in chunks.
 
         Returns False when Redis did not answer; the due loop then dispatches them.
         """
@@ -94,14 +93,11 @@ class Dispatcher:
         return self._is_paused() or self._push_chunks(dispatches)
 
     def heed_pause(self) -> None:
-        """Look again before the next dispatch, since provisioning was paused just now."""
+        """Read the pause again before the next dispatch."""
         self._goes_on_until = 0.0
 
     def _is_paused(self) -> bool:
-        """Whether provisioning is paused, looked up once a second while it goes on.
-
-        A job that is pushed in the first second of a pause does no harm: it cannot claim its row.
-        """
+        # Read once a second. A job that is pushed in the first second of a pause cannot claim.
         now = time.monotonic()
         if now < self._goes_on_until:
             return False
@@ -112,12 +108,12 @@ class Dispatcher:
 
     def _push_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
         size = self._policy.chunk_size
-        # Every chunk is tried, even when one before it was not taken.
-        taken = [
+        # Every chunk is pushed, also after one that failed.
+        pushed = [
             self._push_chunk(dispatches[start : start + size])
             for start in range(0, len(dispatches), size)
         ]
-        return all(taken)
+        return all(pushed)
 
     def _push_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
         try:
@@ -131,7 +127,7 @@ class Dispatcher:
         if not dispatches:
             return True
         try:
-            # A flood of retries waits behind the backfill, not in front of the next sign-up.
+            # Many retries wait behind the backfill, not in front of the next sign-up.
             self._job_queue.push(dispatches, backfill=len(dispatches) > SINGLES_AT_ONCE)
         except DispatchError as error:
             return self._missed(dispatches, error)
@@ -148,7 +144,7 @@ class Dispatcher:
         return False
 
     def _mark(self, dispatches: Sequence[Dispatch], chunk_id: str | None = None) -> None:
-        """Note the dispatch, unless a worker was faster than this note."""
+        """Mark the rows as dispatched, unless a worker has claimed them already."""
         now = utc_now()
         table = cast(Table, Partition.__table__)
         statement = (
@@ -171,52 +167,42 @@ class Dispatcher:
             # In the order in which claims lock them: a worker may be claiming these rows already.
             for dispatch in sorted(dispatches, key=lambda dispatch: dispatch.tenant_id)
         ]
-        entries = [
-            self._dispatched(dispatch, chunk_id or dispatch.job_id) for dispatch in dispatches
-        ]
+        entries = [_entry(dispatch, chunk_id or dispatch.job_id) for dispatch in dispatches]
         with self._database.transaction() as session:
             session.connection().execute(statement, rows)
             events.record(session, entries)
 
-    def _dispatched(self, dispatch: Dispatch, job_id: str) -> events.Entry:
-        return events.Entry(
-            event=events.DISPATCHED,
-            tenant_id=dispatch.tenant_id,
-            collection=dispatch.collection,
-            partition=dispatch.partition,
-            generation=dispatch.generation,
-            job_id=job_id,
-            request_id=dispatch.request_id,
-        )
+
+def _entry(dispatch: Dispatch, job_id: str) -> events.Entry:
+    return events.Entry(
+        event=events.DISPATCHED,
+        tenant_id=dispatch.tenant_id,
+        collection=dispatch.collection,
+        partition=dispatch.partition,
+        generation=dispatch.generation,
+        job_id=job_id,
+        request_id=dispatch.request_id,
+    )
 
 
 def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Dispatch]:
-    """Take the next dispatch number of up to `limit` pending rows, the longest due first.
+    """Reserve the next dispatch number of up to `limit` pending rows, the longest due first.
 
-    `dispatch_after` moves a little ahead, so that the row is dispatched again when this process
-    dies before it has pushed the job.
+    `dispatch_after` moves a little ahead: so a row is dispatched again
+    where this process dies before the push.
     """
-    chosen = (
+    due = (
         select(Partition.tenant_id)
         .where(Partition.state == PartitionState.PENDING, which)
         .order_by(Partition.dispatch_after, Partition.tenant_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = session.execute(
+    rows = session.scalars(
         update(Partition)
-        .where(Partition.tenant_id.in_(chosen))
+        .where(Partition.tenant_id.in_(due))
         .values(dispatch=Partition.dispatch + 1, dispatch_after=utc_now() + DISPATCH_AGAIN)
-        .returning(
-            Partition.tenant_id,
-            Partition.generation,
-            Partition.dispatch,
-            Partition.fence,
-            Partition.collection,
-            Partition.name.label("partition"),
-            Partition.claimed_job_id.label("stale_job_id"),
-            Partition.request_id,
-            Partition.attempts,
-        )
+        .returning(Partition)
+        .execution_options(populate_existing=True)
     )
-    return [Dispatch(**row._asdict()) for row in rows]
+    return [dispatch_of(row) for row in rows]

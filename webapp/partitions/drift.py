@@ -1,4 +1,4 @@
-"""Where Milvus departs from what the database wants: what was found, and what is stored of it."""
+"""Differences between Milvus and the database, as the drift report has them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,27 +24,27 @@ from webapp.models.tenant import Tenant
 from webapp.partitions.policy import Policy
 from webapp.partitions.stuck import stuck
 
-# What a page or an answer shows of one kind; the counts are exact.
+# The most findings of one kind on a page or in an answer; the counts are exact.
 SHOWN_AT_MOST = 1_000
 
-# Adopted is information; all others are to be put right, by the sweep or by a human.
+# Adopted is information; all others need a repair, by the sweep or by a human.
 DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
-# What the drift report keeps; the others follow from our own rows.
+# The kinds in the drift report; the others follow from our own rows.
 STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
 
-# Partitions that were there before they were asked for, seen by no attempt as absent.
-# Its index is of ready ones, which a parameter would hide from SQLite.
+# Partitions that existed before their request: no attempt saw them absent. The index is partial;
+# with a parameter in place of the literal, SQLite would not use it.
 _ADOPTED = and_(
     Partition.state == literal_column(f"'{PartitionState.READY}'"),
     Partition.seen_absent_at.is_(None),
 )
-# As the index has them: nobody was seen absent, but PostgreSQL would rather go by number alone.
+# The order of the index. By the number alone, PostgreSQL would read another index.
 _BY_NUMBER = (Partition.seen_absent_at, Partition.tenant_id)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One departure. The tenant is None where nobody has the number; rows None: not counted."""
+    """One difference; `tenant_id` is None for a number without a tenant, `rows` if not counted."""
 
     kind: DriftKind
     tenant_id: int | None
@@ -52,31 +52,31 @@ class Finding:
     partition: str
     rows: int | None = None
     note: str | None = None
-    # When it was put into the drift report, or began; None for what was found just now.
+    # When it was stored or began; None for a finding that is not stored.
     since: datetime | None = field(default=None, compare=False)
 
     @property
     def number(self) -> int | None:
-        """The number in the partition's name, which may be nobody's."""
+        """The number in the partition's name; a tenant need not have it."""
         return number_in(self.partition)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A collection, and when its list was last compared with ours; None: not yet."""
+    """A collection, and when its list was last compared; None for never."""
 
     collection: str
     partitions: int | None
     compared_at: datetime | None
-    # Whether rows or findings of ours are in it, so that it is compared again and again.
+    # Whether the sweep compares it, because rows or findings of ours are in it.
     is_held: bool = True
-    # The collection that the name, an alias, stands for by now, while ours are in another.
+    # The collection that the name, an alias, stands for now, while our partitions are in another.
     moved_to: str | None = None
 
 
 @dataclass(frozen=True)
 class KnownDrift:
-    """All that is known of drift without asking Milvus; of each kind at most `SHOWN_AT_MOST`."""
+    """The drift that is known without a call to Milvus; at most `SHOWN_AT_MOST` of a kind."""
 
     counts: dict[DriftKind, int]
     missing: list[Finding]
@@ -88,20 +88,18 @@ class KnownDrift:
 
     @property
     def drift(self) -> bool:
-        """True where something is not as it is wanted."""
+        """True where a repair is needed."""
         return any(self.counts[kind] for kind in DRIFT)
 
 
 def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) -> KnownDrift:
-    """What the last sweep stored, and what our own rows tell; of each kind so many."""
+    """The drift report and what follows from our own rows; at most `at_most` of each kind."""
     counts = drift_counts(session, policy)
     counts[DriftKind.ADOPTED] = _count(session, _ADOPTED)
     stored = _select_stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
         counts=counts,
-        missing=[each for each in stored if each.kind == DriftKind.MISSING],
-        orphan=[each for each in stored if each.kind == DriftKind.ORPHAN],
-        resurrected=[each for each in stored if each.kind == DriftKind.RESURRECTED],
+        **{str(kind): [each for each in stored if each.kind == kind] for kind in STORED},
         stuck=stuck_ones(session, policy, at_most) if counts[DriftKind.STUCK] else [],
         adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
         collections=_compared(session),
@@ -109,7 +107,7 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
 
 
 def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
-    """How many of each kind of drift, adopted ones left out; one query over indexes."""
+    """The number of each kind but adopted; one query over indexes."""
     report = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
     counted = session.execute(union_all(report, late.where(stuck(policy))))
@@ -133,7 +131,6 @@ def _compared(session: Session) -> list[Compared]:
 
 
 def _select_stored(session: Session, at_most: int) -> list[Finding]:
-    """Of each kind the first ones by number."""
     kind, number = PartitionDrift.kind, PartitionDrift.number
     place = func.row_number().over(partition_by=kind, order_by=number)
     ranked = select(PartitionDrift, place.label("place")).subquery()
@@ -159,20 +156,20 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
 
 
 def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> list[Finding]:
-    """Those that should have come to their end, the longest waiting first."""
-    late = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
+    """Partitions that are stuck, the longest waiting first."""
+    statement = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
     return [
         _of(row, DriftKind.STUCK, f"{row.state} since {row.state_since:%Y-%m-%d %H:%M:%S} UTC")
-        for row in session.scalars(late)
+        for row in session.scalars(statement)
     ]
 
 
 def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
-    """Those whose partition was there before it was asked for, by their numbers."""
-    there = select(Partition).where(_ADOPTED).order_by(*_BY_NUMBER).limit(limit)
+    """Partitions that existed before their request, by number."""
+    statement = select(Partition).where(_ADOPTED).order_by(*_BY_NUMBER).limit(limit)
     return [
         _of(row, DriftKind.ADOPTED, "was there before it was asked for")
-        for row in session.scalars(there)
+        for row in session.scalars(statement)
     ]
 
 

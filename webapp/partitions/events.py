@@ -1,4 +1,4 @@
-"""A tenant's timeline: each entry is a row to look up and a line in the log, under one name."""
+"""The timeline of a tenant: each entry is a row and a line in the log, under one name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ log = get_logger("paratia.partition")
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that happened to a tenant's partition."""
+    """One event of a tenant's partition."""
 
     event: str
     tenant_id: int
@@ -102,9 +102,16 @@ def entry_of(
     )
 
 
+def row_count(rows: int | None) -> str:
+    """A number of rows, which may be unknown, as messages have it."""
+    if rows is None:
+        return "an unknown number of rows"
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
 def record(session: UnitOfWork, entries: Sequence[Entry]) -> None:
-    """Add the entries within the transaction that makes them true; its commit logs them."""
-    # Not `asdict`, which copies deep: a thousand entries would feel it.
+    """Add the entries within the transaction of their change; the commit logs them."""
+    # Not `asdict`: its deep copies are slow for a thousand entries.
     rows = [vars(entry).copy() for entry in entries]
     for row in rows:
         del row["collection"], row["partition"]
@@ -140,7 +147,7 @@ OPENINGS = frozenset(
 
 
 def origin_in(events: Sequence[PartitionEvent], generation: int | None) -> PartitionEvent | None:
-    """Which of these events, newest first, opened the request; None where none of them did."""
+    """The event among these, newest first, that opened the request; None where it is older."""
     of_request = [event for event in events if event.generation == generation]
     if of_request and of_request[-1].event in OPENINGS:
         return of_request[-1]
@@ -148,7 +155,7 @@ def origin_in(events: Sequence[PartitionEvent], generation: int | None) -> Parti
 
 
 def origin_of(session: Session, partition: Partition) -> PartitionEvent | None:
-    """What opened the partition's request of now, looked for from the newest event on."""
+    """The event that opened the partition's present request."""
     return session.scalar(
         select(PartitionEvent)
         .where(

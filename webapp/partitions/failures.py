@@ -1,4 +1,4 @@
-"""What failed: families of one cause."""
+"""Failed partitions, grouped by cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Failing:
-    """One tenant that failed, and the partition that it waits for."""
+    """A tenant that failed, and its partition."""
 
     tenant_id: int
     name: str
@@ -42,7 +42,7 @@ class Failing:
 
 
 def families(session: Session) -> list[Family]:
-    """Failed tenants grouped by cause, the largest group first. An index covers the groups."""
+    """Failed tenants by cause, the largest group first. An index covers the groups."""
     failed = Partition.state == PartitionState.FAILED
     is_recent = case((Partition.state_since > utc_now() - RECENT, 1), else_=0)
     groups = (
@@ -73,7 +73,7 @@ def families(session: Session) -> list[Family]:
 
 
 def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, list[Failing]]:
-    """Of each cause the tenants that failed first, at most `NAMED`; one statement, by an index."""
+    """The tenants of each cause that failed first, at most `NAMED`; one statement by an index."""
     if not causes:
         return {}
     runs = [
@@ -84,8 +84,10 @@ def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, lis
         .subquery()
         for cause in causes
     ]
-    found = union_all(*(select(run) for run in runs)).subquery()
-    rows = session.execute(select(found, Tenant.name).join(Tenant, Tenant.id == found.c.tenant_id))
+    failed = union_all(*(select(run) for run in runs)).subquery()
+    rows = session.execute(
+        select(failed, Tenant.name).join(Tenant, Tenant.id == failed.c.tenant_id)
+    )
     named: dict[Cause, list[Failing]] = {cause: [] for cause in causes}
     for row in rows:
         named[row.cause].append(Failing(row.tenant_id, row.name, row.partition))

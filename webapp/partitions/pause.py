@@ -1,4 +1,4 @@
-"""Pauses all provisioning, and resumes it: for maintenance of Milvus, while sign-ups go on."""
+"""Pauses and resumes provisioning, as for maintenance of Milvus; sign-ups go on."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ from webapp.texts import UnusableText, clean_text, folded
 
 MAX_REASON_LENGTH = 500
 
-# So many of those that waited are dispatched by whoever resumes; the due loop dispatches the rest.
+# The most rows that a resume dispatches itself; the due loop dispatches the rest.
 DISPATCHED_AT_ONCE = 2000
 
 
 class Pauses:
-    """One row says it, for all processes. What is under way at a pause ends as it would have."""
+    """One row is the pause of all processes. Work that is under way ends normally."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
@@ -35,19 +35,17 @@ class Pauses:
     def pause(
         self, reason: str | None = None, *, actor: Actor, idempotency: Idempotency = WITHOUT_KEY
     ) -> PauseState:
-        """Let nothing begin from now on that would create or drop a partition.
-
-        Repeating it changes nothing: the first one's reason stays.
+        """Let no creation and no drop begin from now on. Idempotent: the first reason stays.
 
         Raises:
-            InvalidField: the reason is too long, or has characters that no text of ours has.
+            InvalidField: the reason is too long, or has characters that are not allowed.
             Repeated: see `Idempotency`.
         """
         reason = _checked(reason)
         try:
             return self._pause(reason, actor, idempotency)
         except IntegrityError:
-            # Somebody else began the first pause of all time at the same moment.
+            # Another process inserted the row at the same moment.
             return self._pause(reason, actor, idempotency)
 
     def _pause(self, reason: str | None, actor: Actor, idempotency: Idempotency) -> PauseState:
@@ -67,9 +65,9 @@ class Pauses:
         return state
 
     def resume(self, *, actor: Actor, idempotency: Idempotency = WITHOUT_KEY) -> PauseState | None:
-        """Let everything go on, and dispatch those that waited; returns the pause that ended.
+        """Resume, and dispatch waiting requests; returns the pause that ended.
 
-        Repeating it changes nothing, and returns None, as where nothing was paused.
+        Idempotent: returns None where provisioning is not paused.
 
         Raises:
             Repeated: see `Idempotency`.
@@ -87,7 +85,7 @@ class Pauses:
         return ended
 
     def state(self, session: Session | None = None) -> PauseState | None:
-        """The pause that lasts now; None where provisioning goes on."""
+        """The present pause, or None."""
         if session is None:
             with self._database.reading() as own:
                 return self.state(own)
@@ -95,12 +93,12 @@ class Pauses:
         return last if last and last.lasts else None
 
     def is_on(self) -> bool:
-        """Whether provisioning is paused."""
+        """Whether there is a pause now."""
         with self._database.reading() as session:
             return is_paused(session)
 
     def under_way(self, session: Session | None = None) -> int:
-        """How many attempts and drops have begun and not ended: a pause lets them."""
+        """The number of attempts and drops that have begun and not ended."""
         if session is None:
             with self._database.reading() as own:
                 return self.under_way(own)

@@ -1,4 +1,4 @@
-"""Whether provisioning is paused, as all ask who are about to begin something."""
+"""The state of the pause, and the conditions that statements take from it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ PROVISIONING = "provisioning"
 
 _LAST = exists().where(Pause.name == PROVISIONING)
 
-# A condition for the very statement that begins something: it costs no question of its own.
+# A condition for the statement that begins the work, so that no query of its own is needed.
 NOT_PAUSED: ColumnElement[bool] = ~_LAST.where(Pause.resumed_at.is_(None))
 
 
@@ -32,11 +32,11 @@ class PauseState:
 
     @property
     def lasts(self) -> bool:
-        """True until somebody resumes."""
+        """True until it is resumed."""
         return self.resumed_at is None
 
     def excuses(self, before: datetime) -> bool:
-        """True where it is no wonder that what was requested before that moment still waits."""
+        """True where the pause explains why a request from before that moment still waits."""
         return self.resumed_at is None or self.resumed_at > before
 
 
@@ -46,11 +46,11 @@ def excused(before: datetime) -> ColumnElement[bool]:
 
 
 def last_pause(session: Session) -> PauseState | None:
-    """The last pause, which may be over; None where there never was one."""
+    """The last pause, which may have ended; None where there was none."""
     row = session.get(Pause, PROVISIONING)
     return PauseState.of(row) if row else None
 
 
 def is_paused(session: Session) -> bool:
-    """Whether nothing that would change Milvus may begin now."""
+    """Whether no change of Milvus may begin now."""
     return not session.scalar(select(NOT_PAUSED))

@@ -1,30 +1,29 @@
-"""The rules that requests and attempts follow, taken from the settings once."""
+"""The rules for requests and attempts, from the settings."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from webapp.settings import Settings
 
-# The maker of a request dispatches at once; the due loop does it where the maker died before.
+# The process that makes a request dispatches it; after a crash of it, the due loop does.
 DISPATCH_GRACE = timedelta(seconds=2)
 
 # How soon the due loop dispatches again when Redis did not take the dispatch.
 DISPATCH_AGAIN = timedelta(seconds=5)
 
-# How often the isolation of partitions is checked, and how soon again when it could not be.
+# The interval of isolation checks, and the shorter one after a check that could not run.
 CANARY_EVERY = timedelta(hours=1)
 CANARY_AGAIN = timedelta(minutes=5)
 
-# A job that was pushed longer ago than this, and neither waits nor runs, is lost. It is so short
-# that what Redis forgot just after it was pushed is there again within a sweep and 5 s.
+# A job that was pushed longer ago than this, and neither waits nor runs, is lost. It is short, so
+# that a job which Redis lost just after the push is dispatched again within a sweep and 5 s.
 LOST_AFTER = timedelta(seconds=3)
 
 FIRST_REOPEN_PAUSE = timedelta(seconds=15)
 LONGEST_REOPEN_PAUSE = timedelta(minutes=5)
 MOST_DOUBLINGS = 8
 
-# Beyond this many at once, dispatches go as chunks to the backfill's queue, so that a sign-up
-# never waits behind them.
+# More dispatches than this go as chunks to the backfill's queue, so that sign-ups do not wait.
 SINGLES_AT_ONCE = 20
 
 
@@ -36,9 +35,9 @@ class Policy:
     attempts: int
     backoff: timedelta
     lease: timedelta
-    # What one call to Milvus may last.
+    # The time-out of one call to Milvus.
     timeout: timedelta
-    # How long a departing tenant can be called back.
+    # How long a deleted tenant can be restored.
     grace: timedelta
     chunk_size: int
     max_partitions: int
@@ -47,8 +46,8 @@ class Policy:
     def of(cls, settings: Settings) -> "Policy":
         """The rules that follow from the settings.
 
-        A lease outlasts the two calls of a creation and its proof by 5 s, so that a worker
-        that is merely slow does not lose it.
+        A lease outlasts the two calls of a creation and its proof by 5 s, so that a slow worker
+        does not lose it.
         """
         return cls(
             collection=settings.milvus_collection,
@@ -63,6 +62,6 @@ class Policy:
 
 
 def reopen_pause(reopens: int) -> timedelta:
-    """How long a tenant that keeps failing rests before the sweep's next try."""
+    """The pause before the sweep's next try, which doubles with every try."""
     doublings: int = 2 ** min(reopens, MOST_DOUBLINGS)
     return min(FIRST_REOPEN_PAUSE * doublings, LONGEST_REOPEN_PAUSE)

@@ -18,7 +18,7 @@ from webapp.queue.job_queue import Dispatch
 REMOVING = PartitionState.REMOVING
 NOT_REQUESTED: ColumnElement[bool] = Partition.state.is_(None)
 
-# Deleted, and can be called back: nobody has begun to drop it.
+# Deleted, and can be restored: the drop has not begun.
 STILL_THERE = and_(Partition.state == REMOVING, Partition.drop_began_at.is_(None))
 
 
@@ -30,11 +30,11 @@ def not_requested(tenant_id: int, policy: Policy) -> Partition:
 
 
 def add_missing_rows(session: Session, tenant_ids: Sequence[int], policy: Policy) -> None:
-    """Give those of the tenants a row, without a request, that have none."""
-    there = session.scalars(
+    """Insert rows without a request for those of the tenants that have none."""
+    existing = session.scalars(
         select(Partition.tenant_id).where(Partition.tenant_id.in_(tenant_ids))
     ).all()
-    session.add_all(not_requested(number, policy) for number in set(tenant_ids) - set(there))
+    session.add_all(not_requested(number, policy) for number in set(tenant_ids) - set(existing))
 
 
 def first_request(
@@ -62,7 +62,7 @@ def request_first(
     request_id: str | None = None,
     if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
 ) -> Sequence[Partition]:
-    """Request the partitions of those among these rows that have no request; returns the rows."""
+    """Make the first request of the rows that have none; returns these."""
     first = {
         **_once_more(policy.attempts, now, request_id, if_exists),
         "collection": policy.collection,
@@ -78,10 +78,10 @@ def request_again(
     request_id: str | None = None,
     if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
 ) -> Sequence[Partition]:
-    """Make a new request of the failed ones among these rows, and return their rows.
+    """Make a new request of the failed rows among these; returns them.
 
-    Jobs of the old generation change nothing any more. Leave to adopt or to empty was given for
-    the old request, not for the new one.
+    Jobs of the old generation cannot claim. A decision to adopt or to empty was for the old
+    request alone.
     """
     failed = and_(which, Partition.state == PartitionState.FAILED)
     return change(session, failed, _once_more(attempts, now, request_id, if_exists))
@@ -90,7 +90,7 @@ def request_again(
 def request_missing(
     session: Session, which: ColumnElement[bool], attempts: int, now: datetime
 ) -> Sequence[Partition]:
-    """Make a new request of the ready ones among these rows, whose partitions are gone."""
+    """Make a new request of the ready rows among these, whose partitions are missing."""
     gone = and_(which, Partition.state == PartitionState.READY)
     return change(session, gone, _once_more(attempts, now))
 
@@ -100,12 +100,11 @@ def withdraw(
 ) -> Sequence[Partition]:
     """Have the partitions of deleted tenants removed after the grace time; returns the rows.
 
-    A row without a request keeps generation 0, and goes as well: Milvus may have something by its
-    name. The lease of an attempt that still runs stays, since nothing may be dropped before it
-    ends.
+    A row without a request keeps generation 0 and is removed too: Milvus may have a partition of
+    its name. The lease of a running attempt stays, since no drop may begin before it ends.
     """
-    wanted = and_(which, or_(NOT_REQUESTED, Partition.state.in_(sources_of(REMOVING))))
-    to_go = {
+    removable = and_(which, or_(NOT_REQUESTED, Partition.state.in_(sources_of(REMOVING))))
+    values = {
         "state": REMOVING,
         "state_since": now,
         "requested_at": func.coalesce(Partition.requested_at, now),
@@ -119,7 +118,7 @@ def withdraw(
         "cause": None,
         "error": None,
     }
-    return change(session, wanted, to_go)
+    return change(session, removable, values)
 
 
 def undo_removal(
@@ -129,10 +128,10 @@ def undo_removal(
     now: datetime,
     request_id: str | None,
 ) -> Sequence[Partition]:
-    """Undo removals, unless the drop has begun: each row is requested again; returns the rows.
+    """Undo removals whose drop has not begun: each row is requested again; returns the rows.
 
-    A row that had no request has none again. A removal that was claimed loses the row. The lease
-    of an attempt from before the deletion stays, in case the next deletion comes before it ends.
+    A row that had no request has none again. A claim of the removal loses the row. The lease of an
+    attempt from before the deletion stays, since the next deletion may come before it ends.
     """
     kept = {"fence": Partition.fence + 1, "remove_at": None, "if_exists": IfExists.REFUSE}
     afresh = kept | _once_more(attempts, now, request_id)
@@ -158,6 +157,7 @@ def dispatch_of(partition: Partition) -> Dispatch:
         partition=partition.name,
         stale_job_id=partition.claimed_job_id,
         request_id=partition.request_id,
+        attempts=partition.attempts,
     )
 
 
@@ -193,7 +193,7 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
     }
 
 
-# By this message in their events, imported tenants are told from sign-ups.
+# The message of an imported tenant's first request; a sign-up's request has none.
 BACKFILLED = "asked for by a backfill"
 IS_IMPORTED: ColumnElement[bool] = or_(
     NOT_REQUESTED,

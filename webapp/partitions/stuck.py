@@ -1,4 +1,4 @@
-"""The one rule for what is stuck: all the time that it could need has passed."""
+"""The one rule for stuck partitions: more time has passed than they can need."""
 
 from datetime import datetime, timedelta
 
@@ -6,24 +6,22 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
 
-# How much longer than all attempts with their pauses, or than a drop, it may take.
+# The tolerance beyond all attempts with their pauses, or beyond a drop.
 MARGIN = timedelta(minutes=5)
-
-ON_ITS_WAY = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
-    """True where a request or a departure should have come to its end, and has not.
+    """True where a request or a removal has not ended in time.
 
-    Nothing is while provisioning is paused, nor before all that time has passed since.
+    None is stuck during a pause, nor until the time has passed again after one.
     """
     if last_pause and last_pause.excuses(_requested_before(policy)):
         return False
-    if partition.state in ON_ITS_WAY:
+    if partition.state in UNSETTLED:
         return partition.state_since < _requested_before(policy)
     if partition.state == PartitionState.REMOVING:
         due = [at for at in (partition.remove_at, partition.drop_began_at) if at is not None]
@@ -34,7 +32,7 @@ def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None
 def stuck(policy: Policy) -> ColumnElement[bool]:
     """The same rule as a condition on rows, over the index of states."""
     late = or_(
-        and_(Partition.state.in_(ON_ITS_WAY), Partition.state_since < _requested_before(policy)),
+        and_(Partition.state.in_(UNSETTLED), Partition.state_since < _requested_before(policy)),
         and_(
             Partition.state == PartitionState.REMOVING,
             # A drop that fails moves `remove_at` on, but not when it first began.

@@ -1,4 +1,4 @@
-"""What the overview and the API's summary show: counts, and how full collections are."""
+"""The summary of the overview and the API: counts, and the headroom of collections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ Counted = Mapping[tuple[str, str | None], int]
 
 @dataclass(frozen=True)
 class LastCanary:
-    """What the last check of the isolation between partitions showed."""
+    """The last check of the isolation between partitions."""
 
     at: datetime
     outcome: CanaryOutcome
@@ -46,7 +46,7 @@ class LastCanary:
 
 @dataclass(frozen=True)
 class Headroom:
-    """How full a collection is, as the sweep last saw it; None is unknown, never zero."""
+    """How full a collection was at the last sweep; None is unknown, never zero."""
 
     collection: str
     limit: int
@@ -73,32 +73,32 @@ class Summary:
     not_requested: int
     collections: list[Headroom]
     circuit: CircuitState
-    # Deleted tenants whose drop failed, and is tried again and again.
+    # Deleted tenants whose drop failed and is tried again.
     held_up: int = 0
     last_pause: PauseState | None = None
 
     @property
     def paused(self) -> PauseState | None:
-        """The pause of provisioning that lasts now, if one does."""
+        """The present pause of provisioning, or None."""
         return self.last_pause if self.last_pause and self.last_pause.lasts else None
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """Tenants whose partitions held pre-existing rows that were taken for theirs, and the rows."""
+    """The number of tenants that adopted pre-existing rows, and of the rows."""
 
     tenants: int
     rows: int
 
 
 def summary(session: Session, settings: Settings) -> Summary:
-    """What the overview shows; three queries, that cost as much as tenants are not ready."""
+    """The summary; three queries, whose cost grows with the tenants that are not ready."""
     counted = {(kind, cause): count for kind, cause, count in session.execute(_COUNTS)}
     states = {
         state.value: sum(count for (kind, _), count in counted.items() if kind == state)
         for state in PartitionState
     }
-    # Most of all tenants are ready: they are not counted one by one, but what is left.
+    # Most tenants are ready: their number is the rest, so that they are not counted one by one.
     not_requested = counted[_NOT_REQUESTED, None]
     partitions = counted[_TENANTS, None] - not_requested
     states[PartitionState.READY] = partitions - sum(states.values())
@@ -117,7 +117,7 @@ def summary(session: Session, settings: Settings) -> Summary:
 
 
 def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
-    """What stands in the way of attempts: two rows that may not be there, in one query."""
+    """Two rows that may be missing, in one query."""
     one = select(literal(1).label("row")).subquery()
     both = (
         select(Circuit, Pause)
@@ -146,7 +146,7 @@ _UNREADY = (
 # One statement, so that all is of one moment.
 _COUNTS: CompoundSelect[Any] = union_all(
     _UNREADY,
-    # By itself, a count of all rows is one that SQLite makes without reading them.
+    # Without a condition, SQLite counts rows without reading them.
     _how_many(_TENANTS, select(func.count()).select_from(Tenant)),
     _how_many(_NOT_REQUESTED, select(func.count()).select_from(Partition).where(NOT_REQUESTED)),
 )
@@ -188,7 +188,7 @@ def _last_canary(seen: ObservedCollection) -> LastCanary | None:
 
 
 def adopted(session: Session, *which: ColumnElement[bool]) -> Adopted:
-    """How many tenants adopted rows, and how many in all."""
+    """How many tenants adopted rows, and how many rows."""
     counted = select(
         func.count(Partition.adopted_rows), func.coalesce(func.sum(Partition.adopted_rows), 0)
     )

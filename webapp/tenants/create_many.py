@@ -1,4 +1,4 @@
-"""Creating many tenants at once: a result for each row, and one transaction for all."""
+"""Creates many tenants in one transaction, with a result for each row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from webapp.db.session import Database
 from webapp.errors import DomainError, SlugTaken
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
-from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
@@ -39,7 +38,7 @@ Result = Tenant | DomainError
 
 
 class Bulk:
-    """Stores many tenants with the requests for their partitions."""
+    """Creates many tenants with the requests for their partitions."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
@@ -53,10 +52,10 @@ class Bulk:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> list[Result]:
-        """Store what can be stored, then dispatch it; a result per row, in the order of the rows.
+        """Create the valid ones, then dispatch; a result for each row, in their order.
 
-        A row that is refused (also one that comes as its error already) leaves the others alone.
-        Costs a few statements, not some for each row.
+        A refused row, or one that is given as its error, does not affect the others. Costs a few
+        statements in all.
 
         Raises:
             Repeated: see `Idempotency`.
@@ -65,7 +64,7 @@ class Bulk:
         try:
             return self._insert(checked, actor, idempotency, ONE_WRITES)
         except IntegrityError:
-            # A sign-up took one of the slugs meanwhile; this time none can.
+            # A sign-up took one of the slugs during the insert; now none can.
             return self._insert(checked, actor, idempotency, NOBODY_ELSE_WRITES)
 
     def _insert(
@@ -84,7 +83,7 @@ class Bulk:
             if tenants:
                 audit_entries.created_many(session, tenants, len(results) - len(tenants), actor)
             idempotency.finish(session, results)
-            self._dispatcher.dispatch_after_commit(session, _partitions(results))
+            self._dispatcher.dispatch_after_commit(session, [each.partition for each in tenants])
         return results
 
 
@@ -100,12 +99,11 @@ def _checked(row: Row) -> Row:
 
 
 def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
-    """The tenants to be stored, each with a slug of its own; of rows that give one twice, the
-    first has it."""
+    """The tenants with their slugs; of rows with the same slug, the first has it."""
     given = [row.slug for row in rows if isinstance(row, Wanted) and row.slug]
     taken = slugs_in_use(session, given)
     nameless = [row.name for row in rows if isinstance(row, Wanted) and not row.slug]
-    made = iter(free_slugs(session, nameless, taken.union(given)))
+    free = iter(free_slugs(session, nameless, taken.union(given)))
     results: list[Result] = []
     for row in rows:
         if isinstance(row, DomainError):
@@ -113,11 +111,7 @@ def _with_slugs(session: Session, rows: Sequence[Row]) -> list[Result]:
         elif row.slug in taken:
             results.append(SlugTaken(row.slug))
         else:
-            slug = row.slug or next(made)
+            slug = row.slug or next(free)
             taken.add(slug)
             results.append(Tenant(name=row.name, slug=slug))
     return results
-
-
-def _partitions(results: Sequence[Result]) -> list[Partition]:
-    return [row.partition for row in results if isinstance(row, Tenant)]

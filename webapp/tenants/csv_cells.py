@@ -1,16 +1,15 @@
-"""Cells of CSV files that people open in spreadsheets: none of them is run as a formula."""
+"""Cells of CSV files, guarded so that no spreadsheet evaluates one as a formula."""
 
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable
 
-# With this at its start, spreadsheets know that a file is UTF-8.
+# Spreadsheets recognize UTF-8 by this at the start of a file.
 BOM = "\ufeff"
 
-# What spreadsheets take for the start of a formula, the full-width forms included; and where a
-# cell may begin: a spreadsheet that takes another delimiter than ours for the file's cuts cells
-# at it, whatever quotation marks stand around them.
+# The characters that begin a formula, full-width forms included, and the places where a cell may
+# begin: a spreadsheet that expects another delimiter splits cells at it, even inside quotes.
 FORMULA = r"""(?=["']*[=+\-@\t\r\n＝＋－＠])"""
 BEGINNING = r"(\A|[,;|\t\r\n])"
 RUN = re.compile(BEGINNING + FORMULA.replace("'", ""))
@@ -18,17 +17,17 @@ UNGUARDED, GUARDED = re.compile(BEGINNING + FORMULA), re.compile(f"{BEGINNING}'{
 
 
 def guarded(text: str) -> str:
-    """The text as it may stand in a cell: what could be a formula gets `'` before it."""
+    """The text for a cell: `'` is put before what could be a formula."""
     return UNGUARDED.sub(r"\1'", text)
 
 
 def harmless(text: str) -> str:
-    """A cell as somebody wrote it, guarded only where it would be a formula; `'=1` stays."""
+    """A cell of an uploaded file, guarded only where it is a formula; `'=1` stays."""
     return RUN.sub(r"\1'", text)
 
 
 def unguarded(text: str) -> str:
-    """The text that `guarded` made this of, so that a file of ours can be imported again."""
+    """The inverse of `guarded`, so that an exported file can be imported."""
     return GUARDED.sub(r"\1", text)
 
 

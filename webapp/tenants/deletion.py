@@ -1,6 +1,8 @@
-"""Leaving and coming back: what a deletion writes, and what calling a tenant back does."""
+"""Deletion and restoration of tenants, one or many, within the transaction of the caller."""
 
-from sqlalchemy import delete
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert
 
 from webapp.audit import log as audit
 from webapp.db.session import UnitOfWork
@@ -12,18 +14,56 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import undo_removal, withdraw
-from webapp.tenants.slugs import free_slug
+from webapp.tenants.slugs import free_slugs
+
+
+def delete_tenants(
+    session: UnitOfWork, tenants: Sequence[Tenant], policy: Policy, actor: Actor
+) -> Sequence[Partition]:
+    """Delete living tenants whose rows are locked; returns the partitions to be removed."""
+    now = utc_now()
+    for tenant in tenants:
+        tenant.deleted_at = tenant.updated_at = now
+    session.flush()
+    numbers = [tenant.id for tenant in tenants]
+    rows = withdraw(session, Partition.tenant_id.in_(numbers), policy, now)
+    request = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
+    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
+    if numbers:
+        session.execute(insert(Departure), [{"tenant_id": number, **request} for number in numbers])
+    _record(session, rows, events.REMOVING, actor)
+    return rows
+
+
+def restore_tenants(
+    session: UnitOfWork, tenants: Sequence[Tenant], policy: Policy, actor: Actor
+) -> Sequence[Partition]:
+    """Restore deleted tenants whose rows are locked, unless their drop has begun.
+
+    Returns the partitions of those that are restored. Each is requested again, but for one that
+    was not requested before the deletion. A slug that is taken by now gets a number.
+    """
+    now, mine = utc_now(), Partition.tenant_id.in_([tenant.id for tenant in tenants])
+    rows = undo_removal(session, mine, policy.attempts, now, actor.request_id)
+    numbers = {row.tenant_id for row in rows}
+    restored = [tenant for tenant in tenants if tenant.id in numbers]
+    # Searched while they still count as deleted, so that their own slugs are free.
+    slugs = free_slugs(session, [tenant.slug for tenant in restored], ())
+    for tenant, slug in zip(restored, slugs, strict=True):
+        tenant.slug, tenant.deleted_at, tenant.updated_at = slug, None, now
+    session.flush()
+    session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
+    _record(session, rows, events.RESTORED, actor)
+    return rows
+
+
+def _record(session: UnitOfWork, rows: Sequence[Partition], event: str, actor: Actor) -> None:
+    events.record(session, [events.entry_of(row, event, actor=actor.name) for row in rows])
 
 
 def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor: Actor) -> None:
-    """Delete a living tenant whose row is locked: its partition's row is to be removed."""
-    now = utc_now()
-    tenant.deleted_at = tenant.updated_at = now
-    (row,) = withdraw(session, Partition.tenant_id == tenant.id, policy, now)
-    asked = {"requested_at": now, "requested_by": actor.name, "request_id": actor.request_id}
-    session.merge(Departure(tenant_id=tenant.id, **asked))
-    entry = events.entry_of(row, events.REMOVING, actor=actor.name)
-    events.record(session, [entry])
+    """Delete a living tenant whose row is locked; it is audited."""
+    delete_tenants(session, [tenant], policy, actor)
     audit.record(
         session,
         actor=actor,
@@ -37,34 +77,23 @@ def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor:
 def restore_tenant(
     session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor: Actor
 ) -> Partition:
-    """Undo the deletion of a tenant whose row is locked: its partition's row has a new request.
-
-    Returns that row. Of a tenant that never had one, the row is as it was before it went.
+    """Restore a tenant whose row is locked; it is audited. Returns the partition.
 
     Raises:
         NotRemoving: it is not deleted, or the drop has begun.
     """
     if tenant.deleted_at is None:
         raise NotRemoving(tenant.id, "it is not deleted")
-    now = utc_now()
-    mine = Partition.tenant_id == tenant.id
-    rows = undo_removal(session, mine, policy.attempts, now, actor.request_id)
+    slug = tenant.slug
+    rows = restore_tenants(session, [tenant], policy, actor)
     if not rows:
         raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
-    before = tenant.slug
-    # Looked for while the tenant still counts as deleted, so that its own slug is free to it.
-    tenant.slug = free_slug(session, tenant.slug)
-    tenant.deleted_at = None
-    tenant.updated_at = now
-    session.execute(delete(Departure).where(Departure.tenant_id == tenant.id))
-    entry = events.entry_of(rows[0], events.RESTORED, actor=actor.name)
-    events.record(session, [entry])
     audit.record(
         session,
         actor=actor,
         action="tenant.restore",
         tenant_id=tenant.id,
-        before={"status": "deleted", "slug": before},
+        before={"status": "deleted", "slug": slug},
         after={"status": "active", "slug": tenant.slug},
     )
     return rows[0]

@@ -1,4 +1,4 @@
-"""Writing out tenants by the hundred thousand: a run of them at a time, by ascending number."""
+"""Export of tenants, a batch at a time, by ascending number."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -35,31 +35,28 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-class Exports:
-    """Reads whole lists for somebody, and notes that they did."""
+def export_tenants(
+    database: Database, wanted: TenantFilter, *, actor: Actor
+) -> Iterator[Sequence[Sequence[Any]]]:
+    """Batches of rows whose cells are in the order of `COLUMNS`; audited before the first.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Holds one batch in memory, and no transaction between two.
+    """
+    with database.note(Note.EXPORTED) as session:
+        audit.record(session, actor=actor, action="export.tenants", after=_as_audited(wanted))
+    return _batches(database, wanted)
 
-    def tenants(self, wanted: TenantFilter, *, actor: Actor) -> Iterator[Sequence[Sequence[Any]]]:
-        """Runs of rows whose cells stand in the order of `COLUMNS`.
 
-        Noted before the first is read. Holds one run in memory, and no transaction between two.
-        """
-        with self._database.note(Note.EXPORTED) as session:
-            audit.record(session, actor=actor, action="export.tenants", after=_as_audited(wanted))
-        return self._runs(wanted)
-
-    def _runs(self, wanted: TenantFilter) -> Iterator[Sequence[Sequence[Any]]]:
-        statement, last = _statement(wanted), 0
-        while True:
-            with self._database.reading() as session:
-                rows = session.execute(statement.where(Tenant.id > last)).all()
-            if rows:
-                yield [_cells(row) for row in rows]
-                last = rows[-1].id
-            if len(rows) < READ_AT_ONCE:
-                return
+def _batches(database: Database, wanted: TenantFilter) -> Iterator[Sequence[Sequence[Any]]]:
+    statement, last = _statement(wanted), 0
+    while True:
+        with database.reading() as session:
+            rows = session.execute(statement.where(Tenant.id > last)).all()
+        if rows:
+            yield [_cells(row) for row in rows]
+            last = rows[-1].id
+        if len(rows) < READ_AT_ONCE:
+            return
 
 
 def _statement(wanted: TenantFilter) -> Select[Any]:
@@ -69,9 +66,8 @@ def _statement(wanted: TenantFilter) -> Select[Any]:
 
 
 def _as_audited(wanted: TenantFilter) -> dict[str, object]:
-    """What narrows it, for the audit."""
     narrowed = {
-        "state": "none" if wanted.not_requested else wanted.status,
+        "state": "none" if wanted.not_requested else wanted.state,
         "cause": wanted.cause,
         "search": wanted.q or None,
         "operation": wanted.operation_id,

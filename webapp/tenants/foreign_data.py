@@ -1,4 +1,4 @@
-"""What an operator decides about rows that may be somebody else's: adopt them, or destroy them."""
+"""An operator's decision about pre-existing rows: adopt them, or destroy them."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from webapp.tenants.queries import get_tenant
 
 @dataclass(frozen=True)
 class Decision:
-    """What is decided, and the names under which audit and timeline tell of it."""
+    """A decision, and its names in the audit and the timeline."""
 
     if_exists: IfExists
     action: str
@@ -36,7 +36,7 @@ EMPTY = Decision(IfExists.EMPTY, "tenant.empty", events.EMPTY_REQUESTED)
 
 
 class ForeignData:
-    """Decides about partitions that failed for `foreign_data`, one tenant at a time."""
+    """Decisions about partitions that failed for `foreign_data`."""
 
     def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class ForeignData:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Take the rows for the tenant's own: a new request, whose attempt leaves them in place.
+        """Adopt the rows: a new request, whose attempt leaves them in place.
 
         Raises:
             TenantNotFound: there never was such a tenant.
@@ -65,20 +65,18 @@ class ForeignData:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Have the rows destroyed: a new request, whose attempt drops the partition first.
+        """Destroy the rows: a new request, whose attempt drops the partition first.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
-            NotForeign: its partition did not fail for `foreign_data`.
+            TenantNotFound, NotForeign: as in `adopt`.
         """
         return self._decide(tenant_id, EMPTY, actor, idempotency)
 
     def rows_seen(self, tenant_id: int) -> str:
-        """What the failed attempt saw in the partition, in words.
+        """The rows that the failed attempt found, in words.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
-            NotForeign: its partition did not fail for `foreign_data`.
+            TenantNotFound, NotForeign: as in `adopt`.
         """
         with self._database.reading() as session:
             return _error(_get_tenant(session, tenant_id))
@@ -89,7 +87,14 @@ class ForeignData:
         with self._database.transaction() as session:
             idempotency.begin(session)
             error = _error(_get_tenant(session, tenant_id))
-            row = self._request(session, tenant_id, decision.if_exists, actor.request_id)
+            foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
+            attempts, now = self._policy.attempts, utc_now()
+            rows = request_again(
+                session, foreign, attempts, now, actor.request_id, decision.if_exists
+            )
+            if not rows:
+                raise NotForeign(tenant_id)
+            row = rows[0]
             entry = events.entry_of(row, decision.event, actor=actor.name, message=error)
             events.record(session, [entry])
             audit.record(
@@ -105,16 +110,6 @@ class ForeignData:
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
 
-    def _request(
-        self, session: Session, tenant_id: int, if_exists: IfExists, request_id: str | None
-    ) -> Partition:
-        foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
-        attempts, now = self._policy.attempts, utc_now()
-        rows = request_again(session, foreign, attempts, now, request_id, if_exists)
-        if not rows:
-            raise NotForeign(tenant_id)
-        return rows[0]
-
 
 def _get_tenant(session: Session, tenant_id: int) -> Tenant:
     tenant = get_tenant(session, tenant_id)
@@ -124,7 +119,6 @@ def _get_tenant(session: Session, tenant_id: int) -> Tenant:
 
 
 def _error(tenant: Tenant) -> str:
-    """What the attempt that failed for foreign data said."""
     row = tenant.partition
     if row.state != PartitionState.FAILED or row.cause != Cause.FOREIGN_DATA:
         raise NotForeign(tenant.id)

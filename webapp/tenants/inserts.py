@@ -1,4 +1,4 @@
-"""Storing many tenants in a few statements, within the transaction of whoever creates them."""
+"""Inserts many tenants in a few statements, within the transaction of the caller."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +15,10 @@ from webapp.partitions import events
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request, not_requested
 
-# Any number of ours will do: of several that create many, one writes at a time, or each could
-# wait for a slug of the other.
+# Of several processes that create many tenants, one writes at a time: two could wait for slugs of
+# each other. The number is arbitrary.
 ONE_WRITES = text("SELECT pg_advisory_xact_lock(7274284)")
-# What the database itself takes the next number from, so that none is given twice.
+# The sequence of the column itself, so that no number is assigned twice.
 NEXT_NUMBERS = text(
     "SELECT nextval(pg_get_serial_sequence('tenant', 'id')) FROM generate_series(1, :count)"
 )
@@ -27,10 +27,7 @@ NOBODY_ELSE_WRITES = text("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
 
 
 def hold_back_others(session: Session, lock: TextClause) -> None:
-    """Keep others from creating tenants until this transaction ends: as far as the lock says.
-
-    SQLite has one writer at a time anyway.
-    """
+    """Take the lock until the transaction ends; SQLite has one writer at a time anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(lock)
 
@@ -41,7 +38,7 @@ def insert_with_requests(
     """Store the tenants, numbered in their order, each with its first request.
 
     Raises:
-        IntegrityError: a slug was taken meanwhile; the transaction is lost.
+        IntegrityError: a slug was taken just now; the transaction is lost.
     """
     numbers = _draw_numbers(session, len(tenants))
     now = utc_now()
@@ -59,7 +56,7 @@ def insert_imported(session: Session, tenants: Sequence[Tenant], policy: Policy)
     """Store the tenants under the numbers that they have, without a request.
 
     Raises:
-        IntegrityError: a number or a slug was taken meanwhile; the transaction is lost.
+        IntegrityError: a number or a slug was taken just now; the transaction is lost.
     """
     for tenant in tenants:
         tenant.partition = not_requested(tenant.id, policy)
@@ -76,7 +73,7 @@ def _insert(session: Session, tenants: Sequence[Tenant]) -> None:
 
 
 def _draw_numbers(session: Session, count: int) -> list[int]:
-    """The next numbers of tenants: known before, many rows go as one statement, and in order."""
+    """The next numbers, drawn first so that all rows go in one statement, in order."""
     if session.get_bind().dialect.name == "postgresql":
         return list(session.scalars(NEXT_NUMBERS, {"count": count}))
     last: int = session.scalar(LAST_NUMBER) or 0

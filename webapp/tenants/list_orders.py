@@ -1,4 +1,4 @@
-"""The orders that lists have, each as an index has it, and places in them."""
+"""The orders of lists, each that of an index, and places in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from webapp.times import parse_moment
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a list: beside the tenant with this number, whose key in the order this is."""
+    """A place in a list: next to the tenant with this number and this key in the order."""
 
     tenant_id: int
     key: str
-    # Whether the page ends there, in place of beginning there.
+    # Whether the page ends there; else it begins there.
     is_end: bool = False
 
 
 @dataclass(frozen=True)
 class Order:
-    """By a column, if there is one, then by the number; the column's value as text, and read."""
+    """By a column, if any, then by number. `key_of` writes the value, `value_of` reads it."""
 
     column: ColumnElement[Any] | None
     number: ColumnElement[int]
@@ -36,24 +36,20 @@ class Order:
 
     @property
     def columns(self) -> tuple[ColumnElement[Any], ...]:
-        """What a list is sorted by."""
+        """The columns of the order."""
         return (self.number,) if self.column is None else (self.column, self.number)
 
     def behind(self, place: Place) -> ColumnElement[bool]:
-        """The condition on what comes after the place.
+        """The condition on tenants after the place.
 
         Raises:
-            ValueError: the place's key is none of this order.
+            ValueError: the key does not belong to this order.
         """
         is_behind: ColumnElement[bool] = tuple_(*self.columns) > self._at(place)
         return is_behind
 
     def ahead_of(self, place: Place) -> ColumnElement[bool]:
-        """The condition on what comes before the place.
-
-        Raises:
-            ValueError: the place's key is none of this order.
-        """
+        """The condition on tenants before the place; raises as `behind`."""
         is_ahead: ColumnElement[bool] = tuple_(*self.columns) < self._at(place)
         return is_ahead
 
@@ -65,10 +61,10 @@ class Order:
 
 
 def order_of(wanted: TenantFilter) -> Order:
-    """By name; of one state who is longest in it first; else as the index of the filter is."""
+    """By name; of one state, the longest in it first; else the order of the filter's index."""
     if wanted.operation_id is not None:
         return _BY_STATE
-    if isinstance(wanted.status, PartitionState):
+    if isinstance(wanted.state, PartitionState):
         return _LONGEST_FIRST
     return _BY_NUMBER if wanted.not_requested else _BY_NAME
 

@@ -10,70 +10,64 @@ from webapp.logs import get_logger
 from webapp.models.naming import MAX_TENANT_ID, number_in
 from webapp.models.tenant import Tenant
 
-# What is seen in Milvus lifts the counter no further than this above our own highest number:
-# a single stray partition must not use the numbers up.
+# Partitions in Milvus lift the counter at most this far above our own highest number: a single
+# stray partition must not use the numbers up.
 REACH = 1_000_000
 
-# No number seen lifts the counter above this; later ones need room.
+# No partition lifts the counter above this, so that later tenants have numbers left.
 HIGHEST = MAX_TENANT_ID // 2
 
 log = get_logger("paratia.numbers")
 
 
-class Numbers:
-    """Lifts the counter above what Milvus holds, as after a restore from a backup."""
+def lift_above(database: Database, partitions: Iterable[str]) -> int | None:
+    """Give no new tenant the number of a listed partition, unless it is out of reach.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def lift_above(self, partitions: Iterable[str]) -> int | None:
-        """Give no new tenant the number of a listed partition, unless it is out of reach.
-
-        Writes only where there is something to lift. Returns the number that the counter
-        was lifted to, None where it stands high enough.
-        """
-        seen = {number for name in partitions if (number := number_in(name)) is not None}
-        with self._database.reading() as session:
-            own, within = highest_own(session), reach(session)
-            # Rows that were copied into PostgreSQL do not move its counter either.
-            highest = max([own, *(number for number in seen if number <= within)])
-            if highest <= counter(session):
-                return None
-        with self._database.transaction() as session:
-            lift(session, highest)
-        log.warning("tenant.numbers_lifted", above=highest)
-        return highest
+    Needed after a restore from a backup. Returns the number that the counter was lifted to;
+    None, without a write, where it is high enough.
+    """
+    seen = {number for name in partitions if (number := number_in(name)) is not None}
+    with database.reading() as session:
+        own, within = highest_own(session), reach(session)
+        # Rows that were copied into PostgreSQL do not move its counter either.
+        highest = max([own, *(number for number in seen if number <= within)])
+        if highest <= counter(session):
+            return None
+    with database.transaction() as session:
+        lift(session, highest)
+    log.warning("tenant.numbers_lifted", above=highest)
+    return highest
 
 
 def highest_own(session: Session) -> int:
-    """The highest number that a tenant of ours has or had; 0 where there never was one."""
+    """The highest number of a tenant, deleted ones too; 0 where there never was one."""
     return session.scalar(select(func.max(Tenant.id))) or 0
 
 
 def reach(session: Session) -> int:
-    """The highest number seen in Milvus that later ones are lifted above."""
+    """The highest number in Milvus that the counter is lifted above."""
     return min(highest_own(session) + REACH, HIGHEST)
 
 
 def counter(session: Session) -> int:
-    """The highest number that was given out; the next tenant's lies above it."""
+    """The highest number ever assigned; the next tenant's is above it."""
     if session.get_bind().dialect.name == "postgresql":
         given = text("SELECT pg_sequence_last_value(pg_get_serial_sequence('tenant', 'id'))")
         return session.scalar(given) or 0
     given = text("SELECT seq FROM sqlite_sequence WHERE name = 'tenant'")
-    # SQLite looks at both by itself when it draws a number.
+    # SQLite takes the next number after the higher of both.
     return max(session.scalar(given) or 0, highest_own(session))
 
 
 def lift(session: Session, at_least: int) -> None:
-    """Let every number drawn from now on lie above `at_least`; the counter never goes down.
+    """Assign numbers above `at_least` from now on; the counter never goes down.
 
     On PostgreSQL the counter moves at once, whether or not the transaction commits.
     """
     if counter(session) >= at_least:
         return
     if session.get_bind().dialect.name == "postgresql":
-        # Locked, so that no number drawn meanwhile can lie above the one that is set.
+        # Locked, so that no number drawn meanwhile is above the one that is set.
         session.execute(text("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE"))
         sequence = "pg_get_serial_sequence('tenant', 'id')"
         session.execute(
@@ -84,7 +78,7 @@ def lift(session: Session, at_least: int) -> None:
             {"at_least": at_least},
         )
         return
-    # A writing transaction is the only one, so nobody draws a number in between.
+    # SQLite has one writing transaction at a time, so no number is drawn in between.
     lifted = text("UPDATE sqlite_sequence SET seq = :at_least WHERE name = 'tenant' RETURNING seq")
     if session.execute(lifted, {"at_least": at_least}).first() is None:
         first = text("INSERT INTO sqlite_sequence (name, seq) VALUES ('tenant', :at_least)")

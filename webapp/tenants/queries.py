@@ -1,4 +1,4 @@
-"""What pages, API and commands read: lists, counts, families of failures, headroom."""
+"""Reads tenants, their timelines and the records of their removals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from webapp.models.tenant_search import matches
 
 T = TypeVar("T")
 
-# More than any number has, and few enough for every integer of the databases.
+# More digits than any number has, and no more than an integer of the databases holds.
 MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """A run of items, and the cursor of the next one, or None at the end."""
+    """Items, and the cursor of the next page, or None at the end."""
 
     items: Sequence[T]
     next_cursor: str | None
@@ -32,22 +32,22 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class TenantFilter:
-    """Which tenants are meant. Deleted ones only where their status is asked for.
+    """A filter of tenants; deleted ones match only a state of theirs.
 
-    `q` is looked for as `webapp.models.tenant_search` does.
+    `webapp.models.tenant_search` says what matches `q`.
     """
 
-    status: PartitionState | TenantState | None = None
+    state: PartitionState | TenantState | None = None
     q: str = ""
     cause: Cause | None = None
-    # Those whose partition this operation was the last to turn.
+    # The last operation that changed the partition.
     operation_id: int | None = None
     not_requested: bool = False
 
 
 @dataclass(frozen=True)
 class DepartureRecord:
-    """Who asked for a tenant's departure, what was there, and the proof that it is gone."""
+    """Who deleted a tenant, what its partition held, and the proof that it is gone."""
 
     tenant_id: int
     name: str
@@ -64,7 +64,7 @@ class DepartureRecord:
     dropped_at: datetime | None
     confirmed_at: datetime | None
     outcome: DepartureOutcome | None
-    # The own name of the collection that the proof is of.
+    # The own name, not an alias, of the collection that was listed as proof.
     real_collection: str | None
 
 
@@ -78,68 +78,49 @@ def get_tenant(session: Session, tenant_id: int) -> Tenant | None:
 def list_tenants(
     session: Session, wanted: TenantFilter, limit: int, cursor: str | None = None
 ) -> Page[Tenant]:
-    """Tenants by ascending number, at most `limit`; the cursor is the last number seen.
+    """Tenants by ascending number, at most `limit`; the cursor is the last number of the page.
 
     Raises:
         InvalidField: the cursor is not one that this returned.
     """
-    statement = select(Tenant).join(Tenant.partition)
-    statement = statement.options(contains_eager(Tenant.partition))
+    statement = select(Tenant).join(Tenant.partition).options(contains_eager(Tenant.partition))
     statement = statement.where(*conditions(wanted), Tenant.id > _number(cursor))
-    return _page(session, statement.order_by(Tenant.id), limit)
+    return page_of(session, statement.order_by(Tenant.id), limit)
 
 
 def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
     """The filter as conditions on Tenant joined with its Partition."""
-    chosen: list[ColumnElement[bool]] = []
-    if isinstance(wanted.status, PartitionState):
-        chosen.append(Partition.state == wanted.status)
-    if wanted.status == TenantState.DELETED:
-        chosen.append(Tenant.deleted_at.is_not(None))
-    elif wanted.status not in GONE:
-        chosen.append(Tenant.deleted_at.is_(None))
+    clauses: list[ColumnElement[bool]] = []
+    if isinstance(wanted.state, PartitionState):
+        clauses.append(Partition.state == wanted.state)
+    if wanted.state == TenantState.DELETED:
+        clauses.append(Tenant.deleted_at.is_not(None))
+    elif wanted.state not in GONE:
+        clauses.append(Tenant.deleted_at.is_(None))
     if wanted.cause is not None:
-        chosen.append(Partition.cause == wanted.cause)
+        clauses.append(Partition.cause == wanted.cause)
     if wanted.operation_id is not None:
-        chosen.append(Partition.operation_id == wanted.operation_id)
+        clauses.append(Partition.operation_id == wanted.operation_id)
     if wanted.not_requested:
-        chosen.append(Partition.state.is_(None))
+        clauses.append(Partition.state.is_(None))
     if wanted.q.strip():
-        chosen.append(matches(wanted.q))
-    return chosen
+        clauses.append(matches(wanted.q))
+    return clauses
 
 
 def departure_of(session: Session, tenant_id: int) -> DepartureRecord | None:
-    """The record of a tenant's departure, as far as it has come; None where there is none."""
+    """The record of a tenant's removal, as far as it is; None where there is none."""
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         return None
-    found = session.execute(
-        select(Departure, Tenant, Partition)
-        .join(Tenant, Tenant.id == Departure.tenant_id)
-        .join(Partition, Partition.tenant_id == Departure.tenant_id)
-        .where(Departure.tenant_id == tenant_id)
-    ).first()
-    if found is None:
-        return None
-    departure, tenant, partition = found
-    return DepartureRecord(
-        tenant_id=tenant_id,
-        name=tenant.name,
-        slug=tenant.slug,
-        collection=partition.collection,
-        partition=partition.name,
-        status=partition.state,
-        requested_at=departure.requested_at,
-        requested_by=departure.requested_by,
-        request_id=departure.request_id,
-        remove_at=partition.remove_at,
-        rows=departure.rows,
-        counted_at=departure.counted_at,
-        dropped_at=departure.dropped_at,
-        confirmed_at=departure.confirmed_at,
-        outcome=departure.outcome,
-        real_collection=departure.real_collection,
+    columns = select(
+        *Departure.__table__.columns,
+        *(Tenant.name, Tenant.slug, Partition.collection, Partition.remove_at),
+        Partition.name.label("partition"),
+        Partition.state.label("status"),
     )
+    joined = columns.join_from(Departure, Tenant, Tenant.id == Departure.tenant_id).join(Partition)
+    row = session.execute(joined.where(Departure.tenant_id == tenant_id)).first()
+    return DepartureRecord(**row._asdict()) if row else None
 
 
 def list_events(
@@ -153,13 +134,13 @@ def list_events(
     statement = select(PartitionEvent).where(PartitionEvent.tenant_id == tenant_id)
     if cursor is not None:
         statement = statement.where(PartitionEvent.id < _number(cursor))
-    return _page(session, statement.order_by(PartitionEvent.id.desc()), limit)
+    return page_of(session, statement.order_by(PartitionEvent.id.desc()), limit)
 
 
-def _page(session: Session, statement: Select[Any], limit: int) -> Page[Any]:
-    found = session.scalars(statement.limit(limit + 1)).all()
-    items = found[:limit]
-    return Page(items, str(items[-1].id) if len(found) > limit else None)
+def page_of(session: Session, statement: Select[Any], limit: int) -> Page[Any]:
+    """The first `limit` rows of the statement; the cursor is the last one's number."""
+    rows = session.scalars(statement.limit(limit + 1)).all()
+    return Page(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def _number(cursor: str | None) -> int:

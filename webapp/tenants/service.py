@@ -1,13 +1,10 @@
-"""The use cases of tenants: create, rename, delete, and try again what failed."""
+"""Creates, renames, deletes, restores and retries one tenant."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import entries as audit_entries
-from webapp.db.session import Database, UnitOfWork
+from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 from webapp.idempotency import WITHOUT_KEY, Idempotency
@@ -28,7 +25,7 @@ TRIES_FOR_A_SLUG = 5
 
 
 class TenantService:
-    """Changes tenants. Each use case is one transaction; dispatches follow after its commit."""
+    """Each use case is one transaction; dispatches follow its commit."""
 
     def __init__(
         self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
@@ -48,11 +45,11 @@ class TenantService:
     ) -> Tenant:
         """Store a tenant with the request for its partition, then dispatch it.
 
-        Succeeds as soon as the database has both; whether Redis or Milvus answer does not
-        matter. A slug left out is made from the name.
+        Succeeds once the database has both, also while Redis or Milvus is down. A slug left out
+        is made from the name.
 
         Raises:
-            InvalidField: the name or the slug is unusable.
+            InvalidField: the name or the slug is invalid.
             SlugTaken: the slug that was given is in use.
             Repeated: see `Idempotency`.
         """
@@ -68,8 +65,8 @@ class TenantService:
             try:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
-                    made = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(name=name, slug=made)
+                    chosen = slug or (free_slug(session, name) if tries_left else random_slug(name))
+                    tenant = Tenant(name=name, slug=chosen)
                     session.add(tenant)
                     session.flush()
                     partition = first_request(tenant.id, self._policy, utc_now(), actor.request_id)
@@ -81,9 +78,9 @@ class TenantService:
                     idempotency.finish(session, tenant)
                     self._dispatcher.dispatch_after_commit(session, [partition])
             except IntegrityError as error:
-                # Else an import took the number that was drawn; the next one is free.
+                # Otherwise an import took the drawn number; the next one is free.
                 if (slug and "slug" in str(error.orig)) or not tries_left:
-                    raise SlugTaken(made) from error
+                    raise SlugTaken(chosen) from error
             else:
                 return tenant
         raise AssertionError("the last try returns or raises")
@@ -95,7 +92,7 @@ class TenantService:
 
         Raises:
             InvalidField, SlugTaken: as in `create`.
-            TenantNotFound, TenantDeleted: there is nothing to rename.
+            TenantNotFound, TenantDeleted: there is no such tenant now.
         """
         if slug is not None:
             check_slug(slug)
@@ -113,12 +110,12 @@ class TenantService:
         return tenant
 
     def delete(self, tenant_id: int, *, actor: Actor) -> Tenant:
-        """Take the tenant out of use and withdraw its request. Repeating it changes nothing.
+        """Delete the tenant; its partition is removed after the grace time. Idempotent.
 
-        The partition goes after the grace time. The row, and with it the number, stays for ever.
+        The row, and with it the number, stays for ever.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
+            TenantNotFound: there is no such tenant.
         """
         with self._database.transaction() as session:
             tenant = _get_locked(session, tenant_id)
@@ -137,12 +134,12 @@ class TenantService:
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Call a deleted tenant back, with a new request, as long as its drop has not begun.
+        """Restore a deleted tenant with a new request, until the drop begins.
 
-        A slug that somebody else took meanwhile is replaced by a free one.
+        A slug that another tenant has now gets a number.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
+            TenantNotFound: there is no such tenant.
             NotRemoving: it is not deleted, or it is too late.
             Repeated: see `Idempotency`.
         """
@@ -159,7 +156,7 @@ class TenantService:
                         self._dispatcher.dispatch_after_commit(session, [row])
                 break
             except IntegrityError as error:
-                # Somebody took the slug that was free a moment ago.
+                # Another tenant took the slug that was free a moment ago.
                 if not tries_left:
                     raise SlugTaken(tenant.slug) from error
         return tenant
@@ -181,7 +178,7 @@ class TenantService:
         """Make a new request, with all its attempts, for a tenant whose partition failed.
 
         Raises:
-            TenantNotFound: there never was such a tenant.
+            TenantNotFound: there is no such tenant.
             NotFailed: its partition is in another state.
             Repeated: see `Idempotency`.
         """
@@ -189,7 +186,11 @@ class TenantService:
             idempotency.begin(session)
             tenant = _get_locked(session, tenant_id)
             before = audit_entries.failure(tenant.partition)
-            rows = self._request_again(session, Partition.tenant_id == tenant_id, actor)
+            mine = Partition.tenant_id == tenant_id
+            attempts, now = self._policy.attempts, utc_now()
+            rows = request_again(session, mine, attempts, now, actor.request_id)
+            entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
+            events.record(session, entries)
             session.refresh(tenant)
             if not rows:
                 raise NotFailed(tenant_id, tenant.partition.state or "not asked for")
@@ -198,20 +199,12 @@ class TenantService:
             self._dispatcher.dispatch_after_commit(session, rows)
         return tenant
 
-    def _request_again(
-        self, session: UnitOfWork, which: ColumnElement[bool], actor: Actor
-    ) -> Sequence[Partition]:
-        rows = request_again(session, which, self._policy.attempts, utc_now(), actor.request_id)
-        entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
-        events.record(session, entries)
-        return rows
-
 
 def _get_locked(session: Session, tenant_id: int) -> Tenant:
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         raise TenantNotFound(tenant_id)
-    # FOR NO KEY UPDATE: a worker that holds the partition's row writes an event, whose foreign
-    # key locks the tenant's row FOR KEY SHARE. Under FOR UPDATE the two would wait for each other.
+    # FOR NO KEY UPDATE: a worker that holds the partition's row writes an event, whose foreign key
+    # locks the tenant's row FOR KEY SHARE. With FOR UPDATE the two would deadlock.
     lock = {"of": Tenant, "key_share": True}
     tenant = session.get(Tenant, tenant_id, with_for_update=lock)
     if tenant is None:
@@ -230,7 +223,7 @@ def checked_name(name: str) -> str:
     """The name as it is stored.
 
     Raises:
-        InvalidField: it is unusable.
+        InvalidField: it is invalid.
     """
     try:
         return clean_name(name)
@@ -239,11 +232,7 @@ def checked_name(name: str) -> str:
 
 
 def check_slug(slug: str) -> None:
-    """Refuse what is no slug.
-
-    Raises:
-        InvalidField: it is unusable.
-    """
+    """Raise InvalidField for a text that is no slug."""
     if not is_slug(slug):
         raise InvalidField(
             "slug",

@@ -1,4 +1,4 @@
-"""Finding a slug that no living tenant has."""
+"""Finds slugs that no living tenant has."""
 
 import secrets
 from collections import deque
@@ -14,8 +14,7 @@ from webapp.models.tenant import Tenant
 FIRST_NUMBERS = range(2, 22)
 HIGHEST_POWER = 2**20
 
-# For many names at once, so many slugs are asked for at most; whoever then has none, gets one
-# that nobody will think of.
+# For many names at once, at most this many slugs are looked up; names left get a random one.
 ASKED_AT_MOST = 20_000
 ASKED_AT_ONCE = 1_000
 
@@ -23,8 +22,8 @@ ASKED_AT_ONCE = 1_000
 def free_slug(session: Session, name: str) -> str:
     """A free slug made from the name: as it is, else with `-2`, `-3`, … behind it.
 
-    Among very many tenants of one name the number is found by halving, so it may skip some.
-    Another process may take the slug before the commit; the unique index then tells.
+    Among very many tenants of one name a binary search finds the number, so it may skip some.
+    Another process may take the slug before the commit; then the unique index refuses it.
     """
     base = slugify(name)
     candidates = [base, *(numbered_slug(base, number) for number in FIRST_NUMBERS)]
@@ -36,16 +35,16 @@ def free_slug(session: Session, name: str) -> str:
 
 
 def free_slugs(session: Session, names: Sequence[str], reserved: Collection[str]) -> list[str]:
-    """A free slug for each name, numbered as in `free_slug`; none twice, and none of `reserved`.
+    """A free slug for each name, numbered as in `free_slug`; distinct, and not in `reserved`.
 
-    Costs a few queries, however many names there are and however many of them are alike.
+    Costs a few queries, for any number of names and of equal ones.
     """
     made: dict[int, str] = {}
     gone = set(reserved)
     waiting = _by_base(names)
     numbers = {base: count(1) for base in waiting}
-    spare, asked = 0, 0
-    while waiting and asked < ASKED_AT_MOST:
+    spare, looked_up = 0, 0
+    while waiting and looked_up < ASKED_AT_MOST:
         offered = {
             base: [_numbered(base, next(numbers[base])) for _ in range(len(places) + spare)]
             for base, places in waiting.items()
@@ -57,13 +56,13 @@ def free_slugs(session: Session, names: Sequence[str], reserved: Collection[str]
                     made[waiting[base].popleft()] = slug
                     gone.add(slug)
         waiting = {base: places for base, places in waiting.items() if places}
-        asked += sum(map(len, offered.values()))
+        looked_up += sum(map(len, offered.values()))
         spare = spare * 4 or 4
     return [made.get(place) or random_slug(name) for place, name in enumerate(names)]
 
 
 def _by_base(names: Sequence[str]) -> dict[str, deque[int]]:
-    """Which places want a slug of which base."""
+    """The positions of the names by the base of their slug."""
     places: dict[str, deque[int]] = {}
     for place, name in enumerate(names):
         places.setdefault(slugify(name), deque()).append(place)
@@ -84,7 +83,7 @@ def slugs_in_use(session: Session, slugs: Sequence[str]) -> set[str]:
 
 
 def random_slug(name: str) -> str:
-    """A slug made from the name that nobody else will think of."""
+    """A slug made from the name, with a random number of ten digits."""
     return numbered_slug(slugify(name), 10**9 + secrets.randbelow(10**9))
 
 
@@ -102,5 +101,5 @@ def _first_free_number(session: Session, base: str) -> int:
 
 
 def _taken(session: Session, slugs: list[str]) -> set[str]:
-    found = select(Tenant.slug).where(Tenant.slug.in_(slugs), Tenant.deleted_at.is_(None))
-    return set(session.scalars(found))
+    statement = select(Tenant.slug).where(Tenant.slug.in_(slugs), Tenant.deleted_at.is_(None))
+    return set(session.scalars(statement))

@@ -21,6 +21,7 @@ from webapp.models.control import SWEEP, Circuit, Leadership
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
+from webapp.partitions.isolation_checks import is_check_due
 from webapp.partitions.policy import CANARY_EVERY
 
 TAB = "/admin/partitions/?tab=drift"
@@ -129,7 +130,7 @@ def test_a_check_is_asked_for_when_the_button_is_pressed(app: APIFlask, operator
     assert "Asked for at" in page
     assert "Check isolation now" not in page
     with app.app_context():
-        assert app.extensions["services"].canaries.is_due("kb_chunks_v1")
+        assert is_check_due(app.extensions["services"].database, "kb_chunks_v1")
 
 
 def test_the_button_says_so_when_nobody_ever_looked_at_milvus(

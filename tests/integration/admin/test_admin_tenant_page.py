@@ -23,7 +23,7 @@ from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import PartitionState
 from webapp.partitions import events
-from webapp.partitions.collection_schema import CollectionSchema, SchemaField, Schemas
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField, record_schema
 
 COLLECTION = "kb_chunks_v1"
 
@@ -94,7 +94,7 @@ def test_the_code_fits_the_collection_when_its_fields_are_known(
     observed(app)
     fields = (SchemaField("id", "INT64", is_key=True, is_made=True),)
     schema = CollectionSchema(utc_now(), (*fields, SchemaField("dense", "FLOAT_VECTOR", dim=768)))
-    Schemas(database_of(app)).record(COLLECTION, schema)
+    record_schema(database_of(app), COLLECTION, schema)
     page = page_of(operator, tenant_id)
     assert "PARTITION = &#34;tenant_1&#34;" in page
     assert "&#34;dense&#34;: [0.1] * 768" in page

@@ -15,7 +15,7 @@ from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import CanaryOutcome, PartitionState
-from webapp.partitions.isolation_checks import CanaryReport
+from webapp.partitions.isolation_checks import CanaryReport, record_check
 from webapp.settings import PROJECT_ROOT, Settings
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -282,7 +282,7 @@ def test_canary_is_shown_when_it_ran(api: Caller, app: APIFlask, settings: Setti
     services = app.extensions["services"]
     Observations(services.database).record(Observation(settings.milvus_collection, 1, partitions=1))
     report = CanaryReport(CanaryOutcome.FAILED, "a leak")
-    assert services.canaries.record(settings.milvus_collection, report)
+    assert record_check(services.database, settings.milvus_collection, report)
     (collection,) = api.get("/partitions/summary").json["collections"]
     assert (collection["canary"]["outcome"], collection["canary"]["message"]) == (
         "failed",

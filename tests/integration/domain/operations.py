@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from jobs.reconciler.bulk_loops import OperationsLoop
+from jobs.reconciler.bulk_loops import run_operations
 from tests.factories import ACTOR, Product
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -40,7 +40,7 @@ def in_threes(product: Product) -> Operations:
 
 def drive(operations: Operations) -> None:
     """What the reconciler's loop does each second."""
-    OperationsLoop(operations).run_due(threading.Event())
+    run_operations(operations, threading.Event())
 
 
 def view(product: Product, operation_id: int) -> View:

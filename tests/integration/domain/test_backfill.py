@@ -15,7 +15,7 @@ from webapp.operations.selection import Selection
 
 def plan(product: Product, numbers: list[int] | None = None) -> Plan:
     """What `flask partitions backfill --dry-run` counts."""
-    chosen = Selection(None if numbers is None else tuple(numbers))
+    chosen = Selection(tenant_ids=None if numbers is None else tuple(numbers))
     return product.services.operations.plan(OperationKind.BACKFILL, chosen)
 
 
@@ -152,7 +152,7 @@ def test_selection_tells_what_it_skips_when_numbers_are_given(
     product: Product, one_of_each: dict[str, int]
 ) -> None:
     numbers = (*one_of_each.values(), 999)
-    chosen = Selection(numbers, cause=Cause.TIMEOUT)
+    chosen = Selection(tenant_ids=numbers, cause=Cause.TIMEOUT)
     planned = product.services.operations.plan(OperationKind.RETRY, chosen)
     assert planned.accepted == 1
     assert planned.skipped == {

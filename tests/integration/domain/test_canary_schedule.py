@@ -17,7 +17,12 @@ from webapp.models.audit import AuditEntry
 from webapp.models.observed import ObservedCollection
 from webapp.models.states import CanaryOutcome
 from webapp.partitions import summary
-from webapp.partitions.isolation_checks import CanaryReport
+from webapp.partitions.isolation_checks import (
+    CanaryReport,
+    is_check_due,
+    record_check,
+    request_check,
+)
 
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
 
@@ -41,25 +46,25 @@ def shown(product: Product) -> summary.LastCanary | None:
 def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
     product: Product,
 ) -> None:
-    canaries = product.services.canaries
-    assert not canaries.is_due(product.settings.milvus_collection)
+    database = product.services.database
+    assert not is_check_due(database, product.settings.milvus_collection)
     collection = look(product)
-    assert canaries.is_due(collection)
-    canaries.record(collection, PASSED)
-    assert not canaries.is_due(collection)
+    assert is_check_due(database, collection)
+    record_check(database, collection, PASSED)
+    assert not is_check_due(database, collection)
     past = update(ObservedCollection).values(canary_due_at=utc_now() - timedelta(seconds=1))
     with product.engine.execution_options(writes=True).begin() as connection:
         connection.execute(past)
-    assert canaries.is_due(collection)
+    assert is_check_due(database, collection)
 
 
 def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
-    canaries = product.services.canaries
-    assert not canaries.ask(product.settings.milvus_collection, actor=ACTOR)
+    database = product.services.database
+    assert not request_check(database, product.settings.milvus_collection, actor=ACTOR)
     collection = look(product)
-    canaries.record(collection, PASSED)
-    assert canaries.ask(collection, actor=ACTOR)
-    assert canaries.is_due(collection)
+    record_check(database, collection, PASSED)
+    assert request_check(database, collection, actor=ACTOR)
+    assert is_check_due(database, collection)
     with product.engine.connect() as connection:
         (entry,) = connection.execute(select(AuditEntry)).all()
     assert (entry.action, entry.actor) == ("partitions.check_isolation", ACTOR.name)
@@ -69,7 +74,7 @@ def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
 def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
     collection = look(product)
     assert shown(product) is None
-    product.services.canaries.record(collection, PASSED)
+    record_check(product.services.database, collection, PASSED)
     seen = shown(product)
     assert seen is not None
     assert (seen.outcome, seen.message) == ("passed", "fine")

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs.removal.claims import Removal
 from tests.factories import ACTOR, Product, all_at_once, statements
 from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
 from webapp.models.audit import AuditEntry
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import departure_of
 
 COLLECTION = "kb_chunks_v1"
 
 
-def claim(product: Product) -> list[Removal]:
+def claim(product: Product) -> list[Partition]:
     return product.removal_claims.claim(product.settings.milvus_collection, 100)
 
 
-def begin(product: Product, removals: list[Removal], rows: int | None = 3) -> list[Removal]:
+def begin(product: Product, removals: list[Partition], rows: int | None = 3) -> list[Partition]:
     return product.removal_claims.begin(dict.fromkeys(removals, rows))
 
 

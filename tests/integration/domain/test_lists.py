@@ -122,8 +122,8 @@ def test_a_search_keeps_to_the_filter_when_there_is_one(product: Product) -> Non
     product.fail(failed, Cause.AUTH)
     product.services.tenants.delete(product.create("Acme gone").id, actor=ACTOR)
     assert searched(product, "acme") == ["Acme failed", waiting.name]
-    assert searched(product, "acme", status=PartitionState.FAILED) == ["Acme failed"]
-    assert searched(product, "acme", status=PartitionState.REMOVING) == ["Acme gone"]
+    assert searched(product, "acme", state=PartitionState.FAILED) == ["Acme failed"]
+    assert searched(product, "acme", state=PartitionState.REMOVING) == ["Acme gone"]
     assert searched(product, "acme", cause=Cause.TIMEOUT) == []
 
 
@@ -134,7 +134,7 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
     product.change(failed[0], operation_id=1)
     product.change(failed[3], operation_id=1)
     before = product.imported_tenants(4, first=50)
-    of_one_state = TenantFilter(status=PartitionState.FAILED, cause=Cause.AUTH)
+    of_one_state = TenantFilter(state=PartitionState.FAILED, cause=Cause.AUTH)
     assert seen(product, TenantFilter()) == [*before, *failed[::2], *failed[1::2]]
     assert seen(product, of_one_state) == failed
     assert seen(product, TenantFilter(not_requested=True)) == before
@@ -158,7 +158,7 @@ def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
 
 def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
     number = product.create("Acme").id
-    wanted = TenantFilter(status=PartitionState.PENDING)
+    wanted = TenantFilter(state=PartitionState.PENDING)
     with product.database.reading() as session:
         for key in ("", "yesterday", "2026-01-01T00:00:00"):
             page = list_pages.walk(session, wanted, 3, Place(5, key))

@@ -13,11 +13,11 @@ from tests.factories import FaultyStore, Product, all_at_once, audit_open
 from webapp.models.causes import Cause
 from webapp.models.naming import number_in
 from webapp.partitions.drift import known_drift
-from webapp.tenants.numbering import REACH, lift
+from webapp.tenants.numbering import REACH, lift, lift_above
 
 
 def lifted(product: Product, *numbers: int) -> int | None:
-    return product.services.numbers.lift_above([f"tenant_{number}" for number in numbers])
+    return lift_above(product.services.database, [f"tenant_{number}" for number in numbers])
 
 
 def take_out(connection: Connection, highest: int) -> None:
@@ -94,7 +94,7 @@ def test_one_far_above_lifts_nothing_and_is_reported(product: Product) -> None:
 
 def test_names_of_other_forms_lift_nothing(product: Product) -> None:
     names = ["_default", "tenant_", "tenant_007", "tenant_-9", "tenant_9x", "tenant_٩", "x_9"]
-    assert product.services.numbers.lift_above([*names, "tenant_" + "9" * 240]) is None
+    assert lift_above(product.services.database, [*names, "tenant_" + "9" * 240]) is None
     assert product.create().id == 1
 
 

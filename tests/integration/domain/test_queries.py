@@ -49,9 +49,9 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     product.fail(failed, Cause.AUTH)
     product.services.tenants.delete(gone.id, actor=ACTOR)
     assert names_of(product) == ["Waiting 100%", "Failed", "Before 50"]
-    assert names_of(product, status=PartitionState.FAILED) == ["Failed"]
-    assert names_of(product, status=PartitionState.REMOVING) == ["Gone"]
-    assert names_of(product, status=TenantState.DELETED) == ["Gone"]
+    assert names_of(product, state=PartitionState.FAILED) == ["Failed"]
+    assert names_of(product, state=PartitionState.REMOVING) == ["Gone"]
+    assert names_of(product, state=TenantState.DELETED) == ["Gone"]
     assert names_of(product, cause=Cause.AUTH) == ["Failed"]
     assert names_of(product, q="FAIL") == ["Failed"]
     assert names_of(product, q="00%") == ["Waiting 100%"]

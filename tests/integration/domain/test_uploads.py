@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from jobs.reconciler.bulk_loops import ImportLoop
+from jobs.reconciler.bulk_loops import run_imports
 from tests.factories import ACTOR, Product, all_at_once, statements
 from webapp.csv_import import batch
 from webapp.csv_import.faults import Problem, RowFault, UploadNotFound, loaded
@@ -28,7 +28,7 @@ def check(product: Product, text: str) -> int:
 def finish(product: Product, upload_id: int) -> Upload:
     """Confirm, and let the loop do the rest."""
     product.services.uploads.confirm(upload_id, actor=ACTOR)
-    ImportLoop(product.services.uploads).run(threading.Event())
+    run_imports(product.services.uploads, threading.Event())
     return upload(product, upload_id)
 
 
@@ -172,7 +172,7 @@ def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
     # And one that dies after its commit, before anybody was told or dispatched.
     uploads._take(number, ONE_WRITES)
     assert len(tenants(product)) == 20
-    ImportLoop(uploads).run(threading.Event())
+    run_imports(uploads, threading.Event())
     assert upload(product, number).created == 35
     assert [name for _, name, _ in tenants(product)] == [f"Tenant {n}" for n in range(1, 36)]
     made = [tenant_id for tenant_id, _, _ in tenants(product)]
@@ -191,8 +191,7 @@ def test_every_row_is_created_once_when_four_loops_take_them(
         product.services.uploads.confirm(number, actor=ACTOR)
 
     def go_on() -> None:
-        loop = ImportLoop(product.services.uploads)
-        while loop.run(threading.Event()):
+        while run_imports(product.services.uploads, threading.Event()):
             pass
 
     assert all_at_once([go_on] * 4) == [None] * 4
@@ -269,7 +268,7 @@ def test_only_the_first_decision_counts_when_several_are_made(product: Product) 
     other = check(product, "name\nAcme\n")
     both = all_at_once([lambda: uploads.confirm(other, actor=ACTOR)] * 2)
     assert sorted(both) == [False, True]
-    ImportLoop(uploads).run(threading.Event())
+    run_imports(uploads, threading.Event())
     assert len(tenants(product)) == 1
     with pytest.raises(UploadNotFound):
         uploads.confirm(other + 1, actor=ACTOR)
@@ -287,7 +286,7 @@ def test_an_upload_is_forgotten_when_nobody_confirmed_it_for_a_day(product: Prod
         connection.execute(
             update(Upload).where(Upload.id.in_([old, done])).values(uploaded_at=long_ago)
         )
-    ImportLoop(product.services.uploads).run(threading.Event())
+    run_imports(product.services.uploads, threading.Event())
     with product.engine.connect() as connection:
         assert set(connection.scalars(select(Upload.id))) == {fresh, done}
         assert set(connection.scalars(select(UploadRow.upload_id))) == {fresh, done}

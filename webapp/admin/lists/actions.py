@@ -3,7 +3,7 @@
 from typing import Any
 
 from webapp.admin.lists.filters import Choice, Found
-from webapp.admin.lists.selection import filter_fields, kinds_for, selection_of
+from webapp.admin.lists.selection import filter_fields, kinds_for
 from webapp.models.operation import OperationKind
 from webapp.models.states import PartitionState
 from webapp.partitions.summary import Summary
@@ -22,7 +22,7 @@ def selecting(choice: Choice, found: Found, counts: Summary) -> dict[str, Any]:
         "kinds_for": kinds_for,
         "selectable": sum(bool(kinds_for(tenant.partition)) for tenant in found.items),
         "offered": _actions(choice, counts),
-        "filter_fields": list(filter_fields(selection_of(choice))),
+        "filter_fields": list(filter_fields(choice)),
     }
 
 

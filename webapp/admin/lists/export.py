@@ -10,7 +10,7 @@ from webapp.admin.base import Page, expose
 from webapp.admin.lists.filters import read_choice
 from webapp.db.types import utc_now
 from webapp.tenants.csv_cells import BOM, to_csv
-from webapp.tenants.export import COLUMNS
+from webapp.tenants.export import COLUMNS, export_tenants
 
 Runs = Iterable[Iterable[Iterable[object]]]
 
@@ -41,8 +41,7 @@ class ExportView(Page):
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
         """The tenants of a list: with its `state`, `cause`, `search` and `operation`."""
-        tenant_filter = read_choice(request.args).filter
-        runs = current.services().exports.tenants(tenant_filter, actor=current.actor())
+        runs = export_tenants(current.database(), read_choice(request.args), actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 
 

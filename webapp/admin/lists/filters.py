@@ -22,29 +22,19 @@ OPERATION_DIGITS = 15
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(TenantFilter):
     """The filter in an address; invalid parts are ignored."""
 
     state: PartitionState | None = None
-    cause: Cause | None = None
-    q: str = ""
     # The place of the page, as `paging` writes it; empty for the first page.
     page: str = ""
-    not_requested: bool = False
-    # Partitions that this operation was the last to change.
-    operation: int | None = None
     # The tab of the list's page, where that has tabs.
     tab: str | None = None
 
     @property
     def is_narrowed(self) -> bool:
         """Whether it leaves any tenant out."""
-        return bool(self.state or self.cause or self.q or self.not_requested or self.operation)
-
-    @property
-    def filter(self) -> TenantFilter:
-        """The same filter for the domain's lists."""
-        return TenantFilter(self.state, self.q, self.cause, self.operation, self.not_requested)
+        return bool(self.state or self.cause or self.q or self.not_requested or self.operation_id)
 
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this filter with changes, on its first page."""
@@ -56,7 +46,7 @@ class Choice:
             state=state or None,
             cause=choice.cause or None,
             search=choice.q or None,
-            operation=choice.operation,
+            operation=choice.operation_id,
             page=choice.page or None,
         )
 
@@ -93,7 +83,7 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
         not_requested=state == NOT_REQUESTED,
-        operation=_number(arguments.get("operation", "")),
+        operation_id=_number(arguments.get("operation", "")),
     )
 
 
@@ -106,8 +96,7 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
     """The page of tenants that the filter selects."""
     if choice.q:
         return _search_page(session, choice, size)
-    criteria = choice.filter
-    page = walk(session, criteria, size, parse(choice.page))
+    page = walk(session, choice, size, parse(choice.page))
     total = _total(session, choice, counts)
     first = _first(page, total, choice)
     back, on = (first - size, first + len(page.items)) if first else (None, None)
@@ -115,8 +104,8 @@ def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -
         items=page.items,
         total=total,
         first=first,
-        previous=before(page.items[0], criteria, back) if page.has_before and page.items else None,
-        next=after(page.items[-1], criteria, on) if page.has_behind else None,
+        previous=before(page.items[0], choice, back) if page.has_before and page.items else None,
+        next=after(page.items[-1], choice, on) if page.has_behind else None,
     )
 
 
@@ -129,7 +118,7 @@ def _first(page: Walked, total: int, choice: Choice) -> int | None:
 
 def _search_page(session: Session, choice: Choice, size: int) -> Found:
     skip = parse_rank(choice.page)
-    page = search(session, choice.filter, size, skip)
+    page = search(session, choice, size, skip)
     behind = skip + len(page.items)
     return Found(
         items=page.items,
@@ -143,8 +132,8 @@ def _search_page(session: Session, choice: Choice, size: int) -> Found:
 
 def _total(session: Session, choice: Choice, counts: Summary) -> int:
     """How many match; counts that the page has already are not queried again."""
-    if choice.operation:
-        return _count(session, choice.filter)
+    if choice.operation_id:
+        return _count(session, choice)
     if choice.not_requested:
         return counts.not_requested
     if choice.state is None:
@@ -153,7 +142,7 @@ def _total(session: Session, choice: Choice, counts: Summary) -> int:
         return counts.states[choice.state]
     if choice.state == PartitionState.FAILED:
         return counts.causes.get(choice.cause, 0)
-    return _count(session, choice.filter)
+    return _count(session, choice)
 
 
 def _count(session: Session, tenant_filter: TenantFilter) -> int:

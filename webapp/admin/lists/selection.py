@@ -1,17 +1,18 @@
 """The selection of tenants in a form or an address, and its fields."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from flask import abort
 from werkzeug.datastructures import MultiDict
 
-from webapp.admin.lists.filters import NOT_REQUESTED, Choice, read_choice
+from webapp.admin.lists.filters import NOT_REQUESTED, read_choice
 from webapp.models.causes import Cause
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.operations.selection import Selection
+from webapp.tenants.queries import TenantFilter
 
 MOST_SELECTED = 1000
 MOST_DIGITS = 15
@@ -30,7 +31,7 @@ def read_kind(values: MultiDict[str, str]) -> OperationKind:
 def read_selection(values: MultiDict[str, str], kind: OperationKind) -> Selection | None:
     """Ticked numbers, a list's filter, or a cause; None for an empty one, which never means all."""
     if values.get("scope") == "matching" or values.get("matching"):
-        return _narrow(selection_of(read_choice(values)), kind)
+        return _narrow(_selection_of(read_choice(values)), kind)
     if values.get("scope") == "selected":
         return Selection(tenant_ids=tuple(_numbers(values))[:MOST_SELECTED])
     return Selection.of_failed(_cause(values["cause"])) if values.get("cause") else None
@@ -41,17 +42,6 @@ def read_causes(values: MultiDict[str, str]) -> list[Selection]:
     return [Selection.of_failed(_cause(code)) for code in values.getlist("causes")]
 
 
-def selection_of(choice: Choice) -> Selection:
-    """All tenants that match the filter of a list."""
-    return Selection(
-        state=choice.state,
-        cause=choice.cause,
-        q=choice.q,
-        not_requested=choice.not_requested,
-        operation_id=choice.operation,
-    )
-
-
 def fields_of(selection: Selection) -> list[Field]:
     """The hidden form fields of a selection."""
     if selection.tenant_ids is not None:
@@ -59,16 +49,16 @@ def fields_of(selection: Selection) -> list[Field]:
     return [("scope", "matching"), *filter_fields(selection)]
 
 
-def filter_fields(selection: Selection) -> Iterator[Field]:
+def filter_fields(wanted: TenantFilter) -> Iterator[Field]:
     """The filter as a list's address has it."""
-    if selection.state or selection.not_requested:
-        yield "state", NOT_REQUESTED if selection.not_requested else str(selection.state)
-    if selection.cause:
-        yield "cause", str(selection.cause)
-    if selection.q:
-        yield "search", selection.q
-    if selection.operation_id is not None:
-        yield "operation", str(selection.operation_id)
+    if wanted.state or wanted.not_requested:
+        yield "state", NOT_REQUESTED if wanted.not_requested else str(wanted.state)
+    if wanted.cause:
+        yield "cause", str(wanted.cause)
+    if wanted.q:
+        yield "search", wanted.q
+    if wanted.operation_id is not None:
+        yield "operation", str(wanted.operation_id)
 
 
 def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
@@ -80,6 +70,10 @@ def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
     if partition.state == PartitionState.REMOVING:
         return () if partition.drop_began_at else (OperationKind.RESTORE,)
     return () if partition.state == PartitionState.REMOVED else (OperationKind.DELETE,)
+
+
+def _selection_of(wanted: TenantFilter) -> Selection:
+    return Selection(**{each.name: getattr(wanted, each.name) for each in fields(TenantFilter)})
 
 
 def _narrow(selection: Selection, kind: OperationKind) -> Selection:

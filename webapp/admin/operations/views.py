@@ -14,7 +14,7 @@ from webapp.admin.operations import labels as operation_words
 from webapp.admin.reconciler import absence
 from webapp.errors import CountChanged
 from webapp.models.operation import OperationKind
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED
 from webapp.operations.plan import Plan
 from webapp.operations.progress import View, failed_again, find, recent
 from webapp.operations.selection import Selection
@@ -161,7 +161,5 @@ def _short_of(kind: OperationKind, plan: Plan) -> int:
     free = counts.collections[0].left
     if free is None:
         return 0
-    on_their_way = sum(
-        counts.states[state] for state in (PartitionState.PENDING, PartitionState.PROVISIONING)
-    )
+    on_their_way = sum(counts.states[state] for state in UNSETTLED)
     return max(plan.accepted + on_their_way - free, 0)

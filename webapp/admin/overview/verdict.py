@@ -16,14 +16,12 @@ from webapp.admin.wording.markup import ngettext
 from webapp.admin.wording.times import ago, clock_tag
 from webapp.admin.wording.units import number
 from webapp.models.causes import NO_ANSWER
-from webapp.models.states import PartitionState
+from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.failures import Family
 from webapp.partitions.summary import Summary
 from webapp.queue.models import Board
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
-
-WAITING = (PartitionState.PENDING, PartitionState.PROVISIONING)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def verdict(frame: Shell, failures: list[Family], now: Moments, settings: Settin
 
 def waiting(counts: Summary) -> int:
     """How many tenants are pending or provisioning."""
-    return sum(counts.states[state] for state in WAITING)
+    return sum(counts.states[state] for state in UNSETTLED)
 
 
 def _grave(frame: Shell, failures: list[Family]) -> Verdict | None:

@@ -20,6 +20,7 @@ from webapp.db.types import utc_now
 from webapp.models.operation import OperationKind
 from webapp.operations.progress import last_retries
 from webapp.partitions.failures import families, longest_failed
+from webapp.partitions.isolation_checks import request_check
 from webapp.partitions.stuck import is_stuck
 
 RETRY = OperationKind.RETRY
@@ -58,7 +59,7 @@ class PartitionsView(OperationStarter):
     def isolation(self) -> ResponseReturnValue:
         """Requests an isolation check, which the reconciler makes."""
         collection = current.settings().milvus_collection
-        if current.services().canaries.ask(collection, actor=current.actor()):
+        if request_check(current.database(), collection, actor=current.actor()):
             text = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
             flash(text, "info")
         else:

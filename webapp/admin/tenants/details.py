@@ -21,7 +21,7 @@ from webapp.db.types import utc_now
 from webapp.errors import DomainError
 from webapp.models.operation import Operation
 from webapp.models.partition import Partition, PartitionEvent
-from webapp.models.states import GONE, PartitionState
+from webapp.models.states import GONE, UNSETTLED, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events as timeline
 from webapp.partitions.collection_schema import schema_of
@@ -34,7 +34,6 @@ EVENTS_SHOWN = 50
 # Further events are read, to show what the last ones waited for.
 LOOKED_BACK = 20
 
-UNSETTLED = {PartitionState.PENDING, PartitionState.PROVISIONING}
 # A removal that is due within this time is refreshed more often.
 SOON = timedelta(minutes=1)
 # RQ's result_ttl.

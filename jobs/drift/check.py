@@ -1,0 +1,151 @@
+"""One drift check of a collection: list, compare, request again, count, drop, store."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+
+from jobs.drift.compare import Comparison, Drift, Listing
+from jobs.drift.observations import Observation, Observations, located
+from jobs.drift.report import DriftReport
+from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from webapp.db.types import utc_now
+from webapp.logs import get_logger
+from webapp.models.causes import NO_ANSWER
+from webapp.models.states import DriftKind
+from webapp.partitions.drift import Finding
+from webapp.partitions.events import row_count
+from webapp.services import Services
+
+# Proof that a partition is empty may cost Milvus a flush, so a sweep counts only this many.
+AT_ONCE = 20
+
+log = get_logger("paratia.reconcile")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The findings before any repair, and the number of requests and drops of the repair."""
+
+    findings: list[Finding]
+    requested: int
+    dropped: int
+
+
+class DriftCheck:
+    """Checks collections. Only an empty partition of a removed tenant is ever dropped."""
+
+    def __init__(self, services: Services, store: PartitionStore) -> None:
+        self._store = store
+        self._pauses = services.pauses
+        self._observations = Observations(services.database)
+        self._report = DriftReport(services.database)
+        self.drift = Drift(services.database, services.dispatcher, services.policy)
+
+    def observe(self, collection: str) -> tuple[Observation, Listing | None]:
+        """One listing as an observation, and the listing where Milvus answered."""
+        listing, cause, message, moved_to = None, None, None, None
+        looked_at, started = utc_now(), time.monotonic()
+        try:
+            listing = self.read_listing(collection)
+        except StoreError as error:
+            cause, message = error.cause, error.message
+            moved_to = error.to if isinstance(error, CollectionMoved) else None
+        latency_ms = round((time.monotonic() - started) * 1000)
+        partitions = len(listing.names) if listing else None
+        place = listing.place if listing else None
+        observation = Observation(
+            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
+        )
+        return observation, listing
+
+    def read_listing(self, collection: str) -> Listing:
+        """Milvus's list of a collection, and the tenants that were ready before the call.
+
+        Raises:
+            StoreError: no answer, or the name stands for another collection than before.
+        """
+        ready, asked_at = self.drift.ready(collection), utc_now()
+        place = located(self._observations, self._store, collection)
+        return Listing(collection, asked_at, ready, self._store.list_partitions(place.name), place)
+
+    def sweep(self, comparison: Comparison) -> Checked:
+        """Repair at low cost: rows that an earlier check counted are taken from its report.
+
+        Resurrected partitions alone are counted, at most `AT_ONCE`; `verify` counts anew.
+        """
+        reported = self._report.reported(comparison.listing.collection)
+        unwanted = [_with_known_rows(each, reported) for each in comparison.unwanted]
+        back = [each for each in unwanted if each.kind == DriftKind.RESURRECTED]
+        return self.run(comparison, unwanted, counted=back[:AT_ONCE], repair=True)
+
+    def run(
+        self,
+        comparison: Comparison,
+        unwanted: Sequence[Finding],
+        *,
+        counted: Iterable[Finding],
+        repair: bool,
+    ) -> Checked:
+        """Repair where wanted, count rows of the `counted`, and store what is left."""
+        requested = self.drift.make_again(comparison) if repair else 0
+        unwanted, uncounted = self._count(unwanted, set(counted))
+        dropped = set(self._drop(unwanted) if repair else ())
+        left = [each for each in unwanted if each not in dropped]
+        self._report.store(comparison.listing, [*comparison.missing, *left])
+        findings = [uncounted.get(each.partition, each) for each in unwanted]
+        return Checked([*comparison.missing, *findings], requested, len(dropped))
+
+    def _count(
+        self, findings: Sequence[Finding], counted: Set[Finding]
+    ) -> tuple[list[Finding], dict[str, Finding]]:
+        """The findings with rows, and the one with a note whose count failed: the last call."""
+        result: list[Finding] = []
+        uncounted: dict[str, Finding] = {}
+        for finding in findings:
+            if uncounted or finding not in counted:
+                result.append(finding)
+                continue
+            try:
+                rows = self._store.count_rows(finding.collection, finding.partition)
+                result.append(_with_rows(finding, rows))
+            except StoreError as error:
+                _log(finding, error)
+                result.append(finding)
+                note = f"{finding.note}; its rows could not be counted: {error.message}"
+                uncounted[finding.partition] = replace(finding, note=note)
+        return result, uncounted
+
+    def _drop(self, findings: Sequence[Finding]) -> Iterator[Finding]:
+        """Drop the resurrected that are empty at a second count too, none during a pause."""
+        for finding in findings:
+            if finding.kind != DriftKind.RESURRECTED or finding.rows != 0 or self._pauses.is_on():
+                continue
+            place = (finding.collection, finding.partition)
+            try:
+                if self._store.count_rows(*place) == 0:
+                    self._store.drop_partition(*place)
+                    self.drift.note_dropped(finding)
+                    yield finding
+            except StoreError as error:
+                _log(finding, error)
+                if error.cause in NO_ANSWER:
+                    return
+
+
+def _with_known_rows(finding: Finding, reported: dict[str, Finding]) -> Finding:
+    before = reported.get(finding.partition)
+    is_known = before is not None and before.kind == DriftKind.ORPHAN
+    return before if before and is_known and finding.kind == DriftKind.RESURRECTED else finding
+
+
+def _with_rows(finding: Finding, rows: int | None) -> Finding:
+    """A resurrected partition that holds rows is an orphan: a human decides about rows."""
+    if finding.kind != DriftKind.RESURRECTED or rows == 0:
+        return replace(finding, rows=rows)
+    note = f"its tenant was removed, and it holds {row_count(rows)}"
+    return replace(finding, kind=DriftKind.ORPHAN, rows=rows, note=note)
+
+
+def _log(finding: Finding, error: StoreError) -> None:
+    fields = {"collection": finding.collection, "partition": finding.partition}
+    log.warning("milvus.drift.not_settled", cause=error.cause, **fields)
