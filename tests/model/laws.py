@@ -29,8 +29,8 @@ def check_change(change: Change, now: datetime) -> None:
     """Only allowed transitions; nothing that only grows goes back; one claim at a time."""
     old, new = change.old, change.new
     if old is None or new is None:
-        # A row begins with a request; one without may end, when its tenant comes back.
-        assert change.states in {("", "pending"), ("", "removing"), ("removing", "")}
+        # A row without a request gets one, or is removed; it is as before when its tenant returns.
+        assert change.states in {("", ""), ("", "pending"), ("", "removing"), ("removing", "")}
         return
     if old.state != new.state or change.is_claim:
         allowed = TRANSITIONS[PartitionState(old.state)]

@@ -80,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """One change of one row: the row before, None where there was none, and after."""
+    """One change of one row: the row before and after, None where it has no request."""
 
     tenant_id: int
     job_id: str | None
@@ -89,7 +89,7 @@ class Change:
 
     @property
     def states(self) -> tuple[str, str]:
-        """The state before and after, empty where there is no row."""
+        """The state before and after, empty where there is no request."""
         return self.old.state if self.old else "", self.new.state if self.new else ""
 
     @property

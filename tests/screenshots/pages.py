@@ -31,7 +31,7 @@ FULL = [
     Shot("rename", "/admin/tenant/edit/?id={ready}"),
     Shot("delete", "/admin/tenant/details/?id={ready}", "a.danger[data-dialog]"),
     Shot("removing", "/admin/tenant/?state=removing"),
-    Shot("removing", "/admin/tenant/details/?id={leaving}"),
+    Shot("removing", "/admin/tenant/details/?id={removing}"),
 ]
 FAILING = [
     *_ALWAYS,
