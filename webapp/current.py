@@ -42,8 +42,8 @@ def tenants() -> "TenantService":
 
 
 def actor() -> Actor:
-    """Who makes this request. Nobody unknown gets as far as a view: 401 if it were so."""
-    # Imported here: commands use this module, too, and nobody logs in to them.
+    """The actor of this request; 401 without one, though the guard lets none of these pass."""
+    # Imported here: commands use this module as well, and have no login.
     from webapp.auth.principal import current_principal
     from webapp.http.paths import API_PREFIX
     from webapp.http.request_log import request_id

@@ -41,7 +41,7 @@ def adopt(tenant_id: int) -> None:
 def empty(tenant_id: int, yes: bool) -> None:
     """Destroy the rows that a partition held before, and make it anew for its tenant.
 
-    For a tenant that failed for foreign_data, once it is known that nobody needs these rows.
+    For a tenant that failed for foreign_data, once it is known that these rows are not needed.
     """
     to_stderr()
     work = current.services().foreign

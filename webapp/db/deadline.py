@@ -18,7 +18,7 @@ _ends_at: ContextVar[float | None] = ContextVar("paratia_answer_by", default=Non
 
 @contextmanager
 def answered_within(seconds: float) -> Iterator[None]:
-    """Bound all database calls in this block, together, to so many seconds."""
+    """Bound all database calls in this block, together, to these seconds."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield

@@ -36,7 +36,7 @@ def read_cookie(what: str) -> str | None:
 
 
 def set_cookie(response: BaseResponse, what: str, value: str, max_age_s: int) -> None:
-    """Set a cookie that scripts cannot read, for so many seconds."""
+    """Set a cookie that scripts cannot read, for this number of seconds."""
     response.set_cookie(
         cookie_names(what)[0],
         value,

@@ -15,7 +15,7 @@ def number(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 1) -> str:
-    """A number with so many decimal places."""
+    """A number with this many decimal places."""
     if value is None:
         return "–"
     form = f"#,##0.{'0' * digits}" if digits else "#,##0"
