@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from webapp import models
@@ -180,7 +180,7 @@ class Summary(Outgoing):
     states: dict[PartitionState, int] = Field(description="All six, zeros too.")
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
     without_wish: int = Field(
-        validation_alias="not_requested",
+        validation_alias=AliasChoices("without_wish", "not_requested"),
         description="Active tenants whose partition was not requested yet.",
     )
     collections: list[Headroom]

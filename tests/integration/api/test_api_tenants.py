@@ -130,6 +130,7 @@ def test_partition_is_null_when_nobody_asked_for_it(api: Caller, app: APIFlask) 
     with database_of(app).transaction() as session:
         session.add(imported(9_000, slug=unique("earlier")))
     assert api.get("/tenants/9000").json["partition"] is None
+    assert api.get("/partitions/summary").json["without_wish"] >= 1
 
 
 def test_partition_keeps_its_name_when_tenant_is_renamed(api: Caller) -> None:
