@@ -231,10 +231,11 @@ class World(RuleBasedStateMachine):
     def check_the_end(self) -> None:
         """Exactly the partitions that are wanted, each in its own place; no job left over."""
         gone = {t.id for t in self.now.tenants if t.deleted_at is not None}
-        states = {row.tenant_id: row.state for row in self.now.rows}
+        requested = [row for row in self.now.rows if row.is_requested]
+        states = {row.tenant_id: row.state for row in requested}
         assert {states[number] for number in states.keys() - gone} <= {PartitionState.READY}
         assert {states[number] for number in gone} <= {PartitionState.REMOVED}
-        wanted = {(row.collection, row.name) for row in self.now.rows if row.tenant_id not in gone}
+        wanted = {(row.collection, row.name) for row in requested if row.tenant_id not in gone}
         there = {
             (collection, name)
             for collection, partitions in self.milvus.collections.items()

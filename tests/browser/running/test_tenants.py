@@ -143,7 +143,7 @@ def test_a_partition_of_nobody_is_shown_without_a_reload_when_it_was_found(
     milvus.create_partition(COLLECTION, "tenant_4711")
     assert product.flask("partitions", "verify", check=False).returncode == 1
     expect(page.locator("#agreement")).to_contain_text("1 orphan")
-    expect(page.locator("#kind-orphan")).to_contain_text("nobody has 4711")
+    expect(page.locator("#kind-orphan")).to_contain_text("no tenant has 4711")
     expect(page.locator("#nav")).to_contain_text("Drift")
     assert page.evaluate("window.stayed")
     milvus.drop_partition(COLLECTION, "tenant_4711")
