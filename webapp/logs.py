@@ -84,6 +84,8 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
                 name: {"handlers": [], "propagate": True}
                 for name in ("gunicorn.error", "gunicorn.access", "alembic")
             },
+            # Names each of its plugins when a process imports it.
+            "alembic.runtime.plugins": {"level": "WARNING"},
             "rq.worker": {"handlers": [], "propagate": True, "level": _rq_level(settings)},
         },
     }

@@ -147,6 +147,7 @@ def test_logs_of_the_parts_are_followed_when_they_write(product: Run) -> None:
     wait_until(lambda: re.search(r"^web +\| .*Listening", product.shown(), re.M), 10, "web's log")
     # While Redis was away there was reason for some.
     assert "Traceback" not in product.shown().partition("is ready")[2]
+    assert "setup plugin" not in product.shown(), "an import is no event of the product"
 
 
 def test_second_run_is_refused_when_the_folder_is_in_use(product: Run) -> None:
