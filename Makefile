@@ -13,6 +13,7 @@ LANGUAGES := it
 
 # The tests mostly wait for servers, so more of them run at once than there are cores.
 WORKERS ?= 5
+QUICK_WORKERS ?= 4
 
 help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
@@ -44,9 +45,9 @@ test: .venv/.dev
 
 # tests/packing.py says which tests those are; what they do without need not be there.
 quick: .venv/.dev
-	@PARATIA_TEST_WITHOUT="$$PARATIA_TEST_WITHOUT,milvus-standalone,pymilvus26,chromium" \
+	@PARATIA_TEST_WITHOUT="$$PARATIA_TEST_WITHOUT,milvus-standalone,pymilvus26,chromium,postgres,pgbouncer" \
 		$(BIN)/python -m tests.engines prepare
-	@$(BIN)/python -m pytest -q --quick -n $(WORKERS) --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --quick -n $(QUICK_WORKERS) --no-loadscope-reorder
 
 versions: .venv/.dev
 	@$(BIN)/python -m tests.versions

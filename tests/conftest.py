@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Costs())
     _make_hashes_cheap()
     _compile_templates_once()
+    _compile_addresses_once()
     _let_logs_be_captured()
     _close_connections_of_the_gone()
     try:
@@ -60,14 +61,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not quick where that is wanted; the longest begin first."""
     if config.getoption("quick"):
-        items[:] = [each for each in items if is_quick(each.path, _fixtures_of(each))]
+        items[:] = [each for each in items if is_quick(each.path, _engines_of(each))]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: place_of(item.path))
 
 
-def _fixtures_of(item: pytest.Item) -> list[str]:
-    """The names of all fixtures that the test asks for, itself or by others."""
-    return list(getattr(item, "fixturenames", []))
+def _engines_of(item: pytest.Item) -> list[str]:
+    """The names of all fixtures that the test asks for, itself or by others, and its parameters."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    named = [each if isinstance(each, tuple) else (each,) for each in parameters]
+    words = [word for each in named for word in each if isinstance(word, str)]
+    return [*getattr(item, "fixturenames", []), *words]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,6 +105,25 @@ def _compile_templates_once() -> None:
             self.compiled[bucket.key, bucket.checksum] = bucket.code
 
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Memory()}
+
+
+def _compile_addresses_once() -> None:
+    """Half of the time that an application takes to be made goes into its routes' builders.
+
+    A builder is a function of the rule's text alone: what it converts with is an argument.
+    """
+    from werkzeug.routing import Rule
+
+    compile_anew = Rule._compile_builder
+    compiled: dict[tuple[Any, ...], Any] = {}
+
+    def compile_builder(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_anew(rule, append_unknown)
+        return compiled[key]
+
+    Rule._compile_builder = compile_builder  # type: ignore[method-assign]
 
 
 def _let_logs_be_captured() -> None:

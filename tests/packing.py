@@ -28,10 +28,16 @@ LONGEST = (
     *("integration/partition_store", "integration/database_trouble", "domain/processes"),
     *("domain/state_machine", "api/api_killed", "acceptance/partition_script"),
 )
-# What `make quick` leaves out, beside those: all that starts a product, a browser or a Milvus
-# standalone.
-SLOW_FOLDERS = {"acceptance", "browser", "chaos", "running"}
-SLOW_ENGINES = {"milvus_standalone", "guarded_standalone"}
+# What `make quick` leaves out, beside those: what starts a product, a web server, a browser, a
+# Milvus standalone or PostgreSQL, and files that take some five seconds of the processor's time.
+SLOW_FOLDERS = {"acceptance", "browser", "chaos", "running", "web"}
+SLOW_FILES = {
+    *("access/doors", "access/limits", "api/api_fuzz", "integration/outages"),
+    *("integration/script_provider", "integration/text_doors", "integration/secrets_stay"),
+    *("domain/queue_worker", "domain/repair", "domain/at_once_processes", "unit/imports"),
+    *("domain/moved_alias", "domain/foreign", "domain/drift"),
+}
+SLOW_ENGINES = {"milvus_standalone", "guarded_standalone", "postgresql", "fresh_database"}
 _PLACES = {name: place for place, name in enumerate(LONGEST)}
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
@@ -54,7 +60,7 @@ def place_of(path: PurePath) -> int:
 
 def is_quick(path: PurePath, engines: Iterable[str]) -> bool:
     """Whether `make quick` runs a test of this file that asks for these engines."""
-    is_slow = _name(path) in _PLACES or path.parent.name in SLOW_FOLDERS
+    is_slow = _name(path) in SLOW_FILES | _PLACES.keys() or path.parent.name in SLOW_FOLDERS
     return not is_slow and SLOW_ENGINES.isdisjoint(engines)
 
 

@@ -204,7 +204,7 @@ class Guest:
         return self.role if counts else None
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def house(
     request: pytest.FixtureRequest,
     new_directory: Callable[[str], Path],
@@ -212,7 +212,7 @@ def house(
 ) -> Iterator[House]:
     """The application on each database, with rows and jobs of every kind."""
     values = {"redis_url": redis_server.new_database()}
-    if request.param == "postgres":
+    if request.param == "postgresql":
         values["database_url"] = request.getfixturevalue("fresh_database")()
         values["secret_key"] = "sixteen characters or more"
     app = migrated_app(settings_in(new_directory("doors"), **values))

@@ -16,13 +16,13 @@ from webapp.settings import Settings
 SECRET_KEY = "for these tests and nothing else"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def settings(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis_url: str
 ) -> Settings:
     """Settings with a database of this module's own."""
     values = {"redis_url": redis_url, "partition_queue": unique("api")}
-    if request.param == "postgres":
+    if request.param == "postgresql":
         values["database_url"] = request.getfixturevalue("postgres_url")
         values["secret_key"] = SECRET_KEY
     return settings_in(new_directory("api"), **values)

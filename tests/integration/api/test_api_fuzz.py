@@ -13,9 +13,9 @@ from tests.integration.api.fuzzing import fuzz
 from webapp.auth.roles import Role
 
 EXAMPLES = int(os.environ.get("PARATIA_FUZZ_EXAMPLES", "0")) or None
-EVERY = [(database, role) for database in ("sqlite", "postgres") for role in (None, *Role)]
+EVERY = [(database, role) for database in ("sqlite", "postgresql") for role in (None, *Role)]
 # Who may not is refused by rules that `test_doors` holds; who may meets all of the rest.
-FEW = [(database, Role.OPERATOR) for database in ("sqlite", "postgres")]
+FEW = [(database, Role.OPERATOR) for database in ("sqlite", "postgresql")]
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)

@@ -27,7 +27,7 @@ from webapp.settings import Settings
 SEED = int(os.environ.get("PARATIA_TEST_SEED", "7"))
 KILLS = 5
 # Death at any moment is met on both databases; what the client is told does not depend on them.
-ON_POSTGRES = pytest.mark.parametrize("settings", ["postgres"], indirect=True, scope="module")
+ON_POSTGRES = pytest.mark.parametrize("settings", ["postgresql"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,13 @@ def redis(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
     server.kill()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def settings(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis: RedisServer
 ) -> Settings:
     """A database and a Redis of this module's own."""
     values = {"redis_url": redis.url, "partition_queue": unique("killed")}
-    if request.param == "postgres":
+    if request.param == "postgresql":
         values["database_url"] = request.getfixturevalue("postgres_url")
         values["secret_key"] = SECRET_KEY
     return settings_in(new_directory("killed"), **values)
