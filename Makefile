@@ -19,7 +19,7 @@ help:
 	@echo "make run    start everything; the panel is on http://127.0.0.1:8000"
 	@echo "make install  what make run installs, and starts nothing"
 	@echo "make test   the whole suite on real engines"
-	@echo "make quick  the tests that start no whole product, in under two minutes"
+	@echo "make quick  what needs no whole product, browser or PostgreSQL: two minutes"
 	@echo "make versions  one start and the unit tests on each other Python of this machine"
 	@echo "make fuzz   generated calls of the API, in every role; EXAMPLES=300 of each operation"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
