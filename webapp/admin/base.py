@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from flask import Response, abort, current_app, g, redirect, request, url_for
+from flask import abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView
 from flask_admin import expose as flask_admin_expose
-from flask_admin.contrib.sqla import ModelView
 from sqlalchemy.orm import Session
 
 from webapp import current
@@ -136,46 +135,4 @@ class Guarded:
 
 
 class Page(Guarded, BaseView):  # type: ignore[misc]
-    """A page that is no list of Flask-Admin."""
-
-
-class Records(Guarded, ModelView):  # type: ignore[misc]
-    """A list of records. Flask-Admin's own changes are refused."""
-
-    can_create = can_edit = can_delete = can_export = False
-    can_view_details = True
-    column_display_actions = False
-    page_size = 50
-
-    def create_model(self, form: Any) -> Any:
-        """Refused: only services create records."""
-        abort(405)
-
-    def update_model(self, form: Any, model: Any) -> Any:
-        """Refused: only services change records."""
-        abort(405)
-
-    def delete_model(self, model: Any) -> Any:
-        """Refused: only services remove records."""
-        abort(405)
-
-    # Flask-Admin's inline edit checks `column_editable_list` only, not the role.
-    @expose("/ajax/update/", methods=("POST",))
-    def ajax_update(self) -> Response:
-        """Refused: there is no inline edit."""
-        abort(404)
-
-    @expose("/ajax/lookup/")
-    def ajax_lookup(self) -> Response:
-        """Refused: no field looks records up."""
-        abort(404)
-
-    @expose("/action/", methods=("POST",))
-    def action_view(self) -> Response:
-        """Refused: Flask-Admin's actions are not used."""
-        abort(404)
-
-    @expose("/export/<export_type>/")
-    def export(self, export_type: str) -> Response:
-        """Refused: Flask-Admin's export is not used."""
-        abort(404)
+    """A page of the panel, or several with one address before theirs."""

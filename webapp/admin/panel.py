@@ -21,8 +21,6 @@ from webapp.admin.queues.pausing import PausingView
 from webapp.admin.rq import dashboard as rq
 from webapp.admin.tenants.views import TenantView
 from webapp.admin.wording.filters import FILTERS
-from webapp.extensions import db
-from webapp.models.tenant import Tenant
 from webapp.settings import VERSION, Settings
 
 
@@ -34,7 +32,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         theme=Bootstrap4Theme(base_template="admin/frame.html"),
         index_view=Overview(name="Overview", url="/admin"),
     )
-    admin.add_view(TenantView(Tenant, db, name="Tenants", endpoint="tenant"))
+    admin.add_view(TenantView(name="Tenants", endpoint="tenant"))
     admin.add_view(PartitionsView(name="Partitions", endpoint="partitions"))
     admin.add_view(OperationsView(name="Operations", endpoint="operations"))
     admin.add_view(PausingView(name="Pause", endpoint="pausing", url="/admin/pause"))

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from pydantic import TypeAdapter
 
 from webapp import current
-from webapp.admin.base import Records, expose, reading
+from webapp.admin.base import Page, expose, reading
 from webapp.admin.lookups import find_tenant, is_typed, number_in, status
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
@@ -21,7 +21,7 @@ from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
 RECORD = TypeAdapter(DepartureRecord)
 
 
-class DeletionViews(Records):
+class DeletionViews(Page):
     """The views of a tenant's pages that delete it, and call it back."""
 
     @expose("/delete/", methods=("GET", "POST"))
@@ -32,18 +32,13 @@ class DeletionViews(Records):
         text = request.form.get("typed")
         if request.method != "POST" or not (text is None or is_typed(text, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
-        if self.delete_model(tenant):
-            _say_deleted(tenant)
-        return redirect(self.get_url(".details_view", id=tenant.id))
-
-    def delete_model(self, model: Any) -> bool:
-        """True when the tenant was deleted; else shows why not."""
         try:
-            current.tenants().delete(model.id, actor=current.actor())
+            current.tenants().delete(tenant.id, actor=current.actor())
         except DomainError as error:
             flash(sentence(error), "danger")
-            return False
-        return True
+        else:
+            _say_deleted(tenant)
+        return redirect(self.get_url(".details_view", id=tenant.id))
 
     @expose("/restore/", methods=("POST",))
     def restore(self) -> ResponseReturnValue:

@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.base import expose, is_fragment, reading, shell
+from webapp.admin.base import Page, expose, is_fragment, reading, shell
 from webapp.admin.lookups import find_tenant, number_in
-from webapp.admin.tenants.deletion import DeletionViews, owns_rows
+from webapp.admin.tenants.deletion import owns_rows
 from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
 from webapp.admin.tenants.timeline import RequestShown, group_by_request, job_of, sentence_of
@@ -48,12 +48,8 @@ ENDS = {
 }
 
 
-class DetailViews(DeletionViews):
-    """The views of one tenant.
-
-    Not a mixin beside `DeletionViews`: Flask-Admin wraps all views in each class, and one would
-    hide the other's overrides.
-    """
+class DetailViews(Page):
+    """The views of one tenant."""
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:

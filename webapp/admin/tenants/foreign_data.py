@@ -5,14 +5,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.base import Records, expose
+from webapp.admin.base import Page, expose
 from webapp.admin.lookups import find_tenant, is_typed, number_in, status
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
 from webapp.models.tenant import Tenant
 
 
-class ForeignDataViews(Records):
+class ForeignDataViews(Page):
     """The views that decide about foreign data."""
 
     @expose("/adopt/", methods=("POST",))

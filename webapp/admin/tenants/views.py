@@ -5,21 +5,20 @@ from typing import Any
 
 from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_admin.form import BaseForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import StringField
+from wtforms import Form, StringField
 
 from webapp import current
 from webapp.admin.base import expose, reading, shell
 from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import read_choice, tenants_page
 from webapp.admin.lookups import find_tenant, status
+from webapp.admin.tenants.deletion import DeletionViews
 from webapp.admin.tenants.details import DetailViews
 from webapp.admin.tenants.foreign_data import ForeignDataViews
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
-from webapp.auth.roles import Role
 from webapp.errors import DomainError
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
 from webapp.models.partition import Partition
@@ -27,8 +26,11 @@ from webapp.models.tenant import Tenant
 from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import Headroom
 
+# Tenants of a page of the list.
+PAGE_SIZE = 50
 
-class TenantForm(BaseForm):  # type: ignore[misc]
+
+class TenantForm(Form):  # type: ignore[misc]
     """The fields of a tenant; the service validates them."""
 
     name = StringField(
@@ -65,40 +67,20 @@ class Room:
         return cls(headroom.collection, headroom.left, headroom.limit - 1)
 
 
-class TenantView(DetailViews, ForeignDataViews):
+class TenantView(DetailViews, DeletionViews, ForeignDataViews):
     """Tenants are created, renamed and deleted through the same service as by the API."""
 
     reads = frozenset({"index_view", "list_live", "details_view", "live", "departure"})
-    list_template = "admin/tenant/list.html"
-    create_template = "admin/tenant/new.html"
-    edit_template = "admin/tenant/edit.html"
-    form = TenantForm
-    column_list = ("name", "partition", "updated_at")
-    column_searchable_list = ("name", "slug")
-    column_sortable_list = ("name", "id")
 
-    @property
-    def can_create(self) -> bool:  # type: ignore[override]
-        """Whether the forms are offered to this user."""
-        return shell().principal.may(Role.OPERATOR)
-
-    can_edit = can_delete = can_create
-
-    # Instead of Flask-Admin's list, which counts and sorts the whole table.
     @expose("/")
     def index_view(self) -> ResponseReturnValue:
         """The tenants that match the address: `state`, `cause`, `search`, `page`."""
-        return self.render(self.list_template, **self._listed())
+        return self.render("admin/tenant/list.html", **_listed())
 
     @expose("/list/live/")
     def list_live(self) -> ResponseReturnValue:
         """The live part of the list."""
-        return self.render("admin/tenant/_list.html", fragment=True, **self._listed())
-
-    def _listed(self) -> dict[str, Any]:
-        choice, counts = read_choice(request.args), shell().summary
-        page = tenants_page(reading(), choice, counts, self.page_size)
-        return selecting(choice, page, counts)
+        return self.render("admin/tenant/_list.html", fragment=True, **_listed())
 
     def render(self, template: str, **kwargs: Any) -> str:
         """The template, with the filter in the address."""
@@ -116,50 +98,56 @@ class TenantView(DetailViews, ForeignDataViews):
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
         """The form of a new tenant; leads to its details."""
-        form = self.create_form()
-        tenant = self.create_model(form) if request.method == "POST" else None
+        form = _form()
+        tenant = _created(form) if request.method == "POST" else None
         if tenant is None:
-            return self.render(self.create_template, form=form), status()
+            return self.render("admin/tenant/new.html", form=form), status()
         flash(_("%(name)s was created.", name=isolated(tenant.name)), "success")
         return redirect(self.get_url(".details_view", id=tenant.id))
-
-    def create_model(self, form: Any) -> Tenant | None:
-        """The new tenant; None with the reason at its field."""
-        try:
-            tenant = current.tenants().create(
-                form.name.data or "", form.slug.data or None, actor=current.actor()
-            )
-        except DomainError as error:
-            _show(error, form)
-            return None
-        return tenant
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """The form that renames a tenant; the partition keeps its name."""
         tenant = find_tenant()
-        form = self.edit_form(obj=tenant)
-        if request.method == "POST" and self.update_model(form, tenant):
+        form = _form(tenant)
+        if request.method == "POST" and _is_renamed(tenant.id, form):
             flash(_("The change was saved."), "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
-        return self.render(self.edit_template, form=form, model=tenant), status()
-
-    def update_model(self, form: Any, model: Any) -> bool:
-        """True when saved; else the reason is at its field."""
-        try:
-            current.tenants().rename(
-                model.id,
-                name=form.name.data or "",
-                slug=form.slug.data or None,
-                actor=current.actor(),
-            )
-        except DomainError as error:
-            _show(error, form)
-            return False
-        return True
+        return self.render("admin/tenant/edit.html", form=form, model=tenant), status()
 
 
-def _show(error: DomainError, form: Any) -> None:
+def _listed() -> dict[str, Any]:
+    choice, counts = read_choice(request.args), shell().summary
+    return selecting(choice, tenants_page(reading(), choice, counts, PAGE_SIZE), counts)
+
+
+def _form(tenant: Tenant | None = None) -> TenantForm:
+    return TenantForm(request.form if request.method == "POST" else None, obj=tenant)
+
+
+def _created(form: TenantForm) -> Tenant | None:
+    """The new tenant; None with the reason at its field."""
+    try:
+        return current.tenants().create(
+            form.name.data or "", form.slug.data or None, actor=current.actor()
+        )
+    except DomainError as error:
+        _show(error, form)
+        return None
+
+
+def _is_renamed(tenant_id: int, form: TenantForm) -> bool:
+    """True when saved; else the reason is at its field."""
+    name, slug = form.name.data or "", form.slug.data or None
+    try:
+        current.tenants().rename(tenant_id, name=name, slug=slug, actor=current.actor())
+    except DomainError as error:
+        _show(error, form)
+        return False
+    return True
+
+
+def _show(error: DomainError, form: TenantForm) -> None:
     field = getattr(form, getattr(error, "field", ""), None)
     if field is None:
         flash(sentence(error), "danger")
