@@ -198,7 +198,6 @@ def is_duplicate(error: BaseException, partition: str) -> bool:
 
 
 def is_lite(client: Any, left_s: Callable[[], float]) -> bool:
-    """Whether the server is Milvus Lite."""
     return str(client.get_server_version(timeout=left_s())).startswith("milvus_lite")
 
 

@@ -28,11 +28,9 @@ class Commands(AppGroup):
     """Imports a command when it is asked for: none needs what all the others do."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
         return sorted({*self.commands, *COMMANDS, "db"})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of this name, None where there is none."""
         if name in COMMANDS:
             return import_string(COMMANDS[name])
         if name == "db" and name not in self.commands:

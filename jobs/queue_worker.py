@@ -53,8 +53,6 @@ ABANDONED = "The worker that had this job in hand died or stalled."
 
 
 class PartitionJob(OwnJob):
-    """A job of ours that can be run."""
-
     @property
     def func(self) -> Callable[..., None]:
         """One of our two functions; no name from Redis is imported."""
@@ -164,7 +162,6 @@ class PartitionWorker(SimpleWorker):
         return super().work(*args, **{**options, **ours})
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
-        """Register the worker, and log it."""
         super().bootstrap(*args, **options)
         log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
 

@@ -50,7 +50,6 @@ class SignsOfWork:
         return parts if end == "." else ["worker", "reconciler"]
 
     def close(self) -> None:
-        """End the process, if there is one."""
         if self._process:
             self._process.terminate()
             self._process.communicate()

@@ -61,7 +61,6 @@ class Log:
         return [line.decode(errors="replace") for line in lines]
 
     def close(self) -> None:
-        """Close the file."""
         if self._file:
             self._file.close()
 

@@ -10,7 +10,6 @@ POLL_S = 0.05
 
 
 def members(session: int) -> list[int]:
-    """The pids of the living processes of a session."""
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_in(entry, session)]
 
 

@@ -27,14 +27,12 @@ class RunSettings:
 
 
 def parse(printed: str) -> RunSettings:
-    """What `main` has printed."""
     values = json.loads(printed)
     paths = {name: Path(values[name]) for name in ("var_dir", "redis_socket")}
     return RunSettings(**values | paths)
 
 
 def main() -> None:
-    """Read and print the settings."""
     # Imported here, in a process that ends at once: it takes 40 MB, which a run would keep.
     from webapp.settings import SettingsError, load_settings
 

@@ -43,7 +43,6 @@ class Supervisor:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def pids(self) -> list[int]:
-        """The processes of all parts."""
         return sessions.members(self._process.pid)
 
     def restart(self) -> None:

@@ -31,7 +31,6 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
     gave_up = False
 
     def begin(self) -> None:
-        """Start the time of a request."""
         self.ends_at = time.monotonic() + REQUEST_WITHIN_S
 
     def chunk(self, size_hint: int | None = None) -> bytes:

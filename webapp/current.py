@@ -22,7 +22,6 @@ def app() -> Flask:
 
 
 def settings() -> Settings:
-    """The settings that this process was started with."""
     return cast(Settings, current_app.extensions["settings"])
 
 
@@ -32,12 +31,10 @@ def database() -> "Database":
 
 
 def services() -> "Services":
-    """All services."""
     return core.services_of(app())
 
 
 def tenants() -> "TenantService":
-    """The use cases of tenants."""
     return services().tenants
 
 

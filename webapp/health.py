@@ -32,7 +32,6 @@ blueprint.enable_openapi = False  # type: ignore[attr-defined]
 
 
 def init_app(app: Flask) -> None:
-    """Add `/healthz` and `/readyz`."""
     address = app.extensions["settings"].redis_address
     app.extensions["write_probe"] = WriteProbe(address, ANSWER_WITHIN_S)
     app.register_blueprint(blueprint)

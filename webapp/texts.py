@@ -44,8 +44,6 @@ JOINERS: Ranges = (
 
 
 class TextFault(StrEnum):
-    """Why a text is unusable."""
-
     UNPRINTABLE = "unprintable"
     INVISIBLE = "invisible"
     EMPTY = "empty"

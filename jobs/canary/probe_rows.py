@@ -48,7 +48,6 @@ class Shape:
 
     @property
     def makes_keys(self) -> bool:
-        """Whether Milvus makes the keys."""
         return bool(self.key.get("auto_id"))
 
     def rows(self) -> list[dict[str, Any]]:

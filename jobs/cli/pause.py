@@ -50,13 +50,11 @@ def resume(as_json: bool) -> None:
 
 
 def serialize(state: PauseState | None) -> dict[str, Any] | None:
-    """A pause as JSON."""
     if state is None:
         return None
     return {"since": rfc3339(state.since), "by": state.by, "reason": state.reason}
 
 
 def describe(state: PauseState) -> str:
-    """A pause in words."""
     why = f": {state.reason}" if state.reason else ""
     return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"

@@ -78,7 +78,6 @@ def _collection(comparison: Comparison) -> dict[str, Any]:
 
 
 def describe(report: Report) -> str:
-    """The report for reading."""
     lines = [
         f"{each['collection']}: {each['partitions']} partitions, {each['ready']} tenants ready, "
         f"{each['other']} of other names"

@@ -27,7 +27,6 @@ class Report:
         return any(finding.kind in DRIFT for finding in self.findings)
 
     def of(self, kind: DriftKind) -> list[Finding]:
-        """The findings of one kind."""
         return [finding for finding in self.findings if finding.kind == kind]
 
 

@@ -49,7 +49,6 @@ class Deadline:
 
 
 def in_background(work: Callable[[], object]) -> threading.Thread:
-    """Run the work in a daemon thread."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread

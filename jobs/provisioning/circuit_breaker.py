@@ -59,7 +59,6 @@ class CircuitBreaker:
         self._probe_lasts = policy.lease
 
     def state(self) -> CircuitState:
-        """The state now."""
         with self._database.reading() as session:
             return CircuitState.of(session.get(Circuit, MILVUS))
 

@@ -139,7 +139,6 @@ class RemovalClaims:
             events.record(session, entries)
 
     def hand_back(self, removals: Sequence[Partition]) -> None:
-        """Give up the claims; the rows are due again at once."""
         with self._database.transaction() as session:
             _change(session, removals, {"lease_until": None})
 

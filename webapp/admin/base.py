@@ -52,8 +52,6 @@ class FrameData:
 
 @dataclass(frozen=True)
 class Shell:
-    """The frame around every page."""
-
     principal: Principal
     summary: Summary
     board: Board
@@ -66,17 +64,14 @@ class Shell:
 
     @property
     def may_change(self) -> bool:
-        """Whether buttons that change something are shown."""
         return self.principal.may(Role.OPERATOR)
 
     @property
     def may_administer(self) -> bool:
-        """Whether links for administrators are shown."""
         return self.principal.may(Role.ADMIN)
 
 
 def shell() -> Shell:
-    """The frame's data, read once a request."""
     if "shell" not in g:
         principal = current_principal()
         if principal is None:
@@ -96,7 +91,6 @@ def _figures() -> FrameData:
 
 
 def is_fragment() -> bool:
-    """Whether a script requests a part of a page."""
     return request.headers.get(FRAGMENT_HEADER) == "true"
 
 

@@ -18,18 +18,14 @@ NAMES = ("operations", "bad-night", "how-it-works")
 
 
 class HelpView(Page):
-    """The documents in `docs/`."""
-
     reads = frozenset({"index", "show", "picture"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Redirects to the document on operations."""
         return redirect(url_for("help.show", document=NAMES[0]))
 
     @expose("/<document>")
     def show(self, document: str) -> ResponseReturnValue:
-        """One document; 404 for an unknown name."""
         if document not in NAMES:
             abort(404)
         titles = {name: _read(name)[0] for name in NAMES}

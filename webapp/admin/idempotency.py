@@ -61,7 +61,6 @@ class WithFormKey:
             raise FormRepeated from None
 
     def committed(self) -> None:
-        """Note that the key was committed."""
         self.is_taken = True
 
 

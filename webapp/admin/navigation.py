@@ -23,12 +23,10 @@ class Place:
 
     @property
     def url(self) -> str:
-        """Its address."""
         return url_for(self.endpoint)
 
     @property
     def is_here(self) -> bool:
-        """Whether the present page belongs to it."""
         return request.blueprint == self.endpoint.partition(".")[0]
 
 

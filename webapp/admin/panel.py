@@ -25,7 +25,6 @@ from webapp.settings import VERSION, Settings
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
-    """Add the panel's pages to the application."""
     admin = Admin(
         app,
         name="Paratia",

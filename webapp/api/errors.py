@@ -27,7 +27,6 @@ def refuse(error: DomainError) -> Response:
 
 
 def problem_of(error: DomainError) -> Problem:
-    """The refusal as a problem."""
     status = STATUS_OF.get(error.code, CONFLICT)
     detail, errors = str(error), None
     if isinstance(error, InvalidField):

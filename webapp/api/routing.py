@@ -14,11 +14,9 @@ class TenantNumber(BaseConverter):
     regex = rf"[1-9][0-9]{{0,{len(str(MAX_TENANT_ID)) - 2}}}|{MAX_TENANT_ID}"
 
     def to_python(self, value: str) -> int:
-        """The number in the address."""
         return int(value)
 
     def to_url(self, value: int) -> str:
-        """The number for an address."""
         return str(value)
 
 

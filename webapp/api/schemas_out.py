@@ -27,7 +27,6 @@ class Outgoing(BaseModel):
 
     @classmethod
     def of(cls, source: object) -> Self:
-        """The answer for an object of the domain."""
         return cls.model_validate(source)
 
 

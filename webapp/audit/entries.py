@@ -12,7 +12,6 @@ from webapp.models.tenant import Tenant
 
 
 def created(session: UnitOfWork, tenant: Tenant, actor: Actor) -> None:
-    """Record `tenant.create`."""
     audit.record(
         session, actor=actor, action="tenant.create", tenant_id=tenant.id, after=named(tenant)
     )
@@ -48,7 +47,6 @@ def retried(session: UnitOfWork, tenant: Tenant, before: dict[str, Any], actor: 
 
 
 def failure(partition: Partition) -> dict[str, Any]:
-    """Why a partition failed."""
     told = {"cause": partition.cause, "error": partition.error}
     return {"status": PartitionState.FAILED, **told}
 
@@ -66,7 +64,6 @@ def created_many(
 
 
 def imported(session: UnitOfWork, tenant_ids: Sequence[int], actor: Actor) -> None:
-    """Record `tenants.import`."""
     audit.record(session, actor=actor, action="tenants.import", after=_many(tenant_ids))
 
 

@@ -20,8 +20,6 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Principal:
-    """A user or a token that makes requests."""
-
     kind: Literal["user", "token"]
     id: int
     name: str
@@ -38,5 +36,4 @@ class Principal:
         return f"{self.kind}:{self.id}"
 
     def may(self, role: Role) -> bool:
-        """Whether the principal has at least this role."""
         return self.role.includes(role)

@@ -34,7 +34,6 @@ class UserUnknown(Exception):
 
 
 def generated_password() -> str:
-    """A password of 120 random bits."""
     return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
@@ -98,7 +97,6 @@ def change_user(database: Database, email: str, *, actor: Actor, **changes: Any)
 
 
 def list_users(database: Database) -> list[User]:
-    """All users, by address."""
     with database.reading() as session:
         return list(session.scalars(select(User).order_by(User.email)))
 

@@ -24,7 +24,6 @@ class Moment(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """The moment that the text names."""
         if isinstance(value, datetime):
             return value
         try:

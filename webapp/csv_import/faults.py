@@ -10,8 +10,6 @@ from webapp.models.naming import NameFault
 
 
 class FileFault(StrEnum):
-    """Why a whole file is refused."""
-
     EMPTY = "empty"
     TOO_LARGE = "too_large"
     TOO_MANY_ROWS = "too_many_rows"
@@ -102,7 +100,6 @@ def dumped(problems: Iterable[Problem]) -> str | None:
 
 
 def loaded(text: str | None) -> list[Problem]:
-    """The problems that `dumped` wrote."""
     return [
         Problem(**{**values, "fault": RowFault(values["fault"])})
         for values in json.loads(text or "[]")

@@ -56,12 +56,10 @@ class Layout:
     header: Sequence[str]
 
     def as_json(self) -> str:
-        """The layout as it is stored."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Layout":
-        """What `as_json` made."""
         return cls(**json.loads(text))
 
 
@@ -75,7 +73,6 @@ class Table:
 
     @property
     def keeps_numbers(self) -> bool:
-        """Whether the rows have numbers."""
         return "id" in self.columns
 
 

@@ -17,7 +17,6 @@ MAX_ID, MAX_LINE = 2**62, 2**31 - 1
 
 
 def get_upload(session: Session, upload_id: int) -> Upload | None:
-    """The upload with this number."""
     return session.get(Upload, upload_id) if upload_id <= MAX_ID else None
 
 

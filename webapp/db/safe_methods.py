@@ -63,8 +63,6 @@ def require_change(what: str) -> None:
 
 
 class GuardedPipeline(Pipeline):
-    """A pipeline of `GuardedRedis`."""
-
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
         _require_harmless(args[0])

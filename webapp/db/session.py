@@ -42,7 +42,6 @@ class UnitOfWork(Session):
         self._effects.append(effect)
 
     def run_effects(self) -> None:
-        """Run the effects; called once, after the commit."""
         for effect in self._effects:
             effect()
 

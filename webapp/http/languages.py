@@ -37,7 +37,6 @@ class Grouping(Babel):  # type: ignore[misc]
 
     @cached_property
     def domain_instance(self) -> Domain:
-        """The source of all sentences."""
         return GroupingDomain()
 
 
@@ -70,7 +69,6 @@ def _grouped(num: int) -> str:
 
 
 def select_language() -> str:
-    """The language of this request."""
     if not has_request_context() or request.path.startswith(API_PREFIX):
         return DEFAULT
     stored = read_cookie(COOKIE)

@@ -34,7 +34,6 @@ class Cause(StrEnum):
 
     @property
     def advice(self) -> "Advice":
-        """The meaning of the cause, and the remedy."""
         return ADVICE[self]
 
 

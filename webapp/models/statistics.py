@@ -11,8 +11,6 @@ from webapp.models.base import Model, code
 
 
 class Resolution(StrEnum):
-    """The width of a bucket of time."""
-
     MINUTE = "minute"
     QUARTER = "quarter"
     HOUR = "hour"

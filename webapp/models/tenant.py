@@ -79,7 +79,6 @@ class Tenant(Model):
 
     @property
     def status(self) -> TenantState:
-        """Whether the tenant is a customer now."""
         return TenantState.DELETED if self.deleted_at else TenantState.ACTIVE
 
     def __str__(self) -> str:

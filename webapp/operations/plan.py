@@ -40,7 +40,6 @@ class Asked:
 
     @classmethod
     def of(cls, operation: Operation) -> "Asked":
-        """The request of a stored operation."""
         selection = Selection.from_json(operation.selection)
         return cls(operation.kind, selection, operation.asked_at, operation.adopt)
 
@@ -120,12 +119,10 @@ class Plan:
 
     @property
     def hopeless(self) -> dict[Cause, int]:
-        """The causes that no retry cures."""
         return {cause: count for cause, count in self.causes.items() if cause.is_hopeless}
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether a retry can help none of the accepted."""
         return bool(self.causes) and len(self.hopeless) == len(self.causes)
 
 

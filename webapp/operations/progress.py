@@ -45,14 +45,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class View:
-    """An operation with its progress."""
-
     operation: Operation
     progress: Progress
 
     @property
     def is_over(self) -> bool:
-        """Whether its counts are final."""
         return self.operation.state == OperationState.SETTLED
 
 

@@ -41,7 +41,6 @@ class Selection(TenantFilter):
         return self.cause if self.cause and self == Selection.of_failed(self.cause) else None
 
     def as_json(self) -> str:
-        """The selection as it is stored, without unset fields."""
         values = asdict(self)
         return json.dumps({name: value for name, value in values.items() if value not in UNSET})
 

@@ -20,7 +20,6 @@ class CircuitState:
 
     @classmethod
     def of(cls, row: Circuit | None) -> "CircuitState":
-        """The state in this row; closed where there is none."""
         if row is None or row.opened_at is None:
             return cls(is_open=False)
         return cls(True, row.opened_at, row.cause, row.message)

@@ -57,7 +57,6 @@ class Finding:
 
     @property
     def number(self) -> int | None:
-        """The number in the partition's name; a tenant need not have it."""
         return number_in(self.partition)
 
 

@@ -60,8 +60,6 @@ log = get_logger("paratia.partition")
 
 @dataclass(frozen=True)
 class Entry:
-    """One event of a tenant's partition."""
-
     event: str
     tenant_id: int
     collection: str

@@ -19,8 +19,6 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Family:
-    """The tenants that failed for one cause."""
-
     cause: Cause
     tenants: int
     first_seen: datetime
@@ -34,8 +32,6 @@ class Family:
 
 @dataclass(frozen=True)
 class Failing:
-    """A tenant that failed, and its partition."""
-
     tenant_id: int
     name: str
     partition: str

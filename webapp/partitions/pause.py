@@ -85,7 +85,6 @@ class Pauses:
         return ended
 
     def state(self, session: Session | None = None) -> PauseState | None:
-        """The present pause, or None."""
         if session is None:
             with self._database.reading() as own:
                 return self.state(own)
@@ -93,7 +92,6 @@ class Pauses:
         return last if last and last.lasts else None
 
     def is_on(self) -> bool:
-        """Whether there is a pause now."""
         with self._database.reading() as session:
             return is_paused(session)
 

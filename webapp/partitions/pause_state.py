@@ -27,12 +27,10 @@ class PauseState:
 
     @classmethod
     def of(cls, row: Pause) -> "PauseState":
-        """The pause in this row."""
         return cls(row.paused_at, row.paused_by, row.reason, row.resumed_at)
 
     @property
     def lasts(self) -> bool:
-        """True until it is resumed."""
         return self.resumed_at is None
 
     def excuses(self, before: datetime) -> bool:

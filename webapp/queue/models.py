@@ -83,12 +83,10 @@ class Board:
 
     @property
     def oldest_s(self) -> float | None:
-        """The age of the oldest waiting job, in seconds."""
         return max((q.oldest_s for q in self.queues if q.oldest_s is not None), default=None)
 
     @property
     def busy(self) -> int:
-        """Workers with a job."""
         return sum(worker.is_busy for worker in self.workers)
 
     @property

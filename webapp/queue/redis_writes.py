@@ -19,8 +19,6 @@ KEPT_S = 1.0
 
 
 class Refusal(StrEnum):
-    """Why Redis refuses writes."""
-
     MEMORY = "memory"
     READ_ONLY = "read_only"
     DISK = "disk"

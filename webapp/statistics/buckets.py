@@ -21,7 +21,6 @@ class Counts:
     durations: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
-        """Add the counts of another stretch."""
         self.signups += other.signups
         self.ready += other.ready
         self.failed += other.failed
@@ -29,7 +28,6 @@ class Counts:
 
 
 def counts_of(row: Activity) -> Counts:
-    """The counts in a bucket's row."""
     return Counts(row.signups, row.ready, row.failed, unpacked(row.durations))
 
 

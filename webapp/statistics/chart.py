@@ -22,12 +22,10 @@ class Span(StrEnum):
 
     @property
     def lasts(self) -> timedelta:
-        """Its length."""
         return LENGTHS[self]
 
     @property
     def resolution(self) -> Resolution:
-        """The width of its buckets."""
         return RESOLUTIONS[self]
 
 
@@ -52,7 +50,6 @@ class Bucket:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no events."""
         return not (self.signups or self.ready or self.failed)
 
 
@@ -66,7 +63,6 @@ class Chart:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the whole span has no events."""
         return self.total.is_empty
 
 

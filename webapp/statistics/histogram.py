@@ -31,10 +31,8 @@ def percentile(bins: Bins, share: float) -> float | None:
 
 
 def packed(bins: Bins) -> str:
-    """The histogram as text for a column."""
     return json.dumps({str(number): bins[number] for number in sorted(bins)})
 
 
 def unpacked(text: str) -> Counter[int]:
-    """The histogram from a column."""
     return Counter({int(number): count for number, count in json.loads(text).items()})

@@ -36,7 +36,6 @@ class Order:
 
     @property
     def columns(self) -> tuple[ColumnElement[Any], ...]:
-        """The columns of the order."""
         return (self.number,) if self.column is None else (self.column, self.number)
 
     def behind(self, place: Place) -> ColumnElement[bool]:

@@ -69,7 +69,6 @@ class DepartureRecord:
 
 
 def get_tenant(session: Session, tenant_id: int) -> Tenant | None:
-    """The tenant with this number, deleted ones too."""
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         return None
     return session.get(Tenant, tenant_id)

@@ -42,7 +42,6 @@ class AuditChoice:
 
     @property
     def is_dated(self) -> bool:
-        """Whether moments replace the span."""
         return bool(self.since or self.until)
 
     @property
@@ -57,7 +56,6 @@ class AuditChoice:
         return bool(self.search) or self.is_detailed
 
     def filter(self) -> AuditFilter:
-        """The same filter for the search."""
         span, _word = SPANS[self.span]
         spanned = utc_now() - span if span and not self.is_dated else None
         return AuditFilter(
@@ -79,7 +77,6 @@ class AuditChoice:
         return url_for(endpoint, **{name: value or None for name, value in parameters.items()})
 
     def spanning(self, span: str) -> str:
-        """The address of this filter over another span."""
         return self.url("audit.index", span=span, since="", until="")
 
     def of_request(self, entry: Entry) -> str:

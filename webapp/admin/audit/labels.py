@@ -139,12 +139,10 @@ class Change:
 
 
 def action_word(action: str) -> str:
-    """The action in words; unknown ones by their name."""
     return str(ACTIONS.get(action, action))
 
 
 def action_icon(action: str) -> str:
-    """The icon of the kind of object."""
     return ICONS.get(action) or ICONS.get(action.partition(".")[0], "audit")
 
 

@@ -103,14 +103,12 @@ REFUSALS = {
 
 
 def badge(upload: Upload) -> Badge:
-    """The progress of the upload."""
     if upload.state == UploadState.FINISHED and upload.invalid + upload.refused:
         return WITH_ERRORS
     return STATES[upload.state]
 
 
 def field(problem: Problem) -> str:
-    """The column of the problem."""
     return str(FIELDS[problem.fault])
 
 
@@ -128,7 +126,6 @@ def reason(problem: Problem) -> str:
 
 
 def describe(problem: Problem) -> str:
-    """The problem in one line, for a file."""
     return str(_("%(field)s: %(reason)s", field=field(problem), reason=reason(problem)))
 
 

@@ -40,8 +40,6 @@ WATCHED_S, SETTLED_S = 1, 5
 
 
 class UploadsView(Page):
-    """Uploaded files and their results."""
-
     reads = frozenset({"index", "show", "live", "result", "rejects", "template"})
 
     def create_blueprint(self, admin: Any) -> Any:
@@ -54,12 +52,10 @@ class UploadsView(Page):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The form for a file, and earlier uploads."""
         return self._choose()
 
     @expose("/check/", methods=("POST",))
     def check(self) -> ResponseReturnValue:
-        """Checks the file, and leads to the result."""
         file = request.files.get("file")
         if file is None or not file.filename:
             return self._choose(_("Choose a file first.")), 422
@@ -73,45 +69,37 @@ class UploadsView(Page):
 
     @expose("/show/")
     def show(self) -> ResponseReturnValue:
-        """One upload: its check, progress or result."""
         return self.render("admin/upload/show.html", **_figures(_find_upload()))
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The live part of `show`."""
         return self.render("admin/upload/_live.html", fragment=True, **_figures(_find_upload()))
 
     @expose("/confirm/", methods=("POST",))
     def confirm(self) -> ResponseReturnValue:
-        """Starts the creation of the new rows."""
         return self._decide("confirm")
 
     @expose("/discard/", methods=("POST",))
     def discard(self) -> ResponseReturnValue:
-        """Discards a checked file."""
         return self._decide("discard")
 
     @expose("/result.csv")
     def result(self) -> ResponseReturnValue:
-        """Each row with its result, as a file."""
         upload = _find_upload()
         rows = all_rows(current.database(), upload.id)
         return attachment(f"import-{upload.id}-result.csv", upload_files.result(rows))
 
     @expose("/rejects.csv")
     def rejects(self) -> ResponseReturnValue:
-        """The rows that became no tenant, as a file."""
         upload = _find_upload()
         rows = all_rows(current.database(), upload.id)
         return attachment(f"import-{upload.id}-rejects.csv", upload_files.rejects(upload, rows))
 
     @expose("/template.csv")
     def template(self) -> ResponseReturnValue:
-        """An example file."""
         return attachment("tenants-template.csv", upload_files.TEMPLATE)
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, with the words for uploads."""
         return super().render(template, **{"nav": "uploads", "words": upload_words, **kwargs})
 
     def _choose(self, refused: str | None = None) -> str:

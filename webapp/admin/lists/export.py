@@ -35,7 +35,6 @@ class ExportView(Page):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Refused: there is no page here."""
         abort(404)
 
     @expose("/tenants.csv")

@@ -67,12 +67,10 @@ class Found:
 
     @property
     def last(self) -> int | None:
-        """The rank of the last tenant shown."""
         return None if self.first is None else self.first + len(self.items) - 1
 
 
 def read_choice(arguments: Mapping[str, str]) -> Choice:
-    """The filter in an address; invalid parts are ignored."""
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
     known_state = PartitionState(state) if state in set(PartitionState) else None
     for_cause = Cause(cause) if cause in set(Cause) and state != NOT_REQUESTED else None
@@ -93,7 +91,6 @@ def _number(text: str) -> int | None:
 
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:
-    """The page of tenants that the filter selects."""
     if choice.q:
         return _search_page(session, choice, size)
     page = walk(session, choice, size, parse(choice.page))

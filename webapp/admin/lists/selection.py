@@ -38,12 +38,10 @@ def read_selection(values: MultiDict[str, str], kind: OperationKind) -> Selectio
 
 
 def read_causes(values: MultiDict[str, str]) -> list[Selection]:
-    """All failures of each ticked cause."""
     return [Selection.of_failed(_cause(code)) for code in values.getlist("causes")]
 
 
 def fields_of(selection: Selection) -> list[Field]:
-    """The hidden form fields of a selection."""
     if selection.tenant_ids is not None:
         return [("scope", "selected"), *(("id", str(each)) for each in selection.tenant_ids)]
     return [("scope", "matching"), *filter_fields(selection)]

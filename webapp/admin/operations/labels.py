@@ -106,7 +106,6 @@ SKIPPED: dict[str, Counted] = {
 
 
 def title(view: View) -> str:
-    """The name of an operation."""
     return _of(view.operation.kind, TITLES, view.progress.planned)
 
 
@@ -116,7 +115,6 @@ def would(kind: OperationKind, count: int) -> str:
 
 
 def start(kind: OperationKind, count: int) -> str:
-    """The label of the button that starts it."""
     return _of(kind, START, count)
 
 
@@ -136,7 +134,6 @@ def skipped_sentence(counts: Mapping[str, int]) -> str:
 
 
 def describe_selection(selection: Selection) -> str:
-    """The selection in words."""
     if selection.tenant_ids is not None:
         return str(
             ngettext(
@@ -163,14 +160,12 @@ def _parts(selection: Selection) -> list[str]:
 
 
 def badge(view: View) -> Badge:
-    """The progress as a badge."""
     if view.is_over and view.progress.failed:
         return ENDED_BADLY
     return STATES[view.operation.state]
 
 
 def progress(view: View) -> str:
-    """The progress in a sentence."""
     figures = view.progress
     if not figures.planned:
         return str(_("There was nothing to do."))

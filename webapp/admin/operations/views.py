@@ -70,43 +70,34 @@ class OperationStarter(Page):
 
 
 class OperationsView(OperationStarter):
-    """The operations and their progress."""
-
     reads = frozenset({"index", "index_live", "show", "live"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """All operations, newest first."""
         return self.render("admin/operation/index.html", **_recent())
 
     @expose("/list/live/")
     def index_live(self) -> ResponseReturnValue:
-        """The live part of the list."""
         return self.render("admin/operation/_list.html", fragment=True, **_recent())
 
     @expose("/show/")
     def show(self) -> ResponseReturnValue:
-        """One operation: its progress, and the outcome of its tenants."""
         return self.render("admin/operation/show.html", **_view_data())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The live part of `show`."""
         return self.render("admin/operation/_live.html", fragment=True, **_view_data())
 
     @expose("/review/")
     def review(self) -> ResponseReturnValue:
-        """The dry run of an operation on a selection."""
         kind = read_kind(request.args)
         return self.review_page(kind, read_selection(request.args, kind) or abort(404))
 
     @expose("/start/", methods=("POST",))
     def start(self) -> ResponseReturnValue:
-        """Starts an operation after its dry run."""
         return self.start_operation(read_kind(request.form))
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, in the navigation's place of operations."""
         return super().render(template, **{"nav": "operations", **kwargs})
 
 

@@ -58,8 +58,6 @@ class Durations:
 
 @dataclass(frozen=True)
 class Charts:
-    """The data of the charts' template."""
-
     span: Span
     bar_is: str
     times: list[plot.TimeTick]

@@ -21,14 +21,11 @@ WARN_DAYS, DANGER_DAYS = 14, 3
 
 @dataclass(frozen=True)
 class Room:
-    """A collection's headroom and forecast."""
-
     seen: Headroom
     forecast: Forecast
 
     @property
     def collection(self) -> str:
-        """Its name."""
         return self.seen.collection
 
     @property

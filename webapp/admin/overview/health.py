@@ -48,12 +48,10 @@ class Sign:
 
     @property
     def label(self) -> str:
-        """The name of the part."""
         return str(LABELS[self.key][0])
 
     @property
     def icon(self) -> str:
-        """The icon of the part."""
         return LABELS[self.key][1]
 
     @property
@@ -84,7 +82,6 @@ def health(
 
 
 def worst(signs: list[Sign]) -> str:
-    """The gravest role among the signs."""
     return next(
         (role for role in ("danger", "warning") if any(s.role == role for s in signs)), "success"
     )

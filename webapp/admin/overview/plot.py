@@ -41,8 +41,6 @@ class LogAxis:
 
 @dataclass(frozen=True)
 class TimeTick:
-    """A vertical line at a round time."""
-
     place: float
     at: datetime
 

@@ -26,8 +26,6 @@ from webapp.statistics.liveness import Moments
 
 @dataclass(frozen=True)
 class Verdict:
-    """The sentence, and its severity as a role."""
-
     role: str
     sentence: Markup
 

@@ -39,18 +39,14 @@ STEPS = (events.DISPATCHED, events.CREATING, events.FALLBACK)
 
 
 class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
-    """The first page of the panel."""
-
     reads = frozenset({"index", "live"})
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The whole page."""
         return self.render("admin/overview/index.html", **_figures())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The live part of the page."""
         return self.render("admin/overview/_live.html", fragment=True, **_figures())
 
 

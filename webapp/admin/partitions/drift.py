@@ -108,7 +108,6 @@ class Group:
 
     @property
     def unshown(self) -> int:
-        """How many findings are not shown."""
         return max(self.count - len(self.shown), 0)
 
 
@@ -173,7 +172,6 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
 
 
 def is_stale(compared_at: datetime | None, settings: Settings) -> bool:
-    """Whether the last comparison is too old, or missing."""
     longest = max(SWEEPS * timedelta(seconds=settings.reconcile_interval), AT_LEAST)
     return compared_at is None or compared_at < utc_now() - longest
 

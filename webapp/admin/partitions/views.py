@@ -37,17 +37,14 @@ class PartitionsView(OperationStarter):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """The tab with the filters in the address."""
         return self.render("admin/partitions/index.html", **_figures())
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The live part of the page."""
         return self.render("admin/partitions/_live.html", fragment=True, **_figures())
 
     @expose("/review/")
     def review(self) -> ResponseReturnValue:
-        """The dry run of a retry."""
         return self.review_page(RETRY, read_selection(request.args, RETRY))
 
     @expose("/retry/", methods=("POST",))
@@ -57,7 +54,6 @@ class PartitionsView(OperationStarter):
 
     @expose("/isolation/", methods=("POST",))
     def isolation(self) -> ResponseReturnValue:
-        """Requests an isolation check, which the reconciler makes."""
         collection = current.settings().milvus_collection
         if request_check(current.database(), collection, actor=current.actor()):
             text = _("A check of the isolation was asked for at %(time)s.", time=clock(utc_now()))
@@ -67,7 +63,6 @@ class PartitionsView(OperationStarter):
         return redirect(self.get_url(".index", tab="drift"))
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, in the navigation's place of partitions."""
         return super().render(template, **{"nav": "partitions", **kwargs})
 
 

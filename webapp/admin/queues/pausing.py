@@ -38,7 +38,6 @@ class PausingView(Page):
 
     @expose("/resume/", methods=("POST",))
     def resume(self) -> ResponseReturnValue:
-        """Ends the pause."""
         if current.services().pauses.resume(actor=current.actor()):
             flash(_("Provisioning goes on. All that waited is on its way."), "success")
         else:

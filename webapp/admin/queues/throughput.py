@@ -45,7 +45,6 @@ class Next:
 
     @property
     def is_due(self) -> bool:
-        """True when it is due."""
         return self.due_at <= utc_now()
 
 

@@ -32,7 +32,6 @@ NOT_OURS = "There is no such job of Paratia's here; other applications' jobs sta
 
 
 def requeue_job(job_id: str) -> ResponseReturnValue:
-    """Requeue a failed job of ours."""
     return _change_one(job_id, _requeue)
 
 
@@ -42,7 +41,6 @@ def delete_job(job_id: str) -> ResponseReturnValue:
 
 
 def requeue_all(queue_name: str) -> ResponseReturnValue:
-    """Requeue all failed jobs of ours."""
     return jsonify(status="OK", count=sum(map(_requeue, _own_jobs(queue_name, "failed"))))
 
 

@@ -93,7 +93,6 @@ class JsonWorker(Worker):
 
     @classmethod
     def all(cls, connection: Redis, **_options: Any) -> list[BaseWorker]:  # type: ignore[override]
-        """All readable workers."""
         keys = [key.decode(errors="replace") for key in _members(connection, REDIS_WORKER_KEYS)]
         workers = (cls._find(key, connection) for key in sorted(keys) if connection.exists(key))
         return [worker for worker in workers if worker]
@@ -106,7 +105,6 @@ class JsonWorker(Worker):
             return None
 
     def get_current_job(self) -> Job | None:
-        """The current job; None without a readable one."""
         try:
             return super().get_current_job()
         except (*UNREADABLE, NoSuchJobError):

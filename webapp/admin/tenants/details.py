@@ -49,21 +49,16 @@ ENDS = {
 
 
 class DetailViews(Page):
-    """The views of one tenant."""
-
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
-        """One tenant; `before` asks for older events."""
         return self.render("admin/tenant/details.html", **_details(find_tenant()))
 
     @expose("/live/")
     def live(self) -> ResponseReturnValue:
-        """The live part of the details."""
         return self.render("admin/tenant/_live.html", fragment=True, **_details(find_tenant()))
 
     @expose("/retry/", methods=("POST",))
     def retry(self) -> ResponseReturnValue:
-        """Retries a failed tenant."""
         # Not `id`: such a field would hide the form's own `id` from scripts.
         tenant_id = number_in(request.form.get("tenant_id"))
         try:

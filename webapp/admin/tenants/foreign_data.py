@@ -17,7 +17,6 @@ class ForeignDataViews(Page):
 
     @expose("/adopt/", methods=("POST",))
     def adopt(self) -> ResponseReturnValue:
-        """Adopts the rows as the tenant's."""
         tenant_id = number_in(request.form.get("tenant_id"))
         try:
             current.services().foreign.adopt(tenant_id, actor=current.actor())

@@ -24,8 +24,6 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tenant's vectors are."""
-
     address: str
     collection: str
     partition: str

@@ -31,8 +31,6 @@ PAGE_SIZE = 50
 
 
 class TenantForm(Form):  # type: ignore[misc]
-    """The fields of a tenant; the service validates them."""
-
     name = StringField(
         _l("Name"),
         description=_l("As people call them. It can be changed later."),
@@ -79,11 +77,9 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
 
     @expose("/list/live/")
     def list_live(self) -> ResponseReturnValue:
-        """The live part of the list."""
         return self.render("admin/tenant/_list.html", fragment=True, **_listed())
 
     def render(self, template: str, **kwargs: Any) -> str:
-        """The template, with the filter in the address."""
         return super().render(
             template,
             **{

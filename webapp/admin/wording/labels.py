@@ -166,18 +166,15 @@ def canary_badge(last: LastCanary | None) -> Badge:
 
 
 def state_word(state: PartitionState | str) -> str:
-    """The state, capitalized."""
     word = str(BADGES[PartitionState(state)].word)
     return word[:1].upper() + word[1:]
 
 
 def meaning(cause: Cause) -> str:
-    """The meaning of a cause."""
     return str(_(cause.advice.meaning))
 
 
 def remedy(cause: Cause) -> str:
-    """The remedy of a cause."""
     return str(_(cause.advice.remedy))
 
 
@@ -187,5 +184,4 @@ def event_word(event: str) -> str:
 
 
 def event_role(event: str) -> str:
-    """The colour role of an event."""
     return EVENT_ROLES.get(event.rpartition(".")[2], "neutral")

@@ -94,7 +94,6 @@ def checked(last: LastCanary) -> Markup:
 
 
 def quoted(text: str) -> Markup:
-    """An English message as a quotation."""
     return Markup('<q lang="en">{}</q>').format(text)
 
 

@@ -34,17 +34,14 @@ def remaining(moment: datetime) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    """The time of day in UTC, as text."""
     return _format(moment, "time")
 
 
 def stamp(moment: datetime | None) -> str:
-    """Date and time in UTC, as text."""
     return _format(moment, "full")
 
 
 def minute(moment: datetime | None) -> str:
-    """Date and time in UTC without seconds, as text."""
     return _format(moment, "minute")
 
 

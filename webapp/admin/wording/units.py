@@ -10,7 +10,6 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
 def number(value: float | None) -> str:
-    """A number with the language's grouping."""
     return "–" if value is None else str(format_decimal(value, locale=locale()))
 
 
@@ -23,7 +22,6 @@ def decimal(value: float | None, digits: int = 1) -> str:
 
 
 def percentage(share: float | None) -> str:
-    """A share given in percent, as text: 82%."""
     return "–" if share is None else str(format_percent(share / 100, locale=locale()))
 
 
