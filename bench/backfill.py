@@ -62,7 +62,6 @@ def _rate(product: Product, begin: Callable[[], object], tenants: int) -> float:
 
 
 def measure(engines: Engines, tenants: int, rounds: int) -> None:
-    """Measure and print."""
     contenders: dict[str, Callable[[], float]] = {
         RAW_ONE: lambda: raw_rate(engines, tenants, threads=1),
         RAW_FOUR: lambda: raw_rate(engines, tenants, threads=4),

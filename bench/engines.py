@@ -34,7 +34,6 @@ class Engines:
     max_partitions: int
 
     def fresh_folder(self) -> Path:
-        """A new, empty folder with a short path."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
     def fresh_collection(self) -> str:
@@ -43,7 +42,6 @@ class Engines:
 
     @contextmanager
     def client(self) -> Iterator[Any]:
-        """A connection to Milvus, closed at the end."""
         from pymilvus import MilvusClient
 
         client = MilvusClient(self.milvus_uri, timeout=CALL_TIMEOUT_S, dedicated=True)
@@ -53,12 +51,10 @@ class Engines:
             client.close()
 
     def milvus_version(self) -> str:
-        """Which Milvus it is, in the server's own words."""
         with self.client() as client:
             return f"Milvus {self.engine} {client.get_server_version()}"
 
     def redis_version(self) -> str:
-        """Of the server."""
         with Redis.from_url(self.redis_url) as client:
             return str(client.info("server")["redis_version"])
 

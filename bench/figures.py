@@ -19,7 +19,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def medians(rounds: Sequence[Round]) -> dict[str, float]:
-    """Each contender's median over the rounds."""
     return {name: median(one[name] for one in rounds) for name in rounds[0]}
 
 

@@ -18,7 +18,6 @@ UNKNOWN = "product, backfill: every partition exists, no tenant is known to be r
 
 
 def measure(engines: Engines, tenants: int, rounds: int) -> None:
-    """Measure and print."""
     collection = engines.fresh_collection()
     numbers = range(1, tenants + 1)
     raw_loop(engines, collection, numbers, threads=4)

@@ -51,17 +51,14 @@ class StockWorker:
         self.rows: sqlite3.Connection = peer_rows.connect(self._database)
 
     def enqueue(self, number: int) -> None:
-        """Ask for one tenant's partition."""
         arguments = (self._database, self._engines.milvus_uri, self._collection, number)
         self._queue.enqueue("bench.peer_jobs.provision", *arguments)
 
     def count_ready(self) -> int:
-        """How many tenants are marked by now."""
         return peer_rows.count_ready(self.rows)
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """While its worker runs."""
         words = ["rq", "worker", "-u", self._engines.redis_url, "-P", str(ROOT), self._queue.name]
         log = self._folder / "worker.log"
         try:

@@ -4,7 +4,6 @@ from bench import peer_rows
 
 
 def provision(database: str, milvus_uri: str, collection: str, number: int) -> None:
-    """Make one tenant's partition and mark its row."""
     from pymilvus import MilvusClient
 
     client = MilvusClient(milvus_uri)

@@ -21,7 +21,6 @@ def connect(file: str | Path) -> sqlite3.Connection:
 
 
 def insert(connection: sqlite3.Connection, name: str, slug: str) -> int:
-    """Store a tenant; returns its number."""
     row = "INSERT INTO tenant (name, slug) VALUES (?, ?)"
     return int(connection.execute(row, (name, slug)).lastrowid or 0)
 
@@ -35,7 +34,6 @@ def fill(connection: sqlite3.Connection, tenants: int) -> list[int]:
 
 
 def mark_ready(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    """Mark all of them in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(
         "UPDATE tenant SET ready = 1 WHERE id = ?", ((number,) for number in numbers)
@@ -44,5 +42,4 @@ def mark_ready(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
 
 
 def count_ready(connection: sqlite3.Connection) -> int:
-    """How many are marked."""
     return int(connection.execute("SELECT count(*) FROM tenant WHERE ready = 1").fetchone()[0])

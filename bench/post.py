@@ -20,7 +20,6 @@ SECONDS = 5.0
 
 
 def measure(engines: Engines, _tenants: int, rounds: int) -> None:
-    """Measure and print."""
     with _bare(engines) as bare_port, installed(engines) as product, product.serving():
         token, port = product.token(), product.settings.port
         callers: dict[str, Callable[[float], Load]] = {

@@ -45,13 +45,11 @@ class Product:
 
     @property
     def services(self) -> Services:
-        """Its use cases."""
         services: Services = self.app.extensions["services"]
         return services
 
     @property
     def database(self) -> Database:
-        """Where its services write."""
         database: Database = self.app.extensions["database"]
         return database
 
@@ -84,17 +82,14 @@ class Product:
         return operation.accepted
 
     def count_ready(self) -> int:
-        """How many tenants are ready by now."""
         query = "SELECT count(*) FROM partition WHERE state = 'ready'"
         return int(self._rows.execute(query).fetchone()[0])
 
     def token(self) -> str:
-        """A new token that may create tenants."""
         return create_token(self.database, "bench", Role.OPERATOR, actor=ACTOR)
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """While its worker runs."""
         settings = self.settings
         log = settings.var_dir / "worker.log"
         connection = self.services.job_queue.connection
@@ -105,7 +100,6 @@ class Product:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """While its web server runs."""
         settings = self.settings
         words = ["-c", "launch/gunicorn_conf.py", "wsgi:app"]
         log = settings.var_dir / "web.log"
@@ -113,7 +107,6 @@ class Product:
             yield
 
     def close(self) -> None:
-        """Give up its connections."""
         self._rows.close()
         self.services.job_queue.connection.close()
         with self.app.app_context():

@@ -19,7 +19,6 @@ READY_WITHIN_S = 60.0
 
 
 def measure(engines: Engines, _tenants: int, _rounds: int) -> None:
-    """Measure and print."""
     peer = StockWorker(engines)
     with installed(engines) as product, peer.working(), product.working():
 

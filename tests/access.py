@@ -26,7 +26,6 @@ CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
 def migrated_app(settings: Settings) -> APIFlask:
-    """The application with its tables made."""
     app = create_app(settings)
     with app.app_context():
         upgrade()
@@ -45,7 +44,6 @@ def settings_in(var_dir: Path, **values: Any) -> Settings:
 
 
 def database_of(app: APIFlask) -> Database:
-    """The application's database."""
     database: Database = app.extensions["database"]
     return database
 
@@ -59,7 +57,6 @@ def add_user(app: APIFlask, role: Role = Role.VIEWER, email: str | None = None) 
 
 
 def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) -> str:
-    """A token; returns its secret."""
     with app.app_context():
         name = name or f"t-{secrets.token_hex(4)}"
         return create_token(database_of(app), name, role, actor=SETUP)
@@ -80,7 +77,6 @@ class Visitor:
         self._base = f"{scheme}://{host}"
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        """GET, redirects not followed."""
         return self._open(path, method="GET", **options)
 
     def post(self, path: str, data: dict[str, str] | None = None, **options: Any) -> TestResponse:
@@ -88,24 +84,20 @@ class Visitor:
         return self._open(path, method="POST", data=data or {}, **options)
 
     def csrf_token(self, page: str = "/login") -> str:
-        """The CSRF token in the form of a page."""
         found = CSRF_FIELD.search(self.get(page).text)
         assert found, f"no CSRF token on {page}"
         return found.group(1)
 
     def login(self, email: str, password: str = PASSWORD, **fields: str) -> TestResponse:
-        """Fill in the login form and send it."""
         token = self.csrf_token()
         form = {"email": email, "password": password, "csrf_token": token, **fields}
         return self.post("/login", form, headers=self.referer())
 
     def logout(self) -> TestResponse:
-        """Press the button on the logout page."""
         token = self.csrf_token("/logout")
         return self.post("/logout", {"csrf_token": token}, headers=self.referer())
 
     def session_cookie(self) -> str:
-        """What somebody who copies the cookie has."""
         cookie = self.client.get_cookie(self._cookie_name("session"))
         assert cookie is not None
         return cookie.value
@@ -120,11 +112,9 @@ class Visitor:
         self.steal(serializer.dumps(session))
 
     def steal(self, session_cookie: str) -> None:
-        """Use a copied session cookie."""
         self.client.set_cookie(self._cookie_name("session"), session_cookie)
 
     def is_logged_in(self) -> bool:
-        """Whether a page behind the login opens."""
         return self.get("/logout").status_code == 200
 
     def referer(self) -> dict[str, str]:
@@ -136,7 +126,6 @@ class Visitor:
         self.client._cookies = other.client._cookies
 
     def cookie_names(self) -> set[str]:
-        """What the browser keeps."""
         return {cookie.key for cookie in (self.client._cookies or {}).values()}
 
     def _cookie_name(self, what: str) -> str:

@@ -54,7 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--quick`, as `make quick` has it."""
     parser.addoption("--quick", action="store_true", help="only what starts no whole product")
 
 
@@ -178,7 +177,6 @@ def redis_server(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def redis_url(redis_server: RedisServer) -> str:
-    """Address of the shared Redis."""
     return redis_server.url
 
 

@@ -41,7 +41,6 @@ class Costs:
                 self._before = now
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add up, also what other processes measured."""
         if report.when != "teardown":
             return
         file = report.nodeid.partition("::")[0]
@@ -51,7 +50,6 @@ class Costs:
                 self._by_file[file] = (cpu_s + value[0], took_s + value[1])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the dearest files."""
         if len(self._by_file) < 2:
             return
         dearest = sorted(self._by_file.items(), key=lambda entry: -entry[1][0])

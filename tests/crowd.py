@@ -133,7 +133,6 @@ def _vacuum(engine: Engine) -> None:
 
 
 def name_of(number: int) -> str:
-    """The name of the tenant with this number."""
     # Every second one is a daughter of one house, so that there is a text that many match.
     first = FIRST[number // 2 % len(FIRST)] if number % 2 else "Acme"
     return f"{first} {SECOND[number % len(SECOND)]} {number}"
@@ -184,7 +183,6 @@ def _born(crowd: Crowd, number: int, now: datetime) -> datetime:
 
 
 def _partitions(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[str, Any]]:
-    """The rows of all that are not ready."""
     for number, state in states.items():
         if state in {None, PartitionState.READY}:
             continue
@@ -292,7 +290,6 @@ def _departures(states: States, now: datetime) -> Iterator[dict[str, Any]]:
 
 
 def _events(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[str, Any]]:
-    """What happened to the newest, oldest first."""
     for number in range(max(crowd.tenants - EVENTFUL, 0) + 1, crowd.tenants + 1):
         born, state = _born(crowd, number, now), states[number]
         yield _event(events.REQUESTED, number, born)

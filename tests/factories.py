@@ -68,14 +68,12 @@ def migrate(database_url: str, var_dir: Path) -> None:
 
 
 def open_engine(database_url: str) -> Engine:
-    """The engine as the product opens it."""
     engine = create_engine(database_url, **engine_options(database_url))
     prepare_engine(engine)
     return engine
 
 
 def empty(engine: Engine) -> None:
-    """Take out all rows, and begin the numbers again."""
     tables = [table.name for table in reversed(Model.metadata.sorted_tables)]
     with engine.execution_options(writes=True).begin() as connection, audit_open(connection):
         if engine.dialect.name == "postgresql":
@@ -161,11 +159,9 @@ class Product:
     # Making and reading rows.
 
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
-        """A tenant, dispatched."""
         return self.services.tenants.create(name, **{"actor": ACTOR, **values})
 
     def row(self, tenant: Tenant | int) -> Partition:
-        """The partition's row as it is now."""
         with self.database.reading() as session:
             found = session.get(Partition, number_of(tenant))
         assert found is not None
@@ -181,7 +177,6 @@ class Product:
             ]
 
     def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
-        """The timeline, oldest first."""
         mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number_of(tenant))
         with self.database.reading() as session:
             return list(session.scalars(mine.order_by(PartitionEvent.id)))
@@ -197,11 +192,9 @@ class Product:
             connection.execute(mine.values(**values))
 
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
-        """Let a moment of the row lie in the past."""
         self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
 
     def departure(self, tenant: Tenant | int) -> DepartureRecord:
-        """The record of the departure as it is now."""
         with self.database.reading() as session:
             found = departure_of(session, number_of(tenant))
         assert found is not None
@@ -241,7 +234,6 @@ class Product:
         return self.operate(OperationKind.RETRY, Selection.of_failed(cause))
 
     def operate(self, kind: OperationKind, chosen: Selection, *, adopt: bool = False) -> Operation:
-        """Ask for the operation and take all its batches."""
         operations = self.services.operations
         operation_id = operations.ask(kind, chosen, actor=ACTOR, adopt=adopt).id
         while operations.advance(operation_id):
@@ -258,17 +250,14 @@ class Product:
     # What workers do, one step at a time.
 
     def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
-        """A worker's claim for this request."""
         return self.attempts.claim([(number_of(tenant), generation)], job_id)
 
     def make_ready(self, tenant: Tenant | int) -> None:
-        """Let an attempt succeed."""
         claims = self.claim(tenant, self.row(tenant).generation)
         outcome = Outcome(Result.CREATED, Provider.SDK)
         assert self.attempts.record_ready(claims, outcome, 1)
 
     def fail(self, tenant: Tenant | int, cause: Cause, job_id: str = "job") -> None:
-        """Let attempts fail until the request has."""
         while self.row(tenant).state != PartitionState.FAILED:
             self.change(tenant, next_attempt_at=None)
             (claim,) = self.claim(tenant, self.row(tenant).generation, job_id)
@@ -279,27 +268,22 @@ class Product:
     def attempt(
         self, store: PartitionStore, script: Script, claim: Claim, stop: threading.Event
     ) -> Attempt:
-        """An attempt by hand."""
         attempts, policy = self.attempts, self.services.policy
         leases = Leases(attempts, [claim], policy.lease)
         return Attempt(store, script, attempts, leases, stop, policy.max_partitions)
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
-        """A chunk by hand."""
         attempts, policy = self.attempts, self.services.policy
         return Chunk(store, attempts, policy, stop or threading.Event(), 60)
 
     def reconciler(self, store: PartitionStore) -> Reconciler:
-        """A reconciler of its own name."""
         return Reconciler(self.services, store, self.settings)
 
     def sweep(self, store: PartitionStore) -> None:
-        """One sweep, which nobody else is at."""
         assert self.reconciler(store).sweep()
 
     @contextmanager
     def reconciling(self, store: PartitionStore) -> Iterator[None]:
-        """A reconciler at work in a thread."""
         stop = threading.Event()
         thread = threading.Thread(target=self.reconciler(store).run, args=(stop,))
         thread.start()
@@ -313,16 +297,13 @@ class Product:
     # The queue.
 
     def queued(self) -> list[str]:
-        """The ids of waiting jobs of both queues."""
         job_queue = self.services.job_queue
         return [*job_queue.queue.get_job_ids(), *job_queue.backfill_queue.get_job_ids()]
 
     def failed_jobs(self) -> list[str]:
-        """The ids of failed jobs of both queues."""
         return self.services.job_queue.failed_job_ids()
 
     def requeue(self, job_id: str) -> None:
-        """What a human does in rq-dashboard."""
         FailedJobRegistry(queue=self.services.job_queue.queue).requeue(job_id)
 
     def work(
@@ -361,7 +342,6 @@ class Product:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """RQ leaves its own signal handlers behind."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -371,7 +351,6 @@ def _handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
-    """The SQL that is executed meanwhile."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -427,7 +406,6 @@ class FaultyStore:
         return self.real.locate(collection) if self.real else Place(collection, 0)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
-        """As the real one, or the error."""
         self.calls.append("list")
         if self.listing:
             raise self.listing
@@ -445,7 +423,6 @@ class FaultyStore:
             raise self.creating
 
     def count_rows(self, collection: str, partition: str) -> int | None:
-        """As the real one, or the error."""
         self.calls.append("count")
         if self.counting:
             raise self.counting
@@ -453,7 +430,6 @@ class FaultyStore:
         return self.real.count_rows(collection, partition)
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
-        """As the real one, or the error."""
         self.calls.append("count each")
         if self.counting:
             raise self.counting
@@ -471,7 +447,6 @@ class FaultyStore:
             raise self.dropping
 
     def call(self, request: Callable[[Any, float], Any]) -> Any:
-        """As the real one; without one, nobody answers."""
         if self.real is None:
             raise StoreError(Cause.MILVUS_UNREACHABLE, "there is no Milvus")
         return self.real.call(request)

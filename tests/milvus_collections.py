@@ -40,7 +40,6 @@ def insert_rows(uri: str, collection: str, partition: str, count: int, token: st
 
 
 def delete_rows(uri: str, collection: str, partition: str, token: str = "") -> None:
-    """Take all rows out of a loaded partition."""
     with _client(uri, token) as client:
         client.delete(collection, filter="id > 0", partition_name=partition, timeout=10)
 

@@ -89,7 +89,6 @@ class Panel:
         self.app.extensions["shared_reads"] = SharedReads()
 
     def statements(self, address: str) -> list[str]:
-        """What opening the page asks the database."""
         asked: list[str] = []
 
         def note(_c: object, _k: object, statement: str, *_rest: object) -> None:

@@ -56,7 +56,6 @@ def floors() -> dict[str, list[list[str]]]:
 
 
 def source_of(room: str) -> Path:
-    """The file that holds the room's docstring."""
     place = PROJECT_ROOT / room.replace(".", "/")
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
@@ -76,7 +75,6 @@ def _lines() -> Iterator[str]:
 
 
 def picture() -> str:
-    """The floors as an SVG, for light and dark pages."""
     *others, lowest = floors().items()
     shapes, y = "", 1
     for package, rows in others:

@@ -39,7 +39,6 @@ ASK = "import sys; print(*sys.version_info[:2], sys._base_executable)"
 
 
 def main() -> int:
-    """The number of Pythons that failed."""
     found = pythons()
     own = sys.version_info[:2]
     others = {version: path for version, path in found.items() if version != own}
@@ -87,7 +86,6 @@ def passes(python: Path, folder: Path) -> bool:
 
 
 def _checkout(folder: Path) -> Path:
-    """What git has of the project, as it stands here."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).exists():
@@ -131,7 +129,6 @@ def _running(checkout: Path, environment: dict[str, str], terminal: Path) -> Ite
 
 
 def _make_the_first_tenant(checkout: Path, environment: dict[str, str], port: int) -> None:
-    """As the README has it."""
     command = [".venv/bin/flask", "tokens", "create", "--name", "signup", "--role", "operator"]
     made = subprocess.run(
         command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
@@ -175,7 +172,6 @@ def _unit_tests_pass(checkout: Path) -> bool:
 
 
 def _blocks(pinned: str) -> Iterator[str]:
-    """A package's line with those of its hashes."""
     for block in re.split(r"^(?=[a-z])", pinned, flags=re.MULTILINE):
         if UNIT.match(block):
             yield block

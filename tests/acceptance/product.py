@@ -31,7 +31,6 @@ class Product:
         self._token: str | None = None
 
     def signal(self, part: str, number: signal.Signals) -> None:
-        """Send a signal to every process of a part."""
         for pid in self.run.pids(part):
             try:
                 os.kill(pid, number)
@@ -39,12 +38,10 @@ class Product:
                 continue
 
     def kill(self, part: str) -> None:
-        """Kill a part; the supervisor starts it again."""
         self.signal(part, signal.SIGKILL)
 
     @contextmanager
     def frozen(self, part: str) -> Iterator[None]:
-        """A part that does not move while the block runs."""
         self.signal(part, signal.SIGSTOP)
         try:
             yield
@@ -68,7 +65,6 @@ class Product:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings in force."""
         settings: dict[str, Any] = json.loads(self.flask("config", "--json").stdout)
         return settings
 
@@ -82,7 +78,6 @@ class Product:
         return self._token
 
     def api(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Call the API with the token."""
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)
 
@@ -94,7 +89,6 @@ class Product:
         return tenant
 
     def tenant(self, tenant_id: int) -> dict[str, Any]:
-        """A tenant as the API shows it now."""
         tenant: dict[str, Any] = self.api("GET", f"/api/tenants/{tenant_id}").json()
         return tenant
 
@@ -119,14 +113,12 @@ class Product:
         return events[::-1]
 
     def logged(self, part: str, event: str) -> list[dict[str, Any]]:
-        """The log lines of a part with this event name."""
         lines = (self.var_dir / "log" / f"{part}.log").read_text().splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry for entry in entries if entry.get("event") == event]
 
     @contextmanager
     def browser(self) -> Iterator[httpx.Client]:
-        """A client with the session of the first admin."""
         with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as client:
             form = {
                 "email": "admin@example.com",
@@ -153,7 +145,6 @@ def running_product(var_dir: Path, **settings: str) -> Iterator[Product]:
 
 
 def csrf_token(page: str) -> str:
-    """The token in a page's form."""
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     assert found, page
     return found.group(1)

@@ -36,8 +36,6 @@ def environment(var_dir: Path, port: int, **settings: str) -> dict[str, str]:
 
 @dataclass
 class Run:
-    """One run of the launcher."""
-
     var_dir: Path
     port: int
     process: subprocess.Popen[bytes] = field(repr=False)
@@ -45,7 +43,6 @@ class Run:
     root: Path = ROOT
 
     def serves(self) -> bool:
-        """Whether the panel answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/healthz")
@@ -56,7 +53,6 @@ class Run:
             connection.close()
 
     def shown(self) -> str:
-        """What stood on the terminal so far."""
         return self.output.read_text()
 
     def session(self) -> int:
@@ -70,7 +66,6 @@ class Run:
         return [pid for pid in sorted(sessions.members(self.session())) if self._is(part, pid)]
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
-        """Ask the launcher to stop; its exit status."""
         self.process.send_signal(signum)
         return self.process.wait(STOP_WITHIN_S)
 

@@ -82,7 +82,6 @@ def product(first: First) -> Run:
 
 
 def checkout(folder: Path) -> Path:
-    """What of the project runs, in another folder."""
     for part in RAN:
         shutil.copytree(ROOT / part, folder / part)
     for file in ("wsgi.py", "create_milvus_partition.py", "pyproject.toml"):
@@ -91,7 +90,6 @@ def checkout(folder: Path) -> Path:
 
 
 def provisioned(run: Run, headers: dict[str, str]) -> str:
-    """The path of a new tenant, once it is ready."""
     tenants = f"http://127.0.0.1:{run.port}/api/tenants"
     made = httpx.post(tenants, json={"name": "Acme"}, headers=headers, timeout=30).json()
     path = f"/api/tenants/{made['id']}"
@@ -110,7 +108,6 @@ def open_to_others(folder: Path) -> list[Path]:
 
 
 def start(var_dir: Path, port: int, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A run that is expected to be refused."""
     return subprocess.run(
         [sys.executable, "-m", "launch"],
         cwd=ROOT,
@@ -181,7 +178,6 @@ def test_part_comes_back_when_it_is_killed(product: Run, part: str) -> None:
 
 
 def part_comes_back(product: Run, part: str) -> None:
-    """Kill it, and see another one in its place."""
     wait_until(lambda: product.pids(part), HEAL_WITHIN_S, f"{part} runs")
     before = product.pids(part)
     os.kill(before[0], signal.SIGKILL)
@@ -250,7 +246,6 @@ def test_data_is_kept_and_nothing_is_left_when_make_runs_it_again_and_is_stopped
 
 
 def embedded_parts_are_seen_by_a_second_terminal(run: Run) -> Path:
-    """Redis's socket."""
     seen = configuration(run)
     milvus = Path(f"/proc/{run.pids('milvus')[0]}/cmdline").read_text().split("\0")
     assert seen["MILVUS_PORT"] == int(milvus[milvus.index("--port") + 1])

@@ -24,15 +24,12 @@ SECRET = "s3cretpass"
 
 @dataclass(frozen=True)
 class Run:
-    """How one run ended."""
-
     code: int
     output: str
     errors: str
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The one line of stdout."""
         assert self.output.count("\n") == 1, self.output
         parsed: dict[str, Any] = json.loads(self.output)
         return parsed

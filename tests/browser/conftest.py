@@ -75,7 +75,6 @@ def visitor(
 
 
 def listen(page: Page, complaints: list[str]) -> None:
-    """Note every complaint of the page's."""
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
@@ -89,11 +88,9 @@ def listen(page: Page, complaints: list[str]) -> None:
 
 @pytest.fixture
 def page(visitor: Callable[..., Page]) -> Page:
-    """A page of somebody who is logged in."""
     return visitor()
 
 
 @pytest.fixture
 def context(page: Page) -> BrowserContext:
-    """The browser that the page is in."""
     return page.context

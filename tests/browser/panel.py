@@ -37,13 +37,11 @@ class Panel:
         return self.rows.create(name).id
 
     def ready(self, name: str) -> int:
-        """A tenant whose partition is ready."""
         number = self.create(name)
         self.rows.make_ready(number)
         return number
 
     def failed(self, *names: str, cause: Cause = Cause.TIMEOUT) -> list[int]:
-        """Tenants whose only attempt failed."""
         numbers = [self.create(name) for name in names]
         for number in numbers:
             self.rows.fail(number, cause, f"t{number}-g1-d1")
@@ -58,11 +56,9 @@ class Panel:
         self.rows.reconciler(FaultyStore()).count(Event())
 
     def state(self, number: int) -> str:
-        """The state of a tenant's partition."""
         return str(self.rows.row(number).state)
 
     def named(self, name: str) -> list[int]:
-        """The numbers of the tenants with this name."""
         with self.rows.engine.connect() as connection:
             found = "SELECT id FROM tenant WHERE name = ?"
             return list(connection.exec_driver_sql(found, (name,)).scalars())

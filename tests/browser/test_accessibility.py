@@ -77,7 +77,6 @@ def stage(
 
 @pytest.fixture(scope="module")
 def walk(stage: Panel, browser: Browser) -> Iterator[Walk]:
-    """A tab of somebody who is logged in."""
     options = {"base_url": stage.url, "storage_state": logged_in(stage)}
     context = browser.new_context(reduced_motion="reduce", **options)
     yield Walk(context.new_page())
@@ -116,7 +115,6 @@ def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) ->
 
 
 def sweep(stage: Panel, store: MilvusPartitionStore) -> None:
-    """What the reconciler sees and counts."""
     stage.rows.reconciler(store).sweep()
     stage.count()
 

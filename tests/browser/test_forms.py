@@ -27,7 +27,6 @@ def place_of(element: Locator) -> tuple[float, float]:
 
 @pytest.fixture
 def posts(page: Page) -> list[str]:
-    """The addresses that forms were sent to."""
     sent: list[str] = []
 
     def note(request: Request) -> None:

@@ -28,14 +28,12 @@ SEEN_WITHIN_MS = 4_000
 
 @pytest.fixture(scope="module")
 def panel(new_directory: Callable[[str], Path], redis_server: RedisServer) -> Iterator[Panel]:
-    """A panel of this file's own, with a crowd."""
     with serving(new_directory("crowd"), redis_server.new_database()) as served:
         seed(served.rows.engine, CROWD)
         yield served
 
 
 def numbers(panel: Panel, query: str) -> list[int]:
-    """What the database answers."""
     with panel.rows.engine.connect() as connection:
         return list(connection.exec_driver_sql(query).scalars())
 

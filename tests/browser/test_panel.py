@@ -196,8 +196,6 @@ def test_a_hostile_name_stays_text_when_shown_anywhere(page: Page, panel: Panel)
 
 
 class NotOurs(BaseHTTPRequestHandler):
-    """A page of somebody else's."""
-
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")

@@ -47,7 +47,6 @@ class Walk:
     looks: tuple[Look, ...] = LOOKS
 
     def __post_init__(self) -> None:
-        """Listen from the start."""
         page, heard = self.page, self.complaints
         page.on("console", lambda m: heard.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: heard.append(str(error)))
@@ -58,7 +57,6 @@ class Walk:
         return {name: wrong for name, wrong in found.items() if wrong}
 
     def here(self) -> Iterator[str]:
-        """What is wrong with the page as it stands."""
         for look in self.looks:
             self._take(look)
             for found in violations(self.page, *look.rules):

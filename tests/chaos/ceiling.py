@@ -43,7 +43,6 @@ def run(options: Options) -> bool:
 
 
 def _told(target: Target) -> list[str]:
-    """Whoever does not fit, and is not told so."""
     beyond = target.database.last_number() - (PLACES - 1)
 
     def is_told() -> bool:

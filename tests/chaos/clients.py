@@ -19,8 +19,6 @@ CREATED = re.compile(r"/admin/tenant/details/\?id=(\d+)$")
 
 
 class Client(Protocol):
-    """Someone who creates tenants."""
-
     def create(self, name: str) -> Creation:
         """Ask for a tenant of that name, and tell what came back."""
 
@@ -54,7 +52,6 @@ class ApiClient:
             return False
 
     def close(self) -> None:
-        """Hang up."""
         self._http.close()
 
 
@@ -83,7 +80,6 @@ class FormClient:
         return _answered(name, int(made[1]) if made else None, answer.status_code, began)
 
     def close(self) -> None:
-        """Leave."""
         self._http.close()
 
 
@@ -93,7 +89,6 @@ def _answered(name: str, tenant_id: int | None, status: int, began: float) -> Cr
 
 
 def new_name() -> str:
-    """A name that nobody has."""
     return f"Customer {secrets.token_hex(6)}"
 
 

@@ -14,8 +14,6 @@ LEAVING = "removing"
 
 
 class Harm(StrEnum):
-    """What must never happen."""
-
     LOST = "lost"
     DOUBLED = "doubled"
     FOREIGN = "foreign"
@@ -23,8 +21,6 @@ class Harm(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One harm, and whom it befell."""
-
     harm: Harm
     what: str
 

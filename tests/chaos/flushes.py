@@ -9,7 +9,6 @@ SIGN_UPS = 12
 
 
 def run(options: Options) -> bool:
-    """True when not one tenant was lost."""
     plan = [redis.FLUSHED, redis.KILLED] * options.share_of(TIMES)
     database = options.databases[0]
     return weather(f"Redis flushed and killed on {database}", database, plan, SIGN_UPS, options)

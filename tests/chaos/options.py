@@ -15,8 +15,6 @@ RACES = 1000
 
 @dataclass(frozen=True)
 class Options:
-    """How much chaos, where, and by which seed."""
-
     seed: int
     databases: Sequence[str] = DATABASES
     creations: int = CREATIONS
@@ -26,7 +24,6 @@ class Options:
     faults: Sequence[str] = ()
 
     def random(self) -> random.Random:
-        """The same choices again for the same seed."""
         return random.Random(self.seed)
 
     def share_of(self, times: int) -> int:
@@ -39,7 +36,6 @@ class Options:
 
 
 def parsed(scenarios: Collection[str], arguments: Sequence[str]) -> tuple[list[str], Options]:
-    """The scenarios to run, and how."""
     parser = ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--only", choices=scenarios, action="append", help="may be repeated")
     parser.add_argument("--database", choices=DATABASES, help="default: both, where it matters")

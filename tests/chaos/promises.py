@@ -6,8 +6,6 @@ from enum import StrEnum
 
 
 class Answer(StrEnum):
-    """What a client knows of its creation."""
-
     ACKNOWLEDGED = "acknowledged"
     REFUSED = "refused"
     # The connection ended before an answer: the tenant may exist or not.
@@ -34,7 +32,6 @@ class Promises:
         self._lock = threading.Lock()
 
     def note(self, creation: Creation) -> None:
-        """Write down what the client was told."""
         with self._lock:
             self._creations.append(creation)
 
@@ -49,10 +46,8 @@ class Promises:
             return list(self._creations)
 
     def acknowledged(self) -> list[Creation]:
-        """Those for which the product has given its word."""
         return [one for one in self.all() if one.answer is Answer.ACKNOWLEDGED]
 
     def deleted(self) -> frozenset[int]:
-        """The tenants whose departure was promised."""
         with self._lock:
             return frozenset(self._deleted)

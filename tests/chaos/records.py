@@ -29,8 +29,6 @@ HOLD = {
 
 @dataclass(frozen=True)
 class Row:
-    """A tenant as the database holds it."""
-
     id: int
     name: str
     is_deleted: bool
@@ -46,7 +44,6 @@ class Records:
         self._engine = create_engine(url, poolclass=NullPool)
 
     def rows(self) -> list[Row]:
-        """All tenants, the deleted ones too."""
         with self._engine.connect() as connection:
             found = connection.execute(text(TENANTS))
             return [
@@ -67,7 +64,6 @@ class Records:
         return self._number(UNREADY + "AND p.state = 'failed'", last=last)
 
     def state(self, tenant_id: int) -> str | None:
-        """The state of a tenant's partition."""
         with self._engine.connect() as connection:
             question = text("SELECT state FROM partition WHERE tenant_id = :id")
             return connection.execute(question, {"id": tenant_id}).scalar()
@@ -83,7 +79,6 @@ class Records:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While the block runs, no creation can commit."""
         dialect = self._engine.dialect.name
         with self._engine.connect() as connection:
             connection.exec_driver_sql(HOLD[dialect])
@@ -108,7 +103,6 @@ class Partitions:
         return [name for name in found if name.startswith("tenant_")]
 
     def drop(self, name: str) -> None:
-        """Drop it behind the product's back."""
         with self._client() as client:
             # Milvus Lite knows no release; a server drops nothing that is loaded.
             with suppress(grpc.RpcError, MilvusException):

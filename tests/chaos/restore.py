@@ -87,7 +87,6 @@ def _back_up(ground: Ground) -> None:
 
 
 def _restore(ground: Ground) -> None:
-    """Put the copy in the database's place."""
     if ground.postgres:
         ground.postgres.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
         ground.postgres.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {BACKUP}")

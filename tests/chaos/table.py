@@ -35,7 +35,6 @@ class Line:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], bound_s: float) -> "Line":
-        """The line of a fault's trials."""
         return cls(
             fault=trials[0].fault,
             trials=len(trials),
@@ -53,7 +52,6 @@ class Line:
         return not (self.findings or self.misses or late)
 
     def cells(self) -> list[str]:
-        """As the table shows it."""
         harms = [sum(finding.harm is harm for finding in self.findings) for harm in Harm]
         times = [f"{percentile(self.healed_s, share):.1f}" for share in (0.5, 0.99)]
         numbers = [str(number) for number in (self.trials, self.acknowledged, *harms)]

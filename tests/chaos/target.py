@@ -111,6 +111,5 @@ def _postgres(folder: Path, held: ExitStack) -> tuple[SparePostgres, str]:
 def target(
     database: str, random: Random, engine: str = "lite", **settings: str
 ) -> Iterator[Target]:
-    """A product on a ground of its own."""
     with ground(database, random, engine) as under, under.running(**settings) as running:
         yield running

@@ -29,21 +29,18 @@ CHOSEN = [
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Target]:
-    """One product for all the faults."""
     with target("sqlite", Random(17), **SHORT_WAITS) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def clients(running: Target) -> Iterator[Sequence[Client]]:
-    """Who signs up meanwhile."""
     with callers(running.product) as calling:
         yield calling
 
 
 @pytest.fixture(scope="module")
 def promises() -> Promises:
-    """What they were told, over all the faults."""
     return Promises()
 
 

@@ -29,8 +29,6 @@ UNANSWERED = (SQLAlchemyError, MilvusException, RpcError, OSError)
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one fault."""
-
     fault: str
     acknowledged: int
     findings: frozenset[Finding]
@@ -96,7 +94,6 @@ def await_whole(target: Target, last: int, since: float) -> float:
 
 
 def findings(target: Target, promises: Promises) -> set[Finding]:
-    """What the three lists show now."""
     return compare(promises, answered(target.database.rows), answered(target.partitions.names))
 
 

@@ -12,8 +12,6 @@ NAMES = frozenset(
 
 
 class EngineMissing(Exception):
-    """An engine that the tests need cannot be had."""
-
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
             f"{name}: {reason}\nTo run without it, and see its tests reported as skipped, "

@@ -73,7 +73,6 @@ class PgBouncer(ServerProcess):
 
     @property
     def url(self) -> str:
-        """The SQLAlchemy URL of the database behind it."""
         return f"postgresql+psycopg://{self._address}"
 
     def _answers(self) -> bool:

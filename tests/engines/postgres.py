@@ -21,14 +21,12 @@ class PostgresServer:
         self._server = _wheel(directory / "data", start=True)
 
     def fresh_database(self) -> str:
-        """The SQLAlchemy URL of a new, empty database."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return str(self._server.get_uri(database=name, driver="psycopg"))
 
     def stop(self) -> None:
-        """Stop it and delete its data."""
         self._server.cleanup()
 
 
@@ -51,11 +49,9 @@ class SparePostgres(ServerProcess):
 
     @property
     def socket(self) -> str:
-        """The path of its socket, for a proxy."""
         return str(self._data / ".s.PGSQL.5432")
 
     def url(self, database: str) -> str:
-        """The SQLAlchemy URL of a database in it."""
         return f"postgresql+psycopg://postgres@/{database}?host={self._data}"
 
     def execute(self, statement: str) -> None:
@@ -77,7 +73,6 @@ class SparePostgres(ServerProcess):
             _send(backend, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let the frozen server go on."""
         for backend in self._backends():
             _send(backend, signal.SIGCONT)
         super().thaw()

@@ -57,7 +57,6 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running server."""
         return self._running.pid
 
     def start(self) -> None:
@@ -97,7 +96,6 @@ class ServerProcess:
         self._process = None
 
     def kill(self) -> None:
-        """End it without a warning, as a crash does."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -113,7 +111,6 @@ class ServerProcess:
         self._running.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
         self._running.send_signal(signal.SIGCONT)
 
     @property

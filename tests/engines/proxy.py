@@ -58,19 +58,16 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self) -> None:
-        """Listen and pass."""
         self._thread.start()
         self._run(self._listen())
 
     def stop(self) -> None:
-        """Reset what is connected and end the thread."""
         self._run(self._shut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DONE_WITHIN_S)
         self._loop.close()
 
     def __enter__(self) -> Self:
-        """Start."""
         self.start()
         return self
 
@@ -80,7 +77,6 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop."""
         self.stop()
 
     def switch(self, mode: Mode, delay_s: float = 0.0) -> None:
@@ -111,7 +107,6 @@ class Proxy:
         return watch.seen
 
     def unwatch(self) -> None:
-        """Forget what has not been seen yet."""
         self._watches.clear()
 
     async def _listen(self) -> None:
@@ -195,7 +190,6 @@ class Proxy:
             await sink.drain()
 
     def _look(self, piece: bytes, answers: bool) -> float:
-        """For how long the piece is to be held."""
         hold_s = 0.0
         for watch in list(self._watches):
             if watch.answers == answers and watch.needle in piece:

@@ -17,8 +17,6 @@ CONFIG = PROJECT_ROOT / "launch" / "gunicorn_conf.py"
 
 
 class WebServer(ServerProcess):
-    """Panel and API. `address` is where they answer."""
-
     def __init__(
         self, directory: Path, settings: Settings, config: Path = CONFIG, **more: str
     ) -> None:
@@ -37,7 +35,6 @@ class WebServer(ServerProcess):
         )
 
     def connect(self) -> socket.socket:
-        """A connection, for what no client would send."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_WITHIN_S)
 
     def send(self, *pieces: bytes) -> bytes:

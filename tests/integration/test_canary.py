@@ -18,13 +18,11 @@ from webapp.partitions.isolation_checks import CanaryReport
 
 @pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])
 def uri(request: pytest.FixtureRequest) -> str:
-    """Each Milvus in turn."""
     return str(request.getfixturevalue(request.param).uri)
 
 
 @pytest.fixture
 def store(uri: str) -> Iterator[MilvusPartitionStore]:
-    """A store of the engine."""
     store = MilvusPartitionStore(uri, "", 10)
     yield store
     store.close()
@@ -46,7 +44,6 @@ class Leaking(FaultyStore):
         self.leaks = leaks
 
     def call(self, request: Callable[[Any, float], Any]) -> Any:
-        """As the real one, by a client that leaks."""
         return super().call(lambda client, left_s: request(Leak(client, self.leaks), left_s))
 
 

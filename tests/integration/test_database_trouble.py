@@ -47,7 +47,6 @@ def postgres(new_directory: Callable[[str], Path]) -> Iterator[SparePostgres]:
 
 @pytest.fixture(scope="module")
 def network(postgres: SparePostgres) -> Iterator[Proxy]:
-    """The way to it."""
     with Proxy(postgres.socket) as proxy:
         yield proxy
 
@@ -73,13 +72,11 @@ def app(
 
 @pytest.fixture(scope="module")
 def api(app: APIFlask) -> Caller:
-    """A program that may create tenants."""
     return Caller(app)
 
 
 @pytest.fixture
 def sqlite_app(tmp_path: Path, redis_url: str) -> Iterator[APIFlask]:
-    """The application on SQLite."""
     app = migrated_app(
         settings_in(tmp_path, redis_url=redis_url, partition_queue=unique("trouble"))
     )

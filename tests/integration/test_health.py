@@ -30,7 +30,6 @@ def app(tmp_path: Path, redis_url: str) -> APIFlask:
 
 @pytest.fixture
 def client(app: APIFlask) -> FlaskClient:
-    """Somebody who has no credentials."""
     return app.test_client()
 
 

@@ -66,8 +66,6 @@ class Engine(Protocol):
 
 
 class Running:
-    """A server that runs."""
-
     def __init__(self, server: Any) -> None:
         self.uri: str = server.uri
         self.max_partitions: int | None = server.max_partitions
@@ -79,7 +77,6 @@ class Running:
 
 @pytest.fixture(scope="module", params=["milvus_lite", "milvus_standalone"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each Milvus in turn."""
     if request.param == "in_memory":
         return InMemoryMilvus(max_partitions=16)
     return Running(request.getfixturevalue(request.param))
@@ -93,7 +90,6 @@ in_memory_too = pytest.mark.parametrize(
 
 @pytest.fixture
 def store(engine: Engine) -> Iterator[Any]:
-    """A store of the engine, with time enough."""
     if isinstance(engine, InMemoryMilvus):
         yield engine
         return
@@ -103,7 +99,6 @@ def store(engine: Engine) -> Iterator[Any]:
 
 @pytest.fixture
 def collection(engine: Engine) -> str:
-    """An empty collection of the engine."""
     return engine.make_collection()
 
 

@@ -60,7 +60,6 @@ def product(
     redis_url: str,
     milvus_lite: LiteServer,
 ) -> Iterator[tuple[APIFlask, Product]]:
-    """A whole product, migrated through PgBouncer."""
     app = migrated_app(
         settings_in(
             new_directory(request.param),

@@ -100,7 +100,6 @@ def environ(echo: str, redis_server: RedisServer, tmp_path: Path) -> dict[str, s
 
 
 def run(environ: dict[str, str], *command: str) -> str:
-    """All that the command wrote."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / command[0]), *command[1:]],
         env=environ,
@@ -114,7 +113,6 @@ def run(environ: dict[str, str], *command: str) -> str:
 
 
 def in_redis(url: str) -> Iterator[str]:
-    """Every value, those that RQ packs unpacked."""
     with Redis.from_url(url) as client:
         for key in client.scan_iter():
             raw = client.dump(key)

@@ -22,13 +22,11 @@ NUMBER = {"datatype": DataType.INT64}
 
 @pytest.fixture
 def lite(milvus_lite: Any) -> Iterator[MilvusClient]:
-    """A client of Milvus Lite."""
     yield from _client(milvus_lite.uri)
 
 
 @pytest.fixture
 def standalone(milvus_standalone: Any) -> Iterator[MilvusClient]:
-    """A client of Milvus standalone."""
     yield from _client(milvus_standalone.uri)
 
 

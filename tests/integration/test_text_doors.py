@@ -67,13 +67,11 @@ class House:
     token: str
 
     def send(self, path: str, **fields: Any) -> Any:
-        """The answer to a form."""
         answer = self.person.post(path, {"csrf_token": self.token, **fields})
         assert answer.status_code in {200, 302, 303, 422}, (path, fields, answer.status_code)
         return answer
 
     def look(self, path: str, **query: str) -> str:
-        """A page that has to be there."""
         answer = self.person.get(path, query_string=query)
         assert answer.status_code == 200, (path, query, answer.status_code)
         return answer.text
@@ -83,7 +81,6 @@ class House:
 def house(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis_url: str
 ) -> Iterator[House]:
-    """A house on each database."""
     values: dict[str, Any] = {"redis_url": redis_url, "partition_queue": f"q{secrets.token_hex(4)}"}
     if request.param == "postgres":
         values["database_url"] = request.getfixturevalue("postgres_url")

@@ -17,7 +17,6 @@ class Clock:
         self.now = BEGINNING
 
     def pass_by(self, seconds: float) -> None:
-        """Let so many seconds go by at once."""
         self.now += timedelta(seconds=seconds)
 
     def monotonic(self) -> float:

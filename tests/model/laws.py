@@ -17,7 +17,6 @@ REQUESTED_AGAIN_TOLD = frozenset({"retried", "reopened", "adopt_requested", "emp
 
 
 def check(step: Step, now: datetime) -> None:
-    """All laws that a step can be held to by itself."""
     for change in step.changes:
         check_change(change, now)
     check_events(step.changes, step.events)
@@ -49,7 +48,6 @@ def check_change(change: Change, now: datetime) -> None:
 
 
 def check_events(changes: Sequence[Change], events: Sequence[PartitionEvent]) -> None:
-    """The timeline tells each change of state, once."""
     happened = Counter((change.tenant_id, kind) for change in changes for kind in _kinds(change))
     told = Counter((row.tenant_id, kind) for row in events if (kind := _kind_of(row)))
     assert happened == told

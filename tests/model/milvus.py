@@ -37,22 +37,18 @@ class InMemoryMilvus:
         return name
 
     def drop_collection(self, name: str) -> None:
-        """Drop it with all that is in it."""
         del self.collections[name]
 
     def locate(self, collection: str) -> Place:
-        """As the protocol has it; there are no aliases."""
         with self._lock:
             self._partitions(collection)
         return Place(collection, 0)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
-        """As the protocol has it."""
         with self._lock:
             return frozenset(self._partitions(collection))
 
     def create_partition(self, collection: str, partition: str) -> None:
-        """As the protocol has it."""
         _check_name(partition)
         with self._lock:
             partitions = self._partitions(collection)
@@ -65,17 +61,14 @@ class InMemoryMilvus:
             partitions[partition] = 0
 
     def count_rows(self, collection: str, partition: str) -> int | None:
-        """As the protocol has it."""
         _check_name(partition)
         with self._lock:
             return self._partitions(collection).get(partition, 0)
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
-        """As the protocol has it."""
         return {name: self.count_rows(collection, name) for name in partitions}
 
     def drop_partition(self, collection: str, partition: str) -> None:
-        """As the protocol has it."""
         _check_name(partition)
         with self._lock:
             partitions = self._partitions(collection)
@@ -92,7 +85,6 @@ class InMemoryMilvus:
             self._partitions(collection)[partition] += count
 
     def delete_rows(self, collection: str, partition: str) -> None:
-        """Take all rows out of a partition."""
         with self._lock:
             self._partitions(collection)[partition] = 0
 

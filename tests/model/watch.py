@@ -94,7 +94,6 @@ class Change:
 
     @property
     def is_claim(self) -> bool:
-        """True where a worker took the row."""
         if self.old is None or self.new is None or self.new.state != "provisioning":
             return False
         return self.new.fence > self.old.fence
@@ -111,8 +110,6 @@ class Step:
 
 
 class Watch:
-    """Reads what has happened since it was last read."""
-
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_event = 0
@@ -121,12 +118,10 @@ class Watch:
             connection.execute(delete(watched))
 
     def rows(self) -> Sequence[Partition]:
-        """The partitions as they are now."""
         with Session(self._engine, expire_on_commit=False) as session:
             return session.scalars(select(Partition)).all()
 
     def read(self) -> Step:
-        """What happened since."""
         newer = watched.c.id > self._last_change
         told = PartitionEvent.id > self._last_event
         with Session(self._engine, expire_on_commit=False) as session:
@@ -155,7 +150,6 @@ def _change(row: Any) -> Change:
 
 @contextmanager
 def watching(engine: Engine) -> Iterator[None]:
-    """Have the database note each change meanwhile."""
     _execute(engine, _WATCH, before=watched.metadata.create_all)
     try:
         yield

@@ -45,7 +45,6 @@ class HeldProcess:
         self._stands: queue.SimpleQueue[tuple[str, str, str] | None] = queue.SimpleQueue()
 
     def start(self, work: Callable[[], object]) -> None:
-        """Run up to the first call, or to the end."""
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
         self.at = self._stands.get(timeout=ANSWER_WITHIN_S)
 
@@ -79,29 +78,24 @@ class HeldProcess:
         return self.milvus.locate(collection)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
-        """As the protocol has it, in its own time."""
         ask = self.milvus.list_partitions
         names = self._call("list", collection, "", lambda: ask(collection))
         self.saw |= {(collection, name) for name in names}
         return names
 
     def create_partition(self, collection: str, partition: str) -> None:
-        """As the protocol has it, in its own time."""
         make = self.milvus.create_partition
         self._call("create", collection, partition, lambda: make(collection, partition))
 
     def count_rows(self, collection: str, partition: str) -> int | None:
-        """As the protocol has it, in its own time."""
         count = self.milvus.count_rows
         return self._call("count", collection, partition, lambda: count(collection, partition))
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
-        """As the protocol has it, in its own time."""
         count = self.milvus.count_each
         return self._call("count", collection, "", lambda: count(collection, partitions))
 
     def drop_partition(self, collection: str, partition: str) -> None:
-        """As the protocol has it, in its own time."""
         drop = self.milvus.drop_partition
         self._call("drop", collection, partition, lambda: drop(collection, partition))
 
@@ -134,8 +128,6 @@ class HeldProcess:
 
 
 class HeldWorker(HeldProcess):
-    """A worker with one job in hand, as RQ gave it."""
-
     def __init__(
         self, product: Product, milvus: InMemoryMilvus, later: list[Callable[[], object]]
     ) -> None:
@@ -144,7 +136,6 @@ class HeldWorker(HeldProcess):
         self._worker.__dict__ |= {"store": self, "script": self.script}
 
     def take(self, job_id: str, redis_url: str, began: str) -> None:
-        """Take the job out of its queue, and begin it."""
         connection = Redis.from_url(redis_url)
         self.start(lambda: self._perform(job_id, connection, began))
 

@@ -79,7 +79,6 @@ class World(RuleBasedStateMachine):
     # What is looked at.
 
     def row_of(self, number: int) -> Partition | None:
-        """The tenant's row as it is now, if there is one."""
         return next((row for row in self.now.rows if row.tenant_id == number), None)
 
     def holds(self, claim: Claim) -> bool:
@@ -90,17 +89,14 @@ class World(RuleBasedStateMachine):
 
     @property
     def ready(self) -> list[Partition]:
-        """Those who are ready."""
         return [row for row in self.now.rows if row.state == PartitionState.READY]
 
     @property
     def queued(self) -> list[str]:
-        """The ids of the jobs that wait."""
         return [job for queue in self.queues for job in queue.get_job_ids()]
 
     @property
     def failed_jobs(self) -> list[str]:
-        """The ids of the jobs that failed."""
         return [
             job
             for queue in self.queues
@@ -108,7 +104,6 @@ class World(RuleBasedStateMachine):
         ]
 
     def pick(self, things: Sequence[T], which: int) -> T:
-        """One of them, for any number."""
         return things[which % len(things)]
 
     def take(self, job_id: str) -> HeldProcess:
@@ -120,13 +115,11 @@ class World(RuleBasedStateMachine):
         return worker
 
     def finish(self, process: HeldProcess) -> None:
-        """Answer it well until it ends."""
         while process.at is not None:
             process.go_on(WELL)
             self.after(process)
 
     def mend_redis(self) -> None:
-        """Dispatches get through again."""
         for product, pool in zip(self.products, self.pools, strict=True):
             product.services.job_queue.connection.connection_pool = pool
 
@@ -153,7 +146,6 @@ class World(RuleBasedStateMachine):
         assert row.lease_until > self.clock.now
 
     def look(self) -> Step:
-        """Read what happened, and hold it to the laws."""
         step = self.watch.read()
         laws.check(step, self.clock.now)
         is_paused = self.product.services.pauses.is_on()
@@ -174,7 +166,6 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def laws_hold(self) -> None:
-        """After each step."""
         self.now = self.look()
 
     def teardown(self) -> None:
@@ -246,7 +237,6 @@ class World(RuleBasedStateMachine):
 
 
 def failed_registry(queue: Queue) -> FailedJobRegistry:
-    """Where RQ keeps the jobs that failed."""
     return FailedJobRegistry(queue=queue)
 
 

@@ -33,7 +33,6 @@ def _is_ours(folder: str) -> bool:
 
 
 def catalog(path: Path) -> Any:
-    """The catalog as it stands."""
     with path.open("rb") as file:
         return read_po(file)
 

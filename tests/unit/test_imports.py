@@ -28,7 +28,6 @@ TABLES = "webapp.models.base"
 
 
 def run(code: str, var_dir: Path) -> list[str]:
-    """The lines that a process of its own prints."""
     done = subprocess.run(
         [sys.executable, "-c", TOLD.format(code=code)],
         cwd=ROOT,

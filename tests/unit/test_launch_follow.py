@@ -11,7 +11,6 @@ from launch.follow import Log
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A log that holds a line of an earlier run."""
     path = tmp_path / "web.log"
     path.write_text("of before\n")
     return path
@@ -19,7 +18,6 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> Iterator[Log]:
-    """The log, followed from now on."""
     with closing(Log(path, "")) as log:
         yield log
 

@@ -18,7 +18,6 @@ ELSEWHERE = {errors.InvalidField, errors.InvalidRow, errors.KeyMismatch, errors.
 
 @pytest.fixture(autouse=True)
 def speaking() -> Iterator[None]:
-    """An application that speaks."""
     app = Flask("refusals", root_path=str(PROJECT_ROOT))
     languages.init_app(app)
     with app.app_context():

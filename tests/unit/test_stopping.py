@@ -12,7 +12,6 @@ from jobs.provisioning.stopping import stop_requests
 
 @pytest.fixture
 def heard() -> Iterator[list[int]]:
-    """What the handler below the job's has heard."""
     signals: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: signals.append(number))
     yield signals

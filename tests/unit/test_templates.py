@@ -33,7 +33,6 @@ NAMES = {"Paratia", "ms"}
 
 
 def names(path: Path) -> str:
-    """How a test names a template."""
     return str(path.relative_to(FOLDER))
 
 

@@ -48,7 +48,6 @@ def written_files() -> Iterator[Path]:
 
 
 def is_looked_at(path: Path) -> bool:
-    """Whether its words are ours, and of today."""
     return (
         path.suffix in SUFFIXES
         and (PROJECT_ROOT / path).is_file()

@@ -21,7 +21,6 @@ MOMENT = datetime(2026, 11, 3, 14, 5, 7, 250_000, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def speaking() -> Iterator[None]:
-    """An application that speaks."""
     app = Flask("words", root_path=str(PROJECT_ROOT))
     languages.init_app(app)
     with app.app_context():

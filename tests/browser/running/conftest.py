@@ -18,15 +18,12 @@ COLLECTION = "kb_chunks_v1"
 
 
 class Outage(Protocol):
-    """Makes a block that Milvus does not answer in."""
-
     def __call__(self, mode: Mode = Mode.REFUSE) -> contextlib.AbstractContextManager[None]:
         """The block."""
 
 
 @pytest.fixture(scope="package")
 def lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
-    """The product's Milvus, with its collection."""
     server = LiteServer(new_directory("lite"))
     server.start()
     create_collection_if_missing(server.uri, "", COLLECTION, 30)
@@ -36,7 +33,6 @@ def lite(new_directory: Callable[[str], Path]) -> Iterator[LiteServer]:
 
 @pytest.fixture(scope="package")
 def network(lite: LiteServer) -> Iterator[Proxy]:
-    """What lies between the product and its Milvus."""
     with Proxy(("127.0.0.1", lite.port)) as proxy:
         yield proxy
 
@@ -52,7 +48,6 @@ def product(new_directory: Callable[[str], Path], network: Proxy) -> Iterator[Pr
 
 @pytest.fixture
 def site(product: Product) -> Product:
-    """What the stories here look at."""
     return product
 
 

@@ -11,7 +11,6 @@ SOON_MS = 15_000
 
 
 def number_in(page: Page, selector: str) -> int:
-    """The figure that an element shows."""
     return int(re.sub(r"\D", "", page.locator(selector).inner_text()))
 
 

@@ -16,7 +16,6 @@ FILE = ("name,slug", "Uploaded One,up-one", "Uploaded Two,", ",up-three", "Four,
 
 
 def write(folder: Path, *lines: str) -> Path:
-    """A file to be uploaded."""
     file = folder / "tenants.csv"
     file.write_text("\n".join(lines), encoding="utf-8")
     return file

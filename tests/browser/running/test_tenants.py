@@ -18,7 +18,6 @@ from tests.browser.running.conftest import COLLECTION
 
 @pytest.fixture
 def clipboard(context: BrowserContext, product: Product, page: Page) -> Callable[[], str]:
-    """Reads what was copied."""
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=product.url)
     return lambda: str(page.evaluate("navigator.clipboard.readText()"))
 

@@ -25,7 +25,6 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def app(migrated_database: Path, tmp_path: Path, redis_url: str) -> Iterator[APIFlask]:
-    """The application with an empty database."""
     shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
     app = create_app(settings_in(tmp_path, redis_url=redis_url))
     yield app
@@ -40,12 +39,10 @@ def visitor(app: APIFlask) -> Visitor:
 
 @pytest.fixture
 def another_visitor(app: APIFlask) -> Callable[[], Visitor]:
-    """Makes further browsers."""
     return lambda: Visitor(app, new_address())
 
 
 def new_address() -> str:
-    """An address that no other test comes from."""
     number = next(_addresses)
     return f"198.18.{number // 250}.{number % 250 + 1}"
 

@@ -20,7 +20,6 @@ EMAIL = "ops@example.test"
 
 @pytest.fixture
 def run(app: APIFlask) -> Run:
-    """Runs a command as `flask` does."""
     for command in (users_cli, tokens_cli, audit_command):
         app.cli.add_command(command)
     return lambda *words: app.test_cli_runner().invoke(args=list(words))

@@ -22,7 +22,6 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(app: APIFlask) -> Run:
-    """Runs a command as `flask` does."""
     app.cli.add_command(users_cli)
     app.cli.add_command(tokens_cli)
     return lambda *words: app.test_cli_runner().invoke(args=list(words))

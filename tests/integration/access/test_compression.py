@@ -15,7 +15,6 @@ BUNDLE = "/static/vendor/swagger-ui/swagger-ui-bundle.js"
 
 
 def unpacked(answer: TestResponse) -> bytes:
-    """The body of an answer that is compressed."""
     assert answer.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in answer.headers["Vary"]
     return gzip.decompress(answer.data)

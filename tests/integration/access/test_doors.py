@@ -139,7 +139,6 @@ class House:
     values: dict[str, Any]
 
     def doors(self, numbers: tuple[int, ...] = (FAILED,)) -> list[str]:
-        """The address of every rule."""
         with self.app.test_request_context():
             return sorted(
                 {
@@ -196,7 +195,6 @@ class Guest:
             return answer.status_code
 
     def role_at(self, address: str) -> Role | None:
-        """What they are known as there."""
         counts = not self.has_token or address.startswith(("/api/", "/metrics"))
         return self.role if counts else None
 
@@ -342,7 +340,6 @@ def test_viewers_see_from_which_address_nobody_came(house: House) -> None:
 
 
 def needed(endpoint: str, method: str) -> Role:
-    """The role that the matrix wants for it."""
     if endpoint.startswith("rq_dashboard."):
         return Role.ADMIN
     if endpoint.startswith("api.") and endpoint != "api.audit":
@@ -377,7 +374,6 @@ def _wants_csrf_token(guest: Guest, address: str) -> bool:
 
 
 def faults(house: House, guest: Guest, methods: list[str]) -> dict[tuple[str, ...], int]:
-    """Where an answer is not the one that was wanted."""
     found = {}
     # The way out comes last.
     for address in sorted(house.doors(), key=lambda each: each.startswith("/logout")):

@@ -18,8 +18,6 @@ from webapp.db.types import utc_now
 
 @pytest.fixture
 def stored(app: APIFlask) -> Callable[[], ApiToken]:
-    """Reads the one token in the database."""
-
     def read() -> ApiToken:
         with database_of(app).reading() as session:
             return session.scalars(select(ApiToken)).one()

@@ -40,8 +40,6 @@ def app(
 
 @pytest.fixture
 def as_role(app: APIFlask) -> Callable[[Role], Visitor]:
-    """Logs a visitor in who has this role."""
-
     def login(role: Role) -> Visitor:
         visitor = Visitor(app, new_address())
         visitor.login(add_user(app, role))
@@ -58,5 +56,4 @@ def operator(as_role: Callable[[Role], Visitor]) -> Visitor:
 
 @pytest.fixture
 def admin(as_role: Callable[[Role], Visitor]) -> Visitor:
-    """A visitor who may do everything."""
     return as_role(Role.ADMIN)

@@ -30,7 +30,6 @@ def add_failed(app: APIFlask, name: str = "Acme", cause: Cause = Cause.TIMEOUT) 
 
 
 def tenant_of(app: APIFlask, tenant_id: int) -> Tenant:
-    """The tenant as the database has it."""
     with database_of(app).reading() as session:
         tenant = session.get(Tenant, tenant_id)
         assert tenant is not None
@@ -38,7 +37,6 @@ def tenant_of(app: APIFlask, tenant_id: int) -> Tenant:
 
 
 def state_of(app: APIFlask, tenant_id: int) -> PartitionState:
-    """The state of the tenant's partition."""
     partition = tenant_of(app, tenant_id).partition
     assert partition is not None
     return partition.state

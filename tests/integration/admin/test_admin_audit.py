@@ -19,7 +19,6 @@ def rename(app: APIFlask, tenant_id: int, name: str) -> None:
 
 
 def rows(visitor: Visitor, query: str = "") -> list[dict[str, str]]:
-    """The file's rows."""
     text = visitor.get(f"/admin/audit/export.csv{query}").get_data(as_text=True)
     return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
 

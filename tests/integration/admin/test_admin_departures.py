@@ -32,7 +32,6 @@ def change(app: APIFlask, tenant_id: int, **values: Any) -> None:
 
 @pytest.fixture
 def deleted(app: APIFlask, operator: Visitor) -> int:
-    """A tenant that was deleted just now."""
     tenant_id = add_tenant(app, NAME)
     change(app, tenant_id, state=PartitionState.READY, ready_at=utc_now())
     assert send(operator, "/admin/tenant/delete/", id=str(tenant_id), typed=NAME) == 302

@@ -46,14 +46,12 @@ def observed(app: APIFlask, **values: Any) -> None:
 
 
 def add_drift(app: APIFlask, kind: DriftKind, number: int, **values: Any) -> None:
-    """An item of the drift report."""
     entry = {"collection": "kb_chunks_v1", "partition": f"tenant_{number}", "number": number}
     with database_of(app).transaction() as session:
         session.add(PartitionDrift(kind=kind, **entry | values))
 
 
 def change(app: APIFlask, tenant_id: int, **values: Any) -> None:
-    """Put a tenant's partition into a state."""
     with database_of(app).transaction() as session:
         session.execute(update(Partition).where(Partition.tenant_id == tenant_id).values(values))
 

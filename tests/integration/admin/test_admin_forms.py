@@ -45,7 +45,6 @@ def refusals(logs: list[Any]) -> list[Any]:
 
 @pytest.fixture
 def typed(operator: Visitor) -> dict[str, str]:
-    """A filled-in form of a page that is open."""
     return {"name": "Acme & <Söhne>", "slug": "", "csrf_token": operator.csrf_token(NEW)}
 
 

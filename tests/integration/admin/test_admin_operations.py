@@ -23,7 +23,6 @@ SHOW, LIVE = "/admin/operations/show/?id=1", "/admin/operations/live/?id=1"
 
 
 def put(app: APIFlask, tenant_id: int, state: PartitionState, cause: Cause | None = None) -> None:
-    """Let a partition have reached this state."""
     with database_of(app).transaction() as session:
         mine = update(Partition).where(Partition.tenant_id == tenant_id)
         session.execute(mine.values(state=state, cause=cause, state_since=utc_now()))

@@ -74,7 +74,6 @@ def their_worker(queue: Queue) -> Iterator[SimpleWorker]:
 
 
 def all_of(redis: Redis, queue: Queue) -> dict[bytes, bytes | None]:
-    """What Redis holds of the other application."""
     keys = [key for key in redis.scan_iter("rq:job:*") if b":t" not in key]
     return {key: redis.dump(key) for key in keys} | {
         key: b"".join(sorted(entry for entry in redis.zrange(key, 0, -1) if entry[:1] != b"t"))

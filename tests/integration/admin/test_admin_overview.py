@@ -33,20 +33,17 @@ def has_role(page: str, part: str, role: str) -> bool:
 
 
 def verdict_of(page: str) -> tuple[str, str]:
-    """The verdict's role and its words."""
     found = re.search(r'class="verdict (\w+)-role" id="verdict">(.*?)</p>', page, re.S)
     assert found, page
     return found[1], re.sub(r"<[^>]+>", "", found[2]).strip()
 
 
 def store(app: APIFlask, *rows: object) -> None:
-    """Put rows into the database."""
     with database_of(app).transaction() as session:
         session.add_all(rows)
 
 
 def alive(app: APIFlask, seconds_ago: float = 1) -> None:
-    """Signs of life, as the reconciler leaves them."""
     at = utc_now() - timedelta(seconds=seconds_ago)
     store(app, *(Heartbeat(name=name, at=at) for name in ("due", "activity")))
     store(app, Leadership(name="sweep", finished_at=at))

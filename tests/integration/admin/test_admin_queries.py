@@ -26,7 +26,6 @@ WITH_ARGUMENTS = [
 
 
 def database_engine(app: APIFlask) -> Engine:
-    """What the application is connected by."""
     with app.app_context():
         return db.engine
 

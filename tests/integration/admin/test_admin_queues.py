@@ -33,7 +33,6 @@ def job_queue_of(app: APIFlask) -> JobQueue:
 
 @contextmanager
 def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -> Iterator[None]:
-    """A worker as RQ registers it."""
     redis, key = job_queue_of(app).connection, f"rq:worker:{name}"
     heard = utc_now() - timedelta(seconds=silent_s)
     values = {
@@ -55,7 +54,6 @@ def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -
 
 
 def job(app: APIFlask, job_id: str, description: str = "") -> None:
-    """A job of this description."""
     job_queue_of(app).connection.hset(Job.key_for(job_id), "description", description)
 
 

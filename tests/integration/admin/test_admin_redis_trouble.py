@@ -25,13 +25,11 @@ def forbid_all(redis: RedisServer) -> None:
 
 @pytest.fixture
 def redis(spare_redis: Callable[..., RedisServer]) -> RedisServer:
-    """A Redis of the test's own."""
     return spare_redis()
 
 
 @pytest.fixture
 def app(migrated_database: Path, tmp_path: Path, redis: RedisServer) -> Iterator[APIFlask]:
-    """The application on that Redis."""
     shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
     queue = f"q{secrets.token_hex(6)}"
     app = create_app(settings_in(tmp_path, redis_url=redis.url, partition_queue=queue))

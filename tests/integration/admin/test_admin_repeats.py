@@ -32,7 +32,6 @@ FIELD = re.compile(r'name="(csrf_token|form_key)" value="([^"]+)"')
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_app(request: pytest.FixtureRequest, tmp_path: Path, own_redis: str) -> Iterator[APIFlask]:
-    """The application on either database."""
     url: dict[str, str] = {}
     if request.param == "postgresql":
         fresh: Callable[[], str] = request.getfixturevalue("fresh_database")

@@ -67,8 +67,6 @@ def test_workers_are_listed_when_one_is_busy(
 
 
 class Bomb:
-    """Leaves a file behind when it is unpickled."""
-
     def __init__(self, mark: Path) -> None:
         self.mark = mark
 

@@ -79,7 +79,6 @@ def failed_job(app: APIFlask, **fields: Any) -> str:
 
 
 def all_of(app: APIFlask) -> dict[bytes, bytes | None]:
-    """What Redis holds of this test's queue and jobs."""
     redis, name = job_queue_of(app).connection, job_queue_of(app).queue.name
     keys = [*redis.scan_iter(f"rq:*{name}*"), *redis.scan_iter("rq:job:t*")]
     return {key: redis.dump(key) for key in keys}

@@ -23,7 +23,6 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def choose(visitor: Visitor, content: bytes, name: str = "tenants.csv") -> TestResponse:
-    """Send a file, as the form does."""
     token = visitor.csrf_token("/admin/import/")
     file = FileStorage(io.BytesIO(content), name)
     # Not left to the client, which forgets to close what it makes of a large form.

@@ -19,7 +19,6 @@ def choose(visitor: Visitor, language: str, wanted: str) -> str:
 
 
 def language_of(visitor: Visitor, path: str = "/login", **options: object) -> str:
-    """The language that a page says it speaks."""
     found = re.search(r'<html lang="([^"]+)"', visitor.get(path, **options).text)
     assert found
     return found[1]
@@ -27,7 +26,6 @@ def language_of(visitor: Visitor, path: str = "/login", **options: object) -> st
 
 @pytest.fixture
 def visitor(app: APIFlask) -> Visitor:
-    """Somebody who has not logged in."""
     return Visitor(app, "198.19.7.1")
 
 

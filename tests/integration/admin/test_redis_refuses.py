@@ -77,7 +77,6 @@ def app_on(
     migrated_database: Path,  # noqa: F811
     tmp_path: Path,
 ) -> Iterator[Callable[[str], APIFlask]]:
-    """The application on the Redis of this address."""
     shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
     made: list[APIFlask] = []
 

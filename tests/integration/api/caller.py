@@ -12,8 +12,6 @@ from webapp.auth.roles import Role
 
 
 class Caller:
-    """Sends JSON with the token of a role."""
-
     def __init__(
         self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
     ) -> None:
@@ -21,12 +19,10 @@ class Caller:
         self.headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        """Any request below `/api`."""
         headers = {**self.headers, **options.pop("headers", {})}
         return self._client.open(f"/api{path}", method=method, headers=headers, **options)
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        """GET with a query."""
         return self.call("GET", path, query_string=query)
 
     def post(self, path: str, body: Any = None, key: str | None = None) -> TestResponse:
@@ -35,15 +31,12 @@ class Caller:
         return self.call("POST", path, json=body, headers=headers)
 
     def patch(self, path: str, body: Any) -> TestResponse:
-        """PATCH with JSON."""
         return self.call("PATCH", path, json=body)
 
     def delete(self, path: str) -> TestResponse:
-        """DELETE."""
         return self.call("DELETE", path)
 
     def tenant(self, name: str = "Acme", **fields: str) -> dict[str, Any]:
-        """A new tenant."""
         answer = self.post("/tenants", {"name": name, **fields})
         assert answer.status_code == 201, answer.text
         created: dict[str, Any] = answer.json
@@ -59,7 +52,6 @@ class Caller:
 
 
 def unique(prefix: str) -> str:
-    """A slug that no other test has."""
     return f"{prefix}-{secrets.token_hex(4)}"
 
 

@@ -20,7 +20,6 @@ SECRET_KEY = "for these tests and nothing else"
 def settings(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis_url: str
 ) -> Settings:
-    """Settings with a database of this module's own."""
     values = {"redis_url": redis_url, "partition_queue": unique("api")}
     if request.param == "postgresql":
         values["database_url"] = request.getfixturevalue("postgres_url")
@@ -30,7 +29,6 @@ def settings(
 
 @pytest.fixture(scope="module")
 def app(settings: Settings) -> Iterator[APIFlask]:
-    """The application with all its tables."""
     app = migrated_app(settings)
     yield app
     with app.app_context():
@@ -39,7 +37,6 @@ def app(settings: Settings) -> Iterator[APIFlask]:
 
 @pytest.fixture(scope="module")
 def api(app: APIFlask) -> Caller:
-    """A program that may change tenants."""
     return Caller(app)
 
 
@@ -47,7 +44,6 @@ def api(app: APIFlask) -> Caller:
 def server(
     app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
 ) -> Iterator[str]:
-    """The address of a gunicorn with threads."""
     gunicorn = Gunicorn(settings, new_directory("web") / "web.log")
     gunicorn.start()
     yield gunicorn.address
@@ -56,5 +52,4 @@ def server(
 
 @pytest.fixture(scope="module")
 def viewer(app: APIFlask) -> Caller:
-    """A program that may only read."""
     return Caller(app, Role.VIEWER)

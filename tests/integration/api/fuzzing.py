@@ -41,8 +41,6 @@ NOT_CHECKED_OF = [
 
 @dataclass
 class Found:
-    """What a run did and found."""
-
     calls: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     # One failure of each kind, as it can be repeated.

@@ -33,7 +33,6 @@ CSRF_META = re.compile(r'name="csrf-token" content="([^"]+)"')
 
 
 def logged_in(app: APIFlask, role: Role, address: str) -> Visitor:
-    """A browser with a session in the panel."""
     visitor = Visitor(app, address)
     assert visitor.login(add_user(app, role)).status_code == 302
     return visitor

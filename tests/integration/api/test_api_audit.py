@@ -11,7 +11,6 @@ from tests.integration.api.caller import Caller, assert_problem, unique
 
 @pytest.fixture
 def robot(app: APIFlask) -> Caller:
-    """A program of its own name."""
     return Caller(app, token_name=unique("robot"))
 
 

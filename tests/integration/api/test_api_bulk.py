@@ -14,7 +14,6 @@ from webapp.models.tenant import Tenant
 
 
 def bulk(api: Caller, rows: list[Any], key: str | None = None) -> list[dict[str, Any]]:
-    """The results."""
     answer = api.post("/tenants/bulk", {"tenants": rows}, key)
     assert answer.status_code == 200, answer.text
     results: list[dict[str, Any]] = answer.json["results"]
@@ -23,12 +22,10 @@ def bulk(api: Caller, rows: list[Any], key: str | None = None) -> list[dict[str,
 
 
 def statuses(results: list[dict[str, Any]]) -> list[int]:
-    """What became of each row."""
     return [result["status"] for result in results]
 
 
 def slugs(results: list[dict[str, Any]]) -> list[str]:
-    """The slugs of the tenants that were made."""
     return [result["tenant"]["slug"] for result in results if result["status"] == 201]
 
 

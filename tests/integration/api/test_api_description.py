@@ -38,7 +38,6 @@ OPERATIONS = {
 
 @pytest.fixture(scope="module")
 def spec(api: Caller) -> dict[str, Any]:
-    """The description."""
     answer = api.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.content_type == "application/json"
@@ -47,13 +46,11 @@ def spec(api: Caller) -> dict[str, Any]:
 
 
 def operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every operation."""
     for item in spec["paths"].values():
         yield from item.values()
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Every object anywhere in the description."""
     if isinstance(node, dict):
         yield node
     for inner in node.values() if isinstance(node, dict) else node:

@@ -58,7 +58,6 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
 
 
 def send(api: Caller, body: bytes, content_type: str = "application/json") -> Any:
-    """POST of these bytes."""
     return api.call("POST", "/tenants", data=body, content_type=content_type)
 
 

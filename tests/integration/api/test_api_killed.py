@@ -32,7 +32,6 @@ ON_POSTGRES = pytest.mark.parametrize("settings", ["postgresql"], indirect=True,
 
 @pytest.fixture(scope="module")
 def redis(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
-    """A Redis that a test may freeze."""
     server = RedisServer(new_directory("redis"))
     server.start()
     yield server
@@ -43,7 +42,6 @@ def redis(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
 def settings(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis: RedisServer
 ) -> Settings:
-    """A database and a Redis of this module's own."""
     values = {"redis_url": redis.url, "partition_queue": unique("killed")}
     if request.param == "postgresql":
         values["database_url"] = request.getfixturevalue("postgres_url")
@@ -64,7 +62,6 @@ def gunicorn(
 
 @pytest.fixture(scope="module")
 def headers(app: APIFlask) -> dict[str, str]:
-    """An operator's token."""
     return {"Authorization": f"Bearer {add_token(app, Role.OPERATOR)}"}
 
 
@@ -77,7 +74,6 @@ class Client:
         self._headers = {**headers, "Idempotency-Key": self.name}
 
     def send(self) -> httpx.Response | None:
-        """One call; None when the server died over it."""
         body = {"name": self.name, "slug": self.name}
         try:
             return httpx.post(self._address, json=body, headers=self._headers, timeout=30)
@@ -85,7 +81,6 @@ class Client:
             return None
 
     def repeat(self) -> httpx.Response:
-        """The first answer to come."""
         return wait_until(self.send, 20, "an answer")
 
 
@@ -113,7 +108,6 @@ def assert_made_once(app: APIFlask, client: Client) -> httpx.Response:
 
 @pytest.fixture
 def calls() -> Iterator[Callable[[Client], "Future[httpx.Response | None]"]]:
-    """Sends in the background."""
     with ThreadPoolExecutor(4) as pool:
         yield lambda client: pool.submit(client.send)
 

@@ -20,13 +20,11 @@ MANY = 10_000
 
 
 def ids(items: list[dict[str, Any]]) -> list[int]:
-    """The numbers of tenants."""
     return [item["id"] for item in items]
 
 
 @pytest.fixture(scope="module")
 def many(app: APIFlask) -> list[int]:
-    """The numbers of 10,000 tenants that are ready."""
     with database_of(app).transaction() as session:
         rows = [{"name": f"Many {n}", "slug": f"many-{n}"} for n in range(MANY)]
         numbers = list(session.scalars(insert(Tenant).returning(Tenant.id), rows))
@@ -42,7 +40,6 @@ def many(app: APIFlask) -> list[int]:
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """What is asked of the database meanwhile."""
     seen: list[tuple[str, Any]] = []
 
     def note(_c: Any, _k: Any, statement: str, parameters: Any, _x: Any, _m: Any) -> None:
@@ -54,7 +51,6 @@ def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
 
 def plan_of(app: APIFlask, statement: str, parameters: Any) -> str:
-    """How the database finds the rows."""
     explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
     with db.engine.connect() as connection:
         rows = connection.exec_driver_sql(explain + statement, parameters)

@@ -32,18 +32,15 @@ NOBODY = 10**15
 
 
 def new_key() -> str:
-    """A key as clients make them."""
     return secrets.token_hex(16)
 
 
 def answer_of(answer: TestResponse) -> tuple[int, str | None, str | None, bytes]:
-    """What has to be the same each time."""
     headers = answer.headers
     return answer.status_code, headers.get("Location"), headers["Content-Type"], answer.data
 
 
 def made(api: Caller, name: str) -> int:
-    """How many tenants have this name."""
     return sum(len(page) for page in api.pages("/tenants", q=name))
 
 

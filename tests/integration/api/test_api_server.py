@@ -17,7 +17,6 @@ AT_ONCE = 50
 
 @pytest.fixture
 def caller(app: APIFlask, server: str) -> Iterator[httpx.Client]:
-    """A client with an operator's token."""
     headers = {"Authorization": f"Bearer {add_token(app, Role.OPERATOR)}"}
     limits = httpx.Limits(max_connections=AT_ONCE)
     with httpx.Client(base_url=server, headers=headers, timeout=30, limits=limits) as client:

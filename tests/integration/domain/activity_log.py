@@ -17,7 +17,6 @@ from webapp.statistics.chart import Chart, Span, pulse
 
 
 def ago(**units: float) -> datetime:
-    """A moment in the past."""
     return utc_now() - timedelta(**units)
 
 
@@ -40,25 +39,21 @@ def lives(
 
 
 def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
-    """The failed last attempt of a request."""
     entry = {"tenant_id": tenant_id, "event": events.CREATE_FAILED, "at": at}
     return entry | {"attempt": 3, "cause": Cause.TIMEOUT} | values
 
 
 def charted(product: Product, span: Span = Span.HOUR) -> Chart:
-    """The chart as it is stored now."""
     with product.database.reading() as session:
         return pulse(session, span).chart
 
 
 def totals(product: Product, span: Span = Span.HOUR) -> tuple[int, int, int]:
-    """Sign-ups, ready and failed of the whole chart."""
     total = charted(product, span).total
     return total.signups, total.ready, total.failed
 
 
 def stored(product: Product) -> list[tuple[Any, ...]]:
-    """All buckets."""
     with product.engine.connect() as connection:
         return [
             tuple(row) for row in connection.execute(select(Activity).order_by("resolution", "at"))
@@ -66,7 +61,6 @@ def stored(product: Product) -> list[tuple[Any, ...]]:
 
 
 def mark(product: Product) -> datetime:
-    """Up to when all is counted."""
     with product.engine.connect() as connection:
         found: datetime = connection.execute(select(Heartbeat.at)).scalar_one()
         return found

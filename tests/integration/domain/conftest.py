@@ -22,7 +22,6 @@ def _product_logs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_url(new_directory: Callable[[str], Path]) -> str:
-    """A migrated SQLite database."""
     url = f"sqlite:///{new_directory('sqlite')}/paratia.db"
     migrate(url, new_directory("var"))
     return url
@@ -30,7 +29,6 @@ def sqlite_url(new_directory: Callable[[str], Path]) -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_url(fresh_database: Callable[[], str], new_directory: Callable[[str], Path]) -> str:
-    """A migrated PostgreSQL database."""
     url = fresh_database()
     migrate(url, new_directory("var"))
     return url
@@ -38,7 +36,6 @@ def postgresql_url(fresh_database: Callable[[], str], new_directory: Callable[[s
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def both_engines(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Each database in turn."""
     engine = open_engine(request.getfixturevalue(f"{request.param}_url"))
     yield engine
     engine.dispose()

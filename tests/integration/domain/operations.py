@@ -23,7 +23,6 @@ TIMEOUTS = Selection.of_failed(Cause.TIMEOUT)
 
 
 def failing(product: Product, count: int, cause: Cause = Cause.TIMEOUT) -> list[int]:
-    """Tenants that failed for this cause."""
     numbers = [product.create(f"Failing {n}").id for n in range(count)]
     for number in numbers:
         product.fail(number, cause)
@@ -39,12 +38,10 @@ def in_threes(product: Product) -> Operations:
 
 
 def drive(operations: Operations) -> None:
-    """What the reconciler's loop does each second."""
     run_operations(operations, threading.Event())
 
 
 def view(product: Product, operation_id: int) -> View:
-    """The operation with its figures now."""
     with product.database.reading() as session:
         found = find(session, operation_id)
     assert found is not None
@@ -52,18 +49,15 @@ def view(product: Product, operation_id: int) -> View:
 
 
 def tenant_of(product: Product, number: int) -> Tenant:
-    """The tenant as it is now."""
     with product.database.reading() as session:
         return session.get_one(Tenant, number)
 
 
 def generations(product: Product, numbers: list[int]) -> set[int]:
-    """The generations that these have."""
     return {product.row(number).generation for number in numbers}
 
 
 def deleted(product: Product, count: int) -> list[int]:
-    """Deleted tenants that can be called back."""
     numbers = [product.create(f"Deleted {n}").id for n in range(count)]
     for number in numbers:
         product.services.tenants.delete(number, actor=ACTOR)
@@ -71,13 +65,11 @@ def deleted(product: Product, count: int) -> list[int]:
 
 
 def living(product: Product, count: int) -> list[int]:
-    """Tenants with and without a request."""
     mine = [product.create(f"Living {n}").id for n in range(count - 2)]
     return [*mine, *product.imported_tenants(2, first=max(mine) + 1)]
 
 
 def crowd(product: Product, count: int) -> list[int]:
-    """Very many tenants that failed."""
     numbers = product.imported_tenants(count)
     values: dict[str, Any] = {"collection": "c", "attempts": 3, "fence": 1, "generation": 1}
     failed = {"state": "failed", "cause": "timeout", "error": "e"}
@@ -88,6 +80,5 @@ def crowd(product: Product, count: int) -> list[int]:
 
 
 def jobs(product: Product) -> list[Any]:
-    """The waiting jobs of the backfill's queue."""
     queue = product.services.job_queue.backfill_queue
     return queue.get_jobs()

@@ -38,12 +38,10 @@ def _tenants(product: Product) -> None:
 
 
 def another(product: Product) -> Rollup:
-    """The same work in another process."""
     return Rollup(Database(product.engine), product.services.policy)
 
 
 def wide(product: Product) -> list[tuple[Any, ...]]:
-    """The buckets that are kept for long."""
     return [row for row in stored(product) if row[0] != "minute"]
 
 

@@ -20,7 +20,6 @@ ROBOT = Actor("token:crm", Via.API, "192.0.2.7", "r-7")
 
 
 def entries(product: Product) -> list[Any]:
-    """All entries, oldest first."""
     with product.engine.connect() as connection:
         return list(connection.execute(select(AuditEntry).order_by(AuditEntry.id)).all())
 

@@ -15,7 +15,6 @@ UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 
 def claims_of(product: Product, count: int) -> list[Claim]:
-    """Claims as a chunk's job takes them."""
     requests = [(product.create(f"T{n}").id, 1) for n in range(count)]
     return product.attempts.claim(requests, "chunk-1")
 

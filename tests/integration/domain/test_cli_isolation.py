@@ -17,7 +17,6 @@ __all__ = ["run"]
 
 @pytest.fixture
 def failed(whole: Product) -> int:
-    """A tenant that failed for foreign data."""
     tenant = whole.create()
     whole.fail(tenant, Cause.FOREIGN_DATA)
     return tenant.id

@@ -26,7 +26,6 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(whole: Product) -> Iterator[Run]:
-    """Runs `flask …` for the product."""
     yield runner(whole)
     configure_logging(whole.settings, "stderr")
 

@@ -26,7 +26,6 @@ class Killed(BaseException):
 def ready(
     product: Product, store: MilvusPartitionStore, count: int = 1, rows: int = 0
 ) -> list[Tenant]:
-    """Tenants with partitions that hold rows."""
     tenants = [product.create(f"T{n}") for n in range(count)]
     for tenant in tenants:
         store.create_partition(product.settings.milvus_collection, f"tenant_{tenant.id}")

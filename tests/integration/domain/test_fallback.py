@@ -24,7 +24,6 @@ UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 @pytest.fixture
 def claim(whole: Product) -> Claim:
-    """A worker's claim for a new tenant."""
     (claim,) = whole.claim(whole.create())
     return claim
 
@@ -36,8 +35,6 @@ def attempt(
 
 
 def script_says(result: str, rows: int | None = None) -> Script:
-    """A script that finds this, and does nothing."""
-
     def script(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
         exists: Literal["exists", "absent"] = "absent" if result == "created" else "exists"
         made: Literal["created", "already_exists"]

@@ -30,7 +30,6 @@ def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
 
 
 def forecast_of(product: Product) -> Forecast:
-    """The forecast of the collection in use."""
     with product.database.reading() as session:
         rooms = headroom(session, product.settings)
         return forecasts(session, rooms)[product.settings.milvus_collection]

@@ -20,7 +20,6 @@ VALUES (9, 'Società Łódź', 'odz', '2026-01-01 00:00:00', '2026-01-01 00:00:0
 
 
 def searched(product: Product, q: str, **wanted: object) -> list[str]:
-    """The names that a search shows first."""
     with product.database.reading() as session:
         found = list_pages.search(session, TenantFilter(q=q, **wanted), 50)
         return [tenant.name for tenant in found.items]

@@ -43,7 +43,6 @@ SEARCH_BEFORE = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[APIFlask]:
-    """The application on an empty database."""
     url = f"sqlite:///{tmp_path}/empty.db"
     if request.param == "postgresql":
         fresh: Callable[[], str] = request.getfixturevalue("fresh_database")
@@ -108,7 +107,6 @@ def test_tenants_that_were_removing_get_a_week_and_a_record_when_upgraded(app: A
 
 
 def old_tenant(number: int) -> TextClause:
-    """A tenant as the version before 0008 stores it."""
     now = bindparam("now", datetime.now(UTC), UtcDateTime)
     return text(OLD_TENANT).bindparams(now, number=number, slug=f"zurich-{number}")
 
@@ -188,7 +186,6 @@ def test_every_tenant_has_a_row_when_upgraded_and_only_requested_ones_when_downg
 
 
 def moment(connection: Connection, column: str, table: str) -> datetime | None:
-    """The moment in the table's one row."""
     selected = text(f"SELECT {column} AS at FROM {table}").columns(at=UtcDateTime)
     found: datetime | None = connection.execute(selected).scalar_one()
     return found

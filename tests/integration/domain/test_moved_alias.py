@@ -33,7 +33,6 @@ class Aliased:
 
     @property
     def alias(self) -> str:
-        """The name that the product knows."""
         return self.product.settings.milvus_collection
 
     def move(self, to: str) -> None:
@@ -41,17 +40,14 @@ class Aliased:
         self.client.alter_alias(to, self.alias)
 
     def sweep(self) -> None:
-        """Sweep once, and do what was dispatched."""
         self.product.sweep(self.store)
         self.product.work(self.store)
 
     def observed(self) -> ObservedCollection:
-        """What is stored of the alias."""
         with self.product.database.reading() as session:
             return session.get_one(ObservedCollection, self.alias)
 
     def names(self, collection: str) -> set[str]:
-        """The tenants' partitions in a collection."""
         return set(self.store.list_partitions(collection)) - {"_default"}
 
 

@@ -346,7 +346,6 @@ def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> Non
 
 
 def let_pass(product: Product, time: timedelta) -> None:
-    """Let the last pause have ended so long ago."""
     with product.database.transaction() as session:
         session.execute(update(Pause).values(resumed_at=utc_now() - time))
 

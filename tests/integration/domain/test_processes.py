@@ -33,7 +33,6 @@ if not any("create_milvus_partition" in word for word in sys.orig_argv):
 
 
 def environment(product: Product, **more: str) -> dict[str, str]:
-    """What a process of the product is started with."""
     settings = product.settings
     return {
         "PATH": os.environ["PATH"],

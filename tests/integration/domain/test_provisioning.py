@@ -15,8 +15,6 @@ BROKEN = StoreError(Cause.UNEXPECTED, "the SDK is broken")
 
 
 def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
-    """Dispatch and work until the request is settled."""
-
     def settled() -> bool:
         product.services.dispatcher.dispatch_due()
         product.work(store, no_script)

@@ -40,8 +40,6 @@ WORKERS = {
 
 
 class Bomb:
-    """Leaves a file behind when it is unpickled."""
-
     def __init__(self, mark: Path) -> None:
         self.mark = mark
 

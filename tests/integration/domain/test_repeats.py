@@ -25,7 +25,6 @@ def with_key(key: Key = KEY) -> WithKey:
 
 
 def create(product: Product, key: Key = KEY) -> str:
-    """What the caller is told."""
     try:
         product.create(idempotency=(mine := with_key(key)))
     except Repeated as repeated:
@@ -35,7 +34,6 @@ def create(product: Product, key: Key = KEY) -> str:
 
 
 def keys(product: Product, count: int, hours: float) -> None:
-    """Keys that were used so long ago."""
     row = {"owner": "token:1", "fingerprint": "", "status": 200, "body": ""}
     used = utc_now() - timedelta(hours=hours)
     rows = [{**row, "key": f"{hours}-{n}", "created_at": used} for n in range(count)]
@@ -44,7 +42,6 @@ def keys(product: Product, count: int, hours: float) -> None:
 
 
 def left(product: Product) -> int:
-    """How many keys there are."""
     with product.engine.connect() as connection:
         return connection.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
 

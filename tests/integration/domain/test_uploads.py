@@ -26,7 +26,6 @@ def check(product: Product, text: str) -> int:
 
 
 def finish(product: Product, upload_id: int) -> Upload:
-    """Confirm, and let the loop do the rest."""
     product.services.uploads.confirm(upload_id, actor=ACTOR)
     run_imports(product.services.uploads, threading.Event())
     return upload(product, upload_id)

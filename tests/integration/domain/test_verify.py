@@ -29,7 +29,6 @@ def verify(whole: Product) -> Iterator[Callable[..., Result]]:
 
 
 def findings_of(result: Result) -> dict[str, list[str]]:
-    """The partitions of each kind that was found."""
     answer = json.loads(result.stdout)
     return {kind: [each["partition"] for each in answer[kind]] for kind in KINDS if answer[kind]}
 

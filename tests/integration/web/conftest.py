@@ -27,7 +27,6 @@ def settings(new_directory: Callable[[str], Path], redis_server: RedisServer) ->
 
 @pytest.fixture(scope="module")
 def token(settings: Settings) -> str:
-    """An API token with every right."""
     app = create_app(settings)
     secret = add_token(app, Role.ADMIN)
     close(app)
@@ -36,7 +35,6 @@ def token(settings: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def web(settings: Settings) -> Iterator[WebServer]:
-    """Panel and API, with nothing in front."""
     server = WebServer(settings.var_dir, settings)
     server.start()
     yield server

@@ -27,7 +27,6 @@ HALF_A_REQUEST = b"POST /paratia/login HTTP/1.1\r\nHost: a\r\nContent-Length: 99
 
 @pytest.fixture(scope="module")
 def upstream(settings: Settings) -> Iterator[WebServer]:
-    """Panel and API, for one proxy."""
     skip_when_switched_off(nginx.NAME)
     server = WebServer(settings.var_dir, settings, TRUSTED_PROXIES="1")
     server.start()
@@ -37,7 +36,6 @@ def upstream(settings: Settings) -> Iterator[WebServer]:
 
 @pytest.fixture(scope="module")
 def over_tls(upstream: WebServer, new_directory: Callable[[str], Path]) -> Iterator[nginx.Nginx]:
-    """The host of its own."""
     block, _ = nginx.readme_blocks()
     proxy = nginx.Nginx(new_directory("tls"), block, upstream.port)
     proxy.start()
@@ -49,7 +47,6 @@ def over_tls(upstream: WebServer, new_directory: Callable[[str], Path]) -> Itera
 def below_a_path(
     upstream: WebServer, new_directory: Callable[[str], Path]
 ) -> Iterator[nginx.Nginx]:
-    """The path of another host."""
     _, block = nginx.readme_blocks()
     proxy = nginx.Nginx(new_directory("path"), block, upstream.port)
     proxy.start()
@@ -66,14 +63,12 @@ def browser(proxy: nginx.Nginx) -> Iterator[httpx.Client]:
 
 
 def send_form(client: httpx.Client, page: str, address: str, **fields: str) -> httpx.Response:
-    """Fill in a form of the page and send it."""
     found = CSRF_FIELD.search(client.get(page).text)
     assert found
     return client.post(address, data={"csrf_token": found[1], **fields})
 
 
 def log_in(client: httpx.Client, prefix: str = "", **fields: str) -> httpx.Response:
-    """Through the form, as the admin."""
     page = f"{prefix}/login"
     return send_form(client, page, page, email=EMAIL, password=PASSWORD, **fields)
 

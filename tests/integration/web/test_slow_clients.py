@@ -49,7 +49,6 @@ def connections(server: WebServer, sent: bytes, open_ones: ExitStack) -> list[so
 
 
 def serves(server: WebServer) -> bool:
-    """Whether somebody else gets an answer."""
     answer = httpx.get(f"{server.address}/healthz", timeout=ANSWER_WITHIN_S)
     return answer.status_code == 200
 
