@@ -11,6 +11,7 @@ from webapp.db.safe_methods import Note
 from webapp.db.session import Database
 from webapp.models.audit import Actor
 from webapp.models.partition import Partition
+from webapp.models.states import TenantState
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter, conditions
 
@@ -20,7 +21,7 @@ COLUMNS: dict[str, Any] = {
     "id": Tenant.id,
     "name": Tenant.name,
     "slug": Tenant.slug,
-    "status": Tenant.deleted_at,
+    "status": case((Tenant.deleted_at.is_(None), TenantState.ACTIVE), else_=TenantState.DELETED),
     "collection": Partition.collection,
     "partition": case((Partition.state.is_not(None), Partition.name)),
     "state": Partition.state,
@@ -76,6 +77,4 @@ def _as_audited(wanted: TenantFilter) -> dict[str, object]:
 
 
 def _cells(row: Row[Any]) -> list[Any]:
-    cells = [each.isoformat() if isinstance(each, datetime) else each for each in row]
-    cells[3] = "deleted" if row.status else "active"
-    return cells
+    return [each.isoformat() if isinstance(each, datetime) else each for each in row]
