@@ -1,11 +1,11 @@
 """Backfill: what it dispatches, what it leaves alone, and that it makes one request each."""
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from jobs.milvus.client import MilvusPartitionStore
+from jobs.milvus.store import StoreError
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script
 from webapp.models.causes import Cause
 from webapp.models.operation import OperationKind
@@ -22,17 +22,8 @@ def plan(product: Product, numbers: list[int] | None = None) -> Plan:
 @pytest.fixture
 def one_of_each(product: Product) -> dict[str, int]:
     """A tenant in every condition that backfill tells apart; its number by the condition."""
-    names = [
-        "waiting",
-        "lost",
-        "due",
-        "provisioning",
-        "ready",
-        "removing",
-        "transient",
-        "permanent",
-    ]
-    made = {name: product.create(name).id for name in names}
+    names = "waiting lost due provisioning ready removing transient permanent"
+    made = {name: product.create(name).id for name in names.split()}
     product.claim(made["provisioning"])
     product.make_ready(made["ready"])
     product.services.tenants.delete(made["removing"], actor=ACTOR)
@@ -44,36 +35,24 @@ def one_of_each(product: Product) -> dict[str, int]:
     return made
 
 
-def test_those_that_it_can_help_are_planned_when_none_is_named(
+def test_those_that_it_can_help_are_planned_and_dispatched(
     product: Product, one_of_each: dict[str, int]
 ) -> None:
+    helped = [one_of_each[name] for name in ("lost", "due", "transient", "before")]
     planned = plan(product)
-    assert planned.accepted == len({"lost", "due", "transient", "before"})
+    assert planned.accepted == len(helped)
     assert planned.skipped == {"waiting": 1, "provisioning": 1, "failed_permanently": 1}
-
-
-def test_permanent_failure_is_planned_when_its_number_is_given(
-    product: Product, one_of_each: dict[str, int]
-) -> None:
-    planned = plan(product, list(one_of_each.values()))
-    assert planned.accepted == len({"lost", "due", "transient", "permanent", "before"})
-    assert planned.skipped == {"waiting": 1, "provisioning": 1, "ready": 1, "removing": 1}
-
-
-def test_number_is_counted_as_unknown_when_no_tenant_has_it(product: Product) -> None:
-    assert plan(product, [99]).skipped == {"unknown": 1}
-
-
-def test_every_planned_one_is_dispatched_when_asked_for(
-    product: Product, one_of_each: dict[str, int]
-) -> None:
-    assert product.backfill().accepted == 4
-    taken = [one_of_each[name] for name in ("lost", "due", "transient", "before")]
-    rows = [product.row(number) for number in taken]
+    named = plan(product, [*one_of_each.values(), 99])
+    assert named.accepted == len({*helped, one_of_each["permanent"]})
+    left_alone = ("waiting", "provisioning", "ready", "removing", "unknown")
+    assert named.skipped == dict.fromkeys(left_alone, 1)
+    assert product.backfill().accepted == len(helped)
+    rows = [product.row(number) for number in helped]
     assert {row.state for row in rows} == {"pending"}
     assert len({row.job_id for row in rows}) == 1
     assert product.row(one_of_each["transient"]).generation == 2
     assert product.event_names(one_of_each["before"]) == ["requested", "dispatched"]
+    assert (plan(product, helped).accepted, plan(product, helped).skipped) == (0, {"waiting": 4})
 
 
 def test_it_goes_on_when_the_due_loop_dispatched_some_first(
@@ -86,18 +65,13 @@ def test_it_goes_on_when_the_due_loop_dispatched_some_first(
     assert operation.accepted == 1
 
 
-def test_nothing_is_left_to_do_when_a_backfill_was_dispatched(product: Product) -> None:
-    product.backfill(product.imported_tenants(7))
-    assert (plan(product).accepted, plan(product).skipped) == (0, {"waiting": 7})
-
-
 def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Product) -> None:
-    numbers = product.imported_tenants(150)
+    numbers = product.imported_tenants(60)
     results = all_at_once([partial(product.backfill, numbers)] * 2)
     assert [result for result in results if isinstance(result, Exception)] == []
-    assert product.states() == ["pending"] * 150
-    assert {product.event_names(number).count("requested") for number in numbers[::25]} == {1}
-    assert {product.row(number).generation for number in numbers[::25]} == {1}
+    assert product.states() == ["pending"] * 60
+    assert {product.event_names(number).count("requested") for number in numbers[::10]} == {1}
+    assert {product.row(number).generation for number in numbers[::10]} == {1}
 
 
 def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product) -> None:
@@ -107,45 +81,17 @@ def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product)
     assert product.states() == ["removing", "pending"]
 
 
-def test_requests_stand_when_redis_takes_none(product: Product, tmp_path: Path) -> None:
-    deaf = product.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
-    assert deaf.backfill(product.imported_tenants(5)).accepted == 5
-    assert product.queued() == []
-    for number in range(1, 6):
-        product.age(number, "dispatch_after", 1)
-    assert product.services.dispatcher.dispatch_due() == 5
-
-
-def test_all_are_ready_when_workers_took_the_chunks(
+def test_sign_up_is_served_first_and_all_are_ready_when_workers_took_the_chunks(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     small = whole.configured(partition_chunk_size=10)
     small.backfill(small.imported_tenants(25))
+    tenant = small.create("Now")
+    small.work(store, jobs_at_most=1)
+    assert (small.row(tenant).state, small.row(1).state) == ("ready", "pending")
     assert len(small.queued()) == 3
     small.work(store)
-    assert small.states() == ["ready"] * 25
-
-
-def test_sign_up_is_served_first_when_a_backfill_waits(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    whole.backfill(whole.imported_tenants(3))
-    tenant = whole.create("Now")
-    whole.work(store, jobs_at_most=1)
-    assert whole.row(tenant).state == "ready"
-    assert whole.row(1).state == "pending"
-
-
-def test_selection_is_retried_in_chunks_when_many_failed(product: Product) -> None:
-    numbers = product.imported_tenants(30)
-    product.backfill(numbers)
-    for number in numbers:
-        product.fail(number, Cause.AUTH if number <= 5 else Cause.TIMEOUT)
-    before = len(product.queued())
-    operation = product.retry_failed(Cause.TIMEOUT)
-    assert (operation.accepted, operation.skipped) == (25, "{}")
-    assert len(product.queued()) == before + 1
-    assert product.states() == ["failed"] * 5 + ["pending"] * 25
+    assert small.states() == ["ready"] * 26
 
 
 def test_selection_tells_what_it_skips_when_numbers_are_given(
@@ -170,8 +116,6 @@ def test_worker_goes_on_when_a_whole_chunk_fails(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     """Each of them is then tried by itself, and recorded by itself."""
-    from jobs.milvus.store import StoreError
-
     whole.backfill(whole.imported_tenants(3))
     broken = FaultyStore(store, creating=StoreError(Cause.UNEXPECTED, "broken"))
     whole.work(broken, no_script)

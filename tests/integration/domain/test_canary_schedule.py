@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from jobs.canary.schedule import CANARY, CanarySchedule
 from jobs.drift.observations import Observation
@@ -13,7 +13,6 @@ from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
 from webapp.db.types import utc_now
-from webapp.models.audit import AuditEntry
 from webapp.models.observed import ObservedCollection
 from webapp.models.states import CanaryOutcome
 from webapp.partitions import summary
@@ -31,55 +30,43 @@ def schedule(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryS
     return CanarySchedule(product.services, store, product.settings)
 
 
-def look(product: Product) -> str:
-    """Let the sweep have seen the collection; returns its name."""
-    collection = product.settings.milvus_collection
-    product.observations.record(Observation(collection, 1, partitions=1))
-    return collection
+def look(product: Product) -> None:
+    """Let the sweep have seen the collection."""
+    product.observations.record(Observation(product.collection, 1, partitions=1))
 
 
 def shown(product: Product) -> summary.LastCanary | None:
-    with product.database.reading() as session:
-        return summary.headroom(session, product.settings)[0].canary
+    return product.read(summary.headroom, product.settings)[0].canary
 
 
-def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(
-    product: Product,
-) -> None:
-    database = product.services.database
-    assert not is_check_due(database, product.settings.milvus_collection)
-    collection = look(product)
-    assert is_check_due(database, collection)
-    record_check(database, collection, PASSED)
-    assert not is_check_due(database, collection)
-    past = update(ObservedCollection).values(canary_due_at=utc_now() - timedelta(seconds=1))
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(past)
-    assert is_check_due(database, collection)
-
-
-def test_check_is_due_again_when_somebody_asks(product: Product) -> None:
-    database = product.services.database
-    assert not request_check(database, product.settings.milvus_collection, actor=ACTOR)
-    collection = look(product)
-    record_check(database, collection, PASSED)
-    assert request_check(database, collection, actor=ACTOR)
-    assert is_check_due(database, collection)
-    with product.engine.connect() as connection:
-        (entry,) = connection.execute(select(AuditEntry)).all()
-    assert (entry.action, entry.actor) == ("partitions.check_isolation", ACTOR.name)
-    assert entry.target == f"collection {collection}"
-
-
-def test_report_is_shown_when_a_check_was_made(product: Product) -> None:
-    collection = look(product)
+def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(product: Product) -> None:
+    database = product.database
+    assert not is_check_due(database, product.collection)
+    look(product)
+    assert is_check_due(database, product.collection)
     assert shown(product) is None
-    record_check(product.services.database, collection, PASSED)
+    record_check(database, product.collection, PASSED)
     seen = shown(product)
     assert seen is not None
     assert (seen.outcome, seen.message) == ("passed", "fine")
     look(product)
     assert shown(product) == seen
+    assert not is_check_due(database, product.collection)
+    past = utc_now() - timedelta(seconds=1)
+    product.write(update(ObservedCollection).values(canary_due_at=past))
+    assert is_check_due(database, product.collection)
+
+
+def test_check_is_due_again_when_an_operator_asks(simple: Product) -> None:
+    database, collection = simple.database, simple.collection
+    assert not request_check(database, collection, actor=ACTOR)
+    look(simple)
+    record_check(database, collection, PASSED)
+    assert request_check(database, collection, actor=ACTOR)
+    assert is_check_due(database, collection)
+    (entry,) = simple.audited()
+    assert (entry.action, entry.actor) == ("partitions.check_isolation", ACTOR.name)
+    assert entry.target == f"collection {collection}"
 
 
 def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitionStore) -> None:

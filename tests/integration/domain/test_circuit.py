@@ -32,13 +32,7 @@ def open_circuit(product: Product) -> None:
 
 
 def let_a_probe_be_due(product: Product) -> None:
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(update(Circuit).values(probe_at=utc_now() - timedelta(seconds=1)))
-
-
-def probe_at(product: Product) -> object:
-    with product.engine.connect() as connection:
-        return connection.execute(select(Circuit.probe_at)).scalar_one()
+    product.write(update(Circuit).values(probe_at=utc_now() - timedelta(seconds=1)))
 
 
 def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product) -> None:
@@ -49,19 +43,18 @@ def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product
     assert (caught.value.cause, state.cause, state.message) == ("timeout", "timeout", "no answer")
 
 
-def test_circuit_stays_closed_when_an_answer_comes_in_between(product: Product) -> None:
+def test_circuit_stays_closed_when_an_answer_comes_in_between_or_it_is_always_the_same_tenant(
+    product: Product,
+) -> None:
     circuit = product.circuit
     for tenant_id in range(6):
         if tenant_id % 2 == 0:
             circuit.answered(circuit.enter())
         no_answer(product, tenant_id)
-    assert not circuit.state().is_open
-
-
-def test_circuit_stays_closed_when_it_is_always_the_same_tenant(product: Product) -> None:
+    circuit.answered(circuit.enter())
     for _ in range(5):
         no_answer(product, 7, answered=True)
-    assert not product.circuit.state().is_open
+    assert not circuit.state().is_open
 
 
 def test_circuit_opens_once_when_ten_workers_fail_at_one_moment(product: Product) -> None:
@@ -86,36 +79,24 @@ def test_one_probe_is_let_in_when_ten_ask_at_one_moment(product: Product) -> Non
     assert sum(isinstance(entry, CircuitOpen) for entry in asked) == 9
 
 
-def test_next_probe_comes_when_the_worker_of_the_last_one_died(product: Product) -> None:
-    open_circuit(product)
-    let_a_probe_be_due(product)
-    died = product.circuit.enter()
-    assert died.is_probe
-    assert died.probing_until == probe_at(product)
-    let_a_probe_be_due(product)  # as after the lease
-    assert product.circuit.enter().is_probe
-
-
-def test_next_probe_may_begin_when_one_was_given_up(product: Product) -> None:
-    open_circuit(product)
-    let_a_probe_be_due(product)
-    product.circuit.give_up(product.circuit.enter())
-    assert product.circuit.enter().is_probe
-
-
-def test_circuit_closes_when_the_probe_is_answered(product: Product) -> None:
-    open_circuit(product)
-    let_a_probe_be_due(product)
-    product.circuit.answered(product.circuit.enter())
-    assert not product.circuit.enter().is_probe
-
-
-def test_door_stays_shut_when_the_probe_gets_no_answer(product: Product) -> None:
-    open_circuit(product)
-    let_a_probe_be_due(product)
-    no_answer(product, 9)
+def test_probes_follow_each_other_until_one_is_answered(simple: Product) -> None:
+    circuit = simple.circuit
+    open_circuit(simple)
+    let_a_probe_be_due(simple)
+    died = circuit.enter()
+    with simple.engine.connect() as connection:
+        due_at = connection.execute(select(Circuit.probe_at)).scalar_one()
+    assert (died.is_probe, died.probing_until) == (True, due_at)
+    let_a_probe_be_due(simple)  # as after the lease
+    given_up = circuit.enter()
+    assert given_up.is_probe
+    circuit.give_up(given_up)
+    no_answer(simple, 9)
     with pytest.raises(CircuitOpen):
-        product.circuit.enter()
+        circuit.enter()
+    let_a_probe_be_due(simple)
+    circuit.answered(circuit.enter())
+    assert not circuit.enter().is_probe
 
 
 def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Product) -> None:
@@ -163,9 +144,8 @@ def test_chunk_hands_back_without_a_call_when_the_circuit_is_open(simple: Produc
 def test_sweep_closes_the_circuit_when_a_listing_is_answered(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    tenants = [whole.create(f"Tenant {number}") for number in range(4)]
-    for tenant in tenants:
-        whole.change(tenant, max_attempts=1)
+    for number in range(4):
+        whole.change(whole.create(f"Tenant {number}"), max_attempts=1)
     whole.work(FaultyStore(listing=UNREACHABLE), no_script)
     assert whole.states() == ["failed"] * 4
     whole.reconciler(store).sweep()
