@@ -4,12 +4,13 @@ import os
 import secrets
 import socket
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import and_, or_, update
-from sqlalchemy.exc import IntegrityError
 
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.models.control import SWEEP, Leadership
 
 
@@ -25,7 +26,6 @@ class LeaderLease:
         """Take the lease, unless another process has it or released it less than `rest` ago."""
         now = utc_now()
         free = and_(
-            Leadership.name == self._name,
             or_(
                 Leadership.held_until.is_(None),
                 Leadership.held_until < now,
@@ -34,34 +34,23 @@ class LeaderLease:
             or_(Leadership.finished_at.is_(None), Leadership.finished_at <= now - rest),
         )
         taken = {"holder": self._holder, "held_until": now + lasts}
-        try:
-            with self._database.transaction() as session:
-                if session.get(Leadership, self._name) is None:
-                    session.add(Leadership(name=self._name, **taken))
-                    return True
-                won = session.execute(
-                    update(Leadership).where(free).values(taken).returning(Leadership.name)
-                )
-                return won.first() is not None
-        except IntegrityError:
-            return False
+        with self._database.transaction() as session:
+            first = insert_into(session, Leadership).values(name=self._name, **taken)
+            won = first.on_conflict_do_update(
+                index_elements=[Leadership.name], set_=taken, where=free
+            )
+            return session.scalar(won.returning(Leadership.name)) is not None
 
     def renew(self, lasts: timedelta) -> bool:
         """Lengthen the lease; False when another process has it: this one must stop."""
-        with self._database.transaction() as session:
-            kept = session.execute(
-                update(Leadership)
-                .where(Leadership.name == self._name, Leadership.holder == self._holder)
-                .values(held_until=utc_now() + lasts)
-                .returning(Leadership.name)
-            )
-            return kept.first() is not None
+        return self._change(held_until=utc_now() + lasts)
 
     def release(self) -> None:
         """Release the lease, and store when."""
+        self._change(holder=None, held_until=None, finished_at=utc_now())
+
+    def _change(self, **values: Any) -> bool:
+        mine = (Leadership.name == self._name, Leadership.holder == self._holder)
+        changed = update(Leadership).where(*mine).values(values).returning(Leadership.name)
         with self._database.transaction() as session:
-            session.execute(
-                update(Leadership)
-                .where(Leadership.name == self._name, Leadership.holder == self._holder)
-                .values(holder=None, held_until=None, finished_at=utc_now())
-            )
+            return session.scalar(changed) is not None

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Insert, and_, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.errors import KeyInUse, KeyMismatch
 from webapp.models.idempotency import IdempotencyKey
 
@@ -177,9 +177,8 @@ def _take(session: Session, key: Key) -> Insert:
         "body": "",
         "created_at": now,
     }
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return (
-        insert(IdempotencyKey)
+        insert_into(session, IdempotencyKey)
         .values(owner=key.owner, key=key.text, **values)
         .on_conflict_do_update(
             index_elements=[IdempotencyKey.owner, IdempotencyKey.key],

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import InvalidField
+from webapp.partitions.pause import under_way
 from webapp.partitions.pause_state import PauseState
 from webapp.times import rfc3339
 
@@ -23,12 +24,12 @@ def pause(reason: str | None, as_json: bool) -> None:
     Repeating it changes nothing.
     """
     to_stderr()
-    pauses = current.services().pauses
     try:
-        state = pauses.pause(reason, actor=current.command_line())
+        state = current.services().pauses.pause(reason, actor=current.command_line())
     except InvalidField as error:
         refuse(f"--reason {error}")
-    running = pauses.under_way()
+    with current.database().reading() as session:
+        running = under_way(session)
     if as_json:
         print_json({"paused": serialize(state), "under_way": running})
         return

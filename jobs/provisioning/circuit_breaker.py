@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
@@ -131,20 +131,6 @@ class CircuitBreaker:
         if answered_before and entry.is_probe:
             self.close()
             entry = Entry(utc_now(), 0)
-        try:
-            self._count(entry, cause, message, tenant_id, answered_before)
-        except IntegrityError:
-            # Another worker inserted the row at the same moment.
-            self._count(entry, cause, message, tenant_id, answered_before)
-
-    def _count(
-        self,
-        entry: Entry,
-        cause: Cause,
-        message: str,
-        tenant_id: int | None,
-        answered_before: bool,
-    ) -> None:
         now = utc_now()
         opens = False
         with self._database.transaction() as session:
@@ -165,12 +151,9 @@ class CircuitBreaker:
 
 
 def _locked(session: Session) -> Circuit:
-    row = session.get(Circuit, MILVUS, with_for_update=True)
-    if row is None:
-        row = Circuit(name=MILVUS, failures=0)
-        session.add(row)
-        session.flush()
-    return row
+    closed = insert_into(session, Circuit).values(name=MILVUS, failures=0)
+    session.execute(closed.on_conflict_do_nothing())
+    return session.get_one(Circuit, MILVUS, with_for_update=True)
 
 
 def _reset(row: Circuit, now: datetime) -> None:

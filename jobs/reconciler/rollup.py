@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.reconciler.event_counts import count
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.models.control import Heartbeat
 from webapp.models.partition import PartitionEvent
 from webapp.models.statistics import Activity, Resolution
@@ -97,15 +97,12 @@ class Rollup:
         done: datetime,
     ) -> int | None:
         """Replace the counts of the period; None where another process did so first."""
-        try:
-            with self._database.transaction() as session:
-                if not _move_mark(session, mark, done):
-                    return None
-                if since < until:
-                    _put(session, since, until, counts)
-                    _forget(session, done)
-        except IntegrityError:
-            return None  # Another process inserted the first mark at the same moment.
+        with self._database.transaction() as session:
+            if not _move_mark(session, mark, done):
+                return None
+            if since < until:
+                _put(session, since, until, counts)
+                _forget(session, done)
         return len(counts)
 
 
@@ -130,12 +127,10 @@ def _entries(session: Session, minute: datetime) -> int:
 
 
 def _move_mark(session: Session, seen: datetime | None, to: datetime) -> bool:
-    if seen is None:
-        session.add(Heartbeat(name=COUNTED, at=to))
-        session.flush()
-        return True
-    mine = update(Heartbeat).where(Heartbeat.name == COUNTED, Heartbeat.at == seen)
-    return session.execute(mine.values(at=to).returning(Heartbeat.name)).first() is not None
+    first = insert_into(session, Heartbeat).values(name=COUNTED, at=to).on_conflict_do_nothing()
+    mine = update(Heartbeat).where(Heartbeat.name == COUNTED, Heartbeat.at == seen).values(at=to)
+    moved = first if seen is None else mine
+    return session.scalar(moved.returning(Heartbeat.name)) is not None
 
 
 def _put(

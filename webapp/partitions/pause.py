@@ -3,12 +3,12 @@
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.errors import InvalidField
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
@@ -42,25 +42,22 @@ class Pauses:
             Repeated: see `Idempotency`.
         """
         reason = _checked(reason)
-        try:
-            return self._pause(reason, actor, idempotency)
-        except IntegrityError:
-            # Another process inserted the row at the same moment.
-            return self._pause(reason, actor, idempotency)
-
-    def _pause(self, reason: str | None, actor: Actor, idempotency: Idempotency) -> PauseState:
+        begun = {
+            "paused_at": utc_now(),
+            "paused_by": actor.name,
+            "reason": reason,
+            "resumed_at": None,
+        }
         with self._database.transaction() as session:
             idempotency.begin(session)
-            row = _locked(session)
-            if row is None or row.resumed_at is not None:
-                row = row or Pause(name=PROVISIONING)
-                row.paused_at, row.paused_by = utc_now(), actor.name
-                row.reason, row.resumed_at = reason, None
-                session.add(row)
-                session.flush()
+            first = insert_into(session, Pause).values(name=PROVISIONING, **begun)
+            another = first.on_conflict_do_update(
+                index_elements=[Pause.name], set_=begun, where=Pause.resumed_at.is_not(None)
+            )
+            if session.scalar(another.returning(Pause.name)):
                 _write(session, actor, "pause", reason)
                 session.after_commit(self._dispatcher.heed_pause)
-            state = PauseState.of(row)
+            state = PauseState.of(session.get_one(Pause, PROVISIONING))
             idempotency.finish(session, state)
         return state
 
@@ -75,7 +72,7 @@ class Pauses:
         ended = None
         with self._database.transaction() as session:
             idempotency.begin(session)
-            row = _locked(session)
+            row = session.get(Pause, PROVISIONING, with_for_update=True)
             if row is not None and row.resumed_at is None:
                 row.resumed_at = utc_now()
                 ended = PauseState.of(row)
@@ -84,27 +81,22 @@ class Pauses:
             idempotency.finish(session, None)
         return ended
 
-    def state(self, session: Session | None = None) -> PauseState | None:
-        if session is None:
-            with self._database.reading() as own:
-                return self.state(own)
-        last = last_pause(session)
+    def state(self) -> PauseState | None:
+        """The present pause, or None."""
+        with self._database.reading() as session:
+            last = last_pause(session)
         return last if last and last.lasts else None
 
     def is_on(self) -> bool:
         with self._database.reading() as session:
             return is_paused(session)
 
-    def under_way(self, session: Session | None = None) -> int:
-        """The number of attempts and drops that have begun and not ended."""
-        if session is None:
-            with self._database.reading() as own:
-                return self.under_way(own)
-        dropping = and_(
-            Partition.state == PartitionState.REMOVING, Partition.lease_until > utc_now()
-        )
-        begun = or_(Partition.state == PartitionState.PROVISIONING, dropping)
-        return session.scalar(select(func.count()).select_from(Partition).where(begun)) or 0
+
+def under_way(session: Session) -> int:
+    """The number of attempts and drops that have begun and not ended."""
+    dropping = and_(Partition.state == PartitionState.REMOVING, Partition.lease_until > utc_now())
+    begun = or_(Partition.state == PartitionState.PROVISIONING, dropping)
+    return session.scalar(select(func.count()).select_from(Partition).where(begun)) or 0
 
 
 def _checked(reason: str | None) -> str | None:
@@ -112,10 +104,6 @@ def _checked(reason: str | None) -> str | None:
         return clean_text(folded(reason or ""), MAX_REASON_LENGTH, may_be_empty=True) or None
     except UnusableText as error:
         raise InvalidField("reason", error.template, **error.values) from error
-
-
-def _locked(session: Session) -> Pause | None:
-    return session.get(Pause, PROVISIONING, with_for_update=True)
 
 
 def _write(session: UnitOfWork, actor: Actor, verb: str, reason: str | None) -> None:

@@ -3,12 +3,12 @@
 import time
 from datetime import datetime
 
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 from webapp.models.control import Heartbeat
 
 DUE = "due"
@@ -30,17 +30,13 @@ class Heartbeats:
         now = time.monotonic()
         if now - self._written.get(name, -WRITTEN_EVERY_S) < WRITTEN_EVERY_S:
             return
-        self._write(name, utc_now())
+        at = utc_now()
+        with self._database.transaction() as session:
+            beat = insert_into(session, Heartbeat).values(name=name, at=at)
+            session.execute(
+                beat.on_conflict_do_update(index_elements=[Heartbeat.name], set_={"at": at})
+            )
         self._written[name] = now
-
-    def _write(self, name: str, at: datetime) -> None:
-        try:
-            with self._database.transaction() as session:
-                statement = update(Heartbeat).where(Heartbeat.name == name).values(at=at)
-                if session.execute(statement.returning(Heartbeat.name)).first() is None:
-                    session.add(Heartbeat(name=name, at=at))
-        except IntegrityError:
-            return  # Another process had its first beat at the same moment.
 
 
 def last_beat(session: Session, name: str) -> datetime | None:

@@ -23,6 +23,7 @@ from webapp.models.control import Pause
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions.drift import drift_counts
+from webapp.partitions.pause import under_way
 from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import summary
 
@@ -391,7 +392,8 @@ def test_attempts_and_drops_under_way_are_counted_when_somebody_asks(product: Pr
     product.make_ready(removing)
     product.delete(removing)
     product.removal_claims.claim(product.settings.milvus_collection, 10)
-    assert product.services.pauses.under_way() == 2
+    with product.services.database.reading() as session:
+        assert under_way(session) == 2
     assert product.row(waiting).state == PartitionState.PENDING
 
 

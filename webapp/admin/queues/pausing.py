@@ -9,7 +9,7 @@ from webapp.admin.base import Page, expose, reading
 from webapp.admin.lookups import status
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
-from webapp.partitions.pause import MAX_REASON_LENGTH
+from webapp.partitions.pause import MAX_REASON_LENGTH, under_way
 
 
 class PausingView(Page):
@@ -33,7 +33,7 @@ class PausingView(Page):
             refusal=refusal,
             reason=request.form.get("reason", ""),
             max_length=MAX_REASON_LENGTH,
-            under_way=current.services().pauses.under_way(reading()),
+            under_way=under_way(reading()),
         ), status()
 
     @expose("/resume/", methods=("POST",))
