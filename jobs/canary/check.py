@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.canary.probe_rows import ROWS, Shape, Unfillable, Vector
 from jobs.milvus.rows import load_partitions
+from jobs.milvus.schema import schema_in
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
 from webapp.models.states import CanaryOutcome
@@ -52,7 +53,7 @@ class Canary:
 
     def _check(self, collection: str) -> str:
         self._make_room(collection)
-        shape = Shape.of(self._call("describe_collection", collection))
+        shape = Shape.of(schema_in(self._call("describe_collection", collection)))
         try:
             written = {probe: self._write(collection, probe, shape) for probe in PROBES}
             self._load(collection)
@@ -82,7 +83,7 @@ class Canary:
         self._check_time()
         self._store.create_partition(collection, probe)
         answer = self._call("insert", collection, rows, partition_name=probe)
-        keys = answer["ids"] if shape.makes_keys else [row[shape.key["name"]] for row in rows]
+        keys = answer["ids"] if shape.key.is_made else [row[shape.key.name] for row in rows]
         return frozenset(keys)
 
     def _load(self, collection: str) -> None:
@@ -99,7 +100,7 @@ class Canary:
         return bool(state["state"].name == "Loaded")
 
     def _query(self, collection: str, shape: Shape, written: dict[str, Keys]) -> None:
-        key = shape.key["name"]
+        key = shape.key.name
         for probe, keys in written.items():
             rows = self._call(
                 "query",
@@ -125,7 +126,7 @@ class Canary:
         vectors = [vector for vector in shape.vectors() if vector.field in indexed]
         for vector in vectors:
             for probe, keys in written.items():
-                found = self._search(collection, probe, vector, shape.key["name"])
+                found = self._search(collection, probe, vector, shape.key.name)
                 _require_own(f"a search by {vector.field} in {probe}", found, keys)
                 if not found:
                     raise NotRun(f"a search by {vector.field} in {probe} found nothing")

@@ -1,16 +1,16 @@
-"""Rows for the canary that fit any collection, made from its description alone."""
+"""Rows for the canary that fit any collection, made from its schema alone."""
 
 import secrets
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
+
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
 ROWS = 3
 # Fewer random characters could be the key of an existing row.
 SHORTEST_KEY = 16
-
-Field = Mapping[str, Any]
 
 
 class Unfillable(Exception):
@@ -29,26 +29,15 @@ class Vector:
 class Shape:
     """The fields that rows of a collection must have."""
 
-    key: Field
-    fields: tuple[Field, ...]
+    key: SchemaField
+    fields: tuple[SchemaField, ...]
 
     @classmethod
-    def of(cls, description: Mapping[str, Any]) -> "Shape":
-        """The shape in an answer of `describe_collection`, without the outputs of functions."""
-        computed = {
-            name
-            for function in description.get("functions") or ()
-            for name in function.get("output_field_names", ())
-        }
-        if description.get("struct_array_fields") or description.get("struct_fields"):
-            raise Unfillable("the collection has fields of structs")
-        fields = [field for field in description["fields"] if field["name"] not in computed]
-        (key,) = (field for field in fields if field.get("is_primary"))
-        return cls(key, tuple(field for field in fields if not field.get("is_primary")))
-
-    @property
-    def makes_keys(self) -> bool:
-        return bool(self.key.get("auto_id"))
+    def of(cls, schema: CollectionSchema) -> "Shape":
+        """The key, and the fields that Milvus does not fill in."""
+        (key,) = (field for field in schema.fields if field.is_key)
+        others = (field for field in schema.fields if not field.is_key and not field.is_made)
+        return cls(key, tuple(others))
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows with new keys and the same values.
@@ -57,69 +46,64 @@ class Shape:
             Unfillable: a value cannot be made.
         """
         values = {name: value for name, value in self._values().items() if value is not None}
-        if self.makes_keys:
+        if self.key.is_made:
             return [dict(values) for _ in range(ROWS)]
-        return [{self.key["name"]: _new_key(self.key), **values} for _ in range(ROWS)]
+        return [{self.key.name: _new_key(self.key), **values} for _ in range(ROWS)]
 
     def vectors(self) -> list[Vector]:
         """The vector fields that can be searched."""
         values = self._values()
         return [
-            Vector(field["name"], values[field["name"]])
+            Vector(field.name, values[field.name])
             for field in self.fields
-            if _type(field).endswith("_VECTOR") and values[field["name"]] is not None
+            if field.is_vector and values[field.name] is not None
         ]
 
     def _values(self) -> dict[str, Any]:
-        return {field["name"]: _value(field) for field in self.fields}
+        return {field.name: _value(field) for field in self.fields}
 
 
-def _type(field: Field) -> str:
-    return str(field["type"].name)
-
-
-def _value(field: Field) -> Any:
+def _value(field: SchemaField) -> Any:
     """A value of the field's type; None for an optional field of an unknown type."""
-    make = VALUES.get(_type(field))
+    make = VALUES.get(field.type)
     if make is not None:
         return make(field)
-    if field.get("nullable") or field.get("default_value") is not None:
+    if field.is_optional:
         return None
-    raise Unfillable(f"field {field['name']} has the type {_type(field)}, which is not known here")
+    raise Unfillable(f"field {field.name} has the type {field.type}, which is not known here")
 
 
-def _new_key(key: Field) -> Any:
-    if _type(key) == "INT64":
+def _new_key(key: SchemaField) -> Any:
+    if key.type == "INT64":
         return secrets.randbits(62)
-    length = int(key.get("params", {}).get("max_length", 0))
+    length = key.max_length or 0
     if length < SHORTEST_KEY:
         raise Unfillable(f"keys of {length} characters are too short for one that nobody has")
     return secrets.token_hex(16)[:length]
 
 
-def _text(field: Field) -> str:
-    return "canary"[: int(field.get("params", {}).get("max_length", 6))]
+def _text(field: SchemaField) -> str:
+    return "canary"[: field.max_length]
 
 
-def _array(field: Field) -> list[Any]:
-    element = {**field, "type": field["element_type"]}
-    return [_value(element)]
+def _array(field: SchemaField) -> list[Any]:
+    return [_value(replace(field, type=field.element_type or ""))]
 
 
-def _dim(field: Field) -> int:
-    return int(field["params"]["dim"])
+def _dim(field: SchemaField) -> int:
+    return field.dim or 0
 
 
-def _half(field: Field) -> bytes:
+def _half(field: SchemaField) -> bytes:
     return struct.pack("<e", 0.5) * _dim(field)
 
 
-def _bfloat(field: Field) -> bytes:
+def _bfloat(field: SchemaField) -> bytes:
     # The upper half of a float of 32 bits, lowest byte first.
     return struct.pack("<f", 0.5)[2:] * _dim(field)
 
 
-VALUES: dict[str, Callable[[Field], Any]] = {
+VALUES: dict[str, Callable[[SchemaField], Any]] = {
     "BOOL": lambda _: True,
     "INT8": lambda _: 1,
     "INT16": lambda _: 1,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.canary.probe_rows import Shape, Unfillable
+from jobs.milvus.schema import schema_in
 
 
 def field(name: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def field(name: str, kind: str, **more: Any) -> dict[str, Any]:
 
 def shape(*fields: dict[str, Any], **more: Any) -> Shape:
     key = field("id", "INT64", is_primary=True, auto_id=True)
-    return Shape.of({"fields": [key, *fields], **more})
+    return Shape.of(schema_in({"fields": [key, *fields], **more}))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_short_floats_are_a_half_when_read_back() -> None:
 
 
 def test_keys_are_all_different_when_milvus_makes_none() -> None:
-    made = Shape.of({"fields": [field("id", "INT64", is_primary=True)]})
+    made = Shape.of(schema_in({"fields": [field("id", "INT64", is_primary=True)]}))
     keys = [row["id"] for row in (*made.rows(), *made.rows())]
     assert len(set(keys)) == len(keys) == 6
 
