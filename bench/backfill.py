@@ -9,10 +9,10 @@ from bench.peer import StockWorker, raw_rate
 from bench.product import Product, installed
 from bench.report import show_table
 from bench.rounds import interleaved, seconds_until_ready
+from webapp.models.partition import Partition
 from webapp.operations.service import Operations
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import SINGLES_AT_ONCE
-from webapp.queue.job_queue import Dispatch
 
 RAW_ONE, RAW_FOUR = "raw loop, 1 thread", "raw loop, 4 threads"
 STOCK = "stock rq worker: fork, import and client for each job"
@@ -25,9 +25,9 @@ STOCK_TENANTS = 10
 class OneByOne(Dispatcher):
     """Dispatches for each tenant of a backfill by itself, as for a sign-up."""
 
-    def dispatch_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
+    def dispatch_chunks(self, rows: Sequence[Partition]) -> bool:
         """Dispatch a job for each; up to SINGLES_AT_ONCE go as single ones."""
-        return self.dispatch(dispatches)
+        return self.dispatch(rows)
 
 
 def _stock(engines: Engines) -> float:

@@ -38,7 +38,7 @@ from jobs.milvus.store import PartitionStore, Place, StoreError
 from jobs.provisioning.attempt import Attempt, Script
 from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker
-from jobs.provisioning.claims import Attempts, Claim, Outcome
+from jobs.provisioning.claims import Attempts, Outcome
 from jobs.provisioning.leases import Leases
 from jobs.queue_worker import PartitionWorker
 from jobs.reconciler.loop import Reconciler
@@ -286,7 +286,9 @@ class Product:
 
     # What workers do, one step at a time.
 
-    def claim(self, tenant: Tenant | int, generation: int = 1, job_id: str = "job") -> list[Claim]:
+    def claim(
+        self, tenant: Tenant | int, generation: int = 1, job_id: str = "job"
+    ) -> list[Partition]:
         return self.attempts.claim([(number_of(tenant), generation)], job_id)
 
     def make_ready(self, tenant: Tenant | int) -> None:
@@ -303,7 +305,7 @@ class Product:
             )
 
     def attempt(
-        self, store: PartitionStore, script: Script, claim: Claim, stop: threading.Event
+        self, store: PartitionStore, script: Script, claim: Partition, stop: threading.Event
     ) -> Attempt:
         attempts, policy = self.attempts, self.services.policy
         leases = Leases(attempts, [claim], policy.lease)

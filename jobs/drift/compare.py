@@ -109,11 +109,7 @@ class Drift:
         )
         with self._database.transaction() as session:
             rows = request_missing(session, missing, self._policy.attempts, utc_now())
-            entries = [
-                events.entry_of(row, events.DRIFT, message=MADE_AGAIN, actor="sweep")
-                for row in rows
-            ]
-            events.record(session, entries)
+            events.record_each(session, rows, events.DRIFT, message=MADE_AGAIN, actor="sweep")
             self._dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 
@@ -121,11 +117,8 @@ class Drift:
         """Record in the timeline that an empty partition was dropped again."""
         with self._database.transaction() as session:
             mine = select(Partition).where(Partition.tenant_id == finding.tenant_id)
-            entries = [
-                events.entry_of(row, events.DRIFT, message=DROPPED_AGAIN, actor="sweep")
-                for row in session.scalars(mine)
-            ]
-            events.record(session, entries)
+            rows = session.scalars(mine)
+            events.record_each(session, rows, events.DRIFT, message=DROPPED_AGAIN, actor="sweep")
 
     def note_verified(self, listing: Listing) -> None:
         """Store the listing as proof for each ready tenant in it."""

@@ -8,11 +8,12 @@ from jobs.milvus.store import StoreError
 from jobs.provisioning.attempt import Attempt, FailedAttempt, Stopped
 from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker, CircuitOpen, Entry
-from jobs.provisioning.claims import Attempts, Claim
+from jobs.provisioning.claims import Attempts
 from jobs.provisioning.leases import LeaseLost, Leases
 from jobs.provisioning.stopping import stop_requests
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.partition import Partition
 
 log = get_logger("paratia.jobs")
 
@@ -20,9 +21,9 @@ log = get_logger("paratia.jobs")
 class ProvisioningFailed(Exception):
     """An attempt failed and is recorded; raised so that RQ shows the job as failed."""
 
-    def __init__(self, claim: Claim, cause: Cause, message: str) -> None:
+    def __init__(self, claim: Partition, cause: Cause, message: str) -> None:
         super().__init__(
-            f"tenant {claim.tenant_id}, attempt {claim.attempt} of {claim.max_attempts}: "
+            f"tenant {claim.tenant_id}, attempt {claim.attempts} of {claim.max_attempts}: "
             f"{cause}: {message}"
         )
 
@@ -63,7 +64,7 @@ class Provisioner:
         self._circuit = CircuitBreaker(database, self._policy)
         self.attempts = Attempts(database, self._policy)
 
-    def attempt_chunk(self, claims: list[Claim]) -> None:
+    def attempt_chunk(self, claims: list[Partition]) -> None:
         """One attempt for all claims; those that fail are handed back for single attempts."""
         try:
             entry = self._circuit.enter()
@@ -78,7 +79,7 @@ class Provisioner:
         else:
             self._circuit.answered(entry)
 
-    def attempt(self, claim: Claim) -> None:
+    def attempt(self, claim: Partition) -> None:
         """One attempt for one claim; raises ProvisioningFailed after the failure is recorded."""
         started = time.monotonic()
         try:
@@ -89,7 +90,7 @@ class Provisioner:
             return
         self._attempt_within(entry, claim, started)
 
-    def _attempt_within(self, entry: Entry, claim: Claim, started: float) -> None:
+    def _attempt_within(self, entry: Entry, claim: Partition, started: float) -> None:
         one = Attempt(
             self._worker.store,
             self._worker.script,
@@ -116,7 +117,7 @@ class Provisioner:
             self._circuit.answered(entry)
 
     def _tell_circuit(
-        self, entry: Entry, claim: Claim, error: FailedAttempt, *, answered_before: bool
+        self, entry: Entry, claim: Partition, error: FailedAttempt, *, answered_before: bool
     ) -> None:
         if error.cause not in NO_ANSWER:
             self._circuit.answered(entry)
@@ -129,7 +130,7 @@ class Provisioner:
             answered_before=answered_before,
         )
 
-    def _record_failure(self, claim: Claim, error: FailedAttempt, started: float) -> None:
+    def _record_failure(self, claim: Partition, error: FailedAttempt, started: float) -> None:
         recorded = self.attempts.record_failure(
             claim,
             error.cause,

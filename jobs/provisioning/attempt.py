@@ -6,10 +6,11 @@ from typing import Protocol
 
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, StoreError
-from jobs.provisioning.claims import Attempts, Claim, Outcome
+from jobs.provisioning.claims import Attempts, Outcome
 from jobs.provisioning.leases import Leases
 from jobs.provisioning.ownership import accepted, is_to_be_emptied
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 from webapp.partitions import events
 
@@ -48,7 +49,7 @@ class Attempt:
     # Whether Milvus answered any call of this attempt.
     was_answered: bool = False
 
-    def run(self, claim: Claim) -> Outcome:
+    def run(self, claim: Partition) -> Outcome:
         """The proven outcome.
 
         Raises:
@@ -64,9 +65,9 @@ class Attempt:
                 raise FailedAttempt(error, Provider.SDK) from error
             return self._by_script(claim, error)
 
-    def _by_sdk(self, claim: Claim) -> Outcome:
+    def _by_sdk(self, claim: Partition) -> Outcome:
         names = self._ask(claim)
-        if claim.partition in names:
+        if claim.name in names:
             rows = self._count(claim)
             if not is_to_be_emptied(claim, rows):
                 return accepted(claim, rows, Provider.SDK)
@@ -75,51 +76,51 @@ class Attempt:
         self._before_a_change(claim, seen_absent=True)
         failure: StoreError | None = None
         try:
-            self.store.create_partition(claim.collection, claim.partition)
+            self.store.create_partition(claim.collection, claim.name)
         except StoreError as error:
             failure = error
         return self._prove(claim, failure)
 
-    def _count(self, claim: Claim) -> int | None:
+    def _count(self, claim: Partition) -> int | None:
         """The rows in the partition; not counted where they are the tenant's own."""
         if claim.owns_rows:
             return None
         self._go_on()
         self.leases.hold(claim)
-        return self.store.count_rows(claim.collection, claim.partition)
+        return self.store.count_rows(claim.collection, claim.name)
 
-    def _empty(self, claim: Claim, rows: int | None) -> frozenset[str]:
+    def _empty(self, claim: Partition, rows: int | None) -> frozenset[str]:
         """Drop the partition with its rows; returns Milvus's list as proof."""
         # Recorded first: after a crash the timeline says which rows were destroyed.
         self.attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
         claim = self._before_a_change(claim)
         failure: StoreError | None = None
         try:
-            self.store.drop_partition(claim.collection, claim.partition)
+            self.store.drop_partition(claim.collection, claim.name)
         except StoreError as error:
             failure = error
         names = self._ask(claim)
-        if claim.partition in names:
+        if claim.name in names:
             raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
         self.attempts.note(claim, events.EMPTIED, f"{events.row_count(rows)} dropped")
         return names
 
-    def _prove(self, claim: Claim, failure: StoreError | None) -> Outcome:
+    def _prove(self, claim: Partition, failure: StoreError | None) -> Outcome:
         """List again: the answer to the creation, success or failure, is no proof."""
         try:
-            exists = claim.partition in self._ask(claim)
+            exists = claim.name in self._ask(claim)
         except StoreError as error:
             raise failure or error from error
         if exists:
             return Outcome(Result.CREATED, Provider.SDK)
         raise failure or _unproven("Milvus acknowledged the partition but does not list it")
 
-    def _by_script(self, claim: Claim, sdk_error: StoreError) -> Outcome:
+    def _by_script(self, claim: Partition, sdk_error: StoreError) -> Outcome:
         claim = self._before_a_change(claim)
         self.attempts.note(claim, events.FALLBACK, sdk_error.message, sdk_error.cause)
         claim, answer, script_error = self._ask_script(claim)
         try:
-            exists = claim.partition in self._ask(claim)
+            exists = claim.name in self._ask(claim)
             rows = self._count(claim) if exists else None
         except StoreError:
             # The script lists before and after, and counts, so its answer is the proof where the
@@ -132,23 +133,25 @@ class Attempt:
             script_error = _unproven("the script found the partition but Milvus does not list it")
         raise _more_telling(sdk_error, script_error)
 
-    def _ask_script(self, claim: Claim) -> tuple[Claim, ScriptAnswer | None, StoreError | None]:
+    def _ask_script(
+        self, claim: Partition
+    ) -> tuple[Partition, ScriptAnswer | None, StoreError | None]:
         """The renewed claim, and the script's answer or its error.
 
         As for the SDK, it is stored that the partition was absent before the script creates it.
         """
         try:
             if not claim.owns_rows:
-                answer = self.script(claim.collection, claim.partition, check=True)
+                answer = self.script(claim.collection, claim.name, check=True)
                 if answer.result == "exists":
                     return claim, answer, None
                 claim = self._before_a_change(claim, seen_absent=True)
-            return claim, self.script(claim.collection, claim.partition), None
+            return claim, self.script(claim.collection, claim.name), None
         except StoreError as error:
             return claim, None, error
 
     def _settled(
-        self, claim: Claim, answer: ScriptAnswer | None, rows: int | None, sdk_error: StoreError
+        self, claim: Partition, answer: ScriptAnswer | None, rows: int | None, sdk_error: StoreError
     ) -> Outcome:
         if is_to_be_emptied(claim, rows):
             # The script cannot drop; the next attempt does.
@@ -162,7 +165,7 @@ class Attempt:
         except StoreError as error:
             raise FailedAttempt(error, provider) from error
 
-    def _ask(self, claim: Claim) -> frozenset[str]:
+    def _ask(self, claim: Partition) -> frozenset[str]:
         """Milvus's list. A listing changes nothing, so the lease need only outlast it."""
         self._go_on()
         self.leases.hold(claim)
@@ -170,7 +173,7 @@ class Attempt:
         self.was_answered = True
         return names
 
-    def _before_a_change(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
+    def _before_a_change(self, claim: Partition, *, seen_absent: bool = False) -> Partition:
         """The claim, renewed now: a row that was deleted or claimed gets no partition."""
         self._go_on()
         return self.leases.renew_one(claim, seen_absent=seen_absent)

@@ -8,10 +8,11 @@ from itertools import groupby
 
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.provisioning.attempt import check_room
-from jobs.provisioning.claims import Attempts, Claim, Outcome
+from jobs.provisioning.claims import Attempts, Outcome
 from jobs.provisioning.leases import LeaseLost, Leases
 from jobs.provisioning.ownership import accepted, is_to_be_emptied
 from webapp.models.causes import NO_ANSWER
+from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 from webapp.partitions.policy import Policy
 
@@ -36,7 +37,7 @@ class Chunk:
         self._stop = stop
         self._give_up_at = time.monotonic() + timeout_s
 
-    def run(self, claims: Sequence[Claim]) -> StoreError | None:
+    def run(self, claims: Sequence[Partition]) -> StoreError | None:
         """Record the partitions that exist at the end; hand back the other claims.
 
         Returns the error of a listing that Milvus did not answer.
@@ -49,7 +50,7 @@ class Chunk:
                 unanswered = error
         return unanswered
 
-    def _run(self, collection: str, claims: list[Claim]) -> StoreError | None:
+    def _run(self, collection: str, claims: list[Partition]) -> StoreError | None:
         started = time.monotonic()
         leases = Leases(self._attempts, claims, self._policy.lease)
         try:
@@ -60,20 +61,20 @@ class Chunk:
         except StoreError as error:
             self._attempts.hand_back(claims, error.message)
             return error
-        proven = [claim for claim in left if claim.partition in names]
+        proven = [claim for claim in left if claim.name in names]
         self._record(proven, Result.CREATED, started)
-        missing = [claim for claim in left if claim.partition not in names]
+        missing = [claim for claim in left if claim.name not in names]
         self._attempts.hand_back(missing, "not made in this chunk; each is tried by itself")
         return None
 
     def _record_existing(
-        self, collection: str, claims: Sequence[Claim], names: frozenset[str], started: float
-    ) -> list[Claim]:
+        self, collection: str, claims: Sequence[Partition], names: frozenset[str], started: float
+    ) -> list[Partition]:
         """Record the partitions that exist; returns the claims whose partition does not."""
-        existing = [claim for claim in claims if claim.partition in names]
-        doubtful = [claim.partition for claim in existing if not claim.owns_rows]
+        existing = [claim for claim in claims if claim.name in names]
+        doubtful = [claim.name for claim in existing if not claim.owns_rows]
         rows = self._store.count_each(collection, doubtful) if doubtful else {}
-        outcomes = {claim: _outcome_of(claim, rows.get(claim.partition)) for claim in existing}
+        outcomes = {claim: _outcome_of(claim, rows.get(claim.name)) for claim in existing}
         ready = {claim: outcome for claim, outcome in outcomes.items() if outcome}
         adopted = {c.tenant_id: outcome.rows for c, outcome in ready.items() if outcome.is_adopted}
         for result in Result:
@@ -82,11 +83,11 @@ class Chunk:
         refused = [claim for claim, outcome in outcomes.items() if outcome is None]
         if refused:
             self._attempts.hand_back(refused, "rows are there; each is looked at by itself")
-        return [claim for claim in claims if claim.partition not in names]
+        return [claim for claim in claims if claim.name not in names]
 
     def _record(
         self,
-        claims: Sequence[Claim],
+        claims: Sequence[Partition],
         result: Result,
         started: float,
         adopted: Mapping[int, int | None] | None = None,
@@ -96,7 +97,9 @@ class Chunk:
             outcome = Outcome(result, Provider.SDK)
             self._attempts.record_ready(claims, outcome, duration_ms, adopted)
 
-    def _make(self, collection: str, claims: Sequence[Claim], leases: Leases, *, used: int) -> None:
+    def _make(
+        self, collection: str, claims: Sequence[Partition], leases: Leases, *, used: int
+    ) -> None:
         if not claims:
             return
         check_room(used, self._policy.max_partitions, collection)
@@ -104,12 +107,12 @@ class Chunk:
         held = [claim for claim in leases.renew(seen_absent=True) if claim.tenant_id in wanted]
         no_answer = threading.Event()
 
-        def make(claim: Claim) -> None:
+        def make(claim: Partition) -> None:
             if self._must_end(no_answer):
                 return
             try:
                 leases.hold(claim)
-                self._store.create_partition(collection, claim.partition)
+                self._store.create_partition(collection, claim.name)
             except StoreError as error:
                 # The second listing decides. A server that does not answer would cost each of
                 # the other creations a time-out.
@@ -126,7 +129,7 @@ class Chunk:
         return late or no_answer.is_set() or self._stop.is_set()
 
 
-def _outcome_of(claim: Claim, rows: int | None) -> Outcome | None:
+def _outcome_of(claim: Partition, rows: int | None) -> Outcome | None:
     """The outcome of a partition that exists; None where a single attempt must decide."""
     if is_to_be_emptied(claim, rows):
         return None

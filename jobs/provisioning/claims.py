@@ -1,11 +1,12 @@
 """A worker's changes of partition rows: claim, renew the lease, record the outcome.
 
-Every UPDATE compares the fence, a number that only grows: a worker that lost its lease updates
-0 rows.
+A claim is the right to work on one partition until the lease ends: the row as it was when its
+fence was raised. Every UPDATE compares the fence, a number that only grows: a worker that lost its
+lease updates 0 rows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,59 +26,6 @@ from webapp.partitions.requests import request_again
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The right to work on one partition until the lease ends, as its row was at the claim."""
-
-    tenant_id: int
-    generation: int
-    attempt: int
-    max_attempts: int
-    fence: int
-    collection: str
-    partition: str
-    seen_absent_at: datetime | None
-    ready_at: datetime | None
-    reopens: int
-    if_exists: IfExists
-    request_id: str | None
-    job_id: str | None
-
-    @classmethod
-    def of(cls, row: Partition) -> "Claim":
-        """The claim that holds on this row now."""
-        return cls(
-            tenant_id=row.tenant_id,
-            generation=row.generation,
-            attempt=row.attempts,
-            max_attempts=row.max_attempts,
-            fence=row.fence,
-            collection=row.collection,
-            partition=row.name,
-            seen_absent_at=row.seen_absent_at,
-            ready_at=row.ready_at,
-            reopens=row.reopens,
-            if_exists=row.if_exists,
-            request_id=row.request_id,
-            job_id=row.claimed_job_id,
-        )
-
-    @property
-    def is_ours(self) -> bool:
-        """True when an earlier attempt of this request made the partition that exists now."""
-        return self.seen_absent_at is not None and self.ready_at is None
-
-    @property
-    def owns_rows(self) -> bool:
-        """True when rows in the partition are known to be this tenant's own."""
-        return self.seen_absent_at is not None or self.ready_at is not None
-
-    @property
-    def is_last(self) -> bool:
-        """True for the last attempt of the request."""
-        return self.attempt >= self.max_attempts
-
-
-@dataclass(frozen=True)
 class Outcome:
     """A proven result. `rows` is the number of adopted rows, None where it is unknown."""
 
@@ -94,7 +42,7 @@ class Attempts:
         self._database = database
         self._policy = policy
 
-    def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Claim]:
+    def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Partition]:
         """Claim those of the (tenant, generation) requests that are due and not claimed.
 
         During a pause none is claimed, and those that are due wait for another dispatch.
@@ -123,7 +71,7 @@ class Attempts:
                 change(session, and_(wanted, due), waits)
         return claims
 
-    def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Claim]:
+    def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Partition]:
         """Request and claim a failed partition again, when its last job was requeued by hand.
 
         The row has the id of the job that it failed under; another job is of an old dispatch.
@@ -139,14 +87,13 @@ class Attempts:
             afresh = request_again(session, its_own, self._policy.attempts, now)
             if not afresh:
                 return []
-            retried = [events.entry_of(row, events.RETRIED, actor="queue") for row in afresh]
-            events.record(session, retried)
+            events.record_each(session, afresh, events.RETRIED, actor="queue")
             mine = and_(Partition.tenant_id == tenant_id, Partition.generation == generation + 1)
             return self._take(session, mine, job_id, now)
 
     def _take(
         self, session: UnitOfWork, which: ColumnElement[bool], job_id: str | None, now: datetime
-    ) -> list[Claim]:
+    ) -> list[Partition]:
         values = {
             "state": PartitionState.PROVISIONING,
             "state_since": now,
@@ -157,11 +104,11 @@ class Attempts:
             "next_attempt_at": None,
             "dispatch_after": None,
         }
-        claims = [Claim.of(row) for row in change(session, and_(which, NOT_PAUSED), values)]
+        claims = list(change(session, and_(which, NOT_PAUSED), values))
         events.record(session, [_entry(claim, events.CREATING) for claim in claims])
         return claims
 
-    def renew(self, claims: Sequence[Claim], *, seen_absent: bool = False) -> list[Claim]:
+    def renew(self, claims: Sequence[Partition], *, seen_absent: bool = False) -> list[Partition]:
         """Lengthen the leases; returns the claims still held. Work on the others must stop.
 
         With `seen_absent` it is stored that the partition did not exist: rows that are found in it
@@ -172,35 +119,35 @@ class Attempts:
         if seen_absent:
             values["seen_absent_at"] = func.coalesce(Partition.seen_absent_at, now)
         with self._database.transaction() as session:
-            held = self._change(session, claims, values)
-        return [
-            replace(claim, seen_absent_at=claim.seen_absent_at or now) if seen_absent else claim
-            for claim in claims
-            if claim.tenant_id in held
-        ]
+            return list(change_held(session, claims, PartitionState.PROVISIONING, values))
 
     def record_ready(
         self,
-        claims: Sequence[Claim],
+        claims: Sequence[Partition],
         outcome: Outcome,
         duration_ms: int,
         adopted: Mapping[int, int | None] | None = None,
-    ) -> list[Claim]:
+    ) -> list[Partition]:
         """Record a proof; returns the claims still held.
 
         `adopted` has the number of adopted rows by tenant.
         """
         adopted = adopted or {}
+        name = events.CREATED if outcome.result == Result.CREATED else events.ALREADY_EXISTS
+        seen = {"provider": outcome.provider, "duration_ms": duration_ms}
         with self._database.transaction() as session:
-            held = self._change(session, claims, _proven(outcome, adopted))
-            recorded = [claim for claim in claims if claim.tenant_id in held]
-            entries = _entries_of(recorded, outcome, duration_ms, adopted)
-            events.record(session, entries)
-        return recorded
+            held = _change(session, claims, _proven(outcome, adopted))
+            taken_over = [
+                _entry(claim, events.ADOPTED, message=events.row_count(adopted[claim.tenant_id]))
+                for claim in held
+                if claim.tenant_id in adopted
+            ]
+            events.record(session, [*taken_over, *(_entry(claim, name, **seen) for claim in held)])
+        return held
 
     def record_failure(
         self,
-        claim: Claim,
+        claim: Partition,
         cause: Cause,
         message: str,
         *,
@@ -218,17 +165,18 @@ class Attempts:
             "provider": provider,
             "lease_until": None,
         }
+        seen = {"provider": provider, "cause": cause, "message": message}
         with self._database.transaction() as session:
-            if not self._change(session, [claim], values):
-                return False
-            fields = {"provider": provider, "cause": cause, "message": message}
-            entry = _entry(claim, events.CREATE_FAILED, duration_ms=duration_ms, **fields)
-            events.record(session, [entry])
-        return True
+            held = _change(session, [claim], values)
+            failures = [
+                _entry(each, events.CREATE_FAILED, duration_ms=duration_ms, **seen) for each in held
+            ]
+            events.record(session, failures)
+        return bool(held)
 
-    def _after_failure(self, claim: Claim, cause: Cause) -> dict[str, Any]:
+    def _after_failure(self, claim: Partition, cause: Cause) -> dict[str, Any]:
         now = utc_now()
-        if cause.is_transient and not claim.is_last:
+        if cause.is_transient and claim.attempts < claim.max_attempts:
             due = now + self._policy.backoff
             return {
                 "state": PartitionState.PENDING,
@@ -240,13 +188,13 @@ class Attempts:
         pause = reopen_pause(claim.reopens)
         return {"state": PartitionState.FAILED, "reopen_at": now + pause if may_pass else None}
 
-    def note(self, claim: Claim, event: str, message: str, cause: Cause | None = None) -> None:
+    def note(self, claim: Partition, event: str, message: str, cause: Cause | None = None) -> None:
         """Record an event of the SDK under this claim."""
         entry = _entry(claim, event, provider=Provider.SDK, cause=cause, message=message)
         with self._database.transaction() as session:
             events.record(session, [entry])
 
-    def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
+    def hand_back(self, claims: Sequence[Partition], reason: str) -> None:
         """Give up the claims without the attempt: each is dispatched again at once."""
         now = utc_now()
         values = {
@@ -257,20 +205,18 @@ class Attempts:
             "dispatch_after": now,
         }
         with self._database.transaction() as session:
-            held = self._change(session, claims, values)
-            entries = [
-                _entry(claim, events.HANDED_BACK, message=reason)
-                for claim in claims
-                if claim.tenant_id in held
-            ]
+            held = _change(session, claims, values)
+            entries = [_entry(claim, events.HANDED_BACK, message=reason) for claim in held]
             events.record(session, entries)
 
-    def _change(
-        self, session: Session, claims: Sequence[Claim], values: dict[str, Any]
-    ) -> set[int]:
-        fences = [(claim.tenant_id, claim.fence) for claim in claims]
-        rows = change_held(session, fences, PartitionState.PROVISIONING, values)
-        return {row.tenant_id for row in rows}
+
+def _change(
+    session: Session, claims: Sequence[Partition], values: dict[str, Any]
+) -> list[Partition]:
+    """Change the rows of the claims; returns the claims that held until now, as they were."""
+    changed = change_held(session, claims, PartitionState.PROVISIONING, values)
+    numbers = {row.tenant_id for row in changed}
+    return [claim for claim in claims if claim.tenant_id in numbers]
 
 
 def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, Any]:
@@ -295,31 +241,6 @@ def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, An
     return values
 
 
-def _entries_of(
-    claims: Sequence[Claim],
-    outcome: Outcome,
-    duration_ms: int,
-    adopted: Mapping[int, int | None],
-) -> list[events.Entry]:
-    name = events.CREATED if outcome.result == Result.CREATED else events.ALREADY_EXISTS
-    taken_over = [
-        _entry(claim, events.ADOPTED, message=events.row_count(adopted[claim.tenant_id]))
-        for claim in claims
-        if claim.tenant_id in adopted
-    ]
-    seen = {"provider": outcome.provider, "duration_ms": duration_ms}
-    return [*taken_over, *(_entry(claim, name, **seen) for claim in claims)]
-
-
-def _entry(claim: Claim, event: str, **fields: Any) -> events.Entry:
-    return events.Entry(
-        event=event,
-        tenant_id=claim.tenant_id,
-        collection=claim.collection,
-        partition=claim.partition,
-        generation=claim.generation,
-        attempt=claim.attempt,
-        job_id=claim.job_id,
-        request_id=claim.request_id,
-        **fields,
-    )
+def _entry(claim: Partition, event: str, **fields: Any) -> events.Entry:
+    of_claim = {"attempt": claim.attempts, "job_id": claim.claimed_job_id}
+    return events.entry_of(claim, event, **of_claim, **fields)

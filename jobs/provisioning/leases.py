@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from jobs.provisioning.claims import Attempts, Claim
+from jobs.provisioning.claims import Attempts
+from webapp.models.partition import Partition
 
 # A lease lasts two calls and 5 s. Renewed after a quarter of it, it outlasts every single call,
 # so no other worker can claim the row during one.
@@ -19,14 +20,14 @@ class LeaseLost(Exception):
 class Leases:
     """The leases of a list of claims; safe to ask from several threads."""
 
-    def __init__(self, attempts: Attempts, claims: Sequence[Claim], lease: timedelta) -> None:
+    def __init__(self, attempts: Attempts, claims: Sequence[Partition], lease: timedelta) -> None:
         self._attempts = attempts
         self._held = {claim.tenant_id: claim for claim in claims}
         self._renew_after_s = lease.total_seconds() * RENEW_AFTER
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
 
-    def hold(self, claim: Claim) -> None:
+    def hold(self, claim: Partition) -> None:
         """Make sure that the claim outlasts the call that follows.
 
         Raises:
@@ -38,7 +39,7 @@ class Leases:
             if claim.tenant_id not in self._held:
                 raise LeaseLost(f"tenant {claim.tenant_id}")
 
-    def renew(self, *, seen_absent: bool = False) -> list[Claim]:
+    def renew(self, *, seen_absent: bool = False) -> list[Partition]:
         """Renew all of them now; returns those still held."""
         with self._lock:
             self._renew(seen_absent=seen_absent)
@@ -51,7 +52,7 @@ class Leases:
         self._held = {claim.tenant_id: claim for claim in held}
         self._renewed_at = renewed_at
 
-    def renew_one(self, claim: Claim, *, seen_absent: bool = False) -> Claim:
+    def renew_one(self, claim: Partition, *, seen_absent: bool = False) -> Partition:
         """Renew all, and return this claim as it is now.
 
         Raises:

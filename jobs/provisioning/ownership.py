@@ -1,13 +1,14 @@
 """The one rule for pre-existing rows in a partition: the tenant's own, adopted, or refused."""
 
 from jobs.milvus.store import StoreError
-from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.claims import Outcome
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import IfExists, Provider, Result
 from webapp.partitions.events import row_count
 
 
-def accepted(claim: Claim, rows: int | None, provider: Provider) -> Outcome:
+def accepted(claim: Partition, rows: int | None, provider: Provider) -> Outcome:
     """The outcome of a partition that exists with this number of rows, None for unknown.
 
     Raises:
@@ -21,11 +22,11 @@ def accepted(claim: Claim, rows: int | None, provider: Provider) -> Outcome:
         return Outcome(Result.ALREADY_EXISTS, provider, is_adopted=True, rows=rows)
     raise StoreError(
         Cause.FOREIGN_DATA,
-        f"partition {claim.partition} of collection {claim.collection} was there before any "
+        f"partition {claim.name} of collection {claim.collection} was there before any "
         f"attempt of ours, with {row_count(rows)}",
     )
 
 
-def is_to_be_emptied(claim: Claim, rows: int | None) -> bool:
+def is_to_be_emptied(claim: Partition, rows: int | None) -> bool:
     """Whether an operator has decided to destroy these rows."""
     return claim.if_exists == IfExists.EMPTY and not claim.owns_rows and rows != 0

@@ -143,13 +143,8 @@ class Repair:
         changed = {"cause": cause, "error": message, "reopen_at": tries_at}
         with self.database.transaction() as session:
             rows = change(session, concerned, changed)
-            entries = [
-                events.entry_of(
-                    row, events.CAUSE_CHANGED, cause=cause, message=message, actor="sweep"
-                )
-                for row in rows
-            ]
-            events.record(session, entries)
+            seen = {"cause": cause, "message": message, "actor": "sweep"}
+            events.record_each(session, rows, events.CAUSE_CHANGED, **seen)
         return len(rows)
 
     def reopen(
@@ -263,8 +258,7 @@ class Repair:
         }
         with self.database.transaction() as session:
             rows = change(session, and_(Partition.tenant_id.in_(ids), failed), once_more)
-            entries = [events.entry_of(row, events.REOPENED, actor="sweep") for row in rows]
-            events.record(session, entries)
+            events.record_each(session, rows, events.REOPENED, actor="sweep")
             self.dispatcher.dispatch_after_commit(session, rows)
         return len(rows)
 

@@ -4,8 +4,7 @@ A claim is the row as it was when its fence was raised. Every UPDATE compares th
 state: a process that lost its lease, or whose tenant was restored, updates 0 rows.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from webapp.partitions.cas import change, change_held
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import Policy, reopen_pause
 
+REMOVING = PartitionState.REMOVING
 GONE_EVENTS = {
     DepartureOutcome.DROPPED: events.DROPPED,
     DepartureOutcome.ABSENT: events.ABSENT,
@@ -83,7 +83,7 @@ class RemovalClaims:
             "lease_until": now + self._policy.lease,
         }
         with self._database.transaction() as session:
-            held = [] if is_paused(session) else _change(session, counted, began)
+            held = [] if is_paused(session) else change_held(session, counted, REMOVING, began)
             for record in _records(session, held):
                 if (rows := counts[record.tenant_id]) is not None:
                     record.rows, record.counted_at = rows, now
@@ -100,7 +100,7 @@ class RemovalClaims:
         """
         now = utc_now()
         with self._database.transaction() as session:
-            held = _change(session, removals, _removed(now))
+            held = change_held(session, removals, REMOVING, _removed(now))
             outcomes = {row.tenant_id: _outcome(row) for row in held}
             for record in _records(session, held):
                 record.outcome = outcomes[record.tenant_id]
@@ -115,7 +115,7 @@ class RemovalClaims:
         """Record that partitions stay in Milvus, since their rows may be another tenant's."""
         now, counts = utc_now(), _by_tenant(counted)
         with self._database.transaction() as session:
-            held = _change(session, counted, _removed(now))
+            held = change_held(session, counted, REMOVING, _removed(now))
             for record in _records(session, held):
                 record.outcome = DepartureOutcome.KEPT
                 record.rows, record.counted_at = counts[record.tenant_id], now
@@ -132,26 +132,17 @@ class RemovalClaims:
             "error": message,
         }
         with self._database.transaction() as session:
-            held = _change(session, [removal], later)
-            entries = [
-                _entry(row, events.DROP_FAILED, cause=cause, message=message) for row in held
-            ]
-            events.record(session, entries)
+            held = change_held(session, [removal], REMOVING, later)
+            seen = {"cause": cause, "message": message}
+            events.record(session, [_entry(row, events.DROP_FAILED, **seen) for row in held])
 
     def hand_back(self, removals: Sequence[Partition]) -> None:
         with self._database.transaction() as session:
-            _change(session, removals, {"lease_until": None})
+            change_held(session, removals, REMOVING, {"lease_until": None})
 
 
 def _by_tenant(counted: Mapping[Partition, int | None]) -> dict[int, int | None]:
     return {removal.tenant_id: rows for removal, rows in counted.items()}
-
-
-def _change(
-    session: Session, removals: Iterable[Partition], values: dict[str, Any]
-) -> Sequence[Partition]:
-    fences = [(removal.tenant_id, removal.fence) for removal in removals]
-    return change_held(session, fences, PartitionState.REMOVING, values)
 
 
 def _records(session: Session, removals: Sequence[Partition]) -> Sequence[Departure]:
@@ -183,4 +174,4 @@ def _add_counts(
 
 def _entry(removal: Partition, event: str, **fields: Any) -> events.Entry:
     # The row's job is the one that made the partition.
-    return replace(events.entry_of(removal, event, **fields), job_id=None)
+    return events.entry_of(removal, event, job_id=None, **fields)

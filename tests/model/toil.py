@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.claims import Outcome
 from tests.factories import all_at_once
 from tests.model.milvus import ANSWERS, KILLED, WELL, Answer
 from tests.model.workers import HeldProcess
 from tests.model.world import World, any_one
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 
 PROCESSES_AT_MOST = 5
@@ -98,13 +99,13 @@ class Toil(World):
         claim = self.pick(self.claims, which)
         getattr(self, action)(claim, cause)
 
-    def renew(self, claim: Claim, cause: Cause) -> None:
+    def renew(self, claim: Partition, cause: Cause) -> None:
         """A worker makes sure of its lease."""
         assert bool(self.product.attempts.renew([claim])) == self.holds(claim)
 
-    def record_ready(self, claim: Claim, cause: Cause) -> None:
+    def record_ready(self, claim: Partition, cause: Cause) -> None:
         """A worker makes the partition if it may, and in any case says that it did."""
-        attempts, place = self.product.attempts, (claim.collection, claim.partition)
+        attempts, place = self.product.attempts, (claim.collection, claim.name)
         if not self.holds(claim):
             assert not attempts.record_ready([claim], OUTCOME, 1)
         elif claim.collection in self.milvus.collections and place not in self.foreign:
@@ -113,13 +114,13 @@ class Toil(World):
             self.saw.add(place)
             assert attempts.record_ready([claim], OUTCOME, 1)
 
-    def record_failure(self, claim: Claim, cause: Cause) -> None:
+    def record_failure(self, claim: Partition, cause: Cause) -> None:
         """A worker says that its attempt failed."""
         recorded = self.product.attempts.record_failure(
             claim, cause, "as the model has it", provider=Provider.SDK, duration_ms=1
         )
         assert recorded == self.holds(claim)
 
-    def hand_back(self, claim: Claim, cause: Cause) -> None:
+    def hand_back(self, claim: Partition, cause: Cause) -> None:
         """A worker gives its claim up."""
         self.product.attempts.hand_back([claim], "stopped")

@@ -14,7 +14,6 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
-from jobs.provisioning.claims import Claim
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
@@ -70,7 +69,7 @@ class World(RuleBasedStateMachine):
         self.foreign: set[tuple[str, str]] = set()
         self.later: list[Callable[[], object]] = []
         self.processes: list[HeldProcess] = []
-        self.claims: list[Claim] = []
+        self.claims: list[Partition] = []
         self.saw: set[tuple[str, str]] = set()
         self.was_paused = False
         self.watch = Watch(product.engine)
@@ -81,7 +80,7 @@ class World(RuleBasedStateMachine):
     def row_of(self, number: int) -> Partition | None:
         return next((row for row in self.now.rows if row.tenant_id == number), None)
 
-    def holds(self, claim: Claim) -> bool:
+    def holds(self, claim: Partition) -> bool:
         """Whether nobody has overtaken the claim."""
         row = self.row_of(claim.tenant_id)
         assert row is not None

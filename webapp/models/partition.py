@@ -109,6 +109,11 @@ class Partition(Model):
         """True where rows in the partition are known to be this tenant's own."""
         return self.seen_absent_at is not None or self.ready_at is not None
 
+    @property
+    def is_ours(self) -> bool:
+        """True where an attempt of this request made the partition that exists now."""
+        return self.seen_absent_at is not None and self.ready_at is None
+
 
 class PartitionEvent(Model):
     """One line of a tenant's timeline. Rows are only ever added."""

@@ -18,7 +18,7 @@ from webapp.operations.plan import Asked
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_AGAIN, Policy
-from webapp.partitions.requests import first_entry, request_again, request_first
+from webapp.partitions.requests import record_first, request_again, request_first
 from webapp.tenants.deletion import delete_tenants, restore_tenants
 
 # As values of the column, in an expression that each row evaluates.
@@ -60,8 +60,7 @@ def _retry(
 ) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = request_again(session, mine, policy.attempts, utc_now(), actor.request_id)
-    entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
-    events.record(session, entries)
+    events.record_each(session, rows, events.RETRIED, actor=actor.name)
     return Applied(rows, rows)
 
 
@@ -70,7 +69,7 @@ def _request(
 ) -> Applied:
     mine = Partition.tenant_id.in_(tenant_ids)
     rows = request_first(session, mine, policy, utc_now(), actor.request_id)
-    events.record(session, [first_entry(row, actor.name) for row in rows])
+    record_first(session, rows, actor)
     return Applied(rows, rows)
 
 
@@ -87,9 +86,8 @@ def _backfill(
     waiting_rows = session.scalars(select(Partition).where(*waiting)).all()
     first = request_first(session, mine, policy, now, actor.request_id, decided)
     again = request_again(session, mine, policy.attempts, now, actor.request_id, decided)
-    entries = [first_entry(row, actor.name) for row in first]
-    entries += [events.entry_of(row, events.RETRIED, actor=actor.name) for row in again]
-    events.record(session, entries)
+    record_first(session, first, actor)
+    events.record_each(session, again, events.RETRIED, actor=actor.name)
     due = [row.tenant_id for row in waiting_rows if row.dispatch_after is not None]
     lost = change(
         session,

@@ -24,7 +24,6 @@ from webapp.operations.selection import Selection
 from webapp.partitions.cas import change
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
-from webapp.partitions.requests import dispatch_of
 from webapp.queue.job_queue import DispatchError, JobQueue
 
 # Tenants in one transaction: a sign-up waits some 100 ms for its end.
@@ -150,8 +149,7 @@ class Operations:
         if kind != OperationKind.BACKFILL:
             self._dispatcher.dispatch_after_commit(session, rows)
             return
-        dispatches = [dispatch_of(row) for row in rows]
-        session.after_commit(lambda: self._dispatcher.dispatch_chunks(dispatches))
+        session.after_commit(lambda: self._dispatcher.dispatch_chunks(rows))
 
     def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
         left = operation.tenants - operation.looked_at

@@ -1,6 +1,6 @@
 """Compare-and-set changes of partition rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, select, tuple_, update
@@ -33,14 +33,16 @@ def change(
 
 def change_held(
     session: Session,
-    fences: Sequence[tuple[int, int]],
+    claims: Collection[Partition],
     state: PartitionState,
     values: dict[str, Any],
 ) -> Sequence[Partition]:
-    """Change the rows of this state whose tenant and fence are given; returns them.
+    """Change the rows of claims that still hold; returns them as they are after it.
 
-    A claim that was lost has an older fence than its row, so it changes none.
+    A claim is the row as it was when its fence was raised. A claim that was lost has an older fence
+    than its row, so it changes none.
     """
+    fences = [(claim.tenant_id, claim.fence) for claim in claims]
     held = and_(tuple_(Partition.tenant_id, Partition.fence).in_(fences), Partition.state == state)
     return change(session, held, values) if fences else []
 

@@ -6,7 +6,7 @@ dispatch number.
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
@@ -20,8 +20,8 @@ from webapp.partitions import events
 from webapp.partitions.cas import is_any
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Policy
-from webapp.partitions.requests import dispatch_of
-from webapp.queue.job_queue import Dispatch, DispatchError, JobQueue
+from webapp.queue.job_queue import DispatchError, JobQueue, job_id_of
+from webapp.queue.own_jobs import CHUNK_ID
 
 ROUND = 500
 HEEDED_WITHIN_S = 1.0
@@ -47,13 +47,13 @@ class Dispatcher:
         """
         dispatched = 0
         while dispatched < at_most:
-            dispatches = self._reserve_due()
-            if not dispatches or not self._push_due(dispatches):
+            rows = self._reserve_due()
+            if not rows or not self._push_due(rows):
                 break
-            dispatched += len(dispatches)
+            dispatched += len(rows)
         return dispatched
 
-    def _reserve_due(self) -> list[Dispatch]:
+    def _reserve_due(self) -> list[Partition]:
         due = and_(
             Partition.state == PartitionState.PENDING,
             Partition.dispatch_after <= utc_now(),
@@ -65,32 +65,31 @@ class Dispatcher:
         with self._database.transaction() as session:
             return reserve(session, due, limit=ROUND)
 
-    def _push_due(self, dispatches: Sequence[Dispatch]) -> bool:
-        untried = [dispatch for dispatch in dispatches if dispatch.is_untried]
+    def _push_due(self, rows: Sequence[Partition]) -> bool:
+        untried = [row for row in rows if _is_untried(row)]
         if len(untried) <= SINGLES_AT_ONCE:
-            return self._push_singles(dispatches)
-        others = [dispatch for dispatch in dispatches if not dispatch.is_untried]
+            return self._push_singles(rows)
+        others = [row for row in rows if not _is_untried(row)]
         return self._push_chunks(untried) and self._push_singles(others)
 
-    def dispatch(self, dispatches: Sequence[Dispatch]) -> bool:
+    def dispatch(self, rows: Sequence[Partition]) -> bool:
         """Dispatch new requests, one job each while they are few, else in chunks.
 
         Returns False when Redis did not answer; the due loop then dispatches them.
         """
-        if not dispatches or self._is_paused():
+        if not rows or self._is_paused():
             return True
-        if len(dispatches) <= SINGLES_AT_ONCE:
-            return self._push_singles(dispatches)
-        return self._push_chunks(dispatches)
+        if len(rows) <= SINGLES_AT_ONCE:
+            return self._push_singles(rows)
+        return self._push_chunks(rows)
 
-    def dispatch_after_commit(self, session: UnitOfWork, rows: Iterable[Partition]) -> None:
+    def dispatch_after_commit(self, session: UnitOfWork, rows: Sequence[Partition]) -> None:
         """Have `dispatch` called for these rows once the transaction is committed."""
-        dispatches = [dispatch_of(row) for row in rows]
-        session.after_commit(lambda: self.dispatch(dispatches))
+        session.after_commit(lambda: self.dispatch(rows))
 
-    def dispatch_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
+    def dispatch_chunks(self, rows: Sequence[Partition]) -> bool:
         """Dispatch a job for each chunk, on the backfill's queue; False as in `dispatch`."""
-        return self._is_paused() or self._push_chunks(dispatches)
+        return self._is_paused() or self._push_chunks(rows)
 
     def heed_pause(self) -> None:
         """Read the pause again before the next dispatch."""
@@ -106,44 +105,43 @@ class Dispatcher:
         self._goes_on_until = 0.0 if paused else now + HEEDED_WITHIN_S
         return paused
 
-    def _push_chunks(self, dispatches: Sequence[Dispatch]) -> bool:
+    def _push_chunks(self, rows: Sequence[Partition]) -> bool:
         size = self._policy.chunk_size
         # Every chunk is pushed, also after one that failed.
         pushed = [
-            self._push_chunk(dispatches[start : start + size])
-            for start in range(0, len(dispatches), size)
+            self._push_chunk(rows[start : start + size]) for start in range(0, len(rows), size)
         ]
         return all(pushed)
 
-    def _push_chunk(self, dispatches: Sequence[Dispatch]) -> bool:
+    def _push_chunk(self, rows: Sequence[Partition]) -> bool:
         try:
-            job_id = self._job_queue.push_chunk(dispatches)
+            job_id = self._job_queue.push_chunk(rows)
         except DispatchError as error:
-            return self._missed(dispatches, error)
-        self._mark(dispatches, job_id)
+            return self._missed(rows, error)
+        self._mark(rows, job_id)
         return True
 
-    def _push_singles(self, dispatches: Sequence[Dispatch]) -> bool:
-        if not dispatches:
+    def _push_singles(self, rows: Sequence[Partition]) -> bool:
+        if not rows:
             return True
         try:
             # Many retries wait behind the backfill, not in front of the next sign-up.
-            self._job_queue.push(dispatches, backfill=len(dispatches) > SINGLES_AT_ONCE)
+            self._job_queue.push(rows, backfill=len(rows) > SINGLES_AT_ONCE)
         except DispatchError as error:
-            return self._missed(dispatches, error)
-        self._mark(dispatches)
+            return self._missed(rows, error)
+        self._mark(rows)
         return True
 
-    def _missed(self, dispatches: Sequence[Dispatch], error: DispatchError) -> bool:
+    def _missed(self, rows: Sequence[Partition], error: DispatchError) -> bool:
         events.log.warning(
             events.DISPATCH_FAILED,
-            tenant_id=dispatches[0].tenant_id,
-            tenants=len(dispatches),
+            tenant_id=rows[0].tenant_id,
+            tenants=len(rows),
             message=str(error),
         )
         return False
 
-    def _mark(self, dispatches: Sequence[Dispatch], chunk_id: str | None = None) -> None:
+    def _mark(self, rows: Sequence[Partition], chunk_id: str | None = None) -> None:
         """Mark the rows as dispatched, unless a worker has claimed them already."""
         now = utc_now()
         table = cast(Table, Partition.__table__)
@@ -157,35 +155,31 @@ class Dispatcher:
             )
             .values(dispatch_after=None, dispatched_at=now, job_id=bindparam("of_job"))
         )
-        rows = [
+        job_ids = {row.tenant_id: chunk_id or job_id_of(row) for row in rows}
+        marks = [
             {
-                "of_tenant": dispatch.tenant_id,
-                "of_dispatch": dispatch.dispatch,
-                "of_fence": dispatch.fence,
-                "of_job": chunk_id or dispatch.job_id,
+                "of_tenant": row.tenant_id,
+                "of_dispatch": row.dispatch,
+                "of_fence": row.fence,
+                "of_job": job_ids[row.tenant_id],
             }
             # In the order in which claims lock them: a worker may be claiming these rows already.
-            for dispatch in sorted(dispatches, key=lambda dispatch: dispatch.tenant_id)
+            for row in sorted(rows, key=lambda row: row.tenant_id)
         ]
-        entries = [_entry(dispatch, chunk_id or dispatch.job_id) for dispatch in dispatches]
+        entries = [
+            events.entry_of(row, events.DISPATCHED, job_id=job_ids[row.tenant_id]) for row in rows
+        ]
         with self._database.transaction() as session:
-            session.connection().execute(statement, rows)
+            session.connection().execute(statement, marks)
             events.record(session, entries)
 
 
-def _entry(dispatch: Dispatch, job_id: str) -> events.Entry:
-    return events.Entry(
-        event=events.DISPATCHED,
-        tenant_id=dispatch.tenant_id,
-        collection=dispatch.collection,
-        partition=dispatch.partition,
-        generation=dispatch.generation,
-        job_id=job_id,
-        request_id=dispatch.request_id,
-    )
+def _is_untried(row: Partition) -> bool:
+    """True where no attempt failed and no chunk gave it up: it may be part of a chunk."""
+    return not row.attempts and not (row.claimed_job_id or "").startswith(CHUNK_ID)
 
 
-def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Dispatch]:
+def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Partition]:
     """Reserve the next dispatch number of up to `limit` pending rows, the longest due first.
 
     `dispatch_after` moves a little ahead: so a row is dispatched again
@@ -198,11 +192,11 @@ def reserve(session: Session, which: ColumnElement[bool], limit: int) -> list[Di
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = session.scalars(
+    reserved = (
         update(Partition)
         .where(Partition.tenant_id.in_(due))
         .values(dispatch=Partition.dispatch + 1, dispatch_after=utc_now() + DISPATCH_AGAIN)
         .returning(Partition)
         .execution_options(populate_existing=True)
     )
-    return [dispatch_of(row) for row in rows]
+    return list(session.scalars(reserved))

@@ -1,8 +1,8 @@
 """The timeline of a tenant: each entry is a row and a line in the log, under one name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -75,29 +75,17 @@ class Entry:
     request_id: str | None = None
 
 
-def entry_of(
-    partition: Partition,
-    event: str,
-    *,
-    attempt: int | None = None,
-    cause: Cause | None = None,
-    message: str | None = None,
-    actor: str | None = None,
-) -> Entry:
-    """An entry about a partition's row as it is now."""
-    return Entry(
-        event=event,
-        tenant_id=partition.tenant_id,
-        collection=partition.collection,
-        partition=partition.name,
-        generation=partition.generation,
-        attempt=attempt,
-        cause=cause,
-        message=message,
-        job_id=partition.job_id,
-        actor=actor,
-        request_id=partition.request_id,
-    )
+def entry_of(row: Partition, event: str, **fields: Any) -> Entry:
+    """An entry about a partition's row as it is now, with further fields."""
+    of_row: dict[str, Any] = {
+        "tenant_id": row.tenant_id,
+        "collection": row.collection,
+        "partition": row.name,
+        "generation": row.generation,
+        "job_id": row.job_id,
+        "request_id": row.request_id,
+    }
+    return Entry(event, **of_row | fields)
 
 
 def row_count(rows: int | None) -> str:
@@ -116,6 +104,11 @@ def record(session: UnitOfWork, entries: Sequence[Entry]) -> None:
     if rows:
         session.execute(insert(PartitionEvent), rows)
         session.after_commit(lambda: _log(entries))
+
+
+def record_each(session: UnitOfWork, rows: Iterable[Partition], event: str, **fields: Any) -> None:
+    """Add an entry about each row, as `record` does."""
+    record(session, [entry_of(row, event, **fields) for row in rows])
 
 
 def _log(entries: Sequence[Entry]) -> None:

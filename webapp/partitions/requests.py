@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from webapp.db.session import UnitOfWork
+from webapp.models.audit import Actor
 from webapp.models.naming import partition_name
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import IfExists, PartitionState, sources_of
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_GRACE, Policy
-from webapp.queue.job_queue import Dispatch
 
 REMOVING = PartitionState.REMOVING
 NOT_REQUESTED: ColumnElement[bool] = Partition.state.is_(None)
@@ -146,21 +147,6 @@ def undo_removal(
     ]
 
 
-def dispatch_of(partition: Partition) -> Dispatch:
-    """The dispatch whose dispatch number the row has reserved."""
-    return Dispatch(
-        tenant_id=partition.tenant_id,
-        generation=partition.generation,
-        dispatch=partition.dispatch,
-        fence=partition.fence,
-        collection=partition.collection,
-        partition=partition.name,
-        stale_job_id=partition.claimed_job_id,
-        request_id=partition.request_id,
-        attempts=partition.attempts,
-    )
-
-
 def _once_more(
     attempts: int,
     now: datetime,
@@ -205,6 +191,6 @@ IS_IMPORTED: ColumnElement[bool] = or_(
 )
 
 
-def first_entry(row: Partition, actor: str) -> events.Entry:
-    """The event of an imported tenant's first request."""
-    return events.entry_of(row, events.REQUESTED, actor=actor, message=BACKFILLED)
+def record_first(session: UnitOfWork, rows: Sequence[Partition], actor: Actor) -> None:
+    """Record the first requests of imported tenants in their timelines."""
+    events.record_each(session, rows, events.REQUESTED, actor=actor.name, message=BACKFILLED)

@@ -3,7 +3,6 @@
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from redis import Redis
@@ -18,6 +17,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from webapp.db.safe_methods import GuardedRedis
+from webapp.models.partition import Partition
 from webapp.queue.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own
 from webapp.settings import Settings
 
@@ -41,29 +41,9 @@ class DispatchError(Exception):
     """Redis did not take the job; the due loop dispatches the request again."""
 
 
-@dataclass(frozen=True)
-class Dispatch:
-    """A dispatch of a request: the job's arguments, and the failed job that it replaces."""
-
-    tenant_id: int
-    generation: int
-    dispatch: int
-    fence: int
-    collection: str
-    partition: str
-    stale_job_id: str | None = None
-    request_id: str | None = None
-    attempts: int = 0
-
-    @property
-    def job_id(self) -> str:
-        """The id of this dispatch's job; unique, since `dispatch` only grows."""
-        return f"t{self.tenant_id}-g{self.generation}-d{self.dispatch}"
-
-    @property
-    def is_untried(self) -> bool:
-        """True where no attempt failed and no chunk gave it up: it may be part of a chunk."""
-        return not self.attempts and not (self.stale_job_id or "").startswith(CHUNK_ID)
+def job_id_of(row: Partition) -> str:
+    """The id of the job of the row's last dispatch; unique, since `dispatch` only grows."""
+    return f"t{row.tenant_id}-g{row.generation}-d{row.dispatch}"
 
 
 class JobQueue:
@@ -89,8 +69,8 @@ class JobQueue:
     def _open(self, name: str) -> Queue:
         return Queue(name, connection=self.connection, serializer=JSONSerializer)
 
-    def push(self, dispatches: Sequence[Dispatch], *, backfill: bool = False) -> None:
-        """Push a job for each dispatch, and remove the failed job of the last attempt.
+    def push(self, rows: Sequence[Partition], *, backfill: bool = False) -> None:
+        """Push a job for each row, and remove the failed job of the last attempt.
 
         Raises:
             DispatchError: Redis did not answer; some of the jobs may have been pushed.
@@ -99,37 +79,37 @@ class JobQueue:
         jobs = [
             queue.create_job(
                 ONE,
-                args=[dispatch.tenant_id, dispatch.generation],
-                job_id=dispatch.job_id,
+                args=[row.tenant_id, row.generation],
+                job_id=job_id_of(row),
                 timeout=self._attempt_timeout_s,
-                description=f"tenant {dispatch.tenant_id}, request {dispatch.generation}",
-                meta={"request_id": dispatch.request_id} if dispatch.request_id else {},
+                description=f"tenant {row.tenant_id}, request {row.generation}",
+                meta={"request_id": row.request_id} if row.request_id else {},
             )
-            for dispatch in dispatches
+            for row in rows
         ]
-        self._push(queue, jobs, dispatches)
+        self._push(queue, jobs, rows)
 
-    def push_chunk(self, dispatches: Sequence[Dispatch]) -> str:
-        """Push one job for all the dispatches; returns its id.
+    def push_chunk(self, rows: Sequence[Partition]) -> str:
+        """Push one job for all the rows; returns its id.
 
         Raises:
             DispatchError: Redis did not answer; the job may have been pushed.
         """
         job = self.backfill_queue.create_job(
             CHUNK,
-            args=[[[dispatch.tenant_id, dispatch.generation] for dispatch in dispatches]],
+            args=[[[row.tenant_id, row.generation] for row in rows]],
             job_id=f"{CHUNK_ID}{uuid.uuid4().hex[:16]}",
             timeout=self._chunk_timeout_s,
-            description=f"{len(dispatches)} tenants from {dispatches[0].tenant_id}",
+            description=f"{len(rows)} tenants from {rows[0].tenant_id}",
         )
-        self._push(self.backfill_queue, [job], dispatches)
+        self._push(self.backfill_queue, [job], rows)
         return str(job.id)
 
-    def _push(self, queue: Queue, jobs: Sequence[Job], dispatches: Sequence[Dispatch]) -> None:
+    def _push(self, queue: Queue, jobs: Sequence[Job], rows: Sequence[Partition]) -> None:
         if time.monotonic() < self._silent_until:
             raise DispatchError("Redis did not answer a moment ago")
         try:
-            self._forget(dispatch.stale_job_id for dispatch in dispatches if dispatch.stale_job_id)
+            self._forget(row.claimed_job_id for row in rows if row.claimed_job_id)
             pipeline = self.connection.pipeline()
             for job in jobs:
                 queue.enqueue_job(job, pipeline=pipeline)

@@ -31,7 +31,7 @@ def delete_tenants(
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
     if numbers:
         session.execute(insert(Departure), [{"tenant_id": number, **request} for number in numbers])
-    _record(session, rows, events.REMOVING, actor)
+    events.record_each(session, rows, events.REMOVING, actor=actor.name)
     return rows
 
 
@@ -53,12 +53,8 @@ def restore_tenants(
         tenant.slug, tenant.deleted_at, tenant.updated_at = slug, None, now
     session.flush()
     session.execute(delete(Departure).where(Departure.tenant_id.in_(numbers)))
-    _record(session, rows, events.RESTORED, actor)
+    events.record_each(session, rows, events.RESTORED, actor=actor.name)
     return rows
-
-
-def _record(session: UnitOfWork, rows: Sequence[Partition], event: str, actor: Actor) -> None:
-    events.record(session, [events.entry_of(row, event, actor=actor.name) for row in rows])
 
 
 def delete_tenant(session: UnitOfWork, tenant: Tenant, policy: Policy, *, actor: Actor) -> None:

@@ -46,10 +46,8 @@ def insert_with_requests(
         tenant.id = number
         tenant.partition = first_request(number, policy, now, actor.request_id)
     _insert(session, tenants)
-    entries = [
-        events.entry_of(tenant.partition, events.REQUESTED, actor=actor.name) for tenant in tenants
-    ]
-    events.record(session, entries)
+    partitions = [tenant.partition for tenant in tenants]
+    events.record_each(session, partitions, events.REQUESTED, actor=actor.name)
 
 
 def insert_imported(session: Session, tenants: Sequence[Tenant], policy: Policy) -> None:

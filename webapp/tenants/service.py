@@ -73,8 +73,8 @@ class TenantService:
                     tenant.partition = partition
                     session.flush()
                     audit_entries.created(session, tenant, actor)
-                    entry = events.entry_of(partition, events.REQUESTED, actor=actor.name)
-                    events.record(session, [entry])
+                    requested = events.REQUESTED
+                    events.record_each(session, [partition], requested, actor=actor.name)
                     idempotency.finish(session, tenant)
                     self._dispatcher.dispatch_after_commit(session, [partition])
             except IntegrityError as error:
@@ -189,8 +189,7 @@ class TenantService:
             mine = Partition.tenant_id == tenant_id
             attempts, now = self._policy.attempts, utc_now()
             rows = request_again(session, mine, attempts, now, actor.request_id)
-            entries = [events.entry_of(row, events.RETRIED, actor=actor.name) for row in rows]
-            events.record(session, entries)
+            events.record_each(session, rows, events.RETRIED, actor=actor.name)
             session.refresh(tenant)
             if not rows:
                 raise NotFailed(tenant_id, tenant.partition.state or "not asked for")

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.claims import Outcome
 from tests.factories import ACTOR, Product, all_at_once
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 
 CREATED = Outcome(Result.CREATED, Provider.SDK)
@@ -29,7 +30,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
     assert product.claim(tenant) == []
     assert product.services.dispatcher.dispatch_due() == 0
     product.age(tenant, "next_attempt_at", 0)
-    assert [again.attempt for again in product.claim(tenant)] == [2]
+    assert [again.attempts for again in product.claim(tenant)] == [2]
 
 
 def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
@@ -46,7 +47,7 @@ def test_claim_is_given_when_a_lease_ran_out_unless_it_was_the_last_attempts(
     """The sweep ends a request without attempts; an old dispatch must not give it one more."""
     tenant = product.create()
     for attempt in (1, 2, 3):
-        assert [claim.attempt for claim in product.claim(tenant)] == [attempt]
+        assert [claim.attempts for claim in product.claim(tenant)] == [attempt]
         assert product.claim(tenant) == []
         product.age(tenant, "lease_until", 1)
     assert product.claim(tenant) == []
@@ -132,11 +133,11 @@ def test_one_new_request_is_made_when_the_job_that_failed_is_requeued_many_times
     assert product.row(tenant).state == "failed"
     results = all_at_once([partial(requeued, tenant.id, 1, "t1-g1-d3")] * 8)
     (claim,) = [claim for claims in results for claim in claims]
-    assert (claim.generation, claim.attempt, claim.max_attempts) == (2, 1, 3)
+    assert (claim.generation, claim.attempts, claim.max_attempts) == (2, 1, 3)
     assert product.event_names(tenant)[-2:] == ["retried", "creating"]
 
 
-def _fail(product: Product, claim: Claim, cause: Cause = Cause.TIMEOUT) -> bool:
+def _fail(product: Product, claim: Partition, cause: Cause = Cause.TIMEOUT) -> bool:
     return product.attempts.record_failure(
         claim, cause, "seen", provider=Provider.SDK, duration_ms=1
     )

@@ -7,15 +7,15 @@ import pytest
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
-from jobs.provisioning.claims import Claim
 from tests.factories import ACTOR, FaultyStore, Product
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 
 UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 
-def claims_of(product: Product, count: int) -> list[Claim]:
+def claims_of(product: Product, count: int) -> list[Partition]:
     requests = [(product.create(f"T{n}").id, 1) for n in range(count)]
     return product.attempts.claim(requests, "chunk-1")
 
@@ -36,7 +36,7 @@ def test_nothing_is_created_when_all_of_a_chunk_exist(
     first, *others = claims_of(whole, 3)
     claims = [*whole.attempts.renew([first], seen_absent=True), *others]
     for claim in claims:
-        store.create_partition(claim.collection, claim.partition)
+        store.create_partition(claim.collection, claim.name)
     watched = FaultyStore(store)
     whole.chunk(watched).run(claims)
     assert "create" not in watched.calls
@@ -48,7 +48,7 @@ def test_those_that_fail_get_jobs_of_their_own_with_all_attempts(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
     claims = claims_of(whole, 4)
-    refused = {claims[1].partition, claims[3].partition}
+    refused = {claims[1].name, claims[3].name}
 
     class Choosy(FaultyStore):
         def create_partition(self, collection: str, partition: str) -> None:
@@ -115,7 +115,7 @@ def test_claim_is_left_alone_when_it_was_lost_meanwhile(
     whole.chunk(FaultyStore(store)).run(claims)
     assert whole.states() == ["ready", "removing", "ready"]
     names = store.list_partitions(whole.settings.milvus_collection)
-    assert claims[1].partition not in names
+    assert claims[1].name not in names
 
 
 def test_leases_are_renewed_together_when_a_chunk_takes_long(

@@ -11,10 +11,11 @@ from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import StoreError
 from jobs.provisioning.attempt import FailedAttempt, Script, Stopped
-from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.claims import Outcome
 from jobs.provisioning.leases import LeaseLost
 from tests.factories import ACTOR, FaultyStore, Product, no_script
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 
 UNEXPECTED = StoreError(Cause.UNEXPECTED, "the SDK is broken")
@@ -23,13 +24,13 @@ UNREACHABLE = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
 
 @pytest.fixture
-def claim(whole: Product) -> Claim:
+def claim(whole: Product) -> Partition:
     (claim,) = whole.claim(whole.create())
     return claim
 
 
 def attempt(
-    product: Product, store: FaultyStore, claim: Claim, script: Script = no_script
+    product: Product, store: FaultyStore, claim: Partition, script: Script = no_script
 ) -> Outcome:
     return product.attempt(store, script, claim, threading.Event()).run(claim)
 
@@ -48,25 +49,25 @@ def script_says(result: str, rows: int | None = None) -> Script:
     "broken", [{"creating": UNEXPECTED}, {"listing": UNEXPECTED, "creating": UNEXPECTED}]
 )
 def test_script_makes_it_when_the_sdk_is_broken(
-    whole: Product, store: MilvusPartitionStore, claim: Claim, broken: dict[str, StoreError]
+    whole: Product, store: MilvusPartitionStore, claim: Partition, broken: dict[str, StoreError]
 ) -> None:
     with whole.as_worker() as worker:
         outcome = attempt(whole, FaultyStore(store, **broken), claim, worker.script)
     assert outcome == Outcome(Result.CREATED, Provider.SCRIPT)
-    assert claim.partition in store.list_partitions(claim.collection)
+    assert claim.name in store.list_partitions(claim.collection)
     (told,) = [e for e in whole.events(claim.tenant_id) if e.event.endswith("fallback")]
     assert (told.provider, told.cause, told.message) == ("sdk", "unexpected", "the SDK is broken")
 
 
 def test_sdk_made_it_when_a_creation_that_timed_out_took_effect(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     late = FaultyStore(store, creating=TIMEOUT, takes_effect=True)
     assert attempt(whole, late, claim) == Outcome(Result.CREATED, Provider.SDK)
 
 
 def test_next_attempt_made_it_when_an_earlier_one_timed_out_and_took_effect(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     """The first attempt sees nobody answer; its creation arrives all the same."""
     late = FaultyStore(store, creating=TIMEOUT, takes_effect=True)
@@ -80,7 +81,7 @@ def test_next_attempt_made_it_when_an_earlier_one_timed_out_and_took_effect(
 
 
 def test_attempt_fails_when_milvus_acknowledges_but_lists_nothing(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     class Liar(FaultyStore):
         def create_partition(self, collection: str, partition: str) -> None:
@@ -91,7 +92,7 @@ def test_attempt_fails_when_milvus_acknowledges_but_lists_nothing(
 
 
 def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(
-    whole: Product, claim: Claim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Product, claim: Partition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else nothing would be recorded until the lease runs out."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
@@ -100,14 +101,14 @@ def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(
     assert (caught.value.cause, caught.value.provider) == ("unexpected", "script")
 
 
-def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Claim) -> None:
+def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Partition) -> None:
     deaf = FaultyStore(listing=UNREACHABLE)
     outcome = attempt(whole, deaf, claim, script_says(Result.ALREADY_EXISTS, rows=0))
     assert outcome == Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
 
 
 def test_cause_of_the_sdk_is_told_when_it_says_more_than_the_scripts(
-    whole: Product, claim: Claim
+    whole: Product, claim: Partition
 ) -> None:
     with pytest.raises(FailedAttempt) as caught:
         attempt(whole, FaultyStore(listing=UNREACHABLE), claim)
@@ -115,7 +116,7 @@ def test_cause_of_the_sdk_is_told_when_it_says_more_than_the_scripts(
 
 
 def test_permanent_cause_of_the_script_is_told_when_the_sdk_was_broken(
-    whole: Product, claim: Claim
+    whole: Product, claim: Partition
 ) -> None:
     def refused(collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
         raise StoreError(Cause.COLLECTION_MISSING, "not there")
@@ -126,7 +127,7 @@ def test_permanent_cause_of_the_script_is_told_when_the_sdk_was_broken(
 
 
 def test_capacity_is_told_without_creating_when_the_limit_is_reached(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     full = whole.configured(milvus_max_partitions=2)
     store.create_partition(claim.collection, "other")
@@ -137,7 +138,7 @@ def test_capacity_is_told_without_creating_when_the_limit_is_reached(
 
 
 def test_nothing_is_created_when_the_claim_is_lost(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     watched = FaultyStore(store)
     whole.services.tenants.delete(claim.tenant_id, actor=ACTOR)
@@ -147,7 +148,7 @@ def test_nothing_is_created_when_the_claim_is_lost(
 
 
 def test_attempt_ends_before_its_next_call_when_the_worker_stops(
-    whole: Product, store: MilvusPartitionStore, claim: Claim
+    whole: Product, store: MilvusPartitionStore, claim: Partition
 ) -> None:
     stop = threading.Event()
     watched = FaultyStore(store)

@@ -13,12 +13,13 @@ from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import StoreError
 from jobs.provisioning.attempt import FailedAttempt
-from jobs.provisioning.claims import Claim, Outcome
+from jobs.provisioning.claims import Outcome
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script
 from tests.milvus_collections import insert_rows
 from webapp.errors import NotForeign, TenantNotFound
 from webapp.models.audit import AuditEntry
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import IfExists, Provider, Result
 from webapp.models.tenant import Tenant
 from webapp.operations.progress import adopted
@@ -55,7 +56,7 @@ def audit(product: Product) -> list[tuple[str, str, int | None]]:
 def attempt(
     product: Product,
     store: FaultyStore,
-    claim: Claim,
+    claim: Partition,
     script: Callable[..., ScriptAnswer] = no_script,
 ) -> Outcome:
     return product.attempt(store, script, claim, threading.Event()).run(claim)
@@ -217,7 +218,7 @@ def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
     )
     with pytest.raises(Exception, match=f"tenant {foreign.id}"):
         attempt(whole, watched, claim)
-    assert store.count_rows(claim.collection, claim.partition) == 3
+    assert store.count_rows(claim.collection, claim.name) == 3
 
 
 def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(
