@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from html import escape
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
 EXIT_EXISTS, EXIT_FAILED, EXIT_USAGE, EXIT_ABSENT = 0, 1, 2, 3
@@ -60,6 +61,7 @@ ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
 
 
 Answer = dict[str, Any]
+T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -69,6 +71,51 @@ class Failed(Exception):
         super().__init__(message)
         self.cause = cause
         self.message = message
+
+
+class OverrunError(Exception):
+    """The call did not end in time; it may still be running in its thread."""
+
+
+class Deadline:
+    """A common deadline for several steps, also of a library that may overrun its own time-out."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._ends_at = time.monotonic() + timeout_s
+
+    def left_s(self) -> float:
+        """Seconds left, above zero.
+
+        Raises:
+            OverrunError: when none are left.
+        """
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise OverrunError
+        return left_s
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What the work returns or raises, before the deadline.
+
+        Raises:
+            OverrunError: at the deadline; the work goes on in a thread that is not awaited.
+        """
+        outcome: Future[T] = Future()
+        threading.Thread(target=_settle, args=(outcome, work), daemon=True).start()
+        left_s = self.left_s()
+        try:
+            return outcome.result(left_s)
+        except TimeoutError as error:
+            if outcome.done():
+                raise
+            raise OverrunError from error
+
+
+def _settle(outcome: Future[T], work: Callable[[], T]) -> None:
+    try:
+        outcome.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - handed to the waiting thread as it is
+        outcome.set_exception(error)
 
 
 def is_partition_name(name: str) -> bool:
@@ -269,9 +316,8 @@ class Work:
         self.collection = collection
         self.partition = partition
         self.timeout_s = timeout_s
-        self.ends_at = time.monotonic() + timeout_s
+        self.deadline = Deadline(timeout_s)
         self.client: Any = None
-        self.result: Answer | BaseException | None = None
 
     def run(self, connect: Callable[[float], Any], check: bool) -> Answer:
         """The result, before the deadline even where pymilvus hangs.
@@ -281,22 +327,15 @@ class Work:
         Raises:
             Exception: of pymilvus or gRPC, or Failed at the deadline.
         """
-        thread = threading.Thread(target=self._try, args=(connect, check), daemon=True)
-        thread.start()
-        thread.join(max(0.0, self._left_s()))
-        if isinstance(self.result, BaseException):
-            raise self.result
-        if self.result is None:
-            cause = "milvus_unreachable" if self.client is None else "timeout"
-            raise Failed(cause, f"no answer within {self.timeout_s:g} s")
-        return self.result
-
-    def _try(self, connect: Callable[[float], Any], check: bool) -> None:
         try:
-            self.client = connect(self._left_s())
-            self.result = self._check() if check else self._ensure()
-        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            self.result = error
+            return self.deadline.run(lambda: self._run(connect, check))
+        except OverrunError:
+            cause = "milvus_unreachable" if self.client is None else "timeout"
+            raise Failed(cause, f"no answer within {self.timeout_s:g} s") from None
+
+    def _run(self, connect: Callable[[float], Any], check: bool) -> Answer:
+        self.client = connect(self.deadline.left_s())
+        return self._check() if check else self._ensure()
 
     def _check(self) -> Answer:
         if self._exists():
@@ -312,18 +351,14 @@ class Work:
         raise refusal or Failed("unexpected", "Milvus answered success but does not list it")
 
     def _exists(self) -> bool:
-        names = self.client.list_partitions(self.collection, timeout=self._left_s())
+        names = self.client.list_partitions(self.collection, timeout=self.deadline.left_s())
         return self.partition in names
 
     def _rows(self) -> int | None:
         # The rest of the time is for the answer itself.
-        ends_at = time.monotonic() + 0.8 * self._left_s()
-
-        def left_s() -> float:
-            return max(0.01, ends_at - time.monotonic())
-
+        counting = Deadline(0.8 * self.deadline.left_s())
         try:
-            return count_rows(self.client, self.collection, self.partition, left_s)
+            return count_rows(self.client, self.collection, self.partition, counting.left_s)
         except Exception:  # noqa: BLE001 - pymilvus raises gRPC's errors, too
             return None
 
@@ -333,19 +368,12 @@ class Work:
             self.client.create_partition(
                 self.collection,
                 self.partition,
-                timeout=self._left_s(),
+                timeout=self.deadline.left_s(),
                 retry_on_rate_limit=False,
             )
         except Exception as error:  # noqa: BLE001 - pymilvus raises gRPC's errors, too
             return error
         return None
-
-    def _left_s(self) -> float:
-        left_s = self.ends_at - time.monotonic()
-        if left_s <= 0:
-            cause = "milvus_unreachable" if self.client is None else "timeout"
-            raise Failed(cause, f"no answer within {self.timeout_s:g} s")
-        return left_s
 
 
 def load_pymilvus() -> Any:

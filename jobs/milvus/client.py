@@ -7,10 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from create_milvus_partition import count_rows, diagnose, is_duplicate, is_partition_name, redact
+from create_milvus_partition import (
+    Deadline,
+    OverrunError,
+    count_rows,
+    diagnose,
+    is_duplicate,
+    is_partition_name,
+    redact,
+)
 from jobs.milvus import rows
 from jobs.milvus.connection import Connection, Session
-from jobs.milvus.deadline import Deadline, OverrunError
 from jobs.milvus.store import PartitionStore, Place, StoreError
 from webapp.models.causes import Cause
 

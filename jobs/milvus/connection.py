@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from jobs.milvus.deadline import Deadline, OverrunError, in_background
+from create_milvus_partition import Deadline, OverrunError
 
 CLOSE_WITHIN_S = 2.0
 
@@ -52,7 +52,9 @@ class Connection:
         """
         with self._lock:
             self._retired = True
-        in_background(self._close_quietly).join(wait_s)
+        closing = threading.Thread(target=self._close_quietly, daemon=True)
+        closing.start()
+        closing.join(wait_s)
 
     def _close_quietly(self) -> None:
         with suppress(Exception):

@@ -3,8 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from create_milvus_partition import count_flushed, count_loaded, is_lite, is_loaded, is_missing
-from jobs.milvus.deadline import Deadline
+from create_milvus_partition import (
+    Deadline,
+    count_flushed,
+    count_loaded,
+    is_lite,
+    is_loaded,
+    is_missing,
+)
 
 
 def count_each(
