@@ -1,36 +1,34 @@
 """The job queues and workers in Redis, for pages and commands."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
 from rq.job import Job
 from rq.suspension import WORKERS_SUSPENDED
+from rq.worker_registration import REDIS_WORKER_KEYS
 
 from webapp.db.safe_methods import Note, noting
 from webapp.db.types import utc_now
-from webapp.queue.job_ids import job_info_of
+from webapp.queue.job_ids import JobInfo, job_info_of
 from webapp.queue.job_queue import JobQueue
 from webapp.queue.models import Board, Others, QueueInfo, WorkerInfo
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.queue.redis_writes import WRITE, Refusal, refusal_in
 
-# RQ's set of workers; each member is the key of a worker's hash.
-WORKERS = "rq:workers"
 WORKER_FIELDS = ("state", "last_heartbeat", "birth", "queues", "death", APPLICATION_FIELD)
-EXECUTION = "rq:execution:{}"
-# Where jobs of others are looked for, and how many entries of each are read.
-REGISTRIES = ("rq:failed:{}", "rq:wip:{}", "rq:scheduled:{}", "rq:deferred:{}")
-HEAD, SAMPLE = 1000, 200
+JOB_FIELDS = ("worker_name", "started_at", "description")
+# How many entries of each queue and registry are read.
+READ_AT_MOST = 1000
 
 
 def look(job_queue: JobQueue) -> Board:
-    """The present queues and workers, in at most three round trips, the first with a write.
+    """The present queues and workers, in two round trips, the first with a write.
 
     A Redis that does not answer gives `answers=False`, and raises nothing.
     """
@@ -42,27 +40,29 @@ def look(job_queue: JobQueue) -> Board:
 
 def _look(job_queue: JobQueue) -> Board:
     queues = (job_queue.queue, job_queue.backfill_queue)
-    suspended, keys, refusal, seen = _ask_first(job_queue.connection, queues)
-    known = sorted(_text(key) or "" for key in _list(keys))
-    answers = _ask(
-        job_queue.connection,
-        [
-            *(("HGET", Job.key_for(each.oldest or "-"), "enqueued_at") for each in seen),
-            *(("HMGET", key, *WORKER_FIELDS) for key in known),
-            *(("SMEMBERS", f"{key}:executions") for key in known),
-        ],
+    suspended, members, refusal, seen = _ask_first(job_queue.connection, queues)
+    keys = sorted(_text(key) or "" for key in _list(members))
+    started = [job_id for each in seen for job_id in each.started]
+    answers = iter(
+        _ask(
+            job_queue.connection,
+            [
+                *(("HGET", Job.key_for(each.oldest or "-"), "enqueued_at") for each in seen),
+                *(("HMGET", key, *WORKER_FIELDS) for key in keys),
+                *(("HMGET", Job.key_for(job_id), *JOB_FIELDS) for job_id in started),
+            ],
+        )
     )
-    moments, rest = answers[: len(seen)], answers[len(seen) :]
-    hashes, in_hand = rest[: len(known)], rest[len(known) :]
-    workers = [_worker(key, values) for key, values in zip(known, hashes, strict=True)]
-    ours = [(each, jobs) for each, jobs in zip(workers, in_hand, strict=True) if each]
+    moments, hashes = (list(islice(answers, len(each))) for each in (seen, keys))
+    in_hand = dict(map(_in_hand, started, answers))
+    workers = [_worker(key, values, in_hand) for key, values in zip(keys, hashes, strict=True)]
     return Board(
         answers=True,
         queues=[
             QueueInfo(q.name, each.ours, _waited(at), is_backfill=q is job_queue.backfill_queue)
             for q, each, at in zip(queues, seen, moments, strict=True)
         ],
-        workers=_with_jobs(job_queue.connection, ours),
+        workers=[worker for worker in workers if worker],
         suspended=suspended == 1,
         refusal=refusal,
         others=Others(
@@ -78,11 +78,11 @@ def _ask_first(
 ) -> tuple[Any, Any, Refusal | None, list["_QueueState"]]:
     questions = [list(_questions(queue)) for queue in queues]
     with noting(Note.REDIS_ASKED):
-        suspended, keys, *rest = _ask(
+        suspended, members, *rest = _ask(
             connection,
             [
                 ("EXISTS", WORKERS_SUSPENDED),
-                ("SMEMBERS", WORKERS),
+                ("SMEMBERS", REDIS_WORKER_KEYS),
                 *WRITE,
                 *(question for each in questions for question in each),
             ],
@@ -92,42 +92,50 @@ def _ask_first(
         # After a failover, open connections still lead to the old server.
         connection.connection_pool.disconnect(inuse_connections=False)
     answers = iter(rest[len(WRITE) :])
-    return (
-        suspended,
-        keys,
-        refusal,
-        [_summarize(list(islice(answers, len(each)))) for each in questions],
-    )
+    states = [_summarize(list(islice(answers, len(each)))) for each in questions]
+    return suspended, members, refusal, states
 
 
 def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
     yield "LLEN", queue.key
-    yield "LRANGE", queue.key, 0, HEAD - 1
-    for registry in REGISTRIES:
-        yield "ZRANGE", registry.format(queue.name), 0, SAMPLE - 1
+    yield "LRANGE", queue.key, 0, READ_AT_MOST - 1
+    for registry in (
+        queue.started_job_registry,
+        queue.failed_job_registry,
+        queue.scheduled_job_registry,
+        queue.deferred_job_registry,
+    ):
+        yield "ZRANGE", registry.key, 0, READ_AT_MOST - 1
 
 
 @dataclass(frozen=True)
 class _QueueState:
-    """Our waiting jobs in a queue, and others' in it and in its registries."""
+    """Our waiting and started jobs of a queue, and others' in it and in its registries."""
 
     ours: int
-    theirs: int
     oldest: str | None
+    started: list[str]
+    theirs: int
     kept: int
 
 
 def _summarize(answers: Sequence[Any]) -> _QueueState:
     length, head, *registries = answers
-    own = [job_id.decode() for job_id in _list(head) if is_own_id(job_id)]
+    own = _own(_list(head))
     theirs = len(_list(head)) - len(own)
-    kept = [entry.partition(b":")[0] for entries in registries for entry in _list(entries)]
+    # An entry of the started ones is `job:execution`.
+    started, *rest = ([each.partition(b":")[0] for each in _list(ids)] for ids in registries)
     return _QueueState(
         ours=max(0, (length if isinstance(length, int) else 0) - theirs),
-        theirs=theirs,
         oldest=own[0] if own else None,
-        kept=sum(not is_own_id(job_id) for job_id in kept),
+        started=_own(started),
+        theirs=theirs,
+        kept=sum(len(ids) - len(_own(ids)) for ids in (started, *rest)),
     )
+
+
+def _own(job_ids: Iterable[bytes]) -> list[str]:
+    return [job_id.decode() for job_id in job_ids if is_own_id(job_id)]
 
 
 def _is_rival(values: Any, queues: Iterable[Queue]) -> bool:
@@ -144,8 +152,6 @@ def _is_ours(values: Sequence[bytes | None]) -> bool:
 
 def _ask(connection: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     """The answers, in order; a refused command (a key of another kind) gives its error."""
-    if not commands:
-        return []
     pipeline = connection.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -158,60 +164,31 @@ def _list(answer: Any) -> list[Any]:
     return list(answer) if isinstance(answer, list | set) else []
 
 
-def _worker(key: str, values: Any) -> WorkerInfo | None:
+def _in_hand(job_id: str, values: Any) -> tuple[str | None, tuple[JobInfo, datetime | None]]:
+    """The worker of a started job, and the job with the moment of its start."""
+    worker, started_at, description = map(_text, _list(values) or [None] * len(JOB_FIELDS))
+    return worker, (job_info_of(job_id, description or ""), _moment(started_at))
+
+
+def _worker(
+    key: str, values: Any, in_hand: Mapping[str | None, tuple[JobInfo, datetime | None]]
+) -> WorkerInfo | None:
     """Our worker of this hash; None for another's, and for one that is gone."""
     if not _list(values) or not _is_ours(values):
         return None
-    state, heartbeat, birth, queues, death, _application = (_text(value) for value in values)
+    state, heartbeat, birth, queues, death, _application = map(_text, values)
     if state is None or death:
         return None
+    name = key.removeprefix(Worker.redis_worker_namespace_prefix)
+    job, since = in_hand.get(name, (None, _moment(birth)))
     return WorkerInfo(
-        name=key.rpartition(":")[2],
+        name=name,
         state=state,
         queues=(queues or "").replace(",", ", "),
-        job_id=None,
-        since=_moment(birth),
+        since=since,
         heartbeat=_moment(heartbeat),
+        job=job,
     )
-
-
-def _with_jobs(connection: Redis, workers: Sequence[tuple[WorkerInfo, Any]]) -> list[WorkerInfo]:
-    """The workers, each busy one with its job and since when.
-
-    RQ keeps their executions as `job:execution`; those of dead workers have no key.
-    """
-    in_hand = [sorted(_text(each) or "" for each in _list(jobs))[:1] for _, jobs in workers]
-    keys = [key for keys in in_hand for key in keys]
-    answers = _ask(
-        connection,
-        [
-            *(("HGET", EXECUTION.format(key), "created_at") for key in keys),
-            *(("HGET", Job.key_for(_job_id(key)), "description") for key in keys),
-        ],
-    )
-    executions = dict(zip(keys, zip(answers, answers[len(keys) :], strict=False), strict=True))
-    return [
-        _busy(worker, keys[0], *executions[keys[0]]) if keys else worker
-        for (worker, _), keys in zip(workers, in_hand, strict=True)
-    ]
-
-
-def _busy(worker: WorkerInfo, key: str, began: Any, description: Any) -> WorkerInfo:
-    if not isinstance(began, bytes):
-        return worker
-    job = job_info_of(_job_id(key), _text(description) or "")
-    return replace(worker, job_id=job.id, since=_stamp(began), job=job)
-
-
-def _job_id(key: str) -> str:
-    return key.rpartition(":")[0]
-
-
-def _stamp(seconds: bytes) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(float(seconds), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _waited(enqueued: Any) -> float | None:

@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from redis import Redis
@@ -13,12 +14,11 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
-from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from webapp.db.safe_methods import GuardedRedis
 from webapp.models.partition import Partition
-from webapp.queue.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own
+from webapp.queue.own_jobs import CHUNK, CHUNK_ID, ONE, RESULTS, is_own_id, read_own_or_gone
 from webapp.settings import Settings
 
 ANSWER_TIMEOUT_S = 1.0
@@ -129,16 +129,14 @@ class JobQueue:
             DispatchError: Redis did not answer.
         """
         ids = list(job_ids)
-        try:
-            pipeline = self.connection.pipeline(transaction=False)
-            pipeline.lrange(self.queue.key, 0, -1)
-            pipeline.lrange(self.backfill_queue.key, 0, -1)
-            for job_id in ids:
-                pipeline.hget(Job.key_for(job_id), "started_at")
+        pipeline = self.connection.pipeline(transaction=False)
+        pipeline.lrange(self.queue.key, 0, -1)
+        pipeline.lrange(self.backfill_queue.key, 0, -1)
+        for job_id in ids:
+            pipeline.hget(Job.key_for(job_id), "started_at")
+        with self._answering():
             # A key of another kind gives an error: no job waits or has started there.
             first, second, *started = pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
         waiting = {each for ids in (first, second) if isinstance(ids, list) for each in ids}
         return {
             job_id
@@ -154,10 +152,8 @@ class JobQueue:
         Raises:
             DispatchError: Redis did not answer.
         """
-        try:
+        with self._answering():
             return self._forget(job_ids)
-        except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
 
     def failed_job_ids(self) -> list[str]:
         """The ids of our jobs in the failed registries of both queues.
@@ -167,39 +163,30 @@ class JobQueue:
         """
         pipeline = self.connection.pipeline(transaction=False)
         for queue in (self.queue, self.backfill_queue):
-            pipeline.zrange(FailedJobRegistry(queue=queue).key, 0, -1)
-        try:
+            pipeline.zrange(queue.failed_job_registry.key, 0, -1)
+        with self._answering():
             registries: list[list[bytes]] = pipeline.execute()
-        except (RedisError, OSError) as error:
-            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
         return [job_id.decode() for ids in registries for job_id in ids if is_own_id(job_id)]
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise DispatchError(f"Redis does not answer: {self._mask(str(error))}") from None
+
     def _forget(self, job_ids: Iterable[str]) -> int:
-        ids = [job_id for job_id in job_ids if is_own_id(job_id)]
-        if not ids:
-            return 0
-        jobs = read_own(self.connection, ids)
-        read = {job.id for job in jobs}
-        removable = read | self._missing(set(ids) - read)
-        if not removable:
+        jobs = read_own_or_gone(self.connection, job_ids)
+        if not jobs:
             return 0
         pipeline = self.connection.pipeline()
-        for job in jobs:
-            if job.get_status(refresh=False) == JobStatus.FAILED:
+        for job in jobs.values():
+            if job and job.get_status(refresh=False) == JobStatus.FAILED:
                 # Not `job.delete()`: it reads more of the job, and fails where that is garbage.
                 pipeline.delete(job.key, job.dependents_key, RESULTS.format(job.id))
         for queue in (self.queue, self.backfill_queue):
-            pipeline.zrem(FailedJobRegistry(queue=queue).key, *removable)
+            pipeline.zrem(queue.failed_job_registry.key, *jobs)
         return sum(pipeline.execute()[-2:])
-
-    def _missing(self, ids: Iterable[str]) -> set[str]:
-        all_ids = list(ids)
-        pipeline = self.connection.pipeline(transaction=False)
-        for job_id in all_ids:
-            pipeline.exists(Job.key_for(job_id))
-        return {
-            each for each, is_there in zip(all_ids, pipeline.execute(), strict=True) if not is_there
-        }
 
 
 def _is_recent(started_at: object) -> bool:

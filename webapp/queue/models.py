@@ -30,7 +30,6 @@ class WorkerInfo:
     name: str
     state: str
     queues: str
-    job_id: str | None
     since: datetime | None
     heartbeat: datetime | None
     job: JobInfo | None = None
@@ -38,7 +37,7 @@ class WorkerInfo:
     @property
     def is_busy(self) -> bool:
         """True when it has a job, or is about to start one."""
-        return self.job_id is not None or self.state == WorkerStatus.BUSY
+        return self.job is not None or self.state == WorkerStatus.BUSY
 
     @property
     def is_silent(self) -> bool:

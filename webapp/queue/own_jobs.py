@@ -4,8 +4,8 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
@@ -43,14 +43,6 @@ class NotOurs(Exception):
     """The job is not ours, or cannot be read. The message says which, and why."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call of one of our two functions, as plain JSON."""
-
-    data: bytes
-    function: str
-
-
 def tenant_of(job_id: str) -> int | None:
     """The tenant of a job's id; None for a chunk's, and for an id that is not ours."""
     match = _ID_OF_ONE.fullmatch(job_id)
@@ -64,8 +56,8 @@ def is_own_id(job_id: str | bytes) -> bool:
     return tenant_of(text) is not None or _ID_OF_MANY.fullmatch(text) is not None
 
 
-def own_call(job_id: str, data: bytes) -> Call:
-    """The call of a job of ours, checked by its id, function and arguments.
+def own_call(job_id: str, data: bytes) -> bytes:
+    """The call of a job of ours as plain JSON, checked by its id, function and arguments.
 
     Nothing is imported or unpickled.
 
@@ -83,7 +75,7 @@ def own_call(job_id: str, data: bytes) -> Call:
         raise NotOurs(f"it calls {str(function)[:100]!r}")
     if instance is not None or kwargs != {} or not _are_sound(job_id, args):
         raise NotOurs("its arguments are not as we write them")
-    return Call(plain, function)
+    return plain
 
 
 def _unpack(data: bytes) -> bytes:
@@ -147,7 +139,7 @@ class OwnJob(Job):
             NotOurs: the job is not ours, or a field cannot be read.
         """
         fields = {name: raw_data[key] for name in _READ if (key := name.encode()) in raw_data}
-        fields["data"] = own_call(self.id, fields.get("data", b"")).data
+        fields["data"] = own_call(self.id, fields.get("data", b""))
         try:
             super().restore(fields)
         except Exception as error:  # noqa: BLE001  RQ takes its own fields for granted
@@ -157,28 +149,33 @@ class OwnJob(Job):
         self.meta = {"request_id": request_id} if is_one else {}
 
 
-def read_own(connection: Redis, job_ids: Sequence[str]) -> list[OwnJob]:
+def read_own(connection: Redis, job_ids: Iterable[str]) -> list[OwnJob]:
     """Those of the jobs that exist and are ours.
 
     Raises:
         RedisError: Redis did not answer.
     """
+    return [job for job in read_own_or_gone(connection, job_ids).values() if job]
+
+
+def read_own_or_gone(connection: Redis, job_ids: Iterable[str]) -> dict[str, OwnJob | None]:
+    """As `read_own`, by id, with None for each id of ours without a job."""
     own = [job_id for job_id in job_ids if is_own_id(job_id)]
     pipeline = connection.pipeline(transaction=False)
     for job_id in own:
         pipeline.hgetall(Job.key_for(job_id))
     # A key of another kind gives an error; the others are read all the same.
     hashes = pipeline.execute(raise_on_error=False)
-    jobs = (_read(connection, job_id, each) for job_id, each in zip(own, hashes, strict=True))
-    return [job for job in jobs if job]
+    jobs: dict[str, OwnJob | None] = {}
+    for job_id, fields in zip(own, hashes, strict=True):
+        with suppress(NotOurs):
+            jobs[job_id] = _read(connection, job_id, fields) if fields else None
+    return jobs
 
 
-def _read(connection: Redis, job_id: str, fields: Any) -> OwnJob | None:
-    if not isinstance(fields, dict) or not fields:
-        return None
+def _read(connection: Redis, job_id: str, fields: Any) -> OwnJob:
+    if not isinstance(fields, dict):
+        raise NotOurs("its key holds no job")
     job = OwnJob(job_id, connection=connection, serializer=JSONSerializer)
-    try:
-        job.restore(fields)
-    except NotOurs:
-        return None
+    job.restore(fields)
     return job

@@ -34,6 +34,7 @@ def job_queue_of(app: APIFlask) -> JobQueue:
 @contextmanager
 def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -> Iterator[None]:
     redis, key = job_queue_of(app).connection, f"rq:worker:{name}"
+    started = job_queue_of(app).queue.started_job_registry.key
     heard = utc_now() - timedelta(seconds=silent_s)
     values = {
         "state": "busy" if job_id else "idle",
@@ -45,12 +46,13 @@ def worker(app: APIFlask, name: str, *, job_id: str = "", silent_s: float = 0) -
     redis.hset(key, mapping=values)
     redis.sadd("rq:workers", key)
     if job_id:
-        began = utc_now() - timedelta(minutes=2)
-        redis.sadd(f"{key}:executions", f"{job_id}:{name}")
-        redis.hset(f"rq:execution:{job_id}:{name}", "created_at", str(began.timestamp()))
+        began = utcformat(utc_now() - timedelta(minutes=2))
+        redis.hset(Job.key_for(job_id), mapping={"worker_name": name, "started_at": began})
+        redis.zadd(started, {f"{job_id}:{name}": 9e9})
     yield
-    redis.delete(key, f"{key}:executions", f"rq:execution:{job_id}:{name}")
+    redis.delete(key)
     redis.srem("rq:workers", key)
+    redis.zrem(started, f"{job_id}:{name}")
 
 
 def job(app: APIFlask, job_id: str, description: str = "") -> None:
@@ -81,6 +83,9 @@ def test_a_job_in_hand_is_found_when_rq_itself_gave_it_to_the_worker(app: APIFla
     given = queue.fetch_job(f"t{tenant_id}-g1-d1")
     assert given is not None
     real.prepare_execution(given)
+    with queue.connection.pipeline() as pipeline:
+        given.prepare_for_execution(real.name, pipeline)
+        pipeline.execute()
     (seen,) = [each for each in board_of(app).workers if each.name == real.name]
     real.register_death()
     assert seen.job is not None
@@ -124,7 +129,7 @@ def test_a_worker_is_not_shown_when_only_its_key_is_left(app: APIFlask) -> None:
     job_queue_of(app).connection.srem("rq:workers", "rq:worker:gone-one")
 
 
-def test_redis_is_asked_three_times_when_there_are_many_jobs_and_workers(
+def test_redis_is_asked_twice_when_there_are_many_jobs_and_workers(
     app: APIFlask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_queue = job_queue_of(app)
@@ -148,7 +153,7 @@ def test_redis_is_asked_three_times_when_there_are_many_jobs_and_workers(
     asked = len(sent)
     for each in workers:
         each.__exit__(None, None, None)
-    assert (board.waiting, asked) == (10_000, 3)
+    assert (board.waiting, asked) == (10_000, 2)
     assert len([each for each in board.workers if each.name.startswith("many-")]) == 200
     job_queue.connection.delete(job_queue.queue.key)
 
