@@ -31,9 +31,9 @@ help:
 	@echo "make messages  gather what is to be translated, and compile what has been"
 	@echo "make vendor copy the browser's third-party files, as package-lock.json pins them"
 
-# Started without a shell in between, and tethered: it stops when make is stopped or dies.
+# Started without a shell in between, and wrapped: it stops when make is stopped or dies.
 run: .venv/.runtime .venv/.own-env
-	@$(BIN)/python launch/tether.py $(BIN)/python -m launch
+	@$(BIN)/python launch/wrapper.py $(BIN)/python -m launch
 
 install: .venv/.runtime .venv/.own-env
 

@@ -1,29 +1,25 @@
 """`make run`: starts the product with all it needs, watches it, and stops it as a whole."""
 
 import errno
-import http.client
 import signal
 import sys
 import threading
-import time
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from launch import places
-from launch.children import SignsOfWork, Unreadable, read_settings
+from launch import reservations
+from launch.children import Readiness, Unreadable, read_settings
 from launch.errors import StartError
-from launch.follow import follow, say
 from launch.parts import parts
 from launch.prepare import Stopped, prepare
 from launch.restarts import Restarts
 from launch.settings import RunSettings
 from launch.supervise import Supervisor, await_former_run
+from launch.terminal import follow, say
 from webapp.var_dir import is_private, keep_files_private
 
 POLL_S = 0.2
-# Enough for a slow machine; after it, the missing parts are printed.
-PATIENCE_S = 30.0
 # Errors of the disk, in one line; others are bugs, with their traceback.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
@@ -61,16 +57,16 @@ def _stop_on_signals() -> threading.Event:
 
 def _settled(settings: RunSettings, held: ExitStack) -> RunSettings:
     """The settings with the addresses that are this run's for as long as `held` is open."""
-    held.enter_context(places.only_run(settings.var_dir))
+    held.enter_context(reservations.only_run(settings.var_dir))
     if not is_private(settings.var_dir):
         say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
-    places.require_web_port(settings.port)
+    reservations.require_web_port(settings.port)
     if settings.milvus_is_embedded:
-        port = held.enter_context(places.milvus_port(settings))
-        settings = replace(settings, milvus_address=f"http://{places.LOOPBACK}:{port}")
+        port = held.enter_context(reservations.milvus_port(settings))
+        settings = replace(settings, milvus_address=f"http://{reservations.LOOPBACK}:{port}")
     if settings.redis_is_embedded:
-        settings = replace(settings, redis_socket=places.settle_redis_socket(settings))
+        settings = replace(settings, redis_socket=reservations.settle_redis_socket(settings))
     return settings
 
 
@@ -83,9 +79,9 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
     supervisor.start()
     try:
         password = prepare(settings, stop)
-        with closing(SignsOfWork(since=datetime.now(UTC))) as signs:
+        with closing(Readiness(since=datetime.now(UTC))) as readiness:
             supervisor.open_gate()
-            run = _Run(settings, supervisor, signs, Restarts(settings.var_dir, names))
+            run = _Run(settings, supervisor, readiness, Restarts(settings.var_dir, names))
             run.watch(stop, password)
     except Stopped:
         pass
@@ -94,67 +90,51 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
         supervisor.stop()
 
 
+@dataclass
 class _Run:
     """Watches the running parts, and prints what users must know."""
 
-    def __init__(
-        self, settings: RunSettings, supervisor: Supervisor, signs: SignsOfWork, restarts: Restarts
-    ) -> None:
-        self._settings = settings
-        self._supervisor = supervisor
-        self._signs = signs
-        self._restarts = restarts
-        self._began = time.monotonic()
-        self._is_late = False
+    settings: RunSettings
+    supervisor: Supervisor
+    readiness: Readiness
+    restarts: Restarts
 
     def watch(self, stop: threading.Event, password: str | None) -> None:
         """Print once when it is ready, and which parts keep dying, until `stop` is set."""
-        login = _login(self._settings, password) if password else []
+        login = _login(self.settings, password) if password else []
         is_waiting = True
         while not stop.wait(POLL_S):
             self._keep_up()
             if is_waiting and self._is_ready():
-                addresses = _addresses(self._settings)
+                addresses = _addresses(self.settings)
                 say(_block("Paratia is ready. Ctrl-C stops it.", *addresses, *login))
-                self._signs.close()
+                self.readiness.close()
                 is_waiting = False
         if is_waiting and login:
             say(_block("Stopped before it was ready. The first admin is made.", *login))
 
     def _keep_up(self) -> None:
-        if not self._supervisor.is_alive():
+        if not self.supervisor.is_alive():
             say("The supervisor died; starting it and its parts again.\n")
-            self._supervisor.restart()
-            self._restarts.forget()
-        for complaint in self._restarts.look():
+            self.supervisor.restart()
+            self.restarts.forget()
+            self.readiness.close()
+        for complaint in self.restarts.look():
             say(f"\n{complaint}\n\n")
 
     def _is_ready(self) -> bool:
         """Whether the panel answers, worker and reconciler work, and no part restarts."""
-        missing = [] if _serves(self._settings.port) else ["web"]
-        missing += self._signs.missing(self._supervisor.pids())
-        if missing and not self._is_late and time.monotonic() - self._began > PATIENCE_S:
-            logs = self._settings.var_dir / "log"
-            say(f"\nNot ready yet: no sign of life from {', '.join(missing)}; see {logs}.\n\n")
-            self._is_late = True
-        return not missing and self._restarts.are_over()
-
-
-def _serves(port: int) -> bool:
-    connection = http.client.HTTPConnection(places.LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+        if self.restarts.are_over():
+            return self.readiness.is_reached(self.supervisor.session)
+        # A part that died is to show again that it works.
+        self.readiness.close()
         return False
-    finally:
-        connection.close()
 
 
 def _addresses(settings: RunSettings) -> list[str]:
     return [
-        f"Panel     http://{places.LOOPBACK}:{settings.port}/admin/",
-        f"API       http://{places.LOOPBACK}:{settings.port}/api/docs",
+        f"Panel     http://{reservations.LOOPBACK}:{settings.port}/admin/",
+        f"API       http://{reservations.LOOPBACK}:{settings.port}/api/docs",
         f"Logs      {settings.var_dir / 'log'}",
     ]
 

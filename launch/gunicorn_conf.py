@@ -5,7 +5,7 @@ from typing import Any
 
 # Imported before the fork, so that the workers share it and a new one is there at once.
 import webapp.application  # noqa: F401
-from launch.tether import end_with_parent
+from launch.wrapper import end_with_parent
 from webapp.logs import logging_config
 from webapp.settings import load_settings
 from webapp.var_dir import UMASK

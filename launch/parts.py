@@ -13,7 +13,7 @@ from launch.settings import PROJECT_ROOT, RunSettings
 
 # The virtual environment's folder; not resolved, as the link leads out of it.
 BIN = Path(sys.executable).parent
-TETHER = PROJECT_ROOT / "launch" / "tether.py"
+WRAPPER = PROJECT_ROOT / "launch" / "wrapper.py"
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def parts(settings: RunSettings) -> list[Part]:
     return [*engines, _web(), _worker(), _reconciler()]
 
 
-def tethered(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
+def wrapped(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
     """The command, made to end with the process that starts it."""
     # -I -S: without site-packages this costs some 20 ms.
-    words = [sys.executable, "-I", "-S", str(TETHER)]
+    words = [sys.executable, "-I", "-S", str(WRAPPER)]
     if paced_by:
         words += ["--paced-by", str(paced_by)]
     if after:

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
+from launch.children import start
 from launch.errors import StartError
-from launch.follow import say
-from launch.parts import tethered
-from launch.settings import PROJECT_ROOT, RunSettings
+from launch.settings import RunSettings
+from launch.terminal import say
 
 POLL_S = 0.1
 MILVUS_WAIT_S = 30
@@ -21,12 +21,6 @@ class Stopped(Exception):
     """The user asked to stop during the set-up."""
 
 
-@dataclass(frozen=True)
-class _Step:
-    process: subprocess.Popen[str]
-    failure: str
-
-
 def prepare(settings: RunSettings, stop: threading.Event) -> str | None:
     """Migrate, lift the numbers, make the first admin, and beside it an embedded collection.
 
@@ -36,44 +30,33 @@ def prepare(settings: RunSettings, stop: threading.Event) -> str | None:
         StartError: a step failed, with its complaint.
         Stopped: `stop` was set meanwhile; no step runs any more.
     """
-    first = _begin("launch.first_steps", failure="The database could not be prepared")
-    collection = _begin_collection(settings) if settings.milvus_is_embedded else None
+    with ExitStack() as ending:
+        first = ending.enter_context(_step("launch.first_steps"))
+        steps = [(first, "The database could not be prepared")]
+        if settings.milvus_is_embedded:
+            where = ("--uri", settings.milvus_address, "--collection", settings.milvus_collection)
+            wait = ("--wait", str(MILVUS_WAIT_S))
+            collection = ending.enter_context(_step("jobs.milvus.embedded", *where, *wait))
+            log = settings.var_dir / "log" / "milvus.log"
+            steps.append((collection, f"Milvus Lite is not ready, see {log}"))
+        outputs = [_finish(step, failure, stop) for step, failure in steps]
+    return _without_warnings(outputs[0]) or None
+
+
+@contextmanager
+def _step(module: str, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    process = start(module, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        password = _without_warnings(_finish(first, stop))
-        if collection:
-            _finish(collection, stop)
+        yield process
     finally:
-        _end(first)
-        if collection:
-            _end(collection)
-    return password or None
+        process.terminate()
+        process.communicate()
 
 
-def _begin_collection(settings: RunSettings) -> _Step:
-    return _begin(
-        "jobs.milvus.embedded",
-        *("--uri", settings.milvus_address, "--collection", settings.milvus_collection),
-        *("--wait", str(MILVUS_WAIT_S)),
-        failure=f"Milvus Lite is not ready, see {settings.var_dir / 'log' / 'milvus.log'}",
-    )
-
-
-def _begin(module: str, *arguments: str, failure: str) -> _Step:
-    process = subprocess.Popen(
-        tethered(sys.executable, "-m", module, *arguments),
-        cwd=PROJECT_ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    return _Step(process, failure)
-
-
-def _finish(step: _Step, stop: threading.Event) -> str:
+def _finish(step: "subprocess.Popen[str]", failure: str, stop: threading.Event) -> str:
     while True:
         try:
-            output, complaint = step.process.communicate(timeout=POLL_S)
+            output, complaint = step.communicate(timeout=POLL_S)
             break
         except subprocess.TimeoutExpired:
             if stop.is_set():
@@ -81,10 +64,10 @@ def _finish(step: _Step, stop: threading.Event) -> str:
     if stop.is_set():
         raise Stopped
     complaint = complaint.strip()
-    if step.process.returncode == os.EX_UNAVAILABLE:
-        raise StartError(f"{step.failure}:\n{complaint.splitlines()[-1]}")
-    if step.process.returncode:
-        raise StartError(f"{step.failure}:\n{complaint}")
+    if step.returncode == os.EX_UNAVAILABLE:
+        raise StartError(f"{failure}:\n{complaint.splitlines()[-1]}")
+    if step.returncode:
+        raise StartError(f"{failure}:\n{complaint}")
     return output
 
 
@@ -95,8 +78,3 @@ def _without_warnings(output: str) -> str:
         if line.startswith(WARNING):
             say(f"{line}\n")
     return "\n".join(line for line in lines if not line.startswith(WARNING)).strip()
-
-
-def _end(step: _Step) -> None:
-    step.process.terminate()
-    step.process.communicate()

@@ -1,4 +1,4 @@
-"""Reports parts that keep dying, by the time stamp that the tether leaves at each start."""
+"""Reports parts that keep dying, by the time stamp that the wrapper leaves at each start."""
 
 import os
 import time

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launch import sessions
-from launch.parts import Part, program, tethered
+from launch.parts import Part, program, wrapped
 from launch.restarts import started_stamp
 from launch.settings import PROJECT_ROOT
 
@@ -42,8 +42,10 @@ class Supervisor:
         """Whether supervisord runs. It is not reaped, so its pid stays reserved."""
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
-    def pids(self) -> list[int]:
-        return sessions.members(self._process.pid)
+    @property
+    def session(self) -> int:
+        """The number of the session."""
+        return self._process.pid
 
     def restart(self) -> None:
         """After supervisord died: wait for the end of its parts, then start all again."""
@@ -57,7 +59,7 @@ class Supervisor:
         self._end_session(STOP_WITHIN_S)
 
     def _spawn(self) -> None:
-        command = tethered(*program("supervisord"), "-c", str(self._config))
+        command = wrapped(*program("supervisord"), "-c", str(self._config))
         self._process = subprocess.Popen(
             command,
             cwd=PROJECT_ROOT,
@@ -68,9 +70,8 @@ class Supervisor:
         )
 
     def _end_session(self, within_s: float) -> None:
-        session = self._process.pid
-        if not sessions.ended(session, within_s):
-            sessions.kill(session)
+        if not sessions.ended(self.session, within_s):
+            sessions.kill(self.session)
         self._process.wait()
 
 
@@ -108,7 +109,7 @@ def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
 
 
 def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
-    command = tethered(
+    command = wrapped(
         *part.command,
         paced_by=started_stamp(var_dir, part.name),
         after=None if part.is_engine else gate,
@@ -116,8 +117,8 @@ def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
     return [
         f"[program:{part.name}]",
         f"command={_quoted(command)}",
-        # 0: every start counts as successful, so a part is restarted for ever; the tether makes the
-        # pauses.
+        # 0: every start counts as successful, so a part is restarted for ever; the wrapper pauses
+        # before it.
         "startsecs=0",
         "autorestart=true",
         f"stopsignal={part.stop_signal}",

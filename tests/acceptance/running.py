@@ -75,7 +75,7 @@ class Run:
         except OSError:
             return False
         # While a part waits for its turn it is not yet what its command line names.
-        return any(name in words for name in NAMES[part]) and "tether.py" not in words
+        return any(name in words for name in NAMES[part]) and "wrapper.py" not in words
 
 
 @contextlib.contextmanager

@@ -1,26 +1,24 @@
 """What the launcher has other processes find out comes back whole, or not at all."""
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from launch.children import SignsOfWork, Unreadable, read_settings
+from launch.children import Readiness, Unreadable, read_settings
+from tests.engines.process import wait_until
 from webapp.settings import load_settings
-
-BOTH = ["worker", "reconciler"]
 
 
 @pytest.fixture
-def signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignsOfWork]:
-    """The signs of a run that has neither database nor Redis yet."""
+def readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Readiness]:
+    """Of a run that began an hour ago and has neither database nor Redis."""
     monkeypatch.setenv("VAR_DIR", str(tmp_path))
-    with closing(SignsOfWork(since=datetime.now(UTC))) as signs:
-        yield signs
+    with closing(Readiness(since=datetime.now(UTC) - timedelta(hours=1))) as readiness:
+        yield readiness
 
 
 def test_settings_are_the_products_own_when_they_are_read(
@@ -42,15 +40,24 @@ def test_exit_status_is_told_when_a_setting_is_unusable(
     assert capfd.readouterr().err.startswith("Settings: MILVUS_PORT ")
 
 
-def test_both_parts_are_missing_when_nothing_runs(signs: SignsOfWork) -> None:
-    assert signs.missing([os.getpid()]) == BOTH
-    assert signs.missing([]) == BOTH
+def test_parts_without_a_sign_of_work_are_named_when_it_takes_long(
+    readiness: Readiness, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[str] = []
+
+    def is_shown() -> bool:
+        assert not readiness.is_reached(session=os.getsid(0))
+        shown.append(capfd.readouterr().out)
+        return "no sign of life from web, worker, reconciler;" in "".join(shown)
+
+    wait_until(is_shown, 30, "they are named")
 
 
-def test_another_process_answers_when_the_one_that_was_asked_has_died(signs: SignsOfWork) -> None:
-    asked = signs._running()
-    asked.send_signal(signal.SIGKILL)
-    assert signs.missing([]) == BOTH
-    asked.wait()
-    assert signs.missing([]) == BOTH
-    assert signs._running() is not asked
+def test_another_process_looks_when_the_first_has_died(readiness: Readiness) -> None:
+    assert not readiness.is_reached(session=0)
+    first = readiness._process
+    assert first
+    first.kill()
+    first.wait()
+    assert not readiness.is_reached(session=0)
+    assert readiness._process is not first

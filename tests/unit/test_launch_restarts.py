@@ -10,7 +10,7 @@ from launch.restarts import Restarts, started_stamp
 
 
 class Parts:
-    """Starts a part as the tether does, at moments that the test chooses."""
+    """Starts a part as the wrapper does, at moments that the test chooses."""
 
     def __init__(self, var_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.restarts = Restarts(var_dir, ["web", "worker"])

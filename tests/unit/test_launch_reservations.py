@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import places
+from launch import reservations
 from launch.errors import StartError
 from webapp.settings import Settings
 from webapp.var_dir import remember
@@ -25,7 +25,7 @@ def test_another_milvus_port_is_remembered_when_the_last_one_is_taken(tmp_path: 
         stranger.listen()
         taken = stranger.getsockname()[1]
         remember(tmp_path / "milvus.port", str(taken))
-        with places.milvus_port(settings) as port:
+        with reservations.milvus_port(settings) as port:
             assert port != taken
             assert settings.milvus_address == f"http://127.0.0.1:{port}"
 
@@ -33,9 +33,9 @@ def test_another_milvus_port_is_remembered_when_the_last_one_is_taken(tmp_path: 
 def test_same_milvus_port_is_kept_when_it_is_free_again(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path)
     remember(tmp_path / "milvus.port", "20001")
-    with places.milvus_port(settings) as first:
+    with reservations.milvus_port(settings) as first:
         pass
-    with places.milvus_port(settings) as second:
+    with reservations.milvus_port(settings) as second:
         assert second == first
 
 
@@ -44,21 +44,21 @@ def test_two_runs_get_two_milvus_ports_when_they_start_at_once(tmp_path: Path) -
     one.var_dir.mkdir()
     other.var_dir.mkdir()
     # No server listens on either port yet.
-    with places.milvus_port(one) as first, places.milvus_port(other) as second:
+    with reservations.milvus_port(one) as first, reservations.milvus_port(other) as second:
         assert first != second
 
 
 def test_redis_socket_is_in_the_folder_when_its_path_is_short(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path)
-    places.settle_redis_socket(settings)
+    reservations.settle_redis_socket(settings)
     assert settings.redis_socket == tmp_path / "redis.sock"
 
 
 def test_redis_socket_is_private_and_kept_when_the_folder_is_too_long(tmp_path: Path) -> None:
     settings = Settings(var_dir=long_folder(tmp_path))
-    places.settle_redis_socket(settings)
+    reservations.settle_redis_socket(settings)
     first = settings.redis_socket
-    places.settle_redis_socket(settings)
+    reservations.settle_redis_socket(settings)
     assert settings.redis_socket == first
     assert len(os.fsencode(first)) <= 100
     assert first.parent.stat().st_mode & 0o077 == 0
@@ -69,10 +69,10 @@ def test_another_private_folder_is_made_when_the_last_one_is_open_to_others(
     tmp_path: Path,
 ) -> None:
     settings = Settings(var_dir=long_folder(tmp_path))
-    places.settle_redis_socket(settings)
+    reservations.settle_redis_socket(settings)
     first = settings.redis_socket
     first.parent.chmod(0o777)
-    places.settle_redis_socket(settings)
+    reservations.settle_redis_socket(settings)
     assert settings.redis_socket != first
     first.parent.rmdir()
     settings.redis_socket.parent.rmdir()
@@ -82,6 +82,6 @@ def test_run_is_refused_when_the_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(StartError, match="VAR_DIR"),
-        places.only_run(tmp_path / "file" / "var"),
+        reservations.only_run(tmp_path / "file" / "var"),
     ):
         pass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.follow import Log
+from launch.terminal import Log
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A tethered program ends with its parent and does not restart in a tight loop."""
+"""A wrapped program ends with its parent and does not restart in a tight loop."""
 
 import os
 import shlex
@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from launch.parts import tethered
-from launch.tether import wait_for_turn
+from launch.parts import wrapped
+from launch.wrapper import wait_for_turn
 from tests.acceptance.running import wait_until
 
 SLEEP = "import time; time.sleep(60)"
@@ -23,7 +23,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_program_ends_when_its_parent_is_killed() -> None:
-    child = shlex.join(tethered(sys.executable, "-c", SLEEP))
+    child = shlex.join(wrapped(sys.executable, "-c", SLEEP))
     parent = subprocess.Popen(["sh", "-c", f"{child} & echo $!; wait"], stdout=subprocess.PIPE)
     assert parent.stdout
     pid = int(parent.stdout.readline())
@@ -55,13 +55,13 @@ def test_turn_comes_at_once_when_the_last_one_is_long_ago(tmp_path: Path) -> Non
 
 def test_program_starts_when_its_gate_opens(tmp_path: Path) -> None:
     gate = tmp_path / "prepared"
-    waiting = subprocess.Popen(tethered(sys.executable, "-c", "", after=gate))
+    waiting = subprocess.Popen(wrapped(sys.executable, "-c", "", after=gate))
     assert waiting.poll() is None
     gate.touch()
     assert waiting.wait(10) == 0
 
 
 def test_missing_program_is_named_when_it_cannot_start() -> None:
-    done = subprocess.run(tethered("/no/such/program"), capture_output=True, text=True, check=False)
+    done = subprocess.run(wrapped("/no/such/program"), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "/no/such/program" in done.stderr

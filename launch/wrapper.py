@@ -1,6 +1,6 @@
 """Runs a program that ends with its parent, and that never restarts in a tight loop.
 
-Run as a file, on the standard library alone: `python tether.py [options] COMMAND…`. The command
+Run as a file, on the standard library alone: `python wrapper.py [options] COMMAND…`. The command
 replaces this process, and so keeps its pid.
 """
 
