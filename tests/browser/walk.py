@@ -22,7 +22,7 @@ class Look(NamedTuple):
 NARROW, COLOURS = Look(390, "light"), ("color-contrast",)
 # What differs by the theme are colours alone, and by the width the frame, which all pages share.
 LOOKS = (NARROW, Look(1024, "dark", rules=COLOURS), Look(1440, "light", "active", COLOURS))
-FRAME = (NARROW, Look(1440, "dark"))
+WIDE = (Look(1440, "dark"),)
 # Those next to where the layout changes; wider than the last there is only more room.
 WIDTHS = (320, 769, 980, 1080, 1150)
 # Sideways the page may not scroll, and nothing may stick out of its panel.
