@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, FilePayload
 
 from jobs.milvus.client import MilvusPartitionStore
 from tests.access import settings_in
-from tests.browser.axe import violations
+from tests.browser.axe import SOURCE, violations
 from tests.browser.login import logged_in
 from tests.browser.panel import Panel, serving
 from tests.browser.walk import COLOURS, LOOKS, WIDE, Walk
@@ -79,6 +79,8 @@ def stage(
 def walk(stage: Panel, browser: Browser) -> Iterator[Walk]:
     options = {"base_url": stage.url, "storage_state": logged_in(stage)}
     context = browser.new_context(reduced_motion="reduce", **options)
+    # Half of what it costs to hand it to each page anew.
+    context.add_init_script(SOURCE)
     yield Walk(context.new_page())
     context.close()
 
