@@ -4,6 +4,7 @@ import pytest
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
+from tests.acceptance.test_partition_script import named, script
 from tests.engines.standalone import StandaloneServer
 from tests.milvus_collections import make_collection
 from webapp.models.causes import Cause
@@ -30,3 +31,10 @@ def test_cause_is_rate_limited_when_pace_is_refused(guarded_standalone: Standalo
             store.create_partition(collection, f"tenant_{number}")
     store.close()
     assert caught.value.cause is Cause.RATE_LIMITED
+
+
+def test_cause_is_auth_when_the_script_has_a_wrong_token(
+    guarded_standalone: StandaloneServer,
+) -> None:
+    run = script(*named("c", "tenant_1"), "--uri", guarded_standalone.uri)
+    assert (run.code, run.answer["cause"]) == (1, "auth")
