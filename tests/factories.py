@@ -29,9 +29,6 @@ from sqlalchemy.orm import Session
 
 import jobs.context
 from jobs.context import Worker
-from jobs.drift.compare import Drift
-from jobs.drift.observations import Observations
-from jobs.drift.report import DriftReport
 from jobs.leader import LeaderLease
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, Place, StoreError
@@ -162,10 +159,7 @@ class Product:
         self.attempts = Attempts(database, policy)
         self.circuit = CircuitBreaker(database, policy)
         self.repair = Repair(database, services.job_queue, services.dispatcher, policy)
-        self.observations = Observations(database)
         self.removal_claims = RemovalClaims(database, policy)
-        self.drift = Drift(database, services.dispatcher, policy)
-        self.drift_report = DriftReport(database)
         self.rollup = Rollup(database, policy)
 
     def lease(self, holder: str, name: str = SWEEP) -> LeaderLease:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Insert, and_, delete, select, tuple_, update
 from sqlalchemy.exc import OperationalError
@@ -53,8 +53,11 @@ class Repeated(Exception):
         self.answer = answer
 
 
-class Idempotency(Protocol):
-    """What a use case calls in the transaction of its effect, so that it happens once."""
+class Idempotency:
+    """What a use case calls in the transaction of its effect, so that it happens once.
+
+    Without a key, as here, each request takes effect.
+    """
 
     def begin(self, session: Session) -> None:
         """Take the key, before anything else is written.
@@ -69,20 +72,10 @@ class Idempotency(Protocol):
         """Store the answer for this result, in the same transaction."""
 
 
-class WithoutKey:
-    """Without a key, each request takes effect. No statement."""
-
-    def begin(self, session: Session) -> None:
-        """Allow the effect."""
-
-    def finish(self, session: Session, result: Any) -> None:
-        """Store nothing."""
+WITHOUT_KEY = Idempotency()
 
 
-WITHOUT_KEY = WithoutKey()
-
-
-class WithKey:
+class WithKey(Idempotency):
     """With a key, one request takes effect, with its answer in the same transaction.
 
     Concurrent requests wait on the unique key; a repeat sees effect and answer, or neither.
@@ -113,58 +106,56 @@ class WithKey:
         self.answer = answer
 
 
-class IdempotencyKeys:
-    """Stores answers that are not written with their effect, and prunes old keys."""
+def keep(database: Database, key: Key, refusal: Answer) -> None:
+    """Store a refusal, so that repeats are refused alike.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Raises:
+        Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the key's first answer counts.
+    """
+    idempotency = WithKey(key, lambda answer: answer)
+    with database.transaction() as session:
+        idempotency.begin(session)
+        idempotency.finish(session, refusal)
 
-    def keep(self, key: Key, refusal: Answer) -> None:
-        """Store a refusal, so that repeats are refused alike.
 
-        Raises:
-            Repeated, KeyMismatch, KeyInUse: as `Idempotency.begin`; the key's first answer counts.
-        """
-        idempotency = WithKey(key, lambda answer: answer)
-        with self._database.transaction() as session:
-            idempotency.begin(session)
-            idempotency.finish(session, refusal)
+def store_answer(database: Database, key: Key, answer: Answer) -> None:
+    """Store the answer of a key that was committed without one."""
+    with database.transaction() as session:
+        _finish(session, key, answer)
 
-    def answer(self, key: Key, answer: Answer) -> None:
-        """Store the answer of a key that was committed without one."""
-        with self._database.transaction() as session:
-            _finish(session, key, answer)
 
-    def find(self, key: Key) -> tuple[datetime | None, Answer | None]:
-        """When the key was taken, and its answer; None for each that is missing."""
-        with self._database.reading() as session:
-            is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
-            row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
-        if row is None:
-            return None, None
-        is_answered = row.status != UNDER_WAY
-        return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
+def find(database: Database, key: Key) -> tuple[datetime | None, Answer | None]:
+    """When the key was taken, and its answer; None for each that is missing."""
+    with database.reading() as session:
+        is_new = IdempotencyKey.created_at >= utc_now() - KEPT_FOR
+        row = session.scalar(select(IdempotencyKey).where(_is(key), is_new))
+    if row is None:
+        return None, None
+    is_answered = row.status != UNDER_WAY
+    return row.created_at, Answer(row.status, row.body, row.location) if is_answered else None
 
-    def prune(self) -> int:
-        """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
-        pruned, batch = 0, PRUNED_AT_ONCE
-        while batch == PRUNED_AT_ONCE and pruned < PRUNED_PER_SWEEP:
-            batch = self._prune_batch()
-            pruned += batch
-        return pruned
 
-    def _prune_batch(self) -> int:
-        columns = (IdempotencyKey.owner, IdempotencyKey.key)
-        oldest = (
-            select(*columns)
-            .where(IdempotencyKey.created_at < utc_now() - KEPT_FOR)
-            .order_by(IdempotencyKey.created_at)
-            .limit(PRUNED_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        expired = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
-        with self._database.transaction() as session:
-            return len(session.execute(expired.execution_options(synchronize_session=False)).all())
+def prune(database: Database) -> int:
+    """Prune at most `PRUNED_PER_SWEEP` expired keys in short transactions; returns how many."""
+    pruned, batch = 0, PRUNED_AT_ONCE
+    while batch == PRUNED_AT_ONCE and pruned < PRUNED_PER_SWEEP:
+        batch = _prune_batch(database)
+        pruned += batch
+    return pruned
+
+
+def _prune_batch(database: Database) -> int:
+    columns = (IdempotencyKey.owner, IdempotencyKey.key)
+    oldest = (
+        select(*columns)
+        .where(IdempotencyKey.created_at < utc_now() - KEPT_FOR)
+        .order_by(IdempotencyKey.created_at)
+        .limit(PRUNED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    expired = delete(IdempotencyKey).where(tuple_(*columns).in_(oldest)).returning(columns[1])
+    with database.transaction() as session:
+        return len(session.execute(expired.execution_options(synchronize_session=False)).all())
 
 
 def _take(session: Session, key: Key) -> Insert:

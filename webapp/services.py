@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from webapp.audit.log import Audit
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
-from webapp.idempotency import IdempotencyKeys
 from webapp.operations.service import Operations
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.pause import Pauses
@@ -30,7 +29,6 @@ class Services:
     pauses: Pauses
     tenants: TenantService
     bulk: Bulk
-    idempotency_keys: IdempotencyKeys
     foreign: ForeignData
     operations: Operations
     heartbeats: Heartbeats
@@ -51,7 +49,6 @@ def build_services(settings: Settings, database: Database) -> Services:
         pauses=Pauses(database, dispatcher),
         tenants=TenantService(database, job_queue, dispatcher, policy),
         bulk=Bulk(database, dispatcher, policy),
-        idempotency_keys=IdempotencyKeys(database),
         foreign=ForeignData(database, dispatcher, policy),
         operations=Operations(database, job_queue, dispatcher, policy),
         heartbeats=Heartbeats(database),

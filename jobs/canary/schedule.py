@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from jobs.canary.check import Canary
 from jobs.drift.check import DriftCheck
-from jobs.drift.observations import Observations
+from jobs.drift.observations import record_observation
 from jobs.leader import LeaderLease
 from jobs.milvus.store import PartitionStore
 from webapp.logs import get_logger
@@ -90,7 +90,7 @@ class CanarySchedule:
             observation, _listing = DriftCheck(self._services, self._store).observe(
                 self._collection
             )
-            Observations(self._database).record(observation)
+            record_observation(self._database, observation)
             record_check(self._database, self._collection, report)
         event, level = LOGGED_AS[report.outcome]
         fields = {"message": report.message, "duration_ms": duration_ms}

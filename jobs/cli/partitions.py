@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from jobs.cli import dispatch, isolation, pause
+from jobs.cli import dispatch, isolation, pause, verify
 from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -31,6 +31,7 @@ for command in (
     isolation.canary,
     pause.pause,
     pause.resume,
+    verify.verify,
 ):
     partitions.add_command(command)
 
@@ -118,28 +119,6 @@ def _family(family: failures.Family) -> dict[str, Any]:
         "meaning": family.cause.advice.meaning,
         "remedy": family.cause.advice.remedy,
     }
-
-
-@partitions.command()
-@click.option("--repair", is_flag=True, help="Make again what is missing, drop what came back.")
-@click.option(
-    "--accept-moved",
-    is_flag=True,
-    help="Tenants' rows are in the collections that moved aliases stand for now.",
-)
-@as_json
-def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
-    """Compare Milvus's partitions with the database's, now.
-
-    Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
-    """
-    from jobs.cli import verify as verify_command
-
-    to_stderr()
-    paused = current.services().pauses.state() if repair else None
-    if paused:
-        refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
-    verify_command.verify(repair=repair, accept_moved=accept_moved, as_json=as_json)
 
 
 @partitions.command()

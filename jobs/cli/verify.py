@@ -1,15 +1,18 @@
 """The command `flask partitions verify`: what it prints, and its exit codes."""
 
-import json
 import sys
 from typing import Any
 
 import click
+from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.cli import pause
 from jobs.drift.compare import Comparison
-from jobs.drift.verify import Report, Verification
+from jobs.drift.verify import Report
+from jobs.drift.verify import verify as check
 from webapp import current
+from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.models.states import DriftKind
 from webapp.outages import sentence
 from webapp.partitions.drift import Finding
@@ -20,15 +23,34 @@ NOT_COMPARED = 3
 SHOWN = ("tenant_id", "collection", "partition", "rows", "note")
 
 
-def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
-    """Compare, print and exit; see the command's own help."""
+@click.command()
+@click.option("--repair", is_flag=True, help="Make again what is missing, drop what came back.")
+@click.option(
+    "--accept-moved",
+    is_flag=True,
+    help="Tenants' rows are in the collections that moved aliases stand for now.",
+)
+@as_json
+@with_appcontext
+def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
+    """Compare Milvus's partitions with the database's, now.
+
+    Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
+    """
     from jobs.context import Worker
 
+    to_stderr()
+    paused = current.services().pauses.state() if repair else None
+    if paused:
+        refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
     store = Worker(current.settings(), current.services()).store
     actor = current.command_line()
     try:
-        report = Verification(current.services(), store).run(
-            repair_for=actor if repair else None, accept_for=actor if accept_moved else None
+        report = check(
+            current.services(),
+            store,
+            repair_for=actor if repair else None,
+            accept_for=actor if accept_moved else None,
         )
     except SQLAlchemyError as error:
         why = sentence(error, current.settings()) or type(error).__name__
@@ -38,12 +60,12 @@ def verify(*, repair: bool, accept_moved: bool, as_json: bool) -> None:
         store.close()
     for collection, refusal in report.not_compared.items():
         click.echo(f"Not compared: {collection}: {refusal.message} ({refusal.cause}).", err=True)
-    if report.compared:
-        click.echo(
-            json.dumps(serialize(report), ensure_ascii=False) if as_json else describe(report)
-        )
-    else:
+    if not report.compared:
         click.echo("Nothing was compared.", err=True)
+    elif as_json:
+        print_json(serialize(report))
+    else:
+        click.echo(describe(report))
     if report.not_compared:
         sys.exit(NOT_COMPARED)
     if report.is_drift:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
-from jobs.drift.compare import Comparison, Drift, Listing
-from jobs.drift.observations import Observation, Observations, located
-from jobs.drift.report import DriftReport
+from jobs.drift.compare import Comparison, Listing, make_again, note_dropped, ready_in
+from jobs.drift.observations import Observation, located
+from jobs.drift.report import reported_in, store_report
 from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
@@ -35,11 +35,9 @@ class DriftCheck:
     """Checks collections. Only an empty partition of a removed tenant is ever dropped."""
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
+        self._services = services
         self._store = store
-        self._pauses = services.pauses
-        self._observations = Observations(services.database)
-        self._report = DriftReport(services.database)
-        self.drift = Drift(services.database, services.dispatcher, services.policy)
+        self._database = services.database
 
     def observe(self, collection: str) -> tuple[Observation, Listing | None]:
         """One listing as an observation, and the listing where Milvus answered."""
@@ -64,8 +62,8 @@ class DriftCheck:
         Raises:
             StoreError: no answer, or the name stands for another collection than before.
         """
-        ready, asked_at = self.drift.ready(collection), utc_now()
-        place = located(self._observations, self._store, collection)
+        ready, asked_at = ready_in(self._database, collection), utc_now()
+        place = located(self._database, self._store, collection)
         return Listing(collection, asked_at, ready, self._store.list_partitions(place.name), place)
 
     def sweep(self, comparison: Comparison) -> Checked:
@@ -73,7 +71,7 @@ class DriftCheck:
 
         Resurrected partitions alone are counted, at most `AT_ONCE`; `verify` counts anew.
         """
-        reported = self._report.reported(comparison.listing.collection)
+        reported = reported_in(self._database, comparison.listing.collection)
         unwanted = [_with_known_rows(each, reported) for each in comparison.unwanted]
         back = [each for each in unwanted if each.kind == DriftKind.RESURRECTED]
         return self.run(comparison, unwanted, counted=back[:AT_ONCE], repair=True)
@@ -87,11 +85,11 @@ class DriftCheck:
         repair: bool,
     ) -> Checked:
         """Repair where wanted, count rows of the `counted`, and store what is left."""
-        requested = self.drift.make_again(comparison) if repair else 0
+        requested = make_again(self._services, comparison) if repair else 0
         unwanted, uncounted = self._count(unwanted, set(counted))
         dropped = set(self._drop(unwanted) if repair else ())
         left = [each for each in unwanted if each not in dropped]
-        self._report.store(comparison.listing, [*comparison.missing, *left])
+        store_report(self._database, comparison.listing, [*comparison.missing, *left])
         findings = [uncounted.get(each.partition, each) for each in unwanted]
         return Checked([*comparison.missing, *findings], requested, len(dropped))
 
@@ -117,14 +115,15 @@ class DriftCheck:
 
     def _drop(self, findings: Sequence[Finding]) -> Iterator[Finding]:
         """Drop the resurrected that are empty at a second count too, none during a pause."""
-        for finding in findings:
-            if finding.kind != DriftKind.RESURRECTED or finding.rows != 0 or self._pauses.is_on():
+        back = (each for each in findings if each.kind == DriftKind.RESURRECTED)
+        for finding in back:
+            if finding.rows != 0 or self._services.pauses.is_on():
                 continue
             place = (finding.collection, finding.partition)
             try:
                 if self._store.count_rows(*place) == 0:
                     self._store.drop_partition(*place)
-                    self.drift.note_dropped(finding)
+                    note_dropped(self._database, finding)
                     yield finding
             except StoreError as error:
                 _log(finding, error)

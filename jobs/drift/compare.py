@@ -18,11 +18,10 @@ from webapp.models.states import DriftKind, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
-from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.drift import Finding
 from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.policy import Policy
 from webapp.partitions.requests import request_missing
+from webapp.services import Services
 from webapp.tenants.numbering import counter, reach
 
 DEFAULT_PARTITION = "_default"
@@ -62,78 +61,73 @@ class Comparison:
     other: int
 
 
-class Drift:
-    """Finds drift, and requests missing partitions again. Each UPDATE checks its condition."""
+def ready_in(database: Database, collection: str) -> frozenset[int]:
+    """The tenants whose partition must be in the collection; read before the listing."""
+    mine = select(Partition.tenant_id).where(
+        Partition.collection == collection, Partition.state == PartitionState.READY
+    )
+    with database.reading() as session:
+        return frozenset(session.scalars(mine))
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
-        self._database = database
-        self._dispatcher = dispatcher
-        self._policy = policy
 
-    def ready(self, collection: str) -> frozenset[int]:
-        """The tenants whose partition must be in the collection; read before the listing."""
-        mine = select(Partition.tenant_id).where(
-            Partition.collection == collection, Partition.state == PartitionState.READY
-        )
-        with self._database.reading() as session:
-            return frozenset(session.scalars(mine))
+def compare(database: Database, listing: Listing) -> Comparison:
+    """The differences; reads rows of tenants that are not ready alone."""
+    numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
+    listed = {number for number in numbers.values() if number is not None}
+    with database.reading() as session:
+        unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
+    missing = [
+        Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
+        for number in sorted(listing.ready - listed)
+    ]
+    return Comparison(listing, missing, unwanted, other=len(numbers) - len(listed))
 
-    def compare(self, listing: Listing) -> Comparison:
-        """The differences; reads rows of tenants that are not ready alone."""
-        numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
-        listed = {number for number in numbers.values() if number is not None}
-        with self._database.reading() as session:
-            unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
-        missing = [
-            Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
-            for number in sorted(listing.ready - listed)
-        ]
-        return Comparison(listing, missing, unwanted, other=len(numbers) - len(listed))
 
-    def make_again(self, comparison: Comparison) -> int:
-        """Request each missing partition again, with all attempts, in batches; returns how many.
+def make_again(services: Services, comparison: Comparison) -> int:
+    """Request each missing partition again, with all attempts, in batches; returns how many.
 
-        None during a pause, when Milvus may be under repair, and none that was proven after the
-        listing or is not ready any more.
-        """
-        numbers = [finding.tenant_id for finding in comparison.missing if finding.tenant_id]
-        return sum(self._make_again(comparison.listing, batch) for batch in batches(numbers))
+    None during a pause, when Milvus may be under repair, and none that was proven after the
+    listing or is not ready any more.
+    """
+    numbers = [finding.tenant_id for finding in comparison.missing if finding.tenant_id]
+    return sum(_make_again(services, comparison.listing, batch) for batch in batches(numbers))
 
-    def _make_again(self, listing: Listing, numbers: Sequence[int]) -> int:
-        missing = and_(
-            NOT_PAUSED,
-            Partition.tenant_id.in_(numbers),
+
+def _make_again(services: Services, listing: Listing, numbers: Sequence[int]) -> int:
+    missing = and_(
+        NOT_PAUSED,
+        Partition.tenant_id.in_(numbers),
+        Partition.collection == listing.collection,
+        Partition.state_since < listing.asked_at,
+        or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
+    )
+    with services.database.transaction() as session:
+        rows = request_missing(session, missing, services.policy.attempts, utc_now())
+        events.record_each(session, rows, events.DRIFT, message=MADE_AGAIN, actor="sweep")
+        services.dispatcher.dispatch_after_commit(session, rows)
+    return len(rows)
+
+
+def note_dropped(database: Database, finding: Finding) -> None:
+    """Record in the timeline that an empty partition was dropped again."""
+    with database.transaction() as session:
+        mine = select(Partition).where(Partition.tenant_id == finding.tenant_id)
+        rows = session.scalars(mine)
+        events.record_each(session, rows, events.DRIFT, message=DROPPED_AGAIN, actor="sweep")
+
+
+def note_verified(database: Database, listing: Listing) -> None:
+    """Store the listing as proof for each ready tenant in it."""
+    numbers = sorted(number for number in listing.ready if partition_name(number) in listing.names)
+    for batch in batches(numbers):
+        which = and_(
+            Partition.tenant_id.in_(batch),
             Partition.collection == listing.collection,
-            Partition.state_since < listing.asked_at,
+            Partition.state == PartitionState.READY,
             or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
         )
-        with self._database.transaction() as session:
-            rows = request_missing(session, missing, self._policy.attempts, utc_now())
-            events.record_each(session, rows, events.DRIFT, message=MADE_AGAIN, actor="sweep")
-            self._dispatcher.dispatch_after_commit(session, rows)
-        return len(rows)
-
-    def note_dropped(self, finding: Finding) -> None:
-        """Record in the timeline that an empty partition was dropped again."""
-        with self._database.transaction() as session:
-            mine = select(Partition).where(Partition.tenant_id == finding.tenant_id)
-            rows = session.scalars(mine)
-            events.record_each(session, rows, events.DRIFT, message=DROPPED_AGAIN, actor="sweep")
-
-    def note_verified(self, listing: Listing) -> None:
-        """Store the listing as proof for each ready tenant in it."""
-        numbers = sorted(
-            number for number in listing.ready if partition_name(number) in listing.names
-        )
-        for batch in batches(numbers):
-            which = and_(
-                Partition.tenant_id.in_(batch),
-                Partition.collection == listing.collection,
-                Partition.state == PartitionState.READY,
-                or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
-            )
-            with self._database.transaction() as session:
-                change(session, which, {"verified_at": listing.asked_at})
+        with database.transaction() as session:
+            change(session, which, {"verified_at": listing.asked_at})
 
 
 def _find_unwanted(session: Session, listing: Listing, numbers: Sequence[int]) -> list[Finding]:

@@ -30,62 +30,60 @@ class Observation:
     moved_to: str | None = None
 
 
-class Observations:
-    """Reads and stores observations."""
+def observed_collections(database: Database, in_use: str) -> list[str]:
+    """The collections that a sweep observes: the one in use, then those with rows or findings.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    So a name that was mistyped once is not observed for ever.
+    """
+    found_in = select(PartitionDrift.collection).distinct()
+    with database.reading() as session:
+        others = {*_with_rows(session), *session.scalars(found_in)}
+    return [in_use, *sorted(others - {in_use})]
 
-    def collections(self, in_use: str) -> list[str]:
-        """The collections that a sweep observes: the one in use, then those with rows or findings.
 
-        So a name that was mistyped once is not observed for ever.
-        """
-        found_in = select(PartitionDrift.collection).distinct()
-        with self._database.reading() as session:
-            others = {*_with_rows(session), *session.scalars(found_in)}
-        return [in_use, *sorted(others - {in_use})]
+def last_cause(database: Database, collection: str) -> Cause | None:
+    """Why the last observation got no answer; None when it did, or there was none."""
+    with database.reading() as session:
+        row = session.get(ObservedCollection, collection)
+        return row.cause if row else None
 
-    def last_cause(self, collection: str) -> Cause | None:
-        """Why the last observation got no answer; None when it did, or there was none."""
-        with self._database.reading() as session:
-            row = session.get(ObservedCollection, collection)
-            return row.cause if row else None
 
-    def place(self, collection: str) -> Place | None:
-        """The collection that the name stood for when its partitions were made; None: unknown."""
-        with self._database.reading() as session:
-            row = session.get(ObservedCollection, collection)
-        return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
+def known_place(database: Database, collection: str) -> Place | None:
+    """The collection that the name stood for when its partitions were made; None: unknown."""
+    with database.reading() as session:
+        row = session.get(ObservedCollection, collection)
+    return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
 
-    def accept(self, collection: str, place: Place) -> None:
-        """Store that a human confirmed the place as the right one."""
-        with self._database.transaction() as session:
-            if row := session.get(ObservedCollection, collection, with_for_update=True):
-                _settle(row, place)
 
-    def record(self, observation: Observation) -> None:
-        """Store the observation, unless a later one is stored."""
-        now = utc_now()
-        with self._database.transaction() as session:
-            row = session.get(ObservedCollection, observation.collection, with_for_update=True)
-            if row is None:
-                row = ObservedCollection(collection=observation.collection, observed_at=now)
-                session.add(row)
-            elif row.observed_at > observation.looked_at:
-                return
-            row.observed_at = now
-            row.latency_ms = observation.latency_ms
-            row.cause = observation.cause
-            row.error = observation.error
-            row.moved_to = observation.moved_to
-            if observation.place is not None:
-                _settle(row, observation.place)
-            if observation.cause is None:
-                row.answered_at = now
-                row.partitions = observation.partitions
-            if observation.partitions is not None:
-                _note_size(session, observation.collection, observation.partitions, now)
+def accept_place(database: Database, collection: str, place: Place) -> None:
+    """Store that a human confirmed the place as the right one."""
+    with database.transaction() as session:
+        if row := session.get(ObservedCollection, collection, with_for_update=True):
+            _settle(row, place)
+
+
+def record_observation(database: Database, observation: Observation) -> None:
+    """Store the observation, unless a later one is stored."""
+    now = utc_now()
+    with database.transaction() as session:
+        row = session.get(ObservedCollection, observation.collection, with_for_update=True)
+        if row is None:
+            row = ObservedCollection(collection=observation.collection, observed_at=now)
+            session.add(row)
+        elif row.observed_at > observation.looked_at:
+            return
+        row.observed_at = now
+        row.latency_ms = observation.latency_ms
+        row.cause = observation.cause
+        row.error = observation.error
+        row.moved_to = observation.moved_to
+        if observation.place is not None:
+            _settle(row, observation.place)
+        if observation.cause is None:
+            row.answered_at = now
+            row.partitions = observation.partitions
+        if observation.partitions is not None:
+            _note_size(session, observation.collection, observation.partitions, now)
 
 
 def _settle(row: ObservedCollection, place: Place) -> None:
@@ -110,7 +108,7 @@ def _with_rows(session: Session) -> Iterator[str]:
         yield (last := collection)
 
 
-def located(observations: Observations, store: PartitionStore, collection: str) -> Place:
+def located(database: Database, store: PartitionStore, collection: str) -> Place:
     """The collection that the name stands for, which must be the one that it stood for.
 
     Raises:
@@ -118,7 +116,7 @@ def located(observations: Observations, store: PartitionStore, collection: str) 
             nothing about the partitions in the first.
         StoreError: `collection_missing`, or that the server did not answer.
     """
-    known = observations.place(collection)
+    known = known_place(database, collection)
     try:
         place = store.locate(collection)
     except StoreError as error:

@@ -22,40 +22,35 @@ EXAMPLES = 5
 log = get_logger("paratia.numbers")
 
 
-class DriftReport:
-    """The stored findings; written only where they change."""
+def reported_in(database: Database, collection: str) -> dict[str, Finding]:
+    """The stored findings of a collection by the partition's name."""
+    with database.reading() as session:
+        return {
+            name: Finding(row.kind, row.number, collection, name, row.rows, row.note)
+            for name, row in _entries(session, collection).items()
+        }
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def reported(self, collection: str) -> dict[str, Finding]:
-        """The stored findings of a collection by the partition's name."""
-        with self._database.reading() as session:
-            return {
-                name: Finding(row.kind, row.number, collection, name, row.rows, row.note)
-                for name, row in _entries(session, collection).items()
-            }
+def store_report(database: Database, listing: Listing, findings: Sequence[Finding]) -> None:
+    """Replace the findings of an earlier listing, not those of a later one; write differences only.
 
-    def store(self, listing: Listing, findings: Sequence[Finding]) -> None:
-        """Replace the findings of an earlier listing, not those of a later one.
-
-        A missing partition stays until it is listed again or not requested any more.
-        """
-        with self._database.transaction() as session:
-            row = session.get(ObservedCollection, listing.collection, with_for_update=True)
-            if row is None or (row.compared_at and row.compared_at >= listing.asked_at):
-                return
-            row.compared_at = listing.asked_at
-            before = _entries(session, listing.collection)
-            by_name = {finding.partition: finding for finding in findings}
-            resolved = before.keys() - by_name.keys() - _still_missing(session, listing, before)
-            for name in resolved:
-                session.delete(before[name])
-            fresh = [finding for name, finding in by_name.items() if name not in before]
-            session.add_all(map(_entry, fresh))
-            for name in before.keys() & by_name.keys():
-                _correct(before[name], by_name[name])
-        _log_new(fresh)
+    A missing partition stays until it is listed again or not requested any more.
+    """
+    with database.transaction() as session:
+        row = session.get(ObservedCollection, listing.collection, with_for_update=True)
+        if row is None or (row.compared_at and row.compared_at >= listing.asked_at):
+            return
+        row.compared_at = listing.asked_at
+        before = _entries(session, listing.collection)
+        by_name = {finding.partition: finding for finding in findings}
+        resolved = before.keys() - by_name.keys() - _still_missing(session, listing, before)
+        for name in resolved:
+            session.delete(before[name])
+        fresh = [finding for name, finding in by_name.items() if name not in before]
+        session.add_all(map(_entry, fresh))
+        for name in before.keys() & by_name.keys():
+            _correct(before[name], by_name[name])
+    _log_new(fresh)
 
 
 def _entries(session: Session, collection: str) -> dict[str, PartitionDrift]:

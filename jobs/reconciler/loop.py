@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from jobs.canary.schedule import CanarySchedule
-from jobs.drift.observations import Observations
 from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
@@ -17,6 +16,7 @@ from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
 from jobs.removal.claims import RemovalClaims
 from jobs.removal.runner import RemovalRunner
+from webapp import idempotency
 from webapp.logs import get_logger
 from webapp.services import Services
 from webapp.settings import Settings
@@ -42,9 +42,7 @@ class Reconciler:
         self._settings = settings
         self._repair = Repair(database, services.job_queue, services.dispatcher, policy)
         self._rollup = Rollup(database, policy)
-        self._removals = RemovalRunner(
-            RemovalClaims(database, policy), Observations(database), store
-        )
+        self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
@@ -129,7 +127,7 @@ class Reconciler:
         yield "stale_jobs_dropped", repair.drop_stale_failed_jobs
         yield "dispatched", self._services.dispatcher.dispatch_due
         yield "names_folded", repair.fold_names
-        yield "keys_pruned", self._services.idempotency_keys.prune
+        yield "keys_pruned", lambda: idempotency.prune(self._services.database)
 
     def _load_embedded(self) -> int:
         """Load the collection again after a restart of Milvus Lite."""

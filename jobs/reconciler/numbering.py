@@ -7,7 +7,7 @@ one of them, and its partition.
 import time
 
 from jobs.context import Worker
-from jobs.drift.observations import Observations
+from jobs.drift.observations import observed_collections
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
 from webapp.services import Services
@@ -49,7 +49,7 @@ def lift_numbers(services: Services, store: PartitionStore) -> None:
     Raises:
         StoreError: of the first collection without an answer.
     """
-    for collection in Observations(services.database).collections(services.policy.collection):
+    for collection in observed_collections(services.database, services.policy.collection):
         try:
             names = store.list_partitions(collection)
         except StoreError as error:

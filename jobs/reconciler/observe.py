@@ -1,7 +1,13 @@
 """The sweep's observation of Milvus: one listing for each collection, and its consequences."""
 
 from jobs.drift.check import DriftCheck
-from jobs.drift.observations import Observation, Observations
+from jobs.drift.compare import compare
+from jobs.drift.observations import (
+    Observation,
+    last_cause,
+    observed_collections,
+    record_observation,
+)
 from jobs.milvus.schema import describe
 from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
@@ -20,27 +26,26 @@ class Observer:
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
         database, self._policy = services.database, services.policy
-        self._services = services
+        self._services, self._database = services, database
         self._store = store
-        self._observations = Observations(database)
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
         self._check = DriftCheck(services, store)
 
     def look_at_all(self) -> int:
         """Observe each collection; returns how many requests were reopened or made again."""
-        collections = self._observations.collections(self._policy.collection)
+        collections = observed_collections(self._database, self._policy.collection)
         return sum(self._look_at(name) for name in collections)
 
     def _look_at(self, collection: str) -> int:
         """Observe one collection; a failure must not stop the others."""
         try:
-            before = self._observations.last_cause(collection)
+            before = last_cause(self._database, collection)
             observation, listing = self._check.observe(collection)
             changed = self._follow(observation, before)
             if listing is not None:
-                lift_above(self._services.database, listing.names)
-                changed += self._check.sweep(self._check.drift.compare(listing)).requested
+                lift_above(self._database, listing.names)
+                changed += self._check.sweep(compare(self._database, listing)).requested
                 self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
         except Exception:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
@@ -49,7 +54,7 @@ class Observer:
 
     def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""
-        repair, observations = self._repair, self._observations
+        repair = self._repair
         over = self._close_circuit() if observation.cause not in NO_ANSWER else frozenset()
         reopened = 0
         if observation.partitions is not None:
@@ -59,7 +64,7 @@ class Observer:
         elif observation.cause and not observation.cause.is_transient and not observation.moved_to:
             repair.note_cause(observation.collection, observation.cause, observation.error or "")
         # Stored last, so that the sweep after a crash in between still knows of the outage.
-        observations.record(observation)
+        record_observation(self._database, observation)
         if before != observation.cause:
             log.warning(
                 "milvus.observed",
@@ -70,9 +75,8 @@ class Observer:
         return reopened
 
     def _describe(self, collection: str, *, is_new: bool) -> None:
-        database = self._services.database
-        if is_new or is_schema_due(database, collection):
-            describe(database, self._store, collection)
+        if is_new or is_schema_due(self._database, collection):
+            describe(self._database, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
         """Close the circuit; returns the causes that are over by that.

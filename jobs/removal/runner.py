@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from jobs.drift.observations import Observations, located
+from jobs.drift.observations import located
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.removal.claims import RemovalClaims
+from webapp.db.session import Database
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.partition import Partition
@@ -36,8 +37,8 @@ class Answers(Generic[T]):
 class RemovalRunner:
     """Drops the partitions whose grace time is over. May run in several processes at once."""
 
+    database: Database
     claims: RemovalClaims
-    observations: Observations
     store: PartitionStore
     _waiting_for: dict[str, Cause] = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class RemovalRunner:
     def _locate(self, collection: str) -> str:
         """The collection's own name: an alias could be moved during the round."""
         try:
-            return located(self.observations, self.store, collection).name
+            return located(self.database, self.store, collection).name
         except StoreError as error:
             if error.cause != Cause.COLLECTION_MISSING:
                 raise

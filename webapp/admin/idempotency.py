@@ -11,20 +11,21 @@ import secrets
 import time
 from typing import Any
 
-from flask import Flask, Response, current_app, flash, g, redirect, request, session
+from flask import Flask, Response, flash, g, redirect, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
+from webapp import current
 from webapp.admin.base import is_fragment
 from webapp.auth.principal import carries_token, current_principal
 from webapp.db.session import begin_transactions_with
 from webapp.db.types import utc_now
 from webapp.errors import KeyInUse
 from webapp.http.paths import this_page
-from webapp.idempotency import Answer, IdempotencyKeys, Key, Repeated, WithKey
+from webapp.idempotency import Answer, Key, Repeated, WithKey, find, store_answer
 from webapp.logs import get_logger
 
 FIELD = "form_key"
@@ -83,7 +84,7 @@ def _begin() -> ResponseReturnValue | None:
     digest = _digest()
     key = Key(principal.owner, f"form:{form_key}:{digest}", digest)
     idempotency = g.form_idempotency = WithFormKey(key)
-    if _keys().find(idempotency.key)[0] is not None:
+    if find(current.database(), idempotency.key)[0] is not None:
         return _answer_again(g.pop("form_idempotency").key)
     begin_transactions_with(idempotency)
     return None
@@ -116,7 +117,7 @@ def _keep_answer(response: Response) -> Response:
         content["body"] = response.get_data(as_text=True)
     answer = Answer(response.status_code, json.dumps(content), response.location)
     try:
-        _keys().answer(idempotency.key, answer)
+        store_answer(current.database(), idempotency.key, answer)
     except SQLAlchemyError as error:
         # The effect is committed; a repeat is told only that it was sent before.
         log.warning("form.answer_not_kept", error=type(error).__name__)
@@ -131,7 +132,7 @@ def _answer_repeat(_error: FormRepeated) -> Response:
 
 def _answer_of_first(key: Key) -> Response | None:
     """The first request's answer; this one may have been refused only because of it."""
-    if _keys().find(key)[0] is None:
+    if find(current.database(), key)[0] is None:
         return None
     session.pop("_flashes", None)
     return _answer_again(key)
@@ -154,12 +155,7 @@ def _answer_again(key: Key) -> Response:
 def _await_answer(key: Key) -> Any:
     ends_at = time.monotonic() + WAIT_S
     while True:
-        began_at, answer = _keys().find(key)
+        began_at, answer = find(current.database(), key)
         if answer is not None or time.monotonic() > ends_at:
             return began_at, answer
         time.sleep(ASK_AGAIN_S)
-
-
-def _keys() -> IdempotencyKeys:
-    idempotency_keys: IdempotencyKeys = current_app.extensions["services"].idempotency_keys
-    return idempotency_keys

@@ -15,7 +15,7 @@ from webapp.api.access import caller, takes_body
 from webapp.api.errors import refuse
 from webapp.errors import DomainError, InvalidField, KeyInUse, KeyMismatch
 from webapp.http.problems import MEDIA_TYPE
-from webapp.idempotency import WITHOUT_KEY, Answer, Key, Repeated, WithKey
+from webapp.idempotency import WITHOUT_KEY, Answer, Key, Repeated, WithKey, keep
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -90,9 +90,8 @@ def _fingerprint() -> str:
 def _refuse(key: Key, error: DomainError) -> Response:
     refusal = refuse(error)
     try:
-        current.services().idempotency_keys.keep(
-            key, Answer(refusal.status_code, refusal.get_data(as_text=True))
-        )
+        kept = Answer(refusal.status_code, refusal.get_data(as_text=True))
+        keep(current.database(), key, kept)
     except Repeated as repeated:
         return _respond(repeated.answer, replayed=True)
     return refusal

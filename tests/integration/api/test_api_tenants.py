@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import update
 
-from jobs.drift.observations import Observation, Observations
+from jobs.drift.observations import Observation, record_observation
 from tests.access import database_of
 from tests.factories import imported
 from tests.integration.api.caller import Caller, assert_problem, unique
@@ -281,7 +281,7 @@ def test_summary_says_unknown_when_milvus_was_never_seen(api: Caller, settings: 
 
 def test_canary_is_shown_when_it_ran(api: Caller, app: APIFlask, settings: Settings) -> None:
     services = app.extensions["services"]
-    Observations(services.database).record(Observation(settings.milvus_collection, 1, partitions=1))
+    record_observation(services.database, Observation(settings.milvus_collection, 1, partitions=1))
     report = CanaryReport(CanaryOutcome.FAILED, "a leak")
     assert record_check(services.database, settings.milvus_collection, report)
     (collection,) = api.get("/partitions/summary").json["collections"]

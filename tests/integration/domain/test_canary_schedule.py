@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from jobs.canary.schedule import CANARY, CanarySchedule
-from jobs.drift.observations import Observation
+from jobs.drift.observations import Observation, record_observation
 from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
@@ -32,7 +32,7 @@ def schedule(product: Product, store: MilvusPartitionStore | Leaking) -> CanaryS
 
 def look(product: Product) -> None:
     """Let the sweep have seen the collection."""
-    product.observations.record(Observation(product.collection, 1, partitions=1))
+    record_observation(product.database, Observation(product.collection, 1, partitions=1))
 
 
 def shown(product: Product) -> summary.LastCanary | None:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from jobs.drift.compare import Listing
+from jobs.drift.compare import Listing, compare, make_again, ready_in
+from jobs.drift.observations import observed_collections
+from jobs.drift.report import store_report
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
@@ -111,12 +113,12 @@ def test_row_is_left_alone_when_it_was_made_again_while_milvus_was_asked(product
     """Another sweeper saw the same, and a worker was quick: the proof is newer than the list."""
     tenant = product.create()
     product.make_ready(tenant)
-    drift, collection = product.drift, collection_of(product)
-    listing = Listing(collection, utc_now(), drift.ready(collection), frozenset())
-    comparison = drift.compare(listing)
-    assert drift.make_again(comparison) == 1
+    services, collection = product.services, collection_of(product)
+    listing = Listing(collection, utc_now(), ready_in(product.database, collection), frozenset())
+    comparison = compare(product.database, listing)
+    assert make_again(services, comparison) == 1
     product.make_ready(tenant)
-    assert drift.make_again(comparison) == 0
+    assert make_again(services, comparison) == 0
     assert product.row(tenant).generation == 2
 
 
@@ -144,7 +146,7 @@ def test_partition_is_made_again_in_the_collection_that_is_not_in_use_any_more(
     product.make_ready(tenant)
     product.sweep(Shown(f"tenant_{tenant.id}"))
     moved = product.configured(milvus_collection="another")
-    assert moved.observations.collections("another") == ["another", collection_of(product)]
+    assert observed_collections(moved.database, "another") == ["another", collection_of(product)]
     moved.sweep(Shown())
     assert (moved.row(tenant).state, moved.row(tenant).collection) == (
         "pending",
@@ -158,7 +160,7 @@ def test_collection_is_looked_at_when_its_tenants_were_ready_before_any_sweep(
     for n in range(3):
         product.make_ready(product.create(f"T{n}"))
     with statements(product.engine) as seen:
-        looked_at = product.observations.collections("another")
+        looked_at = observed_collections(product.database, "another")
     assert looked_at == ["another", collection_of(product)]
     # A step in the index for each collection, one beyond the last, and the findings.
     assert len([line for line in seen if line.startswith("SELECT")]) == 3
@@ -169,7 +171,7 @@ def test_collection_is_asked_for_no_more_when_nothing_of_ours_is_in_it(product: 
     milvus = Shown()
     milvus.listing = StoreError(Cause.COLLECTION_MISSING, "not there")
     mistyped.sweep(milvus)
-    assert product.observations.collections("right") == ["right"]
+    assert observed_collections(product.database, "right") == ["right"]
 
 
 # What nobody wants.
@@ -282,7 +284,7 @@ def test_later_comparison_stands_when_a_sweeper_was_frozen(product: Product) -> 
     collection = collection_of(product)
     late = Listing(collection, utc_now(), frozenset(), frozenset())
     product.sweep(Shown("tenant_40"))
-    product.drift_report.store(late, [])
+    store_report(product.database, late, [])
     assert drift_report(product) == {"tenant_40": ("orphan", None)}
 
 
@@ -290,9 +292,9 @@ def test_rows_stay_known_when_a_sweep_did_not_count_them(product: Product) -> No
     product.sweep(Shown("tenant_40"))
     collection = collection_of(product)
     now = Listing(collection, utc_now(), frozenset(), frozenset({"tenant_40"}))
-    (orphan,) = product.drift.compare(now).unwanted
+    (orphan,) = compare(product.database, now).unwanted
     counted = Finding(orphan.kind, None, collection, "tenant_40", 9, orphan.note)
-    product.drift_report.store(now, [counted])
+    store_report(product.database, now, [counted])
     product.sweep(Shown("tenant_40"))
     assert drift_report(product) == {"tenant_40": ("orphan", 9)}
 
@@ -319,9 +321,9 @@ def test_no_two_make_it_again_when_several_sweep_at_once(product: Product) -> No
     tenants = [product.create(f"T{n}") for n in range(30)]
     for tenant in tenants:
         product.make_ready(tenant)
-    drift, collection = product.drift, collection_of(product)
-    listing = Listing(collection, utc_now(), drift.ready(collection), frozenset())
-    comparison = drift.compare(listing)
-    made = all_at_once([lambda: drift.make_again(comparison)] * 4)
+    services, collection = product.services, collection_of(product)
+    listing = Listing(collection, utc_now(), ready_in(product.database, collection), frozenset())
+    comparison = compare(product.database, listing)
+    made = all_at_once([lambda: make_again(services, comparison)] * 4)
     assert sum(made) == 30
     assert {product.row(tenant).generation for tenant in tenants} == {2}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from jobs.drift.observations import Observation
+from jobs.drift.observations import Observation, record_observation
 from tests.factories import Product, all_at_once, statements
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -21,7 +21,7 @@ from webapp.statistics.liveness import Moments, moments
 def observe(product: Product, partitions: int, *, days_ago: float = 0) -> None:
     """A look at the collection in use, so many days ago."""
     in_use = product.settings.milvus_collection
-    product.observations.record(Observation(in_use, 4, partitions=partitions))
+    record_observation(product.database, Observation(in_use, 4, partitions=partitions))
     if days_ago:
         at = utc_now() - timedelta(days=days_ago)
         with product.engine.execution_options(writes=True).begin() as connection:
@@ -73,7 +73,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
     observe(product, 500)
     observe(product, 510)
     in_use = product.settings.milvus_collection
-    product.observations.record(Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
+    record_observation(product.database, Observation(in_use, 4, cause=Cause.TIMEOUT, error="slow"))
     with product.database.reading() as session:
         row = session.get_one(CollectionSize, (in_use, utc_now().date()))
         assert row.partitions == 510
@@ -81,7 +81,7 @@ def test_the_last_size_of_a_day_stays_when_milvus_stops_answering(product: Produ
 
 def test_the_forecast_asks_once_however_many_collections_there_are(simple: Product) -> None:
     for name in ("one", "two", "three"):
-        simple.observations.record(Observation(name, 4, partitions=9))
+        record_observation(simple.database, Observation(name, 4, partitions=9))
     with simple.database.reading() as session:
         rooms = headroom(session, simple.settings)
         with statements(simple.engine) as seen:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs.canary.schedule import CanarySchedule
-from jobs.drift.observations import Observation
+from jobs.drift.observations import Observation, record_observation
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.provisioning import create_partition, create_partitions
 from tests.engines.redis import RedisServer
@@ -302,7 +302,9 @@ def test_failed_one_waits_when_an_outage_ends_during_a_pause(product: Product) -
     product.fail(rested, Cause.RATE_LIMITED)
     product.age(rested, "reopen_at")
     collection = product.settings.milvus_collection
-    product.observations.record(Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x"))
+    record_observation(
+        product.database, Observation(collection, 1, None, Cause.MILVUS_UNREACHABLE, "x")
+    )
     pause(product)
     product.sweep(Listing())
     # That the outage is over is seen once, and must not be forgotten; a rest can wait.
@@ -316,7 +318,7 @@ def test_canary_makes_no_probes_when_provisioning_is_paused(simple: Product) -> 
     store = FaultyStore()
     loop = CanarySchedule(simple.services, store, simple.settings)
     collection = simple.settings.milvus_collection
-    simple.observations.record(Observation(collection, 1, 1, None, None))
+    record_observation(simple.database, Observation(collection, 1, 1, None, None))
     pause(simple)
     assert loop.run_if_due() is None
     assert loop.run_now().outcome == CanaryOutcome.NOT_RUN

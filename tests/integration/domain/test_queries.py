@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.drift.observations import Observation
+from jobs.drift.observations import Observation, record_observation
 from tests.factories import ACTOR, Product, statements
 from webapp.errors import InvalidField
 from webapp.models.causes import Cause
@@ -90,8 +90,10 @@ def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
     with product.database.reading() as session:
         (room,) = summary.headroom(session, product.settings)
     assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
-    product.observations.record(Observation(in_use, 4, partitions=1000))
-    product.observations.record(Observation("another", 4, cause=Cause.TIMEOUT, error="slow"))
+    record_observation(product.database, Observation(in_use, 4, partitions=1000))
+    record_observation(
+        product.database, Observation("another", 4, cause=Cause.TIMEOUT, error="slow")
+    )
     with product.database.reading() as session:
         first, second = summary.headroom(session, product.settings)
     assert (first.used, first.left) == (1000, 24)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from jobs.drift.observations import Observation
+from jobs.drift.observations import Observation, last_cause, record_observation
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.engines.lite import LiteServer
@@ -411,24 +411,24 @@ def test_sweeper_stops_when_another_took_its_turn_while_it_was_frozen(product: P
 
 
 def test_last_cause_is_known_until_milvus_answers(product: Product) -> None:
-    observations = product.observations
-    assert observations.last_cause("c") is None
-    observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
-    assert observations.last_cause("c") == Cause.TIMEOUT
-    observations.record(Observation("c", 3, partitions=8))
-    assert observations.last_cause("c") is None
+    database = product.database
+    assert last_cause(database, "c") is None
+    record_observation(database, Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    assert last_cause(database, "c") == Cause.TIMEOUT
+    record_observation(database, Observation("c", 3, partitions=8))
+    assert last_cause(database, "c") is None
 
 
 def test_newer_observation_stands_when_a_sweeper_was_frozen(product: Product) -> None:
-    observations, late = product.observations, Observation("c", 9, cause=Cause.TIMEOUT)
-    observations.record(Observation("c", 3, partitions=8))
-    observations.record(late)
-    assert observations.last_cause("c") is None
+    database, late = product.database, Observation("c", 9, cause=Cause.TIMEOUT)
+    record_observation(database, Observation("c", 3, partitions=8))
+    record_observation(database, late)
+    assert last_cause(database, "c") is None
 
 
 def test_last_answer_is_kept_when_milvus_stops_answering(product: Product) -> None:
-    product.observations.record(Observation("c", 3, partitions=7))
-    product.observations.record(Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
+    record_observation(product.database, Observation("c", 3, partitions=7))
+    record_observation(product.database, Observation("c", 9, cause=Cause.TIMEOUT, error="slow"))
     with Session(product.engine) as session:
         seen = session.get(ObservedCollection, "c")
     assert seen is not None

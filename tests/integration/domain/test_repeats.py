@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import func, insert, select, text
@@ -12,7 +13,7 @@ from webapp import idempotency
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.errors import KeyInUse, KeyMismatch
-from webapp.idempotency import Answer, Key, Repeated, WithKey
+from webapp.idempotency import Answer, Key, Repeated, WithKey, prune
 from webapp.models.idempotency import IdempotencyKey
 from webapp.models.tenant import Tenant
 
@@ -97,7 +98,7 @@ def test_keys_go_in_bounded_numbers_when_there_are_very_many(
     monkeypatch.setattr(idempotency, "PRUNED_AT_ONCE", 10)
     monkeypatch.setattr(idempotency, "PRUNED_PER_SWEEP", 30)
     keys(product, 45, 30)
-    assert [product.services.idempotency_keys.prune() for _ in range(3)] == [30, 15, 0]
+    assert [prune(product.database) for _ in range(3)] == [30, 15, 0]
 
 
 def test_pruning_uses_the_index_when_it_looks_for_old_keys(simple: Product) -> None:
@@ -115,7 +116,7 @@ def test_nobody_is_in_anothers_way_when_keys_are_pruned_and_taken_at_once(
     product: Product,
 ) -> None:
     keys(product, 200, 25)
-    works: list[Callable[[], object]] = [product.services.idempotency_keys.prune] * 2
+    works: list[Callable[[], object]] = [partial(prune, product.database)] * 2
     works += [
         lambda n=n: create(product, Key("token:1", f"25-{n}", "0" * 64))  # type: ignore[misc]
         for n in range(12)
