@@ -4,8 +4,6 @@ Several processes may do so at once: each batch is one transaction that locks it
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from webapp.csv_import.service import Uploads
 from webapp.logs import get_logger
@@ -17,41 +15,30 @@ PAUSE_BETWEEN_BATCHES_S = 0.02
 log = get_logger("paratia.operations")
 
 
-class BulkWork(Protocol):
-    """Stored work on many tenants, by number."""
-
-    def running(self) -> Sequence[int]:
-        """What has batches left, the oldest first."""
-
-    def advance(self, number: int, /) -> bool:
-        """Take one batch; True while there may be more."""
-
-
 def run_operations(operations: Operations, stop: threading.Event) -> int:
     """Take every batch of the running operations, then settle; returns the number of batches."""
-    batches = _run(
-        operations, stop, lambda each: log.exception("operation.batch_failed", operation_id=each)
-    )
+    batches = _run(operations, stop, "operation.batch_failed", "operation_id")
     operations.settle()
     return batches
 
 
 def run_imports(uploads: Uploads, stop: threading.Event) -> int:
     """Take every batch of confirmed files, then prune; returns the number of batches."""
-    batches = _run(uploads, stop, lambda each: log.exception("upload.interrupted", upload=each))
+    batches = _run(uploads, stop, "upload.interrupted", "upload")
     if forgotten := uploads.prune():
         log.info("uploads.forgotten", uploads=forgotten)
     return batches
 
 
-def _run(work: BulkWork, stop: threading.Event, log_failure: Callable[[int], object]) -> int:
+def _run(work: Operations | Uploads, stop: threading.Event, failed: str, number_is: str) -> int:
     """One batch of each in turn: small work does not wait for the end of large work."""
 
     def advance(number: int) -> bool:
         try:
             return work.advance(number)
-        except Exception:  # noqa: BLE001 - a failure defers this work alone to the next round
-            log_failure(number)
+        except Exception:
+            # A failure defers this work alone to the next round.
+            log.exception(failed, **{number_is: number})
             return False
 
     batches, going = 0, work.running()

@@ -1,7 +1,7 @@
 """Counts events of a period, minute by minute."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Set
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +17,7 @@ from webapp.statistics.histogram import bin_of
 READY = (events.CREATED, events.ALREADY_EXISTS)
 COUNTED = (events.REQUESTED, events.CREATE_FAILED, *READY)
 # The events that begin a request, also that of the sweep for a missing partition.
-REQUESTS = (
-    events.REQUESTED,
-    events.RETRIED,
-    events.RESTORED,
-    events.ADOPT_REQUESTED,
-    events.EMPTY_REQUESTED,
-    events.DRIFT,
-)
+REQUESTS = events.OPENINGS - {events.REOPENED, events.REMOVING}
 ROWS_AT_ONCE = 2_000
 
 Entry = PartitionEvent
@@ -69,7 +62,7 @@ def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
     These come from the partition's row while the request is its latest, else from earlier events.
     """
     by_row = func.coalesce(Partition.generation == Entry.generation, False)
-    began_as = _last_before(Earlier.event, (*REQUESTS, events.REOPENED))
+    began_as = _last_before(Earlier.event, REQUESTS | {events.REOPENED})
     is_repeat = case((by_row, Partition.reopens > 0), else_=began_as == events.REOPENED)
     requested_at = case((by_row, Partition.requested_at), else_=_last_before(Earlier.at, REQUESTS))
     return (
@@ -88,7 +81,7 @@ def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
     )
 
 
-def _last_before(column: InstrumentedAttribute[Any], kinds: Sequence[str]) -> ScalarSelect[Any]:
+def _last_before(column: InstrumentedAttribute[Any], kinds: Set[str]) -> ScalarSelect[Any]:
     """The column of the tenant's last entry of these kinds before the entry."""
     before = and_(
         Earlier.tenant_id == Entry.tenant_id, Earlier.id < Entry.id, Earlier.event.in_(kinds)

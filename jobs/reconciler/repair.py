@@ -97,8 +97,8 @@ class Repair:
         live = self.job_queue.live(known)
         gone = [job_id for job_id in known if job_id not in live]
         dispatched = 0
-        for start in range(0, len(gone), ROUND):
-            lost = and_(silent, Partition.job_id.in_(gone[start : start + ROUND]))
+        for batch in batches(gone):
+            lost = and_(silent, Partition.job_id.in_(batch))
             with self.database.transaction() as session:
                 dispatches = reserve(session, lost, limit=ROUND * self.policy.chunk_size)
             self.dispatcher.dispatch(dispatches)
@@ -270,8 +270,7 @@ class Repair:
         """
         ids = self.job_queue.failed_job_ids()
         stale = set(ids)
-        for start in range(0, len(ids), ROUND):
-            batch = ids[start : start + ROUND]
+        for batch in batches(ids):
             failing = select(Partition.claimed_job_id).where(
                 Partition.claimed_job_id.in_(batch),
                 or_(

@@ -1,11 +1,14 @@
-"""Long lists of numbers in batches that fit into a statement."""
+"""Long lists in batches, as of numbers that fit into a statement."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 BATCH = 500
 
+T = TypeVar("T")
 
-def batches(ids: Sequence[int], size: int = BATCH) -> Iterator[Sequence[int]]:
-    """The numbers in order, at most `size` at a time."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+
+def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    """The items in order, at most `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

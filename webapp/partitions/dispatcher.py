@@ -6,12 +6,14 @@ dispatch number.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
@@ -106,42 +108,29 @@ class Dispatcher:
         return paused
 
     def _push_chunks(self, rows: Sequence[Partition]) -> bool:
-        size = self._policy.chunk_size
         # Every chunk is pushed, also after one that failed.
-        pushed = [
-            self._push_chunk(rows[start : start + size]) for start in range(0, len(rows), size)
-        ]
+        chunks = batches(rows, self._policy.chunk_size)
+        pushed = [self._push(chunk, self._job_queue.push_chunk) for chunk in chunks]
         return all(pushed)
 
-    def _push_chunk(self, rows: Sequence[Partition]) -> bool:
-        try:
-            job_id = self._job_queue.push_chunk(rows)
-        except DispatchError as error:
-            return self._missed(rows, error)
-        self._mark(rows, job_id)
-        return True
-
     def _push_singles(self, rows: Sequence[Partition]) -> bool:
-        if not rows:
-            return True
+        # Many retries wait behind the backfill, not in front of the next sign-up.
+        push = partial(self._job_queue.push, backfill=len(rows) > SINGLES_AT_ONCE)
+        return not rows or self._push(rows, push)
+
+    def _push(
+        self, rows: Sequence[Partition], push: Callable[[Sequence[Partition]], str | None]
+    ) -> bool:
         try:
-            # Many retries wait behind the backfill, not in front of the next sign-up.
-            self._job_queue.push(rows, backfill=len(rows) > SINGLES_AT_ONCE)
+            chunk_id = push(rows)
         except DispatchError as error:
-            return self._missed(rows, error)
-        self._mark(rows)
+            fields = {"tenant_id": rows[0].tenant_id, "tenants": len(rows)}
+            events.log.warning(events.DISPATCH_FAILED, **fields, message=str(error))
+            return False
+        self._mark(rows, chunk_id)
         return True
 
-    def _missed(self, rows: Sequence[Partition], error: DispatchError) -> bool:
-        events.log.warning(
-            events.DISPATCH_FAILED,
-            tenant_id=rows[0].tenant_id,
-            tenants=len(rows),
-            message=str(error),
-        )
-        return False
-
-    def _mark(self, rows: Sequence[Partition], chunk_id: str | None = None) -> None:
+    def _mark(self, rows: Sequence[Partition], chunk_id: str | None) -> None:
         """Mark the rows as dispatched, unless a worker has claimed them already."""
         now = utc_now()
         table = cast(Table, Partition.__table__)

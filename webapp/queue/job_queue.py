@@ -69,7 +69,7 @@ class JobQueue:
     def _open(self, name: str) -> Queue:
         return Queue(name, connection=self.connection, serializer=JSONSerializer)
 
-    def push(self, rows: Sequence[Partition], *, backfill: bool = False) -> None:
+    def push(self, rows: Sequence[Partition], *, backfill: bool) -> None:
         """Push a job for each row, and remove the failed job of the last attempt.
 
         Raises:
