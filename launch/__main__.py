@@ -16,7 +16,7 @@ from launch.prepare import Stopped, prepare
 from launch.restarts import Restarts
 from launch.settings import RunSettings
 from launch.supervise import Supervisor, await_former_run
-from launch.terminal import follow, say
+from launch.terminal import following, say
 from webapp.var_dir import is_private, keep_files_private
 
 POLL_S = 0.2
@@ -74,20 +74,20 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
     wanted = parts(settings)
     supervisor = Supervisor(settings.var_dir, wanted)
     names = [part.name for part in wanted]
-    follow(settings.var_dir / "log", ["supervisor", *names])
-    say("Starting …\n")
-    supervisor.start()
-    try:
-        password = prepare(settings, stop)
-        with closing(Readiness(since=datetime.now(UTC))) as readiness:
-            supervisor.open_gate()
-            run = _Run(settings, supervisor, readiness, Restarts(settings.var_dir, names))
-            run.watch(stop, password)
-    except Stopped:
-        pass
-    finally:
-        say("Stopping …\n")
-        supervisor.stop()
+    with following(settings.var_dir / "log", ["supervisor", *names]):
+        say("Starting …\n")
+        supervisor.start()
+        try:
+            password = prepare(settings, stop)
+            with closing(Readiness(since=datetime.now(UTC))) as readiness:
+                supervisor.open_gate()
+                run = _Run(settings, supervisor, readiness, Restarts(settings.var_dir, names))
+                run.watch(stop, password)
+        except Stopped:
+            pass
+        finally:
+            say("Stopping …\n")
+            supervisor.stop()
 
 
 @dataclass
