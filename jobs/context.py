@@ -1,5 +1,6 @@
 """The context of a job: services and one open connection to Milvus for each process."""
 
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ class Worker:
         self.services = services or build_services(
             settings, open_database(settings.database_address)
         )
+        # Set once the process is asked to stop: a job then hands back its claims.
+        self.stop = threading.Event()
 
     @cached_property
     def store(self) -> PartitionStore:

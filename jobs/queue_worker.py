@@ -13,12 +13,12 @@ from redis import Redis, ResponseError
 from rq import Queue, SimpleWorker
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
-from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
+from jobs import context
 from jobs.provisioning import create_partition, create_partitions
 from webapp.logs import get_logger
 from webapp.queue.own_jobs import (
@@ -124,7 +124,7 @@ def _set_aside(queue: Queue, job_id: bytes, reason: str) -> None:
     if not connection.exists(key):
         return
     pipeline = connection.pipeline(transaction=False)
-    pipeline.zadd(FailedJobRegistry(queue=queue).key, {job_id: FOR_EVER})
+    pipeline.zadd(queue.failed_job_registry.key, {job_id: FOR_EVER})
     pipeline.hset(key, mapping={"status": JobStatus.FAILED.value, "ended_at": utcformat(now())})
     pipeline.persist(key)
     message = REFUSED.format(reason=reason)
@@ -169,6 +169,11 @@ class PartitionWorker(SimpleWorker):
         """The fields in Redis, with the name of the application."""
         return {**super().serialize(), APPLICATION_FIELD: APPLICATION}
 
+    def handle_warm_shutdown_request(self) -> None:
+        """Have the job under way hand back its claims: RQ waits for its end."""
+        context.worker().stop.set()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+
     def procline(self, message: str) -> None:
         """Keep the command line, by which the process is found."""
 
@@ -195,7 +200,7 @@ class PartitionWorker(SimpleWorker):
         self.last_cleaned_at = now()  # type: ignore[assignment]
 
     def _drop_expired(self, queue: Queue) -> None:
-        for registry in (FinishedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)):
+        for registry in (queue.finished_job_registry, queue.failed_job_registry):
             if own := [each for each in self._expired(registry.key) if is_own_id(each)]:
                 self.connection.zrem(registry.key, *own)
 

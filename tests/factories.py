@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ import jobs.context
 from jobs.context import Worker
 from jobs.leader import LeaderLease
 from jobs.milvus.script import ScriptAnswer
-from jobs.milvus.store import PartitionStore, Place, StoreError
+from jobs.milvus.store import PartitionStore, Place, Request, StoreError
 from jobs.provisioning.attempt import Attempt, Script
 from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker
@@ -49,13 +50,14 @@ from webapp.db.types import utc_now
 from webapp.models.audit import Actor, AuditEntry, Via
 from webapp.models.base import Model
 from webapp.models.causes import Cause
-from webapp.models.control import SWEEP
+from webapp.models.control import SWEEP, Circuit
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
 from webapp.operations.plan import Asked, next_ids
 from webapp.operations.selection import Selection
+from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.services import Services, build_services
 from webapp.settings import Settings
 from webapp.tenants.queries import DepartureRecord, departure_of
@@ -229,6 +231,10 @@ class Product:
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
         self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
 
+    def circuit_state(self) -> CircuitState:
+        with self.database.reading() as session:
+            return CircuitState.of(session.get(Circuit, MILVUS))
+
     def departure(self, tenant: Tenant | int) -> DepartureRecord:
         found = self.read(departure_of, number_of(tenant))
         assert found is not None
@@ -307,7 +313,8 @@ class Product:
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
         attempts, policy = self.attempts, self.services.policy
-        return Chunk(store, attempts, policy, stop or threading.Event(), 60)
+        give_up_at = time.monotonic() + 60
+        return Chunk(store, attempts, policy, stop or threading.Event(), give_up_at)
 
     def reconciler(self, store: PartitionStore) -> Reconciler:
         return Reconciler(self.services, store, self.settings)
@@ -455,7 +462,7 @@ class FaultyStore:
         self.before_dropping()
         self._call("drop", self.dropping, "drop_partition", collection, partition)
 
-    def call(self, request: Callable[[Any, float], Any]) -> Any:
+    def call(self, request: Request[Any]) -> Any:
         if self.real is None:
             raise StoreError(Cause.MILVUS_UNREACHABLE, "there is no Milvus")
         return self.real.call(request)

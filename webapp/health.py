@@ -16,7 +16,7 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
-from webapp.partitions.circuit import MILVUS, CircuitState
+from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.pause_state import last_pause
 from webapp.queue.redis_writes import WriteProbe, refusal_in
 from webapp.settings import Settings

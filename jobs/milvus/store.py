@@ -1,20 +1,28 @@
 """The calls to a vector store that provisioning needs, independent of the client."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from create_milvus_partition import SecondsLeft
 from webapp.models.causes import Cause
 
 T = TypeVar("T")
 
+# Asks pymilvus's client, with the seconds that are left for it.
+Request = Callable[[Any, SecondsLeft], T]
+
 
 @dataclass(frozen=True)
 class Place:
-    """A collection by its own name, not an alias. Milvus Lite gives every one the number 0."""
+    """A collection by its own name, not an alias. Milvus Lite gives every one the number 0.
+
+    `description` is Milvus's answer about it; empty for a place that is only remembered.
+    """
 
     name: str
     number: int
+    description: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def is_same(self, other: "Place") -> bool:
         """Whether both are one collection, by name (it may have been created again) or number."""
@@ -43,6 +51,16 @@ class CollectionMoved(StoreError):
             f"the alias {collection} {now}; its tenants' partitions are in {known.name}",
         )
         self.to = to.name if to else "-"
+
+
+def unless_missing(ask: Callable[[], T], otherwise: T) -> T:
+    """What the store answers, or the other value where the collection is missing."""
+    try:
+        return ask()
+    except StoreError as error:
+        if error.cause != Cause.COLLECTION_MISSING:
+            raise
+        return otherwise
 
 
 class PartitionStore(Protocol):
@@ -101,8 +119,8 @@ class PartitionStore(Protocol):
             StoreError: with the cause that the server's answer shows.
         """
 
-    def call(self, request: Callable[[Any, float], T]) -> T:
-        """What the request returns; it gets the client and the seconds that are left.
+    def call(self, request: Request[T]) -> T:
+        """What the request returns; no call of it begins after the time-out.
 
         Raises:
             StoreError: for every error, within the store's time-out.

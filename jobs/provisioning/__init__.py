@@ -1,6 +1,5 @@
 """The jobs that RQ runs. A job has numbers alone; the database decides what is done."""
 
-import threading
 import time
 
 from jobs.context import Worker, job_context
@@ -10,9 +9,8 @@ from jobs.provisioning.chunk import Chunk
 from jobs.provisioning.circuit_breaker import CircuitBreaker, CircuitOpen, Entry
 from jobs.provisioning.claims import Attempts
 from jobs.provisioning.leases import LeaseLost, Leases
-from jobs.provisioning.stopping import stop_requests
 from webapp.logs import get_logger
-from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 
 log = get_logger("paratia.jobs")
@@ -34,9 +32,8 @@ def create_partition(tenant_id: int, generation: int) -> None:
     Raises:
         ProvisioningFailed: the attempt failed; the row has its cause and what comes next.
     """
-    # Handlers are set before the claim: a worker that is stopped just after it hands it back.
-    with job_context() as (worker, job_id), stop_requests() as stop:
-        provisioner = Provisioner(worker, stop)
+    with job_context() as (worker, job_id):
+        provisioner = Provisioner(worker)
         attempts = provisioner.attempts
         claims = attempts.claim([(tenant_id, generation)], job_id)
         if not claims and job_id:
@@ -48,8 +45,8 @@ def create_partition(tenant_id: int, generation: int) -> None:
 def create_partitions(requests: list[list[int]]) -> None:
     """Make the partitions of many tenants; each that fails gets a single job. Idempotent."""
     pairs = [(tenant_id, generation) for tenant_id, generation in requests]
-    with job_context() as (worker, job_id), stop_requests() as stop:
-        provisioner = Provisioner(worker, stop)
+    with job_context() as (worker, job_id):
+        provisioner = Provisioner(worker)
         if claims := provisioner.attempts.claim(pairs, job_id):
             provisioner.attempt_chunk(claims)
 
@@ -57,10 +54,9 @@ def create_partitions(requests: list[list[int]]) -> None:
 class Provisioner:
     """Makes attempts that the circuit breaker permits, and records their outcomes."""
 
-    def __init__(self, worker: Worker, stop: threading.Event) -> None:
+    def __init__(self, worker: Worker) -> None:
         database, self._policy = worker.services.database, worker.services.policy
         self._worker = worker
-        self._stop = stop
         self._circuit = CircuitBreaker(database, self._policy)
         self.attempts = Attempts(database, self._policy)
 
@@ -71,11 +67,12 @@ class Provisioner:
         except CircuitOpen as shut:
             self.attempts.hand_back(claims, str(shut))
             return
-        timeout_s = self._worker.settings.partition_chunk_timeout
-        chunk = Chunk(self._worker.store, self.attempts, self._policy, self._stop, timeout_s)
+        worker = self._worker
+        give_up_at = time.monotonic() + worker.settings.partition_chunk_timeout
+        chunk = Chunk(worker.store, self.attempts, self._policy, worker.stop, give_up_at)
         unanswered = chunk.run(claims)
         if unanswered:
-            self._circuit.no_answer(entry, unanswered.cause, unanswered.message)
+            self._circuit.failed(entry, unanswered.cause, unanswered.message)
         else:
             self._circuit.answered(entry)
 
@@ -96,7 +93,7 @@ class Provisioner:
             self._worker.script,
             self.attempts,
             Leases(self.attempts, [claim], self._policy.lease),
-            self._stop,
+            self._worker.stop,
             self._policy.max_partitions,
             is_probe=entry.is_probe,
         )
@@ -109,26 +106,18 @@ class Provisioner:
             self._circuit.give_up(entry)
             log.warning("milvus.partition.lease_lost", tenant_id=claim.tenant_id)
         except FailedAttempt as error:
-            self._tell_circuit(entry, claim, error, answered_before=one.was_answered)
+            self._circuit.failed(
+                entry,
+                error.cause,
+                error.message,
+                tenant_id=claim.tenant_id,
+                answered_before=one.was_answered,
+            )
             self._record_failure(claim, error, started)
         else:
             adopted = {claim.tenant_id: outcome.rows} if outcome.is_adopted else None
             self.attempts.record_ready([claim], outcome, _ms_since(started), adopted)
             self._circuit.answered(entry)
-
-    def _tell_circuit(
-        self, entry: Entry, claim: Partition, error: FailedAttempt, *, answered_before: bool
-    ) -> None:
-        if error.cause not in NO_ANSWER:
-            self._circuit.answered(entry)
-            return
-        self._circuit.no_answer(
-            entry,
-            error.cause,
-            error.message,
-            tenant_id=claim.tenant_id,
-            answered_before=answered_before,
-        )
 
     def _record_failure(self, claim: Partition, error: FailedAttempt, started: float) -> None:
         recorded = self.attempts.record_failure(

@@ -1,6 +1,7 @@
 """One attempt for one partition: by the SDK, else by the script, then the proof."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,19 +75,14 @@ class Attempt:
             names = self._empty(claim, rows)
         check_room(len(names), self.max_partitions, claim.collection)
         self._before_a_change(claim, seen_absent=True)
-        failure: StoreError | None = None
-        try:
-            self.store.create_partition(claim.collection, claim.name)
-        except StoreError as error:
-            failure = error
+        failure = _failure_of(self.store.create_partition, claim)
         return self._prove(claim, failure)
 
     def _count(self, claim: Partition) -> int | None:
         """The rows in the partition; not counted where they are the tenant's own."""
         if claim.owns_rows:
             return None
-        self._go_on()
-        self.leases.hold(claim)
+        self._hold(claim)
         return self.store.count_rows(claim.collection, claim.name)
 
     def _empty(self, claim: Partition, rows: int | None) -> frozenset[str]:
@@ -94,11 +90,7 @@ class Attempt:
         # Recorded first: after a crash the timeline says which rows were destroyed.
         self.attempts.note(claim, events.EMPTYING, f"{events.row_count(rows)} are to be dropped")
         claim = self._before_a_change(claim)
-        failure: StoreError | None = None
-        try:
-            self.store.drop_partition(claim.collection, claim.name)
-        except StoreError as error:
-            failure = error
+        failure = _failure_of(self.store.drop_partition, claim)
         names = self._ask(claim)
         if claim.name in names:
             raise failure or _unproven("Milvus acknowledged the drop but lists the partition still")
@@ -167,8 +159,7 @@ class Attempt:
 
     def _ask(self, claim: Partition) -> frozenset[str]:
         """Milvus's list. A listing changes nothing, so the lease need only outlast it."""
-        self._go_on()
-        self.leases.hold(claim)
+        self._hold(claim)
         names = self.store.list_partitions(claim.collection)
         self.was_answered = True
         return names
@@ -177,6 +168,10 @@ class Attempt:
         """The claim, renewed now: a row that was deleted or claimed gets no partition."""
         self._go_on()
         return self.leases.renew_one(claim, seen_absent=seen_absent)
+
+    def _hold(self, claim: Partition) -> None:
+        self._go_on()
+        self.leases.hold(claim)
 
     def _go_on(self) -> None:
         if self.stop.is_set():
@@ -194,6 +189,15 @@ def check_room(used: int, limit: int, collection: str) -> None:
             Cause.CAPACITY,
             f"collection {collection} holds {used} partitions; the limit is {limit}",
         )
+
+
+def _failure_of(change: Callable[[str, str], None], claim: Partition) -> StoreError | None:
+    """The error of a change, which is no proof: the caller lists again."""
+    try:
+        change(claim.collection, claim.name)
+    except StoreError as error:
+        return error
+    return None
 
 
 def _unproven(message: str) -> StoreError:

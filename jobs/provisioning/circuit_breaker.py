@@ -10,9 +10,9 @@ from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
-from webapp.models.causes import Cause
+from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.control import Circuit
-from webapp.partitions.circuit import MILVUS, CircuitState
+from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.policy import Policy
 
 # Attempts in a row, over all workers, that got no answer.
@@ -58,9 +58,9 @@ class CircuitBreaker:
         self._database = database
         self._probe_lasts = policy.lease
 
-    def state(self) -> CircuitState:
+    def _read(self) -> Circuit | None:
         with self._database.reading() as session:
-            return CircuitState.of(session.get(Circuit, MILVUS))
+            return session.get(Circuit, MILVUS)
 
     def enter(self) -> Entry:
         """Permission for an attempt: always while closed, for one probe at a time while open.
@@ -70,9 +70,7 @@ class CircuitBreaker:
         Raises:
             CircuitOpen: fail this attempt at once.
         """
-        now = utc_now()
-        with self._database.reading() as session:
-            row = session.get(Circuit, MILVUS)
+        now, row = utc_now(), self._read()
         if row is None or row.opened_at is None:
             return Entry(now, row.failures if row else 0)
         until = now + self._probe_lasts
@@ -84,10 +82,8 @@ class CircuitBreaker:
         """One of the workers that read the same moment moves it, and has the probe."""
         mine = (Circuit.name == MILVUS, Circuit.opened_at.is_not(None), Circuit.probe_at == seen)
         with self._database.transaction() as session:
-            moved = session.execute(
-                update(Circuit).where(*mine).values(probe_at=to).returning(Circuit.name)
-            )
-            return moved.first() is not None
+            moved = update(Circuit).where(*mine).values(probe_at=to).returning(Circuit.name)
+            return session.scalar(moved) is not None
 
     def give_up(self, entry: Entry) -> None:
         """The attempt ended without a result: the next one may probe."""
@@ -101,8 +97,7 @@ class CircuitBreaker:
 
     def close(self) -> CircuitState:
         """Permit all attempts, since Milvus answers. Returns the earlier state."""
-        with self._database.reading() as session:
-            row = session.get(Circuit, MILVUS)
+        row = self._read()
         if row is None or not row.failures:
             return CircuitState.of(row)
         with self._database.transaction() as session:
@@ -114,7 +109,7 @@ class CircuitBreaker:
             log.info("milvus.circuit.closed", cause=before.cause, open_s=_age_s(before.since))
         return before
 
-    def no_answer(
+    def failed(
         self,
         entry: Entry,
         cause: Cause,
@@ -123,11 +118,14 @@ class CircuitBreaker:
         tenant_id: int | None = None,
         answered_before: bool = False,
     ) -> None:
-        """Count an attempt without an answer; the third in a row opens the circuit.
+        """Note that the attempt failed; the third in a row without an answer opens the circuit.
 
         Where Milvus answered another call of the attempt, the same tenant counts once in a row:
         a creation that always hangs must not stop the other tenants.
         """
+        if cause not in NO_ANSWER:
+            self.answered(entry)
+            return
         if answered_before and entry.is_probe:
             self.close()
             entry = Entry(utc_now(), 0)

@@ -5,10 +5,11 @@ one of them, and its partition.
 """
 
 import time
+from functools import partial
 
 from jobs.context import Worker
 from jobs.drift.observations import observed_collections
-from jobs.milvus.store import PartitionStore, StoreError
+from jobs.milvus.store import PartitionStore, StoreError, unless_missing
 from webapp.models.causes import Cause
 from webapp.services import Services
 from webapp.tenants.numbering import lift_above
@@ -50,10 +51,5 @@ def lift_numbers(services: Services, store: PartitionStore) -> None:
         StoreError: of the first collection without an answer.
     """
     for collection in observed_collections(services.database, services.policy.collection):
-        try:
-            names = store.list_partitions(collection)
-        except StoreError as error:
-            if error.cause != Cause.COLLECTION_MISSING:
-                raise
-            continue
+        names = unless_missing(partial(store.list_partitions, collection), frozenset[str]())
         lift_above(services.database, names)

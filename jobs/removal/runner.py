@@ -1,13 +1,12 @@
 """The removal loop: claim, list, count, drop, list again as proof, record."""
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from jobs.drift.observations import located
-from jobs.milvus.store import PartitionStore, StoreError
+from jobs.milvus.at_once import Answers, ask_each
+from jobs.milvus.store import PartitionStore, StoreError, unless_missing
 from jobs.removal.claims import RemovalClaims
 from webapp.db.session import Database
 from webapp.logs import get_logger
@@ -16,21 +15,10 @@ from webapp.models.partition import Partition
 
 # One listing before and one after serve this many removals.
 AT_ONCE = 200
-CALLERS = 8
 
 STILL_LISTED = StoreError(Cause.UNEXPECTED, "Milvus acknowledged the drop but lists it still")
 
-T = TypeVar("T")
-
 log = get_logger("paratia.departures")
-
-
-@dataclass
-class Answers(Generic[T]):
-    """The store's answer or error for each removal; a skipped one has neither."""
-
-    values: dict[Partition, T] = field(default_factory=dict)
-    errors: dict[int, StoreError] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,12 +53,9 @@ class RemovalRunner:
 
     def _locate(self, collection: str) -> str:
         """The collection's own name: an alias could be moved during the round."""
-        try:
-            return located(self.database, self.store, collection).name
-        except StoreError as error:
-            if error.cause != Cause.COLLECTION_MISSING:
-                raise
-            return collection
+        return unless_missing(
+            lambda: located(self.database, self.store, collection).name, collection
+        )
 
     def _note_waiting(self, collection: str, error: StoreError) -> None:
         if self._waiting_for.get(collection) != error.cause:
@@ -99,14 +84,15 @@ class Round:
         removals = self.claims.claim(self.collection, AT_ONCE)
         if not removals:
             return 0, False
-        counts = self._ask_each([each for each in removals if each.name in names], self._count)
+        existing = [each for each in removals if each.name in names]
+        counts = ask_each(existing, self._count, self.stop.is_set)
         # Rows that are not known to be the tenant's own are never dropped.
         kept = {each: n for each, n in counts.values.items() if not each.owns_rows and n != 0}
         self.claims.record_kept(kept)
         begun = self.claims.begin(
             {each: n for each, n in counts.values.items() if each not in kept}
         )
-        drops = self._ask_each(begun, self._drop)
+        drops = ask_each(begun, self._drop, self.stop.is_set)
         current = {each.tenant_id: each for each in (*removals, *begun)}
         left = [each for each in current.values() if each not in kept]
         listed = self._settle(left, drops, counts.errors | drops.errors)
@@ -137,12 +123,7 @@ class Round:
 
     def _names(self) -> frozenset[str]:
         """The collection's partitions; none in a collection that is missing."""
-        try:
-            return self.store.list_partitions(self.place)
-        except StoreError as error:
-            if error.cause != Cause.COLLECTION_MISSING:
-                raise
-            return frozenset()
+        return unless_missing(lambda: self.store.list_partitions(self.place), frozenset[str]())
 
     def _count(self, removal: Partition) -> int | None:
         """The rows for the record, or None where a tenant's own rows cannot be counted.
@@ -161,23 +142,3 @@ class Round:
 
     def _drop(self, removal: Partition) -> None:
         self.store.drop_partition(self.place, removal.name)
-
-    def _ask_each(self, removals: Sequence[Partition], ask: Callable[[Partition], T]) -> Answers[T]:
-        """Ask for several at once; after a call without an answer, no other call begins."""
-        answers = Answers[T]()
-        no_answer = threading.Event()
-
-        def work(removal: Partition) -> None:
-            if no_answer.is_set() or self.stop.is_set():
-                return
-            try:
-                answers.values[removal] = ask(removal)
-            except StoreError as error:
-                answers.errors[removal.tenant_id] = error
-                if error.cause in NO_ANSWER:
-                    no_answer.set()
-
-        if removals:
-            with ThreadPoolExecutor(CALLERS) as callers:
-                list(callers.map(work, removals))
-        return answers

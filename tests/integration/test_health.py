@@ -17,7 +17,7 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
-from webapp.partitions.circuit import MILVUS
+from webapp.partitions.circuit_state import MILVUS
 
 BLACK_HOLE = "postgresql://u:p@10.255.255.1:5432/x?connect_timeout=30"
 

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 
 from jobs.context import Worker
 from jobs.milvus.script import ScriptAnswer
-from jobs.milvus.store import Place, StoreError
+from jobs.milvus.store import Place, Request, StoreError
 from tests.factories import Product
 from tests.model.milvus import Answer, InMemoryMilvus, Killed
 from webapp.models.causes import Cause
@@ -99,7 +99,7 @@ class HeldProcess:
         drop = self.milvus.drop_partition
         self._call("drop", collection, partition, lambda: drop(collection, partition))
 
-    def call(self, request: Callable[[Any, float], Any]) -> Any:
+    def call(self, request: Request[Any]) -> Any:
         """The model has no client; what needs one goes without."""
         raise StoreError(Cause.UNEXPECTED, "the model has no client")
 
@@ -133,14 +133,14 @@ class HeldWorker(HeldProcess):
     ) -> None:
         super().__init__(milvus, later)
         self._worker = Worker(product.settings, product.services)
-        self._worker.__dict__ |= {"store": self, "script": self.script}
+        self._worker.__dict__ |= {"store": self, "script": self.script, "stop": self.stop}
 
     def take(self, job_id: str, redis_url: str, began: str) -> None:
         connection = Redis.from_url(redis_url)
         self.start(lambda: self._perform(job_id, connection, began))
 
     def _perform(self, job_id: str, connection: Redis, began: str) -> None:
-        _own.worker, _own.stop = self._worker, self.stop
+        _own.worker = self._worker
         try:
             job = Job.fetch(job_id, connection, JSONSerializer)
             connection.lrem(f"rq:queue:{job.origin}", 1, job_id)
@@ -166,8 +166,6 @@ def held_jobs() -> Iterator[None]:
     """Let each job of this process work for the worker that runs it, one creation at a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobs.context.worker", lambda: _own.worker)
-        patch.setattr("jobs.provisioning.stop_requests", lambda: nullcontext(_own.stop))
-        patch.setattr("jobs.provisioning.chunk.CALLERS", 1)
-        patch.setattr("jobs.removal.runner.CALLERS", 1)
+        patch.setattr("jobs.milvus.at_once.CALLERS", 1)
         patch.setattr("jobs.reconciler.loop.Reconciler._keep_lease", lambda _: nullcontext())
         yield

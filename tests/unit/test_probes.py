@@ -65,4 +65,4 @@ def test_field_is_left_to_its_function_when_milvus_fills_it() -> None:
         functions=[{"output_field_names": ["sparse"]}],
     )
     assert made.rows() == [{"text": "can"}] * 3
-    assert made.vectors() == []
+    assert made.vectors() == {}

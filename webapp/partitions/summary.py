@@ -25,7 +25,7 @@ from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, CanaryOutcome, PartitionState
 from webapp.models.tenant import Tenant
-from webapp.partitions.circuit import MILVUS, CircuitState
+from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
 from webapp.partitions.pause_state import PROVISIONING, PauseState
 from webapp.partitions.requests import NOT_REQUESTED

@@ -20,7 +20,7 @@ TIMEOUT = StoreError(Cause.TIMEOUT, "no answer within 5 s")
 
 def no_answer(product: Product, tenant_id: int | None = None, *, answered: bool = False) -> None:
     circuit = product.circuit
-    circuit.no_answer(
+    circuit.failed(
         circuit.enter(), Cause.TIMEOUT, "no answer", tenant_id=tenant_id, answered_before=answered
     )
 
@@ -28,7 +28,7 @@ def no_answer(product: Product, tenant_id: int | None = None, *, answered: bool 
 def open_circuit(product: Product) -> None:
     for tenant_id in (1, 2, 3):
         no_answer(product, tenant_id)
-    assert product.circuit.state().is_open
+    assert product.circuit_state().is_open
 
 
 def let_a_probe_be_due(product: Product) -> None:
@@ -39,7 +39,7 @@ def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product
     open_circuit(product)
     with pytest.raises(CircuitOpen, match=r"not answered since .*Z \(no answer\)") as caught:
         product.circuit.enter()
-    state = product.circuit.state()
+    state = product.circuit_state()
     assert (caught.value.cause, state.cause, state.message) == ("timeout", "timeout", "no answer")
 
 
@@ -54,12 +54,12 @@ def test_circuit_stays_closed_when_an_answer_comes_in_between_or_it_is_always_th
     circuit.answered(circuit.enter())
     for _ in range(5):
         no_answer(product, 7, answered=True)
-    assert not circuit.state().is_open
+    assert not product.circuit_state().is_open
 
 
 def test_circuit_opens_once_when_ten_workers_fail_at_one_moment(product: Product) -> None:
     entry = product.circuit.enter()
-    fail = product.circuit.no_answer
+    fail = product.circuit.failed
     works = [
         lambda number=number: fail(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
         for number in range(10)
@@ -105,8 +105,8 @@ def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Pr
     open_circuit(product)
     circuit.close()
     for number, entry in enumerate(stale):
-        circuit.no_answer(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
-    assert not circuit.state().is_open
+        circuit.failed(entry, Cause.TIMEOUT, "no answer", tenant_id=number)
+    assert not product.circuit_state().is_open
 
 
 def test_attempt_costs_one_read_when_the_circuit_is_closed(simple: Product) -> None:
@@ -149,7 +149,7 @@ def test_sweep_closes_the_circuit_when_a_listing_is_answered(
     whole.work(FaultyStore(listing=UNREACHABLE), no_script)
     assert whole.states() == ["failed"] * 4
     whole.reconciler(store).sweep()
-    assert not whole.circuit.state().is_open
+    assert not whole.circuit_state().is_open
     whole.work(store)
     assert whole.states() == ["ready"] * 4
 
@@ -173,4 +173,4 @@ def test_others_are_made_when_one_tenants_creation_always_hangs(
     whole.work(Poisoned(store), no_script)
     assert [whole.row(tenant).state for tenant in others] == ["ready"] * 5
     assert (whole.row(poisoned).state, whole.row(poisoned).cause) == ("failed", "timeout")
-    assert not whole.circuit.state().is_open
+    assert not whole.circuit_state().is_open
