@@ -62,6 +62,8 @@ ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
 
 Answer = dict[str, Any]
 T = TypeVar("T")
+# Gives the seconds left, above zero, or raises.
+SecondsLeft = Callable[[], float]
 
 
 class Failed(Exception):
@@ -244,11 +246,11 @@ def is_duplicate(error: BaseException, partition: str) -> bool:
     return message == partition or "already exist" in message
 
 
-def is_lite(client: Any, left_s: Callable[[], float]) -> bool:
+def is_lite(client: Any, left_s: SecondsLeft) -> bool:
     return str(client.get_server_version(timeout=left_s())).startswith("milvus_lite")
 
 
-def count_rows(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> int:
+def count_rows(client: Any, collection: str, partition: str, left_s: SecondsLeft) -> int:
     """Rows of the partition, 0 for a missing one.
 
     A loaded partition is counted by query. The statistics of another cover flushed rows alone,
@@ -277,7 +279,7 @@ def count_loaded(
     client: Any,
     collection: str,
     partitions: list[str],
-    left_s: Callable[[], float],
+    left_s: SecondsLeft,
     consistency: str = "Strong",
 ) -> int:
     """Rows of loaded partitions together."""
@@ -292,13 +294,13 @@ def count_loaded(
     return int(answer[0]["count(*)"])
 
 
-def count_flushed(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> int:
+def count_flushed(client: Any, collection: str, partition: str, left_s: SecondsLeft) -> int:
     """Rows of the partition by its statistics."""
     answer = client.get_partition_stats(collection, partition, timeout=left_s())
     return int(answer["row_count"])
 
 
-def is_loaded(client: Any, collection: str, partition: str, left_s: Callable[[], float]) -> bool:
+def is_loaded(client: Any, collection: str, partition: str, left_s: SecondsLeft) -> bool:
     """Whether the partition can be queried."""
     state = client.get_load_state(collection, partition_name=partition, timeout=left_s())
     return bool(state["state"].name == "Loaded")

@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from jobs.canary.probe_rows import ROWS, Shape, Unfillable, Vector
+from jobs.canary.probe_rows import ROWS, Shape, Unfillable
 from jobs.milvus.rows import load_partitions
 from jobs.milvus.schema import schema_in
 from jobs.milvus.store import PartitionStore, StoreError
@@ -123,21 +123,21 @@ class Canary:
         """Search by each vector that has an index; returns their fields in words."""
         indexes = self._call("list_indexes", collection)
         indexed = {self._call("describe_index", collection, each)["field_name"] for each in indexes}
-        vectors = [vector for vector in shape.vectors() if vector.field in indexed]
-        for vector in vectors:
+        vectors = {name: value for name, value in shape.vectors().items() if name in indexed}
+        for field, value in vectors.items():
             for probe, keys in written.items():
-                found = self._search(collection, probe, vector, shape.key.name)
-                _require_own(f"a search by {vector.field} in {probe}", found, keys)
+                found = self._search(collection, probe, field, value, shape.key.name)
+                _require_own(f"a search by {field} in {probe}", found, keys)
                 if not found:
-                    raise NotRun(f"a search by {vector.field} in {probe} found nothing")
-        return " and ".join(f"search ({vector.field})" for vector in vectors)
+                    raise NotRun(f"a search by {field} in {probe} found nothing")
+        return " and ".join(f"search ({field})" for field in vectors)
 
-    def _search(self, collection: str, probe: str, vector: Vector, key: str) -> Keys:
+    def _search(self, collection: str, probe: str, field: str, value: Any, key: str) -> Keys:
         (hits,) = self._call(
             "search",
             collection,
-            data=[vector.value],
-            anns_field=vector.field,
+            data=[value],
+            anns_field=field,
             limit=LIMIT,
             partition_names=[probe],
             consistency_level="Strong",
@@ -154,7 +154,7 @@ class Canary:
         """The answer of a method of pymilvus's client, within its deadline."""
         self._check_time()
         return self._store.call(
-            lambda client, left_s: getattr(client, method)(*arguments, **options, timeout=left_s)
+            lambda client, left_s: getattr(client, method)(*arguments, **options, timeout=left_s())
         )
 
     def _check_time(self) -> None:

@@ -18,14 +18,6 @@ class Unfillable(Exception):
 
 
 @dataclass(frozen=True)
-class Vector:
-    """A vector field, and its value in every probe row."""
-
-    field: str
-    value: Any
-
-
-@dataclass(frozen=True)
 class Shape:
     """The fields that rows of a collection must have."""
 
@@ -45,22 +37,16 @@ class Shape:
         Raises:
             Unfillable: a value cannot be made.
         """
-        values = {name: value for name, value in self._values().items() if value is not None}
+        made = {field.name: _value(field) for field in self.fields}
+        values = {name: value for name, value in made.items() if value is not None}
         if self.key.is_made:
             return [dict(values) for _ in range(ROWS)]
         return [{self.key.name: _new_key(self.key), **values} for _ in range(ROWS)]
 
-    def vectors(self) -> list[Vector]:
-        """The vector fields that can be searched."""
-        values = self._values()
-        return [
-            Vector(field.name, values[field.name])
-            for field in self.fields
-            if field.is_vector and values[field.name] is not None
-        ]
-
-    def _values(self) -> dict[str, Any]:
-        return {field.name: _value(field) for field in self.fields}
+    def vectors(self) -> dict[str, Any]:
+        """The vector fields that can be searched, with their value in every probe row."""
+        made = {field.name: _value(field) for field in self.fields if field.is_vector}
+        return {name: value for name, value in made.items() if value is not None}
 
 
 def _value(field: SchemaField) -> Any:

@@ -34,8 +34,6 @@ class CanarySchedule:
 
     def __init__(self, services: Services, store: PartitionStore, settings: Settings) -> None:
         self._services = services
-        self._database = services.database
-        self._pauses = services.pauses
         self._store = store
         self._collection = settings.milvus_collection
         check_s = max(SHORTEST_CHECK_S, 4 * settings.milvus_timeout)
@@ -47,7 +45,7 @@ class CanarySchedule:
     def run_if_due(self) -> CanaryReport | None:
         """Check when a check is due and no other process checks; never during a pause."""
         # Its probes are partitions too.
-        if self._pauses.is_on() or not self._is_due() or not self._take_lease():
+        if self._services.pauses.is_on() or not self._is_due() or not self._take_lease():
             return None
         try:
             # Another process may have checked since the first look.
@@ -57,7 +55,7 @@ class CanarySchedule:
 
     def run_now(self) -> CanaryReport:
         """Check as soon as any other check has ended; not while provisioning is paused."""
-        if self._pauses.is_on():
+        if self._services.pauses.is_on():
             return CanaryReport(CanaryOutcome.NOT_RUN, "provisioning is paused")
         give_up_at = time.monotonic() + self._lease_s
         while not self._take_lease():
@@ -70,7 +68,7 @@ class CanarySchedule:
             self._lease.release()
 
     def _is_due(self) -> bool:
-        return is_check_due(self._database, self._collection)
+        return is_check_due(self._services.database, self._collection)
 
     def _take_lease(self) -> bool:
         return self._lease.take(timedelta(seconds=self._lease_s))
@@ -85,13 +83,13 @@ class CanarySchedule:
             message = f"the check does not understand Milvus: {type(error).__name__}"
             report = CanaryReport(CanaryOutcome.NOT_RUN, message)
         duration_ms = round((time.monotonic() - started) * 1000)
-        if not record_check(self._database, self._collection, report):
+        if not record_check(self._services.database, self._collection, report):
             # No sweep has observed the collection yet, so it has no row.
             observation, _listing = DriftCheck(self._services, self._store).observe(
                 self._collection
             )
-            record_observation(self._database, observation)
-            record_check(self._database, self._collection, report)
+            record_observation(self._services.database, observation)
+            record_check(self._services.database, self._collection, report)
         event, level = LOGGED_AS[report.outcome]
         fields = {"message": report.message, "duration_ms": duration_ms}
         log.log(level, event, collection=self._collection, **fields)

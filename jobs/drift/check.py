@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jobs.drift.compare import Comparison, Listing, make_again, note_dropped, ready_in
 from jobs.drift.observations import Observation, located
@@ -31,30 +32,26 @@ class Checked:
     dropped: int
 
 
+@dataclass(frozen=True)
 class DriftCheck:
     """Checks collections. Only an empty partition of a removed tenant is ever dropped."""
 
-    def __init__(self, services: Services, store: PartitionStore) -> None:
-        self._services = services
-        self._store = store
-        self._database = services.database
+    services: Services
+    store: PartitionStore
 
     def observe(self, collection: str) -> tuple[Observation, Listing | None]:
         """One listing as an observation, and the listing where Milvus answered."""
-        listing, cause, message, moved_to = None, None, None, None
         looked_at, started = utc_now(), time.monotonic()
+        listing: Listing | None = None
+        seen: dict[str, Any]
         try:
             listing = self.read_listing(collection)
+            seen = {"partitions": len(listing.names), "place": listing.place}
         except StoreError as error:
-            cause, message = error.cause, error.message
             moved_to = error.to if isinstance(error, CollectionMoved) else None
+            seen = {"cause": error.cause, "error": error.message, "moved_to": moved_to}
         latency_ms = round((time.monotonic() - started) * 1000)
-        partitions = len(listing.names) if listing else None
-        place = listing.place if listing else None
-        observation = Observation(
-            collection, latency_ms, partitions, cause, message, looked_at, place, moved_to
-        )
-        return observation, listing
+        return Observation(collection, latency_ms, looked_at=looked_at, **seen), listing
 
     def read_listing(self, collection: str) -> Listing:
         """Milvus's list of a collection, and the tenants that were ready before the call.
@@ -62,16 +59,16 @@ class DriftCheck:
         Raises:
             StoreError: no answer, or the name stands for another collection than before.
         """
-        ready, asked_at = ready_in(self._database, collection), utc_now()
-        place = located(self._database, self._store, collection)
-        return Listing(collection, asked_at, ready, self._store.list_partitions(place.name), place)
+        ready, asked_at = ready_in(self.services.database, collection), utc_now()
+        place = located(self.services.database, self.store, collection)
+        return Listing(collection, asked_at, ready, self.store.list_partitions(place.name), place)
 
     def sweep(self, comparison: Comparison) -> Checked:
         """Repair at low cost: rows that an earlier check counted are taken from its report.
 
         Resurrected partitions alone are counted, at most `AT_ONCE`; `verify` counts anew.
         """
-        reported = reported_in(self._database, comparison.listing.collection)
+        reported = reported_in(self.services.database, comparison.listing.collection)
         unwanted = [_with_known_rows(each, reported) for each in comparison.unwanted]
         back = [each for each in unwanted if each.kind == DriftKind.RESURRECTED]
         return self.run(comparison, unwanted, counted=back[:AT_ONCE], repair=True)
@@ -85,11 +82,11 @@ class DriftCheck:
         repair: bool,
     ) -> Checked:
         """Repair where wanted, count rows of the `counted`, and store what is left."""
-        requested = make_again(self._services, comparison) if repair else 0
+        requested = make_again(self.services, comparison) if repair else 0
         unwanted, uncounted = self._count(unwanted, set(counted))
         dropped = set(self._drop(unwanted) if repair else ())
         left = [each for each in unwanted if each not in dropped]
-        store_report(self._database, comparison.listing, [*comparison.missing, *left])
+        store_report(self.services.database, comparison.listing, [*comparison.missing, *left])
         findings = [uncounted.get(each.partition, each) for each in unwanted]
         return Checked([*comparison.missing, *findings], requested, len(dropped))
 
@@ -104,7 +101,7 @@ class DriftCheck:
                 result.append(finding)
                 continue
             try:
-                rows = self._store.count_rows(finding.collection, finding.partition)
+                rows = self.store.count_rows(finding.collection, finding.partition)
                 result.append(_with_rows(finding, rows))
             except StoreError as error:
                 _log(finding, error)
@@ -117,13 +114,13 @@ class DriftCheck:
         """Drop the resurrected that are empty at a second count too, none during a pause."""
         back = (each for each in findings if each.kind == DriftKind.RESURRECTED)
         for finding in back:
-            if finding.rows != 0 or self._services.pauses.is_on():
+            if finding.rows != 0 or self.services.pauses.is_on():
                 continue
             place = (finding.collection, finding.partition)
             try:
-                if self._store.count_rows(*place) == 0:
-                    self._store.drop_partition(*place)
-                    note_dropped(self._database, finding)
+                if self.store.count_rows(*place) == 0:
+                    self.store.drop_partition(*place)
+                    note_dropped(self.services.database, finding)
                     yield finding
             except StoreError as error:
                 _log(finding, error)

@@ -20,7 +20,7 @@ from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.drift import Finding
 from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.requests import request_missing
+from webapp.partitions.requests import request_again
 from webapp.services import Services
 from webapp.tenants.numbering import counter, reach
 
@@ -102,7 +102,8 @@ def _make_again(services: Services, listing: Listing, numbers: Sequence[int]) ->
         or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
     )
     with services.database.transaction() as session:
-        rows = request_missing(session, missing, services.policy.attempts, utc_now())
+        ready, attempts = PartitionState.READY, services.policy.attempts
+        rows = request_again(session, missing, attempts, utc_now(), state=ready)
         events.record_each(session, rows, events.DRIFT, message=MADE_AGAIN, actor="sweep")
         services.dispatcher.dispatch_after_commit(session, rows)
     return len(rows)

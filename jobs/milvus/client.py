@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from create_milvus_partition import (
     Deadline,
     OverrunError,
+    SecondsLeft,
     count_rows,
     diagnose,
     is_duplicate,
@@ -18,11 +19,10 @@ from create_milvus_partition import (
 )
 from jobs.milvus import rows
 from jobs.milvus.connection import Connection, Session
-from jobs.milvus.store import PartitionStore, Place, StoreError
+from jobs.milvus.store import PartitionStore, Place, Request, StoreError
 from webapp.models.causes import Cause
 
 T = TypeVar("T")
-Request = Callable[[Any, float], T]
 
 # A new channel must try at once. By default gRPC lets channels to one address share a socket,
 # and with it the pause after a refused connection, which grows to two minutes.
@@ -59,25 +59,25 @@ class MilvusPartitionStore:
     # The promises of these methods are those of `PartitionStore`.
 
     def locate(self, collection: str) -> Place:
-        def locate(client: Any, timeout_s: float) -> Place:
-            answer = client.describe_collection(collection, timeout=timeout_s)
-            return Place(answer["collection_name"], answer.get("collection_id") or 0)
+        def locate(client: Any, left_s: SecondsLeft) -> Place:
+            answer = client.describe_collection(collection, timeout=left_s())
+            return Place(answer["collection_name"], answer.get("collection_id") or 0, answer)
 
         return self.call(locate)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         return self.call(
-            lambda client, left_s: frozenset(client.list_partitions(collection, timeout=left_s))
+            lambda client, left_s: frozenset(client.list_partitions(collection, timeout=left_s()))
         )
 
     def create_partition(self, collection: str, partition: str) -> None:
         _check_name(partition)
 
-        def create(client: Any, timeout_s: float) -> None:
+        def create(client: Any, left_s: SecondsLeft) -> None:
             try:
                 # A creation over the rate limit fails: the caller pauses before its next try.
                 client.create_partition(
-                    collection, partition, timeout=timeout_s, retry_on_rate_limit=False
+                    collection, partition, timeout=left_s(), retry_on_rate_limit=False
                 )
             except Exception as error:
                 if not is_duplicate(error, partition):
@@ -87,11 +87,7 @@ class MilvusPartitionStore:
 
     def count_rows(self, collection: str, partition: str) -> int | None:
         _check_name(partition)
-        return self.call(
-            lambda client, left_s: count_rows(
-                client, collection, partition, Deadline(left_s).left_s
-            )
-        )
+        return self.call(lambda client, left_s: count_rows(client, collection, partition, left_s))
 
     def count_each(self, collection: str, partitions: Sequence[str]) -> Mapping[str, int | None]:
         return self.call(
@@ -184,18 +180,16 @@ def _without_pyarrow() -> Iterator[None]:
         sys.modules.pop("pyarrow", None)
 
 
-def create_collection_if_missing(uri: str, token: str, collection: str, timeout_s: float) -> bool:
-    """Make the collection of the embedded mode, or load it; True when it was missing.
+def create_collection_if_missing(uri: str, token: str, collection: str, timeout_s: float) -> None:
+    """Make the collection of the embedded mode, or load it.
 
     Raises:
         StoreError: when Milvus does not answer or refuses.
     """
     store = MilvusPartitionStore(uri, token, timeout_s)
     try:
-        if store.call(lambda client, left_s: _create_collection(client, collection, left_s)):
-            return True
-        load_collection(store, collection)
-        return False
+        if not store.call(lambda client, left_s: _create_collection(client, collection, left_s)):
+            load_collection(store, collection)
     finally:
         store.close()
 
@@ -211,10 +205,10 @@ def load_collection(store: PartitionStore, collection: str) -> bool:
     return store.call(lambda client, left_s: rows.load_collection(client, collection, left_s))
 
 
-def _create_collection(client: Any, collection: str, timeout_s: float) -> bool:
+def _create_collection(client: Any, collection: str, left_s: SecondsLeft) -> bool:
     from pymilvus import DataType
 
-    if client.has_collection(collection, timeout=timeout_s):
+    if client.has_collection(collection, timeout=left_s()):
         return False
     schema = client.create_schema(auto_id=True, enable_dynamic_field=True)
     schema.add_field("id", DataType.INT64, is_primary=True)
@@ -222,7 +216,7 @@ def _create_collection(client: Any, collection: str, timeout_s: float) -> bool:
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=VECTOR_DIMENSIONS)
     index = client.prepare_index_params()
     index.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
-    client.create_collection(collection, schema=schema, index_params=index, timeout=timeout_s)
+    client.create_collection(collection, schema=schema, index_params=index, timeout=left_s())
     return True
 
 
@@ -232,6 +226,6 @@ def _perform(
     connection = session.enter(deadline)
     entered.append(connection)
     try:
-        return request(connection.client, deadline.left_s())
+        return request(connection.client, deadline.left_s)
     finally:
         connection.leave()

@@ -1,10 +1,8 @@
 """Waits for the embedded Milvus and makes or loads its collection: `-m jobs.milvus.embedded`."""
 
 import argparse
-import json
 import sys
 import time
-from datetime import UTC, datetime
 
 from jobs.milvus.client import create_collection_if_missing
 from jobs.milvus.store import StoreError
@@ -21,19 +19,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--wait", type=float, default=60.0, help="seconds")
     args = parser.parse_args(argv)
     try:
-        created = ensure_collection(args.uri, args.collection, args.wait)
+        ensure_collection(args.uri, args.collection, args.wait)
     except StoreError as error:
-        failure = {"cause": error.cause, "message": error.message}
-        _log("milvus.collection.create_failed", "error", args.collection, **failure)
         print(f"collection {args.collection}: {error.message}", file=sys.stderr)
         return 1
-    event = "milvus.collection.created" if created else "milvus.collection.already_exists"
-    _log(event, "info", args.collection)
     return 0
 
 
-def ensure_collection(uri: str, collection: str, wait_s: float) -> bool:
-    """Make or load the collection as soon as Milvus answers; True when it was missing.
+def ensure_collection(uri: str, collection: str, wait_s: float) -> None:
+    """Make or load the collection as soon as Milvus answers.
 
     Raises:
         StoreError: of the last attempt, when the time is up or waiting cannot help.
@@ -41,17 +35,13 @@ def ensure_collection(uri: str, collection: str, wait_s: float) -> bool:
     ends_at = time.monotonic() + wait_s
     while True:
         try:
-            return create_collection_if_missing(uri, "", collection, CALL_TIMEOUT_S)
+            create_collection_if_missing(uri, "", collection, CALL_TIMEOUT_S)
         except StoreError as error:
             if not error.cause.is_transient or time.monotonic() >= ends_at:
                 raise
+        else:
+            return
         time.sleep(PAUSE_S)
-
-
-def _log(event: str, level: str, collection: str, **fields: str) -> None:
-    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    line = {"event": event, "timestamp": timestamp, "level": level, "collection": collection}
-    print(json.dumps(line | fields), flush=True)
 
 
 if __name__ == "__main__":

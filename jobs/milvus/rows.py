@@ -1,10 +1,10 @@
 """Counts rows of partitions, loads and drops them: one client, one deadline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from create_milvus_partition import (
-    Deadline,
+    SecondsLeft,
     count_flushed,
     count_loaded,
     is_lite,
@@ -14,16 +14,15 @@ from create_milvus_partition import (
 
 
 def count_each(
-    client: Any, collection: str, partitions: Sequence[str], timeout_s: float
+    client: Any, collection: str, partitions: Sequence[str], left_s: SecondsLeft
 ) -> dict[str, int]:
     """Rows of each of many partitions that exist, with few calls.
 
     0 is returned only from an answer that covers everything written before; see `count_rows`.
 
     Raises:
-        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+        Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
     """
-    left_s = Deadline(timeout_s).left_s
     if is_lite(client, left_s):
         return {name: count_flushed(client, collection, name, left_s) for name in partitions}
     loaded = [name for name in partitions if is_loaded(client, collection, name, left_s)]
@@ -33,7 +32,7 @@ def count_each(
 
 
 def _count_loaded_ones(
-    client: Any, collection: str, names: list[str], left_s: Callable[[], float]
+    client: Any, collection: str, names: list[str], left_s: SecondsLeft
 ) -> dict[str, int]:
     # A strong count waits 200 ms for the server's clock, so one is made for all together. A count
     # that follows it without waiting covers everything that was written before the strong one.
@@ -50,7 +49,7 @@ def _count_loaded_ones(
 
 
 def _count_flushed_ones(
-    client: Any, collection: str, names: list[str], left_s: Callable[[], float]
+    client: Any, collection: str, names: list[str], left_s: SecondsLeft
 ) -> dict[str, int]:
     counts = {name: count_flushed(client, collection, name, left_s) for name in names}
     empty = [name for name, rows in counts.items() if rows == 0]
@@ -60,15 +59,14 @@ def _count_flushed_ones(
     return counts
 
 
-def drop_partition(client: Any, collection: str, partition: str, timeout_s: float) -> None:
+def drop_partition(client: Any, collection: str, partition: str, left_s: SecondsLeft) -> None:
     """Release the partition alone, then drop it; a missing one is a success.
 
     No call begins after the deadline, so no drop begins after the caller has given up.
 
     Raises:
-        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+        Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
     """
-    left_s = Deadline(timeout_s).left_s
     try:
         # A server refuses to drop a loaded partition; Milvus Lite drops it, and cannot release.
         if not is_lite(client, left_s):
@@ -80,27 +78,25 @@ def drop_partition(client: Any, collection: str, partition: str, timeout_s: floa
 
 
 def load_partitions(
-    client: Any, collection: str, partitions: Sequence[str], timeout_s: float
+    client: Any, collection: str, partitions: Sequence[str], left_s: SecondsLeft
 ) -> None:
     """Load these partitions; Milvus Lite can load the whole collection alone.
 
     Raises:
-        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+        Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
     """
-    left_s = Deadline(timeout_s).left_s
     if is_lite(client, left_s):
         client.load_collection(collection, timeout=left_s())
     else:
         client.load_partitions(collection, list(partitions), timeout=left_s())
 
 
-def load_collection(client: Any, collection: str, timeout_s: float) -> bool:
+def load_collection(client: Any, collection: str, left_s: SecondsLeft) -> bool:
     """Load the collection; True when it was not loaded.
 
     Raises:
-        Exception: of pymilvus or gRPC; OverrunError at the deadline.
+        Exception: of pymilvus or gRPC, or of `left_s` when no time is left.
     """
-    left_s = Deadline(timeout_s).left_s
     if is_loaded(client, collection, "", left_s):
         return False
     client.load_collection(collection, timeout=left_s())

@@ -3,25 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.milvus.store import PartitionStore, StoreError
-from webapp.db.session import Database
-from webapp.db.types import utc_now
-from webapp.logs import get_logger
-from webapp.partitions.collection_schema import CollectionSchema, SchemaField, record_schema
-
-log = get_logger("paratia.reconcile")
-
-
-def describe(database: Database, store: PartitionStore, collection: str) -> None:
-    """Store the collection's fields; a failure is logged and changes nothing."""
-    try:
-        answer = store.call(
-            lambda client, left_s: client.describe_collection(collection, timeout=left_s)
-        )
-    except StoreError as error:
-        log.info("milvus.not_described", collection=collection, cause=error.cause)
-        return
-    record_schema(database, collection, schema_in(answer))
+from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
 
 def schema_in(answer: Mapping[str, Any]) -> CollectionSchema:
@@ -34,7 +16,7 @@ def schema_in(answer: Mapping[str, Any]) -> CollectionSchema:
     fields = [_field(field, computed) for field in answer["fields"]]
     structs = [*(answer.get("struct_array_fields") or ()), *(answer.get("struct_fields") or ())]
     fields += [SchemaField(struct["name"], "ARRAY_OF_STRUCT") for struct in structs]
-    return CollectionSchema(utc_now(), tuple(fields), bool(answer.get("enable_dynamic_field")))
+    return CollectionSchema(tuple(fields), bool(answer.get("enable_dynamic_field")))
 
 
 def _field(field: Mapping[str, Any], computed: set[str]) -> SchemaField:

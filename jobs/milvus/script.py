@@ -94,7 +94,7 @@ def _try_lock(handle: int) -> bool:
 
 def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
     """Its stdout and stderr. The whole process group is killed in every case."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env=_environment(token),
@@ -102,13 +102,14 @@ def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-    )
-    try:
-        output, errors = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from None
-    finally:
-        _kill_group(process)
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise StoreError(Cause.TIMEOUT, f"the script took over {timeout_s:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     return output.decode(errors="replace"), errors.decode(errors="replace")
 
 
@@ -119,15 +120,6 @@ def _environment(token: str) -> dict[str, str]:
         if name in ENVIRONMENT or name.startswith("PYTHON")
     }
     return kept | {"MILVUS_TOKEN": token}
-
-
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
 
 
 def _read(output: str, errors: str, token: str, expected: tuple[str, str]) -> ScriptAnswer:

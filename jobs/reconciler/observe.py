@@ -8,13 +8,13 @@ from jobs.drift.observations import (
     observed_collections,
     record_observation,
 )
-from jobs.milvus.schema import describe
+from jobs.milvus.schema import schema_in
 from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
-from webapp.partitions.collection_schema import is_schema_due
+from webapp.partitions.collection_schema import record_schema
 from webapp.services import Services
 from webapp.tenants.numbering import lift_above
 
@@ -46,7 +46,9 @@ class Observer:
             if listing is not None:
                 lift_above(self._database, listing.names)
                 changed += self._check.sweep(compare(self._database, listing)).requested
-                self._describe(collection, is_new=before == Cause.COLLECTION_MISSING)
+                if listing.place and listing.place.description:
+                    schema = schema_in(listing.place.description)
+                    record_schema(self._database, collection, schema)
         except Exception:
             log.exception("reconcile.step_failed", step="observe", collection=collection)
             return 0
@@ -73,10 +75,6 @@ class Observer:
                 before=before,
             )
         return reopened
-
-    def _describe(self, collection: str, *, is_new: bool) -> None:
-        if is_new or is_schema_due(self._database, collection):
-            describe(self._database, self._store, collection)
 
     def _close_circuit(self) -> frozenset[Cause]:
         """Close the circuit; returns the causes that are over by that.

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.canary.check import PROBES, Canary
 from jobs.milvus.client import MilvusPartitionStore
-from jobs.milvus.store import StoreError
+from jobs.milvus.store import Request, StoreError
 from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
@@ -43,7 +43,7 @@ class Leaking(FaultyStore):
         super().__init__(real)
         self.leaks = leaks
 
-    def call(self, request: Callable[[Any, float], Any]) -> Any:
+    def call(self, request: Request[Any]) -> Any:
         return super().call(lambda client, left_s: request(Leak(client, self.leaks), left_s))
 
 
@@ -73,21 +73,21 @@ def collection_of(store: MilvusPartitionStore, *fields: dict[str, Any], **key: A
     """A loaded collection with these fields; the first is a vector with an index."""
     name = f"c_{uuid4().hex}"
 
-    def make(client: Any, timeout_s: float) -> None:
+    def make(client: Any, left_s: Callable[[], float]) -> None:
         schema = client.create_schema(auto_id=False, enable_dynamic_field=True)
         schema.add_field("key", is_primary=True, **key)
         for field in fields:
             schema.add_field(**field)
         index = client.prepare_index_params()
         index.add_index(fields[0]["field_name"], index_type="AUTOINDEX", metric_type="COSINE")
-        client.create_collection(name, schema=schema, index_params=index, timeout=timeout_s)
+        client.create_collection(name, schema=schema, index_params=index, timeout=left_s())
 
     store.call(make)
     return name
 
 
 def is_loaded(store: MilvusPartitionStore, collection: str, partition: str) -> bool:
-    state = store.call(lambda c, left_s: c.get_load_state(collection, partition, timeout=left_s))
+    state = store.call(lambda c, left_s: c.get_load_state(collection, partition, timeout=left_s()))
     return bool(state["state"].name == "Loaded")
 
 
@@ -198,7 +198,7 @@ def test_check_is_not_run_when_somebody_drops_the_probes_meanwhile(
     milvus_lite: Any, lite: MilvusPartitionStore
 ) -> None:
     class Disturbed(FaultyStore):
-        def call(self, request: Callable[[Any, float], Any]) -> Any:
+        def call(self, request: Request[Any]) -> Any:
             for probe in PROBES:
                 if self.calls.count("create") == 2:
                     lite.drop_partition(name, probe)

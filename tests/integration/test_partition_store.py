@@ -150,7 +150,7 @@ def test_partition_is_listed_once_when_16_threads_create_it(
 ) -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda _: store.create_partition(collection, "tenant_1"), range(16)))
-    names = list(store.call(lambda c, left_s: c.list_partitions(collection, timeout=left_s)))
+    names = list(store.call(lambda c, left_s: c.list_partitions(collection, timeout=left_s())))
     assert sorted(names) == ["_default", "tenant_1"]
 
 
@@ -283,7 +283,7 @@ def rows_in(store: MilvusPartitionStore, collection: str, partition: str) -> int
     where = {"partition_names": [partition], "consistency_level": "Strong"}
     (hits,) = store.call(
         lambda client, left_s: client.search(
-            collection, data=[[0.1, 0.2, 0.3, 0.4]], limit=100, timeout=left_s, **where
+            collection, data=[[0.1, 0.2, 0.3, 0.4]], limit=100, timeout=left_s(), **where
         )
     )
     return len(hits)

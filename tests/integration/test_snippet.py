@@ -12,7 +12,6 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from jobs.milvus.schema import schema_in
 from webapp.admin.tenants.snippet import Place, Snippet, snippet_for, without_secrets
-from webapp.db.types import utc_now
 from webapp.partitions.collection_schema import CollectionSchema, SchemaField
 
 OWN, OTHER = "tenant_7", "tenant_8"
@@ -202,7 +201,7 @@ def test_snippet_says_what_to_fill_in_when_the_fields_are_not_known(
 def test_snippet_says_so_when_a_type_is_not_known_here() -> None:
     fields = (SchemaField('we"ird\n', "ARRAY_OF_STRUCT"), SchemaField("v", "FLOAT_VECTOR", dim=2))
     place = Place("http://nobody", "c", OWN)
-    code = snippet_for(place, CollectionSchema(utc_now(), fields)).insert
+    code = snippet_for(place, CollectionSchema(fields)).insert
     compile(code, "<snippet>", "exec")
     assert r'# "we\"ird\n": fill in a value of the type ARRAY_OF_STRUCT' in code
 

@@ -1,17 +1,13 @@
 """The fields of collections as Milvus last described them, for examples that fit."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database
-from webapp.db.types import utc_now
 from webapp.models.observed import ObservedCollection
-
-ASKED_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,6 @@ class SchemaField:
 class CollectionSchema:
     """What rows of a collection have, and whether they may have more than that."""
 
-    described_at: datetime
     fields: tuple[SchemaField, ...]
     is_dynamic: bool = False
 
@@ -47,15 +42,11 @@ class CollectionSchema:
 STORED = TypeAdapter(CollectionSchema)
 
 
-def is_schema_due(database: Database, collection: str) -> bool:
-    """Whether the fields are unknown, or older than `ASKED_EVERY`."""
-    with database.reading() as session:
-        known = schema_of(session, collection)
-    return known is None or known.described_at < utc_now() - ASKED_EVERY
-
-
 def record_schema(database: Database, collection: str, schema: CollectionSchema) -> None:
-    """Store the fields of a collection that was observed before."""
+    """Store the fields of a collection that was observed before, where they are not known yet."""
+    with database.reading() as session:
+        if schema_of(session, collection) == schema:
+            return
     with database.transaction() as session:
         session.execute(
             update(ObservedCollection)

@@ -78,22 +78,15 @@ def request_again(
     now: datetime,
     request_id: str | None = None,
     if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
+    state: PartitionState = PartitionState.FAILED,
 ) -> Sequence[Partition]:
-    """Make a new request of the failed rows among these; returns them.
+    """Make a new request of the failed rows among these, or of those in `state`; returns them.
 
     Jobs of the old generation cannot claim. A decision to adopt or to empty was for the old
     request alone.
     """
-    failed = and_(which, Partition.state == PartitionState.FAILED)
-    return change(session, failed, _once_more(attempts, now, request_id, if_exists))
-
-
-def request_missing(
-    session: Session, which: ColumnElement[bool], attempts: int, now: datetime
-) -> Sequence[Partition]:
-    """Make a new request of the ready rows among these, whose partitions are missing."""
-    gone = and_(which, Partition.state == PartitionState.READY)
-    return change(session, gone, _once_more(attempts, now))
+    values = _once_more(attempts, now, request_id, if_exists)
+    return change(session, and_(which, Partition.state == state), values)
 
 
 def withdraw(

@@ -93,7 +93,7 @@ def test_the_code_fits_the_collection_when_its_fields_are_known(
     assert "not known yet: fill them in here" in page_of(operator, tenant_id)
     observed(app)
     fields = (SchemaField("id", "INT64", is_key=True, is_made=True),)
-    schema = CollectionSchema(utc_now(), (*fields, SchemaField("dense", "FLOAT_VECTOR", dim=768)))
+    schema = CollectionSchema((*fields, SchemaField("dense", "FLOAT_VECTOR", dim=768)))
     record_schema(database_of(app), COLLECTION, schema)
     page = page_of(operator, tenant_id)
     assert "PARTITION = &#34;tenant_1&#34;" in page

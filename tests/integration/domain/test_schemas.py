@@ -1,30 +1,16 @@
-"""What is known of collections' fields: learned by the sweep, seldom, and at nobody's cost."""
+"""What is known of collections' fields: learned by the sweep, at no call of its own."""
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
 
 from sqlalchemy import update
 
 from jobs.milvus.client import MilvusPartitionStore
-from jobs.milvus.store import StoreError
-from tests.factories import FaultyStore, Product
-from webapp.db.types import utc_now
-from webapp.models.causes import Cause
+from jobs.milvus.store import Place
+from tests.factories import FaultyStore, Product, statements
 from webapp.models.observed import ObservedCollection
 from webapp.partitions.collection_schema import STORED, CollectionSchema, SchemaField, schema_of
 
-
-class Counting(FaultyStore):
-    """A real store that counts, and may refuse, whatever is asked beside partitions."""
-
-    refusal: StoreError | None = None
-
-    def call(self, request: Callable[[Any, float], Any]) -> Any:
-        self.calls.append("describe")
-        if self.refusal:
-            raise self.refusal
-        return super().call(request)
+WRITES = "UPDATE observed_collection SET fields"
 
 
 def known(product: Product) -> CollectionSchema | None:
@@ -40,7 +26,7 @@ def store_fields(product: Product, text: str | None) -> None:
 def test_fields_are_known_when_the_sweep_has_seen_the_collection(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    whole.sweep(Counting(store))
+    whole.sweep(FaultyStore(store))
     schema = known(whole)
     assert schema is not None
     assert schema.is_dynamic
@@ -50,30 +36,29 @@ def test_fields_are_known_when_the_sweep_has_seen_the_collection(
     )
 
 
-def test_fields_are_asked_for_once_an_hour_when_they_are_known(
+def test_fields_are_written_when_they_have_changed_alone(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    counting = Counting(store)
-    for _ in range(3):
-        whole.configured(reconcile_interval=0.001).sweep(counting)
-    assert counting.calls.count("describe") == 1
+    quick = whole.configured(reconcile_interval=0.001)
+    with statements(whole.engine) as seen:
+        for _ in range(3):
+            quick.sweep(FaultyStore(store))
+    assert len([each for each in seen if each.startswith(WRITES)]) == 1
     schema = known(whole)
     assert schema is not None
-    old = CollectionSchema(utc_now() - timedelta(minutes=61), schema.fields)
-    store_fields(whole, STORED.dump_json(old).decode())
-    whole.configured(reconcile_interval=0.001).sweep(counting)
-    assert counting.calls.count("describe") == 2
-    fresh = known(whole)
-    assert fresh is not None
-    assert fresh.is_dynamic
+    store_fields(whole, STORED.dump_json(CollectionSchema(schema.fields[:1])).decode())
+    quick.sweep(FaultyStore(store))
+    assert known(whole) == schema
 
 
-def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
+def test_nothing_is_harmed_when_the_fields_cannot_be_understood(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    silent = Counting(store)
-    silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
-    whole.sweep(silent)
+    class Odd(FaultyStore):
+        def locate(self, collection: str) -> Place:
+            return replace(super().locate(collection), description={"fields": 7})
+
+    whole.sweep(Odd(store))
     assert known(whole) is None
     with whole.database.reading() as session:
         seen = session.get(ObservedCollection, whole.settings.milvus_collection)
@@ -82,23 +67,10 @@ def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
     assert seen.compared_at is not None
 
 
-def test_fields_are_asked_for_again_when_the_collection_was_missing_before(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    quick = whole.configured(reconcile_interval=0.001)
-    counting = Counting(store)
-    quick.sweep(counting)
-    counting.listing = StoreError(Cause.COLLECTION_MISSING, "no such collection")
-    quick.sweep(counting)
-    counting.listing = None
-    quick.sweep(counting)
-    assert counting.calls.count("describe") == 2
-
-
 def test_fields_are_unknown_when_what_is_stored_cannot_be_read(
     whole: Product, store: MilvusPartitionStore
 ) -> None:
-    whole.sweep(Counting(store))
+    whole.sweep(FaultyStore(store))
     for text in ("", "{}", '{"fields": 7}', "nonsense"):
         store_fields(whole, text)
         assert known(whole) is None
