@@ -34,7 +34,13 @@ def parts(settings: RunSettings) -> list[Part]:
         engines.append(_redis(settings))
     if settings.milvus_is_embedded:
         engines.append(_milvus(settings))
-    return [*engines, _web(), _worker(), _reconciler()]
+    config = str(PROJECT_ROOT / "launch" / "gunicorn_conf.py")
+    return [
+        *engines,
+        Part("web", (*program("gunicorn"), "-c", config, "wsgi:app"), stop_wait_s=12),
+        Part("worker", (*program("flask"), "worker"), stop_wait_s=14),
+        Part("reconciler", (*program("flask"), "partitions", "reconcile"), stop_wait_s=12),
+    ]
 
 
 def wrapped(*command: str, paced_by: Path | None = None, after: Path | None = None) -> list[str]:
@@ -51,20 +57,6 @@ def wrapped(*command: str, paced_by: Path | None = None, after: Path | None = No
 def program(name: str) -> tuple[str, str]:
     """The words that run a program by Python: its first line fails on paths with quotes or a $."""
     return sys.executable, str(BIN / name)
-
-
-def _web() -> Part:
-    config = str(PROJECT_ROOT / "launch" / "gunicorn_conf.py")
-    command = (*program("gunicorn"), "-c", config, "wsgi:app")
-    return Part("web", command, stop_wait_s=12)
-
-
-def _worker() -> Part:
-    return Part("worker", (*program("flask"), "worker"), stop_wait_s=14)
-
-
-def _reconciler() -> Part:
-    return Part("reconciler", (*program("flask"), "partitions", "reconcile"), stop_wait_s=12)
 
 
 def _redis(settings: RunSettings) -> Part:

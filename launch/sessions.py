@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 POLL_S = 0.05
@@ -13,11 +12,11 @@ def members(session: int) -> list[int]:
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_in(entry, session)]
 
 
-def ended(session: int, within_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
+def ended(session: int, within_s: float) -> bool:
     """Whether all processes of the session have ended, within at most `within_s`."""
     deadline = time.monotonic() + within_s
     while members(session):
-        if time.monotonic() > deadline or give_up():
+        if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)
     return True

@@ -13,6 +13,38 @@ from launch.parts import Part, program, wrapped
 from launch.restarts import started_stamp
 from launch.settings import PROJECT_ROOT
 
+# `here` is this file's folder, so that its path needs no quoting.
+SUPERVISORD = """\
+[supervisord]
+nodaemon=true
+pidfile=%(here)s/supervisord.pid
+logfile=%(here)s/log/supervisor.log
+logfile_maxbytes=10MB
+logfile_backups=3
+loglevel=warn"""
+
+GROUP = """
+[group:{name}]
+programs={programs}
+priority={priority}
+"""
+
+# With startsecs=0 every start counts as successful, so a part is restarted for ever; the wrapper
+# pauses before it. The path of the log is expanded twice.
+PROGRAM = """
+[program:{part.name}]
+command={command}
+startsecs=0
+autorestart=true
+stopsignal={part.stop_signal}
+stopwaitsecs={part.stop_wait_s}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=%%(here)s/log/{part.name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
+"""
+
 STOP_WITHIN_S = 22.0
 ORPHANS_STOP_WITHIN_S = 8.0
 
@@ -85,51 +117,18 @@ def await_former_run(var_dir: Path) -> None:
 
 
 def _configuration(var_dir: Path, gate: Path, parts: Sequence[Part]) -> str:
-    first = [part.name for part in parts if part.is_engine]
-    later = [part.name for part in parts if not part.is_engine]
-    lines = [
-        "[supervisord]",
-        "nodaemon=true",
-        # `here` is this file's folder, so that its path needs no quoting.
-        "pidfile=%(here)s/supervisord.pid",
-        "logfile=%(here)s/log/supervisor.log",
-        "logfile_maxbytes=10MB",
-        "logfile_backups=3",
-        "loglevel=warn",
-        # Silences a warning of supervisord.
-        *(["user=root"] if os.getuid() == 0 else []),
-    ]
+    # Naming the user silences a warning of supervisord.
+    sections = [SUPERVISORD, *(["user=root"] if os.getuid() == 0 else [])]
     # Groups stop one after the other, the engines last; the parts of a group stop together.
-    for name, names, priority in (("engines", first, 1), ("product", later, 2)):
+    for group, priority, are_engines in (("engines", 1, True), ("product", 2, False)):
+        names = [part.name for part in parts if part.is_engine == are_engines]
         if names:
-            lines += [f"[group:{name}]", f"programs={','.join(names)}", f"priority={priority}"]
+            sections.append(GROUP.format(name=group, programs=",".join(names), priority=priority))
     for part in parts:
-        lines += _program(part, var_dir, gate)
-    return "\n".join(lines) + "\n"
-
-
-def _program(part: Part, var_dir: Path, gate: Path) -> list[str]:
-    command = wrapped(
-        *part.command,
-        paced_by=started_stamp(var_dir, part.name),
-        after=None if part.is_engine else gate,
-    )
-    return [
-        f"[program:{part.name}]",
-        f"command={_quoted(command)}",
-        # 0: every start counts as successful, so a part is restarted for ever; the wrapper pauses
-        # before it.
-        "startsecs=0",
-        "autorestart=true",
-        f"stopsignal={part.stop_signal}",
-        f"stopwaitsecs={part.stop_wait_s}",
-        "killasgroup=true",
-        "redirect_stderr=true",
-        # Expanded twice by supervisord.
-        f"stdout_logfile=%%(here)s/log/{part.name}.log",
-        "stdout_logfile_maxbytes=10MB",
-        "stdout_logfile_backups=3",
-    ]
+        after = None if part.is_engine else gate
+        command = wrapped(*part.command, paced_by=started_stamp(var_dir, part.name), after=after)
+        sections.append(PROGRAM.format(part=part, command=_quoted(command)))
+    return "\n".join(sections)
 
 
 def _quoted(command: Sequence[str]) -> str:
