@@ -11,7 +11,6 @@ from webapp.partitions.pause import Pauses
 from webapp.partitions.policy import Policy
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
-from webapp.statistics.heartbeats import Heartbeats
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
 from webapp.tenants.service import TenantService
@@ -31,13 +30,12 @@ class Services:
     bulk: Bulk
     foreign: ForeignData
     operations: Operations
-    heartbeats: Heartbeats
     uploads: Uploads
 
 
 def build_services(settings: Settings, database: Database) -> Services:
     """The services; none connects before its first call."""
-    policy = Policy.of(settings)
+    policy = Policy.model_validate(settings)
     job_queue = JobQueue(settings)
     dispatcher = Dispatcher(database, job_queue, policy)
     return Services(
@@ -51,6 +49,5 @@ def build_services(settings: Settings, database: Database) -> Services:
         bulk=Bulk(database, dispatcher, policy),
         foreign=ForeignData(database, dispatcher, policy),
         operations=Operations(database, job_queue, dispatcher, policy),
-        heartbeats=Heartbeats(database),
         uploads=Uploads(database, dispatcher, policy),
     )

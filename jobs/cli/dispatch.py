@@ -16,10 +16,12 @@ from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind
+from webapp.models.partition import Partition
 from webapp.operations.plan import UNKNOWN, WITHOUT_REQUEST, first_unknown
-from webapp.operations.progress import View, adopted, failed_again, find, undispatched
+from webapp.operations.progress import View, failed_again, undispatched, views
 from webapp.operations.selection import Selection
 from webapp.partitions.pause_state import is_paused
+from webapp.partitions.summary import adopted
 
 POLL_S = 0.25
 # Longer than a claim waits for a free worker.
@@ -67,12 +69,12 @@ def backfill(
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
     if dry_run or not plan.accepted:
-        _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, wait=wait)
+        none = {"ready": 0, "failed": 0} if wait and not dry_run else {}
+        _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
         return
     operation = _drive(*request, planned=plan.accepted, adopt=adopt)
     outcome = _outcome(operation.id, adopt=adopt) if wait else {}
-    skipped = json.loads(operation.skipped)
-    _print(operation.accepted, skipped, as_json=as_json, outcome=outcome)
+    _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
     has_jobs = _has_jobs(operation)
     if outcome.get("failed"):
         _hint_at_adoption(operation.id)
@@ -119,7 +121,7 @@ def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
     outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
         with current.database().reading() as session:
-            adoption = adopted(session, operation_id)
+            adoption = adopted(session, Partition.operation_id == operation_id)
         outcome |= {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
     return outcome
 
@@ -149,10 +151,7 @@ def _settle(operation_id: int) -> View:
 
 def _view(operation_id: int) -> View:
     with current.database().reading() as session:
-        view = find(session, operation_id)
-    if view is None:
-        raise LookupError(f"operation {operation_id} is gone")
-    return view
+        return views(session, [session.get_one(Operation, operation_id)])[0]
 
 
 def _hint() -> str:
@@ -164,7 +163,7 @@ def _hint() -> str:
 
 def _hint_at_adoption(operation_id: int) -> None:
     with current.database().reading() as session:
-        failed = {each.cause: each.tenants for each in failed_again(session, operation_id)}
+        failed = failed_again(session, operation_id)
     if tenants := failed.get(Cause.FOREIGN_DATA):
         click.echo(
             f"{tenants} failed because their partitions hold rows already. Where these are the "
@@ -176,14 +175,11 @@ def _hint_at_adoption(operation_id: int) -> None:
 def _print(
     dispatched: int,
     skipped: Mapping[str, int],
+    outcome: Mapping[str, int] = MappingProxyType({}),
     *,
     as_json: bool,
     dry_run: bool = False,
-    wait: bool = False,
-    outcome: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    if wait and not dry_run and not outcome:
-        outcome = {"ready": 0, "failed": 0}
     if as_json:
         print_json({"dry_run": dry_run, "dispatched": dispatched, "skipped": skipped, **outcome})
         return

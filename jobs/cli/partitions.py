@@ -153,11 +153,13 @@ def worker(burst: bool) -> None:
 
 def _sweep_once(reconciler: Any) -> None:
     """Sweep as soon as any other sweep has ended; then remove, operate and import what is due."""
+    from jobs.reconciler.bulk_loops import run_imports, run_operations
+
     give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
     while not reconciler.sweep():
         if time.monotonic() > give_up_at:
             raise click.ClickException("another sweep does not end; see its log")
         time.sleep(POLL_S)
     reconciler.remove_due(threading.Event())
-    reconciler.operate(threading.Event())
-    reconciler.take_uploads(threading.Event())
+    run_operations(current.services().operations, threading.Event())
+    run_imports(current.services().uploads, threading.Event())

@@ -1,5 +1,6 @@
 """The due loop and the sweep, which complete every request even after a lost dispatch."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,9 +21,10 @@ from webapp import idempotency
 from webapp.logs import get_logger
 from webapp.services import Services
 from webapp.settings import Settings
-from webapp.statistics.heartbeats import DUE
+from webapp.statistics.heartbeats import DUE, beat
 
 DUE_EVERY_S = 1.0
+BEAT_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 COUNT_EVERY_S = 1.0
 # While there is much to count, counting takes at most this fraction of the time.
@@ -46,6 +48,7 @@ class Reconciler:
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
+        self._beat_at = -math.inf
         # A leader that dies is replaced after this time; a living one renews its lease.
         self._lease_lasts = timedelta(seconds=min(LEASE_S, max(settings.reconcile_interval / 2, 1)))
 
@@ -53,19 +56,13 @@ class Reconciler:
         """Remove the partitions that are due; returns how many."""
         return self._removals.run_due(stop)
 
-    def operate(self, stop: threading.Event) -> int:
-        """Take the batches of all operations; returns how many there were."""
-        return run_operations(self._services.operations, stop)
-
-    def take_uploads(self, stop: threading.Event) -> int:
-        """Take the batches of all confirmed files; returns how many there were."""
-        return run_imports(self._services.uploads, stop)
-
     def dispatch_due(self) -> None:
         """Dispatch what is due, also rows whose lease has expired."""
         self._repair.expire_leases()
         self._services.dispatcher.dispatch_due()
-        self._services.heartbeats.beat(DUE)
+        if time.monotonic() - self._beat_at > BEAT_EVERY_S:
+            beat(self._services.database, DUE)
+            self._beat_at = time.monotonic()
 
     def count(self, stop: threading.Event) -> None:
         """Count events for the charts; the pause is in proportion to the time it took."""
@@ -154,21 +151,21 @@ class Reconciler:
         interval_s = self._settings.reconcile_interval
         look_s = min(LOOK_EVERY_S, interval_s / 5)
         rest = timedelta(seconds=interval_s - look_s)
-        loops = [
-            _in_a_thread(look_s, lambda: self.sweep(rest), stop),
-            _in_a_thread(DUE_EVERY_S, lambda: self.remove_due(stop), stop),
-            _in_a_thread(DUE_EVERY_S, lambda: self.operate(stop), stop),
-            _in_a_thread(DUE_EVERY_S, lambda: self.take_uploads(stop), stop),
+        services, call_s = self._services, self._settings.milvus_timeout
+        # How often, what, and how long its end is waited for. Of the last two it is short: the next
+        # check drops the probes of one that was cut short, and events are counted later.
+        loops: list[tuple[float, Callable[[], object], float]] = [
+            (look_s, lambda: self.sweep(rest), call_s),
+            (DUE_EVERY_S, lambda: self.remove_due(stop), call_s),
+            (DUE_EVERY_S, lambda: run_operations(services.operations, stop), call_s),
+            (DUE_EVERY_S, lambda: run_imports(services.uploads, stop), call_s),
+            (interval_s, self._canary.run_if_due, DUE_EVERY_S),
+            (COUNT_EVERY_S, lambda: self.count(stop), DUE_EVERY_S),
         ]
-        # Not waited for as long: the next check drops the probes of one that was cut short, and
-        # events are counted later.
-        checking = _in_a_thread(interval_s, self._canary.run_if_due, stop)
-        counting = _in_a_thread(COUNT_EVERY_S, lambda: self.count(stop), stop)
+        threads = [_in_a_thread(seconds, work, stop) for seconds, work, _ in loops]
         _every(DUE_EVERY_S, self.dispatch_due, stop)
-        for loop in loops:
-            loop.join(timeout=self._settings.milvus_timeout)
-        for loop in (checking, counting):
-            loop.join(timeout=DUE_EVERY_S)
+        for thread, (_, _, within_s) in zip(threads, loops, strict=True):
+            thread.join(timeout=within_s)
         self._store.close()
 
 

@@ -1,7 +1,7 @@
 """Rolls events up into buckets of time, so that charts cost little."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
@@ -64,7 +64,8 @@ class Rollup:
     def _keep_up(self, since: datetime, mark: datetime | None, now: datetime) -> int:
         until = start_of(now, MINUTE) + MINUTE
         with self._database.reading() as session:
-            sizes = {at: _entries(session, at) for at in _steps(since, until, MINUTE)}
+            minutes = [since + n * MINUTE for n in range((until - since) // MINUTE)]
+            sizes = {at: _entries(session, at) for at in minutes}
             changed = [at for at in sizes if self._seen.get(at) != sizes[at]]
             if not changed and mark and now - mark < MARKED_EVERY:
                 return 0
@@ -185,9 +186,3 @@ def _summed(minutes: Mapping[datetime, Counts], width: timedelta) -> dict[dateti
 def _forget(session: Session, now: datetime) -> None:
     old = [and_(Activity.resolution == each, Activity.at < now - KEPT[each]) for each in KEPT]
     session.execute(delete(Activity).where(or_(*old)))
-
-
-def _steps(since: datetime, until: datetime, width: timedelta) -> Iterator[datetime]:
-    while since < until:
-        yield since
-        since += width

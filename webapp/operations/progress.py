@@ -11,8 +11,6 @@ from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
-from webapp.partitions.summary import Adopted
-from webapp.partitions.summary import adopted as adopted_rows
 from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]
@@ -53,18 +51,10 @@ class View:
         return self.operation.state == OperationState.SETTLED
 
 
-@dataclass(frozen=True)
-class FailedAgain:
-    """The tenants of an operation that failed again for one cause."""
-
-    cause: Cause
-    tenants: int
-
-
 def find(session: Session, operation_id: int) -> View | None:
     """The operation with this number; two queries."""
     operation = session.get(Operation, operation_id)
-    return _views(session, [operation])[0] if operation else None
+    return views(session, [operation])[0] if operation else None
 
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
@@ -73,19 +63,19 @@ def recent(session: Session, limit: int, before: int | None = None) -> Page[View
     if before is not None:
         statement = statement.where(Operation.id < before)
     page = page_of(session, statement, limit)
-    return Page(_views(session, page.items), page.next_cursor)
+    return Page(views(session, page.items), page.next_cursor)
 
 
 def last_retries(session: Session, causes: Sequence[Cause]) -> dict[Cause, View]:
     """The last retry of all that failed for a cause, by cause. Two queries."""
     newest = select(func.max(Operation.id)).where(Operation.cause.in_(causes))
     statement = select(Operation).where(Operation.id.in_(newest.group_by(Operation.cause)))
-    views = _views(session, session.scalars(statement).all())
-    return {Cause(view.operation.cause): view for view in views if view.operation.cause}
+    found = views(session, session.scalars(statement).all())
+    return {Cause(view.operation.cause): view for view in found if view.operation.cause}
 
 
-def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
-    """The tenants of the operation that are failed now, by cause, the most first."""
+def failed_again(session: Session, operation_id: int) -> dict[Cause, int]:
+    """The tenants of the operation that are failed now, counted by cause, the most first."""
     count = func.count()
     grouped = (
         select(Partition.cause, count)
@@ -93,12 +83,7 @@ def failed_again(session: Session, operation_id: int) -> list[FailedAgain]:
         .group_by(Partition.cause)
         .order_by(count.desc(), Partition.cause)
     )
-    return [FailedAgain(cause, tenants) for cause, tenants in session.execute(grouped) if cause]
-
-
-def adopted(session: Session, operation_id: int) -> Adopted:
-    """How many tenants of the operation adopted rows, and how many rows."""
-    return adopted_rows(session, Partition.operation_id == operation_id)
+    return {cause: tenants for cause, tenants in session.execute(grouped) if cause}
 
 
 def undispatched(session: Session, operation: Operation) -> int:
@@ -128,9 +113,11 @@ def counts_of(
     return counts
 
 
-def _views(session: Session, operations: Sequence[Operation]) -> list[View]:
+def views(session: Session, operations: Sequence[Operation]) -> list[View]:
+    """The operations with their progress; one query."""
     moving = [each.id for each in operations if not _is_frozen(each)]
     counts = counts_of(session, moving) if moving else {}
+    counts |= {each.id: _stored_counts(each) for each in operations if _is_frozen(each)}
     return [View(each, _progress(each, counts.get(each.id, {}))) for each in operations]
 
 
@@ -140,19 +127,19 @@ def _is_frozen(operation: Operation) -> bool:
     return is_settled and operation.kind != OperationKind.DELETE
 
 
+def _stored_counts(operation: Operation) -> dict[PartitionState, int]:
+    ready, failed = operation.ready or 0, operation.failed or 0
+    return {PartitionState.READY: ready, PartitionState.FAILED: failed}
+
+
 def _progress(operation: Operation, counts: Counts) -> Progress:
     skipped = json.loads(operation.skipped)
-    planned = operation.tenants - sum(skipped.values())
-    base = {"total": operation.tenants, "planned": planned, "accepted": operation.accepted}
-    if _is_frozen(operation):
-        ready, failed = operation.ready or 0, operation.failed or 0
-        elsewhere = operation.accepted - ready - failed
-        rest = {"elsewhere": elsewhere, "finished": operation.accepted}
-        return Progress(**base, skipped=skipped, ready=ready, failed=failed, **rest)
     waiting = sum(counts.get(state, 0) for state in UNSETTLED)
     is_deletion = operation.kind == OperationKind.DELETE
     return Progress(
-        **base,
+        total=operation.tenants,
+        planned=operation.tenants - sum(skipped.values()),
+        accepted=operation.accepted,
         skipped=skipped,
         waiting=waiting,
         ready=counts.get(PartitionState.READY, 0),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, exists, select
@@ -32,6 +33,7 @@ BATCH = 500
 log = get_logger("paratia.operations")
 
 
+@dataclass(frozen=True)
 class Operations:
     """Plans, stores and drives operations on many tenants.
 
@@ -39,19 +41,11 @@ class Operations:
     crash loses nothing and repeats nothing, and several processes may drive one operation.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        job_queue: JobQueue,
-        dispatcher: Dispatcher,
-        policy: Policy,
-        batch: int = BATCH,
-    ) -> None:
-        self._database = database
-        self._job_queue = job_queue
-        self._dispatcher = dispatcher
-        self._policy = policy
-        self._batch = batch
+    database: Database
+    job_queue: JobQueue
+    dispatcher: Dispatcher
+    policy: Policy
+    batch: int = BATCH
 
     def plan(self, kind: OperationKind, selection: Selection, *, adopt: bool = False) -> Plan:
         """The plan of an operation that is asked now; changes nothing."""
@@ -61,13 +55,13 @@ class Operations:
     def _plan(self, asked: Asked) -> tuple[Plan, list[int]]:
         """The plan, and the tenants whose job is gone: a backfill dispatches these too."""
         lost: list[int] = []
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             planned = plan(session, asked)
             if asked.kind != OperationKind.BACKFILL:
                 return planned, lost
             jobs = waiting_jobs(session, asked)
         try:
-            live = self._job_queue.live(set(jobs.values()))
+            live = self.job_queue.live(set(jobs.values()))
             lost = [number for number, job_id in jobs.items() if job_id not in live]
         except DispatchError:
             log.warning("operation.jobs_unknown", jobs=len(jobs))
@@ -81,7 +75,7 @@ class Operations:
                 Partition.state == PartitionState.PENDING,
                 Partition.dispatch_after.is_(None),
             )
-            with self._database.transaction() as session:
+            with self.database.transaction() as session:
                 change(session, waits, {"dispatch_after": utc_now()})
 
     def ask(
@@ -107,7 +101,7 @@ class Operations:
             raise CountChanged(expected, planned.accepted)
         self._make_due(lost)
         operation = _new_operation(asked, planned, actor)
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             session.add(operation)
             session.flush()
             _audit(session, operation, planned, actor)
@@ -121,7 +115,7 @@ class Operations:
     def running(self) -> list[int]:
         """The operations that have batches left, the oldest first."""
         going = select(Operation.id).where(Operation.state == OperationState.RUNNING)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return list(session.scalars(going.order_by(Operation.id)))
 
     def advance(self, operation_id: int) -> bool:
@@ -129,7 +123,7 @@ class Operations:
 
         Concurrent calls wait for each other.
         """
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             operation = session.get(Operation, operation_id, with_for_update=True)
             if operation is None or operation.state != OperationState.RUNNING:
                 return False
@@ -139,26 +133,19 @@ class Operations:
                     lambda: log.info("operation.finished", **_log_fields(operation))
                 )
             session.after_commit(lambda: self._forget_failed(applied))
-            if applied.dispatch:
-                self._dispatch(session, operation.kind, applied.dispatch)
+            is_backfill = operation.kind == OperationKind.BACKFILL
+            push = self.dispatcher.dispatch_chunks if is_backfill else self.dispatcher.dispatch
+            session.after_commit(lambda: push(applied.dispatch))
         return operation.state == OperationState.RUNNING
-
-    def _dispatch(
-        self, session: UnitOfWork, kind: OperationKind, rows: Sequence[Partition]
-    ) -> None:
-        if kind != OperationKind.BACKFILL:
-            self._dispatcher.dispatch_after_commit(session, rows)
-            return
-        session.after_commit(lambda: self._dispatcher.dispatch_chunks(rows))
 
     def _take(self, session: UnitOfWork, operation: Operation) -> Applied:
         left = operation.tenants - operation.looked_at
         asked = Asked.of(operation)
-        numbers = next_ids(session, asked, operation.next_tenant_id, min(self._batch, left))
+        numbers = next_ids(session, asked, operation.next_tenant_id, min(self.batch, left))
         if not numbers:
             _finish(operation)
             return Applied([])
-        applied = apply(session, asked, numbers, self._policy, _actor_of(operation))
+        applied = apply(session, asked, numbers, self.policy, _actor_of(operation))
         mark(session, applied.rows, operation.id)
         operation.accepted += len(applied.rows)
         operation.looked_at += len(numbers)
@@ -172,7 +159,7 @@ class Operations:
         if not applied.stale_jobs:
             return
         try:
-            self._job_queue.forget_failed(applied.stale_jobs)
+            self.job_queue.forget_failed(applied.stale_jobs)
         except DispatchError as error:
             # The sweep drops failed jobs of tenants that are not failing.
             log.warning("operation.jobs_left", jobs=len(applied.stale_jobs), message=str(error))
@@ -183,16 +170,16 @@ class Operations:
         Returns the number of operations that were settled.
         """
         over = select(Operation.id).where(Operation.state == OperationState.FINISHED)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             waiting = session.scalars(over.order_by(Operation.id)).all()
         return sum(self._settle(operation_id) for operation_id in waiting)
 
     def _settle(self, operation_id: int) -> bool:
         mine = Partition.operation_id == operation_id
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             if session.scalar(select(exists().where(mine, Partition.state.in_(UNSETTLED)))):
                 return False
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             operation = session.get(Operation, operation_id, with_for_update=True)
             if operation is None or operation.state != OperationState.FINISHED:
                 return False

@@ -91,7 +91,7 @@ class Dispatcher:
 
     def dispatch_chunks(self, rows: Sequence[Partition]) -> bool:
         """Dispatch a job for each chunk, on the backfill's queue; False as in `dispatch`."""
-        return self._is_paused() or self._push_chunks(rows)
+        return not rows or self._is_paused() or self._push_chunks(rows)
 
     def heed_pause(self) -> None:
         """Read the pause again before the next dispatch."""

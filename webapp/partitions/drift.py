@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import (
-    ColumnElement,
     and_,
     exists,
     func,
@@ -94,7 +93,8 @@ class KnownDrift:
 def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) -> KnownDrift:
     """The drift report and what follows from our own rows; at most `at_most` of each kind."""
     counts = drift_counts(session, policy)
-    counts[DriftKind.ADOPTED] = _count(session, _ADOPTED)
+    adopted = select(func.count()).select_from(Partition).where(_ADOPTED)
+    counts[DriftKind.ADOPTED] = session.scalar(adopted) or 0
     stored = _select_stored(session, at_most) if any(counts[kind] for kind in STORED) else []
     return KnownDrift(
         counts=counts,
@@ -111,10 +111,6 @@ def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
     counted = session.execute(union_all(report, late.where(stuck(policy))))
     return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
-
-
-def _count(session: Session, which: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(Partition).where(which)) or 0
 
 
 def _compared(session: Session) -> list[Compared]:

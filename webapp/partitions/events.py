@@ -1,5 +1,6 @@
 """The timeline of a tenant: each entry is a row and a line in the log, under one name."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -115,12 +116,8 @@ def _log(entries: Sequence[Entry]) -> None:
     for entry in entries:
         fields = vars(entry).copy()
         event = fields.pop("event")
-        if event == CREATE_FAILED:
-            log.error(event, **fields)
-        elif event in WARNINGS:
-            log.warning(event, **fields)
-        else:
-            log.info(event, **fields)
+        level = logging.WARNING if event in WARNINGS else logging.INFO
+        log.log(logging.ERROR if event == CREATE_FAILED else level, event, **fields)
 
 
 OPENINGS = frozenset(

@@ -69,7 +69,7 @@ def _change(session: Session, collection: str, values: dict[str, Any]) -> bool:
         .values(values)
         .returning(ObservedCollection.collection)
     )
-    return session.execute(statement).first() is not None
+    return session.scalar(statement) is not None
 
 
 def _pause_after(outcome: CanaryOutcome) -> timedelta:

@@ -1,9 +1,8 @@
 """The rules for requests and attempts, from the settings."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
-from webapp.settings import Settings
+from pydantic import BaseModel, ConfigDict, Field
 
 # The process that makes a request dispatches it; after a crash of it, the due loop does.
 DISPATCH_GRACE = timedelta(seconds=2)
@@ -27,38 +26,25 @@ MOST_DOUBLINGS = 8
 SINGLES_AT_ONCE = 20
 
 
-@dataclass(frozen=True)
-class Policy:
-    """How often, how long and where partitions are made."""
+class Policy(BaseModel):
+    """How often, how long and where partitions are made: the settings, with their times as such."""
 
-    collection: str
-    attempts: int
-    backoff: timedelta
-    lease: timedelta
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    collection: str = Field(alias="milvus_collection")
+    attempts: int = Field(alias="partition_attempts")
+    backoff: timedelta = Field(alias="partition_backoff")
     # The time-out of one call to Milvus.
-    timeout: timedelta
+    timeout: timedelta = Field(alias="milvus_timeout")
     # How long a deleted tenant can be restored.
-    grace: timedelta
-    chunk_size: int
-    max_partitions: int
+    grace: timedelta = Field(alias="partition_grace")
+    chunk_size: int = Field(alias="partition_chunk_size")
+    max_partitions: int = Field(alias="milvus_max_partitions")
 
-    @classmethod
-    def of(cls, settings: Settings) -> "Policy":
-        """The rules that follow from the settings.
-
-        A lease outlasts the two calls of a creation and its proof by 5 s, so that a slow worker
-        does not lose it.
-        """
-        return cls(
-            collection=settings.milvus_collection,
-            attempts=settings.partition_attempts,
-            backoff=timedelta(seconds=settings.partition_backoff),
-            lease=timedelta(seconds=2 * settings.milvus_timeout + 5),
-            timeout=timedelta(seconds=settings.milvus_timeout),
-            grace=timedelta(seconds=settings.partition_grace),
-            chunk_size=settings.partition_chunk_size,
-            max_partitions=settings.milvus_max_partitions,
-        )
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds: two calls, a creation and its proof, and 5 s for slow workers."""
+        return 2 * self.timeout + timedelta(seconds=5)
 
 
 def reopen_pause(reopens: int) -> timedelta:

@@ -22,18 +22,17 @@ class Span(StrEnum):
 
     @property
     def lasts(self) -> timedelta:
-        return LENGTHS[self]
+        return SPANS[self][0]
 
     @property
     def resolution(self) -> Resolution:
-        return RESOLUTIONS[self]
+        return SPANS[self][1]
 
 
-LENGTHS = {Span.HOUR: timedelta(hours=1), Span.DAY: timedelta(days=1), Span.WEEK: timedelta(days=7)}
-RESOLUTIONS = {
-    Span.HOUR: Resolution.MINUTE,
-    Span.DAY: Resolution.QUARTER,
-    Span.WEEK: Resolution.HOUR,
+SPANS = {
+    Span.HOUR: (timedelta(hours=1), Resolution.MINUTE),
+    Span.DAY: (timedelta(days=1), Resolution.QUARTER),
+    Span.WEEK: (timedelta(days=7), Resolution.HOUR),
 }
 
 
@@ -55,35 +54,32 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Chart:
-    """The buckets of a span, oldest first, and their total."""
+    """The buckets of a span, oldest first, their total, and the failures of the past hour."""
 
     span: Span
     buckets: list[Bucket]
     total: Bucket
-
-    @property
-    def is_empty(self) -> bool:
-        return self.total.is_empty
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """A chart, and the failures of the past hour."""
-
-    chart: Chart
     failed_past_hour: int
 
 
-def pulse(session: Session, span: Span, now: datetime | None = None) -> Pulse:
+def chart_of(session: Session, span: Span, now: datetime | None = None) -> Chart:
     """At most 60 buckets of a minute, 96 of a quarter or 168 of an hour; one query."""
     now = now or utc_now()
     starts, past_hour = _moments(span, now), _moments(Span.HOUR, now)
     condition = or_(_since(span, starts[0]), _since(Span.HOUR, past_hour[0]))
     stored = session.scalars(select(Activity).where(condition))
     rows = {(row.resolution, row.at): counts_of(row) for row in stored}
-    steps = [(at, rows.get((span.resolution, at), Counts())) for at in starts]
+    steps = {at: rows.get((span.resolution, at), Counts()) for at in starts}
+    total = Counts()
+    for counts in steps.values():
+        total.add(counts)
     minutes = [rows.get((Resolution.MINUTE, at), Counts()) for at in past_hour]
-    return Pulse(_chart(span, steps), sum(minute.failed for minute in minutes))
+    return Chart(
+        span=span,
+        buckets=[_bucket(at, counts) for at, counts in steps.items()],
+        total=_bucket(starts[0], total),
+        failed_past_hour=sum(minute.failed for minute in minutes),
+    )
 
 
 def _moments(span: Span, now: datetime) -> list[datetime]:
@@ -94,14 +90,6 @@ def _moments(span: Span, now: datetime) -> list[datetime]:
 
 def _since(span: Span, first: datetime) -> ColumnElement[bool]:
     return and_(Activity.resolution == span.resolution, Activity.at >= first)
-
-
-def _chart(span: Span, steps: list[tuple[datetime, Counts]]) -> Chart:
-    total = Counts()
-    for _, counts in steps:
-        total.add(counts)
-    buckets = [_bucket(at, counts) for at, counts in steps]
-    return Chart(span, buckets, _bucket(buckets[0].at, total))
 
 
 def _bucket(at: datetime, counts: Counts) -> Bucket:

@@ -13,7 +13,7 @@ from webapp.models.control import Heartbeat
 from webapp.models.partition import PartitionEvent
 from webapp.models.statistics import Activity
 from webapp.partitions import events
-from webapp.statistics.chart import Chart, Span, pulse
+from webapp.statistics.chart import Chart, Span, chart_of
 
 
 def ago(**units: float) -> datetime:
@@ -45,7 +45,7 @@ def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
 
 def charted(product: Product, span: Span = Span.HOUR) -> Chart:
     with product.database.reading() as session:
-        return pulse(session, span).chart
+        return chart_of(session, span)
 
 
 def totals(product: Product, span: Span = Span.HOUR) -> tuple[int, int, int]:

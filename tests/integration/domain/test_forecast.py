@@ -1,12 +1,13 @@
 """When a collection is full, as far as its history tells; and who shows signs of life."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import update
 
 from jobs.drift.observations import Observation, record_observation
-from tests.factories import Product, all_at_once, statements
+from tests.factories import FaultyStore, Product, all_at_once, statements
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -14,7 +15,7 @@ from webapp.models.control import Heartbeat
 from webapp.models.observed import CollectionSize
 from webapp.partitions.summary import headroom
 from webapp.statistics.forecast import Forecast, forecasts
-from webapp.statistics.heartbeats import DUE, Heartbeats
+from webapp.statistics.heartbeats import DUE, beat
 from webapp.statistics.liveness import Moments, moments
 
 
@@ -96,9 +97,10 @@ def now_of(product: Product) -> Moments:
 
 def test_a_heartbeat_is_written_once_when_it_beats_often(product: Product) -> None:
     assert now_of(product) == Moments(*[None] * 7)
+    reconciler = product.reconciler(FaultyStore())
     with statements(product.engine) as seen:
         for _ in range(5):
-            product.services.heartbeats.beat(DUE)
+            reconciler.dispatch_due()
     assert len([line for line in seen if line.startswith("INSERT")]) == 1
     product.lease("me").take(timedelta(seconds=9))
     assert now_of(product).due is not None
@@ -108,11 +110,11 @@ def test_a_heartbeat_is_written_once_when_it_beats_often(product: Product) -> No
 
 
 def test_the_newest_heartbeat_counts_when_several_processes_beat(product: Product) -> None:
-    others = [Heartbeats(Database(product.engine)) for _ in range(4)]
-    assert all_at_once([lambda each=each: each.beat(DUE) for each in others]) == [None] * 4
+    others = [Database(product.engine) for _ in range(4)]
+    assert all_at_once([partial(beat, each, DUE) for each in others]) == [None] * 4
     with product.engine.execution_options(writes=True).begin() as connection:
         connection.execute(update(Heartbeat).values(at=utc_now() - timedelta(hours=1)))
-    product.services.heartbeats.beat(DUE)
+    beat(product.database, DUE)
     assert (due := now_of(product).due)
     assert utc_now() - due < timedelta(seconds=9)
 

@@ -22,7 +22,7 @@ from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, Provider, Result
 from webapp.models.tenant import Tenant
-from webapp.operations.progress import adopted
+from webapp.partitions.summary import adopted
 
 DEAF = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
 
@@ -371,7 +371,7 @@ def test_imported_tenants_adopt_when_the_backfill_says_so(
     whole.work(store)
     assert whole.states() == ["ready"] * 3
     with whole.services.database.reading() as session:
-        taken = adopted(session, operation.id)
+        taken = adopted(session, Partition.operation_id == operation.id)
     assert (taken.tenants, taken.rows) == (2, 8)
 
 

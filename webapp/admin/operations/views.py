@@ -112,7 +112,7 @@ def _view_data() -> dict[str, Any]:
     return {
         "view": view,
         "selection": Selection.from_json(view.operation.selection),
-        "again": failed_again(reading(), view.operation.id) if view.progress.failed else [],
+        "again": failed_again(reading(), view.operation.id) if view.progress.failed else {},
         "absent": None if view.is_over else absence(reading()),
         "every": 2,
         "can_keep": _can_keep(view),

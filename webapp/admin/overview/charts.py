@@ -109,7 +109,7 @@ def _signups(chart: Chart) -> Signups:
 
 def _describe_signups(chart: Chart) -> Markup:
     total = chart.total
-    if chart.is_empty:
+    if chart.total.is_empty:
         return _("No tenant signed up in this time.")
     signups = ngettext(
         "%(num)s sign-up, %(rate)s an hour.",

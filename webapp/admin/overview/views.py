@@ -22,7 +22,7 @@ from webapp.models.partition import PartitionEvent
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.failures import families
-from webapp.statistics.chart import Span, pulse
+from webapp.statistics.chart import Span, chart_of
 from webapp.statistics.forecast import forecasts
 from webapp.statistics.liveness import moments
 
@@ -79,12 +79,12 @@ def _figures() -> dict[str, Any]:
 
 def _activity(counted_at: Any) -> dict[str, Any]:
     span = _span(request.args.get("span", ""))
-    activity = pulse(reading(), span)
+    chart = chart_of(reading(), span)
     return {
         "span": span,
         "spans": charts.SPANS,
-        "drawn": charts.draw(activity.chart, counted_at),
-        "failed_past_hour": activity.failed_past_hour,
+        "drawn": charts.draw(chart, counted_at),
+        "failed_past_hour": chart.failed_past_hour,
     }
 
 
