@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database, UnitOfWork
@@ -19,7 +19,7 @@ from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events
-from webapp.partitions.cas import change, change_held
+from webapp.partitions.cas import change, change_held, is_one_of
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
@@ -61,7 +61,7 @@ class Attempts:
                 Partition.attempts < Partition.max_attempts,
             ),
         )
-        wanted = tuple_(Partition.tenant_id, Partition.generation).in_(requests)
+        wanted = is_one_of(requests, Partition.generation)
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
             if len(claims) < len(requests):

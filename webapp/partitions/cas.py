@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
@@ -43,8 +43,20 @@ def change_held(
     than its row, so it changes none.
     """
     fences = [(claim.tenant_id, claim.fence) for claim in claims]
-    held = and_(tuple_(Partition.tenant_id, Partition.fence).in_(fences), Partition.state == state)
+    held = and_(is_one_of(fences, Partition.fence), Partition.state == state)
     return change(session, held, values) if fences else []
+
+
+def is_one_of(
+    expected: Sequence[tuple[int, ...]], *columns: InstrumentedAttribute[int]
+) -> ColumnElement[bool]:
+    """Whether a row's tenant and these columns are as one of the tuples expects.
+
+    SQLite finds rows by a list of numbers, but reads all of them for a list of tuples alone.
+    """
+    numbers = [tenant_id for tenant_id, *_ in expected]
+    as_expected = tuple_(Partition.tenant_id, *columns).in_(expected)
+    return and_(Partition.tenant_id.in_(numbers), as_expected)
 
 
 def is_any(session: Session, which: ColumnElement[bool]) -> bool:
