@@ -1,137 +1,143 @@
 """What a use case refuses: one root exception, and the stable code of each refusal."""
 
+from dataclasses import dataclass
+from typing import Any
+
+from webapp.texts import N_, clause
+
+UNUSABLE_CURSOR = "Must be the next_cursor of an earlier answer."
+
 
 class DomainError(Exception):
-    """A request that cannot be fulfilled. The message is shown to the caller."""
+    """A request that cannot be fulfilled.
+
+    `template` with `values` is the sentence for a page, to translate. Other callers are shown the
+    error itself, which says the same as a clause.
+    """
 
     code = "error"
+    template = ""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return vars(self)
+
+    def __str__(self) -> str:
+        return clause(self.template) % self.values
 
 
 class InvalidField(DomainError):
-    """The value of `field` is unusable; `template` with `values` is the message, to translate."""
+    """The value of `field` is unusable; the sentence says what is accepted."""
 
     code = "invalid"
+    values: dict[str, Any] = {}
 
     def __init__(self, field: str, template: str, **values: object) -> None:
-        super().__init__(template % values if values else template)
         self.field = field
         self.template = template
         self.values = values
 
 
+@dataclass(eq=False)
 class InvalidRow(DomainError):
     """A body, or one row of many, is unusable; `errors` says per field what is accepted."""
 
+    errors: dict[str, list[str]]
     code = "invalid"
 
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(f"Not usable: {', '.join(errors)}.")
-        self.errors = errors
+    def __str__(self) -> str:
+        return f"Not usable: {', '.join(self.errors)}."
 
 
+@dataclass(eq=False)
 class SlugTaken(DomainError):
     """Another tenant has this slug."""
 
+    slug: str
     code = "slug_taken"
     field = "slug"
-
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"the slug {slug} is taken by another tenant")
-        self.slug = slug
+    template = N_("The slug %(slug)s is taken by another tenant.")
 
 
+@dataclass(eq=False)
 class TenantNotFound(DomainError):
     """No tenant has this number."""
 
+    tenant_id: int
     code = "not_found"
-
-    def __init__(self, tenant_id: int) -> None:
-        super().__init__(f"there is no tenant {tenant_id}")
-        self.tenant_id = tenant_id
+    template = N_("There is no tenant %(tenant_id)s.")
 
 
+@dataclass(eq=False)
 class TenantDeleted(DomainError):
     """A deleted tenant cannot be changed."""
 
+    tenant_id: int
     code = "tenant_deleted"
-
-    def __init__(self, tenant_id: int) -> None:
-        super().__init__(f"tenant {tenant_id} is deleted")
-        self.tenant_id = tenant_id
+    template = N_("Tenant %(tenant_id)s is deleted.")
 
 
+@dataclass(eq=False)
 class NotRemoving(DomainError):
     """A tenant can be called back only when deleted, and until its drop begins."""
 
+    tenant_id: int
+    reason: str
     code = "not_removing"
-
-    def __init__(self, tenant_id: int, reason: str) -> None:
-        super().__init__(f"tenant {tenant_id} cannot be called back: {reason}")
-        self.tenant_id = tenant_id
-        self.reason = reason
+    template = N_("Tenant %(tenant_id)s cannot be called back: %(reason)s.")
 
 
+@dataclass(eq=False)
 class NoDeparture(DomainError):
     """The tenant was never deleted, or was called back."""
 
+    tenant_id: int
     code = "not_found"
-
-    def __init__(self, tenant_id: int) -> None:
-        super().__init__(f"tenant {tenant_id} was never deleted, or was called back")
-        self.tenant_id = tenant_id
+    template = N_("Tenant %(tenant_id)s was never deleted, or was called back.")
 
 
 class KeyMismatch(DomainError):
     """The idempotency key was used before, for another request."""
 
     code = "idempotency_mismatch"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this Idempotency-Key came before with another request; take a new one for each action"
-        )
+    template = (
+        "This Idempotency-Key came before with another request; take a new one for each action."
+    )
 
 
 class KeyInUse(DomainError):
     """The first request with this idempotency key is still under way."""
 
     code = "idempotency_in_progress"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the first request with this Idempotency-Key is still under way; repeat it in a moment"
-        )
+    template = (
+        "The first request with this Idempotency-Key is still under way; repeat it in a moment."
+    )
 
 
+@dataclass(eq=False)
 class NotForeign(DomainError):
     """Only a partition that failed because of foreign data can be adopted or emptied."""
 
+    tenant_id: int
     code = "not_foreign"
-
-    def __init__(self, tenant_id: int) -> None:
-        super().__init__(
-            f"the partition of tenant {tenant_id} did not fail because of foreign data"
-        )
-        self.tenant_id = tenant_id
+    template = N_("The partition of tenant %(tenant_id)s did not fail because of foreign data.")
 
 
+@dataclass(eq=False)
 class NotFailed(DomainError):
     """Only a failed partition can be retried."""
 
+    tenant_id: int
+    state: str
     code = "not_failed"
-
-    def __init__(self, tenant_id: int, state: str) -> None:
-        super().__init__(f"the partition of tenant {tenant_id} is {state}, not failed")
-        self.tenant_id = tenant_id
-        self.state = state
+    template = N_("The partition of tenant %(tenant_id)s is %(state)s, not failed.")
 
 
+@dataclass(eq=False)
 class CountChanged(DomainError):
     """The number of matching tenants is no longer the one that was confirmed."""
 
+    expected: int
+    found: int
     code = "count_changed"
-
-    def __init__(self, expected: int, found: int) -> None:
-        super().__init__(f"{found} tenants would be taken now, not {expected}")
-        self.expected = expected
-        self.found = found
+    template = N_("%(found)s tenants would be taken now, not %(expected)s.")

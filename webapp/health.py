@@ -1,7 +1,7 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.pause_state import last_pause
 from webapp.queue.redis_writes import WriteProbe, refusal_in
 from webapp.settings import Settings
+from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 1.5
 # After this many missed sweeps the last observation says nothing about now.
@@ -96,11 +97,11 @@ def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, s
     paused = pause if pause and pause.lasts else None
     milvus = _last_observation(row, settings) | {
         "circuit": "open" if circuit.is_open else "closed",
-        "circuit_since": _rfc3339(circuit.since),
+        "circuit_since": rfc3339(circuit.since),
     }
     provisioning = {
         "status": "paused" if paused else "running",
-        "since": _rfc3339(paused.since) if paused else None,
+        "since": rfc3339(paused.since) if paused else None,
     }
     return {"milvus": milvus, "provisioning": provisioning}
 
@@ -110,17 +111,13 @@ def _last_observation(row: ObservedCollection | None, settings: Settings) -> dic
         return _observation("unknown")
     is_late = utc_now() - row.observed_at > _stale_after(settings)
     status = "unknown" if is_late else "down" if row.cause in NO_ANSWER else "ok"
-    return _observation(status, row.cause, _rfc3339(row.observed_at))
+    return _observation(status, row.cause, rfc3339(row.observed_at))
 
 
 def _stale_after(settings: Settings) -> timedelta:
     return timedelta(
         seconds=STALE_AFTER_SWEEPS * settings.reconcile_interval + settings.milvus_timeout
     )
-
-
-def _rfc3339(value: datetime | None) -> str | None:
-    return value.isoformat().replace("+00:00", "Z") if value else None
 
 
 def _observation(

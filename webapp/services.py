@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from webapp.audit.log import Audit
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.operations.service import Operations
@@ -22,7 +21,6 @@ class Services:
 
     database: Database
     policy: Policy
-    audit: Audit
     job_queue: JobQueue
     dispatcher: Dispatcher
     pauses: Pauses
@@ -41,7 +39,6 @@ def build_services(settings: Settings, database: Database) -> Services:
     return Services(
         database=database,
         policy=policy,
-        audit=Audit(database),
         job_queue=job_queue,
         dispatcher=dispatcher,
         pauses=Pauses(database, dispatcher),

@@ -43,29 +43,45 @@ JOINERS: Ranges = (
 )
 
 
+def N_(text: str) -> str:
+    """The text itself; it is translated where it is shown."""
+    return text
+
+
 class TextFault(StrEnum):
     UNPRINTABLE = "unprintable"
     INVISIBLE = "invisible"
     EMPTY = "empty"
     TOO_LONG = "too_long"
+    NO_SLUG = "no_slug"
 
 
+# What pages say; other callers get it as a clause.
 SENTENCES = {
-    TextFault.UNPRINTABLE: "must not contain control characters or lone surrogates",
-    TextFault.INVISIBLE: "must not contain the invisible character %(character)s",
-    TextFault.EMPTY: "must not be empty",
-    TextFault.TOO_LONG: "must have at most %(most)s characters",
+    TextFault.UNPRINTABLE: "Must not contain control characters or lone surrogates.",
+    TextFault.INVISIBLE: N_("Must not contain the invisible character %(character)s."),
+    TextFault.EMPTY: N_("Must not be empty."),
+    TextFault.TOO_LONG: N_("Must have at most %(most)s characters."),
+    TextFault.NO_SLUG: N_(
+        "Must be lower-case letters and digits, joined by single hyphens, "
+        "at most %(most)s characters."
+    ),
 }
 
 
+def clause(sentence: str) -> str:
+    """The sentence without its capital letter and its full stop."""
+    return f"{sentence[:1].lower()}{sentence[1:].removesuffix('.')}"
+
+
 class UnusableText(ValueError):
-    """A text that is refused; `template` with `values` is the message, to translate."""
+    """A text that is refused; `template` with `values` is the sentence, to translate."""
 
     def __init__(self, fault: TextFault, **values: Any) -> None:
         self.fault = fault
         self.template = SENTENCES[fault]
         self.values = values
-        super().__init__(self.template % values)
+        super().__init__(clause(self.template) % values)
 
 
 def one_of(*ranges: Ranges) -> str:
@@ -78,6 +94,7 @@ def _escaped(point: int) -> str:
 
 
 REPLACEMENT = "\ufffd"
+MAX_DIGITS = 18
 _UNSTORABLE = re.compile(f"[{one_of(CONTROLS, SURROGATES)}]")
 _INVISIBLE = re.compile(f"[{one_of(INVISIBLE)}]")
 _SHOWN = re.compile(f"[^{one_of(CONTROLS, SURROGATES, INVISIBLE, SPACES, JOINERS)}]")
@@ -137,12 +154,16 @@ def folded(text: str) -> str:
     return _WHITE_RUN.sub(" ", text).strip(" ")
 
 
+def whole_number(text: str) -> int | None:
+    """The number in a text of ASCII digits alone; None for any other text.
+
+    18 digits are more than any number of ours has, and fit into the databases' integers.
+    """
+    is_one = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_one else None
+
+
 def as_typed(text: str) -> str:
     """The text as typed: NFKC, single spaces, nothing invisible; empty where nothing is drawn."""
     spaced = " ".join(unicodedata.normalize("NFKC", text).split())
     return " ".join(_NOT_TYPED.sub("", spaced).split())
-
-
-def N_(text: str) -> str:
-    """The text itself; it is translated where it is shown."""
-    return text

@@ -7,6 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from webapp import current
+from webapp.audit import log as audit
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import NotForeign, TenantNotFound
 from webapp.models.states import CanaryOutcome
@@ -83,11 +84,13 @@ def canary(as_json: bool) -> None:
 
     to_stderr()
     settings = current.settings()
-    current.services().audit.record_now(
-        actor=current.command_line(),
-        action="partitions.check_isolation",
-        target=f"collection {settings.milvus_collection}",
-    )
+    with current.database().transaction() as session:
+        audit.record(
+            session,
+            actor=current.command_line(),
+            action="partitions.check_isolation",
+            target=f"collection {settings.milvus_collection}",
+        )
     store = Worker(settings, current.services()).store
     try:
         report = CanarySchedule(current.services(), store, settings).run_now()

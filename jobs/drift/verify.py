@@ -6,7 +6,8 @@ from jobs.drift.check import DriftCheck
 from jobs.drift.compare import Comparison, compare, note_verified
 from jobs.drift.observations import accept_place, known_place, observed_collections
 from jobs.milvus.store import PartitionStore, StoreError
-from webapp.audit.log import Audit
+from webapp.audit import log as audit
+from webapp.db.session import Database
 from webapp.models.audit import Actor
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import DRIFT, Finding, adopted_ones, stuck_ones
@@ -56,7 +57,7 @@ def verify(
             report.not_compared[collection] = error
             continue
         if repair_for:
-            _record_audit(services.audit, comparison, repair_for)
+            _record_audit(database, comparison, repair_for)
         note_verified(database, comparison.listing)
         _add(check, comparison, report)
     if report.compared:
@@ -70,13 +71,15 @@ def _accept(services: Services, store: PartitionStore, collection: str, actor: A
     known, place = known_place(services.database, collection), store.locate(collection)
     if known is None or known.is_same(place):
         return
-    services.audit.record_now(
-        actor=actor,
-        action="partitions.accept_moved",
-        target=f"collection {collection}",
-        before={"stands_for": known.name},
-        after={"stands_for": place.name},
-    )
+    with services.database.transaction() as session:
+        audit.record(
+            session,
+            actor=actor,
+            action="partitions.accept_moved",
+            target=f"collection {collection}",
+            before={"stands_for": known.name},
+            after={"stands_for": place.name},
+        )
     accept_place(services.database, collection, place)
 
 
@@ -90,14 +93,16 @@ def _add(check: DriftCheck, comparison: Comparison, report: Report) -> None:
     report.compared.append(comparison)
 
 
-def _record_audit(audit: Audit, comparison: Comparison, actor: Actor) -> None:
+def _record_audit(database: Database, comparison: Comparison, actor: Actor) -> None:
     """Recorded before the repair, so that one which dies midway is on record too."""
     back = [each for each in comparison.unwanted if each.kind == DriftKind.RESURRECTED]
     counts = {"missing": len(comparison.missing), "resurrected": len(back)}
     if any(counts.values()):
-        audit.record_now(
-            actor=actor,
-            action="partitions.repair",
-            target=f"collection {comparison.listing.collection}",
-            before=counts,
-        )
+        with database.transaction() as session:
+            audit.record(
+                session,
+                actor=actor,
+                action="partitions.repair",
+                target=f"collection {comparison.listing.collection}",
+                before=counts,
+            )

@@ -17,8 +17,10 @@ from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
 from webapp.db.types import utc_now
 from webapp.extensions import db
+from webapp.models.partition import Partition
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import drift_counts
+from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import Summary, summary
 from webapp.queue.inspection import look
 from webapp.queue.models import Board
@@ -51,11 +53,10 @@ class FrameData:
 
 
 @dataclass(frozen=True)
-class Shell:
+class Shell(FrameData):
+    """The frame as this user sees it."""
+
     principal: Principal
-    summary: Summary
-    board: Board
-    drift: Mapping[DriftKind, int]
 
     @property
     def drifting(self) -> int:
@@ -76,8 +77,7 @@ def shell() -> Shell:
         principal = current_principal()
         if principal is None:
             abort(403)
-        figures = recent("frame", _figures)
-        g.shell = Shell(principal, figures.summary, figures.board, figures.drift)
+        g.shell = Shell(**vars(recent("frame", _figures)), principal=principal)
     frame: Shell = g.shell
     return frame
 
@@ -90,6 +90,11 @@ def _figures() -> FrameData:
     )
 
 
+def is_late(partition: Partition) -> bool:
+    """Whether the partition is stuck, by the rules of this installation."""
+    return is_stuck(partition, current.services().policy, shell().summary.last_pause)
+
+
 def is_fragment() -> bool:
     return request.headers.get(FRAGMENT_HEADER) == "true"
 
@@ -100,6 +105,8 @@ class Guarded:
     reads: frozenset[str] = frozenset()
     reader = Role.VIEWER
     changer = Role.OPERATOR
+    # The key of its place in the navigation.
+    nav: str | None = None
 
     def is_accessible(self) -> bool:
         """Whether the view may be seen; Flask-Admin's menu and pages call this."""
@@ -123,7 +130,7 @@ class Guarded:
         """The template with the frame's data and the current moment."""
         page: str = super().render(  # type: ignore[misc]
             template,
-            **{"shell": shell(), "now": utc_now(), "nav": None, "every": EVERY_S, **kwargs},
+            **{"shell": shell(), "now": utc_now(), "nav": self.nav, "every": EVERY_S, **kwargs},
         )
         return page
 

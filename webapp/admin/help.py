@@ -19,6 +19,7 @@ NAMES = ("operations", "bad-night", "how-it-works")
 
 class HelpView(Page):
     reads = frozenset({"index", "show", "picture"})
+    nav = "help"
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -30,9 +31,7 @@ class HelpView(Page):
             abort(404)
         titles = {name: _read(name)[0] for name in NAMES}
         text = _read(document)[1]
-        return self.render(
-            "admin/help/index.html", nav="help", titles=titles, document=document, text=text
-        )
+        return self.render("admin/help/index.html", titles=titles, document=document, text=text)
 
     @expose("/img/<picture>")
     def picture(self, picture: str) -> Response:

@@ -5,9 +5,7 @@ from flask import abort, request
 from webapp.admin.base import reading
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import get_tenant
-from webapp.texts import as_typed
-
-MAX_DIGITS = 18
+from webapp.texts import as_typed, whole_number
 
 
 def find_tenant() -> Tenant:
@@ -20,9 +18,10 @@ def find_tenant() -> Tenant:
 
 def number_in(text: str | None) -> int:
     """The number in the text; 404 for anything else."""
-    if not text or not (text.isascii() and text.isdigit()) or len(text) > MAX_DIGITS:
+    number = whole_number(text or "")
+    if number is None:
         abort(404)
-    return int(text)
+    return number
 
 
 def is_typed(text: str, name: str) -> bool:

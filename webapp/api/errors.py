@@ -11,7 +11,7 @@ from webapp.api.routing import api
 from webapp.api.schemas_out import Problem
 from webapp.errors import DomainError, InvalidField, InvalidRow, KeyInUse
 from webapp.http.problems import problem
-from webapp.texts import SENTENCES, TextFault
+from webapp.texts import SENTENCES, TextFault, clause
 
 STATUS_OF = {"not_found": 404, "invalid": 422, "idempotency_mismatch": 422}
 # Other refusals conflict with the present state.
@@ -50,7 +50,7 @@ WORDS: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not known",
     "string_type": "must be text",
-    "string_unicode": SENTENCES[TextFault.UNPRINTABLE],
+    "string_unicode": clause(SENTENCES[TextFault.UNPRINTABLE]),
     "string_too_long": "must have at most {max_length} characters",
     "model_type": "must be a JSON object",
     "list_type": "must be a list",

@@ -22,8 +22,8 @@ REPLAYED = "Idempotent-Replayed"
 MAX_LENGTH = 255
 USABLE = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
 UNUSABLE = (
-    f"must be 1 to {MAX_LENGTH} printable ASCII characters: send a new UUID for each action, "
-    "and the same one when you repeat it"
+    f"Must be 1 to {MAX_LENGTH} printable ASCII characters: send a new UUID for each action, "
+    "and the same one when you repeat it."
 )
 
 View = Callable[..., Any]

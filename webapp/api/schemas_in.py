@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from webapp.api.errors import faults_in
-from webapp.errors import InvalidRow
+from webapp.errors import UNUSABLE_CURSOR, InvalidRow
 from webapp.models.audit import Via
 from webapp.models.naming import (
     MAX_NAME_LENGTH,
@@ -27,27 +27,27 @@ from webapp.models.naming import (
     MAX_TENANT_ID,
     SLUG_PATTERN,
     clean_name,
-    is_slug,
+    clean_slug,
 )
 from webapp.models.states import PartitionState, TenantState
 from webapp.partitions.pause import MAX_REASON_LENGTH
-from webapp.texts import FOLDED_TEXT, SHOWN_TEXT, TextFault, UnusableText, clean_text, folded
+from webapp.texts import (
+    FOLDED_TEXT,
+    MAX_DIGITS,
+    SHOWN_TEXT,
+    TextFault,
+    UnusableText,
+    clause,
+    clean_text,
+    folded,
+    whole_number,
+)
 from webapp.times import parse_moment
 
 MAX_ROWS = 1000
-MAX_DIGITS = 18
 MOMENT = "UTC where no zone is given."
 
 Schema = dict[str, Any]
-
-
-def _slug(value: str) -> str:
-    if not is_slug(value):
-        raise ValueError(
-            "must be lower-case letters and digits, joined by single hyphens, "
-            f"at most {MAX_SLUG_LENGTH} characters"
-        )
-    return value
 
 
 def _name(value: str) -> str:
@@ -67,19 +67,16 @@ def _bound(value: str, most: int) -> None:
 
 
 def _whole_number(value: str) -> int:
-    if not _is_number(value):
+    number = whole_number(value)
+    if number is None:
         raise ValueError("must be a whole number")
-    return int(value)
+    return number
 
 
 def _cursor(value: str) -> str:
-    if not _is_number(value):
-        raise ValueError("must be the next_cursor of an earlier answer")
+    if whole_number(value) is None:
+        raise ValueError(clause(UNUSABLE_CURSOR))
     return value
-
-
-def _is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
 
 
 def _never_null(schema: Schema) -> None:
@@ -102,7 +99,7 @@ Name = Annotated[
 ]
 Slug = Annotated[
     StrictStr,
-    AfterValidator(_slug),
+    AfterValidator(clean_slug),
     Field(json_schema_extra={"pattern": f"^{SLUG_PATTERN}$", "maxLength": MAX_SLUG_LENGTH}),
 ]
 Reason = Annotated[

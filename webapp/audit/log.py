@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from webapp.db.safe_methods import Note
-from webapp.db.session import Database, UnitOfWork
+from webapp.db.session import UnitOfWork
 from webapp.logs import get_logger
 from webapp.models.audit import Actor, AuditEntry
 
@@ -48,37 +47,6 @@ def record(
     session.after_commit(
         lambda: log.info("audit", **row, before=before or None, after=after or None)
     )
-
-
-class Audit:
-    """Records what has no transaction of its own: exports, and changes in Redis."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def record_now(
-        self,
-        *,
-        actor: Actor,
-        action: str,
-        tenant_id: int | None = None,
-        target: str | None = None,
-        before: Values = NOTHING,
-        after: Values = NOTHING,
-        note: Note | None = None,
-    ) -> None:
-        """Add an entry in a transaction of its own; a safe request gives the `note`."""
-        database = self._database
-        with database.note(note) if note else database.transaction() as session:
-            record(
-                session,
-                actor=actor,
-                action=action,
-                tenant_id=tenant_id,
-                target=target,
-                before=before,
-                after=after,
-            )
 
 
 def _text(values: Values) -> str | None:

@@ -11,19 +11,17 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.db.session import Database
-from webapp.errors import InvalidField
+from webapp.errors import UNUSABLE_CURSOR, InvalidField
 from webapp.models.audit import AuditEntry, Via
-from webapp.models.naming import is_storable
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import is_in_name
+from webapp.texts import is_storable, whole_number
 
 # Conditions without an index are checked on this many entries at a time.
 WINDOW = 10_000
 # The order of numbers and of times may differ by this: clocks of machines, long transactions.
 OUT_OF_ORDER = timedelta(minutes=10)
 EXPORTED_AT_ONCE = 1000
-# Enough for every number, and within the databases' integers.
-MAX_DIGITS = 18
 HIGHEST = 2**62
 
 
@@ -178,19 +176,16 @@ def _matches(text: str, entry: Any) -> ColumnElement[bool]:
     either = [column.icontains(text, autoescape=True) for column in columns]
     either.append(is_in_name(text))
     digits = text.removeprefix("tenant_").removeprefix("#")
-    if _is_number(digits):
-        either.append(entry.tenant_id == int(digits))
+    if (number := whole_number(digits)) is not None:
+        either.append(entry.tenant_id == number)
     return or_(*either)
 
 
 def _number(cursor: str) -> int:
-    if not _is_number(cursor):
-        raise InvalidField("cursor", "must be the next_cursor of an earlier answer")
-    return int(cursor)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    number = whole_number(cursor)
+    if number is None:
+        raise InvalidField("cursor", UNUSABLE_CURSOR)
+    return number
 
 
 def _entry(row: Any) -> Entry:

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from flask_security import UserMixin
-from sqlalchemy import Index, String, text
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.auth.roles import Role
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.models.base import Model, Number, code
+from webapp.models.base import Model, Number, code, partial_index
 
 
 class User(Model, UserMixin):
@@ -35,13 +35,7 @@ class ApiToken(Model):
 
     __tablename__ = "api_token"
     __table_args__ = (
-        Index(
-            "uq_api_token_name_in_use",
-            "name",
-            unique=True,
-            sqlite_where=text("revoked_at IS NULL"),
-            postgresql_where=text("revoked_at IS NULL"),
-        ),
+        partial_index("uq_api_token_name_in_use", "name", where="revoked_at IS NULL", unique=True),
     )
 
     id: Mapped[int] = mapped_column(Number, primary_key=True)

@@ -17,7 +17,7 @@ from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
-from webapp.texts import is_storable
+from webapp.texts import is_storable, whole_number
 
 PREFIX = "par_"
 SECRET_BYTES = 32
@@ -64,8 +64,8 @@ def revoke_token(database: Database, name_or_id: str, *, actor: Actor) -> ApiTok
         live = select(ApiToken).where(ApiToken.revoked_at.is_(None))
         is_name = is_storable(name_or_id)
         token = session.scalar(live.where(ApiToken.name == name_or_id)) if is_name else None
-        if token is None and name_or_id.isascii() and name_or_id.isdigit():
-            token = session.scalar(live.where(ApiToken.id == int(name_or_id[:18])))
+        if token is None and (number := whole_number(name_or_id)):
+            token = session.scalar(live.where(ApiToken.id == number))
         if token is None:
             raise TokenUnknown(f"no live token is named or numbered {name_or_id!r}")
         token.revoked_at = utc_now()

@@ -1,6 +1,9 @@
 """`flask users …` and `flask tokens …`."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,7 +15,6 @@ from webapp.auth import login, tokens, users
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import ApiToken, User
 from webapp.auth.roles import Role
-from webapp.db.session import Database
 from webapp.logs import configure_logging
 from webapp.settings import Settings
 from webapp.texts import UnusableText, clean_text
@@ -20,9 +22,6 @@ from webapp.texts import UnusableText, clean_text
 MAX_TOKEN_NAME_LENGTH = 100
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-EMAIL = click.option(
-    "--email", required=True, callback=lambda _context, _option, value: _email(value)
-)
 ROLE = click.option("--role", required=True, type=click.Choice([str(role) for role in Role]))
 
 
@@ -49,18 +48,23 @@ def _log_to_stderr() -> None:
     configure_logging(current_app.extensions["settings"], "stderr")
 
 
-def _email(value: str) -> str:
+@contextmanager
+def _blaming(option: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turns these errors into bad usage of the option."""
     try:
+        yield
+    except errors as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def _email(_context: Any, _option: Any, value: str) -> str:
+    with _blaming("--email", InvalidEmail):
         return normalized(value)
-    except InvalidEmail as error:
-        raise click.BadParameter(str(error), param_hint="--email") from error
 
 
 def _name(_context: Any, _option: Any, value: str) -> str:
-    try:
+    with _blaming("--name", UnusableText):
         return clean_text(value, MAX_TOKEN_NAME_LENGTH)
-    except UnusableText as error:
-        raise click.BadParameter(str(error), param_hint="--name") from error
 
 
 def _password(_context: Any, _option: Any, value: str | None) -> str | None:
@@ -71,13 +75,10 @@ def _password(_context: Any, _option: Any, value: str | None) -> str | None:
     return value
 
 
+EMAIL = click.option("--email", required=True, callback=_email)
 PASSWORD = click.option(
     "--password", callback=_password, help="Generated and printed when left out."
 )
-
-
-def _database() -> Database:
-    return current.database()
 
 
 @users_cli.command("create")
@@ -87,10 +88,9 @@ def _database() -> Database:
 def create_user(email: str, role: str, password: str | None) -> None:
     """Make a user. A generated password is printed once, alone on the last line."""
     secret = password or users.generated_password()
-    try:
-        users.create_user(_database(), email, Role(role), secret, actor=current.command_line())
-    except users.EmailTaken as error:
-        raise click.BadParameter(str(error), param_hint="--email") from error
+    actor = current.command_line()
+    with _blaming("--email", users.EmailTaken):
+        users.create_user(current.database(), email, Role(role), secret, actor=actor)
     click.echo(f"{role} {email} was created.", err=True)
     if password is None:
         click.echo(secret)
@@ -106,7 +106,7 @@ def ensure_admin() -> None:
     password = settings.admin_password or users.generated_password()
     try:
         admin = users.ensure_admin(
-            _database(), settings.admin_email, password, actor=current.command_line()
+            current.database(), settings.admin_email, password, actor=current.command_line()
         )
     except (InvalidEmail, users.EmailTaken) as error:
         raise click.UsageError(f"ADMIN_EMAIL {error}") from error
@@ -148,18 +148,16 @@ def activate(email: str) -> None:
 
 
 def _change(email: str, **changes: Any) -> None:
-    try:
-        users.change_user(_database(), email, actor=current.command_line(), **changes)
-    except users.UserUnknown as error:
-        raise click.BadParameter(str(error), param_hint="--email") from error
+    with _blaming("--email", users.UserUnknown):
+        users.change_user(current.database(), email, actor=current.command_line(), **changes)
 
 
 @users_cli.command("list")
 @AS_JSON
 def list_users(as_json: bool) -> None:
     """The users and their roles."""
-    rows = [_user_row(user) for user in users.list_users(_database())]
-    _print(rows, as_json)
+    columns = ("id", "email", "role", "active", "logged_in_at")
+    _print(users.list_users(current.database()), columns, as_json)
 
 
 @tokens_cli.command("create")
@@ -167,19 +165,17 @@ def list_users(as_json: bool) -> None:
 @ROLE
 def create_token(name: str, role: str) -> None:
     """Make a token. Its secret is printed once, alone on the last line."""
-    try:
-        secret = tokens.create_token(_database(), name, Role(role), actor=current.command_line())
-    except tokens.TokenNameTaken as error:
-        raise click.BadParameter(str(error), param_hint="--name") from error
-    click.echo(secret)
+    actor = current.command_line()
+    with _blaming("--name", tokens.TokenNameTaken):
+        click.echo(tokens.create_token(current.database(), name, Role(role), actor=actor))
 
 
 @tokens_cli.command("list")
 @AS_JSON
 def list_tokens(as_json: bool) -> None:
     """The tokens, without their secrets."""
-    rows = [_token_row(token) for token in tokens.list_tokens(_database())]
-    _print(rows, as_json)
+    columns = ("id", "name", "role", "created_at", "last_used_at", "revoked_at")
+    _print(tokens.list_tokens(current.database()), columns, as_json)
 
 
 @tokens_cli.command("revoke")
@@ -190,33 +186,18 @@ def revoke_token(token: str | None, name: str | None) -> None:
     name_or_id = name or token
     if not name_or_id:
         raise click.UsageError("Missing option '--name'.")
-    try:
-        tokens.revoke_token(_database(), name_or_id, actor=current.command_line())
-    except tokens.TokenUnknown as error:
-        raise click.BadParameter(str(error), param_hint="--name") from error
+    with _blaming("--name", tokens.TokenUnknown):
+        tokens.revoke_token(current.database(), name_or_id, actor=current.command_line())
 
 
-def _user_row(user: User) -> dict[str, Any]:
-    return {
-        "id": user.id,
-        "email": user.email,
-        "role": str(user.role),
-        "active": user.active,
-        "logged_in_at": user.logged_in_at and user.logged_in_at.isoformat(),
-    }
-
-
-def _token_row(token: ApiToken) -> dict[str, Any]:
-    moments = {
-        name: (moment := getattr(token, name)) and moment.isoformat()
-        for name in ("created_at", "last_used_at", "revoked_at")
-    }
-    return {"id": token.id, "name": token.name, "role": str(token.role), **moments}
-
-
-def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _print(rows: Sequence[User | ApiToken], columns: Sequence[str], as_json: bool) -> None:
+    shown = [{name: _plain(getattr(row, name)) for name in columns} for row in rows]
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(shown))
         return
-    for row in rows:
-        click.echo("  ".join(f"{name}={value}" for name, value in row.items()))
+    for each in shown:
+        click.echo("  ".join(f"{name}={value}" for name, value in each.items()))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -15,7 +15,7 @@ from webapp.db.types import utc_now
 from webapp.logs import configure_logging
 from webapp.models.audit import Via
 from webapp.models.naming import MAX_TENANT_ID
-from webapp.times import UnusableMoment, parse_moment_or_age
+from webapp.times import UnusableMoment, parse_moment_or_age, rfc3339
 
 
 class Moment(click.ParamType[datetime]):
@@ -65,17 +65,13 @@ def audit_command(via: str | None, limit: int, as_json: bool, **criteria: Any) -
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "at": _moment(entry)}
-
-
-def _moment(entry: Entry) -> str:
-    return entry.at.isoformat().replace("+00:00", "Z")
+    return {**asdict(entry), "at": rfc3339(entry.at)}
 
 
 def _line(entry: Entry) -> str:
     target = f"tenant {entry.tenant_id}" if entry.tenant_id else entry.target
     origin = " ".join(filter(None, (entry.via, entry.address)))
-    parts = (_moment(entry), entry.actor, origin, entry.action, target, _change(entry))
+    parts = (rfc3339(entry.at), entry.actor, origin, entry.action, target, _change(entry))
     # An error message may hold line breaks.
     return "  ".join(" ".join(part.split()) for part in parts if part)
 

@@ -12,8 +12,9 @@ from webapp.csv_import.faults import FileFault, ImportRefused, Problem, RowFault
 from webapp.csv_import.parsing import FileRow, parse
 from webapp.errors import NotRemoving, TenantNotFound
 from webapp.logs import configure_logging
-from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, UnusableName, clean_name
+from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name
 from webapp.tenants.numbering import HIGHEST
+from webapp.texts import UnusableText
 
 FIRST_LINE = "the first line of the file must be: id,name,slug"
 REFUSALS = {
@@ -98,6 +99,6 @@ def _sentence(problem: Problem, row: FileRow) -> str:
         )
     try:
         clean_name(row.name)
-    except UnusableName as error:
+    except UnusableText as error:
         return f"name {error}"
     raise AssertionError(f"no sentence says {problem.fault}")

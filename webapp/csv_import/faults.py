@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from webapp.errors import DomainError
-from webapp.models.naming import NameFault
+from webapp.texts import TextFault
 
 
 class FileFault(StrEnum):
@@ -40,7 +40,7 @@ class RowFault(StrEnum):
     TOO_MANY_CELLS = "too_many_cells"
 
     @classmethod
-    def of_name(cls, fault: NameFault) -> "RowFault":
+    def of_name(cls, fault: TextFault) -> "RowFault":
         return cls(f"name_{fault}")
 
 
@@ -56,38 +56,36 @@ class Problem:
     character: str | None = None
 
 
+@dataclass(eq=False)
 class UnreadableFile(DomainError):
     """The file cannot be parsed; `line` and `column` say where."""
 
+    fault: FileFault
+    line: int = 1
+    column: str = ""
     code = "unreadable_file"
-
-    def __init__(self, fault: FileFault, *, line: int = 1, column: str = "") -> None:
-        super().__init__(f"the file cannot be read: {fault}")
-        self.fault = fault
-        self.line = line
-        self.column = column
+    template = "The file cannot be read: %(fault)s."
 
 
+@dataclass(eq=False)
 class ImportRefused(DomainError):
     """Nothing was imported. `rows` has the problems by line.
 
     It is empty where a number or a slug was taken during the import.
     """
 
+    rows: Mapping[int, Sequence[Problem]]
     code = "import_refused"
-
-    def __init__(self, rows: Mapping[int, Sequence[Problem]]) -> None:
-        super().__init__(f"{len(rows)} rows are unusable")
-        self.rows = rows
+    template = "Rows of the file are unusable."
 
 
+@dataclass(eq=False)
 class UploadNotFound(DomainError):
     """There is no upload with this number, or it was deleted."""
 
+    upload_id: int
     code = "not_found"
-
-    def __init__(self, upload_id: int) -> None:
-        super().__init__(f"there is no upload {upload_id}")
+    template = "There is no upload %(upload_id)s."
 
 
 def dumped(problems: Iterable[Problem]) -> str | None:

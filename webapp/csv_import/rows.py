@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
-from webapp.models.naming import UnusableName, clean_name, is_shown_by_slug, is_slug, slugify
+from webapp.models.naming import clean_name, is_shown_by_slug, is_slug, slugify
 from webapp.tenants.numbering import HIGHEST
+from webapp.texts import UnusableText, whole_number
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
         wrong.append(Problem(RowFault.NUMBER_UNUSABLE))
     try:
         name = clean_name(row.name)
-    except UnusableName as error:
+    except UnusableText as error:
         unseen = error.values.get("character")
         wrong.append(Problem(RowFault.of_name(error.fault), character=unseen))
     if row.slug is not None and not is_slug(row.slug):
@@ -70,8 +71,7 @@ def _alone(row: FileRow) -> tuple[Candidate | None, list[Problem]]:
 
 def is_number(text: str) -> bool:
     """Whether an imported tenant may have this number, with numbers left above it."""
-    digits = text.isascii() and text.isdigit() and not text.startswith("0")
-    return digits and len(text) <= len(str(HIGHEST)) and int(text) <= HIGHEST
+    return not text.startswith("0") and 1 <= (whole_number(text) or 0) <= HIGHEST
 
 
 class _First:

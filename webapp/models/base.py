@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Enum, Integer, MetaData
+from sqlalchemy import BigInteger, Enum, Index, Integer, MetaData, text
 from sqlalchemy.orm import DeclarativeBase
 
 
@@ -22,6 +22,12 @@ class Model(DeclarativeBase):
 
 # SQLite never reuses a number only with INTEGER PRIMARY KEY AUTOINCREMENT.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows that meet the condition, which both databases have."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 def code(kind: type[StrEnum]) -> Enum:

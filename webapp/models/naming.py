@@ -5,9 +5,7 @@ import unicodedata
 
 from anyascii import anyascii
 
-from webapp.texts import TextFault as NameFault
-from webapp.texts import UnusableText as UnusableName
-from webapp.texts import clean_text, is_storable
+from webapp.texts import TextFault, UnusableText, clean_text
 
 # Above any real sequence, and exact in every JSON reader (below 2**53).
 MAX_TENANT_ID = 10**15
@@ -15,9 +13,6 @@ MAX_TENANT_ID = 10**15
 MAX_NAME_LENGTH = 255
 MAX_SLUG_LENGTH = 63
 SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
-
-# Re-exported from `texts`.
-__all__ = ["NameFault", "UnusableName", "is_storable"]
 
 
 def partition_name(tenant_id: int) -> str:
@@ -83,10 +78,17 @@ def is_slug(text: str) -> bool:
     return len(text) <= MAX_SLUG_LENGTH and re.fullmatch(SLUG_PATTERN, text) is not None
 
 
+def clean_slug(text: str) -> str:
+    """The text, which is a slug; raises UnusableText for any other."""
+    if not is_slug(text):
+        raise UnusableText(TextFault.NO_SLUG, most=MAX_SLUG_LENGTH)
+    return text
+
+
 def clean_name(name: str) -> str:
     """The name as it is stored, by the rules of `webapp.texts`.
 
     Raises:
-        UnusableName: it is empty or too long, or has refused characters.
+        UnusableText: it is empty or too long, or has refused characters.
     """
     return clean_text(name, MAX_NAME_LENGTH)

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.models.base import Model, Number, code
+from webapp.models.base import Model, Number, code, partial_index
 from webapp.models.causes import Cause
 from webapp.models.states import DepartureOutcome, IfExists, PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
@@ -27,19 +27,11 @@ class Partition(Model):
         Index("ix_partition_state_remove_at", "state", "remove_at"),
         Index("ix_partition_collection_state_tenant_id", "collection", "state", "tenant_id"),
         Index("ix_partition_operation_id_state", "operation_id", "state"),
-        Index(
-            "ix_partition_not_requested",
-            "tenant_id",
-            sqlite_where=text("state IS NULL"),
-            postgresql_where=text("state IS NULL"),
-        ),
-        Index(
+        partial_index("ix_partition_not_requested", "tenant_id", where="state IS NULL"),
+        partial_index(
             "ix_partition_adopted",
-            "state",
-            "seen_absent_at",
-            "tenant_id",
-            sqlite_where=text("state = 'ready' AND seen_absent_at IS NULL"),
-            postgresql_where=text("state = 'ready' AND seen_absent_at IS NULL"),
+            *("state", "seen_absent_at", "tenant_id"),
+            where="state = 'ready' AND seen_absent_at IS NULL",
         ),
     )
 

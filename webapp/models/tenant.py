@@ -8,7 +8,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.models.base import Model, Number
+from webapp.models.base import Model, Number, partial_index
 from webapp.models.folding import folded
 from webapp.models.states import TenantState
 
@@ -26,26 +26,9 @@ class Tenant(Model):
 
     __tablename__ = "tenant"
     __table_args__ = (
-        Index(
-            "uq_tenant_slug_in_use",
-            "slug",
-            unique=True,
-            sqlite_where=text("deleted_at IS NULL"),
-            postgresql_where=text("deleted_at IS NULL"),
-        ),
-        Index(
-            "ix_tenant_living",
-            "name",
-            "id",
-            sqlite_where=text("deleted_at IS NULL"),
-            postgresql_where=text("deleted_at IS NULL"),
-        ),
-        Index(
-            "ix_tenant_deleted",
-            "id",
-            sqlite_where=text("deleted_at IS NOT NULL"),
-            postgresql_where=text("deleted_at IS NOT NULL"),
-        ),
+        partial_index("uq_tenant_slug_in_use", "slug", where="deleted_at IS NULL", unique=True),
+        partial_index("ix_tenant_living", "name", "id", where="deleted_at IS NULL"),
+        partial_index("ix_tenant_deleted", "id", where="deleted_at IS NOT NULL"),
         Index(
             "ix_tenant_unfolded",
             "id",

@@ -17,8 +17,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
 from webapp.models.folding import folded
-from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID, is_storable
+from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID
 from webapp.models.tenant import Tenant
+from webapp.texts import is_storable
 
 # The searched text of a tenant, the same as in migration 0008.
 TEXT = (

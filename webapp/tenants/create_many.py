@@ -12,6 +12,7 @@ from webapp.db.session import Database
 from webapp.errors import DomainError, SlugTaken
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
+from webapp.models.naming import clean_name, clean_slug
 from webapp.models.tenant import Tenant
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
@@ -21,7 +22,7 @@ from webapp.tenants.inserts import (
     hold_back_others,
     insert_with_requests,
 )
-from webapp.tenants.service import check_slug, checked_name
+from webapp.tenants.service import checked
 from webapp.tenants.slugs import free_slugs, slugs_in_use
 
 
@@ -92,8 +93,8 @@ def _checked(row: Row) -> Row:
         return row
     try:
         if row.slug is not None:
-            check_slug(row.slug)
-        return Wanted(checked_name(row.name), row.slug)
+            checked("slug", clean_slug, row.slug)
+        return Wanted(checked("name", clean_name, row.name), row.slug)
     except DomainError as error:
         return error
 

@@ -15,6 +15,7 @@ from webapp.partitions import events
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import undo_removal, withdraw
 from webapp.tenants.slugs import free_slugs
+from webapp.texts import N_
 
 
 def delete_tenants(
@@ -79,11 +80,11 @@ def restore_tenant(
         NotRemoving: it is not deleted, or the drop has begun.
     """
     if tenant.deleted_at is None:
-        raise NotRemoving(tenant.id, "it is not deleted")
+        raise NotRemoving(tenant.id, N_("it is not deleted"))
     slug = tenant.slug
     rows = restore_tenants(session, [tenant], policy, actor)
     if not rows:
-        raise NotRemoving(tenant.id, "its partition is being dropped, or is gone")
+        raise NotRemoving(tenant.id, N_("its partition is being dropped, or is gone"))
     audit.record(
         session,
         actor=actor,

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, literal, tuple_
 
 from webapp.models.base import Number
-from webapp.models.naming import is_storable
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter
+from webapp.texts import is_storable
 from webapp.times import parse_moment
 
 

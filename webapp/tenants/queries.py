@@ -8,18 +8,16 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, contains_eager
 
-from webapp.errors import InvalidField
+from webapp.errors import UNUSABLE_CURSOR, InvalidField
 from webapp.models.causes import Cause
 from webapp.models.naming import MAX_TENANT_ID
 from webapp.models.partition import Departure, Partition, PartitionEvent
 from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches
+from webapp.texts import whole_number
 
 T = TypeVar("T")
-
-# More digits than any number has, and no more than an integer of the databases holds.
-MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,7 @@ def page_of(session: Session, statement: Select[Any], limit: int) -> Page[Any]:
 
 
 def _number(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
-        raise InvalidField("cursor", "must be the next_cursor of an earlier answer")
-    return int(cursor)
+    number = whole_number(cursor or "0")
+    if number is None:
+        raise InvalidField("cursor", UNUSABLE_CURSOR)
+    return number

@@ -1,5 +1,7 @@
 """Creates, renames, deletes, restores and retries one tenant."""
 
+from collections.abc import Callable
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -9,7 +11,7 @@ from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
-from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, UnusableName, clean_name, is_slug
+from webapp.models.naming import MAX_TENANT_ID, clean_name, clean_slug
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
@@ -20,6 +22,7 @@ from webapp.partitions.requests import first_request, request_again
 from webapp.queue.job_queue import DispatchError, JobQueue
 from webapp.tenants.deletion import delete_tenant, restore_tenant
 from webapp.tenants.slugs import free_slug, random_slug
+from webapp.texts import UnusableText
 
 TRIES_FOR_A_SLUG = 5
 
@@ -53,9 +56,9 @@ class TenantService:
             SlugTaken: the slug that was given is in use.
             Repeated: see `Idempotency`.
         """
-        name = checked_name(name)
+        name = checked("name", clean_name, name)
         if slug is not None:
-            check_slug(slug)
+            checked("slug", clean_slug, slug)
         return self._insert(name, slug, actor, idempotency)
 
     def _insert(
@@ -95,12 +98,12 @@ class TenantService:
             TenantNotFound, TenantDeleted: there is no such tenant now.
         """
         if slug is not None:
-            check_slug(slug)
+            checked("slug", clean_slug, slug)
         try:
             with self._database.transaction() as session:
                 tenant = _living(session, tenant_id)
                 before = audit_entries.named(tenant)
-                tenant.name = checked_name(name) if name is not None else tenant.name
+                tenant.name = checked("name", clean_name, name) if name is not None else tenant.name
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
                 session.flush()
@@ -218,24 +221,9 @@ def _living(session: Session, tenant_id: int) -> Tenant:
     return tenant
 
 
-def checked_name(name: str) -> str:
-    """The name as it is stored.
-
-    Raises:
-        InvalidField: it is invalid.
-    """
+def checked(field: str, clean: Callable[[str], str], value: str) -> str:
+    """The value of the field as it is stored; raises InvalidField where `clean` refuses it."""
     try:
-        return clean_name(name)
-    except UnusableName as error:
-        raise InvalidField("name", error.template, **error.values) from error
-
-
-def check_slug(slug: str) -> None:
-    """Raise InvalidField for a text that is no slug."""
-    if not is_slug(slug):
-        raise InvalidField(
-            "slug",
-            "must be lower-case letters and digits, joined by single hyphens, "
-            "at most %(most)s characters",
-            most=MAX_SLUG_LENGTH,
-        )
+        return clean(value)
+    except UnusableText as error:
+        raise InvalidField(field, error.template, **error.values) from error

@@ -10,6 +10,7 @@ from tests.factories import ACTOR
 from tests.integration.admin.tenants import add_failed, add_tenant, send
 from webapp import current
 from webapp.admin.audit.labels import ACTIONS, action_icon
+from webapp.audit import log as audit
 from webapp.settings import PROJECT_ROOT
 
 
@@ -52,8 +53,8 @@ def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(
     app: APIFlask, operator: Visitor
 ) -> None:
     after = {"rows": 6, "skipped": {}, "selection": {"state": "failed"}}
-    with app.app_context():
-        current.services().audit.record_now(actor=ACTOR, action="operation.retry", after=after)
+    with app.app_context(), current.database().transaction() as session:
+        audit.record(session, actor=ACTOR, action="operation.retry", after=after)
     page = operator.get("/admin/audit/").text
     assert "Rows" in page
     assert "State: failed" in page

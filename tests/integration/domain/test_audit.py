@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import DatabaseError
 
 from tests.factories import ACTOR, Product, statements
+from webapp.audit import log as audit
 from webapp.csv_import.parsing import FileRow
 from webapp.errors import SlugTaken
 from webapp.models.audit import Actor, Via
@@ -93,6 +94,7 @@ def test_one_entry_with_the_count_is_written_when_an_action_is_done_to_many(
 
 def test_an_action_of_no_transaction_of_ours_is_recorded_by_itself(simple: Product) -> None:
     actor = replace(ACTOR, request_id="r-1")
-    simple.services.audit.record_now(actor=actor, action="job.delete", target="job " + "x" * 300)
+    with simple.services.database.transaction() as session:
+        audit.record(session, actor=actor, action="job.delete", target="job " + "x" * 300)
     (entry,) = simple.audited()
     assert (entry.action, entry.request_id, len(entry.target)) == ("job.delete", "r-1", 255)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from tests.factories import ACTOR, Product
+from webapp.audit import log as audit
 from webapp.audit import search as audit_trail
 from webapp.audit.search import AuditFilter, Found, every, search
 from webapp.db.types import utc_now
@@ -55,7 +56,8 @@ def test_entries_are_found_by_what_they_say(product: Product) -> None:
     acme = product.create("Acme", actor=ROBOT)
     product.services.tenants.rename(acme.id, name="Acme Città", actor=ACTOR)
     product.create("Bolt 50%", actor=replace(ROBOT, request_id="r-8"))
-    product.services.audit.record_now(actor=ACTOR, action="export.audit", target="x" * 9)
+    with product.services.database.transaction() as session:
+        audit.record(session, actor=ACTOR, action="export.audit", target="x" * 9)
     assert [(wanted, ids(product, **wanted)) for wanted, _ in FOUND] == FOUND
     of_acme = search_audit(product, tenant_id=acme.id).items
     assert {entry.tenant for entry in of_acme} == {"Acme Città"}, "the name that it has now"

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.audit.search import AuditFilter, Entry
 from webapp.db.types import utc_now
 from webapp.models.audit import Via
+from webapp.texts import whole_number
 from webapp.times import UnusableMoment, parse_moment, parse_moment_or_age
 
 SPANS = {
@@ -20,7 +21,6 @@ SPANS = {
     "all": (None, _l("All time")),
 }
 USUAL = "day"
-MAX_DIGITS = 15
 # All entries of a request are within this time of each other.
 OF_ONE_REQUEST = timedelta(hours=1)
 
@@ -106,7 +106,7 @@ def read_choice(arguments: Mapping[str, str]) -> AuditChoice:
 
 
 def _digits(text: str) -> str:
-    return text if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else ""
+    return "" if whole_number(text) is None else text
 
 
 def _usable(text: str) -> str:

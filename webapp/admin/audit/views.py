@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from flask import current_app, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp import current
@@ -12,15 +12,16 @@ from webapp.admin.audit.filters import SPANS, AuditChoice, read_choice
 from webapp.admin.audit.labels import ACTIONS, INTERFACES, action_icon, action_word, changes
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lists.export import sheet
+from webapp.audit import log as audit
 from webapp.audit.search import WINDOW, Entry, every, search
 from webapp.auth.roles import Role
 from webapp.db.safe_methods import Note
 from webapp.db.types import utc_now
+from webapp.texts import whole_number
 
 PAGE_SIZE = 50
 # The pages of targets, by kind.
 PAGES = {"operation": "operations.show", "upload": "uploads.show"}
-MAX_DIGITS = 15
 COLUMNS = (
     *("id", "at", "actor", "via", "address", "action", "tenant_id", "tenant", "target"),
     *("before", "after", "request_id"),
@@ -32,6 +33,7 @@ class AuditView(Page):
 
     reads = frozenset({"index", "export"})
     reader = Role.OPERATOR
+    nav = "audit"
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -40,7 +42,6 @@ class AuditView(Page):
         found = search(reading(), choice.filter(), PAGE_SIZE, choice.before or None)
         return self.render(
             "admin/audit/index.html",
-            nav="audit",
             choice=choice,
             found=found,
             spans=SPANS,
@@ -60,12 +61,9 @@ class AuditView(Page):
         audit_filter = choice.filter()
         # Leaves out the entry of this export.
         audit_filter = replace(audit_filter, until=audit_filter.until or utc_now())
-        current.services().audit.record_now(
-            actor=current.actor(),
-            action="export.audit",
-            after={"filter": _filter_values(choice)},
-            note=Note.EXPORTED,
-        )
+        after = {"filter": _filter_values(choice)}
+        with current.database().note(Note.EXPORTED) as session:
+            audit.record(session, actor=current.actor(), action="export.audit", after=after)
         runs = every(current.database(), audit_filter)
         cells = ((_cells(entry) for entry in run) for run in runs)
         return sheet("audit", COLUMNS, cells)
@@ -85,8 +83,6 @@ def _cells(entry: Entry) -> list[Any]:
 
 def _target_url(target: str) -> str | None:
     kind, _space, number = target.partition(" ")
-    endpoint = PAGES.get(kind)
-    is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
-    if not is_number or endpoint not in current_app.view_functions:
+    if kind not in PAGES or whole_number(number) is None:
         return None
-    return url_for(endpoint, id=number)
+    return url_for(PAGES[kind], id=number)

@@ -7,7 +7,7 @@ from webapp.admin.wording.labels import Badge
 from webapp.admin.wording.units import number
 from webapp.csv_import.faults import FileFault, Problem, RowFault, UnreadableFile
 from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS
-from webapp.models.csv_import import RowOutcome, Upload, UploadState
+from webapp.models.csv_import import Upload, UploadState
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
 from webapp.tenants.numbering import HIGHEST
 
@@ -19,28 +19,8 @@ STATES = {
 }
 WITH_ERRORS = Badge(_l("finished, some left out"), "warning", "warning")
 
-OUTCOMES = {
-    RowOutcome.NEW: _l("New"),
-    RowOutcome.UNCHANGED: _l("Unchanged"),
-    RowOutcome.INVALID: _l("Invalid"),
-    RowOutcome.CREATED: _l("Created"),
-    RowOutcome.REFUSED: _l("Refused"),
-}
-
-FIELDS = {
-    RowFault.NAME_EMPTY: _l("Name"),
-    RowFault.NAME_TOO_LONG: _l("Name"),
-    RowFault.NAME_UNPRINTABLE: _l("Name"),
-    RowFault.NAME_INVISIBLE: _l("Name"),
-    RowFault.NAME_TWICE: _l("Name"),
-    RowFault.SLUG_UNUSABLE: _l("Slug"),
-    RowFault.SLUG_TWICE: _l("Slug"),
-    RowFault.SLUG_TAKEN: _l("Slug"),
-    RowFault.NUMBER_UNUSABLE: _l("Id"),
-    RowFault.NUMBER_TWICE: _l("Id"),
-    RowFault.NUMBER_TAKEN: _l("Id"),
-    RowFault.TOO_MANY_CELLS: _l("Row"),
-}
+# By the first word of a fault's code.
+FIELDS = {"name": _l("Name"), "slug": _l("Slug"), "number": _l("Id"), "too": _l("Row")}
 
 REASONS = {
     RowFault.NAME_EMPTY: _l("It is empty."),
@@ -109,7 +89,7 @@ def badge(upload: Upload) -> Badge:
 
 
 def field(problem: Problem) -> str:
-    return str(FIELDS[problem.fault])
+    return str(FIELDS[problem.fault.partition("_")[0]])
 
 
 def reason(problem: Problem) -> str:

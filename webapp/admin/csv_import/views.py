@@ -41,6 +41,7 @@ WATCHED_S, SETTLED_S = 1, 5
 
 class UploadsView(Page):
     reads = frozenset({"index", "show", "live", "result", "rejects", "template"})
+    nav = "uploads"
 
     def create_blueprint(self, admin: Any) -> Any:
         """A blueprint that takes larger bodies, and refuses on its own page."""
@@ -100,7 +101,7 @@ class UploadsView(Page):
         return attachment("tenants-template.csv", upload_files.TEMPLATE)
 
     def render(self, template: str, **kwargs: Any) -> str:
-        return super().render(template, **{"nav": "uploads", "words": upload_words, **kwargs})
+        return super().render(template, words=upload_words, **kwargs)
 
     def _choose(self, refused: str | None = None) -> str:
         before = request.args.get("before")

@@ -15,10 +15,10 @@ from webapp.models.tenant import Tenant
 from webapp.partitions.summary import Summary
 from webapp.tenants.list_pages import MATCHES_AT_MOST, Walked, search, walk
 from webapp.tenants.queries import TenantFilter, conditions
+from webapp.texts import whole_number
 
 NOT_REQUESTED = "none"
 LONGEST_PLACE = 400
-OPERATION_DIGITS = 15
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,8 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
         not_requested=state == NOT_REQUESTED,
-        operation_id=_number(arguments.get("operation", "")),
+        operation_id=whole_number(arguments.get("operation", "")) or None,
     )
-
-
-def _number(text: str) -> int | None:
-    is_one = text.isascii() and text.isdigit() and len(text) <= OPERATION_DIGITS
-    return int(text) or None if is_one else None
 
 
 def tenants_page(session: Session, choice: Choice, counts: Summary, size: int) -> Found:

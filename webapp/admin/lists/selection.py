@@ -13,9 +13,9 @@ from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.operations.selection import Selection
 from webapp.tenants.queries import TenantFilter
+from webapp.texts import whole_number
 
 MOST_SELECTED = 1000
-MOST_DIGITS = 15
 
 Field = tuple[str, str]
 
@@ -33,7 +33,8 @@ def read_selection(values: MultiDict[str, str], kind: OperationKind) -> Selectio
     if values.get("scope") == "matching" or values.get("matching"):
         return _narrow(_selection_of(read_choice(values)), kind)
     if values.get("scope") == "selected":
-        return Selection(tenant_ids=tuple(_numbers(values))[:MOST_SELECTED])
+        numbers = map(whole_number, values.getlist("id"))
+        return Selection(tenant_ids=tuple(filter(None, numbers))[:MOST_SELECTED])
     return Selection.of_failed(_cause(values["cause"])) if values.get("cause") else None
 
 
@@ -82,12 +83,6 @@ def _narrow(selection: Selection, kind: OperationKind) -> Selection:
     if kind == OperationKind.REQUEST:
         return replace(selection, not_requested=True)
     return selection
-
-
-def _numbers(values: MultiDict[str, str]) -> Iterator[int]:
-    for text in values.getlist("id"):
-        if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS:
-            yield int(text)
 
 
 def _cause(code: str) -> Cause:

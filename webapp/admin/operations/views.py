@@ -18,6 +18,7 @@ from webapp.models.states import UNSETTLED
 from webapp.operations.plan import Plan
 from webapp.operations.progress import View, failed_again, find, recent
 from webapp.operations.selection import Selection
+from webapp.texts import whole_number
 
 SHOWN = 25
 
@@ -71,6 +72,7 @@ class OperationStarter(Page):
 
 class OperationsView(OperationStarter):
     reads = frozenset({"index", "index_live", "show", "live"})
+    nav = "operations"
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -97,14 +99,11 @@ class OperationsView(OperationStarter):
     def start(self) -> ResponseReturnValue:
         return self.start_operation(read_kind(request.form))
 
-    def render(self, template: str, **kwargs: Any) -> str:
-        return super().render(template, **{"nav": "operations", **kwargs})
-
 
 def _recent() -> dict[str, Any]:
     before = request.args.get("before")
     page = recent(reading(), SHOWN, number_in(before) if before else None)
-    return {"page": page, "before": before, "every": 2}
+    return {"page": page, "before": before}
 
 
 def _view_data() -> dict[str, Any]:
@@ -114,7 +113,6 @@ def _view_data() -> dict[str, Any]:
         "selection": Selection.from_json(view.operation.selection),
         "again": failed_again(reading(), view.operation.id) if view.progress.failed else {},
         "absent": None if view.is_over else absence(reading()),
-        "every": 2,
         "can_keep": _can_keep(view),
     }
 
@@ -135,8 +133,8 @@ def _typed_number() -> int:
     text = request.form.get("typed")
     if text is None:
         abort(400)
-    digits = "".join(filter(str.isdigit, text))
-    return int(digits) if digits.isascii() and 0 < len(digits) < 10 else -1
+    number = whole_number("".join(filter(str.isdigit, text)))
+    return -1 if number is None else number
 
 
 def _fields(kind: OperationKind, selection: Selection, *, is_split: bool) -> list[Field]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -31,29 +32,12 @@ COUNTED_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Signups:
-    """The bars, and the sentence that describes them."""
+class Picture:
+    """One chart: its axis, its bars or lines, and the sentence that describes them."""
 
     sentence: Markup
     axis: list[plot.Tick]
-    bars: list[plot.Bar]
-
-
-@dataclass(frozen=True)
-class Durations:
-    """Two lines over a logarithmic axis, and the sentence that describes them."""
-
-    sentence: Markup
-    axis: list[plot.Tick]
-    half: list[float | None]
-    most: list[float | None]
-    is_known: bool
-
-    @property
-    def lines(self) -> list[tuple[str, str, str]]:
-        """Name, path and dots of each line, the upper one first."""
-        each = (("p95", self.most), ("p50", self.half))
-        return [(name, plot.line(places), plot.dots(places)) for name, places in each]
+    marks: list[Any]
 
 
 @dataclass(frozen=True)
@@ -62,8 +46,8 @@ class Charts:
     bar_is: str
     times: list[plot.TimeTick]
     time_kind: str
-    signups: Signups
-    durations: Durations
+    signups: Picture
+    durations: Picture
     # The buckets with events, newest first.
     rows: list[Bucket]
     doubt: Markup | None
@@ -100,11 +84,12 @@ def _doubt(counted_at: datetime | None) -> Markup | None:
     return None
 
 
-def _signups(chart: Chart) -> Signups:
+def _signups(chart: Chart) -> Picture:
+    """A bar for each bucket with sign-ups."""
     counts = [(bucket.signups, bucket.failed) for bucket in chart.buckets]
     axis = plot.counting_axis(max(max(pair) for pair in counts))
     bars = list(plot.bars(counts, int(axis[-1].value)))
-    return Signups(_describe_signups(chart), axis, bars)
+    return Picture(_describe_signups(chart), axis, bars)
 
 
 def _describe_signups(chart: Chart) -> Markup:
@@ -127,12 +112,16 @@ def _rate(count: int, span: Span) -> str:
     return number(round(rate)) if rate >= 10 or rate == int(rate) else decimal(rate)
 
 
-def _durations(chart: Chart) -> Durations:
-    durations = [each for b in chart.buckets for each in (b.p50_s, b.p95_s) if each is not None]
-    axis = plot.duration_axis(min(durations, default=0.1), max(durations, default=10.0))
-    half = [None if b.p50_s is None else axis.place(b.p50_s) for b in chart.buckets]
-    most = [None if b.p95_s is None else axis.place(b.p95_s) for b in chart.buckets]
-    return Durations(_describe_durations(chart.total), axis.ticks, half, most, bool(durations))
+def _durations(chart: Chart) -> Picture:
+    """Name, path and dots of two lines over a logarithmic axis, the upper one first."""
+    lines = {name: [getattr(b, f"{name}_s") for b in chart.buckets] for name in ("p95", "p50")}
+    known = [each for durations in lines.values() for each in durations if each is not None]
+    axis = plot.duration_axis(min(known, default=0.1), max(known, default=10.0))
+    marks = []
+    for name, durations in lines.items() if known else ():
+        places = [None if each is None else axis.place(each) for each in durations]
+        marks.append((name, plot.line(places), plot.dots(places)))
+    return Picture(_describe_durations(chart.total), axis.ticks, marks)
 
 
 def _describe_durations(total: Bucket) -> Markup:

@@ -40,6 +40,7 @@ STEPS = (events.DISPATCHED, events.CREATING, events.FALLBACK)
 
 class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
     reads = frozenset({"index", "live"})
+    nav = "overview"
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -59,8 +60,6 @@ def _figures() -> dict[str, Any]:
     collections = rooms(frame.summary.collections, forecasts(reading(), frame.summary.collections))
     signs = health_board.health(frame, now, database_ms, job_queue, settings)
     return {
-        "nav": "overview",
-        "every": 2,
         "verdict": verdict(frame, failures, now, settings),
         "needs": needs(frame, now, collections, settings),
         # Foreign data needs a decision, not a retry.
@@ -73,7 +72,7 @@ def _figures() -> dict[str, Any]:
         "since": now,
         "latest": _latest(reading()),
         **_activity(now.counted),
-        **_first_steps(),
+        "curl": CURL.format(url=url_for("api.create", _external=True)),
     }
 
 
@@ -85,14 +84,6 @@ def _activity(counted_at: Any) -> dict[str, Any]:
         "spans": charts.SPANS,
         "drawn": charts.draw(chart, counted_at),
         "failed_past_hour": chart.failed_past_hour,
-    }
-
-
-def _first_steps() -> dict[str, str]:
-    is_there = "uploads.index" in current_app.view_functions
-    return {
-        "import_url": url_for("uploads.index") if is_there else "",
-        "curl": CURL.format(url=url_for("api.create", _external=True)),
     }
 
 

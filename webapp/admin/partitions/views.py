@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.base import expose, reading, shell
+from webapp.admin.base import expose, is_late, reading, shell
 from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import Choice, read_choice, tenants_page
 from webapp.admin.lists.selection import read_selection
@@ -21,7 +21,6 @@ from webapp.models.operation import OperationKind
 from webapp.operations.progress import last_retries
 from webapp.partitions.failures import families, longest_failed
 from webapp.partitions.isolation_checks import request_check
-from webapp.partitions.stuck import is_stuck
 
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
@@ -34,6 +33,7 @@ class PartitionsView(OperationStarter):
     """The partitions of all tenants, and the retry of failures."""
 
     reads = frozenset({"index", "live"})
+    nav = "partitions"
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -62,24 +62,17 @@ class PartitionsView(OperationStarter):
             flash(_("Milvus has not been observed yet. Does the reconciler run?"), "warning")
         return redirect(self.get_url(".index", tab="drift"))
 
-    def render(self, template: str, **kwargs: Any) -> str:
-        return super().render(template, **{"nav": "partitions", **kwargs})
-
 
 def _figures() -> dict[str, Any]:
     tab = _tab()
     choice = replace(read_choice(request.args), tab=tab)
-    policy = current.services().policy
-    figures: dict[str, Any] = {
-        "tab": tab,
-        "choice": choice,
-        "every": 2,
-        "stuck": lambda partition: is_stuck(partition, policy, shell().summary.last_pause),
-    }
+    figures: dict[str, Any] = {"tab": tab, "choice": choice, "stuck": is_late}
     if tab == "all":
         figures |= _listed(choice)
     if tab == "drift":
-        figures |= drift_data(reading(), shell().summary, current.settings(), policy)
+        figures |= drift_data(
+            reading(), shell().summary, current.settings(), current.services().policy
+        )
         figures["nav"] = "drift"
     if tab == "queues":
         figures |= queue_data(reading())

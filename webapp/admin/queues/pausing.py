@@ -15,6 +15,8 @@ from webapp.partitions.pause import MAX_REASON_LENGTH, under_way
 class PausingView(Page):
     """The two actions; every page shows a pause."""
 
+    nav = "partitions"
+
     @expose("/", methods=("GET", "POST"))
     def index(self) -> ResponseReturnValue:
         """Explains the pause and asks for a reason, then pauses."""
@@ -29,7 +31,6 @@ class PausingView(Page):
                 return redirect(url_for("partitions.index", tab="queues"))
         return self.render(
             "admin/pausing/pause.html",
-            nav="partitions",
             refusal=refusal,
             reason=request.form.get("reason", ""),
             max_length=MAX_REASON_LENGTH,

@@ -15,12 +15,11 @@ from webapp.models.states import PartitionState
 from webapp.models.statistics import Activity, Resolution
 from webapp.models.tenant import Tenant
 from webapp.queue.own_jobs import tenant_of
+from webapp.statistics.heartbeats import COUNTED
 
 NEXT_SHOWN = 20
 SHORT, LONG = timedelta(minutes=5), timedelta(minutes=60)
 
-# The heartbeat up to which events are counted.
-COUNTED = "activity"
 COUNTED_WITHIN = timedelta(seconds=60)
 
 

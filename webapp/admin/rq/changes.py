@@ -8,26 +8,11 @@ from flask.typing import ResponseReturnValue
 from redis import Redis, ResponseError
 from rq import Queue
 from rq.job import JobStatus
-from rq.registry import (
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from webapp.queue.own_jobs import OwnJob, is_own_id, read_own
 
-REGISTRIES = {
-    "failed": FailedJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "started": StartedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "canceled": CanceledJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-}
 NOT_OURS = "There is no such job of Paratia's here; other applications' jobs stay as they are."
 
 
@@ -65,7 +50,7 @@ def entries_key(queue: Queue, registry_name: str) -> str:
     """The key of the ids: a list for queued jobs, else a sorted set."""
     if registry_name == "queued":
         return str(queue.key)
-    return REGISTRIES[registry_name].key_template.format(queue.name)
+    return str(getattr(queue, f"{registry_name}_job_registry").key)
 
 
 def id_in(entry: bytes) -> bytes:

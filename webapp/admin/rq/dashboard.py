@@ -14,7 +14,7 @@ from typing import Any, cast
 from apiflask import APIFlask
 from flask import request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
@@ -52,6 +52,29 @@ UNREADABLE = (
     *(ValueError, AssertionError, KeyError, TypeError, AttributeError),
     *(DeserializationError, TimeoutFormatError, ResponseError),
 )
+NO_JOB = (404, _l("Not found"), _l("There is no such job in the queue's registry."))
+NOT_READABLE = (
+    422,
+    _l("Not readable"),
+    _l("What Redis holds here is not as RQ writes it, or too large, so it cannot be shown."),
+)
+REFUSED = (
+    503,
+    _l("Redis refuses this"),
+    _l("Redis answers, and refuses to run this command. Its log says why."),
+)
+NO_REDIS = (
+    503,
+    _l("Redis does not answer"),
+    _l("The job queue cannot be shown without Redis. Start it, then try again."),
+)
+# Status, title and sentence of the page for each error.
+ANSWERS: Mapping[type, tuple[int, str, str]] = {
+    **dict.fromkeys(UNREADABLE, NOT_READABLE),
+    NoSuchJobError: NO_JOB,
+    InvalidJobOperation: NO_JOB,
+    RedisError: NO_REDIS,
+}
 # Instead of the dashboard's own, which change other applications' jobs as well.
 CHANGES: Mapping[str, Callable[..., Any]] = {
     "requeue_job_view": changes.requeue_job,
@@ -162,15 +185,15 @@ def _members(connection: Redis, key: str) -> set[bytes]:
     return cast(set[bytes], connection.smembers(key))
 
 
-def _answer(status: int, title: str, sentence: str) -> ResponseReturnValue:
+def _answer(error: Exception) -> ResponseReturnValue:
     """A page where a page was requested; for scripts the sentence alone."""
+    kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
+    # A key of another kind is garbage; Redis's other errors are its own.
+    is_refusal = isinstance(error, ResponseError) and "WRONGTYPE" not in str(error)
+    status, title, sentence = REFUSED if is_refusal else ANSWERS[kind]
     if (request.endpoint or "").removeprefix("rq_dashboard.") in PAGES:
         return error_page(status, title, sentence)
     return str(sentence), status
-
-
-def _answer_unknown_job(_error: Exception) -> ResponseReturnValue:
-    return _answer(404, _("Not found"), _("There is no such job in the queue's registry."))
 
 
 def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[str, Any]]:
@@ -179,33 +202,6 @@ def _serialize_queues(instance_number: int, queues: list[Queue]) -> list[dict[st
         with suppress(ResponseError):
             figures += _original_serialize(instance_number, [queue])
     return figures
-
-
-def _answer_refusal(error: ResponseError) -> ResponseReturnValue:
-    """A key of another kind is garbage; other errors are Redis's own."""
-    if "WRONGTYPE" in str(error):
-        return _answer_unreadable(error)
-    return _answer(
-        503,
-        _("Redis refuses this"),
-        _("Redis answers, and refuses to run this command. Its log says why."),
-    )
-
-
-def _answer_unreadable(_error: Exception) -> ResponseReturnValue:
-    return _answer(
-        422,
-        _("Not readable"),
-        _("What Redis holds here is not as RQ writes it, or too large, so it cannot be shown."),
-    )
-
-
-def _answer_no_redis(_error: Exception) -> ResponseReturnValue:
-    return _answer(
-        503,
-        _("Redis does not answer"),
-        _("The job queue cannot be shown without Redis. Start it, then try again."),
-    )
 
 
 @functools.cache
@@ -220,12 +216,8 @@ def _patch() -> None:
     # Instead of the dashboard's own, which opens a connection for each request.
     blueprint.before_request_funcs[None] = [guard]
     blueprint.after_request(record_audit)
-    for error in (NoSuchJobError, InvalidJobOperation):
-        blueprint.register_error_handler(error, _answer_unknown_job)
-    for unreadable in UNREADABLE:
-        blueprint.register_error_handler(unreadable, _answer_unreadable)
-    blueprint.register_error_handler(ResponseError, _answer_refusal)
-    blueprint.register_error_handler(RedisError, _answer_no_redis)
+    for error in ANSWERS:
+        blueprint.register_error_handler(error, _answer)
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:

@@ -11,10 +11,12 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from webapp import current
 from webapp.admin.base import reading
+from webapp.audit import log as audit
 from webapp.auth.guard import require
 from webapp.auth.roles import Role
 from webapp.queue.own_jobs import tenant_of
 from webapp.tenants.queries import get_tenant
+from webapp.texts import whole_number
 
 REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
 
@@ -56,8 +58,7 @@ def _is_usable(arguments: dict[str, Any]) -> bool:
 
 
 def _is_within(number: str | int, most: int) -> bool:
-    text = str(number)
-    return text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most
+    return 1 <= (whole_number(str(number)) or 0) <= most
 
 
 def record_audit(response: Response) -> Response:
@@ -66,13 +67,15 @@ def record_audit(response: Response) -> Response:
     done = response.get_json(silent=True) if action and response.status_code == 200 else None
     if action and done and done.get("status") == "OK":
         arguments = request.view_args or {}
-        current.services().audit.record_now(
-            actor=current.actor(),
-            action=action,
-            tenant_id=_tenant(arguments.get("job_id", "")),
-            target=_target(arguments),
-            after={"jobs": done["count"]} if "count" in done else {},
-        )
+        with current.database().transaction() as session:
+            audit.record(
+                session,
+                actor=current.actor(),
+                action=action,
+                tenant_id=_tenant(arguments.get("job_id", "")),
+                target=_target(arguments),
+                after={"jobs": done["count"]} if "count" in done else {},
+            )
     return response
 
 

@@ -14,7 +14,6 @@ from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
 from webapp.db.types import utc_now
 from webapp.errors import DomainError
-from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
 
@@ -64,18 +63,13 @@ class DeletionViews(Page):
         return Response(text, 200, {"Content-Disposition": saved_as}, "application/json")
 
 
-def owns_rows(partition: Partition) -> bool:
-    """Whether its rows are known to be the tenant's, so that they go when it does."""
-    return bool(partition.seen_absent_at or partition.ready_at)
-
-
 def _consequence(tenant: Tenant) -> dict[str, Any]:
     grace = current.services().policy.grace
     return {
         "model": tenant,
         "grace": grace,
         "dropped_at": utc_now() + grace,
-        "owns_rows": owns_rows(tenant.partition),
+        "owns_rows": tenant.partition.owns_rows,
         "mistyped": request.method == "POST",
     }
 

@@ -10,9 +10,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from webapp import current
-from webapp.admin.base import Page, expose, is_fragment, reading, shell
+from webapp.admin.base import Page, expose, is_fragment, is_late, reading, shell
 from webapp.admin.lookups import find_tenant, number_in
-from webapp.admin.tenants.deletion import owns_rows
 from webapp.admin.tenants.operation_link import part_of
 from webapp.admin.tenants.snippet import Place, snippet_for
 from webapp.admin.tenants.timeline import RequestShown, group_by_request, job_of, sentence_of
@@ -26,7 +25,6 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events as timeline
 from webapp.partitions.collection_schema import schema_of
 from webapp.partitions.events import origin_in, origin_of
-from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import Headroom
 from webapp.tenants.queries import departure_of, list_events
 
@@ -94,7 +92,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "model": tenant,
         "partition": partition,
         "departure": departure_of(reading(), tenant.id) if is_gone else None,
-        "owns_rows": owns_rows(partition),
+        "owns_rows": partition.owns_rows,
         "proven_at": _proven_at(partition),
         "looked": _observation_of(partition),
         "story": story,
@@ -102,7 +100,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "current_request": _current_request(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
         "snippet": None if is_gone or not partition.is_requested else _snippet(partition),
-        "stuck": is_stuck(partition, current.services().policy, shell().summary.last_pause),
+        "stuck": is_late(partition),
         "every": 1 if _changes_soon(partition) else 2,
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flask import current_app, url_for
+from flask import url_for
 from flask_babel import ngettext
 
 from webapp.admin.tenants.timeline import RequestShown
@@ -11,8 +11,6 @@ from webapp.admin.wording.actors import who
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import PartitionEvent
 from webapp.partitions import events
-
-PAGES = ("operations.show", "operations.index")
 
 EVENTS = {
     OperationKind.RETRY: {events.RETRIED},
@@ -29,7 +27,7 @@ class PartOfMany:
 
     generation: int | None
     sentence: str
-    url: str | None
+    url: str
 
 
 def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> PartOfMany | None:
@@ -39,7 +37,9 @@ def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> Pa
     # The first match: later ones may be requests of the same actor for this tenant alone.
     for request in reversed(requests):
         if request.origin is not None and _has_made(operation, request.origin):
-            return PartOfMany(request.generation, _sentence(operation), _url(operation))
+            sentence = SENTENCES[operation.kind](operation.tenants, who(operation.actor))
+            url = url_for("operations.show", id=operation.id)
+            return PartOfMany(request.generation, sentence, url)
     return None
 
 
@@ -49,16 +49,6 @@ def _has_made(operation: Operation, origin: PartitionEvent) -> bool:
     )
     is_alike = origin.event in EVENTS[operation.kind] and origin.actor == operation.actor
     return is_in_time and is_alike
-
-
-def _sentence(operation: Operation) -> str:
-    say = SENTENCES[operation.kind]
-    return say(operation.tenants, who(operation.actor))
-
-
-def _url(operation: Operation) -> str | None:
-    endpoint = next((page for page in PAGES if page in current_app.view_functions), None)
-    return url_for(endpoint, id=operation.id) if endpoint else None
 
 
 SENTENCES: dict[OperationKind, Callable[[int, str], str]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from webapp.partitions.collection_schema import SchemaField
+from webapp.texts import N_
 
 SENTENCE = "The first chunk of a document."
 
@@ -62,28 +63,14 @@ def _array(field: SchemaField) -> Sample:
     return Sample(f"[{sample_of(element).source}]")
 
 
-def _numbers(field: SchemaField) -> Sample:
-    return Sample(f"[0.1] * {field.dim}", _("%(dim)s numbers of your model", dim=field.dim))
+def _vector(element: str, note: str, numbers_in_one: int = 1) -> Callable[[SchemaField], Sample]:
+    """Makes a vector of equal elements, each of which holds one number or several."""
 
+    def make(field: SchemaField) -> Sample:
+        source = f"{element} * {(field.dim or 0) // numbers_in_one}"
+        return Sample(source, _(note, dim=field.dim))
 
-def _bits(field: SchemaField) -> Sample:
-    source = rf'b"\x55" * {(field.dim or 0) // 8}'
-    return Sample(source, _("%(dim)s bits, eight in a byte", dim=field.dim))
-
-
-def _halves(field: SchemaField) -> Sample:
-    source = rf'b"\x00\x38" * {field.dim}'
-    return Sample(source, _("%(dim)s numbers of type float16, as bytes", dim=field.dim))
-
-
-def _bfloats(field: SchemaField) -> Sample:
-    source = rf'b"\x00\x3f" * {field.dim}'
-    return Sample(source, _("%(dim)s numbers of type bfloat16, as bytes", dim=field.dim))
-
-
-def _small(field: SchemaField) -> Sample:
-    source = rf'b"\x01" * {field.dim}'
-    return Sample(source, _("%(dim)s numbers of type int8, as bytes", dim=field.dim))
+    return make
 
 
 def _sparse(_field: SchemaField) -> Sample:
@@ -111,10 +98,10 @@ MAKERS = SCALARS | {
     "ARRAY": _array,
     "GEOMETRY": _always(quoted("POINT (12.5 41.9)")),
     "TIMESTAMPTZ": _always(quoted("2026-01-01T00:00:00Z")),
-    "FLOAT_VECTOR": _numbers,
-    "BINARY_VECTOR": _bits,
-    "FLOAT16_VECTOR": _halves,
-    "BFLOAT16_VECTOR": _bfloats,
-    "INT8_VECTOR": _small,
+    "FLOAT_VECTOR": _vector("[0.1]", N_("%(dim)s numbers of your model")),
+    "BINARY_VECTOR": _vector(r'b"\x55"', N_("%(dim)s bits, eight in a byte"), 8),
+    "FLOAT16_VECTOR": _vector(r'b"\x00\x38"', N_("%(dim)s numbers of type float16, as bytes")),
+    "BFLOAT16_VECTOR": _vector(r'b"\x00\x3f"', N_("%(dim)s numbers of type bfloat16, as bytes")),
+    "INT8_VECTOR": _vector(r'b"\x01"', N_("%(dim)s numbers of type int8, as bytes")),
     "SPARSE_FLOAT_VECTOR": _sparse,
 }

@@ -1,17 +1,60 @@
 """Code for a tenant's partition: insert and search, ready to paste."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from flask_babel import gettext as _
 
 from webapp.admin.tenants.samples import Sample, question_for, quoted, sample_of
-from webapp.partitions.collection_schema import CollectionSchema, SchemaField
+from webapp.partitions.collection_schema import CollectionSchema
 
 # An undeclared field, to show that a dynamic collection takes it.
 FURTHER = "source"
-LIMIT = 5
+
+HEAD = """\
+import os
+
+from pymilvus import MilvusClient
+
+COLLECTION = {collection}
+PARTITION = {partition}
+
+client = MilvusClient(
+    uri=os.environ.get("MILVUS_URI") or {address},
+    token=os.environ.get("MILVUS_TOKEN", ""),
+)
+
+"""
+UNKNOWN = """\
+{fill_in}
+VECTOR = "vector"  {name}
+DIMENSION = 1536  {dimension}
+"""
+INSERT = """\
+rows = [
+    {{
+{fields}    }},
+]
+{left_out}answer = client.insert(COLLECTION, rows, partition_name=PARTITION)
+print(answer["insert_count"], answer["ids"])
+"""
+SEARCH = """\
+{loaded}
+if client.get_load_state(COLLECTION, PARTITION)["state"].name != "Loaded":
+    client.load_partitions(COLLECTION, [PARTITION])
+found = client.search(
+    COLLECTION,
+    data=[{question}],  {note}
+    anns_field={field},
+    partition_names=[PARTITION],  {else_all}
+    limit=5,
+    output_fields=[{shown}],
+    consistency_level="Strong",  {strong}
+)
+for hit in found[0]:
+    print(hit["distance"], hit["entity"])
+"""
 
 
 @dataclass(frozen=True)
@@ -31,28 +74,23 @@ class Place:
 
 def snippet_for(place: Place, schema: CollectionSchema | None) -> Snippet:
     """The code for one partition; with an unknown schema it says what to fill in."""
-    head = "\n".join(_head(place))
-    insert = _insert(schema) if schema else _insert_unknown()
-    search = _search(schema) if schema else _search_unknown()
-    return Snippet(_whole(head, insert), _whole(head, search))
-
-
-def _whole(head: str, lines: Iterator[str]) -> str:
-    return head + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _head(place: Place) -> Iterator[str]:
-    yield "import os"
-    yield ""
-    yield "from pymilvus import MilvusClient"
-    yield ""
-    yield f"COLLECTION = {quoted(place.collection)}"
-    yield f"PARTITION = {quoted(place.partition)}"
-    yield ""
-    yield "client = MilvusClient("
-    yield f'    uri=os.environ.get("MILVUS_URI") or {quoted(without_secrets(place.address))},'
-    yield '    token=os.environ.get("MILVUS_TOKEN", ""),'
-    yield ")"
+    head = HEAD.format(
+        collection=quoted(place.collection),
+        partition=quoted(place.partition),
+        address=quoted(without_secrets(place.address)),
+    )
+    if schema:
+        return Snippet(head + _insert(schema), head + _search(schema))
+    head += UNKNOWN.format(
+        fill_in=_comment(_("The fields of this collection are not known yet: fill them in here.")),
+        name=_comment(_("the name of the vector field")),
+        dimension=_comment(_("how many numbers a vector has")),
+    )
+    others = _comment(_("every other field, but no key that Milvus makes itself"))
+    fields = ("        VECTOR: [0.1] * DIMENSION,", f"        {others}")
+    insert = INSERT.format(fields=_lines(fields), left_out="")
+    question = Sample("[0.1] * DIMENSION", _("the question's vector"))
+    return Snippet(head + insert, head + _ask(question, "VECTOR"))
 
 
 def without_secrets(address: str) -> str:
@@ -61,104 +99,62 @@ def without_secrets(address: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _insert(schema: CollectionSchema) -> Iterator[str]:
-    yield "rows = ["
-    yield "    {"
+def _insert(schema: CollectionSchema) -> str:
+    left_out = (
+        _comment(_("%(field)s is left out: Milvus fills it in.", field=quoted(field.name)))
+        for field in schema.fields
+        if field.is_made
+    )
+    return INSERT.format(fields=_lines(_fields(schema)), left_out=_lines(left_out))
+
+
+def _fields(schema: CollectionSchema) -> Iterator[str]:
     for field in schema.fields:
-        if field.is_made:
+        sample = sample_of(field)
+        if field.is_made or (sample.source is None and field.is_optional):
             continue
-        yield from _pair(field.name, sample_of(field), is_optional=field.is_optional)
+        yield _pair(field.name, sample)
     if schema.is_dynamic and FURTHER not in {field.name for field in schema.fields}:
         note = _("any further field: this collection takes them")
-        yield from _pair(FURTHER, Sample(quoted("handbook.pdf"), note))
-    yield "    },"
-    yield "]"
-    for field in schema.fields:
-        if field.is_made:
-            yield _comment(
-                _("%(field)s is left out: Milvus fills it in.", field=quoted(field.name))
-            )
-    yield from _send()
+        yield _pair(FURTHER, Sample(quoted("handbook.pdf"), note))
 
 
-def _send() -> Iterator[str]:
-    yield "answer = client.insert(COLLECTION, rows, partition_name=PARTITION)"
-    yield 'print(answer["insert_count"], answer["ids"])'
-
-
-def _pair(name: str, sample: Sample, *, is_optional: bool = False) -> Iterator[str]:
+def _pair(name: str, sample: Sample) -> str:
     if sample.source is None:
-        if not is_optional:
-            yield f"        {_comment(f'{quoted(name)}: {sample.note}')}"
-        return
+        return f"        {_comment(f'{quoted(name)}: {sample.note}')}"
     note = f"  {_comment(sample.note)}" if sample.note else ""
-    yield f"        {quoted(name)}: {sample.source},{note}"
+    return f"        {quoted(name)}: {sample.source},{note}"
 
 
-def _search(schema: CollectionSchema) -> Iterator[str]:
+def _search(schema: CollectionSchema) -> str:
     vectors = [field for field in schema.fields if field.is_vector]
     if not vectors:
-        yield _comment(_("This collection has no field of vectors that could be searched."))
-        return
+        return _comment(_("This collection has no field of vectors that could be searched.")) + "\n"
     # Prefer a dense vector that Milvus does not compute.
     field = min(vectors, key=lambda vector: (vector.is_made, vector.type != "FLOAT_VECTOR"))
-    question = question_for(field)
-    shown = [other.name for other in schema.fields if _is_shown(other)]
-    others = [other.name for other in vectors if other is not field]
-    if others:
-        names = ", ".join(map(quoted, others))
-        yield _comment(_("There are further vectors to search by: %(names)s.", names=names))
-    yield from _ask(
-        f"[{question.source}],  {_comment(question.note)}",
-        quoted(field.name),
-        f"[{', '.join(map(quoted, shown))}]",
+    shown = [quoted(each.name) for each in schema.fields if not (each.is_vector or each.is_made)]
+    search = _ask(question_for(field), quoted(field.name), ", ".join(shown))
+    names = ", ".join(quoted(other.name) for other in vectors if other is not field)
+    if names:
+        further = _comment(_("There are further vectors to search by: %(names)s.", names=names))
+        return f"{further}\n{search}"
+    return search
+
+
+def _ask(question: Sample, field: str, shown: str = "") -> str:
+    return SEARCH.format(
+        loaded=_comment(_("Milvus searches only what is loaded.")),
+        question=question.source,
+        note=_comment(question.note),
+        field=field,
+        else_all=_comment(_("else all tenants are searched")),
+        shown=shown,
+        strong=_comment(_("sees what was inserted just now; dearer")),
     )
 
 
-def _is_shown(field: SchemaField) -> bool:
-    return not (field.is_vector or field.is_made)
-
-
-def _ask(data: str, vector: str, shown: str) -> Iterator[str]:
-    yield _comment(_("Milvus searches only what is loaded."))
-    yield 'if client.get_load_state(COLLECTION, PARTITION)["state"].name != "Loaded":'
-    yield "    client.load_partitions(COLLECTION, [PARTITION])"
-    yield "found = client.search("
-    yield "    COLLECTION,"
-    yield f"    data={data}"
-    yield f"    anns_field={vector},"
-    yield "    partition_names=[PARTITION],  " + _comment(_("else all tenants are searched"))
-    yield f"    limit={LIMIT},"
-    yield f"    output_fields={shown},"
-    now = _comment(_("sees what was inserted just now; dearer"))
-    yield f'    consistency_level="Strong",  {now}'
-    yield ")"
-    yield "for hit in found[0]:"
-    yield '    print(hit["distance"], hit["entity"])'
-
-
-def _unknown() -> Iterator[str]:
-    yield _comment(_("The fields of this collection are not known yet: fill them in here."))
-    yield 'VECTOR = "vector"  ' + _comment(_("the name of the vector field"))
-    yield "DIMENSION = 1536  " + _comment(_("how many numbers a vector has"))
-
-
-def _insert_unknown() -> Iterator[str]:
-    yield from _unknown()
-    yield "rows = ["
-    yield "    {"
-    yield "        VECTOR: [0.1] * DIMENSION,"
-    note = _("every other field, but no key that Milvus makes itself")
-    yield f"        {_comment(note)}"
-    yield "    },"
-    yield "]"
-    yield from _send()
-
-
-def _search_unknown() -> Iterator[str]:
-    yield from _unknown()
-    note = _("the question's vector")
-    yield from _ask(f"[[0.1] * DIMENSION],  {_comment(note)}", "VECTOR", "[]")
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _comment(text: str) -> str:

@@ -1,6 +1,5 @@
 """The tenants: list and forms; other views of a tenant are in the modules beside."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import flash, redirect, request
@@ -10,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import Form, StringField
 
 from webapp import current
-from webapp.admin.base import expose, reading, shell
+from webapp.admin.base import expose, is_late, reading, shell
 from webapp.admin.lists.actions import selecting
 from webapp.admin.lists.filters import read_choice, tenants_page
 from webapp.admin.lookups import find_tenant, status
@@ -21,10 +20,7 @@ from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
-from webapp.partitions.stuck import is_stuck
-from webapp.partitions.summary import Headroom
 
 # Tenants of a page of the list.
 PAGE_SIZE = 50
@@ -51,24 +47,11 @@ class TenantForm(Form):  # type: ignore[misc]
     )
 
 
-@dataclass(frozen=True)
-class Room:
-    """The collection of the next tenant, and its free places."""
-
-    collection: str
-    left: int | None
-    places: int
-
-    @classmethod
-    def of(cls, headroom: Headroom) -> "Room":
-        """The room of a collection; `_default` takes one place."""
-        return cls(headroom.collection, headroom.left, headroom.limit - 1)
-
-
 class TenantView(DetailViews, DeletionViews, ForeignDataViews):
     """Tenants are created, renamed and deleted through the same service as by the API."""
 
     reads = frozenset({"index_view", "list_live", "details_view", "live", "departure"})
+    nav = "tenant"
 
     @expose("/")
     def index_view(self) -> ResponseReturnValue:
@@ -83,10 +66,9 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
         return super().render(
             template,
             **{
-                "nav": "tenant",
                 "choice": read_choice(request.args),
-                "room": Room.of(shell().summary.collections[0]),
-                "stuck": _is_stuck,
+                "room": shell().summary.collections[0],
+                "stuck": is_late,
                 **kwargs,
             },
         )
@@ -149,7 +131,3 @@ def _show(error: DomainError, form: TenantForm) -> None:
         flash(sentence(error), "danger")
     else:
         field.errors = [*field.errors, sentence(error)]
-
-
-def _is_stuck(partition: Partition) -> bool:
-    return is_stuck(partition, current.services().policy, shell().summary.last_pause)
