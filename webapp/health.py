@@ -1,7 +1,6 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -23,13 +22,9 @@ from webapp.settings import Settings
 from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 1.5
-# After this many missed sweeps the last observation says nothing about now.
-STALE_AFTER_SWEEPS = 4
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.AUTH})
 
 blueprint = Blueprint("health", __name__)
-# APIFlask describes every blueprint; these two are no part of the API.
-blueprint.enable_openapi = False  # type: ignore[attr-defined]
 
 
 def init_app(app: Flask) -> None:
@@ -109,15 +104,9 @@ def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, s
 def _last_observation(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
     if row is None:
         return _observation("unknown")
-    is_late = utc_now() - row.observed_at > _stale_after(settings)
+    is_late = utc_now() - row.observed_at > settings.observation_lasts
     status = "unknown" if is_late else "down" if row.cause in NO_ANSWER else "ok"
     return _observation(status, row.cause, rfc3339(row.observed_at))
-
-
-def _stale_after(settings: Settings) -> timedelta:
-    return timedelta(
-        seconds=STALE_AFTER_SWEEPS * settings.reconcile_interval + settings.milvus_timeout
-    )
 
 
 def _observation(

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
@@ -281,6 +282,11 @@ class Settings(BaseModel):
     def backfill_queue(self) -> str:
         """The queue of the backfill's chunks; workers take it after `partition_queue`."""
         return f"{self.partition_queue}-backfill"
+
+    @property
+    def observation_lasts(self) -> timedelta:
+        """After this time, which is four missed sweeps, an observation says nothing about now."""
+        return timedelta(seconds=4 * self.reconcile_interval + self.milvus_timeout)
 
     @property
     def signing_key(self) -> str:

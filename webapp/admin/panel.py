@@ -39,8 +39,6 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     admin.add_view(UploadsView(name="Import", endpoint="uploads", url="/admin/import"))
     admin.add_view(ExportView(name="Export", endpoint="export", url="/admin/export"))
     admin.add_view(HelpView(name="Help", endpoint="help"))
-    for view in admin._views:
-        view.blueprint.enable_openapi = False
     app.extensions["shared_reads"] = SharedReads()
     app.after_request(answer_unchanged)
     idempotency.init_app(app)

@@ -20,16 +20,7 @@ def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
     Takes the role `operator`, since entries say from which address people came. Newest first.
     Entries are only ever added, so pages neither hide nor repeat any.
     """
-    audit_filter = AuditFilter(
-        actor=query.actor,
-        action=query.action,
-        tenant_id=query.tenant_id,
-        via=query.via,
-        text=query.q,
-        request_id=query.request_id,
-        since=query.since,
-        until=query.until,
-    )
+    criteria = query.model_dump(exclude={"q", "limit", "cursor"})
     with current.database().reading() as session:
-        page = search(session, audit_filter, query.limit, query.cursor)
+        page = search(session, AuditFilter(text=query.q, **criteria), query.limit, query.cursor)
     return schemas_out.AuditPage.of(page)

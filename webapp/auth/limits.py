@@ -1,6 +1,10 @@
-"""A limit on password guesses, shared by all processes, and independent of Redis."""
+"""A limit on password guesses, shared by all processes, and independent of Redis.
+
+Guesses are counted under two keys: the visitor's network, and the e-mail address.
+"""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from ipaddress import ip_address, ip_network
@@ -9,7 +13,6 @@ from typing import Any
 from flask import Flask, current_app, request
 from flask_login import current_user
 from sqlalchemy import case, update
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
 from webapp.auth import counts, failures
@@ -36,66 +39,6 @@ class _Full(Exception):
     """A key has reached its limit; rolls back the counts of the others."""
 
 
-class Guesses:
-    """Counts guesses under several keys: the visitor's network, and the e-mail address."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def take(self, keys: list[str]) -> None:
-        """Count a guess before the password is checked, so that concurrent guesses count as well.
-
-        Raises:
-            Refused: a key has `GUESSES` in this window. Nothing is counted then, so that an address
-                which is refused already cannot lock out another user.
-        """
-        # First without a write, which a refusal should not cost; again after a concurrent guess.
-        self._refuse_closed(keys)
-        while not self._count(sorted(keys)):
-            self._refuse_closed(keys)
-
-    def _count(self, keys: list[str]) -> bool:
-        try:
-            with self._database.transaction() as session:
-                _add_all(session, keys)
-        except _Full:
-            return False
-        return True
-
-    def give_back(self, keys: list[str]) -> None:
-        """Uncount a guess: it was right."""
-        closed = LoginCount.count > GUESSES
-        fewer = case((closed, GUESSES - 1), else_=LoginCount.count - 1)
-        with self._database.transaction() as session:
-            for key in sorted(keys):
-                session.execute(
-                    update(LoginCount)
-                    .where(LoginCount.key == key, LoginCount.count > 0)
-                    .values(count=fewer)
-                )
-
-    def _refuse_closed(self, keys: list[str]) -> None:
-        with self._database.reading() as session:
-            rows = counts.read(session, keys)
-        closed = [row for row in rows.values() if row.count >= GUESSES]
-        if closed:
-            longest = max(row.ends_at for row in closed)
-            seconds = max(1, round((longest - utc_now()).total_seconds()))
-            first = [self._mark(row) for row in closed if row.count == GUESSES]
-            raise Refused(seconds, first=any(first))
-
-    def _mark(self, row: LoginCount) -> bool:
-        """Record the first refusal, as a count above the limit; False where it is recorded."""
-        mark = (
-            update(LoginCount)
-            .where(LoginCount.key == row.key, LoginCount.count == GUESSES)
-            .values(count=GUESSES + 1)
-            .returning(LoginCount.key)
-        )
-        with self._database.transaction() as session:
-            return session.scalar(mark) is not None
-
-
 def init_app(app: Flask) -> None:
     """Limit failed logins per network and e-mail address, and record them."""
     app.view_functions["security.login"] = _limited(app.view_functions["security.login"])
@@ -106,20 +49,20 @@ def _limited(view: Callable[[], Any]) -> Callable[[], Any]:
     def login() -> Any:
         if request.method != "POST":
             return view()
-        guesses = Guesses(current_app.extensions["database"])
+        database: Database = current_app.extensions["database"]
         email = request.form.get("email", "")
         keys = [
             counts.key_of("guess from", _network(request.remote_addr or "")),
             counts.key_of("guess for", _comparable(email)),
         ]
         try:
-            guesses.take(keys)
+            _take(database, sorted(keys))
         except Refused as refused:
             failures.tell(email, Outcome.LIMITED, write=refused.first)
             raise TooManyRequests(retry_after=refused.retry_after_s) from refused
         answer = view()
         if current_user.is_authenticated:
-            guesses.give_back(keys)
+            _give_back(database, sorted(keys))
         else:
             failures.tell(email, failures.outcome())
         return answer
@@ -127,10 +70,63 @@ def _limited(view: Callable[[], Any]) -> Callable[[], Any]:
     return login
 
 
-def _add_all(session: Session, keys: list[str]) -> None:
-    for key in keys:
-        if counts.add(session, key, WINDOW, at_most=GUESSES) is None:
-            raise _Full
+def _take(database: Database, keys: list[str]) -> None:
+    """Count a guess before the password is checked, so that concurrent guesses count as well.
+
+    Raises:
+        Refused: a key has `GUESSES` in this window. Nothing is counted then, so that an address
+            which is refused already cannot lock out another user.
+    """
+    # First without a write, which a refusal should not cost; again after a concurrent guess.
+    _refuse_closed(database, keys)
+    while not _count(database, keys):
+        _refuse_closed(database, keys)
+
+
+def _count(database: Database, keys: list[str]) -> bool:
+    """Count a guess under every key; False, and none is counted, where one is at its limit."""
+    with suppress(_Full), database.transaction() as session:
+        for key in keys:
+            if counts.add(session, key, WINDOW, at_most=GUESSES) is None:
+                raise _Full
+        return True
+    return False
+
+
+def _give_back(database: Database, keys: list[str]) -> None:
+    """Uncount a guess: it was right."""
+    closed = LoginCount.count > GUESSES
+    fewer = case((closed, GUESSES - 1), else_=LoginCount.count - 1)
+    with database.transaction() as session:
+        for key in keys:
+            session.execute(
+                update(LoginCount)
+                .where(LoginCount.key == key, LoginCount.count > 0)
+                .values(count=fewer)
+            )
+
+
+def _refuse_closed(database: Database, keys: list[str]) -> None:
+    with database.reading() as session:
+        rows = counts.read(session, keys)
+    closed = [row for row in rows.values() if row.count >= GUESSES]
+    if closed:
+        longest = max(row.ends_at for row in closed)
+        seconds = max(1, round((longest - utc_now()).total_seconds()))
+        first = [_mark(database, row) for row in closed if row.count == GUESSES]
+        raise Refused(seconds, first=any(first))
+
+
+def _mark(database: Database, row: LoginCount) -> bool:
+    """Record the first refusal, as a count above the limit; False where it is recorded."""
+    mark = (
+        update(LoginCount)
+        .where(LoginCount.key == row.key, LoginCount.count == GUESSES)
+        .values(count=GUESSES + 1)
+        .returning(LoginCount.key)
+    )
+    with database.transaction() as session:
+        return session.scalar(mark) is not None
 
 
 def _network(address: str) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from webapp.admin.lists.filters import Choice, Found
-from webapp.admin.lists.selection import filter_fields, kinds_for
+from webapp.admin.lists.filters import Choice, Found, filter_fields
+from webapp.admin.lists.selection import kinds_for
 from webapp.models.operation import OperationKind
 from webapp.models.states import PartitionState
 from webapp.partitions.summary import Summary

@@ -1,7 +1,8 @@
 """The filter of tenants in an address, and the page that it selects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import url_for
 from sqlalchemy import func, select
@@ -39,16 +40,8 @@ class Choice(TenantFilter):
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this filter with changes, on its first page."""
         choice = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
-        state = NOT_REQUESTED if choice.not_requested else choice.state
-        return url_for(
-            endpoint,
-            tab=choice.tab,
-            state=state or None,
-            cause=choice.cause or None,
-            search=choice.q or None,
-            operation=choice.operation_id,
-            page=choice.page or None,
-        )
+        fields: dict[str, Any] = dict(filter_fields(choice))
+        return url_for(endpoint, tab=choice.tab, **fields, page=choice.page or None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +61,18 @@ class Found:
     @property
     def last(self) -> int | None:
         return None if self.first is None else self.first + len(self.items) - 1
+
+
+def filter_fields(wanted: TenantFilter) -> Iterator[tuple[str, str]]:
+    """The filter as an address has it; see `read_choice`."""
+    if wanted.state or wanted.not_requested:
+        yield "state", NOT_REQUESTED if wanted.not_requested else str(wanted.state)
+    if wanted.cause:
+        yield "cause", str(wanted.cause)
+    if wanted.q:
+        yield "search", wanted.q
+    if wanted.operation_id is not None:
+        yield "operation", str(wanted.operation_id)
 
 
 def read_choice(arguments: Mapping[str, str]) -> Choice:

@@ -1,12 +1,11 @@
 """The selection of tenants in a form or an address, and its fields."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from flask import abort
 from werkzeug.datastructures import MultiDict
 
-from webapp.admin.lists.filters import NOT_REQUESTED, read_choice
+from webapp.admin.lists.filters import filter_fields, read_choice
 from webapp.models.causes import Cause
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Partition
@@ -46,18 +45,6 @@ def fields_of(selection: Selection) -> list[Field]:
     if selection.tenant_ids is not None:
         return [("scope", "selected"), *(("id", str(each)) for each in selection.tenant_ids)]
     return [("scope", "matching"), *filter_fields(selection)]
-
-
-def filter_fields(wanted: TenantFilter) -> Iterator[Field]:
-    """The filter as a list's address has it."""
-    if wanted.state or wanted.not_requested:
-        yield "state", NOT_REQUESTED if wanted.not_requested else str(wanted.state)
-    if wanted.cause:
-        yield "cause", str(wanted.cause)
-    if wanted.q:
-        yield "search", wanted.q
-    if wanted.operation_id is not None:
-        yield "operation", str(wanted.operation_id)
 
 
 def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import TypeVar
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -21,8 +22,8 @@ from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
 
-# After this many missed sweeps an observation says nothing about now.
-SWEEPS_LATE = 4
+T = TypeVar("T")
+
 SLOW_MS = 1000
 
 LABELS = {
@@ -60,8 +61,8 @@ class Sign:
         return ICONS[self.role]
 
 
-def timed(ask: Callable[[], Moments]) -> tuple[Moments, float]:
-    """The result, and how many milliseconds the database took for it."""
+def timed(ask: Callable[[], T]) -> tuple[T, float]:
+    """The result, and how many milliseconds the database or Redis took for it."""
     began = time.monotonic()
     answer = ask()
     return answer, max(1.0, (time.monotonic() - began) * 1000)
@@ -105,12 +106,10 @@ def _redis(frame: Shell, job_queue: JobQueue) -> Sign:
 
 
 def _ping_ms(job_queue: JobQueue) -> float | None:
-    began = time.monotonic()
     try:
-        job_queue.connection.ping()
+        return timed(job_queue.connection.ping)[1]
     except (RedisError, OSError):
         return None
-    return max(1.0, (time.monotonic() - began) * 1000)
 
 
 def _answering(key: str, took_ms: float | None) -> Sign:
@@ -140,7 +139,7 @@ def _workers(frame: Shell) -> Sign:
 def _sweep(finished_at: datetime | None, settings: Settings) -> Sign:
     if finished_at is None:
         return Sign("sweep", "warning", _("never seen"), _("Does the reconciler run?"))
-    if utc_now() - finished_at > _too_old(settings):
+    if utc_now() - finished_at > settings.observation_lasts:
         return Sign("sweep", "warning", _("late"), _("Does the reconciler run?"), finished_at)
     return Sign("sweep", "success", _("works"), at=finished_at)
 
@@ -157,14 +156,9 @@ def _milvus_signs(frame: Shell, seen: Headroom, settings: Settings) -> Iterator[
     if seen.observed_at is None:
         yield Sign("milvus", "warning", _("unknown"), _("Not observed yet."))
         return
-    if utc_now() - seen.observed_at > _too_old(settings):
+    if utc_now() - seen.observed_at > settings.observation_lasts:
         yield Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
     if seen.cause:
         word = _("no answer") if seen.cause in NO_ANSWER else _("trouble")
         yield Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
     yield Sign("milvus", "success", _("answers"), took(seen.latency_ms or 0), seen.observed_at)
-
-
-def _too_old(settings: Settings) -> timedelta:
-    sweeps_s = SWEEPS_LATE * settings.reconcile_interval
-    return timedelta(seconds=sweeps_s + settings.milvus_timeout)

@@ -212,7 +212,6 @@ def _patch() -> None:
     web.serialize_queues = _serialize_queues
     web.get_queue_registry_jobs_count = jobs_of_page
     blueprint = web.blueprint
-    blueprint.enable_openapi = False
     # Instead of the dashboard's own, which opens a connection for each request.
     blueprint.before_request_funcs[None] = [guard]
     blueprint.after_request(record_audit)

@@ -11,9 +11,8 @@ from webapp import current
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lookups import find_tenant, is_typed, number_in, status
 from webapp.admin.wording.markup import isolated
-from webapp.admin.wording.refusals import sentence
+from webapp.admin.wording.refusals import refusal_flashed
 from webapp.db.types import utc_now
-from webapp.errors import DomainError
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import DepartureRecord, departure_of, get_tenant
 
@@ -31,11 +30,8 @@ class DeletionViews(Page):
         text = request.form.get("typed")
         if request.method != "POST" or not (text is None or is_typed(text, tenant.name)):
             return self.render("admin/tenant/delete.html", **_consequence(tenant)), status()
-        try:
+        with refusal_flashed():
             current.tenants().delete(tenant.id, actor=current.actor())
-        except DomainError as error:
-            flash(sentence(error), "danger")
-        else:
             _say_deleted(tenant)
         return redirect(self.get_url(".details_view", id=tenant.id))
 
@@ -44,11 +40,8 @@ class DeletionViews(Page):
         """Calls a deleted tenant back, or shows that it is too late."""
         tenant_id = number_in(request.form.get("tenant_id"))
         before = get_tenant(reading(), tenant_id)
-        try:
+        with refusal_flashed():
             tenant = current.tenants().restore(tenant_id, actor=current.actor())
-        except DomainError as error:
-            flash(sentence(error), "danger")
-        else:
             flash(_stays(tenant, before), "success")
         return redirect(self.get_url(".details_view", id=tenant_id))
 

@@ -7,8 +7,7 @@ from flask_babel import gettext as _
 from webapp import current
 from webapp.admin.base import Page, expose
 from webapp.admin.lookups import find_tenant, is_typed, number_in, status
-from webapp.admin.wording.refusals import sentence
-from webapp.errors import DomainError
+from webapp.admin.wording.refusals import refusal_flashed
 from webapp.models.tenant import Tenant
 
 
@@ -18,11 +17,8 @@ class ForeignDataViews(Page):
     @expose("/adopt/", methods=("POST",))
     def adopt(self) -> ResponseReturnValue:
         tenant_id = number_in(request.form.get("tenant_id"))
-        try:
+        with refusal_flashed():
             current.services().foreign.adopt(tenant_id, actor=current.actor())
-        except DomainError as error:
-            flash(sentence(error), "danger")
-        else:
             message = _("The rows are being adopted. The timeline says how many there were.")
             flash(message, "info")
         return redirect(self.get_url(".details_view", id=tenant_id))
@@ -32,14 +28,11 @@ class ForeignDataViews(Page):
         """Asks with name, partition and rows, then destroys the rows."""
         tenant = find_tenant()
         foreign = current.services().foreign
-        try:
+        with refusal_flashed():
             seen = foreign.rows_seen(tenant.id)
             if request.method != "POST" or not _is_confirmed(tenant):
                 return self._question(tenant, seen)
             foreign.empty(tenant.id, actor=current.actor())
-        except DomainError as error:
-            flash(sentence(error), "danger")
-        else:
             flash(_("The rows are being destroyed; the partition is made anew."), "info")
         return redirect(self.get_url(".details_view", id=tenant.id))
 

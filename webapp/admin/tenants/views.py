@@ -1,5 +1,7 @@
 """The tenants: list and forms; other views of a tenant are in the modules beside."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import flash, redirect, request
@@ -77,7 +79,8 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
     def create_view(self) -> ResponseReturnValue:
         """The form of a new tenant; leads to its details."""
         form = _form()
-        tenant = _created(form) if request.method == "POST" else None
+        is_sent = request.method == "POST"
+        tenant = _saved(form, current.tenants().create) if is_sent else None
         if tenant is None:
             return self.render("admin/tenant/new.html", form=form), status()
         flash(_("%(name)s was created.", name=isolated(tenant.name)), "success")
@@ -88,7 +91,8 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
         """The form that renames a tenant; the partition keeps its name."""
         tenant = find_tenant()
         form = _form(tenant)
-        if request.method == "POST" and _is_renamed(tenant.id, form):
+        rename = partial(current.tenants().rename, tenant.id)
+        if request.method == "POST" and _saved(form, rename):
             flash(_("The change was saved."), "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
         return self.render("admin/tenant/edit.html", form=form, model=tenant), status()
@@ -103,31 +107,15 @@ def _form(tenant: Tenant | None = None) -> TenantForm:
     return TenantForm(request.form if request.method == "POST" else None, obj=tenant)
 
 
-def _created(form: TenantForm) -> Tenant | None:
-    """The new tenant; None with the reason at its field."""
-    try:
-        return current.tenants().create(
-            form.name.data or "", form.slug.data or None, actor=current.actor()
-        )
-    except DomainError as error:
-        _show(error, form)
-        return None
-
-
-def _is_renamed(tenant_id: int, form: TenantForm) -> bool:
-    """True when saved; else the reason is at its field."""
+def _saved(form: TenantForm, save: Callable[..., Tenant]) -> Tenant | None:
+    """The tenant as it is stored; None where that was refused, with the reason at its field."""
     name, slug = form.name.data or "", form.slug.data or None
     try:
-        current.tenants().rename(tenant_id, name=name, slug=slug, actor=current.actor())
+        return save(name=name, slug=slug, actor=current.actor())
     except DomainError as error:
-        _show(error, form)
-        return False
-    return True
-
-
-def _show(error: DomainError, form: TenantForm) -> None:
-    field = getattr(form, getattr(error, "field", ""), None)
-    if field is None:
-        flash(sentence(error), "danger")
-    else:
-        field.errors = [*field.errors, sentence(error)]
+        field = getattr(form, getattr(error, "field", ""), None)
+        if field is None:
+            flash(sentence(error), "danger")
+        else:
+            field.errors = [*field.errors, sentence(error)]
+        return None

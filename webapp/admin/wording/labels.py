@@ -104,54 +104,34 @@ RETRY_HELPS = {
     Cause.COLLECTION_MOVED: _l("No. Move the alias back, or accept where it leads."),
 }
 
+# The word of each event, and its colour role.
 EVENTS = {
-    "requested": _l("Partition requested"),
-    "dispatched": _l("Handed to the queue"),
-    "dispatch_failed": _l("The queue did not take it"),
-    "creating": _l("Attempt started"),
-    "created": _l("Partition created"),
-    "already_exists": _l("Partition was there already"),
-    "create_failed": _l("Attempt failed"),
-    "fallback": _l("Trying the script instead of the SDK"),
-    "handed_back": _l("Handed back by a stopping worker"),
-    "lease_expired": _l("The worker vanished"),
-    "cause_changed": _l("The cause is another one now"),
-    "reopened": _l("Tried again by itself"),
-    "retried": _l("Retry asked for"),
-    "removing": _l("Tenant deleted"),
-    "restored": _l("Called back"),
-    "dropping": _l("Drop begun"),
-    "drop_failed": _l("Drop failed"),
-    "dropped": _l("Partition dropped, and seen to be gone"),
-    "absent": _l("No partition there to drop"),
-    "kept": _l("Left in Milvus: the rows may be another tenant's"),
-    "drift": _l("Milvus departed from what was wanted"),
-    "adopt_requested": _l("Adoption of its rows asked for"),
-    "empty_requested": _l("Destruction of its rows asked for"),
-    "adopted": _l("Pre-existing rows adopted"),
-    "emptying": _l("Dropping the pre-existing rows"),
-    "emptied": _l("Pre-existing rows dropped"),
-}
-EVENT_ROLES = {
-    "created": "success",
-    "already_exists": "success",
-    "create_failed": "danger",
-    "dispatch_failed": "warning",
-    "fallback": "warning",
-    "lease_expired": "warning",
-    "removing": "warning",
-    "restored": "info",
-    "drop_failed": "danger",
-    "dropped": "success",
-    "absent": "success",
-    "kept": "warning",
-    "drift": "warning",
-    "adopt_requested": "warning",
-    "empty_requested": "warning",
-    "emptying": "warning",
-    "emptied": "warning",
-    "adopted": "success",
-    "creating": "info",
+    "requested": (_l("Partition requested"), "neutral"),
+    "dispatched": (_l("Handed to the queue"), "neutral"),
+    "dispatch_failed": (_l("The queue did not take it"), "warning"),
+    "creating": (_l("Attempt started"), "info"),
+    "created": (_l("Partition created"), "success"),
+    "already_exists": (_l("Partition was there already"), "success"),
+    "create_failed": (_l("Attempt failed"), "danger"),
+    "fallback": (_l("Trying the script instead of the SDK"), "warning"),
+    "handed_back": (_l("Handed back by a stopping worker"), "neutral"),
+    "lease_expired": (_l("The worker vanished"), "warning"),
+    "cause_changed": (_l("The cause is another one now"), "neutral"),
+    "reopened": (_l("Tried again by itself"), "neutral"),
+    "retried": (_l("Retry asked for"), "neutral"),
+    "removing": (_l("Tenant deleted"), "warning"),
+    "restored": (_l("Called back"), "info"),
+    "dropping": (_l("Drop begun"), "neutral"),
+    "drop_failed": (_l("Drop failed"), "danger"),
+    "dropped": (_l("Partition dropped, and seen to be gone"), "success"),
+    "absent": (_l("No partition there to drop"), "success"),
+    "kept": (_l("Left in Milvus: the rows may be another tenant's"), "warning"),
+    "drift": (_l("Milvus departed from what was wanted"), "warning"),
+    "adopt_requested": (_l("Adoption of its rows asked for"), "warning"),
+    "empty_requested": (_l("Destruction of its rows asked for"), "warning"),
+    "adopted": (_l("Pre-existing rows adopted"), "success"),
+    "emptying": (_l("Dropping the pre-existing rows"), "warning"),
+    "emptied": (_l("Pre-existing rows dropped"), "warning"),
 }
 
 
@@ -180,8 +160,12 @@ def remedy(cause: Cause) -> str:
 
 def event_word(event: str) -> str:
     """The event in words; unknown ones by their name."""
-    return str(EVENTS.get(event.rpartition(".")[2], event))
+    return str(_of_event(event)[0])
 
 
 def event_role(event: str) -> str:
-    return EVENT_ROLES.get(event.rpartition(".")[2], "neutral")
+    return _of_event(event)[1]
+
+
+def _of_event(event: str) -> tuple[str, str]:
+    return EVENTS.get(event.rpartition(".")[2], (event, "neutral"))
