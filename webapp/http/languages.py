@@ -23,7 +23,7 @@ COOKIE = "language"
 YEAR_S = 365 * 24 * 3600
 
 
-class GroupingDomain(Domain):  # type: ignore[misc]
+class GroupingDomain(Domain):
     """Sentences whose number is grouped by the rules of the language."""
 
     def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
@@ -32,7 +32,7 @@ class GroupingDomain(Domain):  # type: ignore[misc]
         return str(sentence % {"num": _grouped(num), **values})
 
 
-class Grouping(Babel):  # type: ignore[misc]
+class Grouping(Babel):
     """Flask-Babel, with numbers grouped."""
 
     @cached_property

@@ -106,7 +106,7 @@ def reason(problem: Problem) -> str:
 
 
 def describe(problem: Problem) -> str:
-    return str(_("%(field)s: %(reason)s", field=field(problem), reason=reason(problem)))
+    return _("%(field)s: %(reason)s", field=field(problem), reason=reason(problem))
 
 
 def refusal(error: UnreadableFile) -> str:

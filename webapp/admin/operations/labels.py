@@ -1,6 +1,6 @@
 """The panel's words for operations on many tenants."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -8,7 +8,7 @@ from flask_babel import ngettext
 
 from webapp.admin.wording.labels import CAUSES, Badge, state_word
 from webapp.admin.wording.markup import isolated
-from webapp.admin.wording.units import number
+from webapp.admin.wording.units import Counted, counted, number
 from webapp.models.operation import OperationKind, OperationState
 from webapp.operations.plan import (
     CHANGED,
@@ -40,88 +40,68 @@ STATES = {
 }
 ENDED_BADLY = Badge(_l("done, some failed again"), "octagon", "danger")
 
-Counted = Callable[[int], str]
-
-
-def _of(kind: OperationKind, forms: Mapping[OperationKind, Counted], count: int) -> str:
-    return str(forms[kind](count))
-
-
 TITLES: dict[OperationKind, Counted] = {
-    _K.RETRY: lambda n: ngettext("Retry of %(num)s tenant", "Retry of %(num)s tenants", n),
-    _K.REQUEST: lambda n: ngettext(
-        "Partition for %(num)s tenant", "Partitions for %(num)s tenants", n
-    ),
-    _K.BACKFILL: lambda n: ngettext("Backfill of %(num)s tenant", "Backfill of %(num)s tenants", n),
-    _K.DELETE: lambda n: ngettext("Deletion of %(num)s tenant", "Deletion of %(num)s tenants", n),
-    _K.RESTORE: lambda n: ngettext("%(num)s tenant called back", "%(num)s tenants called back", n),
+    _K.RETRY: counted("Retry of %(num)s tenant", "Retry of %(num)s tenants"),
+    _K.REQUEST: counted("Partition for %(num)s tenant", "Partitions for %(num)s tenants"),
+    _K.BACKFILL: counted("Backfill of %(num)s tenant", "Backfill of %(num)s tenants"),
+    _K.DELETE: counted("Deletion of %(num)s tenant", "Deletion of %(num)s tenants"),
+    _K.RESTORE: counted("%(num)s tenant called back", "%(num)s tenants called back"),
 }
 
 WOULD: dict[OperationKind, Counted] = {
-    _K.RETRY: lambda n: ngettext("%(num)s will be queued.", "%(num)s will be queued.", n),
-    _K.REQUEST: lambda n: ngettext(
-        "%(num)s partition will be requested.", "%(num)s partitions will be requested.", n
+    _K.RETRY: counted("%(num)s will be queued.", "%(num)s will be queued."),
+    _K.REQUEST: counted(
+        "%(num)s partition will be requested.", "%(num)s partitions will be requested."
     ),
-    _K.DELETE: lambda n: ngettext(
-        "%(num)s tenant will be deleted.", "%(num)s tenants will be deleted.", n
-    ),
-    _K.RESTORE: lambda n: ngettext(
-        "%(num)s tenant will be kept.", "%(num)s tenants will be kept.", n
-    ),
+    _K.DELETE: counted("%(num)s tenant will be deleted.", "%(num)s tenants will be deleted."),
+    _K.RESTORE: counted("%(num)s tenant will be kept.", "%(num)s tenants will be kept."),
 }
 
 START: dict[OperationKind, Counted] = {
-    _K.RETRY: lambda n: ngettext("Queue %(num)s retry", "Queue %(num)s retries", n),
-    _K.REQUEST: lambda n: ngettext("Request %(num)s partition", "Request %(num)s partitions", n),
-    _K.DELETE: lambda n: ngettext("Delete %(num)s tenant", "Delete %(num)s tenants", n),
-    _K.RESTORE: lambda n: ngettext("Keep %(num)s tenant", "Keep %(num)s tenants", n),
+    _K.RETRY: counted("Queue %(num)s retry", "Queue %(num)s retries"),
+    _K.REQUEST: counted("Request %(num)s partition", "Request %(num)s partitions"),
+    _K.DELETE: counted("Delete %(num)s tenant", "Delete %(num)s tenants"),
+    _K.RESTORE: counted("Keep %(num)s tenant", "Keep %(num)s tenants"),
 }
 
 # Reasons of skipped tenants.
 SKIPPED: dict[str, Counted] = {
-    WAITING: lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
-    PERMANENT: lambda n: ngettext(
+    WAITING: counted("%(num)s waits already", "%(num)s wait already"),
+    PERMANENT: counted(
         "%(num)s failed for a cause that no retry cures",
         "%(num)s failed for causes that no retry cures",
-        n,
     ),
-    OTHER_CAUSE: lambda n: ngettext(
-        "%(num)s failed for another cause", "%(num)s failed for other causes", n
-    ),
-    "pending": lambda n: ngettext("%(num)s waits already", "%(num)s wait already", n),
-    "provisioning": lambda n: ngettext("%(num)s runs already", "%(num)s run already", n),
-    "ready": lambda n: ngettext("%(num)s is ready", "%(num)s are ready", n),
-    "failed": lambda n: ngettext("%(num)s failed", "%(num)s failed", n),
-    "removing": lambda n: ngettext("%(num)s is being removed", "%(num)s are being removed", n),
-    "removed": lambda n: ngettext("%(num)s is removed", "%(num)s are removed", n),
-    WITHOUT_REQUEST: lambda n: ngettext(
-        "%(num)s was never requested", "%(num)s were never requested", n
-    ),
-    DROPPING: lambda n: ngettext(
-        "%(num)s is being dropped already", "%(num)s are being dropped already", n
-    ),
-    UNKNOWN: lambda n: ngettext("%(num)s does not exist", "%(num)s do not exist", n),
-    CHANGED: lambda n: ngettext("%(num)s changed meanwhile", "%(num)s changed meanwhile", n),
+    OTHER_CAUSE: counted("%(num)s failed for another cause", "%(num)s failed for other causes"),
+    "pending": counted("%(num)s waits already", "%(num)s wait already"),
+    "provisioning": counted("%(num)s runs already", "%(num)s run already"),
+    "ready": counted("%(num)s is ready", "%(num)s are ready"),
+    "failed": counted("%(num)s failed", "%(num)s failed"),
+    "removing": counted("%(num)s is being removed", "%(num)s are being removed"),
+    "removed": counted("%(num)s is removed", "%(num)s are removed"),
+    WITHOUT_REQUEST: counted("%(num)s was never requested", "%(num)s were never requested"),
+    DROPPING: counted("%(num)s is being dropped already", "%(num)s are being dropped already"),
+    UNKNOWN: counted("%(num)s does not exist", "%(num)s do not exist"),
+    CHANGED: counted("%(num)s changed meanwhile", "%(num)s changed meanwhile"),
 }
 
 
 def title(view: View) -> str:
-    return _of(view.operation.kind, TITLES, view.progress.planned)
+    return TITLES[view.operation.kind](view.progress.planned)
 
 
 def would(kind: OperationKind, count: int) -> str:
     """The first sentence of a dry run."""
-    return _of(kind, WOULD, count)
+    return WOULD[kind](count)
 
 
 def start(kind: OperationKind, count: int) -> str:
-    return _of(kind, START, count)
+    return START[kind](count)
 
 
 def skipped(reason: str, count: int) -> str:
     """How many were skipped for this reason."""
     sentence = SKIPPED.get(reason)
-    return str(sentence(count)) if sentence else f"{number(count)} {reason}"
+    return sentence(count) if sentence else f"{number(count)} {reason}"
 
 
 def skipped_sentence(counts: Mapping[str, int]) -> str:
@@ -130,18 +110,16 @@ def skipped_sentence(counts: Mapping[str, int]) -> str:
         return ""
     reasons = ", ".join(skipped(reason, counts[reason]) for reason in sorted(counts))
     count = sum(counts.values())
-    return str(_("%(count)s skipped: %(reasons)s.", count=number(count), reasons=reasons))
+    return _("%(count)s skipped: %(reasons)s.", count=number(count), reasons=reasons)
 
 
 def describe_selection(selection: Selection) -> str:
     if selection.tenant_ids is not None:
-        return str(
-            ngettext(
-                "%(num)s selected tenant", "%(num)s selected tenants", len(selection.tenant_ids)
-            )
+        return ngettext(
+            "%(num)s selected tenant", "%(num)s selected tenants", len(selection.tenant_ids)
         )
     parts = _parts(selection)
-    return str(_("All that match: %(filter)s", filter=" · ".join(parts))) if parts else _("All")
+    return _("All that match: %(filter)s", filter=" · ".join(parts)) if parts else _("All")
 
 
 def _parts(selection: Selection) -> list[str]:
@@ -149,13 +127,13 @@ def _parts(selection: Selection) -> list[str]:
     if selection.state:
         parts.append(state_word(selection.state))
     if selection.not_requested:
-        parts.append(str(_("Not requested")))
+        parts.append(_("Not requested"))
     if selection.cause:
         parts.append(str(CAUSES[selection.cause]))
     if selection.q:
         parts.append(f"“{isolated(selection.q)}”")
     if selection.operation_id is not None:
-        parts.append(str(_("Operation %(number)s", number=selection.operation_id)))
+        parts.append(_("Operation %(number)s", number=selection.operation_id))
     return parts
 
 
@@ -168,16 +146,14 @@ def badge(view: View) -> Badge:
 def progress(view: View) -> str:
     figures = view.progress
     if not figures.planned:
-        return str(_("There was nothing to do."))
+        return _("There was nothing to do.")
     counts = {"done": number(figures.finished), "total": number(figures.planned)}
     if view.operation.kind == OperationKind.DELETE:
-        return str(
-            _(
-                "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
-                removing=number(figures.removing),
-                gone=number(figures.gone),
-                **counts,
-            )
+        return _(
+            "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
+            removing=number(figures.removing),
+            gone=number(figures.gone),
+            **counts,
         )
     return _finished(figures, counts)
 
@@ -186,16 +162,14 @@ def _finished(figures: Progress, counts: dict[str, str]) -> str:
     waiting = figures.planned - figures.finished
     counts |= {"ready": number(figures.ready), "failed": number(figures.failed)}
     if not waiting:
-        return str(
-            _("%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **counts)
+        return _(
+            "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **counts
         )
-    return str(
-        _(
-            "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again, "
-            "%(waiting)s waiting.",
-            waiting=number(waiting),
-            **counts,
-        )
+    return _(
+        "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again, "
+        "%(waiting)s waiting.",
+        waiting=number(waiting),
+        **counts,
     )
 
 

@@ -1,16 +1,16 @@
 """The drift tab: whether database and Milvus agree, and the advice on each kind of drift."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from webapp.admin.wording.times import ago
+from webapp.admin.wording.units import counted
 from webapp.db.types import utc_now
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import DRIFT, Compared, Finding, KnownDrift, known_drift
@@ -84,11 +84,11 @@ ADVICE = {
 }
 
 
-COUNTED: Mapping[DriftKind, Callable[[int], str]] = {
-    DriftKind.ORPHAN: lambda n: ngettext("%(num)s orphan", "%(num)s orphans", n),
-    DriftKind.STUCK: lambda n: ngettext("%(num)s stuck", "%(num)s stuck", n),
-    DriftKind.MISSING: lambda n: ngettext("%(num)s missing", "%(num)s missing", n),
-    DriftKind.RESURRECTED: lambda n: ngettext("%(num)s resurrected", "%(num)s resurrected", n),
+COUNTED = {
+    DriftKind.ORPHAN: counted("%(num)s orphan", "%(num)s orphans"),
+    DriftKind.STUCK: counted("%(num)s stuck", "%(num)s stuck"),
+    DriftKind.MISSING: counted("%(num)s missing", "%(num)s missing"),
+    DriftKind.RESURRECTED: counted("%(num)s resurrected", "%(num)s resurrected"),
 }
 
 
@@ -140,35 +140,31 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
     found = _summarize(known)
     if moved := next((each for each in watched if each.moved_to), None):
-        return "danger", str(
-            _(
-                "The alias %(alias)s stands for another collection now (%(other)s). Nothing is "
-                "made again or dropped by that name until it is moved back, or accepted with "
-                "flask partitions verify --accept-moved.",
-                alias=moved.collection,
-                other=moved.moved_to,
-            )
+        return "danger", _(
+            "The alias %(alias)s stands for another collection now (%(other)s). Nothing is "
+            "made again or dropped by that name until it is moved back, or accepted with "
+            "flask partitions verify --accept-moved.",
+            alias=moved.collection,
+            other=moved.moved_to,
         )
     if not _all_compared(watched, in_use):
-        sentence = str(_("Not compared yet: whether database and Milvus agree is not known."))
+        sentence = _("Not compared yet: whether database and Milvus agree is not known.")
         return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")
     oldest = min(each.compared_at for each in watched if each.compared_at)
     when = ago(oldest)
     if is_stale(oldest, settings):
-        sentence = str(
-            _("Last compared %(when)s ago: what became of Milvus since is not known.", when=when)
+        sentence = _(
+            "Last compared %(when)s ago: what became of Milvus since is not known.", when=when
         )
         details = _("At that time: %(found)s.", found=found) if found else ""
         return "warning", _and(sentence, details)
     if found:
-        return "warning", str(
-            _(
-                "Database and Milvus do not agree: %(found)s. Compared %(when)s ago.",
-                found=found,
-                when=when,
-            )
+        return "warning", _(
+            "Database and Milvus do not agree: %(found)s. Compared %(when)s ago.",
+            found=found,
+            when=when,
         )
-    return "success", str(_("Database and Milvus agree, compared %(when)s ago.", when=when))
+    return "success", _("Database and Milvus agree, compared %(when)s ago.", when=when)
 
 
 def is_stale(compared_at: datetime | None, settings: Settings) -> bool:

@@ -84,11 +84,9 @@ def _say_deleted(tenant: Tenant) -> None:
 def _stays(tenant: Tenant, before: Tenant | None) -> str:
     name = isolated(tenant.name)
     if before is not None and before.slug == tenant.slug:
-        return str(_("%(name)s stays.", name=name))
-    return str(
-        _(
-            "%(name)s stays. Its slug was taken meanwhile, and is %(slug)s now.",
-            name=name,
-            slug=tenant.slug,
-        )
+        return _("%(name)s stays.", name=name)
+    return _(
+        "%(name)s stays. Its slug was taken meanwhile, and is %(slug)s now.",
+        name=name,
+        slug=tenant.slug,
     )

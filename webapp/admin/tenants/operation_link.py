@@ -1,13 +1,13 @@
 """The operation that made a tenant's request, as the tenant's page shows it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import url_for
-from flask_babel import ngettext
 
 from webapp.admin.tenants.timeline import RequestShown
 from webapp.admin.wording.actors import who
+from webapp.admin.wording.units import counted
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import PartitionEvent
 from webapp.partitions import events
@@ -37,7 +37,7 @@ def part_of(operation: Operation | None, requests: Sequence[RequestShown]) -> Pa
     # The first match: later ones may be requests of the same actor for this tenant alone.
     for request in reversed(requests):
         if request.origin is not None and _has_made(operation, request.origin):
-            sentence = SENTENCES[operation.kind](operation.tenants, who(operation.actor))
+            sentence = SENTENCES[operation.kind](operation.tenants, who=who(operation.actor))
             url = url_for("operations.show", id=operation.id)
             return PartOfMany(request.generation, sentence, url)
     return None
@@ -51,32 +51,20 @@ def _has_made(operation: Operation, origin: PartitionEvent) -> bool:
     return is_in_time and is_alike
 
 
-SENTENCES: dict[OperationKind, Callable[[int, str], str]] = {
-    OperationKind.RETRY: lambda count, name: ngettext(
-        "Retry of %(num)s tenant by %(who)s", "Retry of %(num)s tenants by %(who)s", count, who=name
+SENTENCES = {
+    OperationKind.RETRY: counted(
+        "Retry of %(num)s tenant by %(who)s", "Retry of %(num)s tenants by %(who)s"
     ),
-    OperationKind.REQUEST: lambda count, name: ngettext(
-        "Request for %(num)s tenant by %(who)s",
-        "Request for %(num)s tenants by %(who)s",
-        count,
-        who=name,
+    OperationKind.REQUEST: counted(
+        "Request for %(num)s tenant by %(who)s", "Request for %(num)s tenants by %(who)s"
     ),
-    OperationKind.BACKFILL: lambda count, name: ngettext(
-        "Backfill of %(num)s tenant by %(who)s",
-        "Backfill of %(num)s tenants by %(who)s",
-        count,
-        who=name,
+    OperationKind.BACKFILL: counted(
+        "Backfill of %(num)s tenant by %(who)s", "Backfill of %(num)s tenants by %(who)s"
     ),
-    OperationKind.DELETE: lambda count, name: ngettext(
-        "Deletion of %(num)s tenant by %(who)s",
-        "Deletion of %(num)s tenants by %(who)s",
-        count,
-        who=name,
+    OperationKind.DELETE: counted(
+        "Deletion of %(num)s tenant by %(who)s", "Deletion of %(num)s tenants by %(who)s"
     ),
-    OperationKind.RESTORE: lambda count, name: ngettext(
-        "Return of %(num)s tenant by %(who)s",
-        "Return of %(num)s tenants by %(who)s",
-        count,
-        who=name,
+    OperationKind.RESTORE: counted(
+        "Return of %(num)s tenant by %(who)s", "Return of %(num)s tenants by %(who)s"
     ),
 }

@@ -91,8 +91,8 @@ def sentence_of(number: int | None, origin: PartitionEvent | None) -> str:
         sentence = str(SENTENCES[origin.event])
         return sentence % {"number": number, "who": who(origin.actor)}
     if number is None:
-        return str(_("Before requests were counted"))
-    return str(_("Request %(number)s", number=number))
+        return _("Before requests were counted")
+    return _("Request %(number)s", number=number)
 
 
 def job_of(event: PartitionEvent) -> str | None:

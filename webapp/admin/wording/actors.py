@@ -9,10 +9,10 @@ MACHINES = {"cli": _l("the command line"), "sweep": _l("the sweep"), "queue": _l
 def who(actor: str | None) -> str:
     """The actor in words: ops@example.com, token ci, the sweep."""
     if not actor:
-        return str(_("an unknown user"))
+        return _("an unknown user")
     kind, _colon, name = actor.partition(":")
     if kind == "user" and name:
         return name
     if kind == "token" and name:
-        return str(_("token %(name)s", name=name))
+        return _("token %(name)s", name=name)
     return str(MACHINES.get(actor, actor))

@@ -151,11 +151,11 @@ def state_word(state: PartitionState | str) -> str:
 
 
 def meaning(cause: Cause) -> str:
-    return str(_(cause.advice.meaning))
+    return _(cause.advice.meaning)
 
 
 def remedy(cause: Cause) -> str:
-    return str(_(cause.advice.remedy))
+    return _(cause.advice.remedy)
 
 
 def event_word(event: str) -> str:

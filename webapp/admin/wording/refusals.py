@@ -18,7 +18,7 @@ SHORTER = {SENTENCES[TextFault.UNPRINTABLE]: N_("Must not contain control charac
 def sentence(error: DomainError) -> str:
     """The refusal as a sentence; in English where it has no translation."""
     template = SHORTER.get(error.template, error.template)
-    return str(_(template)) % _translated(error.values)
+    return _(template) % _translated(error.values)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def ago_tag(moment: datetime | None, suffix: str = "") -> str:
     """The age, with the moment as title; `suffix` adds the word: 38 min ago."""
     text = ago(moment)
     if suffix and moment is not None:
-        text = str(_("%(duration)s ago", duration=text))
+        text = _("%(duration)s ago", duration=text)
     return _tag(moment, "ago", text)
 
 
@@ -93,4 +93,4 @@ def _format(moment: datetime | None, kind: str) -> str:
 
 
 def _never() -> str:
-    return str(_("never"))
+    return _("never")

@@ -1,5 +1,7 @@
 """Formats of figures: durations in a fitting unit, grouped numbers."""
 
+from collections.abc import Callable
+
 from babel.numbers import format_decimal, format_percent
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -7,6 +9,10 @@ from flask_babel import ngettext
 from webapp.http.languages import locale
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+
+
+# Says this many, in the language of the page.
+Counted = Callable[..., str]
 
 
 def number(value: float | None) -> str:
@@ -33,12 +39,12 @@ def percent(part: int, whole: int) -> int:
 def duration(seconds: float | None) -> str:
     """A duration in one unit: 12 s, 38 min, 5 h, 3 d."""
     if seconds is None:
-        return str(_("unknown"))
+        return _("unknown")
     whole_s = max(0, int(seconds))
     for size in (DAY_S, HOUR_S, MINUTE_S):
         if whole_s >= 2 * size or (whole_s >= size and size == MINUTE_S):
-            return _counted(whole_s // size, size)
-    return _counted(whole_s, 1)
+            return _in_unit(whole_s // size, size)
+    return _in_unit(whole_s, 1)
 
 
 def two_units(seconds: float) -> str:
@@ -50,31 +56,36 @@ def two_units(seconds: float) -> str:
         remaining_s %= size
     first = next((n for n, (count, _size) in enumerate(parts) if count), len(parts) - 1)
     shown = parts[first : first + 2]
-    return " ".join(_counted(n, size) for n, size in shown if n or size == shown[0][1])
+    return " ".join(_in_unit(n, size) for n, size in shown if n or size == shown[0][1])
 
 
 def took(milliseconds: float) -> str:
     """The duration of an attempt: 12 ms, 1.5 s, 24 s."""
     if milliseconds < 1000:
-        return str(_("%(count)s ms", count=number(round(milliseconds))))
+        return _("%(count)s ms", count=number(round(milliseconds)))
     if milliseconds < 10_000:
-        return str(_("%(count)s s", count=decimal(milliseconds / 1000)))
+        return _("%(count)s s", count=decimal(milliseconds / 1000))
     return duration(milliseconds / 1000)
 
 
 def rows(count: int | None) -> str:
     """A number of rows; None is unknown."""
     if count is None:
-        return str(_("an unknown number of rows"))
-    return str(ngettext("%(num)s row", "%(num)s rows", count))
+        return _("an unknown number of rows")
+    return ngettext("%(num)s row", "%(num)s rows", count)
 
 
-def _counted(count: int, size: int) -> str:
+def counted(singular: str, plural: str) -> Counted:
+    """A sentence for any number, which `%(num)s` stands for."""
+    return lambda num, **values: ngettext(singular, plural, num, **values)
+
+
+def _in_unit(count: int, size: int) -> str:
     text = number(count)
     if size == DAY_S:
-        return str(_("%(count)s d", count=text))
+        return _("%(count)s d", count=text)
     if size == HOUR_S:
-        return str(_("%(count)s h", count=text))
+        return _("%(count)s h", count=text)
     if size == MINUTE_S:
-        return str(_("%(count)s min", count=text))
-    return str(_("%(count)s s", count=text))
+        return _("%(count)s min", count=text)
+    return _("%(count)s s", count=text)
