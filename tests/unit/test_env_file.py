@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from webapp.env_file import EnvFileError, read_env_file
 from webapp.settings import SettingsError, load_settings
+from webapp.settings.env_file import EnvFileError, read_env_file
 
 SECRET = "canary-7f3a9"
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 def init_app(app: "Flask", settings: "Settings") -> None:
     """Deny by default, then the ways in. Must come before any other `before_request`."""
     # Imported here: commands use parts of this package, and have no sessions and no login page.
-    from webapp.auth import guard, kept, limits, login, sessions
+    from webapp.auth import guard, kept_forms, login, login_limits, sessions
 
     guard.init_app(app)
     sessions.init_app(app, settings)
     login.init_app(app)
-    limits.init_app(app)
-    kept.init_app(app)
+    login_limits.init_app(app)
+    kept_forms.init_app(app)

@@ -11,7 +11,7 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from webapp.auth import kept
+from webapp.auth import kept_forms
 from webapp.auth.principal import carries_token, current_principal, takes_tokens
 from webapp.auth.roles import Role
 from webapp.db.safe_methods import SAFE_METHODS
@@ -70,8 +70,8 @@ def require_credentials() -> ResponseReturnValue | None:
     if request.headers.get("HX-Request") == "true":
         # A fragment: htmx leads the whole page to the login.
         return Response(status=401, headers={"HX-Redirect": _login_address(_page_around())})
-    if form := kept.sent_form():
-        return kept.login_page(kept=form, status=401)
+    if form := kept_forms.sent_form():
+        return kept_forms.login_page(kept=form, status=401)
     return redirect(_login_address(_this_page()))
 
 

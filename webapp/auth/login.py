@@ -10,7 +10,7 @@ from flask_security import LoginForm, Security, SQLAlchemyUserDatastore
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from wtforms import Field
 
-from webapp.auth import failures, kept
+from webapp.auth import kept_forms, login_failures
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
 from webapp.auth.models import User
 from webapp.auth.salt import password_salt
@@ -33,7 +33,9 @@ class PanelLoginForm(LoginForm):
         """Check the password; the new session keeps nothing of an earlier one."""
         if not super().validate(**kwargs):
             if self.ifield:
-                failures.note(is_known=self.user is not None, is_right=self.user_authenticated)
+                login_failures.note(
+                    is_known=self.user is not None, is_right=self.user_authenticated
+                )
             return False
         if not isinstance(self.user, User):
             return False
@@ -90,8 +92,8 @@ def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
         if next_page := request.form.get("next") or request.args.get("next"):
             # Flask-Security would quote a % of the path once more.
             answer.location = next_page
-        form = kept.kept_over_login()
-        return kept.offer(form, 200) if form else answer
+        form = kept_forms.kept_over_login()
+        return kept_forms.offer(form, 200) if form else answer
 
     return login
 

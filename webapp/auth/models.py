@@ -48,7 +48,7 @@ class ApiToken(Model):
 
 
 class LoginCount(Model):
-    """A count of logins in a window of time; see `counts`."""
+    """A count of logins in a window of time; see `login_counts`."""
 
     __tablename__ = "login_count"
     __table_args__ = (Index("ix_login_count_ends_at", "ends_at"),)

@@ -11,7 +11,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.http.headers import bare_answer
 from webapp.logs import get_logger
-from webapp.settings import HOST_PATTERN, Settings
+from webapp.settings import Settings
+from webapp.settings.rules import HOST_PATTERN
 
 Environ = dict[str, Any]
 Serve = Callable[[Environ, Any], Iterable[bytes]]

@@ -88,7 +88,7 @@ def test_the_first_refusal_of_a_minute_is_kept_when_the_limit_is_reached(app: AP
 def test_entries_are_few_and_say_how_many_when_one_address_goes_on_for_long(
     app: APIFlask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.auth.limits.GUESSES", 1000)
+    monkeypatch.setattr("webapp.auth.login_limits.GUESSES", 1000)
     address = new_address()
     for number in range(70):
         Visitor(app, address).login(f"n{number}@example.test", "wrong one")
@@ -99,7 +99,7 @@ def test_entries_are_few_and_say_how_many_when_one_address_goes_on_for_long(
 def test_entries_are_bounded_when_every_guess_comes_from_elsewhere(
     app: APIFlask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.auth.failures.FIRST_OF_ALL", 5)
+    monkeypatch.setattr("webapp.auth.login_failures.FIRST_OF_ALL", 5)
     for number in range(40):
         Visitor(app, new_address()).login(f"n{number}@example.test", "wrong one")
     assert [entry.target for entry in failed(app)] == [

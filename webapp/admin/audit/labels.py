@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from webapp.admin.wording.labels import BADGES, CAUSES, ROLES
 from webapp.admin.wording.units import number
-from webapp.auth.failures import Outcome
+from webapp.auth.login_failures import Outcome
 from webapp.auth.roles import Role
 from webapp.models.audit import Via
 from webapp.models.causes import Cause

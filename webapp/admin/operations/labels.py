@@ -48,6 +48,7 @@ TITLES: dict[OperationKind, Counted] = {
     _K.RESTORE: counted("%(num)s tenant called back", "%(num)s tenants called back"),
 }
 
+# The first sentence of a dry run, and its button.
 WOULD: dict[OperationKind, Counted] = {
     _K.RETRY: counted("%(num)s will be queued.", "%(num)s will be queued."),
     _K.REQUEST: counted(
@@ -87,15 +88,6 @@ SKIPPED: dict[str, Counted] = {
 
 def title(view: View) -> str:
     return TITLES[view.operation.kind](view.progress.planned)
-
-
-def would(kind: OperationKind, count: int) -> str:
-    """The first sentence of a dry run."""
-    return WOULD[kind](count)
-
-
-def start(kind: OperationKind, count: int) -> str:
-    return START[kind](count)
 
 
 def skipped(reason: str, count: int) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
-from webapp.auth import counts
+from webapp.auth import login_counts
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import User
 from webapp.db.session import Database
@@ -77,13 +77,18 @@ def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor
                 target=f"user {email}" if email else None,
                 after={"outcome": outcome, "attempts": attempts},
             )
-        counts.prune(session)
+        login_counts.prune(session)
 
 
 def _count(session: Session, address: str) -> int | None:
     """This address's failures within the hour; None where they get no entry."""
-    all_key, address_key = counts.key_of("failed", ""), counts.key_of("failed from", address)
-    counted = {key: counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])}
+    all_key, address_key = (
+        login_counts.key_of("failed", ""),
+        login_counts.key_of("failed from", address),
+    )
+    counted = {
+        key: login_counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])
+    }
     of_address, of_all = counted[address_key], counted[all_key]
     is_wanted = of_all <= FIRST_OF_ALL and _is_recorded(of_address, FIRST_OF_ADDRESS)
     return of_address if is_wanted or _is_recorded(of_all, 0) else None

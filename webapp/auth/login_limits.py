@@ -15,9 +15,9 @@ from flask_login import current_user
 from sqlalchemy import case, update
 from werkzeug.exceptions import TooManyRequests
 
-from webapp.auth import counts, failures
+from webapp.auth import login_counts, login_failures
 from webapp.auth.emails import InvalidEmail, normalized
-from webapp.auth.failures import Outcome
+from webapp.auth.login_failures import Outcome
 from webapp.auth.models import LoginCount
 from webapp.db.session import Database
 from webapp.db.types import utc_now
@@ -52,19 +52,19 @@ def _limited(view: Callable[[], Any]) -> Callable[[], Any]:
         database: Database = current_app.extensions["database"]
         email = request.form.get("email", "")
         keys = [
-            counts.key_of("guess from", _network(request.remote_addr or "")),
-            counts.key_of("guess for", _comparable(email)),
+            login_counts.key_of("guess from", _network(request.remote_addr or "")),
+            login_counts.key_of("guess for", _comparable(email)),
         ]
         try:
             _take(database, sorted(keys))
         except Refused as refused:
-            failures.tell(email, Outcome.LIMITED, write=refused.first)
+            login_failures.tell(email, Outcome.LIMITED, write=refused.first)
             raise TooManyRequests(retry_after=refused.retry_after_s) from refused
         answer = view()
         if current_user.is_authenticated:
             _give_back(database, sorted(keys))
         else:
-            failures.tell(email, failures.outcome())
+            login_failures.tell(email, login_failures.outcome())
         return answer
 
     return login
@@ -87,7 +87,7 @@ def _count(database: Database, keys: list[str]) -> bool:
     """Count a guess under every key; False, and none is counted, where one is at its limit."""
     with suppress(_Full), database.transaction() as session:
         for key in keys:
-            if counts.add(session, key, WINDOW, at_most=GUESSES) is None:
+            if login_counts.add(session, key, WINDOW, at_most=GUESSES) is None:
                 raise _Full
         return True
     return False
@@ -108,7 +108,7 @@ def _give_back(database: Database, keys: list[str]) -> None:
 
 def _refuse_closed(database: Database, keys: list[str]) -> None:
     with database.reading() as session:
-        rows = counts.read(session, keys)
+        rows = login_counts.read(session, keys)
     closed = [row for row in rows.values() if row.count >= GUESSES]
     if closed:
         longest = max(row.ends_at for row in closed)

@@ -1,0 +1,239 @@
+"""The settings: one frozen object with a typed field for each variable."""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.engine import URL, make_url
+
+from create_milvus_partition import mask
+from webapp.addresses import (
+    is_usable_socket,
+    secrets_in,
+    unix_address,
+    without_password,
+)
+from webapp.settings.rules import (
+    CollectionName,
+    DatabaseUrl,
+    Duration,
+    Email,
+    HostName,
+    HostNames,
+    LogLevel,
+    MilvusUri,
+    Password,
+    Port,
+    QueueName,
+    RedisUrl,
+    Seconds,
+    SecretKey,
+    SessionTime,
+)
+from webapp.var_dir import made_once, remembered
+
+# SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
+MAX_SQLITE_PATH_BYTES = 504
+
+SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+
+
+class SettingsError(Exception):
+    """A setting is unusable. The message names it and says what is accepted."""
+
+
+class Settings(BaseModel):
+    """Every setting with its default; field names are the variables' names in lower case.
+
+    Where a service's address is unset, the embedded one in `var_dir` is used: see the
+    properties `redis_address`, `milvus_address` and `database_address`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    milvus_uri: MilvusUri | None = None
+    milvus_token: str | None = None
+    milvus_host: HostName | None = None
+    milvus_port: Port | None = None
+    milvus_collection: CollectionName = "kb_chunks_v1"
+    milvus_timeout: Annotated[Seconds, Field(le=600)] = 10.0
+    milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
+    database_url: DatabaseUrl | None = None
+    redis_url: RedisUrl | None = None
+    partition_queue: QueueName = "default"
+    partition_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    partition_backoff: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
+    partition_chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    partition_chunk_timeout: Seconds = 300.0
+    partition_grace: Annotated[Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
+    reconcile_interval: Seconds = 15.0
+    secret_key: SecretKey | None = None
+    admin_email: Email = "admin@example.com"
+    admin_password: Password | None = None
+    session_idle: SessionTime = 12 * 3600.0
+    session_lifetime: SessionTime = 7 * 86_400.0
+    port: Port = 8000
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    allowed_hosts: HostNames = ()
+    var_dir: Path = Path("var")
+    log_level: LogLevel = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Names and values for `repr`, without secrets: it ends up in logs and traces."""
+        yield from self.in_force().items()
+
+    @model_validator(mode="after")
+    def _secret_key_is_there(self) -> Self:
+        if self.database_url and not self.secret_key:
+            raise ValueError(
+                "SECRET_KEY is required while DATABASE_URL is set: every process must share one. "
+                "Make it with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sqlite_file_can_be_opened(self) -> Self:
+        url = make_url(self.database_address)
+        is_sqlite = url.get_backend_name() == "sqlite"
+        if is_sqlite and len(os.fsencode(url.database or "")) > MAX_SQLITE_PATH_BYTES:
+            raise ValueError(
+                f"{'DATABASE_URL' if self.database_url else 'VAR_DIR'} has a path that is too long "
+                f"for SQLite: that of its file may have {MAX_SQLITE_PATH_BYTES} bytes at most"
+            )
+        return self
+
+    @property
+    def milvus_is_embedded(self) -> bool:
+        """True while URI, host and port are unset: `make run` then starts Milvus Lite."""
+        return self.milvus_uri is None and self.milvus_host is None and self.milvus_port is None
+
+    @property
+    def redis_is_embedded(self) -> bool:
+        """True while `REDIS_URL` is unset: `make run` then starts a Redis."""
+        return self.redis_url is None
+
+    @property
+    def milvus_address(self) -> str:
+        """The Milvus address in use, without a credential."""
+        if self.milvus_uri:
+            return self.milvus_uri
+        port = self.milvus_port or 19530
+        if self.milvus_is_embedded:
+            port = int(remembered(self.var_dir / "milvus.port") or port)
+        host = self.milvus_host or "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded Redis listens: in `var_dir`, or in a short remembered folder."""
+        socket = self.var_dir / "redis.sock"
+        if is_usable_socket(socket):
+            return socket
+        return Path(remembered(self.var_dir / "redis.socket") or socket)
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis address in use; it may hold a password."""
+        return self.redis_url or unix_address(self.redis_socket)
+
+    @property
+    def database_address(self) -> str:
+        """The database address in use; it may hold a password."""
+        if self.database_url:
+            return self.database_url
+        # Built by SQLAlchemy, which quotes characters that mean something in an address.
+        return str(URL.create("sqlite", database=str(self.var_dir / "paratia.db")))
+
+    @property
+    def backfill_queue(self) -> str:
+        """The queue of the backfill's chunks; workers take it after `partition_queue`."""
+        return f"{self.partition_queue}-backfill"
+
+    @property
+    def observation_lasts(self) -> timedelta:
+        """After this time, which is four missed sweeps, an observation says nothing about now."""
+        return timedelta(seconds=4 * self.reconcile_interval + self.milvus_timeout)
+
+    @property
+    def signing_key(self) -> str:
+        """The key that signs sessions: `SECRET_KEY`, else made once and kept in `var_dir`.
+
+        Raises:
+            SettingsError: it has to be made and `var_dir` cannot be written.
+        """
+        if self.secret_key:
+            return self.secret_key
+        try:
+            return made_once(self.var_dir / "secret_key")
+        except OSError as error:
+            raise SettingsError(
+                f"VAR_DIR {self.var_dir} cannot be used ({error.strerror}); "
+                "choose a folder that can be written"
+            ) from error
+
+    def mask(self, text: str) -> str:
+        """The text with every secret of these settings masked, also in encoded forms."""
+        return mask(text, self._secrets())
+
+    def _secrets(self) -> tuple[str, ...]:
+        if self.secret_key:
+            return self._stated_secrets
+        try:
+            return (*self._stated_secrets, _kept_key(self.var_dir / "secret_key"))
+        except OSError:
+            return self._stated_secrets
+
+    @cached_property
+    def _stated_secrets(self) -> tuple[str, ...]:
+        own = (self.milvus_token, self.secret_key, self.admin_password)
+        urls = (self.database_url, self.redis_url)
+        return (*filter(None, own), *(each for url in urls if url for each in secrets_in(url)))
+
+    def in_force(self) -> dict[str, Any]:
+        """Setting name → value in use, defaults and embedded addresses included, secrets masked."""
+        values: dict[str, Any] = {
+            name.upper(): value for name, value in self.model_dump(exclude={"sources"}).items()
+        }
+        values["MILVUS_URI"] = self.milvus_address
+        if not self.milvus_uri:
+            values["MILVUS_HOST"] = urlsplit(self.milvus_address).hostname
+            values["MILVUS_PORT"] = urlsplit(self.milvus_address).port
+        values["REDIS_URL"] = without_password(self.redis_address)
+        values["DATABASE_URL"] = without_password(self.database_address)
+        values["VAR_DIR"] = str(self.var_dir)
+        values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
+        for name in SECRET_NAMES:
+            values[name] = "********" if values[name] else None
+        if self.database_url is None:
+            values["SECRET_KEY"] = "********"
+        return values
+
+    def source_of(self, name: str) -> str:
+        """Where a setting comes from: `environment`, `.env`, `embedded` or `default`."""
+        if name in self.sources:
+            return self.sources[name]
+        embedded = {
+            "MILVUS_URI": self.milvus_is_embedded,
+            "REDIS_URL": self.redis_is_embedded,
+            "DATABASE_URL": self.database_url is None,
+            "SECRET_KEY": self.secret_key is None,
+        }
+        return "embedded" if embedded.get(name) else "default"
+
+
+@cache
+def _kept_key(file: Path) -> str:
+    """The key in the file, read once: each field of each log line asks for it.
+
+    Raises:
+        OSError: none was made yet; the next call looks again.
+    """
+    return file.read_text().strip()
