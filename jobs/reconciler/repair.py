@@ -14,7 +14,7 @@ from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import UtcDateTime, utc_now
 from webapp.models.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
-from webapp.models.folding import folded
+from webapp.models.naming import folded
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Result
 from webapp.models.tenant import Tenant

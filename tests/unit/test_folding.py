@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.models.folding import folded
+from webapp.models.naming import folded
 
 
 @pytest.mark.parametrize(

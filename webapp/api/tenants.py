@@ -7,10 +7,16 @@ from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import DEPARTURE, EVENT, NEW_TENANT, PENDING, READY, REMOVING
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
-from webapp.errors import NoDeparture, TenantNotFound
+from webapp.errors import NoDeparture
 from webapp.idempotency import Answer, Idempotency
 from webapp.models.tenant import Tenant
-from webapp.tenants.queries import TenantFilter, departure_of, get_tenant, list_events, list_tenants
+from webapp.tenants.queries import (
+    TenantFilter,
+    departure_of,
+    find_tenant,
+    list_events,
+    list_tenants,
+)
 
 
 def _created(tenant: Tenant) -> Answer:
@@ -66,10 +72,7 @@ def one(tenant_id: int) -> schemas_out.Tenant:
     Deleted ones too, with status `deleted`.
     """
     with current.database().reading() as session:
-        tenant = get_tenant(session, tenant_id)
-    if tenant is None:
-        raise TenantNotFound(tenant_id)
-    return schemas_out.Tenant.of(tenant)
+        return schemas_out.Tenant.of(find_tenant(session, tenant_id))
 
 
 @api.patch("/tenants/<tenant_id:tenant_id>")
@@ -201,7 +204,6 @@ def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     Newest first.
     """
     with current.database().reading() as session:
-        if get_tenant(session, tenant_id) is None:
-            raise TenantNotFound(tenant_id)
+        find_tenant(session, tenant_id)
         page = list_events(session, tenant_id, paging.limit, paging.cursor)
     return schemas_out.EventPage.of(page)

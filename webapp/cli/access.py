@@ -1,6 +1,5 @@
 """`flask users …` and `flask tokens …`."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,13 +14,12 @@ from webapp.auth import login, tokens, users
 from webapp.auth.emails import InvalidEmail, normalized
 from webapp.auth.models import ApiToken, User
 from webapp.auth.roles import Role
+from webapp.cli.console import as_json, print_json, refuse
 from webapp.logs import configure_logging
-from webapp.settings import Settings
 from webapp.texts import UnusableText, clean_text
 
 MAX_TOKEN_NAME_LENGTH = 100
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ROLE = click.option("--role", required=True, type=click.Choice([str(role) for role in Role]))
 
 
@@ -29,7 +27,8 @@ ROLE = click.option("--role", required=True, type=click.Choice([str(role) for ro
 @with_appcontext
 def users_cli() -> None:
     """Users of the admin panel."""
-    _log_to_stderr()
+    # Only results go to stdout, so that scripts can read them.
+    configure_logging(current.settings(), "stderr")
     current.database()
     if "security" not in current_app.extensions:
         # Flask-Security hashes the passwords; an application for commands is made without it.
@@ -40,12 +39,8 @@ def users_cli() -> None:
 @with_appcontext
 def tokens_cli() -> None:
     """Tokens for the API."""
-    _log_to_stderr()
-
-
-def _log_to_stderr() -> None:
     # Only results go to stdout, so that scripts can read them.
-    configure_logging(current_app.extensions["settings"], "stderr")
+    configure_logging(current.settings(), "stderr")
 
 
 @contextmanager
@@ -102,7 +97,7 @@ def ensure_admin() -> None:
 
     Prints nothing but a generated password.
     """
-    settings: Settings = current_app.extensions["settings"]
+    settings = current.settings()
     password = settings.admin_password or users.generated_password()
     try:
         admin = users.ensure_admin(
@@ -153,7 +148,7 @@ def _change(email: str, **changes: Any) -> None:
 
 
 @users_cli.command("list")
-@AS_JSON
+@as_json
 def list_users(as_json: bool) -> None:
     """The users and their roles."""
     columns = ("id", "email", "role", "active", "logged_in_at")
@@ -171,7 +166,7 @@ def create_token(name: str, role: str) -> None:
 
 
 @tokens_cli.command("list")
-@AS_JSON
+@as_json
 def list_tokens(as_json: bool) -> None:
     """The tokens, without their secrets."""
     columns = ("id", "name", "role", "created_at", "last_used_at", "revoked_at")
@@ -185,7 +180,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     """End a token, given by its name or number."""
     name_or_id = name or token
     if not name_or_id:
-        raise click.UsageError("Missing option '--name'.")
+        refuse("Missing option '--name'.")
     with _blaming("--name", tokens.TokenUnknown):
         tokens.revoke_token(current.database(), name_or_id, actor=current.command_line())
 
@@ -193,7 +188,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
 def _print(rows: Sequence[User | ApiToken], columns: Sequence[str], as_json: bool) -> None:
     shown = [{name: _plain(getattr(row, name)) for name in columns} for row in rows]
     if as_json:
-        click.echo(json.dumps(shown))
+        print_json(shown)
         return
     for each in shown:
         click.echo("  ".join(f"{name}={value}" for name, value in each.items()))

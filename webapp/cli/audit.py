@@ -1,6 +1,5 @@
 """The command `flask audit`: who did what, when, and from where."""
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from itertools import chain, islice
@@ -11,10 +10,10 @@ from flask.cli import with_appcontext
 
 from webapp import current
 from webapp.audit.search import AuditFilter, Entry, every
+from webapp.cli.console import as_json, number, print_json
 from webapp.db.types import utc_now
 from webapp.logs import configure_logging
 from webapp.models.audit import Via
-from webapp.models.naming import MAX_TENANT_ID
 from webapp.times import UnusableMoment, parse_moment_or_age, rfc3339
 
 
@@ -38,7 +37,7 @@ MOMENT = Moment()
 @click.command("audit")
 @click.option("--actor", default="", help="An e-mail address, a token's name, or cli.")
 @click.option("--action", default="", help="Such as tenant.rename.")
-@click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID))
+@click.option("--tenant-id", type=number)
 @click.option(
     "--via", type=click.Choice([str(via) for via in Via]), help="The interface of the request."
 )
@@ -47,7 +46,7 @@ MOMENT = Moment()
 @click.option("--since", type=MOMENT, help="A time, or how long ago: 24h, 7d.")
 @click.option("--until", type=MOMENT, help="A time, or how long ago.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 @with_appcontext
 def audit_command(via: str | None, limit: int, as_json: bool, **criteria: Any) -> None:
     """Who did what, when, and from where; newest first."""
@@ -56,16 +55,12 @@ def audit_command(via: str | None, limit: int, as_json: bool, **criteria: Any) -
     runs = every(current.database(), entry_filter, min(limit, 1000))
     entries = list(islice(chain.from_iterable(runs), limit))
     if as_json:
-        click.echo(json.dumps([_as_json(entry) for entry in entries], ensure_ascii=False))
+        print_json([{**asdict(entry), "at": rfc3339(entry.at)} for entry in entries])
         return
     for entry in entries:
         click.echo(_line(entry))
     if not entries:
         click.echo("Nothing was found.", err=True)
-
-
-def _as_json(entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "at": rfc3339(entry.at)}
 
 
 def _line(entry: Entry) -> str:

@@ -8,11 +8,12 @@ import click
 from flask.cli import AppGroup
 
 from webapp import current
+from webapp.cli.console import number
 from webapp.csv_import.faults import FileFault, ImportRefused, Problem, RowFault, UnreadableFile
 from webapp.csv_import.parsing import FileRow, parse
 from webapp.errors import NotRemoving, TenantNotFound
 from webapp.logs import configure_logging
-from webapp.models.naming import MAX_SLUG_LENGTH, MAX_TENANT_ID, clean_name
+from webapp.models.naming import MAX_SLUG_LENGTH, clean_name
 from webapp.tenants.numbering import HIGHEST
 from webapp.texts import UnusableText
 
@@ -64,7 +65,7 @@ def import_(file: Path, dry_run: bool) -> None:
 
 
 @tenants_cli.command()
-@click.option("--tenant-id", type=click.IntRange(1, MAX_TENANT_ID), required=True)
+@click.option("--tenant-id", type=number, required=True)
 def restore(tenant_id: int) -> None:
     """Call a deleted tenant back, as long as its partition is not being dropped."""
     configure_logging(current.settings(), stream="stderr")

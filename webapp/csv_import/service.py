@@ -79,7 +79,8 @@ class Uploads:
                     numbers = [tenant.id for tenant in tenants]
                     lift(session, max(numbers))
                     insert_imported(session, tenants, self._policy)
-                    entries.imported(session, numbers, actor)
+                    after = entries.many(numbers)
+                    audit.record(session, actor=actor, action="tenants.import", after=after)
         except IntegrityError as error:
             raise ImportRefused({}) from error
         if tenants and not dry_run:

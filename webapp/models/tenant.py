@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from webapp.db.types import UtcDateTime, utc_now
 from webapp.models.base import Model, Number, partial_index
-from webapp.models.folding import folded
+from webapp.models.naming import folded
 from webapp.models.states import TenantState
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
-from webapp.models.folding import folded
-from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID
+from webapp.models.naming import MAX_NAME_LENGTH, MAX_TENANT_ID, folded
 from webapp.models.tenant import Tenant
 from webapp.texts import is_storable
 

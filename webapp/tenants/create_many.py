@@ -7,7 +7,8 @@ from sqlalchemy import TextClause
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.audit import entries as audit_entries
+from webapp.audit import entries
+from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.errors import DomainError, SlugTaken
 from webapp.idempotency import WITHOUT_KEY, Idempotency
@@ -82,7 +83,9 @@ class Bulk:
             tenants = [row for row in results if isinstance(row, Tenant)]
             insert_with_requests(session, tenants, self._policy, actor)
             if tenants:
-                audit_entries.created_many(session, tenants, len(results) - len(tenants), actor)
+                numbers = [tenant.id for tenant in tenants]
+                after = {**entries.many(numbers), "refused": len(results) - len(tenants)}
+                audit.record(session, actor=actor, action="tenants.create_many", after=after)
             idempotency.finish(session, results)
             self._dispatcher.dispatch_after_commit(session, [each.partition for each in tenants])
         return results

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from sqlalchemy import and_
-from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.db.types import utc_now
-from webapp.errors import NotForeign, TenantNotFound
+from webapp.errors import NotForeign
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.causes import Cause
@@ -19,7 +18,7 @@ from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import request_again
-from webapp.tenants.queries import get_tenant
+from webapp.tenants.queries import find_tenant
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,14 @@ class ForeignData:
             TenantNotFound, NotForeign: as in `adopt`.
         """
         with self._database.reading() as session:
-            return _error(_get_tenant(session, tenant_id))
+            return _error(find_tenant(session, tenant_id))
 
     def _decide(
         self, tenant_id: int, decision: Decision, actor: Actor, idempotency: Idempotency
     ) -> Tenant:
         with self._database.transaction() as session:
             idempotency.begin(session)
-            error = _error(_get_tenant(session, tenant_id))
+            error = _error(find_tenant(session, tenant_id))
             foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
             attempts, now = self._policy.attempts, utc_now()
             rows = request_again(
@@ -105,17 +104,10 @@ class ForeignData:
                 before={"status": PartitionState.FAILED, "error": error},
                 after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
             )
-            tenant = _get_tenant(session, tenant_id)
+            tenant = find_tenant(session, tenant_id)
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
-
-
-def _get_tenant(session: Session, tenant_id: int) -> Tenant:
-    tenant = get_tenant(session, tenant_id)
-    if tenant is None:
-        raise TenantNotFound(tenant_id)
-    return tenant
 
 
 def _error(tenant: Tenant) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, contains_eager
 
-from webapp.errors import UNUSABLE_CURSOR, InvalidField
+from webapp.errors import UNUSABLE_CURSOR, InvalidField, TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.naming import MAX_TENANT_ID
 from webapp.models.partition import Departure, Partition, PartitionEvent
@@ -70,6 +70,14 @@ def get_tenant(session: Session, tenant_id: int) -> Tenant | None:
     if not 1 <= tenant_id <= MAX_TENANT_ID:
         return None
     return session.get(Tenant, tenant_id)
+
+
+def find_tenant(session: Session, tenant_id: int) -> Tenant:
+    """The tenant, deleted ones too; raises TenantNotFound without one."""
+    tenant = get_tenant(session, tenant_id)
+    if tenant is None:
+        raise TenantNotFound(tenant_id)
+    return tenant
 
 
 def list_tenants(

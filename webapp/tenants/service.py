@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.audit import entries as audit_entries
+from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField, NotFailed, SlugTaken, TenantDeleted, TenantNotFound
@@ -75,7 +76,13 @@ class TenantService:
                     partition = first_request(tenant.id, self._policy, utc_now(), actor.request_id)
                     tenant.partition = partition
                     session.flush()
-                    audit_entries.created(session, tenant, actor)
+                    audit.record(
+                        session,
+                        actor=actor,
+                        action="tenant.create",
+                        tenant_id=tenant.id,
+                        after=audit_entries.named(tenant),
+                    )
                     requested = events.REQUESTED
                     events.record_each(session, [partition], requested, actor=actor.name)
                     idempotency.finish(session, tenant)
@@ -107,7 +114,14 @@ class TenantService:
                 tenant.slug = slug or tenant.slug
                 tenant.updated_at = utc_now()
                 session.flush()
-                audit_entries.renamed(session, tenant, before, actor)
+                audit.record(
+                    session,
+                    actor=actor,
+                    action="tenant.rename",
+                    tenant_id=tenant_id,
+                    before=before,
+                    after=audit_entries.named(tenant),
+                )
         except IntegrityError as error:
             raise SlugTaken(slug or "") from error
         return tenant
@@ -196,7 +210,14 @@ class TenantService:
             session.refresh(tenant)
             if not rows:
                 raise NotFailed(tenant_id, tenant.partition.state or "not asked for")
-            audit_entries.retried(session, tenant, before, actor)
+            audit.record(
+                session,
+                actor=actor,
+                action="tenant.retry",
+                tenant_id=tenant_id,
+                before=before,
+                after={"status": PartitionState.PENDING},
+            )
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, rows)
         return tenant

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from webapp.admin.lists.filters import Choice, Found, filter_fields
+from webapp.admin.base import reading, shell
+from webapp.admin.lists.filters import Choice, filter_fields, tenants_page
 from webapp.admin.lists.selection import kinds_for
 from webapp.models.operation import OperationKind
 from webapp.models.states import PartitionState
 from webapp.partitions.summary import Summary
 
+# Tenants of a page of a list.
+PAGE_SIZE = 50
 ACTIONS = {
     PartitionState.FAILED: [OperationKind.RETRY, OperationKind.DELETE],
     PartitionState.REMOVING: [OperationKind.RESTORE],
@@ -15,8 +18,10 @@ ACTIONS = {
 }
 
 
-def selecting(choice: Choice, found: Found, counts: Summary) -> dict[str, Any]:
-    """The data that the templates of a list need for selection and actions."""
+def listed(choice: Choice) -> dict[str, Any]:
+    """The data of a list: its page, the selection and the actions."""
+    counts = shell().summary
+    found = tenants_page(reading(), choice, counts, PAGE_SIZE)
     return {
         "found": found,
         "kinds_for": kinds_for,

@@ -82,12 +82,6 @@ def health(
     ]
 
 
-def worst(signs: list[Sign]) -> str:
-    return next(
-        (role for role in ("danger", "warning") if any(s.role == role for s in signs)), "success"
-    )
-
-
 def due_loop(beat: datetime | None) -> Sign:
     """The loop that dispatches due requests; without it, a lost dispatch is not repeated."""
     if beat is None:

@@ -9,8 +9,8 @@ from flask_babel import gettext as _
 
 from webapp import current
 from webapp.admin.base import expose, is_late, reading, shell
-from webapp.admin.lists.actions import selecting
-from webapp.admin.lists.filters import Choice, read_choice, tenants_page
+from webapp.admin.lists.actions import listed
+from webapp.admin.lists.filters import read_choice
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import OperationStarter
 from webapp.admin.partitions.drift import drift_data
@@ -26,7 +26,6 @@ RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
 # Parameters of the list.
 LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
-PAGE_SIZE = 50
 
 
 class PartitionsView(OperationStarter):
@@ -68,7 +67,7 @@ def _figures() -> dict[str, Any]:
     choice = replace(read_choice(request.args), tab=tab)
     figures: dict[str, Any] = {"tab": tab, "choice": choice, "stuck": is_late}
     if tab == "all":
-        figures |= _listed(choice)
+        figures |= listed(choice)
     if tab == "drift":
         figures |= drift_data(
             reading(), shell().summary, current.settings(), current.services().policy
@@ -91,8 +90,3 @@ def _tab() -> str:
         return tab
     is_filtered = any(name in request.args for name in LIST_PARAMETERS)
     return "causes" if shell().summary.states["failed"] and not is_filtered else "all"
-
-
-def _listed(choice: Choice) -> dict[str, Any]:
-    page = tenants_page(reading(), choice, shell().summary, PAGE_SIZE)
-    return selecting(choice, page, shell().summary)

@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 from wtforms import Form, StringField
 
 from webapp import current
-from webapp.admin.base import expose, is_late, reading, shell
-from webapp.admin.lists.actions import selecting
-from webapp.admin.lists.filters import read_choice, tenants_page
+from webapp.admin.base import expose, is_late, shell
+from webapp.admin.lists.actions import listed
+from webapp.admin.lists.filters import read_choice
 from webapp.admin.lookups import find_tenant, status
 from webapp.admin.tenants.deletion import DeletionViews
 from webapp.admin.tenants.details import DetailViews
@@ -23,9 +23,6 @@ from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
 from webapp.models.tenant import Tenant
-
-# Tenants of a page of the list.
-PAGE_SIZE = 50
 
 
 class TenantForm(Form):  # type: ignore[misc]
@@ -58,11 +55,12 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
     @expose("/")
     def index_view(self) -> ResponseReturnValue:
         """The tenants that match the address: `state`, `cause`, `search`, `page`."""
-        return self.render("admin/tenant/list.html", **_listed())
+        return self.render("admin/tenant/list.html", **listed(read_choice(request.args)))
 
     @expose("/list/live/")
     def list_live(self) -> ResponseReturnValue:
-        return self.render("admin/tenant/_list.html", fragment=True, **_listed())
+        data = listed(read_choice(request.args))
+        return self.render("admin/tenant/_list.html", fragment=True, **data)
 
     def render(self, template: str, **kwargs: Any) -> str:
         return super().render(
@@ -96,11 +94,6 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
             flash(_("The change was saved."), "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
         return self.render("admin/tenant/edit.html", form=form, model=tenant), status()
-
-
-def _listed() -> dict[str, Any]:
-    choice, counts = read_choice(request.args), shell().summary
-    return selecting(choice, tenants_page(reading(), choice, counts, PAGE_SIZE), counts)
 
 
 def _form(tenant: Tenant | None = None) -> TenantForm:

@@ -37,27 +37,19 @@ def clock(moment: datetime | None) -> str:
     return _format(moment, "time")
 
 
-def stamp(moment: datetime | None) -> str:
-    return _format(moment, "full")
-
-
-def minute(moment: datetime | None) -> str:
-    return _format(moment, "minute")
-
-
 def clock_tag(moment: datetime | None) -> str:
     """The time of day, which the browser turns into local time."""
-    return _tag(moment, "time", clock(moment))
+    return _tag(moment, "time")
 
 
 def full_tag(moment: datetime | None) -> str:
     """Date and time, which the browser turns into local time."""
-    return _tag(moment, "full", stamp(moment))
+    return _tag(moment, "full")
 
 
 def minute_tag(moment: datetime | None) -> str:
     """Date and time without seconds, which the browser turns into local time."""
-    return _tag(moment, "minute", minute(moment))
+    return _tag(moment, "minute")
 
 
 def ago_tag(moment: datetime | None, suffix: str = "") -> str:
@@ -70,7 +62,7 @@ def ago_tag(moment: datetime | None, suffix: str = "") -> str:
 
 def axis_tag(moment: datetime, kind: str) -> str:
     """An hour or a day on an axis, which the browser turns into local time."""
-    return _tag(moment, kind, _format(moment, kind))
+    return _tag(moment, kind)
 
 
 def until_tag(moment: datetime | None) -> str:
@@ -78,11 +70,12 @@ def until_tag(moment: datetime | None) -> str:
     return _tag(moment, "ago", _never() if moment is None else remaining(moment))
 
 
-def _tag(moment: datetime | None, kind: str, text: str) -> str:
+def _tag(moment: datetime | None, kind: str, text: str | None = None) -> str:
+    text = text or _format(moment, kind)
     if moment is None:
         return Markup('<span class="muted">{}</span>').format(text)
     exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return TAG.format(exact, stamp(moment), kind, text)
+    return TAG.format(exact, _format(moment, "full"), kind, text)
 
 
 def _format(moment: datetime | None, kind: str) -> str:
