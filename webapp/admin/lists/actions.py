@@ -3,7 +3,7 @@
 from typing import Any
 
 from webapp.admin.base import reading, shell
-from webapp.admin.lists.filters import Choice, filter_fields, tenants_page
+from webapp.admin.lists.filters import Choice, tenants_page
 from webapp.admin.lists.selection import kinds_for
 from webapp.models.operation import OperationKind
 from webapp.models.states import PartitionState
@@ -27,7 +27,6 @@ def listed(choice: Choice) -> dict[str, Any]:
         "kinds_for": kinds_for,
         "selectable": sum(bool(kinds_for(tenant.partition)) for tenant in found.items),
         "offered": _actions(choice, counts),
-        "filter_fields": list(filter_fields(choice)),
     }
 
 

@@ -37,11 +37,15 @@ class Choice(TenantFilter):
         """Whether it leaves any tenant out."""
         return bool(self.state or self.cause or self.q or self.not_requested or self.operation_id)
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The filter as an address has it; see `read_choice`."""
+        return dict(filter_fields(self))
+
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of this filter with changes, on its first page."""
         choice = replace(self, **{"page": "", **changes})  # type: ignore[arg-type]
-        fields: dict[str, Any] = dict(filter_fields(choice))
-        return url_for(endpoint, tab=choice.tab, **fields, page=choice.page or None)
+        return url_for(endpoint, tab=choice.tab, **choice.fields, page=choice.page or None)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Found:
 
 
 def filter_fields(wanted: TenantFilter) -> Iterator[tuple[str, str]]:
-    """The filter as an address has it; see `read_choice`."""
+    """The fields of a filter in an address or a form, with their values."""
     if wanted.state or wanted.not_requested:
         yield "state", NOT_REQUESTED if wanted.not_requested else str(wanted.state)
     if wanted.cause:
