@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from webapp.texts import N_, clause
+from webapp.texts import N_, clause, whole_number
 
 UNUSABLE_CURSOR = "Must be the next_cursor of an earlier answer."
 
@@ -36,6 +36,14 @@ class InvalidField(DomainError):
         self.field = field
         self.template = template
         self.values = values
+
+
+def cursor_number(cursor: str) -> int:
+    """The number in the cursor of a list; raises InvalidField for a text that is none."""
+    number = whole_number(cursor)
+    if number is None:
+        raise InvalidField("cursor", UNUSABLE_CURSOR)
+    return number
 
 
 @dataclass(eq=False)

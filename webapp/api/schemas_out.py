@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from webapp import models
 from webapp.models.audit import Via
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition as PartitionRow
 from webapp.models.states import (
     CanaryOutcome,
     DepartureOutcome,
@@ -62,9 +62,7 @@ class Tenant(Outgoing):
 
     @field_validator("partition", mode="before")
     @classmethod
-    def _null_until_requested(
-        cls, row: models.partition.Partition
-    ) -> models.partition.Partition | None:
+    def _null_until_requested(cls, row: PartitionRow) -> PartitionRow | None:
         return row if row.is_requested else None
 
 

@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.db.session import Database
-from webapp.errors import UNUSABLE_CURSOR, InvalidField
+from webapp.errors import cursor_number
 from webapp.models.audit import AuditEntry, Via
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import is_in_name
@@ -23,6 +23,8 @@ WINDOW = 10_000
 OUT_OF_ORDER = timedelta(minutes=10)
 EXPORTED_AT_ONCE = 1000
 HIGHEST = 2**62
+# Criteria with an index; the first of them that is given is used.
+INDEXED, OTHERS = ("tenant_id", "action", "actor"), ("via", "request_id")
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,11 @@ def search(session: Session, criteria: AuditFilter, limit: int, cursor: str | No
     texts = (criteria.actor, criteria.action, criteria.text, criteria.request_id)
     if not all(map(is_storable, texts)):
         return Found([], None)
+    if criteria.actor:
+        criteria = replace(criteria, actor=actor_named(criteria.actor))
     indexed = _indexed(criteria)
     if cursor is not None:
-        indexed.append(AuditEntry.id < _number(cursor))
+        indexed.append(AuditEntry.id < cursor_number(cursor))
     newest = select(AuditEntry).where(*indexed).order_by(AuditEntry.id.desc())
     # A subquery with its own limit, so that the database reads no entry beyond the window.
     entry = aliased(AuditEntry, newest.limit(WINDOW).subquery())
@@ -126,29 +130,19 @@ def _with_tenants(entry: Any, *which: ColumnElement[bool]) -> Select[Any, Any]:
 
 def _indexed(criteria: AuditFilter) -> list[ColumnElement[bool]]:
     """The conditions that an index answers in order: the times, and one of the others."""
-    return [*_exact(criteria, AuditEntry)[:1], *_between(criteria)]
+    return [*_equal(criteria, INDEXED, AuditEntry)[:1], *_between(criteria)]
 
 
 def _unindexed(criteria: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
-    conditions = _exact(criteria, entry)[1:]
-    if criteria.via is not None:
-        conditions.append(entry.via == criteria.via)
-    if criteria.request_id:
-        conditions.append(entry.request_id == criteria.request_id)
+    conditions = _equal(criteria, INDEXED, entry)[1:] + _equal(criteria, OTHERS, entry)
     if text := unicodedata.normalize("NFC", criteria.text.strip()):
         conditions.append(_matches(text, entry))
     return conditions
 
 
-def _exact(criteria: AuditFilter, entry: Any) -> list[ColumnElement[bool]]:
-    exact: list[ColumnElement[bool]] = []
-    if criteria.tenant_id is not None:
-        exact.append(entry.tenant_id == criteria.tenant_id)
-    if criteria.action:
-        exact.append(entry.action == criteria.action)
-    if criteria.actor:
-        exact.append(entry.actor == actor_named(criteria.actor))
-    return exact
+def _equal(criteria: AuditFilter, names: Sequence[str], entry: Any) -> list[ColumnElement[bool]]:
+    wanted = {name: getattr(criteria, name) for name in names}
+    return [getattr(entry, name) == each for name, each in wanted.items() if each not in (None, "")]
 
 
 def _between(criteria: AuditFilter) -> Iterator[ColumnElement[bool]]:
@@ -179,13 +173,6 @@ def _matches(text: str, entry: Any) -> ColumnElement[bool]:
     if (number := whole_number(digits)) is not None:
         either.append(entry.tenant_id == number)
     return or_(*either)
-
-
-def _number(cursor: str) -> int:
-    number = whole_number(cursor)
-    if number is None:
-        raise InvalidField("cursor", UNUSABLE_CURSOR)
-    return number
 
 
 def _entry(row: Any) -> Entry:

@@ -1,6 +1,6 @@
 """The tables and their vocabulary. Importing this registers all tables of the domain."""
 
-from webapp.models import (
+from webapp.models import (  # noqa: F401
     audit,
     control,
     csv_import,
@@ -11,15 +11,3 @@ from webapp.models import (
     statistics,
     tenant,
 )
-
-__all__ = [
-    "audit",
-    "control",
-    "csv_import",
-    "idempotency",
-    "observed",
-    "operation",
-    "partition",
-    "statistics",
-    "tenant",
-]

@@ -8,14 +8,13 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, contains_eager
 
-from webapp.errors import UNUSABLE_CURSOR, InvalidField, TenantNotFound
+from webapp.errors import TenantNotFound, cursor_number
 from webapp.models.causes import Cause
 from webapp.models.naming import MAX_TENANT_ID
 from webapp.models.partition import Departure, Partition, PartitionEvent
 from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches
-from webapp.texts import whole_number
 
 T = TypeVar("T")
 
@@ -89,7 +88,7 @@ def list_tenants(
         InvalidField: the cursor is not one that this returned.
     """
     statement = select(Tenant).join(Tenant.partition).options(contains_eager(Tenant.partition))
-    statement = statement.where(*conditions(wanted), Tenant.id > _number(cursor))
+    statement = statement.where(*conditions(wanted), Tenant.id > cursor_number(cursor or "0"))
     return page_of(session, statement.order_by(Tenant.id), limit)
 
 
@@ -138,7 +137,7 @@ def list_events(
     """
     statement = select(PartitionEvent).where(PartitionEvent.tenant_id == tenant_id)
     if cursor is not None:
-        statement = statement.where(PartitionEvent.id < _number(cursor))
+        statement = statement.where(PartitionEvent.id < cursor_number(cursor))
     return page_of(session, statement.order_by(PartitionEvent.id.desc()), limit)
 
 
@@ -146,10 +145,3 @@ def page_of(session: Session, statement: Select[Any], limit: int) -> Page[Any]:
     """The first `limit` rows of the statement; the cursor is the last one's number."""
     rows = session.scalars(statement.limit(limit + 1)).all()
     return Page(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None)
-
-
-def _number(cursor: str | None) -> int:
-    number = whole_number(cursor or "0")
-    if number is None:
-        raise InvalidField("cursor", UNUSABLE_CURSOR)
-    return number
