@@ -1,7 +1,6 @@
 """Refusals of use cases as problems with their codes."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from flask import Response
 from pydantic import ValidationError
@@ -10,7 +9,7 @@ from pydantic_core import ErrorDetails
 from webapp.api.routing import api
 from webapp.api.schemas_out import Problem
 from webapp.errors import DomainError, InvalidField, InvalidRow, KeyInUse
-from webapp.http.problems import problem
+from webapp.http.problems import problem, problem_body
 from webapp.texts import SENTENCES, TextFault, clause
 
 STATUS_OF = {"not_found": 404, "invalid": 422, "idempotency_mismatch": 422}
@@ -33,14 +32,7 @@ def problem_of(error: DomainError) -> Problem:
         detail, errors = f"Not usable: {error.field}.", {error.field: [str(error)]}
     if isinstance(error, InvalidRow):
         errors = error.errors
-    return Problem(
-        type="about:blank",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        code=error.code,
-        errors=errors,
-    )
+    return Problem(**problem_body(status, error.code, detail, errors))
 
 
 # By the type of pydantic's error; placeholders are in its context. `value_error` is a check of

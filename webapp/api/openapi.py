@@ -1,7 +1,6 @@
 """The API's description as OpenAPI 3.1."""
 
 import re
-from http import HTTPStatus
 from typing import Any, cast
 
 from apiflask import APIFlask
@@ -10,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from webapp.api import schemas_in, schemas_out
 from webapp.api.idempotency import HEADER, MAX_LENGTH, REPLAYED
 from webapp.http.paths import API_PREFIX
-from webapp.http.problems import MEDIA_TYPE, code_of
+from webapp.http.problems import MEDIA_TYPE, code_of, problem_body
 from webapp.models.naming import MAX_TENANT_ID
 
 Spec = dict[str, Any]
@@ -194,17 +193,10 @@ def _usual_problems(operation: Spec) -> dict[int, str]:
 def _problem(status: int, description: str) -> Spec:
     # A conflict's description begins with its code.
     code = description.partition(":")[0] if status == 409 else code_of(status)
-    example = schemas_out.Problem(
-        type="about:blank",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=description,
-        code=code,
-        errors={"name": ["must not be empty"]} if status == 422 else None,
-    )
+    errors = {"name": ["must not be empty"]} if status == 422 else None
     content = {
         "schema": {"$ref": REF.format(model="Problem")},
-        "example": example.model_dump(exclude_none=True),
+        "example": problem_body(status, code, description, errors),
     }
     return {"description": description, "content": {MEDIA_TYPE: content}}
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
 from webapp.models.naming import clean_name, is_shown_by_slug, is_slug, slugify
 from webapp.tenants.numbering import HIGHEST
 from webapp.texts import UnusableText, whole_number
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,11 @@ def separate(rows: Sequence[FileRow]) -> tuple[list[Candidate], dict[int, list[P
     """
     usable: list[Candidate] = []
     problems: dict[int, list[Problem]] = {}
-    first = _First()
+    first: dict[tuple[RowFault, object], int] = {}
     for row in rows:
         candidate, wrong = _alone(row)
         if candidate is not None:
-            wrong = first.problems(candidate)
+            wrong = _repeats(candidate, first)
         if candidate is None or wrong:
             problems[row.line] = wrong
         else:
@@ -74,26 +71,18 @@ def is_number(text: str) -> bool:
     return not text.startswith("0") and 1 <= (whole_number(text) or 0) <= HIGHEST
 
 
-class _First:
-    """The first line with each number, slug, or name without a slug."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-        self._slugs: dict[str, int] = {}
-        self._names: dict[str, int] = {}
-
-    def problems(self, one: Candidate) -> list[Problem]:
-        wrong = []
-        if line := self._earlier(self._numbers, one.number, one.line):
-            wrong.append(Problem(RowFault.NUMBER_TWICE, line=line))
-        if line := self._earlier(self._slugs, one.wanted_slug, one.line):
-            wrong.append(Problem(RowFault.SLUG_TWICE, line=line, slug=one.wanted_slug))
-        name = one.name if one.wanted_slug is None and one.number is None else None
-        if line := self._earlier(self._names, name, one.line):
-            wrong.append(Problem(RowFault.NAME_TWICE, line=line))
-        return wrong
-
-    @staticmethod
-    def _earlier(lines: dict[T, int], value: T | None, line: int) -> int | None:
-        first = line if value is None else lines.setdefault(value, line)
-        return first if first != line else None
+def _repeats(one: Candidate, first: dict[tuple[RowFault, object], int]) -> list[Problem]:
+    """What an earlier row has already; `first` has the line of each value so far."""
+    values = {
+        RowFault.NUMBER_TWICE: one.number,
+        RowFault.SLUG_TWICE: one.wanted_slug,
+        # Without both, the name finds the tenant.
+        RowFault.NAME_TWICE: one.name if one.wanted_slug is None and one.number is None else None,
+    }
+    wrong = []
+    for fault, value in values.items():
+        line = one.line if value is None else first.setdefault((fault, value), one.line)
+        if line != one.line:
+            slug = one.wanted_slug if fault == RowFault.SLUG_TWICE else None
+            wrong.append(Problem(fault, line=line, slug=slug))
+    return wrong

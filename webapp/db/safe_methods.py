@@ -62,31 +62,26 @@ def require_change(what: str) -> None:
         raise ChangeRefused(f"{what} in a request whose method is safe")
 
 
-class GuardedPipeline(Pipeline):
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
-        _require_harmless(args[0])
-        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-
-
-class GuardedRedis(Redis):
-    """A Redis client that refuses writes while changes are refused."""
+class Guarded:
+    """A client of Redis that refuses writes while changes are refused."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's own; raises ChangeRefused for a write where only reading is allowed."""
-        _require_harmless(args[0])
-        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        if args[0].upper() not in HARMLESS_COMMANDS:
+            require_change(f"Redis was told to {args[0]}")
+        return super().execute_command(*args, **options)  # type: ignore[misc]
 
+
+class GuardedPipeline(Guarded, Pipeline):
+    pass
+
+
+class GuardedRedis(Guarded, Redis):
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> GuardedPipeline:
         """A pipeline that refuses them as well."""
         return GuardedPipeline(
             self.connection_pool, self.response_callbacks, transaction, shard_hint
         )
-
-
-def _require_harmless(command: str) -> None:
-    if command.upper() not in HARMLESS_COMMANDS:
-        require_change(f"Redis was told to {command}")
 
 
 def init_app(app: "Flask") -> None:

@@ -24,6 +24,20 @@ DETAILS = {
 }
 
 
+def problem_body(
+    status: int, code: str, detail: str, errors: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The fields of RFC 9457; `code` is stable, `errors` gives the faults of each field."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return body | {"errors": dict(errors)} if errors else body
+
+
 def problem(
     status: int,
     code: str,
@@ -31,17 +45,9 @@ def problem(
     errors: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem+json answer; `code` is stable, `errors` gives the faults of each field."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if errors:
-        body["errors"] = dict(errors)
-    return Response(json.dumps(body), status, headers, content_type=MEDIA_TYPE)
+    """A problem+json answer; see `problem_body`."""
+    body = json.dumps(problem_body(status, code, detail, errors))
+    return Response(body, status, headers, content_type=MEDIA_TYPE)
 
 
 def code_of(status: int) -> str:

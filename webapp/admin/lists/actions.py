@@ -1,21 +1,16 @@
 """The actions that a list of tenants offers for its selection."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from webapp.admin.base import reading, shell
 from webapp.admin.lists.filters import Choice, tenants_page
-from webapp.admin.lists.selection import kinds_for
+from webapp.admin.lists.selection import KINDS, kinds_for
 from webapp.models.operation import OperationKind
-from webapp.models.states import PartitionState
 from webapp.partitions.summary import Summary
 
 # Tenants of a page of a list.
 PAGE_SIZE = 50
-ACTIONS = {
-    PartitionState.FAILED: [OperationKind.RETRY, OperationKind.DELETE],
-    PartitionState.REMOVING: [OperationKind.RESTORE],
-    PartitionState.REMOVED: [],
-}
 
 
 def listed(choice: Choice) -> dict[str, Any]:
@@ -30,11 +25,9 @@ def listed(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _actions(choice: Choice, counts: Summary) -> list[OperationKind]:
-    if choice.not_requested:
-        return [OperationKind.REQUEST, OperationKind.DELETE]
-    if choice.state:
-        return ACTIONS.get(choice.state, [OperationKind.DELETE])
+def _actions(choice: Choice, counts: Summary) -> Sequence[OperationKind]:
+    if choice.not_requested or choice.state:
+        return KINDS.get(choice.state, (OperationKind.DELETE,))
     actions = [OperationKind.RETRY] if counts.states["failed"] else []
     actions += [OperationKind.REQUEST] if counts.not_requested else []
     return [*actions, OperationKind.DELETE]

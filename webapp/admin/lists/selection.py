@@ -1,5 +1,6 @@
 """The selection of tenants in a form or an address, and its fields."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from flask import abort
@@ -15,6 +16,14 @@ from webapp.tenants.queries import TenantFilter
 from webapp.texts import whole_number
 
 MOST_SELECTED = 1000
+
+# What can be done to tenants by the state of their partition; else they can be deleted.
+KINDS: Mapping[PartitionState | None, Sequence[OperationKind]] = {
+    None: (OperationKind.REQUEST, OperationKind.DELETE),
+    PartitionState.FAILED: (OperationKind.RETRY, OperationKind.DELETE),
+    PartitionState.REMOVING: (OperationKind.RESTORE,),
+    PartitionState.REMOVED: (),
+}
 
 Field = tuple[str, str]
 
@@ -47,15 +56,9 @@ def fields_of(selection: Selection) -> list[Field]:
     return [("scope", "matching"), *filter_fields(selection)]
 
 
-def kinds_for(partition: Partition) -> tuple[OperationKind, ...]:
+def kinds_for(partition: Partition) -> Sequence[OperationKind]:
     """What can be done to a tenant whose partition's row this is."""
-    if not partition.is_requested:
-        return (OperationKind.REQUEST, OperationKind.DELETE)
-    if partition.state == PartitionState.FAILED:
-        return (OperationKind.RETRY, OperationKind.DELETE)
-    if partition.state == PartitionState.REMOVING:
-        return () if partition.drop_began_at else (OperationKind.RESTORE,)
-    return () if partition.state == PartitionState.REMOVED else (OperationKind.DELETE,)
+    return () if partition.drop_began_at else KINDS.get(partition.state, (OperationKind.DELETE,))
 
 
 def _selection_of(wanted: TenantFilter) -> Selection:

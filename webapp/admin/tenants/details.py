@@ -1,11 +1,11 @@
 """A tenant's page: its partition, its state, the actions, the timeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import flash, redirect, request, url_for
+from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -96,6 +96,7 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "proven_at": _proven_at(partition),
         "looked": _observation_of(partition),
         "story": story,
+        "kept_job": _kept_job(partition, latest),
         "many": part_of(operation, story.requests),
         "current_request": _current_request(partition, latest),
         "last": next((event for event in latest if event.event in ENDS), None),
@@ -113,29 +114,20 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
         events = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK, cursor).items
     has_older = len(events) > EVENTS_SHOWN
     return Story(
-        requests=group_by_request(events, EVENTS_SHOWN, _job_url(tenant.partition, latest)),
+        requests=group_by_request(events, EVENTS_SHOWN),
         older=events[EVENTS_SHOWN - 1].id if has_older else None,
         is_latest=before is None,
     )
 
 
-def _job_url(
-    partition: Partition, latest: Sequence[PartitionEvent]
-) -> Callable[[PartitionEvent], str | None]:
-    """A function that gives an event's job page, for admins, while RQ keeps the job."""
+def _kept_job(partition: Partition, latest: Sequence[PartitionEvent]) -> str | None:
+    """The job that RQ keeps, whose page admins may open: the last one, for some time."""
     last = next((event for event in latest if job_of(event)), None)
     if last is None or not shell().may_administer:
-        return lambda _event: None
+        return None
     # A failed job is kept until the next dispatch, a finished one for `JOB_KEPT`.
     is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
-    is_kept = is_open or last.at > utc_now() - JOB_KEPT
-
-    def url(event: PartitionEvent) -> str | None:
-        if not is_kept or event.job_id != last.job_id:
-            return None
-        return url_for("rq_dashboard.job_view", instance_number=0, job_id=event.job_id)
-
-    return url
+    return last.job_id if is_open or last.at > utc_now() - JOB_KEPT else None
 
 
 def _operation(partition: Partition) -> Operation | None:

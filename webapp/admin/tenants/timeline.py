@@ -1,7 +1,7 @@
 """A tenant's timeline, grouped by request, with durations."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +41,6 @@ SENTENCES = {
     timeline.REMOVING: _l("Departure: deleted, by %(who)s"),
 }
 
-JobUrl = Callable[[PartitionEvent], str | None]
-
 
 @dataclass(frozen=True)
 class Moment:
@@ -54,7 +52,6 @@ class Moment:
     actor: str | None
     # Only on the first of consecutive events of a job.
     job_id: str | None
-    job_url: str | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,7 @@ class RequestShown:
     took_ms: int | None
 
 
-def group_by_request(
-    events: Sequence[PartitionEvent], shown: int, job_url: JobUrl = lambda _event: None
-) -> list[RequestShown]:
+def group_by_request(events: Sequence[PartitionEvent], shown: int) -> list[RequestShown]:
     """The first `shown` events by request, newest first; further events only give durations."""
     by_request: dict[int | None, list[PartitionEvent]] = defaultdict(list)
     for event in events:
@@ -79,7 +74,7 @@ def group_by_request(
     visible = {event.id for event in events[:shown]}
     latest_first = sorted(by_request, key=lambda number: -1 if number is None else number)[::-1]
     return [
-        _request(number, by_request[number], visible, job_url)
+        _request(number, by_request[number], visible)
         for number in latest_first
         if any(event.id in visible for event in by_request[number])
     ]
@@ -101,7 +96,7 @@ def job_of(event: PartitionEvent) -> str | None:
 
 
 def _request(
-    number: int | None, events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
+    number: int | None, events: Sequence[PartitionEvent], visible: set[int]
 ) -> RequestShown:
     origin = origin_in(events, number)
     proof = next((event for event in events if event.event in PROOFS), None)
@@ -111,27 +106,23 @@ def _request(
         generation=number,
         sentence=sentence_of(number, origin),
         origin=origin,
-        moments=list(_moments(events, visible, job_url)),
+        moments=list(_moments(events, visible)),
         took_ms=_between(origin.at, proof.at) if origin and proof and is_timed else None,
     )
 
 
-def _moments(
-    events: Sequence[PartitionEvent], visible: set[int], job_url: JobUrl
-) -> Iterator[Moment]:
+def _moments(events: Sequence[PartitionEvent], visible: set[int]) -> Iterator[Moment]:
     for place, event in enumerate(events):
         if event.id not in visible:
             continue
         before = events[place + 1 :]
         is_repeated = place > 0 and job_of(events[place - 1]) == job_of(event)
-        job = None if is_repeated else job_of(event)
         yield Moment(
             event=event,
             waited_ms=_waited(event, before),
             ran_ms=_ran(event, before),
             actor=who(event.actor) if event.actor else None,
-            job_id=job,
-            job_url=job_url(event) if job else None,
+            job_id=None if is_repeated else job_of(event),
         )
 
 
