@@ -4,6 +4,7 @@ import re
 from typing import Any, cast
 
 from apiflask import APIFlask
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.api import schemas_in, schemas_out
@@ -16,16 +17,9 @@ Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
 INCOMING = (schemas_in.NewTenants, schemas_in.TenantChange, schemas_in.PauseOrder)
-OUTGOING = (
-    schemas_out.TenantPage,
-    schemas_out.Departure,
-    schemas_out.EventPage,
-    schemas_out.Summary,
-    schemas_out.Drift,
-    schemas_out.AuditPage,
-    schemas_out.Pausing,
+OUTGOING: tuple[type[BaseModel], ...] = (
+    *schemas_out.Outgoing.__subclasses__(),
     schemas_out.Problem,
-    schemas_out.BulkResults,
 )
 
 ABOUT = """\

@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import current_app, has_request_context, request
-from sqlalchemy import Update, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from webapp.audit import log as audit
@@ -103,17 +103,14 @@ def _note_use(database: Database, token: ApiToken) -> None:
     now = utc_now()
     if token.last_used_at and token.last_used_at > now - LAST_USE_STEP:
         return
+    unnoted = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= now - LAST_USE_STEP)
+    used = update(ApiToken).where(ApiToken.id == token.id, unnoted).values(last_used_at=now)
     try:
         with database.note(Note.TOKEN_USED) as session:
-            session.execute(_use_at(token.id, now))
+            session.execute(used)
     except DBAPIError:
         # The request is served without it.
         log.warning("auth.token.use_not_noted", name=token.name)
-
-
-def _use_at(token_id: int, now: datetime) -> Update:
-    unnoted = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= now - LAST_USE_STEP)
-    return update(ApiToken).where(ApiToken.id == token_id, unnoted).values(last_used_at=now)
 
 
 def _digest(secret: str) -> str:

@@ -8,8 +8,6 @@ from babel.numbers import format_decimal
 from flask import Flask, has_request_context, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel, Domain, get_locale, get_translations
-from jinja2 import pass_eval_context
-from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from webapp.http import paths
@@ -45,7 +43,7 @@ def init_app(app: Flask) -> None:
     app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
     Grouping(app, locale_selector=select_language)
-    app.jinja_env.globals["ngettext"] = _counted
+    app.jinja_env.globals["ngettext"] = ngettext
     app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=paths.this_page)
     app.add_url_rule("/language", "language", choose, methods=["POST"])
 
@@ -55,13 +53,10 @@ def locale() -> Locale:
     return get_locale() or Locale.parse(DEFAULT)
 
 
-@pass_eval_context
-def _counted(context: EvalContext, singular: str, plural: str, num: int, **values: Any) -> str:
+def ngettext(singular: str, plural: str, num: int, **values: object) -> Markup:
+    """The sentence for this number; values that are no markup are escaped."""
     sentence = get_translations().ungettext(singular, plural, num)
-    if context.autoescape:
-        sentence = Markup(sentence)  # noqa: S704  from our own templates and catalogs
-    text: str = sentence % {"num": _grouped(num), **values}
-    return text
+    return Markup(sentence) % {"num": _grouped(num), **values}  # noqa: S704  of our own catalogs
 
 
 def _grouped(num: int) -> str:

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from webapp.admin.overview import plot
 from webapp.admin.wording.markup import gettext as _
-from webapp.admin.wording.markup import ngettext
 from webapp.admin.wording.times import minute_tag
 from webapp.admin.wording.units import decimal, duration, number, took
 from webapp.db.types import utc_now
+from webapp.http.languages import ngettext
 from webapp.statistics.chart import Bucket, Chart, Span
 
 # The distance of two times on the axis, and their format.

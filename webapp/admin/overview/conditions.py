@@ -14,11 +14,11 @@ from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.actors import who
 from webapp.admin.wording.labels import CAUSES, WRITES_AGAIN
 from webapp.admin.wording.markup import gettext as _
-from webapp.admin.wording.markup import ngettext
 from webapp.admin.wording.reports import quoted
 from webapp.admin.wording.times import ago, clock_tag, minute_tag
 from webapp.admin.wording.units import percentage
 from webapp.db.types import utc_now
+from webapp.http.languages import ngettext
 from webapp.models.causes import Cause
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.settings import Settings

@@ -8,9 +8,8 @@ from babel.dates import format_date
 from markupsafe import Markup
 
 from webapp.admin.wording.markup import gettext as _
-from webapp.admin.wording.markup import ngettext
 from webapp.admin.wording.units import decimal, percent
-from webapp.http.languages import locale
+from webapp.http.languages import locale, ngettext
 from webapp.partitions.summary import Headroom
 from webapp.statistics.forecast import Forecast
 

@@ -12,9 +12,9 @@ from webapp.admin.reconciler import is_gone
 from webapp.admin.wording.actors import who
 from webapp.admin.wording.labels import CAUSES, REFUSALS
 from webapp.admin.wording.markup import gettext as _
-from webapp.admin.wording.markup import ngettext
 from webapp.admin.wording.times import ago, clock_tag
 from webapp.admin.wording.units import number
+from webapp.http.languages import ngettext
 from webapp.models.causes import NO_ANSWER
 from webapp.models.states import UNSETTLED, PartitionState
 from webapp.partitions.failures import Family

@@ -5,7 +5,6 @@ import unicodedata
 from flask_babel import get_translations
 from markupsafe import Markup
 
-from webapp.admin.wording.units import number
 from webapp.texts import visible
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
@@ -29,9 +28,3 @@ def gettext(sentence: str, **values: object) -> Markup:
     """The sentence in the language of the page; values that are no markup are escaped."""
     text = str(get_translations().ugettext(sentence))
     return Markup(text) % values if values else Markup(text)  # noqa: S704  of our own catalogs
-
-
-def ngettext(singular: str, plural: str, num: int, **values: object) -> Markup:
-    """The sentence for this number; `%(num)s` stands for it, grouped."""
-    text = str(get_translations().ungettext(singular, plural, num))
-    return Markup(text) % {"num": number(num), **values}  # noqa: S704
