@@ -13,7 +13,7 @@ from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer, run_script
 from jobs.milvus.store import PartitionStore
 from webapp.db.session import open_database
-from webapp.services import Services, build_services
+from webapp.services import Services
 from webapp.settings import Settings, load_settings
 
 
@@ -26,9 +26,7 @@ class Worker:
 
     def __init__(self, settings: Settings, services: Services | None = None) -> None:
         self.settings = settings
-        self.services = services or build_services(
-            settings, open_database(settings.database_address)
-        )
+        self.services = services or Services(settings, open_database(settings.database_address))
         # Set once the process is asked to stop: a job then hands back its claims.
         self.stop = threading.Event()
 

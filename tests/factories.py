@@ -58,7 +58,7 @@ from webapp.models.tenant import Tenant
 from webapp.operations.plan import Asked, next_ids
 from webapp.operations.selection import Selection
 from webapp.partitions.circuit_state import MILVUS, CircuitState
-from webapp.services import Services, build_services
+from webapp.services import Services
 from webapp.settings import Settings
 from webapp.tenants.queries import DepartureRecord, departure_of
 
@@ -156,7 +156,7 @@ class Product:
 
     def __post_init__(self) -> None:
         self.database = database = Database(self.engine)
-        self.services = services = build_services(self.settings, database)
+        self.services = services = Services(self.settings, database)
         policy = services.policy
         self.attempts = Attempts(database, policy)
         self.circuit = CircuitBreaker(database, policy)

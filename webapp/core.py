@@ -49,9 +49,9 @@ def database_of(app: Flask) -> "Database":
 def services_of(app: Flask) -> "Services":
     """The application's services, made at the first call."""
     if "services" not in app.extensions:
-        from webapp.services import build_services
+        from webapp.services import Services
 
-        services = build_services(app.extensions["settings"], database_of(app))
+        services = Services(app.extensions["settings"], database_of(app))
         app.extensions |= {"services": services, "job_queue": services.job_queue}
     shared: Services = app.extensions["services"]
     return shared

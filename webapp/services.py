@@ -1,7 +1,5 @@
 """The services of the application, which share one database and one job queue."""
 
-from dataclasses import dataclass
-
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.operations.service import Operations
@@ -15,36 +13,20 @@ from webapp.tenants.foreign_data import ForeignData
 from webapp.tenants.service import TenantService
 
 
-@dataclass(frozen=True)
 class Services:
-    """The use cases of the web application and its commands, one object for each subject."""
+    """The use cases of the web application and its commands, one object for each subject.
 
-    database: Database
-    policy: Policy
-    job_queue: JobQueue
-    dispatcher: Dispatcher
-    pauses: Pauses
-    tenants: TenantService
-    bulk: Bulk
-    foreign: ForeignData
-    operations: Operations
-    uploads: Uploads
+    None connects before its first call.
+    """
 
-
-def build_services(settings: Settings, database: Database) -> Services:
-    """The services; none connects before its first call."""
-    policy = Policy.model_validate(settings)
-    job_queue = JobQueue(settings)
-    dispatcher = Dispatcher(database, job_queue, policy)
-    return Services(
-        database=database,
-        policy=policy,
-        job_queue=job_queue,
-        dispatcher=dispatcher,
-        pauses=Pauses(database, dispatcher),
-        tenants=TenantService(database, job_queue, dispatcher, policy),
-        bulk=Bulk(database, dispatcher, policy),
-        foreign=ForeignData(database, dispatcher, policy),
-        operations=Operations(database, job_queue, dispatcher, policy),
-        uploads=Uploads(database, dispatcher, policy),
-    )
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.database = database
+        self.policy = policy = Policy.model_validate(settings)
+        self.job_queue = job_queue = JobQueue(settings)
+        self.dispatcher = dispatcher = Dispatcher(database, job_queue, policy)
+        self.pauses = Pauses(database, dispatcher)
+        self.tenants = TenantService(database, job_queue, dispatcher, policy)
+        self.bulk = Bulk(database, dispatcher, policy)
+        self.foreign = ForeignData(database, dispatcher, policy)
+        self.operations = Operations(database, job_queue, dispatcher, policy)
+        self.uploads = Uploads(database, dispatcher, policy)
