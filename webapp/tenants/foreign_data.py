@@ -1,6 +1,7 @@
 """An operator's decision about pre-existing rows: adopt them, or destroy them."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 from sqlalchemy import and_
 
@@ -42,47 +43,20 @@ class ForeignData:
         self._dispatcher = dispatcher
         self._policy = policy
 
-    def adopt(
+    def decide(
         self,
+        decision: Decision,
         tenant_id: int,
         *,
         actor: Actor,
         idempotency: Idempotency = WITHOUT_KEY,
     ) -> Tenant:
-        """Adopt the rows: a new request, whose attempt leaves them in place.
+        """Make a new request, whose attempt does with the rows what was decided.
 
         Raises:
             TenantNotFound: there never was such a tenant.
             NotForeign: its partition did not fail for `foreign_data`.
         """
-        return self._decide(tenant_id, ADOPT, actor, idempotency)
-
-    def empty(
-        self,
-        tenant_id: int,
-        *,
-        actor: Actor,
-        idempotency: Idempotency = WITHOUT_KEY,
-    ) -> Tenant:
-        """Destroy the rows: a new request, whose attempt drops the partition first.
-
-        Raises:
-            TenantNotFound, NotForeign: as in `adopt`.
-        """
-        return self._decide(tenant_id, EMPTY, actor, idempotency)
-
-    def rows_seen(self, tenant_id: int) -> str:
-        """The rows that the failed attempt found, in words.
-
-        Raises:
-            TenantNotFound, NotForeign: as in `adopt`.
-        """
-        with self._database.reading() as session:
-            return _error(find_tenant(session, tenant_id))
-
-    def _decide(
-        self, tenant_id: int, decision: Decision, actor: Actor, idempotency: Idempotency
-    ) -> Tenant:
         with self._database.transaction() as session:
             idempotency.begin(session)
             error = _error(find_tenant(session, tenant_id))
@@ -108,6 +82,20 @@ class ForeignData:
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
+
+    # The attempt leaves the rows in place.
+    adopt = partialmethod(decide, ADOPT)
+    # The attempt drops the partition with the rows first.
+    empty = partialmethod(decide, EMPTY)
+
+    def rows_seen(self, tenant_id: int) -> str:
+        """The rows that the failed attempt found, in words.
+
+        Raises:
+            TenantNotFound, NotForeign: as in `decide`.
+        """
+        with self._database.reading() as session:
+            return _error(find_tenant(session, tenant_id))
 
 
 def _error(tenant: Tenant) -> str:
