@@ -58,8 +58,8 @@ def test_waits_and_runs_are_told_when_attempts_followed_each_other() -> None:
 
 
 def test_a_job_is_told_once_and_not_as_what_asked_for_the_next() -> None:
-    later, first = group_by_request(TWICE, 50, lambda event: f"/rq/{event.job_id}")
-    assert [moment.job_url for moment in later.moments] == ["/rq/t1-g2-d2", None, None]
+    later, first = group_by_request(TWICE, 50)
+    assert [moment.job_id for moment in later.moments] == ["t1-g2-d2", None, None]
     jobs = [moment.job_id for moment in first.moments]
     assert jobs == [None, "t1-g1-d1", None, None, None]
 

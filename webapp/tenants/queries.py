@@ -88,7 +88,8 @@ def list_tenants(
         InvalidField: the cursor is not one that this returned.
     """
     statement = select(Tenant).join(Tenant.partition).options(contains_eager(Tenant.partition))
-    statement = statement.where(*conditions(wanted), Tenant.id > cursor_number(cursor or "0"))
+    after = 0 if cursor is None else cursor_number(cursor)
+    statement = statement.where(*conditions(wanted), Tenant.id > after)
     return page_of(session, statement.order_by(Tenant.id), limit)
 
 
