@@ -69,7 +69,7 @@ def _create(
     session: UnitOfWork, upload: Upload, rows: Sequence[UploadRow], policy: Policy
 ) -> list[Partition]:
     """Validate the rows again, since tenants may have changed, and store the new ones."""
-    candidates = [_candidate(row) for row in rows]
+    candidates = [Candidate.of(row) for row in rows]
     verdicts = list(validate(session, candidates))
     new = [
         (row, candidate)
@@ -86,10 +86,6 @@ def _create(
     for row, verdict in zip(rows, verdicts, strict=True):
         _leave_out(row, verdict)
     return [one.partition for one in tenants if one.partition.is_requested]
-
-
-def _candidate(row: UploadRow) -> Candidate:
-    return Candidate(row.line, row.name, row.slug, int(row.number) if row.number else None)
 
 
 def _tenants(session: Session, candidates: Sequence[Candidate]) -> list[Tenant]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.csv_import.rows import Candidate
 from webapp.db.session import Database
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow
 from webapp.models.partition import Partition
@@ -68,8 +67,3 @@ def partitions_of(session: Session, upload_id: int) -> dict[PartitionState, int]
         .group_by(Partition.state)
     )
     return {row.state: row.tenants for row in session.execute(counted)}
-
-
-def wanted_slug(row: UploadRow) -> str | None:
-    """The slug that a new row will have; None where it is chosen when the tenant is created."""
-    return Candidate(row.line, row.name, row.slug, None).wanted_slug

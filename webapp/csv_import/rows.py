@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
+from webapp.models.csv_import import UploadRow
 from webapp.models.naming import clean_name, is_shown_by_slug, is_slug, slugify
 from webapp.tenants.numbering import HIGHEST
 from webapp.texts import UnusableText, whole_number
@@ -18,6 +19,11 @@ class Candidate:
     name: str
     slug: str | None
     number: int | None
+
+    @classmethod
+    def of(cls, row: UploadRow) -> "Candidate":
+        """A stored row that was new at the check."""
+        return cls(row.line, row.name, row.slug, int(row.number) if row.number else None)
 
     @property
     def wanted_slug(self) -> str | None:

@@ -4,12 +4,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from webapp.http.problems import code_of, problem
 
 YEAR_S = 365 * 24 * 3600
-EXTENSION = "csp_allowances"
 
 # Bootstrap and Select2 use data: images.
 POLICY: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +20,12 @@ POLICY: Mapping[str, tuple[str, ...]] = {
     "base-uri": ("'self'",),
     "form-action": ("'self'",),
     "frame-ancestors": ("'none'",),
+}
+
+# Further sources below an address. rq-dashboard: Underscore compiles templates with
+# `new Function`, and the markup has style attributes.
+BELOW: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "/rq/": {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]},
 }
 
 ALWAYS: Mapping[str, str] = {
@@ -35,7 +40,6 @@ BARE_PAGE = (
 
 def init_app(app: Flask) -> None:
     """Add the headers to every answer, and `csp_nonce()` to the templates."""
-    app.extensions[EXTENSION] = {}
     app.jinja_env.globals["csp_nonce"] = csp_nonce
     app.after_request(_add_headers)
 
@@ -46,11 +50,6 @@ def csp_nonce() -> str:
         g.csp_nonce = secrets.token_urlsafe(16)
     nonce: str = g.csp_nonce
     return nonce
-
-
-def allow_below(app: Flask, prefix: str, sources: Mapping[str, Sequence[str]]) -> None:
-    """Allow further sources per directive for addresses below `prefix`, such as `/rq/`."""
-    app.extensions[EXTENSION][prefix] = sources
 
 
 def bare_answer(status: int, path: str, detail: str = "The request was refused.") -> Response:
@@ -81,7 +80,7 @@ def _policy() -> str:
     directives = {name: list(sources) for name, sources in POLICY.items()}
     for name in ("script-src", "style-src"):
         directives[name].append(f"'nonce-{csp_nonce()}'")
-    for prefix, allowed in current_app.extensions[EXTENSION].items():
+    for prefix, allowed in BELOW.items():
         if request.path.startswith(prefix):
             for name, sources in allowed.items():
                 directives.setdefault(name, []).extend(sources)

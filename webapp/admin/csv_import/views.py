@@ -26,8 +26,8 @@ from webapp.csv_import.queries import (
     list_uploads,
     partitions_of,
     rows_of,
-    wanted_slug,
 )
+from webapp.csv_import.rows import Candidate
 from webapp.errors import DomainError
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.operation import OperationKind
@@ -154,7 +154,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "has_more_wrong": len(rows) > WRONG_SHOWN,
         "after": after,
         "problems_of": lambda row: loaded(row.problems),
-        "slug_of": wanted_slug,
+        "slug_of": lambda row: Candidate.of(row).wanted_slug,
         "first": rows_of(reading(), upload.id, [RowOutcome.NEW], NEW_SHOWN) if is_checked else (),
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
         "request_url": _request_url(),

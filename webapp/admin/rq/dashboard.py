@@ -40,11 +40,9 @@ from webapp.admin.rq.guard import guard, record_audit
 from webapp.admin.rq.job_lists import jobs_of_page
 from webapp.db.safe_methods import ChangeRefused
 from webapp.http.error_pages import error_page
-from webapp.http.headers import allow_below
 from webapp.queue.own_jobs import RESULTS, tenant_of, unpacks_to_more_than
 from webapp.settings import Settings
 
-PREFIX = "/rq"
 # Limit for a job's data or traceback; compressed data may unpack to any size.
 MAX_SHOWN_BYTES = 1_000_000
 # RQ's errors for hashes that it did not write.
@@ -86,8 +84,6 @@ CHANGES: Mapping[str, Callable[..., Any]] = {
 # The pages; all other endpoints are for scripts.
 PAGES = {"queues_overview", "workers_overview", "jobs_overview", "job_view"}
 _original_serialize = web.serialize_queues
-# Underscore compiles templates with `new Function`, and the markup has style attributes.
-ALLOWED = {"script-src": ["'unsafe-eval'"], "style-src-attr": ["'unsafe-inline'"]}
 
 
 class JsonJob(Job):
@@ -225,8 +221,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     app.config["RQ_DASHBOARD_REDIS_URL"] = [without_password(settings.redis_address)]
     app.jinja_env.filters["tenant_of_job"] = tenant_of
     _escape_in_scripts(app)
-    allow_below(app, f"{PREFIX}/", ALLOWED)
-    app.register_blueprint(web.blueprint, url_prefix=PREFIX)
+    app.register_blueprint(web.blueprint, url_prefix="/rq")
     for name, view in CHANGES.items():
         app.view_functions[f"rq_dashboard.{name}"] = view
 
