@@ -13,7 +13,7 @@ from webapp.models.tenant import Tenant
 from webapp.tenants.queries import (
     TenantFilter,
     departure_of,
-    find_tenant,
+    existing_tenant,
     list_events,
     list_tenants,
 )
@@ -72,7 +72,7 @@ def one(tenant_id: int) -> schemas_out.Tenant:
     Deleted ones too, with status `deleted`.
     """
     with current.database().reading() as session:
-        return schemas_out.Tenant.of(find_tenant(session, tenant_id))
+        return schemas_out.Tenant.of(existing_tenant(session, tenant_id))
 
 
 @api.patch("/tenants/<tenant_id:tenant_id>")
@@ -204,6 +204,6 @@ def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     Newest first.
     """
     with current.database().reading() as session:
-        find_tenant(session, tenant_id)
+        existing_tenant(session, tenant_id)
         page = list_events(session, tenant_id, paging.limit, paging.cursor)
     return schemas_out.EventPage.of(page)

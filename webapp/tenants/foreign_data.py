@@ -19,7 +19,7 @@ from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import request_again
-from webapp.tenants.queries import find_tenant
+from webapp.tenants.queries import existing_tenant
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ForeignData:
         """
         with self._database.transaction() as session:
             idempotency.begin(session)
-            error = _error(find_tenant(session, tenant_id))
+            error = _error(existing_tenant(session, tenant_id))
             foreign = and_(Partition.tenant_id == tenant_id, Partition.cause == Cause.FOREIGN_DATA)
             attempts, now = self._policy.attempts, utc_now()
             rows = request_again(
@@ -78,7 +78,7 @@ class ForeignData:
                 before={"status": PartitionState.FAILED, "error": error},
                 after={"status": row.state, "if_exists": row.if_exists, "partition": row.name},
             )
-            tenant = find_tenant(session, tenant_id)
+            tenant = existing_tenant(session, tenant_id)
             idempotency.finish(session, tenant)
             self._dispatcher.dispatch_after_commit(session, [row])
         return tenant
@@ -95,7 +95,7 @@ class ForeignData:
             TenantNotFound, NotForeign: as in `decide`.
         """
         with self._database.reading() as session:
-            return _error(find_tenant(session, tenant_id))
+            return _error(existing_tenant(session, tenant_id))
 
 
 def _error(tenant: Tenant) -> str:

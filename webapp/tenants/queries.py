@@ -71,7 +71,7 @@ def get_tenant(session: Session, tenant_id: int) -> Tenant | None:
     return session.get(Tenant, tenant_id)
 
 
-def find_tenant(session: Session, tenant_id: int) -> Tenant:
+def existing_tenant(session: Session, tenant_id: int) -> Tenant:
     """The tenant, deleted ones too; raises TenantNotFound without one."""
     tenant = get_tenant(session, tenant_id)
     if tenant is None:

@@ -1,7 +1,7 @@
 """The health of the product's parts, each with the age of its observation."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -17,7 +17,6 @@ from webapp.admin.wording.labels import CAUSES, REFUSALS
 from webapp.admin.wording.units import took
 from webapp.db.types import utc_now
 from webapp.models.causes import NO_ANSWER
-from webapp.partitions.summary import Headroom
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.statistics.liveness import Moments
@@ -139,20 +138,14 @@ def _sweep(finished_at: datetime | None, settings: Settings) -> Sign:
 
 
 def _milvus(frame: Shell, settings: Settings) -> Sign:
-    seen = frame.summary.collections[0]
-    return next(_milvus_signs(frame, seen, settings))
-
-
-def _milvus_signs(frame: Shell, seen: Headroom, settings: Settings) -> Iterator[Sign]:
-    circuit = frame.summary.circuit
+    seen, circuit = frame.summary.collections[0], frame.summary.circuit
     if circuit.is_open:
-        yield Sign("milvus", "danger", _("no answer"), _("marked down"), circuit.since)
+        return Sign("milvus", "danger", _("no answer"), _("marked down"), circuit.since)
     if seen.observed_at is None:
-        yield Sign("milvus", "warning", _("unknown"), _("Not observed yet."))
-        return
+        return Sign("milvus", "warning", _("unknown"), _("Not observed yet."))
     if utc_now() - seen.observed_at > settings.observation_lasts:
-        yield Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
+        return Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
     if seen.cause:
         word = _("no answer") if seen.cause in NO_ANSWER else _("trouble")
-        yield Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
-    yield Sign("milvus", "success", _("answers"), took(seen.latency_ms or 0), seen.observed_at)
+        return Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
+    return Sign("milvus", "success", _("answers"), took(seen.latency_ms or 0), seen.observed_at)

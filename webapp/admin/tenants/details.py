@@ -87,7 +87,8 @@ def _details(tenant: Tenant) -> dict[str, Any]:
     is_gone = partition.state in GONE
     latest = list_events(reading(), tenant.id, EVENTS_SHOWN + LOOKED_BACK).items
     story = _story(tenant, latest)
-    operation = _operation(partition)
+    number = partition.operation_id
+    operation = reading().get(Operation, number) if number else None
     return {
         "model": tenant,
         "partition": partition,
@@ -128,12 +129,6 @@ def _kept_job(partition: Partition, latest: Sequence[PartitionEvent]) -> str | N
     # A failed job is kept until the next dispatch, a finished one for `JOB_KEPT`.
     is_open = partition.state in {*UNSETTLED, PartitionState.FAILED}
     return last.job_id if is_open or last.at > utc_now() - JOB_KEPT else None
-
-
-def _operation(partition: Partition) -> Operation | None:
-    if partition.operation_id is None:
-        return None
-    return reading().get(Operation, partition.operation_id)
 
 
 def _current_request(partition: Partition, latest: Sequence[PartitionEvent]) -> str | None:
