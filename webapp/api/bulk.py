@@ -29,7 +29,7 @@ def _result_of(index: int, result: Result) -> schemas_out.BulkCreated | schemas_
 @api.post("/tenants/bulk")
 @api.input(schemas_in.NewTenants, arg_name="new", example=NEW_TENANTS)
 @api.output(schemas_out.BulkResults, description="A result for each row.", example=BULK)
-@api.doc(operation_id="create_tenants", tags=["Tenants"])
+@api.doc(operation_id="create_tenants")
 @honours_keys(_answer_of)
 def create_many(new: schemas_in.NewTenants, idempotency: Idempotency) -> list[Result]:
     """Create up to 1,000 tenants

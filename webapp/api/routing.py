@@ -20,4 +20,5 @@ class TenantNumber(BaseConverter):
         return str(value)
 
 
-api = APIBlueprint("api", __name__, url_prefix="/api")
+# Most endpoints are of tenants; others name their tag.
+api = APIBlueprint("api", __name__, url_prefix="/api", tag="Tenants")

@@ -33,7 +33,6 @@ def _accepted(tenant: Tenant) -> Answer:
 @api.output(schemas_out.Tenant, 201, description="Created; the partition follows.", example=PENDING)
 @api.doc(
     operation_id="create_tenant",
-    tags=["Tenants"],
     responses={409: "slug_taken: another tenant has the slug."},
 )
 @honours_keys(_created)
@@ -51,7 +50,7 @@ def create(new: schemas_in.NewTenant, idempotency: Idempotency) -> Tenant:
 @api.get("/tenants")
 @api.input(schemas_in.TenantQuery, location="query", arg_name="query")
 @api.output(schemas_out.TenantPage, example={"items": [READY], "next_cursor": "7"})
-@api.doc(operation_id="list_tenants", tags=["Tenants"])
+@api.doc(operation_id="list_tenants")
 def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
     """List tenants
 
@@ -65,7 +64,7 @@ def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
 
 @api.get("/tenants/<tenant_id:tenant_id>")
 @api.output(schemas_out.Tenant, example=READY)
-@api.doc(operation_id="get_tenant", tags=["Tenants"])
+@api.doc(operation_id="get_tenant")
 def one(tenant_id: int) -> schemas_out.Tenant:
     """Get a tenant
 
@@ -80,7 +79,6 @@ def one(tenant_id: int) -> schemas_out.Tenant:
 @api.output(schemas_out.Tenant, example=READY)
 @api.doc(
     operation_id="update_tenant",
-    tags=["Tenants"],
     responses={409: "slug_taken: another tenant has the slug; or tenant_deleted."},
 )
 def update(tenant_id: int, change: schemas_in.TenantChange) -> schemas_out.Tenant:
@@ -98,7 +96,7 @@ def update(tenant_id: int, change: schemas_in.TenantChange) -> schemas_out.Tenan
 @api.output(
     schemas_out.Tenant, 202, description="Deleted; the partition goes later.", example=REMOVING
 )
-@api.doc(operation_id="delete_tenant", tags=["Tenants"])
+@api.doc(operation_id="delete_tenant")
 def delete(tenant_id: int) -> schemas_out.Tenant:
     """Delete a tenant
 
@@ -113,7 +111,6 @@ def delete(tenant_id: int) -> schemas_out.Tenant:
 @api.output(schemas_out.Tenant, 202, description="Called back.", example=PENDING)
 @api.doc(
     operation_id="restore_tenant",
-    tags=["Tenants"],
     responses={409: "not_removing: it is not deleted, or its drop has begun."},
 )
 @honours_keys(_accepted)
@@ -128,7 +125,7 @@ def restore(tenant_id: int, idempotency: Idempotency) -> Tenant:
 
 @api.get("/tenants/<tenant_id:tenant_id>/departure")
 @api.output(schemas_out.Departure, example=DEPARTURE)
-@api.doc(operation_id="get_departure", tags=["Tenants"])
+@api.doc(operation_id="get_departure")
 def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str]]:
     """Get the record of a departure
 
@@ -147,7 +144,6 @@ def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str
 @api.output(schemas_out.Tenant, 202, description="Requested again.", example=PENDING)
 @api.doc(
     operation_id="retry_tenant",
-    tags=["Tenants"],
     responses={409: "not_failed: the partition is in another state."},
 )
 @honours_keys(_accepted)
@@ -163,7 +159,6 @@ def retry(tenant_id: int, idempotency: Idempotency) -> Tenant:
 @api.output(schemas_out.Tenant, 202, description="Requested again, to adopt.", example=PENDING)
 @api.doc(
     operation_id="adopt_partition",
-    tags=["Tenants"],
     responses={409: "not_foreign: it did not fail because of foreign data."},
 )
 @honours_keys(_accepted)
@@ -180,7 +175,6 @@ def adopt(tenant_id: int, idempotency: Idempotency) -> Tenant:
 @api.output(schemas_out.Tenant, 202, description="Requested again, emptied.", example=PENDING)
 @api.doc(
     operation_id="empty_partition",
-    tags=["Tenants"],
     responses={409: "not_foreign: it did not fail because of foreign data."},
 )
 @honours_keys(_accepted)
@@ -197,7 +191,7 @@ def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
 @api.get("/tenants/<tenant_id:tenant_id>/events")
 @api.input(schemas_in.Paging, location="query", arg_name="paging")
 @api.output(schemas_out.EventPage, example={"items": [EVENT], "next_cursor": None})
-@api.doc(operation_id="list_tenant_events", tags=["Tenants"])
+@api.doc(operation_id="list_tenant_events")
 def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     """List what happened to a tenant's partition
 
