@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.db.deadline import answered_within
 from webapp.db.session import Database
 from webapp.db.types import utc_now
-from webapp.models.causes import Cause
+from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
 from webapp.partitions.circuit_state import MILVUS, CircuitState
@@ -22,7 +22,8 @@ from webapp.settings import Settings
 from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 1.5
-NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT, Cause.AUTH})
+# While one of these lasts, Milvus cannot be used.
+DOWN = NO_ANSWER | {Cause.AUTH}
 
 blueprint = Blueprint("health", __name__)
 
@@ -105,7 +106,7 @@ def _last_observation(row: ObservedCollection | None, settings: Settings) -> dic
     if row is None:
         return _observation("unknown")
     is_late = utc_now() - row.observed_at > settings.observation_lasts
-    status = "unknown" if is_late else "down" if row.cause in NO_ANSWER else "ok"
+    status = "unknown" if is_late else "down" if row.cause in DOWN else "ok"
     return _observation(status, row.cause, rfc3339(row.observed_at))
 
 
