@@ -5,12 +5,9 @@ from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import AUDIT_ENTRY
 from webapp.api.routing import api
 from webapp.audit.search import AuditFilter, search
-from webapp.auth.guard import requires
-from webapp.auth.roles import Role
 
 
 @api.get("/audit")
-@requires(Role.OPERATOR)
 @api.input(schemas_in.AuditQuery, location="query", arg_name="query")
 @api.output(schemas_out.AuditPage, example={"items": [AUDIT_ENTRY], "next_cursor": "118"})
 @api.doc(operation_id="list_audit", tags=["Audit"])

@@ -1,8 +1,5 @@
 """Deny by default: without a login or token only the open list is served."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, redirect, request, url_for
@@ -115,20 +112,6 @@ def _origin(address: str | None) -> str | None:
     except ValueError:
         return "unreadable"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:MAX_ORIGIN]
-
-
-def requires(role: Role) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the view answers 403 to a lower role than `role`."""
-
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            require(role)
-            return view(*args, **kwargs)
-
-        return guarded
-
-    return decorate
 
 
 def require(role: Role) -> None:

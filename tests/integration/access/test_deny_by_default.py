@@ -5,7 +5,7 @@ from flask import Blueprint
 
 from tests.access import Visitor, add_user
 from tests.integration.access.test_doors import OPEN
-from webapp.auth.guard import OPEN_ENDPOINTS, requires
+from webapp.auth.guard import OPEN_ENDPOINTS, require
 from webapp.auth.roles import Role
 
 
@@ -35,7 +35,7 @@ def test_a_fragment_sends_the_page_to_the_login_when_the_session_ended(visitor: 
 
 
 def test_a_view_opens_to_its_role_and_above_when_guarded(app: APIFlask) -> None:
-    app.add_url_rule("/guarded", "guarded", requires(Role.OPERATOR)(lambda: "open"))
+    app.add_url_rule("/guarded", "guarded", lambda: require(Role.OPERATOR) or "open")
     seen = {}
     for number, role in enumerate(Role):
         visitor = Visitor(app, f"198.19.1.{number}")
