@@ -1,13 +1,10 @@
 """The language of a page: the chosen one, else the browser's."""
 
-from functools import cached_property
-from typing import Any
-
 from babel import Locale
 from babel.numbers import format_decimal
 from flask import Flask, has_request_context, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel, Domain, get_locale, get_translations
+from flask_babel import Babel, get_locale, get_translations
 from markupsafe import Markup
 
 from webapp.http import paths
@@ -21,28 +18,11 @@ COOKIE = "language"
 YEAR_S = 365 * 24 * 3600
 
 
-class GroupingDomain(Domain):
-    """Sentences whose number is grouped by the rules of the language."""
-
-    def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
-        """The sentence for this number; `%(num)s` stands for it."""
-        sentence = self.get_translations().ungettext(singular, plural, num)
-        return str(sentence % {"num": _grouped(num), **values})
-
-
-class Grouping(Babel):
-    """Flask-Babel, with numbers grouped."""
-
-    @cached_property
-    def domain_instance(self) -> Domain:
-        return GroupingDomain()
-
-
 def init_app(app: Flask) -> None:
     """Give templates `_()` and `ngettext()`, each request its language, and add the switch."""
     app.config["BABEL_DEFAULT_LOCALE"] = DEFAULT
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
-    Grouping(app, locale_selector=select_language)
+    Babel(app, locale_selector=select_language)
     app.jinja_env.globals["ngettext"] = ngettext
     app.jinja_env.globals.update(get_locale=locale, languages=LANGUAGES, this_page=paths.this_page)
     app.add_url_rule("/language", "language", choose, methods=["POST"])
@@ -54,13 +34,13 @@ def locale() -> Locale:
 
 
 def ngettext(singular: str, plural: str, num: int, **values: object) -> Markup:
-    """The sentence for this number; values that are no markup are escaped."""
+    """The sentence for this number, which is grouped by the rules of the language.
+
+    Values that are no markup are escaped.
+    """
     sentence = get_translations().ungettext(singular, plural, num)
-    return Markup(sentence) % {"num": _grouped(num), **values}  # noqa: S704  of our own catalogs
-
-
-def _grouped(num: int) -> str:
-    return str(format_decimal(num, locale=locale()))
+    number = format_decimal(num, locale=locale())
+    return Markup(sentence) % {"num": number, **values}  # noqa: S704  of our own catalogs
 
 
 def select_language() -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 
 from webapp.admin.wording.labels import CAUSES, Badge, state_word
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.units import Counted, counted, number
+from webapp.http.languages import ngettext
 from webapp.models.operation import OperationKind, OperationState
 from webapp.operations.plan import (
     CHANGED,

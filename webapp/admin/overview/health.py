@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from redis.exceptions import RedisError
 
 from webapp.admin.base import Shell
@@ -16,6 +15,7 @@ from webapp.admin.reconciler import LATE, is_gone
 from webapp.admin.wording.labels import CAUSES, REFUSALS
 from webapp.admin.wording.units import took
 from webapp.db.types import utc_now
+from webapp.http.languages import ngettext
 from webapp.models.causes import NO_ANSWER
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings

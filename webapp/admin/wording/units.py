@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from babel.numbers import format_decimal, format_percent
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
-from webapp.http.languages import locale
+from webapp.http.languages import locale, ngettext
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
