@@ -41,9 +41,7 @@ def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
     assert len(product.claim(tenant, generation=2)) == 1
 
 
-def test_claim_is_given_when_a_lease_ran_out_unless_it_was_the_last_attempts(
-    product: Product,
-) -> None:
+def test_claim_is_given_when_a_lease_ran_out_while_attempts_are_left(product: Product) -> None:
     """The sweep ends a request without attempts; an old dispatch must not give it one more."""
     tenant = product.create()
     for attempt in (1, 2, 3):
@@ -54,9 +52,7 @@ def test_claim_is_given_when_a_lease_ran_out_unless_it_was_the_last_attempts(
     assert product.row(tenant).attempts == 3
 
 
-def test_frozen_worker_changes_nothing_when_another_has_the_request_or_has_finished(
-    product: Product,
-) -> None:
+def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -> None:
     tenant = product.create()
     frozen = product.claim(tenant)
     product.age(tenant, "lease_until", 1)
@@ -123,9 +119,7 @@ def test_request_fails_after_three_attempts_when_the_cause_is_transient(product:
     assert (row.attempts, row.next_attempt_at, row.dispatch_after) == (3, None, None)
 
 
-def test_one_new_request_is_made_when_the_job_that_failed_is_requeued_many_times_at_once(
-    product: Product,
-) -> None:
+def test_one_new_request_is_made_when_a_job_is_requeued_many_times(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
     requeued = product.attempts.claim_requeued

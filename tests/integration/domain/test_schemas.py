@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.factories import FaultyStore, Product
 from webapp.db.types import utc_now
@@ -28,19 +28,18 @@ class Counting(FaultyStore):
 
 
 def known(product: Product) -> CollectionSchema | None:
-    with product.database.reading() as session:
-        return schema_of(session, product.settings.milvus_collection)
+    return product.read(schema_of, product.collection)
 
 
 def store_fields(product: Product, text: str | None) -> None:
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(update(ObservedCollection).values(fields=text))
+    product.write(update(ObservedCollection).values(fields=text))
 
 
-def test_fields_are_known_when_the_sweep_has_seen_the_collection(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    whole.sweep(Counting(store))
+def test_fields_are_asked_for_once_an_hour_when_they_are_known(whole: Product) -> None:
+    quick, counting = whole.configured(reconcile_interval=0.001), Counting(whole.store)
+    for _ in range(3):
+        quick.sweep(counting)
+    assert counting.calls.count("describe") == 1
     schema = known(whole)
     assert schema is not None
     assert schema.is_dynamic
@@ -48,57 +47,34 @@ def test_fields_are_known_when_the_sweep_has_seen_the_collection(
         SchemaField("id", "INT64", is_key=True, is_made=True),
         SchemaField("vector", "FLOAT_VECTOR", dim=4),
     )
-
-
-def test_fields_are_asked_for_once_an_hour_when_they_are_known(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    counting = Counting(store)
-    for _ in range(3):
-        whole.configured(reconcile_interval=0.001).sweep(counting)
-    assert counting.calls.count("describe") == 1
-    schema = known(whole)
-    assert schema is not None
     old = CollectionSchema(utc_now() - timedelta(minutes=61), schema.fields)
     store_fields(whole, STORED.dump_json(old).decode())
-    whole.configured(reconcile_interval=0.001).sweep(counting)
+    quick.sweep(counting)
     assert counting.calls.count("describe") == 2
     fresh = known(whole)
     assert fresh is not None
     assert fresh.is_dynamic
+    for unreadable in ("", "{}", '{"fields": 7}', "nonsense"):
+        store_fields(whole, unreadable)
+        assert known(whole) is None
 
 
-def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    silent = Counting(store)
+def test_nothing_is_harmed_when_milvus_does_not_tell_the_fields(whole: Product) -> None:
+    silent = Counting(whole.store)
     silent.refusal = StoreError(Cause.TIMEOUT, "no answer")
     whole.sweep(silent)
     assert known(whole) is None
-    with whole.database.reading() as session:
-        seen = session.get(ObservedCollection, whole.settings.milvus_collection)
-    assert seen is not None
+    seen = whole.read(Session.get_one, ObservedCollection, whole.collection)
     assert (seen.cause, seen.partitions) == (None, 1)
     assert seen.compared_at is not None
 
 
-def test_fields_are_asked_for_again_when_the_collection_was_missing_before(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_fields_are_asked_for_again_when_the_collection_was_missing_before(whole: Product) -> None:
     quick = whole.configured(reconcile_interval=0.001)
-    counting = Counting(store)
+    counting = Counting(whole.store)
     quick.sweep(counting)
     counting.listing = StoreError(Cause.COLLECTION_MISSING, "no such collection")
     quick.sweep(counting)
     counting.listing = None
     quick.sweep(counting)
     assert counting.calls.count("describe") == 2
-
-
-def test_fields_are_unknown_when_what_is_stored_cannot_be_read(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    whole.sweep(Counting(store))
-    for text in ("", "{}", '{"fields": 7}', "nonsense"):
-        store_fields(whole, text)
-        assert known(whole) is None
