@@ -219,6 +219,17 @@ class Product:
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
         return self.services.tenants.create(name, **{"actor": ACTOR, **values})
 
+    def create_ready(self, name: str = "Acme") -> Tenant:
+        """A tenant whose partition is ready by our rows; Milvus has heard of none."""
+        tenant = self.create(name)
+        self.make_ready(tenant)
+        return tenant
+
+    def create_failed(self, cause: Cause, name: str = "Acme") -> Tenant:
+        tenant = self.create(name)
+        self.fail(tenant, cause)
+        return tenant
+
     def row(self, tenant: Tenant | int) -> Partition:
         return self.read(Session.get_one, Partition, number_of(tenant))
 
@@ -331,11 +342,17 @@ class Product:
             )
 
     def attempt(
-        self, store: PartitionStore, script: Script, claim: Partition, stop: threading.Event
-    ) -> Attempt:
+        self,
+        store: PartitionStore,
+        claim: Partition,
+        script: Script | None = None,
+        stop: threading.Event | None = None,
+    ) -> Outcome:
+        """One attempt of a worker that has the claim; without a script, that fails as well."""
         attempts, policy = self.attempts, self.services.policy
-        leases = Leases(attempts, [claim], policy.lease)
-        return Attempt(store, script, attempts, leases, stop, policy.max_partitions)
+        leases, ends = Leases(attempts, [claim], policy.lease), stop or threading.Event()
+        limit = policy.max_partitions
+        return Attempt(store, script or no_script, attempts, leases, ends, limit).run(claim)
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
         attempts, policy = self.attempts, self.services.policy

@@ -62,13 +62,10 @@ def test_number_of_rows_is_unknown_when_the_script_says_nothing_usable(
         assert run_script("http://x", "", "c", "p", 10, path) == ScriptAnswer("already_exists")
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_answer_cannot_be_read_when_it_is_the_one_to_another_question(
-    fake: Callable[[str], Path], check: bool
-) -> None:
-    result = "created" if check else "absent"
-    path = fake(f'print(\'{{"result": "{result}"}}\')')
-    assert failure(script=path, check=check).cause is Cause.UNEXPECTED
+def test_answer_cannot_be_read_when_it_is_to_another_question(fake: Callable[[str], Path]) -> None:
+    for check, result in ((True, "created"), (False, "absent")):
+        path = fake(f'print(\'{{"result": "{result}"}}\')')
+        assert failure(script=path, check=check).cause is Cause.UNEXPECTED
 
 
 def test_cause_is_the_scripts_when_it_failed() -> None:

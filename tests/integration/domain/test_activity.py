@@ -179,8 +179,7 @@ def test_a_request_is_measured_from_when_it_was_made(simple: Product) -> None:
 
 
 def test_the_timeline_tells_of_a_request_when_the_row_has_gone_on(simple: Product) -> None:
-    tenant = simple.create("Gone")
-    simple.fail(tenant, Cause.TIMEOUT)
+    tenant = simple.create_failed(Cause.TIMEOUT, "Gone")
     simple.services.tenants.retry(tenant.id, actor=ACTOR)
     simple.make_ready(tenant)
     simple.delete(tenant)

@@ -34,8 +34,7 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
 
 
 def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.AUTH)
+    tenant = product.create_failed(Cause.AUTH)
     product.services.tenants.retry(tenant.id, actor=ACTOR)
     assert product.claim(tenant, generation=1) == []
     assert len(product.claim(tenant, generation=2)) == 1
@@ -111,8 +110,7 @@ def test_request_fails_at_once_only_when_no_retry_cures_the_cause(simple: Produc
 
 
 def test_request_fails_after_three_attempts_when_the_cause_is_transient(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    tenant = product.create_failed(Cause.MILVUS_UNREACHABLE)
     failures = [row for row in product.events(tenant) if row.event.endswith("create_failed")]
     assert [row.attempt for row in failures] == [1, 2, 3]
     row = product.row(tenant)

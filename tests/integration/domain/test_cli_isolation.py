@@ -13,9 +13,7 @@ from webapp.models.causes import Cause
 
 @pytest.fixture
 def failed(simple: Product) -> int:
-    tenant = simple.create()
-    simple.fail(tenant, Cause.FOREIGN_DATA)
-    return tenant.id
+    return simple.create_failed(Cause.FOREIGN_DATA).id
 
 
 @pytest.mark.parametrize(("command", "told"), [("adopt", "adopt"), ("empty --yes", "destroy")])

@@ -1,13 +1,12 @@
 """The departures loop on a real Milvus: dropped, proven, recorded, whatever dies in between."""
 
-import threading
 from contextlib import suppress
 
 import pytest
 
 from jobs.milvus.store import StoreError
 from tests.engines.process import wait_until
-from tests.factories import FaultyStore, Product, all_at_once, no_script
+from tests.factories import FaultyStore, Product, all_at_once
 from tests.milvus_collections import drop_collection
 from webapp.models.causes import Cause
 from webapp.models.tenant import Tenant
@@ -181,7 +180,7 @@ def test_nothing_is_left_when_a_frozen_worker_thaws_before_the_drop(whole: Produ
     # Frozen right behind its last look at the lease, thawed when the tenant is gone.
     late.before_creating = lambda: whole.delete(tenant)
     with suppress(Exception):
-        whole.attempt(late, no_script, claim, threading.Event()).run(claim)
+        whole.attempt(late, claim)
     assert whole.listed() == {f"tenant_{tenant.id}"}
     assert whole.remove_due() == 0, "its lease still runs"
     whole.age(tenant, "lease_until")

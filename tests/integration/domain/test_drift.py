@@ -10,7 +10,6 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import PartitionDrift
 from webapp.models.states import PartitionState
-from webapp.models.tenant import Tenant
 from webapp.partitions.drift import Finding, KnownDrift, known_drift
 
 
@@ -40,12 +39,6 @@ def drift_report(product: Product) -> dict[str, tuple[str, int | None]]:
 
 def known(product: Product) -> KnownDrift:
     return product.read(known_drift, product.services.policy)
-
-
-def one_ready(product: Product) -> Tenant:
-    tenant = product.create()
-    product.make_ready(tenant)
-    return tenant
 
 
 def a_listing(product: Product, *names: str) -> Listing:
@@ -96,7 +89,7 @@ def test_row_is_not_missing_when_it_became_ready_after_milvus_was_asked(simple: 
 
 def test_row_is_left_alone_when_it_was_made_again_while_milvus_was_asked(product: Product) -> None:
     """Another sweeper saw the same, and a worker was quick: the proof is newer than the list."""
-    tenant = one_ready(product)
+    tenant = product.create_ready()
     drift = product.drift
     comparison = drift.compare(a_listing(product))
     assert drift.make_again(comparison) == 1
@@ -106,7 +99,7 @@ def test_row_is_left_alone_when_it_was_made_again_while_milvus_was_asked(product
 
 
 def test_nothing_is_missing_when_milvus_does_not_answer(simple: Product) -> None:
-    tenant = one_ready(simple)
+    tenant = simple.create_ready()
     milvus = ListingStore()
     milvus.listing = StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens")
     simple.sweep(milvus)
@@ -114,7 +107,7 @@ def test_nothing_is_missing_when_milvus_does_not_answer(simple: Product) -> None
 
 
 def test_partition_is_made_again_in_a_collection_not_in_use_any_more(simple: Product) -> None:
-    tenant = one_ready(simple)
+    tenant = simple.create_ready()
     simple.sweep(ListingStore(f"tenant_{tenant.id}"))
     moved = simple.configured(milvus_collection="another")
     assert moved.observations.collections("another") == ["another", simple.collection]
@@ -160,7 +153,7 @@ def test_orphans_are_reported_once_and_kept_when_nobody_has_their_number(placed:
 
 
 def test_no_drift_is_seen_when_all_is_on_its_way(simple: Product) -> None:
-    held, deleted = simple.create("Held"), one_ready(simple)
+    held, deleted = simple.create("Held"), simple.create_ready()
     simple.claim(held)
     simple.delete(deleted, due=False)
     simple.imported_tenants(1, first=7)
@@ -170,7 +163,7 @@ def test_no_drift_is_seen_when_all_is_on_its_way(simple: Product) -> None:
 
 
 def test_partition_is_an_orphan_when_its_tenant_has_one_elsewhere(simple: Product) -> None:
-    tenant = one_ready(simple)
+    tenant = simple.create_ready()
     other = simple.configured(milvus_collection="other")
     other.sweep(ListingStore(f"tenant_{tenant.id}"))
     (orphan,) = known(simple).orphan
@@ -211,7 +204,7 @@ def test_drop_is_tried_again_by_the_next_sweep_when_it_failed(whole: Product, tr
 
 
 def test_nothing_is_resurrected_when_it_was_removed_meanwhile(simple: Product) -> None:
-    tenant = one_ready(simple)
+    tenant = simple.create_ready()
     simple.delete(tenant, due=False)
     milvus = ListingStore(f"tenant_{tenant.id}")
     milvus.meanwhile = lambda: simple.change(

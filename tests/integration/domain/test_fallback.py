@@ -28,17 +28,11 @@ def claim(whole: Product) -> Partition:
     return claim
 
 
-def attempt(
-    product: Product, store: FaultyStore, claim: Partition, script: Script = no_script
-) -> Outcome:
-    return product.attempt(store, script, claim, threading.Event()).run(claim)
-
-
 def failure(
     product: Product, store: FaultyStore, claim: Partition, script: Script = no_script
 ) -> tuple[Cause, Provider | None]:
     with pytest.raises(FailedAttempt) as caught:
-        attempt(product, store, claim, script)
+        product.attempt(store, claim, script)
     return caught.value.cause, caught.value.provider
 
 
@@ -56,7 +50,7 @@ def test_script_makes_it_when_the_sdk_is_broken(
 ) -> None:
     broken = FaultyStore(whole.store, listing=listing, creating=UNEXPECTED)
     with whole.as_worker() as worker:
-        outcome = attempt(whole, broken, claim, worker.script)
+        outcome = whole.attempt(broken, claim, worker.script)
     assert outcome == Outcome(Result.CREATED, Provider.SCRIPT)
     assert claim.name in whole.store.list_partitions(claim.collection)
     (told,) = [e for e in whole.events(claim.tenant_id) if e.event.endswith("fallback")]
@@ -67,7 +61,7 @@ def test_sdk_made_it_when_a_creation_that_timed_out_took_effect(
     whole: Product, claim: Partition
 ) -> None:
     late = FaultyStore(whole.store, creating=TIMEOUT, takes_effect=True)
-    assert attempt(whole, late, claim) == Outcome(Result.CREATED, Provider.SDK)
+    assert whole.attempt(late, claim) == Outcome(Result.CREATED, Provider.SDK)
 
 
 def test_next_attempt_made_it_when_the_last_took_effect(whole: Product, claim: Partition) -> None:
@@ -77,7 +71,7 @@ def test_next_attempt_made_it_when_the_last_took_effect(whole: Product, claim: P
     assert failure(whole, late, claim) == ("timeout", "script")
     whole.attempts.hand_back([claim], "test")
     (again,) = whole.claim(claim.tenant_id)
-    assert attempt(whole, FaultyStore(whole.store), again) == Outcome(Result.CREATED, Provider.SDK)
+    assert whole.attempt(FaultyStore(whole.store), again) == Outcome(Result.CREATED, Provider.SDK)
 
 
 def test_attempt_fails_when_milvus_acknowledges_and_lists_nothing(
@@ -97,7 +91,7 @@ def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(
 
 
 def test_script_is_believed_when_only_the_sdk_cannot_list(whole: Product, claim: Partition) -> None:
-    outcome = attempt(whole, FaultyStore(listing=UNREACHABLE), claim, script_says("exists", 0))
+    outcome = whole.attempt(FaultyStore(listing=UNREACHABLE), claim, script_says("exists", 0))
     assert outcome == Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
 
 
@@ -127,7 +121,7 @@ def test_nothing_is_created_when_the_claim_is_lost(whole: Product, claim: Partit
     watched = FaultyStore(whole.store)
     whole.services.tenants.delete(claim.tenant_id, actor=ACTOR)
     with pytest.raises(LeaseLost):
-        attempt(whole, watched, claim)
+        whole.attempt(watched, claim)
     assert "create" not in watched.calls
 
 
@@ -138,5 +132,5 @@ def test_attempt_ends_before_its_next_call_when_the_worker_stops(
     watched = FaultyStore(whole.store)
     watched.before_creating = stop.set
     with pytest.raises(Stopped):
-        whole.attempt(watched, no_script, claim, stop).run(claim)
+        whole.attempt(watched, claim, stop=stop)
     assert watched.calls == ["list", "create"]

@@ -1,7 +1,6 @@
 """Rows that were there before: refused, adopted or destroyed, and never taken for one's own."""
 
 import json
-import threading
 from dataclasses import replace
 from functools import partial
 
@@ -37,13 +36,6 @@ def decisions(product: Product) -> list[tuple[str, str, int | None]]:
     return [(entry.action, entry.actor, entry.tenant_id) for entry in entries]
 
 
-def foreign_in(product: Product) -> Tenant:
-    """A tenant whose request has failed since rows were there, as a worker would record it."""
-    tenant = product.create()
-    product.fail(tenant, Cause.FOREIGN_DATA)
-    return tenant
-
-
 def emptying(product: Product, tenant: Tenant) -> Partition:
     """An attempt that is to empty the tenant's partition."""
     product.services.foreign.empty(tenant.id, actor=ACTOR)
@@ -56,12 +48,6 @@ def script_found(rows: int | None) -> Script:
         return ScriptAnswer("exists" if check else "already_exists", rows)
 
     return found
-
-
-def attempt(
-    product: Product, store: FaultyStore, claim: Partition, script: Script = no_script
-) -> Outcome:
-    return product.attempt(store, script, claim, threading.Event()).run(claim)
 
 
 def test_attempt_fails_at_once_when_the_partition_holds_rows(
@@ -103,7 +89,7 @@ def test_rows_are_the_tenants_own_when_an_attempt_died_before_its_record(whole: 
     whole.repair.expire_leases()
     (claim,) = whole.claim(dead.tenant_id)
     watched = FaultyStore(whole.store)
-    assert attempt(whole, watched, claim) == Outcome(Result.CREATED, Provider.SDK)
+    assert whole.attempt(watched, claim) == Outcome(Result.CREATED, Provider.SDK)
     assert "count" not in watched.calls
 
 
@@ -118,10 +104,10 @@ def test_rows_are_the_tenants_own_when_the_script_died_after_it_made_it(whole: P
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        attempt(whole, FaultyStore(listing=DEAF), claim, dies)
+        whole.attempt(FaultyStore(listing=DEAF), claim, dies)
     whole.attempts.hand_back([claim], "test")
     (again,) = whole.claim(claim.tenant_id)
-    assert attempt(whole, FaultyStore(whole.store), again).result == Result.CREATED
+    assert whole.attempt(FaultyStore(whole.store), again).result == Result.CREATED
 
 
 @pytest.mark.parametrize("rows", [2, None])
@@ -130,22 +116,20 @@ def test_scripts_word_does_not_do_when_rows_are_there_or_unknown(
 ) -> None:
     (claim,) = whole.claim(whole.create())
     with pytest.raises(FailedAttempt) as caught:
-        attempt(whole, FaultyStore(listing=DEAF), claim, script_found(rows))
+        whole.attempt(FaultyStore(listing=DEAF), claim, script_found(rows))
     assert (caught.value.cause, caught.value.provider) == ("foreign_data", "script")
 
 
-@pytest.mark.parametrize("rows", [0, 3])
-def test_real_script_counts_when_the_sdk_is_deaf(whole: Product, rows: int) -> None:
-    tenant = whole.create()
-    whole.occupy(tenant, rows)
-    (claim,) = whole.claim(tenant)
+def test_real_script_counts_when_the_sdk_is_deaf(whole: Product) -> None:
+    deaf, tenants = FaultyStore(listing=DEAF), [whole.create() for _ in range(2)]
+    for tenant, rows in zip(tenants, (0, 3), strict=True):
+        whole.occupy(tenant, rows)
+    (empty,), (full,) = (whole.claim(tenant) for tenant in tenants)
     with whole.as_worker() as worker:
-        one = partial(attempt, whole, FaultyStore(listing=DEAF), claim, worker.script)
-        if not rows:
-            assert one() == Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
-            return
+        found = Outcome(Result.ALREADY_EXISTS, Provider.SCRIPT)
+        assert whole.attempt(deaf, empty, worker.script) == found
         with pytest.raises(FailedAttempt, match="3 rows"):
-            one()
+            whole.attempt(deaf, full, worker.script)
 
 
 def test_rows_stay_and_are_recorded_when_adopted(whole: Product, foreign: Tenant) -> None:
@@ -189,7 +173,7 @@ def test_emptied_partition_is_proven_gone_when_the_drop_only_seems_to_work(
     whole.change(foreign, next_attempt_at=None)
     whole.services.dispatcher.dispatch_due()
     (claim,) = whole.claim(foreign, whole.row(foreign).generation)
-    assert attempt(whole, FaultyStore(whole.store), claim).result == Result.CREATED
+    assert whole.attempt(FaultyStore(whole.store), claim).result == Result.CREATED
 
 
 def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
@@ -201,14 +185,14 @@ def test_nothing_is_dropped_when_the_tenant_was_deleted_meanwhile(
         whole.services.tenants.delete(foreign.id, actor=ACTOR) and whole.store.count_rows(*names)
     )
     with pytest.raises(Exception, match=f"tenant {foreign.id}"):
-        attempt(whole, watched, claim)
+        whole.attempt(watched, claim)
     assert whole.store.count_rows(claim.collection, claim.name) == 3
 
 
 def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(whole: Product, foreign: Tenant) -> None:
     claim = emptying(whole, foreign)
     with pytest.raises(FailedAttempt) as caught:
-        attempt(whole, FaultyStore(listing=DEAF), claim, script_found(3))
+        whole.attempt(FaultyStore(listing=DEAF), claim, script_found(3))
     assert caught.value.cause == Cause.MILVUS_UNREACHABLE
 
 
@@ -216,7 +200,7 @@ def test_nobody_empties_by_the_script_when_the_sdk_is_deaf(whole: Product, forei
 def test_plain_retry_inherits_nothing_when_an_old_request_was_to_adopt_or_empty(
     simple: Product, decide: str
 ) -> None:
-    tenant = foreign_in(simple)
+    tenant = simple.create_failed(Cause.FOREIGN_DATA)
     getattr(simple.services.foreign, decide)(tenant.id, actor=ACTOR)
     assert simple.row(tenant).if_exists == decide
     simple.fail(tenant, Cause.AUTH)
@@ -226,7 +210,7 @@ def test_plain_retry_inherits_nothing_when_an_old_request_was_to_adopt_or_empty(
 
 
 def test_decision_lasts_when_the_sweep_reopens_its_request(simple: Product) -> None:
-    tenant = foreign_in(simple)
+    tenant = simple.create_failed(Cause.FOREIGN_DATA)
     simple.services.foreign.adopt(tenant.id, actor=ACTOR)
     simple.fail(tenant, Cause.TIMEOUT)
     assert simple.repair.reopen(simple.collection, {Cause.TIMEOUT}) == 1
@@ -250,7 +234,7 @@ def test_decision_is_refused_when_there_are_no_foreign_data(simple: Product) -> 
 
 
 def test_one_decision_counts_when_two_are_made_at_once(product: Product) -> None:
-    tenant = foreign_in(product)
+    tenant = product.create_failed(Cause.FOREIGN_DATA)
     foreign = product.services.foreign
     results = all_at_once(
         [partial(decide, tenant.id, actor=ACTOR) for decide in (foreign.adopt, foreign.empty)]

@@ -193,8 +193,7 @@ def test_pauses_grow_when_drops_fail(simple: Product) -> None:
 
 
 def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.CAPACITY)
+    tenant = product.create_failed(Cause.CAPACITY)
     product.delete(tenant)
     tenants, attempts = product.services.tenants, product.attempts
     for state in ("removing", "removed"):

@@ -28,8 +28,7 @@ from webapp.operations.selection import Selection
 
 def test_nothing_changes_when_an_operation_is_only_planned(simple: Product) -> None:
     numbers = failing(simple, 3)
-    ready = simple.create("Ready")
-    simple.make_ready(ready)
+    ready = simple.create_ready("Ready")
     chosen = Selection(tenant_ids=(*numbers, ready.id, 999))
     planned = simple.services.operations.plan(RETRY, chosen)
     assert (planned.total, planned.accepted) == (5, 3)

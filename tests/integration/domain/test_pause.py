@@ -205,8 +205,7 @@ def test_departure_waits_when_provisioning_is_paused(whole: Product) -> None:
 
 
 def test_no_drop_begins_when_a_pause_comes_after_its_claim(simple: Product) -> None:
-    tenant = simple.create()
-    simple.make_ready(tenant)
+    tenant = simple.create_ready()
     simple.delete(tenant)
     removal_claims = simple.removal_claims
     removals = removal_claims.claim(simple.collection, 10)
@@ -218,8 +217,7 @@ def test_no_drop_begins_when_a_pause_comes_after_its_claim(simple: Product) -> N
 
 
 def test_missing_partition_is_only_reported_when_provisioning_is_paused(simple: Product) -> None:
-    tenant = simple.create()
-    simple.make_ready(tenant)
+    tenant = simple.create_ready()
     pause(simple)
     reconciler = simple.reconciler(ListingStore())
     assert reconciler.sweep()
@@ -231,8 +229,7 @@ def test_missing_partition_is_only_reported_when_provisioning_is_paused(simple: 
 
 
 def test_resurrected_partition_stays_when_provisioning_is_paused(simple: Product) -> None:
-    tenant = simple.create()
-    simple.make_ready(tenant)
+    tenant = simple.create_ready()
     simple.delete(tenant)
     simple.remove_due(ListingStore())
     store = ListingStore(f"tenant_{tenant.id}")

@@ -113,8 +113,7 @@ def test_request_waits_again_when_its_worker_died_until_its_last_attempt(product
 
 
 def test_pause_grows_when_workers_die_in_each_reopened_attempt(simple: Product) -> None:
-    tenant = simple.create()
-    simple.fail(tenant, Cause.UNEXPECTED)
+    tenant = simple.create_failed(Cause.UNEXPECTED)
     pauses = []
     for _ in range(7):
         simple.age(tenant, "reopen_at", 1)
@@ -145,8 +144,7 @@ def test_outage_is_over_for_all_at_once_when_milvus_answers_again(product: Produ
 
 
 def test_pause_grows_to_five_minutes_when_a_reopened_one_fails_again(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.UNEXPECTED)
+    tenant = product.create_failed(Cause.UNEXPECTED)
     pauses = []
     for _ in range(7):
         pauses.append(pause_s(product, tenant))
@@ -213,8 +211,7 @@ def test_no_more_are_reopened_than_fit_when_a_full_collection_has_room(product: 
 
 def test_full_ones_are_left_in_peace_when_the_server_knows_a_lower_limit(simple: Product) -> None:
     """The settings promise room, the server refuses: the sweep must not try at every turn."""
-    tenant = simple.create()
-    simple.fail(tenant, Cause.CAPACITY)
+    tenant = simple.create_failed(Cause.CAPACITY)
     for _ in range(3):
         sweep(simple)
     assert simple.row(tenant).generation == 1
@@ -270,8 +267,7 @@ def test_failed_ones_are_tried_again_in_a_better_collection(simple: Product) -> 
 def test_failed_ones_go_on_when_sweeps_were_refused_too_and_one_is_answered(
     simple: Product, failed_of: Cause, seen: list[Cause], rests: bool
 ) -> None:
-    tenant = simple.create()
-    simple.fail(tenant, failed_of)
+    tenant = simple.create_failed(failed_of)
     for cause in seen:
         sweep(simple, silent(cause))
     if rests:
