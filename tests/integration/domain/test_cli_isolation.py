@@ -48,7 +48,7 @@ def test_human_decides_when_there_is_a_terminal(
             raise isolation.click.Abort
         return True
 
-    monkeypatch.setattr(isolation, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(isolation, "stdin", lambda: SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(isolation.click, "confirm", confirm)
     for code, state in ((1, "failed"), (0, "pending")):
         result = run("partitions", "empty", "--tenant-id", str(failed))

@@ -136,7 +136,7 @@ def test_a_row_is_refused_when_its_number_or_slug_is_taken_after_the_check(
         2: [Problem(RowFault.NUMBER_TAKEN, number=1)],
         4: [Problem(RowFault.SLUG_TAKEN, slug="one", number=1)],
     }
-    assert product.create("Next").id == 3
+    assert product.create("Next").id == 4
 
 
 def test_every_row_is_created_once_when_the_process_dies_in_a_batch(
