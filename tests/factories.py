@@ -469,7 +469,7 @@ class FaultyStore:
     creating: BaseException | None = None
     counting: BaseException | None = None
     dropping: BaseException | None = None
-    # The errors of creations and drops come after their effect.
+    # Whether a call that ends in an error has done its work before.
     takes_effect: bool = False
     # Creations and drops are acknowledged, and nothing is done.
     lies: bool = False

@@ -33,11 +33,11 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
     assert [again.attempts for again in product.claim(tenant)] == [2]
 
 
-def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
-    tenant = product.create_failed(Cause.AUTH)
-    product.services.tenants.retry(tenant.id, actor=ACTOR)
-    assert product.claim(tenant, generation=1) == []
-    assert len(product.claim(tenant, generation=2)) == 1
+def test_claim_is_refused_when_the_generation_is_old(simple: Product) -> None:
+    tenant = simple.create_failed(Cause.AUTH)
+    simple.services.tenants.retry(tenant.id, actor=ACTOR)
+    assert simple.claim(tenant, generation=1) == []
+    assert len(simple.claim(tenant, generation=2)) == 1
 
 
 def test_claim_is_given_when_a_lease_ran_out_while_attempts_are_left(product: Product) -> None:
@@ -69,33 +69,33 @@ def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -
     assert "create_failed" not in product.event_names(tenant)
 
 
-def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
-    tenant = product.create()
-    product.attempts.hand_back(product.claim(tenant), "stopped")
-    row = product.row(tenant)
+def test_attempt_does_not_count_when_it_is_handed_back(simple: Product) -> None:
+    tenant = simple.create()
+    simple.attempts.hand_back(simple.claim(tenant), "stopped")
+    row = simple.row(tenant)
     assert (row.state, row.attempts) == ("pending", 0)
-    assert product.services.dispatcher.dispatch_due() == 1
+    assert simple.services.dispatcher.dispatch_due() == 1
 
 
-def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Product) -> None:
-    tenant = product.create()
-    (claim,) = product.claim(tenant)
+def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(simple: Product) -> None:
+    tenant = simple.create()
+    (claim,) = simple.claim(tenant)
     assert not claim.is_ours
-    (renewed,) = product.attempts.renew([claim], seen_absent=True)
+    (renewed,) = simple.attempts.renew([claim], seen_absent=True)
     assert renewed.is_ours
-    assert _fail(product, renewed)
-    product.change(tenant, next_attempt_at=None)
-    (second,) = product.claim(tenant)
+    assert _fail(simple, renewed)
+    simple.change(tenant, next_attempt_at=None)
+    (second,) = simple.claim(tenant)
     assert second.is_ours
 
 
-def test_partition_is_not_ours_when_it_was_ready_before(product: Product) -> None:
-    tenant = product.create()
-    (claim,) = product.claim(tenant)
-    product.attempts.renew([claim], seen_absent=True)
-    product.attempts.record_ready([claim], CREATED, 1)
-    product.change(tenant, state="pending")
-    (again,) = product.claim(tenant)
+def test_partition_is_not_ours_when_it_was_ready_before(simple: Product) -> None:
+    tenant = simple.create()
+    (claim,) = simple.claim(tenant)
+    simple.attempts.renew([claim], seen_absent=True)
+    simple.attempts.record_ready([claim], CREATED, 1)
+    simple.change(tenant, state="pending")
+    (again,) = simple.claim(tenant)
     assert not again.is_ours
 
 

@@ -73,11 +73,11 @@ def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Pr
     assert {product.row(number).generation for number in numbers[::10]} == {1}
 
 
-def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product) -> None:
-    numbers = product.imported_tenants(2)
-    product.services.tenants.delete(1, actor=ACTOR)
-    assert product.backfill(numbers).accepted == 1
-    assert product.states() == ["removing", "pending"]
+def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(simple: Product) -> None:
+    numbers = simple.imported_tenants(2)
+    simple.services.tenants.delete(1, actor=ACTOR)
+    assert simple.backfill(numbers).accepted == 1
+    assert simple.states() == ["removing", "pending"]
 
 
 def test_all_are_ready_when_workers_took_the_chunks_after_a_sign_up(whole: Product) -> None:

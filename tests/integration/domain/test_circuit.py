@@ -42,15 +42,15 @@ def test_attempts_are_refused_when_three_in_a_row_got_no_answer(product: Product
     assert (caught.value.cause, state.cause, state.message) == ("timeout", "timeout", "no answer")
 
 
-def test_circuit_stays_closed_when_other_tenants_are_answered(product: Product) -> None:
-    circuit = product.circuit
+def test_circuit_stays_closed_when_other_tenants_are_answered(simple: Product) -> None:
+    circuit = simple.circuit
     for tenant_id in range(6):
         if tenant_id % 2 == 0:
             circuit.answered(circuit.enter())
-        no_answer(product, tenant_id)
+        no_answer(simple, tenant_id)
     circuit.answered(circuit.enter())
     for _ in range(5):
-        no_answer(product, 7, answered=True)
+        no_answer(simple, 7, answered=True)
     assert not circuit.state().is_open
 
 
@@ -94,10 +94,10 @@ def test_probes_follow_each_other_until_one_is_answered(simple: Product) -> None
     assert not circuit.enter().is_probe
 
 
-def test_old_failures_are_not_counted_when_milvus_has_answered_since(product: Product) -> None:
-    circuit = product.circuit
+def test_old_failures_are_not_counted_when_milvus_has_answered_since(simple: Product) -> None:
+    circuit = simple.circuit
     stale = [circuit.enter() for _ in range(3)]
-    open_circuit(product)
+    open_circuit(simple)
     circuit.close()
     for number, entry in enumerate(stale):
         circuit.no_answer(entry, Cause.TIMEOUT, "no answer", tenant_id=number)

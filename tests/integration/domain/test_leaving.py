@@ -192,21 +192,21 @@ def test_pauses_grow_when_drops_fail(simple: Product) -> None:
     assert (row.cause, row.error) == ("timeout", "no answer")
 
 
-def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(product: Product) -> None:
-    tenant = product.create_failed(Cause.CAPACITY)
-    product.delete(tenant)
-    tenants, attempts = product.services.tenants, product.attempts
+def test_nothing_else_can_be_done_when_a_tenant_is_removing_or_gone(simple: Product) -> None:
+    tenant = simple.create_failed(Cause.CAPACITY)
+    simple.delete(tenant)
+    tenants, attempts = simple.services.tenants, simple.attempts
     for state in ("removing", "removed"):
-        assert product.row(tenant).state == state
+        assert simple.row(tenant).state == state
         with pytest.raises(NotFailed):
             tenants.retry(tenant.id, actor=ACTOR)
         with pytest.raises(TenantDeleted):
             tenants.rename(tenant.id, name="Other", actor=ACTOR)
-        assert product.backfillable(tenant.id) == []
-        assert product.backfill([tenant.id]).accepted == 0
+        assert simple.backfillable(tenant.id) == []
+        assert simple.backfill([tenant.id]).accepted == 0
         assert attempts.claim_requeued(tenant.id, 1, "job") == []
-        assert product.repair.reopen(product.collection, Cause) == 0
-        product.removal_claims.record_gone(claim(product), set(), COLLECTION)
+        assert simple.repair.reopen(simple.collection, Cause) == 0
+        simple.removal_claims.record_gone(claim(simple), set(), COLLECTION)
 
 
 def test_due_ones_are_found_by_an_index_when_many_are_ready(simple: Product) -> None:

@@ -62,21 +62,21 @@ def test_each_is_retried_once_when_the_loop_takes_many_batches(product: Product)
     assert all(product.event_names(number).count("retried") == 1 for number in numbers)
 
 
-def test_the_result_is_kept_when_none_is_on_its_way_any_more(product: Product) -> None:
-    one, other, third = failing(product, 3)
-    operations = product.services.operations
+def test_the_result_is_kept_when_none_is_on_its_way_any_more(simple: Product) -> None:
+    one, other, third = failing(simple, 3)
+    operations = simple.services.operations
     asked = operations.ask(RETRY, Selection(tenant_ids=(one, other, third, 99)), actor=ACTOR)
-    product.make_ready(one)
-    product.fail(other, Cause.CAPACITY)
+    simple.make_ready(one)
+    simple.fail(other, Cause.CAPACITY)
     drive(operations)
-    assert view(product, asked.id).operation.state == OperationState.FINISHED
-    product.make_ready(third)
+    assert view(simple, asked.id).operation.state == OperationState.FINISHED
+    simple.make_ready(third)
     drive(operations)
-    settled = view(product, asked.id)
+    settled = view(simple, asked.id)
     assert settled.is_over
-    product.services.tenants.retry(other, actor=ACTOR)
-    product.make_ready(other)
-    progress = view(product, asked.id).progress
+    simple.services.tenants.retry(other, actor=ACTOR)
+    simple.make_ready(other)
+    progress = view(simple, asked.id).progress
     assert (progress.ready, progress.failed, progress.skipped) == (2, 1, {"unknown": 1})
     assert (progress.planned, progress.finished) == (3, 3)
 
