@@ -36,18 +36,8 @@ from webapp.partitions import events
 FIRST = (
     *("Müller", "Borealis", "Çelik", "Delta", "Égide", "Fiore", "Granite", "Harbour"),
     *("Iris", "Jupiter", "Kestrel", "Łódź", "Meridian", "Nordlys", "Ørsted", "Prisma"),
-    *(
-        "Quarry",
-        "Rossi",
-        "Sakura",
-        "Tundra",
-        "Umbra",
-        "Vela",
-        "Willow",
-        "Xenia",
-        "Yukon",
-        "Ζέφυρος",
-    ),
+    *("Quarry", "Rossi", "Sakura", "Tundra", "Umbra", "Vela", "Willow", "Xenia"),
+    *("Yukon", "Ζέφυρος"),
 )
 SECOND = (
     *("Foods", "Energy", "Logistics", "Bank", "Health", "Studio", "Papier", "Optik", "Tessuti"),

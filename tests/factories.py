@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Executable,
+    Select,
     create_engine,
     event,
     insert,
@@ -31,6 +32,7 @@ from sqlalchemy.orm import Session
 import jobs.context
 from jobs.context import Worker
 from jobs.leader import LeaderLease
+from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, Place, Request, StoreError
 from jobs.provisioning.attempt import Attempt, Script
@@ -43,6 +45,7 @@ from jobs.reconciler.loop import Reconciler
 from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
 from jobs.removal.claims import RemovalClaims
+from tests.milvus_collections import insert_rows
 from webapp import create_app
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
@@ -87,6 +90,9 @@ def migrate(database_url: str, var_dir: Path) -> None:
 def open_engine(database_url: str) -> Engine:
     engine = create_engine(database_url, **engine_options(database_url))
     prepare_engine(engine)
+    if engine.dialect.name == "sqlite":
+        # What a crash of the machine would lose is of no use to tests.
+        event.listen(engine, "connect", lambda each, _: each.execute("PRAGMA synchronous=OFF"))
     return engine
 
 
@@ -151,6 +157,7 @@ class Product:
 
     settings: Settings
     engine: Engine
+    milvus: MilvusPartitionStore | None = None
     database: Database = field(init=False)
     services: Services = field(init=False)
 
@@ -170,7 +177,8 @@ class Product:
 
     def configured(self, **values: Any) -> "Product":
         """The same product, as processes with other settings see it."""
-        return Product(Settings(**(self.settings.model_dump() | values)), self.engine)
+        milvus = None if "milvus_uri" in values else self.milvus
+        return Product(Settings(**(self.settings.model_dump() | values)), self.engine, milvus)
 
     def without_redis(self) -> "Product":
         """The same product, in processes that cannot reach Redis."""
@@ -180,12 +188,23 @@ class Product:
     def collection(self) -> str:
         return self.settings.milvus_collection
 
+    @property
+    def store(self) -> MilvusPartitionStore:
+        """The Milvus that the product has a collection in, if it has."""
+        assert self.milvus is not None
+        return self.milvus
+
     # Making and reading rows.
 
     def read(self, ask: Callable[..., T], *arguments: Any) -> T:
         """What the function answers that takes a session first."""
         with self.database.reading() as session:
             return ask(session, *arguments)
+
+    def select(self, selected: Select[tuple[T]]) -> list[T]:
+        """All values of the statement's one column."""
+        with self.database.reading() as session:
+            return list(session.scalars(selected))
 
     def write(self, statement: Executable | str, rows: Sequence[Any] | None = None) -> None:
         """Change the database past the use cases, in a transaction of its own."""
@@ -196,28 +215,33 @@ class Product:
     def create(self, name: str = "Acme", **values: Any) -> Tenant:
         return self.services.tenants.create(name, **{"actor": ACTOR, **values})
 
+    def create_ready(self, name: str = "Acme") -> Tenant:
+        """A tenant whose partition is ready by our rows; Milvus has heard of none."""
+        tenant = self.create(name)
+        self.make_ready(tenant)
+        return tenant
+
+    def create_failed(self, cause: Cause, name: str = "Acme") -> Tenant:
+        tenant = self.create(name)
+        self.fail(tenant, cause)
+        return tenant
+
     def row(self, tenant: Tenant | int) -> Partition:
         return self.read(Session.get_one, Partition, number_of(tenant))
 
     def states(self) -> list[str]:
         """The states of all partitions, by the tenants' numbers."""
-        with self.engine.connect() as connection:
-            requested = select(Partition.state).where(Partition.state.is_not(None))
-            return [
-                str(row.state)
-                for row in connection.execute(requested.order_by(Partition.tenant_id))
-            ]
+        requested = select(Partition.state).where(Partition.state.is_not(None))
+        return [str(state) for state in self.select(requested.order_by(Partition.tenant_id))]
 
     def events(self, tenant: Tenant | int) -> list[PartitionEvent]:
         mine = select(PartitionEvent).where(PartitionEvent.tenant_id == number_of(tenant))
-        with self.database.reading() as session:
-            return list(session.scalars(mine.order_by(PartitionEvent.id)))
+        return self.select(mine.order_by(PartitionEvent.id))
 
     def audited(self, actions: str = "") -> list[AuditEntry]:
         """The audit's entries whose action begins with this, oldest first."""
         chosen = select(AuditEntry).where(AuditEntry.action.startswith(actions))
-        with self.database.reading() as session:
-            return list(session.scalars(chosen.order_by(AuditEntry.id)))
+        return self.select(chosen.order_by(AuditEntry.id))
 
     def event_names(self, tenant: Tenant | int) -> list[str]:
         """The short names of the timeline's events, oldest first."""
@@ -247,7 +271,7 @@ class Product:
             if due:
                 self.age(tenant, "remove_at", 1)
 
-    def remove_due(self, store: PartitionStore) -> int:
+    def remove_due(self, store: PartitionStore | None = None) -> int:
         """What the reconciler does each second for those that are to go."""
         return self.reconciler(store).remove_due(threading.Event())
 
@@ -284,6 +308,19 @@ class Product:
         asked = Asked(OperationKind.BACKFILL, Selection(tenant_ids=numbers or None), utc_now())
         return list(self.read(next_ids, asked, 0, 1000))
 
+    # What Milvus holds.
+
+    def listed(self) -> frozenset[str]:
+        """The names of the collection's partitions, `_default` apart."""
+        return self.store.list_partitions(self.collection) - {"_default"}
+
+    def occupy(self, tenant: Tenant | int, rows: int = 0) -> None:
+        """Let the tenant's partition exist already, with so many rows."""
+        name = f"tenant_{number_of(tenant)}"
+        self.store.create_partition(self.collection, name)
+        if rows:
+            insert_rows(self.settings.milvus_address, self.collection, name, rows)
+
     # What workers do, one step at a time.
 
     def claim(
@@ -305,21 +342,27 @@ class Product:
             )
 
     def attempt(
-        self, store: PartitionStore, script: Script, claim: Partition, stop: threading.Event
-    ) -> Attempt:
+        self,
+        store: PartitionStore,
+        claim: Partition,
+        script: Script | None = None,
+        stop: threading.Event | None = None,
+    ) -> Outcome:
+        """One attempt of a worker that has the claim; without a script, that fails as well."""
         attempts, policy = self.attempts, self.services.policy
-        leases = Leases(attempts, [claim], policy.lease)
-        return Attempt(store, script, attempts, leases, stop, policy.max_partitions)
+        leases, ends = Leases(attempts, [claim], policy.lease), stop or threading.Event()
+        limit = policy.max_partitions
+        return Attempt(store, script or no_script, attempts, leases, ends, limit).run(claim)
 
     def chunk(self, store: PartitionStore, stop: threading.Event | None = None) -> Chunk:
         attempts, policy = self.attempts, self.services.policy
         give_up_at = time.monotonic() + 60
         return Chunk(store, attempts, policy, stop or threading.Event(), give_up_at)
 
-    def reconciler(self, store: PartitionStore) -> Reconciler:
-        return Reconciler(self.services, store, self.settings)
+    def reconciler(self, store: PartitionStore | None = None) -> Reconciler:
+        return Reconciler(self.services, store or self.store, self.settings)
 
-    def sweep(self, store: PartitionStore) -> None:
+    def sweep(self, store: PartitionStore | None = None) -> None:
         assert self.reconciler(store).sweep()
 
     @contextmanager
@@ -366,6 +409,7 @@ class Product:
     ) -> Iterator[Worker]:
         """Let the jobs of this process work for this product."""
         own = Worker(self.settings, self.services)
+        store = store or self.milvus
         if store is not None:
             own.__dict__["store"] = store
         if script is not None:
@@ -416,33 +460,28 @@ def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
         return list(threads.map(run, works))
 
 
+@dataclass(eq=False)
 class FaultyStore:
     """A real store, or none at all, with errors where a test wants them."""
 
-    def __init__(
-        self,
-        real: PartitionStore | None = None,
-        *,
-        listing: StoreError | None = None,
-        creating: StoreError | None = None,
-        counting: StoreError | None = None,
-        dropping: StoreError | None = None,
-        takes_effect: bool = False,
-    ) -> None:
-        self.real = real
-        self.listing = listing
-        self.creating = creating
-        self.counting = counting
-        self.dropping = dropping
-        self.takes_effect = takes_effect
-        self.calls: list[str] = []
-        self.was_asked_where = False
-        self.before_creating: Callable[[], object] = lambda: None
-        self.before_dropping: Callable[[], object] = lambda: None
+    real: PartitionStore | None = None
+    _: KW_ONLY
+    listing: BaseException | None = None
+    creating: BaseException | None = None
+    counting: BaseException | None = None
+    dropping: BaseException | None = None
+    # Whether a call that ends in an error has done its work before.
+    takes_effect: bool = False
+    # Creations and drops are acknowledged, and nothing is done.
+    lies: bool = False
+    # The errors come for this partition alone.
+    only_for: str = ""
+    calls: list[str] = field(default_factory=list)
+    before_creating: Callable[[], object] = field(default=lambda: None)
+    before_dropping: Callable[[], object] = field(default=lambda: None)
 
     def locate(self, collection: str) -> Place:
         """As the real one; without one, every name is a collection's own."""
-        self.was_asked_where = True
         return self.real.locate(collection) if self.real else Place(collection, 0)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
@@ -470,9 +509,13 @@ class FaultyStore:
     def close(self) -> None:
         """Nothing of its own to close."""
 
-    def _call(self, kind: str, error: StoreError | None, method: str, *arguments: Any) -> Any:
+    def _call(self, kind: str, error: BaseException | None, method: str, *arguments: Any) -> Any:
         """As the real one, or the error, which may come after the effect."""
         self.calls.append(kind)
+        if self.lies and kind in {"create", "drop"}:
+            return None
+        if self.only_for and self.only_for != arguments[-1]:
+            error = None
         if error is None or self.takes_effect:
             result = getattr(self.real, method)(*arguments)
         if error:

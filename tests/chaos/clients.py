@@ -4,7 +4,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -90,6 +90,20 @@ def _answered(name: str, tenant_id: int | None, status: int, began: float) -> Cr
 
 def new_name() -> str:
     return f"Customer {secrets.token_hex(6)}"
+
+
+def create_and_delete(
+    product: Product, promises: Promises, times: int, rest: Callable[[], None]
+) -> None:
+    """So many sign-ups, each followed by a deletion after a rest."""
+    client = ApiClient(product.url, product.token)
+    for _ in range(times):
+        made = client.create(new_name())
+        promises.note(made)
+        rest()
+        if made.tenant_id and client.delete(made.tenant_id):
+            promises.note_deletion(made.tenant_id)
+    client.close()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from bench.report import progress
-from tests.chaos.clients import ApiClient, new_name
+from tests.chaos.clients import create_and_delete
 from tests.chaos.faults.processes import NAME
 from tests.chaos.options import Options
 from tests.chaos.promises import Promises
@@ -71,14 +71,10 @@ def _run(target: Target, race: Race, promises: Promises) -> Line:
 
 
 def _create_and_delete(target: Target, promises: Promises, times: int) -> None:
-    client = ApiClient(target.product.url, target.product.token)
-    for _ in range(times):
-        made = client.create(new_name())
-        promises.note(made)
+    def rest() -> None:
         time.sleep(target.random.uniform(0, CHANGES_MIND_WITHIN_S))
-        if made.tenant_id and client.delete(made.tenant_id):
-            promises.note_deletion(made.tenant_id)
-    client.close()
+
+    create_and_delete(target.product, promises, times, rest)
 
 
 def _settle(target: Target, promises: Promises) -> float:

@@ -13,6 +13,7 @@ from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.models.causes import Cause
+from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport
 
 
@@ -21,17 +22,13 @@ def uri(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param).uri)
 
 
+# For what engines have no part in.
+on_lite = pytest.mark.parametrize("uri", ["milvus_lite"], indirect=True, scope="module")
+
+
 @pytest.fixture
 def store(uri: str) -> Iterator[MilvusPartitionStore]:
     store = MilvusPartitionStore(uri, "", 10)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def lite(milvus_lite: Any) -> Iterator[MilvusPartitionStore]:
-    """A store of Milvus Lite, for what engines have no part in."""
-    store = MilvusPartitionStore(milvus_lite.uri, "", 10)
     yield store
     store.close()
 
@@ -130,18 +127,13 @@ def test_check_fits_the_rows_when_the_collection_has_every_common_type(
 ) -> None:
     from pymilvus import DataType
 
+    words = {"element_type": DataType.VARCHAR, "max_length": 9}
     kinds: list[Any] = ["INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL", "JSON"]
     fields: list[dict[str, Any]] = [
         {"field_name": "vector", "datatype": DataType.FLOAT_VECTOR, "dim": 8},
         *({"field_name": kind.lower(), "datatype": DataType[kind]} for kind in kinds),
         {"field_name": "text", "datatype": DataType.VARCHAR, "max_length": 2},
-        {
-            "field_name": "tags",
-            "datatype": DataType.ARRAY,
-            "element_type": DataType.VARCHAR,
-            "max_capacity": 2,
-            "max_length": 9,
-        },
+        {"field_name": "tags", "datatype": DataType.ARRAY, **words, "max_capacity": 2},
     ]
     name = collection_of(store, *fields, datatype=DataType.VARCHAR, max_length=32)
     report = check(store, name)
@@ -159,14 +151,15 @@ def test_leftovers_are_dropped_first_when_a_check_died(
     assert store.list_partitions(name) == {"_default"}
 
 
+@on_lite
 def test_check_is_not_run_when_two_more_partitions_do_not_fit(
-    milvus_lite: Any, lite: MilvusPartitionStore
+    uri: str, store: MilvusPartitionStore
 ) -> None:
-    name = make_collection(milvus_lite.uri)
-    lite.create_partition(name, "tenant_1")
-    report = check(lite, name, max_partitions=3)
+    name = make_collection(uri)
+    store.create_partition(name, "tenant_1")
+    report = check(store, name, max_partitions=3)
     assert (report.outcome, "no room" in report.message) == ("not_run", True)
-    assert check(lite, name, max_partitions=4).outcome == "passed"
+    assert check(store, name, max_partitions=4).outcome == "passed"
 
 
 def test_check_is_not_run_when_milvus_manages_the_partitions(
@@ -176,46 +169,48 @@ def test_check_is_not_run_when_milvus_manages_the_partitions(
     assert (report.outcome, report.message.partition(":")[0]) == ("not_run", "partition_key_mode")
 
 
+@on_lite
 def test_check_is_not_run_when_a_key_is_too_short_for_one_that_nobody_has(
-    lite: MilvusPartitionStore,
+    store: MilvusPartitionStore,
 ) -> None:
     from pymilvus import DataType
 
     vector = {"field_name": "vector", "datatype": DataType.FLOAT_VECTOR, "dim": 4}
-    name = collection_of(lite, vector, datatype=DataType.VARCHAR, max_length=8)
-    report = check(lite, name)
+    name = collection_of(store, vector, datatype=DataType.VARCHAR, max_length=8)
+    report = check(store, name)
     assert (report.outcome, "too short" in report.message) == ("not_run", True)
 
 
 def test_check_is_not_run_when_milvus_does_not_answer() -> None:
     deaf = FaultyStore(listing=StoreError(Cause.MILVUS_UNREACHABLE, "nobody listens"))
-    report = check(deaf, "c")
-    assert report == CanaryReport(report.outcome, "milvus_unreachable: nobody listens")
-    assert report.outcome == "not_run"
+    not_run = CanaryReport(CanaryOutcome.NOT_RUN, "milvus_unreachable: nobody listens")
+    assert check(deaf, "c") == not_run
 
 
+@on_lite
 def test_check_is_not_run_when_somebody_drops_the_probes_meanwhile(
-    milvus_lite: Any, lite: MilvusPartitionStore
+    uri: str, store: MilvusPartitionStore
 ) -> None:
     class Disturbed(FaultyStore):
         def call(self, request: Request[Any]) -> Any:
             for probe in PROBES:
                 if self.calls.count("create") == 2:
-                    lite.drop_partition(name, probe)
+                    store.drop_partition(name, probe)
             return super().call(request)
 
-    name = make_collection(milvus_lite.uri)
-    report = check(Disturbed(lite), name)
+    name = make_collection(uri)
+    report = check(Disturbed(store), name)
     assert report.outcome == "not_run", report.message
 
 
+@on_lite
 def test_check_ends_and_cleans_up_when_it_takes_too_long(
-    milvus_lite: Any, lite: MilvusPartitionStore
+    uri: str, store: MilvusPartitionStore
 ) -> None:
-    name = make_collection(milvus_lite.uri)
-    slow = FaultyStore(lite)
+    name = make_collection(uri)
+    slow = FaultyStore(store)
     canary = Canary(slow, 16, 60)
     slow.before_creating = lambda: setattr(canary, "_ends_at", 0.0)
     report = canary.run(name)
     assert (report.outcome, report.message[:7]) == ("not_run", "timeout")
-    assert lite.list_partitions(name) == {"_default"}
+    assert store.list_partitions(name) == {"_default"}

@@ -111,12 +111,8 @@ def test_migration_is_refused_when_another_install_is_visible(
 
 def test_given_options_are_kept_beside_our_own_limit(shared: str) -> None:
     url = behind(shared, "options=-csearch_path%3Dstaging%20-c%20lock_timeout%3D7s")
-    for name, value in [
-        ("search_path", "staging"),
-        ("lock_timeout", "7s"),
-        ("statement_timeout", "30s"),
-    ]:
-        assert ask(open_engine(url), f"SHOW {name}") == value
+    expected = {"search_path": "staging", "lock_timeout": "7s", "statement_timeout": "30s"}
+    assert {name: ask(open_engine(url), f"SHOW {name}") for name in expected} == expected
 
 
 @pytest.mark.parametrize("given", ["-cstatement_timeout%3D4s", "--statement-timeout%3D4s"])
@@ -124,22 +120,18 @@ def test_given_limit_wins_when_it_is_one_of_ours(shared: str, given: str) -> Non
     assert ask(open_engine(behind(shared, f"options={given}")), "SHOW statement_timeout") == "4s"
 
 
-def test_libpqs_own_variables_are_in_force(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libpqs_own_variables_and_service_file_are_in_force(
+    shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "services").write_text("[night]\noptions=-csearch_path=staging\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    assert ask(open_engine(behind(shared, "service=night")), "SHOW search_path") == "staging"
     monkeypatch.setenv("PGOPTIONS", "-c search_path=production -c statement_timeout=3s")
     monkeypatch.setenv("PGAPPNAME", "night shift")
     engine = open_engine(behind(shared, "connect_timeout=3"))
     assert ask(engine, "SHOW search_path") == "production"
     assert ask(engine, "SHOW statement_timeout") == "3s"
     assert ask(engine, "SHOW application_name") == "night shift"
-
-
-def test_service_file_is_in_force(
-    shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = tmp_path / "services"
-    service.write_text("[night]\nconnect_timeout=4\noptions=-csearch_path=staging\n")
-    monkeypatch.setenv("PGSERVICEFILE", str(service))
-    assert ask(open_engine(behind(shared, "service=night")), "SHOW search_path") == "staging"
 
 
 def test_how_a_connection_is_kept_is_what_the_address_says(shared: str) -> None:
@@ -163,10 +155,9 @@ def test_next_host_is_asked_when_the_first_is_away(shared: str) -> None:
 def test_limit_holds_when_many_rows_are_the_first_statement(shared: str) -> None:
     engine = open_engine(behind(shared, "options=-csearch_path%3Dproduction"))
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE IF NOT EXISTS many (n int)"))
+        connection.execute(text("CREATE TABLE many (n int)"))
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO many VALUES (:n)"), [{"n": n} for n in range(3)])
         assert connection.scalar(text("SELECT sum(n) FROM many")) == 3
-    with engine.begin() as connection:
         connection.execute(text("DROP TABLE many"))
     engine.dispose()

@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,15 +75,15 @@ def product(
     )
     with app.app_context():
         engine = db.engine
-    yield app, Product(app.extensions["settings"], engine)
+    with closing(MilvusPartitionStore(milvus_lite.uri, "", 10)) as store:
+        yield app, Product(app.extensions["settings"], engine, store)
     close(app)
 
 
 def test_nobody_is_refused_when_many_sign_up_while_workers_work(
-    product: tuple[APIFlask, Product], milvus_lite: LiteServer
+    product: tuple[APIFlask, Product],
 ) -> None:
     app, whole = product
-    store = MilvusPartitionStore(milvus_lite.uri, "", 10)
     callers = [Caller(app) for _ in range(CALLERS)]
     over = threading.Event()
 
@@ -90,7 +91,7 @@ def test_nobody_is_refused_when_many_sign_up_while_workers_work(
         return [caller.tenant(f"Acme {n}")["id"] for n in range(EACH)]
 
     def reconcile() -> None:
-        reconciler = whole.reconciler(store)
+        reconciler = whole.reconciler()
         while not over.wait(0.05):
             reconciler.dispatch_due()
             reconciler.sweep()
@@ -100,36 +101,29 @@ def test_nobody_is_refused_when_many_sign_up_while_workers_work(
         sweeping = threads.submit(reconcile)
         signing_up = [threads.submit(sign_up, caller) for caller in callers]
         try:
-            wait_until(lambda: whole.work(store) or _all_done(signing_up), 60, "the sign-ups")
+            wait_until(lambda: whole.work() or _all_done(signing_up), 60, "the sign-ups")
             numbers = [number for each in signing_up for number in each.result()]
-            wait_until(lambda: whole.work(store) or _are_ready(whole, numbers), 60, "partitions")
+            wait_until(lambda: whole.work() or _are_ready(whole, numbers), 60, "partitions")
         finally:
             over.set()
         sweeping.result()
-    assert store.list_partitions(whole.settings.milvus_collection) >= {
-        f"tenant_{number}" for number in numbers
-    }
+    assert whole.listed() >= {f"tenant_{number}" for number in numbers}
     assert callers[0].get("/tenants", q="cme 4", limit=100).json["items"]
-    store.close()
 
 
-def test_many_are_backfilled_and_let_go_when_asked_for(
-    product: tuple[APIFlask, Product], milvus_lite: LiteServer
-) -> None:
+def test_many_are_backfilled_and_let_go_when_asked_for(product: tuple[APIFlask, Product]) -> None:
     _, whole = product
-    store = MilvusPartitionStore(milvus_lite.uri, "", 10)
     numbers = whole.imported_tenants(20, first=5_000)
     asked = whole.services.operations.ask(
         REQUEST, Selection(tenant_ids=tuple(numbers)), actor=ACTOR, expected=20
     )
     drive(whole.services.operations)
-    whole.work(store)
+    whole.work()
     drive(whole.services.operations)
     assert view(whole, asked.id).is_over
     assert _are_ready(whole, numbers)
     whole.delete(*numbers)
-    assert whole.remove_due(store) == 20
-    store.close()
+    assert whole.remove_due() == 20
 
 
 def test_own_limit_holds_and_leaves_nothing_behind(product: tuple[APIFlask, Product]) -> None:

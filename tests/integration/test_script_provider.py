@@ -32,9 +32,9 @@ def fake(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def failure(**arguments: object) -> StoreError:
+def failure(uri: str = "http://127.0.0.1:1", token: str = "", **arguments: object) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        run_script("http://127.0.0.1:1", "", "c", "p", 5, **arguments)  # type: ignore[arg-type]
+        run_script(uri, token, "c", "p", **({"timeout_s": 5} | arguments))  # type: ignore[arg-type]
     return caught.value
 
 
@@ -53,51 +53,38 @@ def test_script_makes_nothing_and_counts_when_it_only_checks(milvus_lite: LiteSe
     assert ask() == ScriptAnswer("exists", 2)
 
 
-@pytest.mark.parametrize("rows", ["null", '"2"', "true", "-1", "1.5"])
 def test_number_of_rows_is_unknown_when_the_script_says_nothing_usable(
-    fake: Callable[[str], Path], rows: str
+    fake: Callable[[str], Path],
 ) -> None:
-    answer = '{"result": "already_exists", "rows": ' + rows + "}"
-    path = fake(f"print({answer!r})")
-    assert run_script("http://x", "", "c", "p", 10, path) == ScriptAnswer("already_exists", None)
+    for rows in ("null", '"2"', "true", "-1", "1.5"):
+        answer = '{"result": "already_exists", "rows": ' + rows + "}"
+        path = fake(f"print({answer!r})")
+        assert run_script("http://x", "", "c", "p", 10, path) == ScriptAnswer("already_exists")
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_answer_cannot_be_read_when_it_is_the_one_to_another_question(
-    fake: Callable[[str], Path], check: bool
-) -> None:
-    result = "created" if check else "absent"
-    path = fake(f'print(\'{{"result": "{result}"}}\')')
-    assert failure(script=path, check=check).cause is Cause.UNEXPECTED
+def test_answer_cannot_be_read_when_it_is_to_another_question(fake: Callable[[str], Path]) -> None:
+    for check, result in ((True, "created"), (False, "absent")):
+        path = fake(f'print(\'{{"result": "{result}"}}\')')
+        assert failure(script=path, check=check).cause is Cause.UNEXPECTED
 
 
 def test_cause_is_the_scripts_when_it_failed() -> None:
-    with pytest.raises(StoreError) as caught:
-        run_script(f"http://127.0.0.1:{free_port()}", "", "c", "tenant_1", 5)
-    assert caught.value.cause is Cause.MILVUS_UNREACHABLE
+    assert failure(f"http://127.0.0.1:{free_port()}").cause is Cause.MILVUS_UNREACHABLE
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["print('hello')", "print('[1]')", 'print(\'{"result": "fine"}\')', "1 / 0", ""],
-)
-def test_failure_is_unexpected_when_answer_cannot_be_read(
-    fake: Callable[[str], Path], source: str
-) -> None:
-    assert failure(script=fake(source)).cause is Cause.UNEXPECTED
-
-
-def test_message_holds_the_end_of_stderr_when_script_crashes(fake: Callable[[str], Path]) -> None:
-    assert "ZeroDivisionError" in failure(script=fake("1 / 0")).message
+def test_failure_is_unexpected_when_answer_cannot_be_read(fake: Callable[[str], Path]) -> None:
+    for source in ("print('hello')", "print('[1]')", 'print(\'{"result": "fine"}\')', ""):
+        assert failure(script=fake(source)).cause is Cause.UNEXPECTED
+    crashed = failure(script=fake("1 / 0"))
+    assert crashed.cause is Cause.UNEXPECTED
+    assert "ZeroDivisionError" in crashed.message
 
 
 def test_token_is_given_by_environment_and_hidden_when_script_prints_it(
     fake: Callable[[str], Path],
 ) -> None:
     path = fake("import os, sys; sys.exit(' '.join(sys.argv) + ' <' + os.environ['MILVUS_TOKEN'])")
-    with pytest.raises(StoreError) as caught:
-        run_script("http://127.0.0.1:1", "root:s3cret", "c", "p", 5, path)
-    assert caught.value.message.endswith("<***")
+    assert failure(token="root:s3cret", script=path).message.endswith("<***")
 
 
 def test_environment_is_bare_when_ours_holds_more(
@@ -117,9 +104,7 @@ def test_no_process_is_left_when_script_hangs(
 ) -> None:
     monkeypatch.setattr(script, "IMPORT_ALLOWANCE_S", 0.5)
     started = time.monotonic()
-    with pytest.raises(StoreError) as caught:
-        run_script("http://x", "", "c", "p", 1, fake(hanging(tmp_path)))
-    assert caught.value.cause is Cause.TIMEOUT
+    assert failure(timeout_s=1, script=fake(hanging(tmp_path))).cause is Cause.TIMEOUT
     assert time.monotonic() - started < 3
     child = int((tmp_path / "child").read_text())
     wait_until(lambda: not is_alive(child), 2, "the script's child to be gone")
@@ -143,10 +128,8 @@ def test_run_times_out_when_its_turn_does_not_come(fake: Callable[[str], Path]) 
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(run_script, "http://x", "", "c", "p", 5, path)
         wait_until(is_held, 3, "the first run to have its turn")
-        with pytest.raises(StoreError) as caught:
-            run_script("http://x", "", "c", "p", 0.2, path)
+        assert failure(timeout_s=0.2, script=path).cause is Cause.TIMEOUT
         assert first.result() == ScriptAnswer("created")
-    assert caught.value.cause is Cause.TIMEOUT
 
 
 def hanging(directory: Path) -> str:

@@ -32,24 +32,15 @@ KEY = "magpie-key-that-signs-sessions"
 # Of each form a part that no other text has.
 IN_BASE64 = (base64.b64encode(bytes(n) + b"magpie/7f3a9")[4:-4].decode() for n in range(3))
 SIGNS = ("magpie", "7f3a9", *IN_BASE64)
-WORKER = (
-    "rq",
-    "worker",
-    "-c",
-    "jobs.worker",
-    "-w",
-    "rq.worker.SimpleWorker",
-    "-S",
-    "json",
-    "--burst",
-)
+WORKER = "rq worker -c jobs.worker -w rq.worker.SimpleWorker -S json --burst"
 COMMANDS = (
-    ("partitions", "verify"),
-    ("partitions", "failed"),
-    ("partitions", "failed", "--json"),
-    ("partitions", "status", "--tenant-id", "1", "--json"),
-    ("config",),
-    ("audit",),
+    *("partitions verify", "partitions failed", "partitions failed --json"),
+    *("partitions status --tenant-id 1 --json", "config", "audit"),
+)
+CALLS = ("/tenants/1", "/tenants/1/events", "/partitions/summary", "/partitions/drift")
+PAGES = (
+    *("/admin/", "/admin/tenant/details/?id=1", "/admin/partitions/"),
+    *("/rq/", "/rq/0/data/job/t1-g1-d1.json"),
 )
 
 
@@ -99,9 +90,10 @@ def environ(echo: str, redis_server: RedisServer, tmp_path: Path) -> dict[str, s
     }
 
 
-def run(environ: dict[str, str], *command: str) -> str:
+def run(environ: dict[str, str], command: str) -> str:
+    name, *arguments = command.split()
     done = subprocess.run(
-        [str(Path(sys.executable).parent / command[0]), *command[1:]],
+        [str(Path(sys.executable).parent / name), *arguments],
         env=environ,
         cwd=PROJECT_ROOT,
         capture_output=True,
@@ -150,26 +142,18 @@ def test_no_secret_is_written_or_shown_when_milvus_repeats_it(
     caller, visitor = Caller(app), Visitor(app)
     caller.tenant()
     visitor.login(add_user(app, Role.ADMIN))
-    seen = {"worker": run(environ, *WORKER)}
-    seen["reconciler"] = run(environ, "flask", "partitions", "reconcile", "--once")
+    seen = {"worker": run(environ, WORKER)}
+    seen["reconciler"] = run(environ, "flask partitions reconcile --once")
     runner = app.test_cli_runner()
-    seen |= {" ".join(command): runner.invoke(args=command).output for command in COMMANDS}
+    seen |= {command: runner.invoke(args=command.split()).output for command in COMMANDS}
     assert caller.get("/tenants/1").json["partition"]["cause"] == "auth"
-    calls = ("/tenants/1", "/tenants/1/events", "/partitions/summary", "/partitions/drift")
-    seen |= {call: caller.get(call).text for call in calls}
+    seen |= {call: caller.get(call).text for call in CALLS}
     seen["/readyz"] = app.test_client().get("/readyz").text
-    pages = (
-        "/admin/",
-        "/admin/tenant/details/?id=1",
-        "/admin/partitions/",
-        "/rq/",
-        "/rq/0/data/job/t1-g1-d1.json",
-    )
-    seen |= {page: visitor.get(page).text for page in pages}
+    seen |= {page: visitor.get(page).text for page in PAGES}
     seen["redis"] = "\n".join(in_redis(environ["REDIS_URL"]))
     seen["database"] = in_database(tmp_path / "paratia.db")
     seen["web"] = "".join(capfd.readouterr())
-    for where in ("worker", "redis", "database", "/rq/0/data/job/t1-g1-d1.json"):
+    for where in ("worker", "redis", "database", PAGES[-1]):
         assert "not for ***" in seen[where], where
     assert {where: sign for where, text in seen.items() for sign in SIGNS if sign in text} == {}
     close(app)

@@ -67,10 +67,14 @@ def code_for(client: Any, collection: str, partition: str = OWN) -> Snippet:
     return snippet_for(Place(client.address, collection, partition), schema)
 
 
-def printed(code: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the code prints when somebody runs it who has set nothing."""
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MILVUS_URI", "MILVUS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+
+
+def printed(code: str) -> str:
+    """What the code prints when it is run."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, "<snippet>", "exec"), {})
@@ -89,31 +93,27 @@ def rows_in(client: MilvusClient, collection: str, partition: str) -> int:
     return int(answer["count(*)"])
 
 
-def check_runs_in_its_partition_only(
-    client: Any, collection: str, monkeypatch: pytest.MonkeyPatch
-) -> str:
+def check_runs_in_its_partition_only(client: Any, collection: str) -> str:
     """Insert once for one tenant: it alone finds the row. Returns what its search printed."""
-    assert printed(code_for(client, collection).insert, monkeypatch).startswith("1 ")
-    found = printed(code_for(client, collection).search, monkeypatch)
+    assert printed(code_for(client, collection).insert).startswith("1 ")
+    found = printed(code_for(client, collection).search)
     assert len(found.splitlines()) == 1, found
-    assert printed(code_for(client, collection, OTHER).search, monkeypatch) == ""
+    assert printed(code_for(client, collection, OTHER).search) == ""
     return found
 
 
 @pytest.mark.parametrize("milvus", ["lite", "standalone"])
 def test_snippet_finds_its_row_in_its_partition_only_when_run(
-    milvus: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    milvus: str, request: pytest.FixtureRequest
 ) -> None:
     client = request.getfixturevalue(milvus)
     text = {"field_name": "text", "datatype": DataType.VARCHAR, "max_length": 100}
     name = collection_of(client, text, VECTOR)
-    assert "The first chunk" in check_runs_in_its_partition_only(client, name, monkeypatch)
+    assert "The first chunk" in check_runs_in_its_partition_only(client, name)
     assert '# "id" is left out: Milvus fills it in.' in code_for(client, name).insert
 
 
-def test_snippet_fills_every_scalar_when_there_are_many(
-    lite: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_fills_every_scalar_when_there_are_many(lite: MilvusClient) -> None:
     kinds = ["INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE", "BOOL", "JSON"]
     words = {"datatype": DataType.VARCHAR, "max_length": 3}
     tags = {"datatype": DataType.ARRAY, "element_type": DataType.VARCHAR, "max_capacity": 2}
@@ -126,29 +126,23 @@ def test_snippet_fills_every_scalar_when_there_are_many(
         VECTOR,
     ]
     name = collection_of(lite, *fields, auto_id=False, dynamic=False)
-    check_runs_in_its_partition_only(lite, name, monkeypatch)
+    check_runs_in_its_partition_only(lite, name)
 
 
-def test_snippet_gives_a_key_when_milvus_makes_none(
-    lite: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_gives_a_key_when_milvus_makes_none(lite: MilvusClient) -> None:
     key = {"datatype": DataType.VARCHAR, "max_length": 40}
     name = collection_of(lite, VECTOR, key=key, auto_id=False)
-    assert "chunk-1" in check_runs_in_its_partition_only(lite, name, monkeypatch)
+    assert "chunk-1" in check_runs_in_its_partition_only(lite, name)
     assert "is left out" not in code_for(lite, name).insert
 
 
-def test_snippet_searches_sparse_vectors_when_there_are_no_others(
-    lite: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_searches_sparse_vectors_when_there_are_no_others(lite: MilvusClient) -> None:
     sparse = {"field_name": "sparse", "datatype": DataType.SPARSE_FLOAT_VECTOR}
     name = collection_of(lite, sparse, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-    check_runs_in_its_partition_only(lite, name, monkeypatch)
+    check_runs_in_its_partition_only(lite, name)
 
 
-def test_snippet_searches_by_words_when_milvus_makes_the_vectors(
-    lite: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_searches_by_words_when_milvus_makes_the_vectors(lite: MilvusClient) -> None:
     text = {"field_name": "text", "datatype": DataType.VARCHAR, "max_length": 100}
     sparse = {"field_name": "sparse", "datatype": DataType.SPARSE_FLOAT_VECTOR}
     made = Function(
@@ -161,41 +155,35 @@ def test_snippet_searches_by_words_when_milvus_makes_the_vectors(
     fields = ({**text, "enable_analyzer": True}, sparse)
     name = collection_of(lite, *fields, function=made, **index)
     code = code_for(lite, name)
-    assert printed(code.insert, monkeypatch).startswith("1 ")
+    assert printed(code.insert).startswith("1 ")
     assert '"a question in words"' in code.search
     again = code.search.replace("a question in words", "the document")
-    assert "The first chunk" in printed(again, monkeypatch)
+    assert "The first chunk" in printed(again)
 
 
-def test_snippet_gives_bytes_when_the_vector_is_made_of_bits(
-    standalone: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_gives_bytes_when_the_vector_is_made_of_bits(standalone: MilvusClient) -> None:
     field = {"field_name": "bits", "datatype": DataType.BINARY_VECTOR, "dim": 16}
     name = collection_of(standalone, field, index_type="BIN_FLAT", metric_type="HAMMING")
-    check_runs_in_its_partition_only(standalone, name, monkeypatch)
+    check_runs_in_its_partition_only(standalone, name)
 
 
-def test_snippet_gives_bytes_when_the_vector_is_made_of_halves(
-    standalone: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_gives_bytes_when_the_vector_is_made_of_halves(standalone: MilvusClient) -> None:
     field = {"field_name": "halves", "datatype": DataType.FLOAT16_VECTOR, "dim": 16}
     name = collection_of(standalone, field, index_type="FLAT")
-    assert printed(code_for(standalone, name).insert, monkeypatch).startswith("1 ")
+    assert printed(code_for(standalone, name).insert).startswith("1 ")
     for partition, rows in ((OWN, 1), (OTHER, 0)):
         # Milvus 2.3.5 reads past the question's end: the same row is at a distance of 0, of
         # infinity or of nothing at all, from one search to the next. So what is there is counted.
-        printed(code_for(standalone, name, partition).search, monkeypatch)
+        printed(code_for(standalone, name, partition).search)
         assert rows_in(standalone, name, partition) == rows
 
 
-def test_snippet_says_what_to_fill_in_when_the_fields_are_not_known(
-    lite: MilvusClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snippet_says_what_to_fill_in_when_the_fields_are_not_known(lite: MilvusClient) -> None:
     name = collection_of(lite, VECTOR)
     code = snippet_for(Place(lite.address, name, OWN), None)  # type: ignore[attr-defined]
     assert "not known yet: fill them in here" in code.insert
     for part in (code.insert, code.search):
-        assert printed(part.replace("DIMENSION = 1536", "DIMENSION = 8"), monkeypatch)
+        assert printed(part.replace("DIMENSION = 1536", "DIMENSION = 8"))
 
 
 def test_snippet_says_so_when_a_type_is_not_known_here() -> None:

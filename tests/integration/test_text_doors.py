@@ -92,6 +92,10 @@ def house(
     close(app)
 
 
+# PostgreSQL takes fewer characters than SQLite: what leads to no search is tried there alone.
+on_postgres = pytest.mark.parametrize("house", ["postgres"], indirect=True, scope="module")
+
+
 def shown(page: str, tag: str = "h1") -> str:
     """The text of the first element of this kind, as a browser has it."""
     found = re.search(rf"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
@@ -146,6 +150,7 @@ def test_a_name_is_shown_as_it_is_kept_when_a_person_gives_it(
         assert_kept(house, tenant_id, house.api.get(f"/tenants/{tenant_id}").json["name"])
 
 
+@on_postgres
 @some
 @given(names=st.lists(text, min_size=1, max_size=3), filename=text)
 def test_a_file_is_shown_as_it_was_written_when_a_person_sends_it(
@@ -167,6 +172,7 @@ def test_a_file_is_shown_as_it_was_written_when_a_person_sends_it(
                 assert unicodedata.normalize("NFC", tenant["name"]) == tenant["name"]
 
 
+@on_postgres
 @some
 @given(reason=any_text)
 def test_a_reason_is_shown_as_it_is_kept_when_provisioning_is_paused(
@@ -203,6 +209,7 @@ def test_pages_and_lists_are_there_whatever_is_asked_for(house: House, query: st
         assert house.api.get("/tenants", **{field: query}).status_code in {200, 422}
 
 
+@on_postgres
 @some
 @given(words=st.lists(any_text.map(lambda each: each.replace("\0", "")), min_size=3, max_size=3))
 def test_commands_say_what_is_wrong_whatever_they_are_given(
@@ -230,33 +237,31 @@ def test_commands_say_what_is_wrong_whatever_they_are_given(
         assert_kept(house, number, house.api.get(f"/tenants/{number}").json["name"])
 
 
-@pytest.mark.parametrize("name", OLD)
-def test_a_name_of_old_can_be_renamed_and_deleted(house: House, name: str) -> None:
+def test_a_name_of_old_is_shown_and_can_be_deleted(house: House) -> None:
     """As names were taken before invisible characters were refused."""
-    for _ in range(2):
+    for name in (*OLD, *OLD):
         tenant_id = house.api.tenant()["id"]
         with database_of(house.app).transaction() as session:
             session.execute(update(Tenant).where(Tenant.id == tenant_id).values(name=name))
-        one = {"id": str(tenant_id)}
-        assert shown(house.look("/admin/tenant/details/", **one)) == name
+        assert shown(house.look("/admin/tenant/details/", id=str(tenant_id))) == name
         assert_deletable(house, tenant_id)
 
 
-@pytest.mark.parametrize(
-    "times",
-    [
-        {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"},
-        {"since": "0001-01-01T00:00:00+23:59", "until": "9999-12-31T23:59:60-23:59"},
-        {"since": "9999-12-31T23:59:59", "until": "0001-01-01"},
-        {"since": "24h", "until": "99999d"},
-        {"since": "0000-00-00", "until": "١٢"},
-    ],
+TIMES = (
+    {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"},
+    {"since": "0001-01-01T00:00:00+23:59", "until": "9999-12-31T23:59:60-23:59"},
+    {"since": "9999-12-31T23:59:59", "until": "0001-01-01"},
+    {"since": "24h", "until": "99999d"},
+    {"since": "0000-00-00", "until": "١٢"},
 )
-def test_the_audit_is_shown_whatever_times_are_given(house: House, times: dict[str, str]) -> None:
-    house.look("/admin/audit/", **times)
-    house.look("/admin/audit/export.csv", **times)
-    options = [each for name, value in times.items() for each in (f"--{name}", value)]
-    result = house.app.test_cli_runner().invoke(args=["audit", "--json", *options])
-    assert result.exit_code in {0, 2}, result.exception
-    if result.exit_code == 0:
-        json.loads(result.stdout)
+
+
+def test_the_audit_is_shown_whatever_times_are_given(house: House) -> None:
+    for times in TIMES:
+        house.look("/admin/audit/", **times)
+        house.look("/admin/audit/export.csv", **times)
+        options = [each for name, value in times.items() for each in (f"--{name}", value)]
+        result = house.app.test_cli_runner().invoke(args=["audit", "--json", *options])
+        assert result.exit_code in {0, 2}, result.exception
+        if result.exit_code == 0:
+            json.loads(result.stdout)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, event, select
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, select
 from sqlalchemy.orm import Session
 
 from webapp.db.types import UtcDateTime
@@ -157,25 +157,6 @@ def watching(engine: Engine) -> Iterator[None]:
         _execute(engine, _UNWATCH)
         with engine.execution_options(writes=True).begin() as connection:
             watched.metadata.drop_all(connection)
-
-
-@contextmanager
-def unhurried_by_disks(engine: Engine) -> Iterator[None]:
-    """Let commits not wait for the disk: what a crash of the machine loses is not looked at."""
-    words = {"sqlite": "PRAGMA synchronous=OFF", "postgresql": "SET synchronous_commit TO off"}
-
-    def hurry(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(words[engine.dialect.name])
-        cursor.close()
-
-    engine.dispose()
-    event.listen(engine, "connect", hurry)
-    try:
-        yield
-    finally:
-        event.remove(engine, "connect", hurry)
-        engine.dispose()
 
 
 def _execute(engine: Engine, statements: dict[str, list[str]], before: Any = None) -> None:

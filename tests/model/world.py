@@ -213,9 +213,8 @@ class World(RuleBasedStateMachine):
 
     def has_attempt_event(self, row: Partition) -> bool:
         """Whether it was an attempt that met a cause which no sweep can see to be over."""
-        last = [name for name in self.product.event_names(row.tenant_id) if name != "dispatched"][
-            -1
-        ]
+        names = self.product.event_names(row.tenant_id)
+        *_earlier, last = (name for name in names if name != "dispatched")
         return not row.cause.is_transient and last == "create_failed"
 
     def check_the_end(self) -> None:

@@ -3,7 +3,7 @@
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.chaos.clients import ApiClient, new_name
+from tests.chaos.clients import ApiClient, create_and_delete, new_name
 from tests.chaos.faults.fault import Fault, point
 from tests.chaos.promises import Answer, Creation, Promises
 from tests.chaos.target import Target
@@ -44,13 +44,7 @@ def _different(answers: list[Creation]) -> list[Creation]:
 
 
 def _delete_during_provisioning(target: Target, promises: Promises) -> None:
-    client = ApiClient(target.product.url, target.product.token)
-    for _ in range(DELETIONS):
-        made = client.create(new_name())
-        promises.note(made)
-        if made.tenant_id and client.delete(made.tenant_id):
-            promises.note_deletion(made.tenant_id)
-    client.close()
+    create_and_delete(target.product, promises, DELETIONS, lambda: None)
 
 
 REPEATED = Fault("client cut off, repeating 20 times", point(_repeat_after_a_cut))

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.fault import Fault, lasting
 from tests.chaos.promises import Promises
 from tests.chaos.target import Target
+from tests.engines.postgres import SparePostgres
 
 LASTS_S = 5.0
 # Longer than a writer waits for SQLite's lock.
@@ -18,25 +19,15 @@ def _locked(target: Target, _promises: Promises) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _gone(target: Target, _promises: Promises) -> Iterator[None]:
+def _postgres(target: Target) -> SparePostgres:
     assert target.postgres
-    target.postgres.kill()
-    try:
-        yield
-    finally:
-        target.postgres.start()
+    return target.postgres
 
 
-@contextmanager
-def _frozen(target: Target, _promises: Promises) -> Iterator[None]:
-    assert target.postgres
-    target.postgres.freeze()
-    try:
-        yield
-    finally:
-        target.postgres.thaw()
-
+_gone = lasting(lambda target: _postgres(target).kill(), lambda target: _postgres(target).start())
+_frozen = lasting(
+    lambda target: _postgres(target).freeze(), lambda target: _postgres(target).thaw()
+)
 
 FAULTS = [
     Fault("database locked", _locked, LOCKED_S),

@@ -37,13 +37,30 @@ class Fault:
     only_on: str | None = None
 
 
-def point(act: Callable[[Target, Promises], None]) -> Callable[..., AbstractContextManager[None]]:
+During = Callable[[Target, Promises], AbstractContextManager[None]]
+
+
+def point(act: Callable[[Target, Promises], None]) -> During:
     """A fault that is over at once: it happens on entry, and nothing is left to mend."""
 
     @contextmanager
     def during(target: Target, promises: Promises) -> Iterator[None]:
         act(target, promises)
         yield
+
+    return during
+
+
+def lasting(harm: Callable[[Target], object], mend: Callable[[Target], object]) -> During:
+    """A fault that begins on entry, and is mended on exit."""
+
+    @contextmanager
+    def during(target: Target, _promises: Promises) -> Iterator[None]:
+        harm(target)
+        try:
+            yield
+        finally:
+            mend(target)
 
     return during
 

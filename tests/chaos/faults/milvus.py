@@ -1,9 +1,6 @@
 """Milvus dead, frozen or out of reach, and partitions that vanish from it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
-from tests.chaos.faults.fault import Fault, point
+from tests.chaos.faults.fault import During, Fault, lasting, point
 from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.proxy import Mode
@@ -12,38 +9,18 @@ LASTS_S = 5.0
 SLOW_S = 0.5
 
 
-@contextmanager
-def gone(target: Target, _promises: Promises) -> Iterator[None]:
-    """Killed, and started on its data again at the end."""
-    target.milvus.kill()
-    try:
-        yield
-    finally:
-        target.milvus.start()
+# Killed, and started on its data again at the end.
+gone = lasting(lambda target: target.milvus.kill(), lambda target: target.milvus.start())
+# It takes connections and answers nothing.
+frozen = lasting(lambda target: target.milvus.freeze(), lambda target: target.milvus.thaw())
 
 
-@contextmanager
-def frozen(target: Target, _promises: Promises) -> Iterator[None]:
-    """It takes connections and answers nothing."""
-    target.milvus.freeze()
-    try:
-        yield
-    finally:
-        target.milvus.thaw()
-
-
-def network(mode: Mode) -> Callable[[Target, Promises], AbstractContextManager[None]]:
+def network(mode: Mode) -> During:
     """The network between the product and Milvus in a mode."""
-
-    @contextmanager
-    def during(target: Target, _promises: Promises) -> Iterator[None]:
-        target.network.switch(mode, SLOW_S)
-        try:
-            yield
-        finally:
-            target.network.switch(Mode.PASS)
-
-    return during
+    return lasting(
+        lambda target: target.network.switch(mode, SLOW_S),
+        lambda target: target.network.switch(Mode.PASS),
+    )
 
 
 def _drop_by_hand(target: Target, _promises: Promises) -> None:

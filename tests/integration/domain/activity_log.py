@@ -24,8 +24,7 @@ def tell(product: Product, entries: Sequence[dict[str, Any]]) -> None:
     """Add entries to timelines, as transactions do that commit now."""
     columns = ("attempt", "cause", "message")
     rows = [dict.fromkeys(columns) | {"generation": 1} | entry for entry in entries]
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(insert(PartitionEvent), rows)
+    product.write(insert(PartitionEvent), rows)
 
 
 def lives(
@@ -44,8 +43,7 @@ def failure(tenant_id: int, at: datetime, **values: Any) -> dict[str, Any]:
 
 
 def charted(product: Product, span: Span = Span.HOUR) -> Chart:
-    with product.database.reading() as session:
-        return chart_of(session, span)
+    return product.read(chart_of, span)
 
 
 def totals(product: Product, span: Span = Span.HOUR) -> tuple[int, int, int]:
@@ -61,16 +59,14 @@ def stored(product: Product) -> list[tuple[Any, ...]]:
 
 
 def mark(product: Product) -> datetime:
-    with product.engine.connect() as connection:
-        found: datetime = connection.execute(select(Heartbeat.at)).scalar_one()
-        return found
+    (at,) = product.select(select(Heartbeat.at))
+    return at
 
 
 def forget_counts(product: Product) -> None:
     """As if nobody had ever counted."""
-    with product.engine.execution_options(writes=True).begin() as connection:
-        for table in (Activity, Heartbeat):
-            connection.execute(delete(table))
+    for table in (Activity, Heartbeat):
+        product.write(delete(table))
 
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,8 +1,8 @@
 """The domain on both databases, emptied after each test, with a queue of its own for each."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.lite import LiteServer
 from tests.factories import Product, empty, migrate, open_engine, settings_for
+from tests.integration.domain.commands import Run, runner
 from tests.milvus_collections import make_collection
 from webapp.logs import configure_logging
 
@@ -36,60 +37,66 @@ def postgresql_url(fresh_database: Callable[[], str], new_directory: Callable[[s
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def both_engines(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = open_engine(request.getfixturevalue(f"{request.param}_url"))
-    yield engine
-    engine.dispose()
+    yield from _engine(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture(scope="session")
 def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
     """SQLite alone, for what SQL has no part in."""
-    engine = open_engine(sqlite_url)
-    yield engine
-    engine.dispose()
+    yield from _engine(sqlite_url)
 
 
 @pytest.fixture
 def product(both_engines: Engine, redis_url: str, tmp_path: Path) -> Iterator[Product]:
     """The domain on each database; Milvus answers nobody."""
-    yield _product(both_engines, redis_url, tmp_path)
-    empty(both_engines)
+    yield from _product(both_engines, redis_url, tmp_path)
 
 
 @pytest.fixture
 def simple(sqlite_engine: Engine, redis_url: str, tmp_path: Path) -> Iterator[Product]:
     """The domain on SQLite; Milvus answers nobody."""
-    yield _product(sqlite_engine, redis_url, tmp_path)
-    empty(sqlite_engine)
+    yield from _product(sqlite_engine, redis_url, tmp_path)
 
 
 @pytest.fixture
-def whole(
-    sqlite_engine: Engine, redis_url: str, tmp_path: Path, milvus_lite: LiteServer
-) -> Iterator[Product]:
+def whole(simple: Product, milvus_lite: LiteServer, store: MilvusPartitionStore) -> Product:
     """The domain on SQLite with a collection of Milvus Lite."""
-    collection = make_collection(milvus_lite.uri)
-    uri = milvus_lite.uri
-    yield _product(sqlite_engine, redis_url, tmp_path, milvus_uri=uri, milvus_collection=collection)
-    empty(sqlite_engine)
+    return _placed(simple, milvus_lite.uri, store)
 
 
 @pytest.fixture
-def placed(product: Product, milvus_lite: LiteServer) -> Product:
+def placed(product: Product, milvus_lite: LiteServer, store: MilvusPartitionStore) -> Product:
     """The domain on each database with a collection of Milvus Lite."""
-    collection = make_collection(milvus_lite.uri)
-    return product.configured(milvus_uri=milvus_lite.uri, milvus_collection=collection)
+    return _placed(product, milvus_lite.uri, store)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs commands for the product of the test, with a Milvus or without."""
+    name = "whole" if "whole" in request.fixturenames else "simple"
+    return runner(request.getfixturevalue(name))
 
 
 @pytest.fixture(scope="session")
 def store(milvus_lite: LiteServer) -> Iterator[MilvusPartitionStore]:
     """A store of the Milvus Lite that all tests share."""
-    store = MilvusPartitionStore(milvus_lite.uri, "", 10)
-    yield store
-    store.close()
+    with closing(MilvusPartitionStore(milvus_lite.uri, "", 10)) as store:
+        yield store
 
 
-def _product(engine: Engine, redis_url: str, var_dir: Path, **values: Any) -> Product:
+def _engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def _product(engine: Engine, redis_url: str, var_dir: Path) -> Iterator[Product]:
     url = engine.url.render_as_string(hide_password=False)
-    settings = settings_for(var_dir, database_url=url, redis_url=redis_url, **values)
-    return Product(settings, engine)
+    yield Product(settings_for(var_dir, database_url=url, redis_url=redis_url), engine)
+    empty(engine)
+
+
+def _placed(product: Product, uri: str, store: MilvusPartitionStore) -> Product:
+    placed = product.configured(milvus_uri=uri, milvus_collection=make_collection(uri))
+    placed.milvus = store
+    return placed

@@ -4,9 +4,10 @@ import threading
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from jobs.reconciler.bulk_loops import run_operations
-from tests.factories import ACTOR, Product
+from tests.factories import Product
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -42,15 +43,13 @@ def drive(operations: Operations) -> None:
 
 
 def view(product: Product, operation_id: int) -> View:
-    with product.database.reading() as session:
-        found = find(session, operation_id)
+    found = product.read(find, operation_id)
     assert found is not None
     return found
 
 
 def tenant_of(product: Product, number: int) -> Tenant:
-    with product.database.reading() as session:
-        return session.get_one(Tenant, number)
+    return product.read(Session.get_one, Tenant, number)
 
 
 def generations(product: Product, numbers: list[int]) -> set[int]:
@@ -59,8 +58,7 @@ def generations(product: Product, numbers: list[int]) -> set[int]:
 
 def deleted(product: Product, count: int) -> list[int]:
     numbers = [product.create(f"Deleted {n}").id for n in range(count)]
-    for number in numbers:
-        product.services.tenants.delete(number, actor=ACTOR)
+    product.delete(*numbers, due=False)
     return numbers
 
 
@@ -74,11 +72,5 @@ def crowd(product: Product, count: int) -> list[int]:
     values: dict[str, Any] = {"collection": "c", "attempts": 3, "fence": 1, "generation": 1}
     failed = {"state": "failed", "cause": "timeout", "error": "e"}
     since = dict.fromkeys(("state_since", "requested_at"), utc_now())
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(update(Partition).values(**values, **failed, **since))
+    product.write(update(Partition).values(**values, **failed, **since))
     return numbers
-
-
-def jobs(product: Product) -> list[Any]:
-    queue = product.services.job_queue.backfill_queue
-    return queue.get_jobs()

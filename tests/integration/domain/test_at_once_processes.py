@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from jobs.milvus.client import MilvusPartitionStore
-from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.factories import Product
-from tests.milvus_collections import make_collection
 from tests.model.roles import ROLES, Part, meet, play
+from webapp.models.tenant import Tenant
 
 TENANTS = 40
-LASTS_S = 2.0
+LASTS_S = 1.2
 SETTLED = {"ready", "removed"}
 
 
@@ -33,58 +32,40 @@ def at_once() -> Iterator[Callable[[list[Part]], list[str]]]:
 
 
 def test_each_has_its_one_partition_when_eight_processes_change_everything_at_once(
-    product: Product,
-    at_once: Callable[[list[Part]], list[str]],
-    milvus_lite: LiteServer,
-    store: MilvusPartitionStore,
+    placed: Product, at_once: Callable[[list[Part]], list[str]]
 ) -> None:
-    collection = make_collection(milvus_lite.uri)
-    whole = product.configured(
-        milvus_uri=milvus_lite.uri,
-        milvus_collection=collection,
-        milvus_timeout=10,
-        partition_grace=0,
-        partition_chunk_size=10,
-    )
+    whole = placed.configured(milvus_timeout=10, partition_grace=0, partition_chunk_size=10)
     numbers = whole.imported_tenants(TENANTS)
     values = whole.settings.model_dump()
     assert at_once([Part(role, values, numbers, LASTS_S) for role in ROLES]) == []
-    settle(whole, store)
-    assert sorted(store.list_partitions(collection)) == sorted(
-        ["_default", *(f"tenant_{number}" for number in living(whole))]
-    )
+    settle(whole)
+    assert whole.listed() == {f"tenant_{number}" for number in living(whole)}
     assert deadlocks(whole) == 0
     whole.repair.drop_stale_failed_jobs()
     assert (whole.queued(), whole.failed_jobs()) == ([], [])
 
 
-def settle(product: Product, store: MilvusPartitionStore) -> None:
+def settle(product: Product) -> None:
     """Let due loop, sweep, departures and a worker go on until nothing is left to do."""
     product.backfill()
-    reconciler = product.reconciler(store)
+    reconciler = product.reconciler()
 
     def is_settled() -> bool:
         product.retry_failed()
         reconciler.dispatch_due()
         reconciler.sweep()
         reconciler.remove_due(threading.Event())
-        product.work(store)
+        product.work()
         return set(product.states()) <= SETTLED
 
     wait_until(is_settled, 60, "every request to be settled")
 
 
 def living(product: Product) -> list[int]:
-    """The numbers of those who have not left; each has a row, and it is ready."""
-    words = (
-        "SELECT t.id FROM tenant t JOIN partition p ON p.tenant_id = t.id "
-        "WHERE t.deleted_at IS NULL AND p.state = 'ready'"
-    )
-    with product.engine.connect() as connection:
-        ready = list(connection.scalars(text(words)))
-        alive = connection.scalar(text("SELECT count(*) FROM tenant WHERE deleted_at IS NULL"))
-    assert len(ready) == alive
-    return ready
+    """The numbers of those who have not left; each is ready."""
+    alive = product.select(select(Tenant.id).where(Tenant.deleted_at.is_(None)))
+    assert {product.row(number).state for number in alive} <= {"ready"}
+    return alive
 
 
 def deadlocks(product: Product) -> int:
@@ -92,5 +73,4 @@ def deadlocks(product: Product) -> int:
     if product.engine.dialect.name == "sqlite":
         return 0
     words = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    with product.engine.connect() as connection:
-        return int(connection.scalar(text(words)) or 0)
+    return int(product.read(Session.scalar, text(words)) or 0)

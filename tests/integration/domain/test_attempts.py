@@ -33,17 +33,14 @@ def test_claim_is_refused_when_the_next_attempt_is_not_due(product: Product) -> 
     assert [again.attempts for again in product.claim(tenant)] == [2]
 
 
-def test_claim_is_refused_when_the_generation_is_old(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.AUTH)
-    product.services.tenants.retry(tenant.id, actor=ACTOR)
-    assert product.claim(tenant, generation=1) == []
-    assert len(product.claim(tenant, generation=2)) == 1
+def test_claim_is_refused_when_the_generation_is_old(simple: Product) -> None:
+    tenant = simple.create_failed(Cause.AUTH)
+    simple.services.tenants.retry(tenant.id, actor=ACTOR)
+    assert simple.claim(tenant, generation=1) == []
+    assert len(simple.claim(tenant, generation=2)) == 1
 
 
-def test_claim_is_given_when_a_lease_ran_out_unless_it_was_the_last_attempts(
-    product: Product,
-) -> None:
+def test_claim_is_given_when_a_lease_ran_out_while_attempts_are_left(product: Product) -> None:
     """The sweep ends a request without attempts; an old dispatch must not give it one more."""
     tenant = product.create()
     for attempt in (1, 2, 3):
@@ -54,9 +51,7 @@ def test_claim_is_given_when_a_lease_ran_out_unless_it_was_the_last_attempts(
     assert product.row(tenant).attempts == 3
 
 
-def test_frozen_worker_changes_nothing_when_another_has_the_request_or_has_finished(
-    product: Product,
-) -> None:
+def test_frozen_worker_changes_nothing_when_it_was_overtaken(product: Product) -> None:
     tenant = product.create()
     frozen = product.claim(tenant)
     product.age(tenant, "lease_until", 1)
@@ -74,33 +69,33 @@ def test_frozen_worker_changes_nothing_when_another_has_the_request_or_has_finis
     assert "create_failed" not in product.event_names(tenant)
 
 
-def test_attempt_does_not_count_when_it_is_handed_back(product: Product) -> None:
-    tenant = product.create()
-    product.attempts.hand_back(product.claim(tenant), "stopped")
-    row = product.row(tenant)
+def test_attempt_does_not_count_when_it_is_handed_back(simple: Product) -> None:
+    tenant = simple.create()
+    simple.attempts.hand_back(simple.claim(tenant), "stopped")
+    row = simple.row(tenant)
     assert (row.state, row.attempts) == ("pending", 0)
-    assert product.services.dispatcher.dispatch_due() == 1
+    assert simple.services.dispatcher.dispatch_due() == 1
 
 
-def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(product: Product) -> None:
-    tenant = product.create()
-    (claim,) = product.claim(tenant)
+def test_partition_is_ours_when_an_earlier_attempt_saw_it_absent(simple: Product) -> None:
+    tenant = simple.create()
+    (claim,) = simple.claim(tenant)
     assert not claim.is_ours
-    (renewed,) = product.attempts.renew([claim], seen_absent=True)
+    (renewed,) = simple.attempts.renew([claim], seen_absent=True)
     assert renewed.is_ours
-    assert _fail(product, renewed)
-    product.change(tenant, next_attempt_at=None)
-    (second,) = product.claim(tenant)
+    assert _fail(simple, renewed)
+    simple.change(tenant, next_attempt_at=None)
+    (second,) = simple.claim(tenant)
     assert second.is_ours
 
 
-def test_partition_is_not_ours_when_it_was_ready_before(product: Product) -> None:
-    tenant = product.create()
-    (claim,) = product.claim(tenant)
-    product.attempts.renew([claim], seen_absent=True)
-    product.attempts.record_ready([claim], CREATED, 1)
-    product.change(tenant, state="pending")
-    (again,) = product.claim(tenant)
+def test_partition_is_not_ours_when_it_was_ready_before(simple: Product) -> None:
+    tenant = simple.create()
+    (claim,) = simple.claim(tenant)
+    simple.attempts.renew([claim], seen_absent=True)
+    simple.attempts.record_ready([claim], CREATED, 1)
+    simple.change(tenant, state="pending")
+    (again,) = simple.claim(tenant)
     assert not again.is_ours
 
 
@@ -115,17 +110,14 @@ def test_request_fails_at_once_only_when_no_retry_cures_the_cause(simple: Produc
 
 
 def test_request_fails_after_three_attempts_when_the_cause_is_transient(product: Product) -> None:
-    tenant = product.create()
-    product.fail(tenant, Cause.MILVUS_UNREACHABLE)
+    tenant = product.create_failed(Cause.MILVUS_UNREACHABLE)
     failures = [row for row in product.events(tenant) if row.event.endswith("create_failed")]
     assert [row.attempt for row in failures] == [1, 2, 3]
     row = product.row(tenant)
     assert (row.attempts, row.next_attempt_at, row.dispatch_after) == (3, None, None)
 
 
-def test_one_new_request_is_made_when_the_job_that_failed_is_requeued_many_times_at_once(
-    product: Product,
-) -> None:
+def test_one_new_request_is_made_when_a_job_is_requeued_many_times(product: Product) -> None:
     tenant = product.create()
     product.fail(tenant, Cause.TIMEOUT, job_id="t1-g1-d3")
     requeued = product.attempts.claim_requeued

@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 
-from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once, no_script
 from webapp.models.causes import Cause
@@ -74,23 +73,21 @@ def test_one_request_is_made_for_each_when_two_backfills_run_at_once(product: Pr
     assert {product.row(number).generation for number in numbers[::10]} == {1}
 
 
-def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(product: Product) -> None:
-    numbers = product.imported_tenants(2)
-    product.services.tenants.delete(1, actor=ACTOR)
-    assert product.backfill(numbers).accepted == 1
-    assert product.states() == ["removing", "pending"]
+def test_tenant_is_left_out_when_it_was_deleted_after_the_plan(simple: Product) -> None:
+    numbers = simple.imported_tenants(2)
+    simple.services.tenants.delete(1, actor=ACTOR)
+    assert simple.backfill(numbers).accepted == 1
+    assert simple.states() == ["removing", "pending"]
 
 
-def test_sign_up_is_served_first_and_all_are_ready_when_workers_took_the_chunks(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_all_are_ready_when_workers_took_the_chunks_after_a_sign_up(whole: Product) -> None:
     small = whole.configured(partition_chunk_size=10)
     small.backfill(small.imported_tenants(25))
     tenant = small.create("Now")
-    small.work(store, jobs_at_most=1)
+    small.work(jobs_at_most=1)
     assert (small.row(tenant).state, small.row(1).state) == ("ready", "pending")
     assert len(small.queued()) == 3
-    small.work(store)
+    small.work()
     assert small.states() == ["ready"] * 26
 
 
@@ -112,12 +109,10 @@ def test_selection_tells_what_it_skips_when_numbers_are_given(
     }
 
 
-def test_worker_goes_on_when_a_whole_chunk_fails(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_worker_goes_on_when_a_whole_chunk_fails(whole: Product) -> None:
     """Each of them is then tried by itself, and recorded by itself."""
     whole.backfill(whole.imported_tenants(3))
-    broken = FaultyStore(store, creating=StoreError(Cause.UNEXPECTED, "broken"))
+    broken = FaultyStore(whole.store, creating=StoreError(Cause.UNEXPECTED, "broken"))
     whole.work(broken, no_script)
     assert whole.services.dispatcher.dispatch_due() == 3
     whole.work(broken, no_script)

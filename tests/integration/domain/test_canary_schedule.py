@@ -8,7 +8,6 @@ from sqlalchemy import update
 
 from jobs.canary.schedule import CANARY, CanarySchedule
 from jobs.drift.observations import Observation, record_observation
-from jobs.milvus.client import MilvusPartitionStore
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
@@ -26,8 +25,8 @@ from webapp.partitions.isolation_checks import (
 PASSED = CanaryReport(CanaryOutcome.PASSED, "fine")
 
 
-def schedule(product: Product, store: MilvusPartitionStore | Leaking) -> CanarySchedule:
-    return CanarySchedule(product.services, store, product.settings)
+def schedule(product: Product, store: Leaking | None = None) -> CanarySchedule:
+    return CanarySchedule(product.services, store or product.store, product.settings)
 
 
 def look(product: Product) -> None:
@@ -69,20 +68,18 @@ def test_check_is_due_again_when_an_operator_asks(simple: Product) -> None:
     assert entry.target == f"collection {collection}"
 
 
-def test_one_checks_when_eight_find_it_due(whole: Product, store: MilvusPartitionStore) -> None:
+def test_one_checks_when_eight_find_it_due(whole: Product) -> None:
     look(whole)
-    reports = all_at_once([schedule(whole, store).run_if_due for _ in range(8)])
+    reports = all_at_once([schedule(whole).run_if_due for _ in range(8)])
     assert [report.outcome for report in reports if report] == ["passed"]
 
 
-def test_check_waits_for_its_turn_when_another_is_at_it(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_check_waits_for_its_turn_when_another_is_at_it(whole: Product) -> None:
     assert whole.lease("another", CANARY).take(timedelta(seconds=60))
     reports: list[CanaryReport] = []
-    checking = threading.Thread(target=lambda: reports.append(schedule(whole, store).run_now()))
+    checking = threading.Thread(target=lambda: reports.append(schedule(whole).run_now()))
     checking.start()
-    assert schedule(whole, store).run_if_due() is None
+    assert schedule(whole).run_if_due() is None
     assert reports == []
     whole.lease("another", CANARY).release()
     checking.join(20)
@@ -90,9 +87,9 @@ def test_check_waits_for_its_turn_when_another_is_at_it(
 
 
 def test_error_is_logged_when_isolation_is_broken(
-    whole: Product, store: MilvusPartitionStore, caplog: pytest.LogCaptureFixture
+    whole: Product, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert schedule(whole, Leaking(store, "query")).run_now().outcome == "failed"
+    assert schedule(whole, Leaking(whole.store, "query")).run_now().outcome == "failed"
     (told,) = [record for record in caplog.records if "milvus.canary.failed" in str(record.msg)]
     assert told.levelname == "ERROR"
     assert "another partition" in str(told.msg)
@@ -101,22 +98,18 @@ def test_error_is_logged_when_isolation_is_broken(
     assert seen.outcome == "failed"
 
 
-def test_check_is_not_run_when_its_answers_are_not_understood(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_check_is_not_run_when_its_answers_are_not_understood(whole: Product) -> None:
     class Odd(Leaking):
         def call(self, request: object) -> object:
             return {}
 
-    report = schedule(whole, Odd(store, "")).run_now()
+    report = schedule(whole, Odd(whole.store, "")).run_now()
     assert (report.outcome, "does not understand" in report.message) == ("not_run", True)
 
 
-def test_reconciler_checks_by_itself_when_it_runs(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_reconciler_checks_by_itself_when_it_runs(whole: Product) -> None:
     quick = whole.configured(reconcile_interval=0.2)
     # The store is closed at the end of the run, which only makes it connect again.
-    with quick.reconciling(store):
+    with quick.reconciling(whole.store):
         seen = wait_until(lambda: shown(quick), 20, "the first check")
     assert seen.outcome == "passed", seen.message

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.factories import ACTOR, Product
-from tests.integration.domain.test_cli_partitions import Run, answer, run  # noqa: F401  fixture
+from tests.integration.domain.commands import Run, answer
 
 
-def test_pause_is_told_until_it_is_over_when_somebody_pauses(whole: Product, run: Run) -> None:  # noqa: F811
-    busy = whole.create()
-    whole.claim(busy)
+def test_pause_is_told_until_it_is_over(simple: Product, run: Run) -> None:
+    simple.claim(simple.create())
+    assert "not paused" in run("partitions", "resume").stdout
     paused = answer(run("partitions", "pause", "--reason", "Upgrade", "--json"))
     assert (paused["paused"]["by"], paused["paused"]["reason"]) == ("cli", "Upgrade")
     assert paused["under_way"] == 1
@@ -16,25 +16,22 @@ def test_pause_is_told_until_it_is_over_when_somebody_pauses(whole: Product, run
     assert status["paused"] == paused["paused"]
     assert "by cli: Upgrade" in run("partitions", "status").stdout
     assert answer(run("partitions", "pause", "--json"))["paused"] == paused["paused"]
+    said = run("partitions", "pause").stdout
+    assert "paused since" in said
+    assert "1 still under way" in said
     ended = answer(run("partitions", "resume", "--json"))
     assert (ended["paused"], ended["ended"]) == (None, paused["paused"])
     assert answer(run("partitions", "status", "--json"))["paused"] is None
-
-
-def test_each_says_in_words_what_it_did_when_run_by_a_human(whole: Product, run: Run) -> None:  # noqa: F811
-    assert "not paused" in run("partitions", "resume").stdout
-    said = run("partitions", "pause").stdout
-    assert "paused since" in said
-    assert "0 still under way" in said
+    run("partitions", "pause")
     assert "is over" in run("partitions", "resume").stdout
 
 
 @pytest.mark.parametrize("words", [("pause", "--reason", "x" * 501), ("verify", "--repair")])
 def test_exit_is_2_when_a_pause_forbids_it_or_has_no_usable_reason(
-    whole: Product,
-    run: Run,  # noqa: F811
+    simple: Product,
+    run: Run,
     words: tuple[str, ...],
 ) -> None:
-    whole.services.pauses.pause("Upgrade", actor=ACTOR)
+    simple.services.pauses.pause("Upgrade", actor=ACTOR)
     result = run("partitions", *words)
     assert (result.exit_code, result.stdout) == (2, "")

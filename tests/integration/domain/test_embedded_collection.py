@@ -1,10 +1,11 @@
 """The collection of the embedded mode is made when missing, and loaded at every start."""
 
+from contextlib import closing
+
 import pytest
 
-from jobs.milvus.client import MilvusPartitionStore, create_collection_if_missing
+from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.embedded import main
-from jobs.reconciler.loop import Reconciler
 from tests.engines.lite import LiteServer
 from tests.engines.process import free_port, wait_until
 from tests.factories import Product
@@ -27,39 +28,28 @@ def test_exit_code_is_1_when_milvus_does_not_come(capsys: pytest.CaptureFixture[
     assert "Fail connecting" in capsys.readouterr().err
 
 
-def load_state(server: LiteServer, collection: str) -> str:
-    store = MilvusPartitionStore(server.uri, "", 10)
-    try:
-        state = store.call(
-            lambda client, left_s: client.get_load_state(collection, timeout=left_s())
-        )
-        return str(state["state"].name)
-    finally:
-        store.close()
+def load_state(store: MilvusPartitionStore, collection: str) -> str:
+    state = store.call(lambda client, left_s: client.get_load_state(collection, timeout=left_s()))
+    return str(state["state"].name)
 
 
-def test_collection_is_loaded_again_when_milvus_was_started_anew(spare_lite: LiteServer) -> None:
-    command = ["--uri", spare_lite.uri, "--collection", "embedded", "--wait", "10"]
-    assert main(command) == 0
-    spare_lite.restart()
-    assert load_state(spare_lite, "embedded") == "NotLoad"
-    assert main(command) == 0
-    assert load_state(spare_lite, "embedded") == "Loaded"
-
-
-def test_sweep_loads_the_collection_again_when_milvus_alone_died(
+def test_collection_is_loaded_again_by_a_start_and_by_a_sweep_when_milvus_was_started_anew(
     spare_lite: LiteServer, simple: Product
 ) -> None:
     remember(simple.settings.var_dir / "milvus.port", str(spare_lite.port))
     embedded = simple.configured(milvus_uri=None, milvus_timeout=10)
-    collection = embedded.settings.milvus_collection
-    create_collection_if_missing(spare_lite.uri, "", collection, 10)
-    store = MilvusPartitionStore(embedded.settings.milvus_address, "", 10)
-    reconciler = Reconciler(embedded.services, store, embedded.settings)
-    assert reconciler.sweep()
-    spare_lite.restart()
-    # The first call finds the connection broken, as any other does.
-    wait_until(
-        lambda: reconciler.sweep() and load_state(spare_lite, collection) == "Loaded", 10, "loaded"
-    )
-    store.close()
+    collection = embedded.collection
+    command = ["--uri", spare_lite.uri, "--collection", collection, "--wait", "10"]
+    with closing(MilvusPartitionStore(spare_lite.uri, "", 10)) as store:
+        assert main(command) == 0
+        spare_lite.restart()
+        assert load_state(store, collection) == "NotLoad"
+        assert main(command) == 0
+        assert load_state(store, collection) == "Loaded"
+        reconciler = embedded.reconciler(store)
+        assert reconciler.sweep()
+        spare_lite.restart()
+        # The first call finds the connection broken, as any other does.
+        wait_until(
+            lambda: reconciler.sweep() and load_state(store, collection) == "Loaded", 10, "loaded"
+        )

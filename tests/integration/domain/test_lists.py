@@ -3,7 +3,6 @@
 import unicodedata
 
 import pytest
-from sqlalchemy import text
 
 from tests.factories import ACTOR, Product
 from webapp.models.causes import Cause
@@ -20,21 +19,19 @@ VALUES (9, 'Società Łódź', 'odz', '2026-01-01 00:00:00', '2026-01-01 00:00:0
 
 
 def searched(product: Product, q: str, **wanted: object) -> list[str]:
-    with product.database.reading() as session:
-        found = list_pages.search(session, TenantFilter(q=q, **wanted), 50)
-        return [tenant.name for tenant in found.items]
+    found = product.read(list_pages.search, TenantFilter(q=q, **wanted), 50)
+    return [tenant.name for tenant in found.items]
 
 
 def walked(product: Product, wanted: TenantFilter, size: int = 3) -> list[list[int]]:
     """The numbers on each page, from the first to the last."""
     order, pages, place = order_of(wanted), [], None
-    with product.database.reading() as session:
-        while True:
-            page = list_pages.walk(session, wanted, size, place)
-            pages.append([tenant.id for tenant in page.items])
-            if not page.has_behind:
-                return pages
-            place = Place(page.items[-1].id, order.key_of(page.items[-1]))
+    while True:
+        page = product.read(list_pages.walk, wanted, size, place)
+        pages.append([tenant.id for tenant in page.items])
+        if not page.has_behind:
+            return pages
+        place = Place(page.items[-1].id, order.key_of(page.items[-1]))
 
 
 def seen(product: Product, wanted: TenantFilter) -> list[int]:
@@ -70,15 +67,12 @@ def test_tenants_are_found_by_any_words_of_their_name_or_slug(product: Product) 
     assert {q: searched(product, q) for q in FOUND} == FOUND
 
 
-def test_a_tenant_is_found_when_a_program_wrote_it_that_knows_nothing_of_folding(
-    product: Product,
-) -> None:
+def test_a_tenant_is_found_when_an_earlier_version_wrote_it(product: Product) -> None:
     product.create("Zürich")
     product.create("Before")
     unaware = ["UPDATE tenant SET name = 'Genève SA' WHERE id = 2", UNAWARE_INSERT]
-    with product.engine.execution_options(writes=True).begin() as connection:
-        for statement in unaware:
-            connection.execute(text(statement))
+    for statement in unaware:
+        product.write(statement)
     assert searched(product, "ve sa") == searched(product, "GENÈVE".lower()) == ["Genève SA"]
     assert (searched(product, "geneve"), searched(product, "lodz")) == ([], [])
     assert searched(product, "before") == ["Genève SA"], "its slug is the same"
@@ -89,11 +83,11 @@ def test_a_tenant_is_found_when_a_program_wrote_it_that_knows_nothing_of_folding
     assert product.repair.fold_names() == 0
 
 
-def test_a_tenant_comes_first_when_its_own_number_is_asked_for(product: Product) -> None:
-    product.create("Agenzia 2")
-    product.create("Borgo")
+def test_a_tenant_comes_first_when_its_own_number_is_asked_for(simple: Product) -> None:
+    simple.create("Agenzia 2")
+    simple.create("Borgo")
     for q in ("2", "#2", "tenant_2", "t2-g1-d1", " t2-g31-d4 "):
-        assert searched(product, q)[0] == "Borgo"
+        assert searched(simple, q)[0] == "Borgo"
 
 
 def test_a_tenant_is_found_by_its_new_name_alone_when_it_was_renamed(product: Product) -> None:
@@ -109,11 +103,10 @@ def test_a_search_says_so_when_more_match_than_it_looks_at(
     monkeypatch.setattr(list_pages, "MATCHES_AT_MOST", 3)
     for number in range(5):
         product.create(f"Many {number}")
-    with product.database.reading() as session:
-        found = list_pages.search(session, TenantFilter(q="many"), 2, skip=2)
-        assert (found.total, found.is_cut, len(found.items)) == (3, True, 1)
-        few = list_pages.search(session, TenantFilter(q="many 3"), 2)
-        assert (few.total, few.is_cut) == (1, False)
+    found = product.read(list_pages.search, TenantFilter(q="many"), 2, 2)
+    assert (found.total, found.is_cut, len(found.items)) == (3, True, 1)
+    few = product.read(list_pages.search, TenantFilter(q="many 3"), 2)
+    assert (few.total, few.is_cut) == (1, False)
 
 
 def test_a_search_keeps_to_the_filter_when_there_is_one(product: Product) -> None:
@@ -142,41 +135,36 @@ def test_every_tenant_is_seen_once_when_a_list_is_walked(product: Product) -> No
 
 def test_a_list_is_walked_back_to_its_first_page(product: Product) -> None:
     numbers = product.imported_tenants(8, first=10)
-    with product.database.reading() as session:
 
-        def ending(at: int) -> tuple[list[int], bool]:
-            place = Place(numbers[at], f"Before {numbers[at]}", is_end=True)
-            page = list_pages.walk(session, TenantFilter(), 3, place)
-            return [tenant.id for tenant in page.items], page.has_before
+    def ending(at: int) -> tuple[list[int], bool]:
+        place = Place(numbers[at], f"Before {numbers[at]}", is_end=True)
+        page = product.read(list_pages.walk, TenantFilter(), 3, place)
+        return [tenant.id for tenant in page.items], page.has_before
 
-        assert ending(6) == (numbers[3:6], True)
-        assert ending(3) == (numbers[:3], False)
-        # Fewer than a page stand before it: the first page, whole.
-        assert ending(2) == (numbers[:3], False)
+    assert ending(6) == (numbers[3:6], True)
+    assert ending(3) == (numbers[:3], False)
+    # Fewer than a page stand before it: the first page, whole.
+    assert ending(2) == (numbers[:3], False)
 
 
 def test_a_list_begins_anew_when_its_place_is_none(product: Product) -> None:
     number = product.create("Acme").id
     wanted = TenantFilter(state=PartitionState.PENDING)
-    with product.database.reading() as session:
-        for key in ("", "yesterday", "2026-01-01T00:00:00"):
-            page = list_pages.walk(session, wanted, 3, Place(5, key))
-            assert [tenant.id for tenant in page.items] == [number]
+    for key in ("", "yesterday", "2026-01-01T00:00:00"):
+        page = product.read(list_pages.walk, wanted, 3, Place(5, key))
+        assert [tenant.id for tenant in page.items] == [number]
 
 
-def test_tenants_without_a_request_are_counted_and_listed_until_they_have_one(
-    product: Product,
-) -> None:
+def test_tenants_are_listed_as_without_a_request_until_they_have_one(simple: Product) -> None:
     def missing() -> tuple[int, list[int]]:
-        with product.database.reading() as session:
-            counted = summary.summary(session, product.settings)
-        return counted.not_requested, walked(product, TenantFilter(not_requested=True))[0]
+        counted = simple.read(summary.summary, simple.settings)
+        return counted.not_requested, walked(simple, TenantFilter(not_requested=True))[0]
 
-    product.create("Asked for")
-    one, other, deleted = product.imported_tenants(3, first=50)
+    simple.create("Asked for")
+    one, other, deleted = simple.imported_tenants(3, first=50)
     assert missing() == (3, [one, other, deleted])
-    product.backfill([one])
-    product.services.tenants.delete(deleted, actor=ACTOR)
+    simple.backfill([one])
+    simple.services.tenants.delete(deleted, actor=ACTOR)
     assert missing() == (1, [other])
-    product.services.tenants.restore(deleted, actor=ACTOR)
+    simple.services.tenants.restore(deleted, actor=ACTOR)
     assert missing() == (2, [other, deleted])

@@ -1,13 +1,10 @@
 """The jobs on a real queue and a real Milvus: attempts, pauses, and what RQ shows of them."""
 
-from pathlib import Path
-
 import pytest
 
-from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import StoreError
 from tests.engines.process import wait_until
-from tests.factories import ACTOR, FaultyStore, Product, no_script
+from tests.factories import FaultyStore, Product, no_script
 from webapp.models.causes import Cause
 from webapp.queue.job_queue import CHUNK, ONE
 
@@ -23,46 +20,26 @@ def drive(product: Product, tenant_id: int, store: FaultyStore) -> None:
     wait_until(settled, 15, "the request to be settled")
 
 
-def test_partition_is_ready_when_the_job_has_run(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenant = whole.create()
-    whole.work(store)
+def test_partition_is_ready_when_the_job_has_run_once_or_twice(whole: Product) -> None:
+    tenant, found = whole.create(), whole.create()
+    whole.occupy(found)
+    whole.work()
     row = whole.row(tenant)
     assert (row.state, row.result, row.provider, row.attempts) == ("ready", "created", "sdk", 1)
     assert row.ready_at is not None
-    assert row.name in store.list_partitions(row.collection)
+    assert row.name in whole.listed()
+    assert whole.row(found).result == "already_exists"
+    job = whole.services.job_queue.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
+    whole.work()
+    assert job.get_status() == "finished"
     assert whole.event_names(tenant) == ["requested", "dispatched", "creating", "created"]
+    assert whole.event_names(found)[2:] == ["creating", "already_exists"]
     assert whole.failed_jobs() == []
 
 
-def test_partition_is_found_when_somebody_made_it_before(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(whole: Product) -> None:
     tenant = whole.create()
-    store.create_partition(whole.settings.milvus_collection, f"tenant_{tenant.id}")
-    whole.work(store)
-    assert whole.row(tenant).result == "already_exists"
-    assert whole.event_names(tenant)[-1] == "already_exists"
-
-
-def test_dispatch_does_nothing_when_it_is_repeated(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenant = whole.create()
-    whole.work(store)
-    told = whole.event_names(tenant)
-    job = whole.services.job_queue.queue.enqueue(ONE, tenant.id, 1, job_id=f"t{tenant.id}-g1-d1")
-    whole.work(store)
-    assert whole.event_names(tenant) == told
-    assert job.get_status() == "finished"
-
-
-def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenant = whole.create()
-    drive(whole, tenant.id, FaultyStore(store, creating=BROKEN))
+    drive(whole, tenant.id, FaultyStore(whole.store, creating=BROKEN))
     assert whole.row(tenant).state == "failed"
     attempt = ["creating", "fallback", "create_failed"]
     told = [name for name in whole.event_names(tenant) if name not in {"requested", "dispatched"}]
@@ -74,33 +51,29 @@ def test_three_attempts_a_pause_apart_when_sdk_and_script_fail(
     assert whole.failed_jobs() == [f"t{tenant.id}-g1-d3"]
 
 
-def test_no_failed_job_is_left_when_a_later_attempt_succeeds(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_no_failed_job_is_left_when_a_later_attempt_succeeds(whole: Product) -> None:
     tenant = whole.create()
-    whole.work(FaultyStore(store, creating=BROKEN), no_script)
+    whole.work(FaultyStore(whole.store, creating=BROKEN), no_script)
     assert len(whole.failed_jobs()) == 1
-    drive(whole, tenant.id, FaultyStore(store))
+    drive(whole, tenant.id, FaultyStore(whole.store))
     assert whole.row(tenant).state == "ready"
     assert whole.failed_jobs() == []
 
 
-def test_script_does_not_run_when_the_cause_is_permanent(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_script_does_not_run_when_the_cause_is_permanent(whole: Product) -> None:
     tenant = whole.create()
-    whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
+    whole.work(FaultyStore(whole.store, creating=StoreError(Cause.AUTH, "refused")), no_script)
     row = whole.row(tenant)
     assert (row.state, row.cause, row.attempts) == ("failed", "auth", 1)
     assert "fallback" not in whole.event_names(tenant)
     assert len(whole.failed_jobs()) == 1
+    whole.delete(tenant)
+    assert whole.failed_jobs() == []
 
 
-def test_all_attempts_are_given_when_the_failed_job_is_requeued(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_all_attempts_are_given_when_the_failed_job_is_requeued(whole: Product) -> None:
     tenant = whole.create()
-    broken = FaultyStore(store, creating=BROKEN)
+    broken = FaultyStore(whole.store, creating=BROKEN)
     drive(whole, tenant.id, broken)
     whole.requeue(f"t{tenant.id}-g1-d3")
     whole.work(broken, no_script)
@@ -111,24 +84,12 @@ def test_all_attempts_are_given_when_the_failed_job_is_requeued(
     assert len(whole.failed_jobs()) == 1
 
 
-def test_failed_job_disappears_when_its_tenant_is_deleted(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_old_dispatch_ends_quietly_when_the_tenant_is_deleted(whole: Product) -> None:
     tenant = whole.create()
-    whole.work(FaultyStore(store, creating=StoreError(Cause.AUTH, "refused")), no_script)
-    whole.services.tenants.delete(tenant.id, actor=ACTOR)
-    assert whole.failed_jobs() == []
-
-
-def test_old_dispatch_ends_quietly_when_the_tenant_is_deleted(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    tenant = whole.create()
-    whole.services.tenants.delete(tenant.id, actor=ACTOR)
-    whole.work(store)
+    whole.delete(tenant)
+    whole.work()
     assert whole.row(tenant).state == "removing"
-    assert whole.failed_jobs() == []
-    assert f"tenant_{tenant.id}" not in store.list_partitions(whole.settings.milvus_collection)
+    assert (whole.failed_jobs(), whole.listed()) == ([], frozenset())
 
 
 @pytest.mark.parametrize("name", [ONE, CHUNK])
@@ -138,12 +99,10 @@ def test_name_of_the_job_resolves_when_a_worker_imports_it(name: str) -> None:
     assert callable(import_attribute(name))
 
 
-def test_nothing_is_lost_when_redis_is_down_between_attempts(
-    whole: Product, store: MilvusPartitionStore, tmp_path: Path
-) -> None:
+def test_nothing_is_lost_when_redis_is_down_between_attempts(whole: Product) -> None:
     tenant = whole.create()
-    whole.work(FaultyStore(store, creating=BROKEN), no_script)
-    deaf = whole.configured(redis_url=f"unix://{tmp_path}/nobody.sock")
+    whole.work(FaultyStore(whole.store, creating=BROKEN), no_script)
+    deaf = whole.without_redis()
 
     def missed() -> bool:
         assert deaf.services.dispatcher.dispatch_due() == 0
@@ -151,5 +110,5 @@ def test_nothing_is_lost_when_redis_is_down_between_attempts(
 
     wait_until(missed, 5, "a dispatch that nobody hears")
     whole.age(tenant, "dispatch_after", 1)
-    drive(whole, tenant.id, FaultyStore(store))
+    drive(whole, tenant.id, FaultyStore(whole.store))
     assert whole.row(tenant).state == "ready"

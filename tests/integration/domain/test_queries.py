@@ -13,32 +13,27 @@ from webapp.tenants.queries import TenantFilter
 
 
 def names_of(product: Product, **wanted: object) -> list[str]:
-    with product.database.reading() as session:
-        page = queries.list_tenants(session, TenantFilter(**wanted), 100)
-        return [tenant.name for tenant in page.items]
+    page = product.read(queries.list_tenants, TenantFilter(**wanted), 100)
+    return [tenant.name for tenant in page.items]
 
 
-def test_every_tenant_is_seen_once_when_pages_are_followed(product: Product) -> None:
-    names = [product.create(f"T{n}").name for n in range(7)]
-    seen: list[str] = []
-    cursor = None
-    with product.database.reading() as session:
-        while True:
-            page = queries.list_tenants(session, TenantFilter(), 3, cursor)
-            seen += [tenant.name for tenant in page.items]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+def test_every_tenant_is_seen_once_when_pages_are_followed(simple: Product) -> None:
+    names = [simple.create(f"T{n}").name for n in range(7)]
+    seen, cursor = [], None
+    for left in (True, True, False):
+        page = simple.read(queries.list_tenants, TenantFilter(), 3, cursor)
+        seen += [tenant.name for tenant in page.items]
+        cursor = page.next_cursor
+        assert bool(cursor) == left
     assert seen == names
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.0", "", "9" * 30, "٣"])
-def test_cursor_is_refused_when_nobody_gave_it_out(simple: Product, cursor: str) -> None:
-    with simple.database.reading() as session:
+def test_cursor_is_refused_when_it_was_never_given_out(simple: Product) -> None:
+    for cursor in ("x", "-1", "1.0", "", "9" * 30, "٣"):
         with pytest.raises(InvalidField):
-            queries.list_tenants(session, TenantFilter(), 3, cursor)
+            simple.read(queries.list_tenants, TenantFilter(), 3, cursor)
         with pytest.raises(InvalidField):
-            queries.list_events(session, 1, 3, cursor)
+            simple.read(queries.list_events, 1, 3, cursor)
 
 
 def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
@@ -58,10 +53,10 @@ def test_tenants_are_found_by_state_cause_and_text(product: Product) -> None:
     assert names_of(product, q="tenant_50") == names_of(product, q="#50") == ["Before 50"]
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "a\x00b", "\ud800", "%", "_", "'; --", "\\"])
-def test_nobody_is_found_when_the_text_is_hostile(product: Product, text: str) -> None:
+def test_nobody_is_found_when_the_text_is_hostile(product: Product) -> None:
     product.create("Acme")
-    assert names_of(product, q=text) == []
+    for text in ("9" * 5000, "a\x00b", "\ud800", "%", "_", "'; --", "\\"):
+        assert names_of(product, q=text) == []
 
 
 def test_states_causes_and_missing_requests_are_counted(product: Product) -> None:
@@ -71,31 +66,22 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
     product.make_ready(product.create("Ready"))
     product.services.tenants.delete(product.create("Gone").id, actor=ACTOR)
     product.imported_tenants(3, first=50)
-    with product.database.reading() as session:
-        counted = summary.summary(session, product.settings)
+    counted = product.read(summary.summary, product.settings)
     assert counted.tenants == 7
-    assert counted.states == {
-        "pending": 1,
-        "provisioning": 0,
-        "ready": 1,
-        "failed": 2,
-        "removing": 1,
-        "removed": 0,
-    }
+    states = {"pending": 1, "ready": 1, "failed": 2, "removing": 1}
+    assert counted.states == {"provisioning": 0, "removed": 0} | states
     assert (counted.causes, counted.not_requested) == ({"capacity": 2}, 3)
 
 
-def test_headroom_is_unknown_when_nobody_has_looked(product: Product) -> None:
-    in_use = product.settings.milvus_collection
-    with product.database.reading() as session:
-        (room,) = summary.headroom(session, product.settings)
-    assert (room.collection, room.used, room.left, room.limit) == (in_use, None, None, 1024)
-    record_observation(product.database, Observation(in_use, 4, partitions=1000))
+def test_headroom_is_unknown_when_nobody_has_looked(simple: Product) -> None:
+    (room,) = simple.read(summary.headroom, simple.settings)
+    in_use = (room.collection, room.used, room.left, room.limit)
+    assert in_use == (simple.collection, None, None, 1024)
+    record_observation(simple.database, Observation(simple.collection, 4, partitions=1000))
     record_observation(
-        product.database, Observation("another", 4, cause=Cause.TIMEOUT, error="slow")
+        simple.database, Observation("another", 4, cause=Cause.TIMEOUT, error="slow")
     )
-    with product.database.reading() as session:
-        first, second = summary.headroom(session, product.settings)
+    first, second = simple.read(summary.headroom, simple.settings)
     assert (first.used, first.left) == (1000, 24)
     assert (second.collection, second.left, second.cause) == ("another", None, "timeout")
 
@@ -104,26 +90,24 @@ def test_largest_family_comes_first_when_failures_are_grouped(product: Product) 
     for n in range(3):
         product.fail(product.create(f"A{n}"), Cause.CAPACITY)
     product.fail(product.create("B"), Cause.AUTH)
-    with product.database.reading() as session:
-        first, second = failures.families(session)
+    first, second = product.read(failures.families)
     assert (first.cause, first.tenants, first.example_tenant_id) == ("capacity", 3, 3)
     assert first.example_error == "as the test has it"
     assert first.first_seen <= first.last_seen
     assert (second.cause, second.tenants) == ("auth", 1)
 
 
-def test_number_of_queries_does_not_grow_with_the_tenants(product: Product) -> None:
+def test_number_of_queries_does_not_grow_with_the_tenants(simple: Product) -> None:
     def cost() -> int:
-        reading = product.database.reading
-        with statements(product.engine) as seen, reading() as session:
+        with statements(simple.engine) as seen, simple.database.reading() as session:
             queries.list_tenants(session, TenantFilter(), 50)
-            summary.summary(session, product.settings)
+            summary.summary(session, simple.settings)
             failures.families(session)
             queries.list_events(session, 1, 50)
         return len([line for line in seen if line.startswith("SELECT")])
 
-    product.create("First")
+    simple.create("First")
     few = cost()
     for n in range(20):
-        product.create(f"T{n}")
+        simple.create(f"T{n}")
     assert cost() == few <= 7

@@ -18,12 +18,11 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
-from jobs.milvus.client import MilvusPartitionStore
 from jobs.queue_worker import queue_worker
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import Product
-from tests.integration.domain.test_processes import started
+from tests.integration.domain.test_processes import run
 from webapp.db.types import utc_now
 from webapp.queue.own_jobs import CHUNK, ONE
 
@@ -104,6 +103,10 @@ def plant(redis: Redis, queue: Queue, jobs: Mapping[str, Mapping[str, Any]]) -> 
         redis.rpush(queue.key, job_id)
 
 
+def failed_in(redis: Redis, queue: Queue) -> set[str]:
+    return {job.decode() for job in redis.zrange(f"rq:failed:{queue.name}", 0, -1)}
+
+
 def reason_of(redis: Redis, job_id: str) -> str:
     """What the job's page shows of its failure."""
     job = Job(job_id, connection=redis, serializer=JSONSerializer)
@@ -120,11 +123,10 @@ def test_only_our_functions_run_when_others_stand_on_our_queue(
     theirs = planted(mark, 1)
     plant(redis, queue, theirs)
     tenant = own.create()
-    with started(command, own) as process:
-        output, _ = process.communicate(timeout=60)
+    output, _ = run(command, own)
     assert not mark.exists(), output
     assert own.row(tenant).state == "ready", output
-    assert {job.decode() for job in redis.zrange(f"rq:failed:{queue.name}", 0, -1)} == set(theirs)
+    assert failed_in(redis, queue) == set(theirs)
     for job_id, fields in theirs.items():
         assert f"{ONE} and {CHUNK} alone" in reason_of(redis, job_id)
         left = redis.hgetall(Job.key_for(job_id))
@@ -137,10 +139,9 @@ def test_only_our_functions_run_when_others_stand_on_our_queue(
 
 
 def test_a_pool_is_refused_since_its_processes_read_no_configuration(own: Product) -> None:
-    with started([str(BIN / "rq"), "worker-pool", "-c", "jobs.worker", "-n", "2"], own) as process:
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "flask worker" in output
+    pool = [str(BIN / "rq"), "worker-pool", "-c", "jobs.worker", "-n", "2"]
+    output, code = run(pool, own)
+    assert (code, "flask worker" in output) == (2, True)
 
 
 ODD_ARGUMENTS: list[Any] = [
@@ -195,8 +196,7 @@ def test_the_next_job_is_taken_when_an_id_or_a_key_is_odd(own: Product, redis: R
     tenant = own.create()
     own.work()
     assert own.row(tenant).state == "ready"
-    failed = {job.decode() for job in redis.zrange(f"rq:failed:{queue.name}", 0, -1)}
-    assert failed == {*odd, "t7-g1-d1"}
+    assert failed_in(redis, queue) == {*odd, "t7-g1-d1"}
     assert redis.hgetall(b"rq:job:\xff\xfe") == {b"data": b"x"}
     assert redis.get(Job.key_for("t7-g1-d1")) == b"no hash"
 
@@ -221,7 +221,7 @@ def test_nothing_is_called_when_a_job_of_ours_names_callbacks(
 
 
 def test_abandoned_jobs_of_others_stay_when_the_worker_tidies_up(
-    own: Product, redis: Redis, tmp_path: Path, store: MilvusPartitionStore
+    own: Product, redis: Redis, tmp_path: Path
 ) -> None:
     """RQ's own maintenance calls their failure callbacks, and forgets them."""
     queue, past = own.services.job_queue.queue, time.time() - 60
@@ -238,7 +238,7 @@ def test_abandoned_jobs_of_others_stay_when_the_worker_tidies_up(
     redis.zadd(failed_key, {"their-failed": past, "t9-g1-d2": past})
     redis.sadd("rq:groups", b"\xff")
     redis.sadd(f"rq:workers:{queue.name}", b"\xff")
-    own.work(store)
+    own.work()
     assert set(redis.zrange(started_key, 0, -1)) == {b"theirs:1", b"\xff", b"t6"}
     assert redis.zrange(finished_key, 0, -1) == [b"their-finished"]
     assert set(redis.zrange(failed_key, 0, -1)) == {b"their-failed", b"t5-g1-d1"}
@@ -274,7 +274,6 @@ def test_commands_are_heard_when_one_before_was_garbage(
 
 def test_nothing_is_said_when_nothing_happens(own: Product) -> None:
     """One line that it works; none for each look after what has expired."""
-    with started(WORKERS["flask worker"], own) as process:
-        output, _ = process.communicate(timeout=60)
+    output, _ = run(WORKERS["flask worker"], own)
     events = [json.loads(line)["event"] for line in output.splitlines()]
     assert events == ["worker.started"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import Place
@@ -14,13 +15,11 @@ WRITES = "UPDATE observed_collection SET fields"
 
 
 def known(product: Product) -> CollectionSchema | None:
-    with product.database.reading() as session:
-        return schema_of(session, product.settings.milvus_collection)
+    return product.read(schema_of, product.collection)
 
 
 def store_fields(product: Product, text: str | None) -> None:
-    with product.engine.execution_options(writes=True).begin() as connection:
-        connection.execute(update(ObservedCollection).values(fields=text))
+    product.write(update(ObservedCollection).values(fields=text))
 
 
 def test_fields_are_known_when_the_sweep_has_seen_the_collection(
@@ -60,9 +59,7 @@ def test_nothing_is_harmed_when_the_fields_cannot_be_understood(
 
     whole.sweep(Odd(store))
     assert known(whole) is None
-    with whole.database.reading() as session:
-        seen = session.get(ObservedCollection, whole.settings.milvus_collection)
-    assert seen is not None
+    seen = whole.read(Session.get_one, ObservedCollection, whole.collection)
     assert (seen.cause, seen.partitions) == (None, 1)
     assert seen.compared_at is not None
 

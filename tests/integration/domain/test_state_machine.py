@@ -13,7 +13,7 @@ from tests.factories import Product
 from tests.model.mishaps import Mishaps
 from tests.model.people import People
 from tests.model.toil import Toil
-from tests.model.watch import unhurried_by_disks, watching
+from tests.model.watch import watching
 
 # The suite lives the same few lives each time; `PARATIA_TEST_LIVES=500` as many others.
 LIVES = int(os.environ.get("PARATIA_TEST_LIVES", "0"))
@@ -43,5 +43,5 @@ def test_no_tenant_is_lost_when_anything_happens_in_any_order(
     # A million lines that nobody reads; the laws read the timeline.
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     redis = spare_redis()
-    with unhurried_by_disks(product.engine), watching(product.engine):
+    with watching(product.engine):
         run_state_machine_as_test(lambda: Life(product, redis), settings=HOW_LONG)
