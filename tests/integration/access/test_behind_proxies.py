@@ -1,14 +1,12 @@
 """Where a visitor comes from, as the audit and the limit on guesses see it behind proxies."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 
-from tests.access import Visitor, add_user, database_of
-from tests.integration.access.conftest import new_address
+from tests.access import MakeApp, Visitor, add_user, database_of, new_address
 from webapp.models.audit import AuditEntry
 
 PEER = "127.0.0.1"
@@ -57,23 +55,23 @@ def last_address(app: APIFlask) -> str | None:
     ],
 )
 def test_the_audit_has_what_the_outermost_of_our_proxies_saw(
-    another_app: Callable[..., APIFlask], proxies: int, forwarded: list[str], seen: str
+    make_app: MakeApp, proxies: int, forwarded: list[str], seen: str
 ) -> None:
-    app = another_app(trusted_proxies=proxies)
+    app = make_app(trusted_proxies=proxies)
     assert login_from(app, *forwarded) == HTTPStatus.FOUND
     assert last_address(app) == seen
 
 
-def test_a_scheme_counts_in_capitals_too(another_app: Callable[..., APIFlask]) -> None:
-    visitor = Visitor(another_app(trusted_proxies=1), PEER)
+def test_a_scheme_counts_in_capitals_too(make_app: MakeApp) -> None:
+    visitor = Visitor(make_app(trusted_proxies=1), PEER)
     answer = visitor.get("/login", headers={"X-Forwarded-Proto": "HTTPS"})
     assert "Strict-Transport-Security" in answer.headers
 
 
 def test_guesses_are_counted_by_visitor_whatever_they_write_into_the_header(
-    another_app: Callable[..., APIFlask],
+    make_app: MakeApp,
 ) -> None:
-    app, guesser = another_app(trusted_proxies=1), new_address()
+    app, guesser = make_app(trusted_proxies=1), new_address()
     guesses = [login_from(app, new_address(), guesser, password="wrong guess") for _ in range(11)]
     assert guesses == [HTTPStatus.OK] * 10 + [HTTPStatus.TOO_MANY_REQUESTS]
     assert login_from(app, new_address()) == HTTPStatus.FOUND

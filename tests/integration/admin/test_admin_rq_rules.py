@@ -6,16 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 from apiflask import APIFlask
-from rq.job import Job
-from rq.registry import FailedJobRegistry
 from rq.utils import utcformat
 from sqlalchemy import select
 
-from tests.access import Visitor, database_of
-from tests.integration.admin.tenants import add_failed, add_tenant
+from tests.access import Visitor
+from tests.integration.admin.panel import OpenPanel
 from webapp.db.types import utc_now
 from webapp.models.audit import AuditEntry
-from webapp.queue.job_queue import JobQueue
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CHANGES = {"delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue"}
@@ -35,11 +32,6 @@ JOB_FIELDS = (
 )
 
 
-def job_queue_of(app: APIFlask) -> JobQueue:
-    job_queue: JobQueue = app.extensions["job_queue"]
-    return job_queue
-
-
 def status_of(visitor: Visitor, method: str, address: str, token: str = "") -> int:
     """The answer's status; files among the answers are closed."""
     headers = {"X-CSRFToken": token} if token else {}
@@ -47,11 +39,11 @@ def status_of(visitor: Visitor, method: str, address: str, token: str = "") -> i
         return answer.status_code
 
 
-def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
+def rules(admin: OpenPanel, job_id: str) -> Iterator[tuple[str, str]]:
     """The dashboard's endpoints, each with an address of something that is there."""
     values: dict[str, str | int] = {
         "instance_number": 0,
-        "queue_name": job_queue_of(app).queue.name,
+        "queue_name": admin.job_queue.queue.name,
         "registry_name": "failed",
         "job_id": job_id,
         "per_page": 8,
@@ -59,7 +51,7 @@ def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
         "page": 1,
         "filename": "css/main.css",
     }
-    for rule in app.url_map.iter_rules():
+    for rule in admin.app.url_map.iter_rules():
         if rule.endpoint.startswith("rq_dashboard."):
             there = {name: values[name] for name in rule.arguments}
             built = rule.build(there, append_unknown=False)
@@ -67,29 +59,16 @@ def rules(app: APIFlask, job_id: str) -> Iterator[tuple[str, str]]:
             yield rule.endpoint.partition(".")[2], built[1]
 
 
-def failed_job(app: APIFlask, **fields: Any) -> str:
-    """A failed tenant's job in the failed registry, as a worker leaves it."""
-    tenant_id = add_failed(app)
-    queue = job_queue_of(app).queue
-    (job_id,) = [each for each in queue.get_job_ids() if each.startswith(f"t{tenant_id}-")]
-    queue.remove(job_id)
-    queue.connection.hset(Job.key_for(job_id), mapping={"status": "failed", **fields})
-    queue.connection.zadd(FailedJobRegistry(queue=queue).key, {job_id: 9999999999})
-    return job_id
-
-
-def all_of(app: APIFlask) -> dict[bytes, bytes | None]:
-    redis, name = job_queue_of(app).connection, job_queue_of(app).queue.name
+def all_of(admin: OpenPanel) -> dict[bytes, bytes | None]:
+    redis, name = admin.job_queue.connection, admin.job_queue.queue.name
     keys = [*redis.scan_iter(f"rq:*{name}*"), *redis.scan_iter("rq:job:t*")]
     return {key: redis.dump(key) for key in keys}
 
 
-def test_only_a_post_with_the_token_changes_anything_when_an_admin_asks(
-    app: APIFlask, admin: Visitor
-) -> None:
-    job_id = failed_job(app)
-    before = all_of(app)
-    for endpoint, address in rules(app, job_id):
+def test_only_a_post_with_the_token_changes_anything_when_an_admin_asks(admin: OpenPanel) -> None:
+    job_id = admin.add_failed_job()
+    before = all_of(admin)
+    for endpoint, address in rules(admin, job_id):
         for method in METHODS:
             status = status_of(admin, method, address)
             if method in {"GET", "HEAD"}:
@@ -97,33 +76,30 @@ def test_only_a_post_with_the_token_changes_anything_when_an_admin_asks(
                 assert status in ({405} if endpoint in CHANGES else {200, 308}), (method, address)
             else:
                 assert status == 400, (method, address)
-    assert all_of(app) == before
+    assert all_of(admin) == before
 
 
-def test_every_change_is_one_when_an_admin_posts_it_with_the_token(
-    app: APIFlask, admin: Visitor
-) -> None:
+def test_every_change_is_one_when_an_admin_posts_it_with_the_token(admin: OpenPanel) -> None:
     for endpoint in CHANGES:
-        job_id = failed_job(app)
-        before = all_of(app)
-        (address,) = [at for name, at in rules(app, job_id) if name == endpoint]
+        job_id = admin.add_failed_job()
+        before = all_of(admin)
+        (address,) = [at for name, at in rules(admin, job_id) if name == endpoint]
         answer = admin.post(address, headers={"X-CSRFToken": admin.csrf_token("/admin/")})
         assert (answer.status_code, answer.json["status"]) == (200, "OK"), address
-        assert (all_of(app) != before) == (endpoint != "compact_queue"), address
+        assert (all_of(admin) != before) == (endpoint != "compact_queue"), address
 
 
-def test_actions_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: Visitor) -> None:
-    one, two = failed_job(app), failed_job(app)
-    queue = job_queue_of(app).queue.name
+def test_actions_are_in_the_audit_when_an_admin_does_them(admin: OpenPanel) -> None:
+    one, two = admin.add_failed_job(), admin.add_failed_job()
+    queue = admin.job_queue.queue.name
     headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
     for address in (
         *(f"/rq/job/{one}/requeue", f"/rq/job/{one}/requeue", f"/rq/job/{one}/delete"),
         *("/rq/job/t99-g1-d1/delete", f"/rq/requeue/{queue}", f"/rq/queue/{queue}/queued/empty"),
     ):
         admin.post(address, headers=headers)
-    with database_of(app).reading() as session:
-        audit_entries = select(AuditEntry).where(AuditEntry.action.startswith("job."))
-        told = [(row.action, row.target, row.tenant_id) for row in session.scalars(audit_entries)]
+    entries = admin.rows(select(AuditEntry).where(AuditEntry.action.startswith("job.")))
+    told = [(entry.action, entry.target, entry.tenant_id) for entry in entries]
     number = int(one.partition("-")[0][1:])
     assert told == [
         ("job.requeue", f"job {one}", number),
@@ -134,7 +110,7 @@ def test_actions_are_in_the_audit_when_an_admin_does_them(app: APIFlask, admin: 
     assert two
 
 
-def test_a_queue_is_not_found_when_its_name_would_end_a_string(admin: Visitor) -> None:
+def test_a_queue_is_not_found_when_its_name_would_end_a_string(admin: OpenPanel) -> None:
     token = admin.csrf_token("/admin/")
     for name in (HOSTILE, MARKUP, "a\\", "a\nb", "x" * 300):
         quoted = quote(name)
@@ -156,8 +132,8 @@ def test_names_are_escaped_when_the_dashboards_scripts_hold_them(app: APIFlask) 
     assert HOSTILE not in text
 
 
-def test_a_page_is_not_found_when_there_can_be_none(app: APIFlask, admin: Visitor) -> None:
-    name = job_queue_of(app).queue.name
+def test_a_page_is_not_found_when_there_can_be_none(admin: OpenPanel) -> None:
+    name = admin.job_queue.queue.name
     for rest in (
         "0/asc/1",
         "201/asc/1",
@@ -171,11 +147,11 @@ def test_a_page_is_not_found_when_there_can_be_none(app: APIFlask, admin: Visito
             assert admin.get(address).status_code == 404, address
 
 
-def test_no_page_breaks_when_a_field_of_a_job_is_garbage(app: APIFlask, admin: Visitor) -> None:
+def test_no_page_breaks_when_a_field_of_a_job_is_garbage(admin: OpenPanel) -> None:
     token = admin.csrf_token("/admin/")
     for field in JOB_FIELDS:
-        job_id = failed_job(app, **{field: b"\xff\x80<x>"})
-        asked = sorted(rules(app, job_id), key=lambda rule: rule[0] in CHANGES)
+        job_id = admin.add_failed_job(**{field: b"\xff\x80<x>"})
+        asked = sorted(rules(admin, job_id), key=lambda rule: rule[0] in CHANGES)
         for endpoint, address in asked:
             method = "POST" if endpoint in CHANGES else "GET"
             status = status_of(admin, method, address, token)
@@ -183,8 +159,8 @@ def test_no_page_breaks_when_a_field_of_a_job_is_garbage(app: APIFlask, admin: V
 
 
 @contextmanager
-def planted_worker(app: APIFlask, **fields: Any) -> Iterator[None]:
-    redis, key = job_queue_of(app).connection, f"rq:worker:{MARKUP}"
+def planted_worker(admin: OpenPanel, **fields: Any) -> Iterator[None]:
+    redis, key = admin.job_queue.connection, f"rq:worker:{MARKUP}"
     heard = utcformat(utc_now())
     ours = {"state": "idle", "birth": heard, "last_heartbeat": heard, "application": "paratia"}
     redis.hset(key, mapping={**ours, **fields})
@@ -194,9 +170,9 @@ def planted_worker(app: APIFlask, **fields: Any) -> Iterator[None]:
     redis.delete(key)
 
 
-def test_no_page_breaks_when_a_field_of_a_worker_is_garbage(app: APIFlask, admin: Visitor) -> None:
+def test_no_page_breaks_when_a_field_of_a_worker_is_garbage(admin: OpenPanel) -> None:
     for field in ("birth", "last_heartbeat", "queues", "current_job", "state"):
-        with planted_worker(app, **{field: b"\xff\x80<x>"}):
+        with planted_worker(admin, **{field: b"\xff\x80<x>"}):
             for address in ("/rq/0/data/workers.json", "/rq/0/view/workers"):
                 assert admin.get(address).status_code in {200, 404, 422}, (field, address)
             page = admin.get("/admin/partitions/?tab=queues")
@@ -204,7 +180,7 @@ def test_no_page_breaks_when_a_field_of_a_worker_is_garbage(app: APIFlask, admin
             assert MARKUP not in page.text
 
 
-def test_a_job_leads_to_its_tenant_when_its_page_opens(app: APIFlask, admin: Visitor) -> None:
-    tenant_id = add_tenant(app)
-    page = admin.get(f"/rq/0/view/job/t{tenant_id}-g1-d1").text
+def test_a_job_leads_to_its_tenant_when_its_page_opens(admin: OpenPanel) -> None:
+    tenant_id = admin.add_tenant()
+    page = admin.page(f"/rq/0/view/job/t{tenant_id}-g1-d1")
     assert f'href="/admin/tenant/details/?id={tenant_id}"' in page
