@@ -4,17 +4,22 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
 from tests.access import add_token
 from webapp.auth.roles import Role
 
+# For what does not depend on the database.
+ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")
+
 
 class Caller:
     def __init__(
         self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
     ) -> None:
+        self.app = app
         self._client = app.test_client()
         self.headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 

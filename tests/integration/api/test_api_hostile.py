@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 
-from tests.integration.api.caller import Caller, assert_problem
+from tests.integration.api.caller import ON_SQLITE, Caller, assert_problem
+
+pytestmark = ON_SQLITE
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 

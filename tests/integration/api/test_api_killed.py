@@ -14,11 +14,10 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select, text
 
-from tests.access import add_token, database_of, settings_in
+from tests.access import add_token, database_of
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.integration.api.caller import unique
-from tests.integration.api.conftest import SECRET_KEY
 from tests.integration.api.serving import Gunicorn
 from webapp.auth.roles import Role
 from webapp.models.tenant import Tenant
@@ -38,15 +37,9 @@ def redis(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
     server.kill()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def settings(
-    request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis: RedisServer
-) -> Settings:
-    values = {"redis_url": redis.url, "partition_queue": unique("killed")}
-    if request.param == "postgresql":
-        values["database_url"] = request.getfixturevalue("postgres_url")
-        values["secret_key"] = SECRET_KEY
-    return settings_in(new_directory("killed"), **values)
+@pytest.fixture(scope="module")
+def redis_url(redis: RedisServer) -> str:
+    return redis.url
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,11 @@ from typing import NoReturn
 import pytest
 from apiflask import APIFlask
 
-from tests.access import migrated_app, settings_in
+from tests.access import SECRET_KEY, close, migrated_app, settings_in
 from tests.engines.process import free_port
 from tests.engines.redis import RedisServer
 from tests.integration.api.caller import Caller, assert_problem, unique
-from tests.integration.api.conftest import SECRET_KEY
 from webapp import create_app
-from webapp.extensions import db
 
 
 def test_tenant_is_created_when_redis_is_down(
@@ -25,8 +23,7 @@ def test_tenant_is_created_when_redis_is_down(
     redis.kill()
     answer = api.post("/tenants", {"name": "Acme"})
     assert (answer.status_code, answer.json["partition"]["status"]) == (201, "pending")
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
 def test_job_waits_in_the_queue_when_redis_is_up(app: APIFlask, api: Caller) -> None:

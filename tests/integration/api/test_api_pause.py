@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 
-from tests.integration.api.caller import Caller, assert_problem
+from tests.integration.api.caller import ON_SQLITE, Caller, assert_problem
 from webapp.auth.roles import Role
+
+pytestmark = ON_SQLITE
 
 
 def test_pause_is_told_in_the_summary_when_a_caller_pauses(api: Caller) -> None:
