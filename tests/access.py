@@ -3,13 +3,15 @@
 import itertools
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask_migrate import upgrade
+from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
 from webapp import create_app
@@ -84,6 +86,19 @@ def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) 
     with app.app_context():
         name = name or f"t-{secrets.token_hex(4)}"
         return create_token(database_of(app), name, role, actor=SETUP)
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """The statements that are sent while the block runs."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
 
 
 class Visitor:

@@ -11,8 +11,7 @@ from apiflask import APIFlask
 from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
-from tests.access import Visitor
-from tests.factories import statements
+from tests.access import Visitor, statements
 from webapp.admin.live.cache import SharedReads
 
 # A hundred tenants whose lists are as long as those of very many: pages of fifty.

@@ -8,8 +8,8 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from sqlalchemy import Engine, Select, update
 
-from tests.access import Visitor
-from tests.factories import ACTOR, statements
+from tests.access import Visitor, statements
+from tests.factories import ACTOR
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
 from webapp.extensions import db

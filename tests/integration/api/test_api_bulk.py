@@ -6,8 +6,8 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select
 
-from tests.access import database_of
-from tests.factories import all_at_once, statements
+from tests.access import database_of, statements
+from tests.factories import all_at_once
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.extensions import db
 from webapp.models.tenant import Tenant

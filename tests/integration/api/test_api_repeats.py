@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 
 import webapp.db.engine
 import webapp.db.session
-from tests.access import SETUP, close, database_of, migrated_app, settings_in
-from tests.factories import all_at_once, statements
+from tests.access import SETUP, close, database_of, migrated_app, settings_in, statements
+from tests.factories import all_at_once
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.auth.tokens import revoke_token
 from webapp.db.types import utc_now
