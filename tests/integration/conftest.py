@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 
-from tests.access import MakeApp, close, database_named, migrated_app, settings_in
+from tests.access import MakeApp, Visitor, close, database_named, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from webapp import create_app
 
@@ -53,3 +53,8 @@ def make_app(
 def app(make_app: MakeApp) -> APIFlask:
     """The application; nothing works its queues, so partitions stay as the test puts them."""
     return make_app()
+
+
+@pytest.fixture
+def visitor(app: APIFlask) -> Visitor:
+    return Visitor(app)

@@ -1,4 +1,4 @@
-"""A visitor of an application that has no users yet, and the commands that make some."""
+"""The commands that make users and tokens, and show what became of them."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,8 @@ import pytest
 from apiflask import APIFlask
 from click.testing import Result
 
-from tests.access import Visitor
 from webapp.cli.access import tokens_cli, users_cli
 from webapp.cli.audit import audit_command
-
-
-@pytest.fixture
-def visitor(app: APIFlask) -> Visitor:
-    return Visitor(app)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from webapp.models.causes import Cause
 from webapp.models.partition import Departure
 from webapp.models.states import DepartureOutcome, PartitionState
 
-NAME = "Acme  <i>&</i> Söhne"
+NAME, NAME_SHOWN = "Acme  <i>&</i> Söhne", "Acme  &lt;i&gt;&amp;&lt;/i&gt; Söhne"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_question_names_what_goes_and_when_before_a_tenant_is_deleted(panel:
     tenant_id = panel.add_tenant(NAME)
     panel.change(tenant_id, state=PartitionState.READY, ready_at=utc_now(), adopted_rows=1204)
     page = panel.page(f"/admin/tenant/delete/?id={tenant_id}")
-    assert "Acme  &lt;i&gt;&amp;&lt;/i&gt; Söhne" in page
+    assert NAME_SHOWN in page
     assert f"tenant_{tenant_id}" in page
     assert "It held 1,204 rows when" in page
     assert "in <b>7 d</b>" in page
@@ -75,6 +75,7 @@ def test_nothing_is_deleted_when_another_name_is_typed(panel: OpenPanel) -> None
 def test_a_deleted_tenant_is_found_again_from_the_list(panel: OpenPanel, deleted: int) -> None:
     panel.add_tenant("Somebody")
     assert "state=removing" in panel.page("/admin/tenant/?search=Acme")
+    assert NAME_SHOWN not in panel.page("/admin/tenant/?state=ready")
     page = panel.page("/admin/tenant/?state=removing&search=Acme")
     assert f"/admin/tenant/details/?id={deleted}" in page
     assert re.search(r"in <time[^>]*>6 d 23 h<", page)

@@ -43,14 +43,12 @@ def test_every_tenant_is_seen_once_when_paged_through(panel: OpenPanel) -> None:
     assert "1–50 of 60" in back
 
 
-@pytest.mark.parametrize("rank", ["", "1-", "0-", "59-", "999999999-"])
-def test_no_rank_is_said_when_the_address_tells_none_that_can_be(
-    panel: OpenPanel, rank: str
-) -> None:
+def test_no_rank_is_said_when_the_address_tells_none_that_can_be(panel: OpenPanel) -> None:
     for number in range(3):
         panel.add_tenant(f"Name {number}")
-    page = panel.page(f"/admin/partitions/?tab=all&page={rank}after-1-Name+0")
-    assert "2 of 3</p>" in page
+    for rank in ("", "1-", "0-", "59-", "999999999-"):
+        page = panel.page(f"/admin/partitions/?tab=all&page={rank}after-1-Name+0")
+        assert "2 of 3</p>" in page, rank
 
 
 def linked(page: str, rel: str) -> str:
@@ -128,32 +126,25 @@ def test_nothing_changes_when_a_retry_is_reviewed(panel: OpenPanel) -> None:
     assert panel.state(failed) == FAILED
 
 
-def test_only_one_cause_is_queued_when_that_cause_is_retried(panel: OpenPanel) -> None:
-    timeout, auth = panel.add_failed("A"), panel.add_failed("B", Cause.AUTH)
-    assert panel.send("/admin/partitions/retry/", cause="auth") == 302
-    assert (panel.state(timeout), panel.state(auth)) == (FAILED, PENDING)
-
-
-def test_only_ticked_causes_are_queued_when_all_are_retried(panel: OpenPanel) -> None:
+@pytest.mark.parametrize(
+    ("form", "status", "states"),
+    [
+        ({"cause": "foreign_data"}, 302, (FAILED, PENDING)),
+        ({"scope": "causes", "causes": "timeout"}, 302, (PENDING, FAILED)),
+        ({"scope": "selected", "id": "1"}, 302, (PENDING, FAILED)),
+        ({}, 400, (FAILED, FAILED)),
+        ({"cause": "nonsense"}, 404, (FAILED, FAILED)),
+    ],
+)
+def test_only_what_is_meant_is_queued_when_failures_are_retried(
+    panel: OpenPanel, form: dict[str, str], status: int, states: tuple[PartitionState, ...]
+) -> None:
     timeout, foreign = panel.add_failed("A"), panel.add_failed("B", Cause.FOREIGN_DATA)
     question = panel.page("/admin/partitions/review/")
     assert 'value="timeout" checked' in question
     assert 'value="foreign_data" checked' not in question
-    panel.send("/admin/partitions/retry/", scope="causes", causes="timeout")
-    assert (panel.state(timeout), panel.state(foreign)) == (PENDING, FAILED)
-
-
-def test_only_the_selected_are_queued_when_they_are_retried(panel: OpenPanel) -> None:
-    one, other = panel.add_failed("A"), panel.add_failed("B")
-    panel.send("/admin/partitions/retry/", scope="selected", id=one)
-    assert (panel.state(one), panel.state(other)) == (PENDING, FAILED)
-
-
-def test_nothing_is_queued_when_a_form_leaves_out_what_is_meant(panel: OpenPanel) -> None:
-    tenant_id = panel.add_failed()
-    assert panel.send("/admin/partitions/retry/") == 400
-    assert panel.send("/admin/partitions/retry/", cause="nonsense") == 404
-    assert panel.state(tenant_id) == FAILED
+    assert panel.send("/admin/partitions/retry/", **form) == status
+    assert (panel.state(timeout), panel.state(foreign)) == states
 
 
 def test_every_page_is_served_when_redis_does_not_answer(tmp_path: Path, app: APIFlask) -> None:

@@ -12,13 +12,14 @@ def paused(panel: OpenPanel) -> bool:
 
 def test_every_page_says_so_when_provisioning_is_paused(panel: OpenPanel) -> None:
     panel.add_tenant()
-    assert panel.send("/admin/pause/", reason="Upgrade of Milvus") == 302
+    assert panel.send("/admin/pause/", reason="<script>Upgrade of Milvus") == 302
     assert paused(panel)
     for address in (*PAGES, "/admin/partitions/live/", "/admin/live/"):
         headers = {"HX-Request": "true"} if "live" in address else {}
         page = panel.page(address, headers=headers)
         assert "Provisioning is paused" in page, address
-        assert "Upgrade of Milvus" in page, address
+        assert "&lt;script&gt;Upgrade of Milvus" in page, address
+        assert "<script>Upgrade" not in page, address
     assert panel.send("/admin/pause/resume/") == 302
     assert not paused(panel)
     assert "Provisioning is paused" not in panel.page("/admin/tenant/")
@@ -31,13 +32,6 @@ def test_nothing_is_paused_when_the_question_is_only_looked_at(panel: OpenPanel)
     assert 'id="confirm"' in page
     assert not paused(panel)
     assert panel.get("/admin/pause/resume/").status_code == 405
-
-
-def test_a_reason_is_only_text_when_it_holds_markup(panel: OpenPanel) -> None:
-    panel.send("/admin/pause/", reason="<script>alert(1)</script>")
-    page = panel.page("/admin/")
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script>alert(1)" not in page
 
 
 def test_the_form_comes_back_when_its_reason_is_too_long(panel: OpenPanel) -> None:

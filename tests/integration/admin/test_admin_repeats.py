@@ -18,6 +18,7 @@ from webapp.idempotency import WithKey
 from webapp.models.audit import AuditEntry
 from webapp.models.csv_import import Upload
 from webapp.models.idempotency import IdempotencyKey
+from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 
 NEW = "/admin/tenant/new/"
@@ -124,6 +125,7 @@ def test_a_retry_answers_with_the_same_fragment_when_it_is_pressed_twice(panel: 
     answers = [panel.post("/admin/tenant/retry/", form, headers=headers) for _ in range(2)]
     assert "Queued at" in answers[0].text
     assert answers[0].text == answers[1].text
+    assert panel.state(tenant_id) == PartitionState.PENDING
 
 
 def test_the_key_of_another_user_is_another_key(panel: OpenPanel, admin: OpenPanel) -> None:

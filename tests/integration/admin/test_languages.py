@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from apiflask import APIFlask
 
 from tests.access import Visitor
 from tests.integration.admin.panel import OpenPanel
@@ -23,11 +22,6 @@ def language_of(visitor: Visitor, path: str = "/login", **options: object) -> st
     found = re.search(r'<html lang="([^"]+)"', visitor.get(path, **options).text)
     assert found
     return found[1]
-
-
-@pytest.fixture
-def visitor(app: APIFlask) -> Visitor:
-    return Visitor(app)
 
 
 def test_a_page_speaks_as_the_browser_asks_when_nothing_was_chosen(visitor: Visitor) -> None:
