@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from apiflask import APIFlask
 from flask_migrate import upgrade
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, Select, event
 from werkzeug.test import TestResponse
 
 from webapp import create_app
@@ -25,6 +25,7 @@ from webapp.http.cookies import cookie_names
 from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
 
+Row = TypeVar("Row")
 PASSWORD = "correct horse battery"
 SETUP = Actor("cli", Via.CLI, "test@localhost")
 SECRET_KEY = "for these tests and nothing else"
@@ -101,7 +102,43 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-class Visitor:
+class Rows:
+    """The rows behind an application, read and changed past the product."""
+
+    def __init__(self, app: APIFlask) -> None:
+        self.app = app
+
+    @property
+    def database(self) -> Database:
+        return database_of(self.app)
+
+    @property
+    def engine(self) -> Engine:
+        with self.app.app_context():
+            return db.engine
+
+    def store(self, *rows: object) -> None:
+        """Add the rows, in place of those with the same keys."""
+        with self.database.transaction() as session:
+            for row in rows:
+                session.merge(row)
+
+    def execute(self, statement: Any) -> None:
+        with self.database.transaction() as session:
+            session.execute(statement)
+
+    def rows(self, chosen: Select[tuple[Row]]) -> list[Row]:
+        with self.database.reading() as session:
+            return list(session.scalars(chosen))
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The statements that the application sends while the block runs."""
+        with statements(self.engine) as seen:
+            yield seen
+
+
+class Visitor(Rows):
     """One browser: keeps cookies, sends the CSRF token of the page it looked at.
 
     It comes from an address of its own, so that no test uses up another's attempts to log in.
@@ -114,15 +151,10 @@ class Visitor:
         scheme: str = "http",
         host: str = "localhost",
     ) -> None:
+        super().__init__(app)
         self.client = app.test_client()
         self.environ = {"REMOTE_ADDR": address or new_address()}
         self._base = f"{scheme}://{host}"
-
-    @property
-    def app(self) -> APIFlask:
-        app = self.client.application
-        assert isinstance(app, APIFlask)
-        return app
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self._open(path, method="GET", **options)

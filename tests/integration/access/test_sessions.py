@@ -9,7 +9,6 @@ from tests.access import (
     Visitor,
     add_user,
     close,
-    database_of,
     migrated_app,
     settings_in,
 )
@@ -53,7 +52,7 @@ def test_a_session_ends_when_the_user_is_changed(
     email = add_user(visitor.app)
     visitor.login(email)
     with visitor.app.app_context():
-        change_user(database_of(visitor.app), email, actor=SETUP, **change)
+        change_user(visitor.database, email, actor=SETUP, **change)
     assert not visitor.is_logged_in()
 
 

@@ -1,18 +1,16 @@
 """The panel as one user has it open, and the rows behind it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from rq.job import Job
 from rq.registry import FailedJobRegistry
-from sqlalchemy import Engine, Select, update
+from sqlalchemy import update
 
-from tests.access import Visitor, statements
+from tests.access import Visitor
 from tests.factories import ACTOR
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
-from webapp.extensions import db
 from webapp.models.causes import Cause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
@@ -25,8 +23,6 @@ from webapp.services import Services
 COLLECTION = "kb_chunks_v1"
 MOST_QUERIES = 12
 FOR_EVER = 9_999_999_999
-
-Row = TypeVar("Row")
 
 
 class OpenPanel(Visitor):
@@ -63,9 +59,7 @@ class OpenPanel(Visitor):
 
     def change(self, tenant_id: int, **values: Any) -> None:
         """Put the tenant's partition into a condition that would take long to arise."""
-        with self.services.database.transaction() as session:
-            mine = update(Partition).where(Partition.tenant_id == tenant_id)
-            session.execute(mine.values(values))
+        self.execute(update(Partition).where(Partition.tenant_id == tenant_id).values(values))
 
     def observe(self, **values: Any) -> None:
         """The collection in use, as a sweep just saw and compared it, but for these values."""
@@ -77,20 +71,6 @@ class OpenPanel(Visitor):
         }
         self.store(ObservedCollection(collection=COLLECTION, **seen | values))
 
-    def store(self, *rows: object) -> None:
-        """Add the rows, in place of those with the same keys."""
-        with self.services.database.transaction() as session:
-            for row in rows:
-                session.merge(row)
-
-    def execute(self, statement: Any) -> None:
-        with self.services.database.transaction() as session:
-            session.execute(statement)
-
-    def rows(self, chosen: Select[tuple[Row]]) -> list[Row]:
-        with self.services.database.reading() as session:
-            return list(session.scalars(chosen))
-
     def details(self, tenant_id: int, more: str = "") -> str:
         """The tenant's own page."""
         answer = self.get(f"/admin/tenant/details/?id={tenant_id}{more}")
@@ -98,22 +78,11 @@ class OpenPanel(Visitor):
         return answer.text
 
     def tenant(self, tenant_id: int) -> Tenant:
-        with self.services.database.reading() as session:
+        with self.database.reading() as session:
             return session.get_one(Tenant, tenant_id)
 
     def state(self, tenant_id: int) -> PartitionState:
         return self.tenant(tenant_id).partition.state
-
-    @property
-    def engine(self) -> Engine:
-        with self.app.app_context():
-            return db.engine
-
-    @contextmanager
-    def counted(self) -> Iterator[list[str]]:
-        """The statements that the application sends while the block runs."""
-        with statements(self.engine) as seen:
-            yield seen
 
     def plan(self, statement: str, values: tuple[object, ...]) -> list[str]:
         """The steps in which SQLite answers the statement."""

@@ -8,18 +8,20 @@ import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
-from tests.access import add_token
+from tests.access import Rows, add_token
 from webapp.auth.roles import Role
 
 # For what does not depend on the database.
 ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")
 
 
-class Caller:
+class Caller(Rows):
+    """Somebody with a token of a role."""
+
     def __init__(
         self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
     ) -> None:
-        self.app = app
+        super().__init__(app)
         self._client = app.test_client()
         self.headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from apiflask import APIFlask
 
 from tests.access import SECRET_KEY, close, migrated_app, settings_in
 from tests.engines.process import free_port
@@ -26,10 +25,10 @@ def test_tenant_is_created_when_redis_is_down(
     close(app)
 
 
-def test_job_waits_in_the_queue_when_redis_is_up(app: APIFlask, api: Caller) -> None:
+def test_job_waits_in_the_queue_when_redis_is_up(api: Caller) -> None:
     tenant = api.tenant()
-    job_queue = app.extensions["job_queue"]
-    queue = app.extensions["settings"].partition_queue
+    job_queue = api.app.extensions["job_queue"]
+    queue = job_queue.queue.name
     jobs = [job.decode() for job in job_queue.connection.lrange(f"rq:queue:{queue}", 0, -1)]
     assert f"t{tenant['id']}-g1-d1" in jobs
 
@@ -47,12 +46,12 @@ def test_call_is_answered_503_when_the_database_is_down(
 
 
 def test_error_is_answered_without_its_text_when_nobody_expected_it(
-    app: APIFlask, api: Caller, monkeypatch: pytest.MonkeyPatch
+    api: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> NoReturn:
         raise RuntimeError("canary")
 
-    monkeypatch.setitem(app.view_functions, "api.counts", broken)
+    monkeypatch.setitem(api.app.view_functions, "api.counts", broken)
     answer = api.get("/partitions/summary")
     assert_problem(answer, 500, "internal_error")
     assert "canary" not in answer.text

@@ -9,7 +9,6 @@ from apiflask import APIFlask
 from sqlalchemy import update
 
 from jobs.drift.observations import Observation, Observations
-from tests.access import database_of
 from tests.factories import imported
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.models.causes import Cause
@@ -39,12 +38,8 @@ def test_the_readmes_sample_has_every_field_of_an_answer() -> None:
 
 def fail(api: Caller, tenant_id: int, cause: Cause = Cause.CAPACITY) -> None:
     """Record a failure as a worker does whose attempts are used up."""
-    with database_of(api.app).transaction() as session:
-        session.execute(
-            update(Partition)
-            .where(Partition.tenant_id == tenant_id)
-            .values(state=PartitionState.FAILED, cause=cause, error="full", attempts=1)
-        )
+    failed = {"state": PartitionState.FAILED, "cause": cause, "error": "full", "attempts": 1}
+    api.execute(update(Partition).where(Partition.tenant_id == tenant_id).values(failed))
 
 
 def test_tenant_is_answered_as_in_the_contract_when_created(
@@ -90,9 +85,8 @@ def test_slug_is_free_again_when_its_tenant_is_deleted(api: Caller) -> None:
     assert api.tenant(slug=slug)["id"] > first["id"]
 
 
-def test_partition_is_null_when_nobody_asked_for_it(api: Caller, app: APIFlask) -> None:
-    with database_of(app).transaction() as session:
-        session.add(imported(9_000, slug=unique("earlier")))
+def test_partition_is_null_when_nobody_asked_for_it(api: Caller) -> None:
+    api.store(imported(9_000, slug=unique("earlier")))
     assert api.get("/tenants/9000").json["partition"] is None
     assert api.get("/partitions/summary").json["without_wish"] >= 1
 
