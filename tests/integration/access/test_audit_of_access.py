@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import select
 
-from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
+from tests.access import PASSWORD, SETUP, Rows, Visitor, add_user
 from webapp.models.audit import AuditEntry
 
 Run = Callable[..., Result]
@@ -17,8 +17,7 @@ EMAIL = "ops@example.test"
 
 
 def entries(app: APIFlask) -> list[AuditEntry]:
-    with database_of(app).reading() as session:
-        return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+    return Rows(app).rows(select(AuditEntry).order_by(AuditEntry.id))
 
 
 def audit_rows(app: APIFlask) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 
-from tests.access import MakeApp, Visitor, add_user, database_of, new_address
+from tests.access import MakeApp, Rows, Visitor, add_user, new_address
 from webapp.models.audit import AuditEntry
 
 PEER = "127.0.0.1"
@@ -28,8 +28,7 @@ def login_from(app: APIFlask, *forwarded: str, password: str | None = None) -> i
 def last_address(app: APIFlask) -> str | None:
     """Where the audit says that its last entry came from."""
     newest = select(AuditEntry.address).order_by(AuditEntry.id.desc()).limit(1)
-    with database_of(app).reading() as session:
-        return session.scalar(newest)
+    return Rows(app).rows(newest)[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ from apiflask import APIFlask
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from tests.access import PASSWORD, SETUP, Visitor, add_token, add_user, database_of, new_address
+from tests.access import (
+    PASSWORD,
+    SETUP,
+    Rows,
+    Visitor,
+    add_token,
+    add_user,
+    database_of,
+    new_address,
+)
 from webapp.auth.roles import Role
 from webapp.auth.tokens import revoke_token
 from webapp.auth.users import change_user
@@ -19,8 +28,7 @@ ANYBODY = "somebody@example.test"
 
 def failed(app: APIFlask) -> list[AuditEntry]:
     chosen = select(AuditEntry).where(AuditEntry.action == "user.login_failed")
-    with database_of(app).reading() as session:
-        return list(session.scalars(chosen.order_by(AuditEntry.id)))
+    return Rows(app).rows(chosen.order_by(AuditEntry.id))
 
 
 def after(entry: AuditEntry) -> dict[str, Any]:
@@ -111,8 +119,7 @@ def test_the_audit_page_says_it_in_words_when_a_login_failed(app: APIFlask) -> N
 
 def test_the_log_says_so_when_a_token_is_wrong_or_revoked(app: APIFlask) -> None:
     secret = add_token(app, name="ci")
-    with app.app_context():
-        revoke_token(database_of(app), "ci", actor=SETUP)
+    revoke_token(database_of(app), "ci", actor=SETUP)
     visitor = Visitor(app)
     with capture_logs() as logs:
         for sent in (secret, "par_wrong"):

@@ -9,7 +9,14 @@ from apiflask import APIFlask
 from redis import Redis
 from sqlalchemy import update
 
-from tests.access import ON_EACH_DATABASE, MakeApp, Visitor, add_user, database_of, new_address
+from tests.access import (
+    ON_EACH_DATABASE,
+    MakeApp,
+    Rows,
+    Visitor,
+    add_user,
+    new_address,
+)
 from tests.engines.redis import RedisServer
 from webapp.auth.models import LoginCount
 from webapp.db.types import utc_now
@@ -50,8 +57,7 @@ def test_an_account_is_closed_to_guesses_from_everywhere_until_their_minute_is_o
     for _ in range(GUESSES):
         assert guess(app, email, new_address()) == HTTPStatus.OK
     assert guess(app, email.upper(), new_address()) == HTTPStatus.TOO_MANY_REQUESTS
-    with database_of(app).transaction() as session:
-        session.execute(update(LoginCount).values(ends_at=utc_now()))
+    Rows(app).execute(update(LoginCount).values(ends_at=utc_now()))
     assert Visitor(app).login(email).status_code == HTTPStatus.FOUND
 
 

@@ -38,33 +38,13 @@ ODD_ADDRESSES = (
 )
 ODD_PATHS = ("/x\n", "/x\r\ny: z", "/\\evil.test", "/\t/evil.test", "//evil.test")
 HOSTS = (
-    "a..b",
-    ".a",
-    ".",
-    "a" * 64,
-    "xn--a",
-    "xn--a.b",
-    "a_b",
-    "a:0",
-    "[::::]",
-    "xn--bcher-kva.de",
+    *("[::1", "a:b:c", "a:99999999", "a/b", "", "\xff", "[v1.x]", "a" * 3000, "a b", "'"),
+    *("a..b", ".a", ".", "a" * 64, "xn--a", "xn--a.b", "a_b", "a:0", "[::::]", "xn--bcher-kva.de"),
 )
 ODD_HEADERS = {
     "Referer": ODD_ADDRESSES,
     "Origin": ODD_ADDRESSES,
-    "Host": (
-        "[::1",
-        "a:b:c",
-        "a:99999999",
-        "a/b",
-        "",
-        "\xff",
-        "[v1.x]",
-        "a" * 3000,
-        "a b",
-        "'",
-        *HOSTS,
-    ),
+    "Host": HOSTS,
     "Accept-Language": ("\xff", "it;q=x", "-" * 500, ",,,;;;", "x-" * 200, "it;q=1e999"),
     "Accept": ("\xff", "text/html;q=nan", "/" * 500),
     "Accept-Encoding": ("gzip;q=", ";q=x", "\xff", "gzip;q=nan", "*;q=0", "identity;q=0"),
@@ -151,11 +131,11 @@ def test_no_header_makes_the_application_fail(web: WebServer) -> None:
     assert failed == []
 
 
-@pytest.mark.parametrize("path", ["/%ff%fe", "/%00", "/admin/%ed%a0%80/", "/api/%ff", "/rq/%ff"])
-@pytest.mark.parametrize("query", ["", "?%ff=%fe", "?q=%00", "?a[=]&&==", "?next=http://[::1"])
-def test_no_path_or_query_makes_the_application_fail(web: WebServer, path: str, query: str) -> None:
-    answer = web.send(request("GET", path + query))
-    assert is_sound(answer), answer[:1000]
+def test_no_path_or_query_makes_the_application_fail(web: WebServer) -> None:
+    for path in ("/%ff%fe", "/%00", "/admin/%ed%a0%80/", "/api/%ff", "/rq/%ff"):
+        for query in ("", "?%ff=%fe", "?q=%00", "?a[=]&&==", "?next=http://[::1"):
+            answer = web.send(request("GET", path + query))
+            assert is_sound(answer), (path, query, answer[:1000])
 
 
 @pytest.mark.parametrize("wanted", [*ODD_ADDRESSES, *ODD_PATHS])
