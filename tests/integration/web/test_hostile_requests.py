@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.access import PASSWORD
 from tests.engines.web import WebServer
 from tests.integration.web.conftest import EMAIL
+from tests.integration.web.test_slow_clients import connections, serves
 
 HEADERS = (
     *("content-security-policy", "x-content-type-options", "referrer-policy"),
@@ -152,3 +155,35 @@ def test_no_address_to_go_to_makes_a_form_fail(web: WebServer, where: str, wante
     answer = web.send(request("POST", where, body, **form))
     assert (status_of(answer), headers_of(answer)["location"]) == (302, "/admin/")
     assert is_sound(answer)
+
+
+@pytest.mark.parametrize("path", ["/admin", "/", "/admin/tenant/", "/logout", "/rq"])
+def test_no_redirect_names_the_host_that_was_sent(web: WebServer, path: str) -> None:
+    answer = web.send(request("GET", path, Host="evil.test", **{"X-Forwarded-Host": "evil.test"}))
+    assert status_of(answer) in {302, 308}
+    assert headers_of(answer)["location"].startswith("/")
+    assert b"evil.test" not in answer
+
+
+@pytest.mark.parametrize(
+    "name", ["SCRIPT_NAME", "SCRIPT-NAME", "PATH_INFO", "REMOTE_USER", "X-Forwarded-Prefix"]
+)
+@pytest.mark.parametrize("value", ["/admin", "//evil.test", "/nothing", "admin@example.test"])
+def test_no_header_of_a_peer_changes_where_the_application_thinks_it_is(
+    web: WebServer, name: str, value: str
+) -> None:
+    answer = web.send(request("GET", "/admin/tenant/", **{name: value}))
+    assert status_of(answer) == 302
+    assert headers_of(answer)["location"] == "/login?next=/admin/tenant/"
+
+
+def test_the_scheme_is_not_taken_from_a_peer_when_no_proxy_is_trusted(web: WebServer) -> None:
+    answer = httpx.get(f"{web.address}/login", headers={"X-Forwarded-Proto": "https"})
+    assert "Strict-Transport-Security" not in answer.headers
+    assert "secure" not in answer.headers["Set-Cookie"].lower()
+
+
+def test_others_are_served_when_connections_stay_silent(web: WebServer) -> None:
+    with ExitStack() as open_ones:
+        connections(web, b"", open_ones)
+        assert serves(web)
