@@ -80,13 +80,10 @@ def test_health_is_not_green_when_signs_of_life_are_old(
     assert ('id="need-reconciler"' in page) == (due == "danger")
 
 
-def test_milvus_is_red_when_it_did_not_answer_the_last_look(panel: OpenPanel) -> None:
+def test_milvus_is_red_when_it_did_not_answer_or_the_circuit_is_open(panel: OpenPanel) -> None:
     panel.observe(cause=Cause.TIMEOUT)
     assert has_role(panel.page(PAGE), "milvus", "danger")
-
-
-def test_milvus_is_red_when_the_circuit_is_open(panel: OpenPanel) -> None:
-    panel.observe()
+    panel.observe(cause=None)
     since = utc_now() - timedelta(minutes=9)
     panel.add_failed("A", Cause.MILVUS_UNREACHABLE)
     panel.store(Circuit(name="milvus", opened_at=since, cause=Cause.MILVUS_UNREACHABLE))

@@ -7,8 +7,7 @@ import pytest
 from apiflask import APIFlask
 
 from tests.access import EACH_DATABASE, close, database_named, migrated_app, settings_in
-from tests.integration.api.caller import Caller, unique
-from tests.integration.api.serving import Gunicorn
+from tests.integration.api.caller import Caller, unique, web_server
 from webapp.auth.roles import Role
 from webapp.settings import Settings
 
@@ -37,10 +36,10 @@ def api(app: APIFlask) -> Caller:
 def server(
     app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
 ) -> Iterator[str]:
-    gunicorn = Gunicorn(settings, new_directory("web") / "web.log")
-    gunicorn.start()
-    yield gunicorn.address
-    gunicorn.stop()
+    server = web_server(settings, new_directory("web"))
+    server.start()
+    yield server.address
+    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from sqlalchemy import func, select, text
 from tests.access import add_token, database_of
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.integration.api.caller import unique
-from tests.integration.api.serving import Gunicorn
+from tests.engines.web import WebServer
+from tests.integration.api.caller import unique, web_server
 from webapp.auth.roles import Role
 from webapp.models.tenant import Tenant
 from webapp.settings import Settings
@@ -46,9 +46,9 @@ def redis_url(redis: RedisServer) -> str:
 @pytest.fixture(scope="module")
 def gunicorn(
     app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
-) -> Iterator[Gunicorn]:
+) -> Iterator[WebServer]:
     """A server whose worker is there again soon after its death."""
-    server = Gunicorn(settings, new_directory("web") / "web.log", "--preload")
+    server = web_server(settings, new_directory("web"), "--preload")
     server.start()
     yield server
     server.stop()
@@ -57,7 +57,7 @@ def gunicorn(
 class Client:
     """Creates one tenant on a server that is killed, repeating the call until it is answered."""
 
-    def __init__(self, app: APIFlask, gunicorn: Gunicorn, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, app: APIFlask, gunicorn: WebServer, pool: ThreadPoolExecutor) -> None:
         self.name = unique("client")
         self.database = database_of(app)
         self._gunicorn = gunicorn
@@ -83,9 +83,13 @@ class Client:
 
     def kill_server(self) -> None:
         """End the worker without a warning, and wait for the next one."""
-        pid = self._gunicorn.worker_pid()
+        (pid,) = self._workers()
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self._gunicorn.worker_pid() not in {0, pid}, 20, "the next worker")
+        wait_until(lambda: set(self._workers()) - {pid}, 20, "the next worker")
+
+    def _workers(self) -> list[int]:
+        master = self._gunicorn.pid
+        return list(map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split()))
 
     def tenants(self) -> int:
         """How many have this name, as the database has it."""
@@ -102,7 +106,7 @@ class Client:
 
 
 @pytest.fixture
-def new_client(app: APIFlask, gunicorn: Gunicorn) -> Iterator[Callable[[], Client]]:
+def new_client(app: APIFlask, gunicorn: WebServer) -> Iterator[Callable[[], Client]]:
     with ThreadPoolExecutor(20) as pool:
         yield lambda: Client(app, gunicorn, pool)
 
