@@ -64,14 +64,6 @@ def test_the_secret_is_not_kept_when_tokens_are_made_and_revoked(app: APIFlask, 
     assert secret not in str(audit_rows(app))
 
 
-def test_the_first_admin_is_in_the_audit_once_when_it_is_made_twice(
-    app: APIFlask, run: Run
-) -> None:
-    for _ in range(2):
-        run("users", "ensure-admin")
-    assert [(each[0], each[3]["role"]) for each in audit_rows(app)] == [("user.create", "admin")]
-
-
 def test_who_came_from_where_is_kept_when_they_log_in_and_out(visitor: Visitor) -> None:
     email = add_user(visitor.app)
     visitor.login(email, "not the password")

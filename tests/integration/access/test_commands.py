@@ -15,6 +15,7 @@ from tests.access import (
     PASSWORD,
     SETUP,
     MakeApp,
+    Rows,
     Visitor,
     add_user,
     database_of,
@@ -27,6 +28,7 @@ from webapp.auth.salt import stored_secret
 from webapp.auth.tokens import authenticate
 from webapp.auth.users import ensure_admin
 from webapp.cli.access import users_cli
+from webapp.models.audit import AuditEntry
 
 Run = Callable[..., Result]
 
@@ -93,11 +95,13 @@ def test_the_printed_password_opens_the_panel_when_it_was_generated(
     assert visitor.login("new@example.test", password).status_code == 302
 
 
-def test_only_the_password_is_printed_when_the_first_admin_is_made(run: Run) -> None:
+def test_only_the_password_is_printed_when_the_first_admin_is_made(app: APIFlask, run: Run) -> None:
     first, second = run("users", "ensure-admin"), run("users", "ensure-admin")
     assert len(first.stdout.splitlines()) == 1
     assert len(first.stdout.strip()) >= 20
     assert (first.exit_code, second.exit_code, second.stdout) == (0, 0, "")
+    (entry,) = Rows(app).rows(select(AuditEntry))
+    assert (entry.action, json.loads(entry.after or "")["role"]) == ("user.create", "admin")
 
 
 def test_nothing_is_printed_when_the_admin_password_is_set(make_app: MakeApp) -> None:

@@ -1,8 +1,6 @@
 """Another RQ application on our Redis and queue, and garbage: told apart, shown, left alone."""
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from redis import Redis
@@ -53,13 +51,11 @@ def theirs(admin: OpenPanel) -> Queue:
     return queue
 
 
-@contextmanager
-def their_worker(queue: Queue) -> Iterator[SimpleWorker]:
+def add_worker(queue: Queue) -> SimpleWorker:
     worker = SimpleWorker([queue], connection=queue.connection)
     worker.register_birth()
     worker.set_state("idle")
-    yield worker
-    worker.register_death()
+    return worker
 
 
 def all_of(redis: Redis, queue: Queue) -> dict[bytes, bytes | None]:
@@ -75,10 +71,10 @@ def test_only_what_is_ours_is_counted_when_others_use_the_queue(
     admin: OpenPanel, theirs: Queue
 ) -> None:
     admin.add_tenant()
-    with their_worker(theirs):
-        board = look(admin.job_queue)
-        page = admin.page(TAB)
-        told = admin.app.test_cli_runner().invoke(config_command, ["--json"])
+    add_worker(theirs)
+    board = look(admin.job_queue)
+    page = admin.page(TAB)
+    told = admin.app.test_cli_runner().invoke(config_command, ["--json"])
     assert (board.waiting, board.workers) == (1, [])
     assert (board.others.waiting, board.others.kept, board.others.workers) == (1, 4, 1)
     assert 'id="others"' in page and "Give Paratia a Redis database of its own" in page
@@ -173,11 +169,11 @@ def test_every_page_opens_when_queues_and_workers_are_garbage(
     redis.sadd("rq:workers", b"rq:worker:\xff", "nonsense", "rq:worker:text", "rq:worker:odd")
     redis.set("rq:worker:text", "x")
     redis.hset("rq:worker:odd", mapping={"state": "idle", "birth": b"\xff", "pid": "x"})
-    with their_worker(theirs) as worker:
-        for address in ("/rq/", "/rq/0/view/workers", TAB, "/admin/"):
-            assert admin.get(address).status_code == 200, address
-        workers = admin.get("/rq/0/data/workers.json").json["workers"]
-        queues = admin.get("/rq/0/data/queues.json").json["queues"]
+    worker = add_worker(theirs)
+    for address in ("/rq/", "/rq/0/view/workers", TAB, "/admin/"):
+        assert admin.get(address).status_code == 200, address
+    workers = admin.get("/rq/0/data/workers.json").json["workers"]
+    queues = admin.get("/rq/0/data/queues.json").json["queues"]
     assert [each["name"] for each in workers] == [worker.name]
     assert theirs.name in [each["name"] for each in queues]
     redis.delete(theirs.key)
