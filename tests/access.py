@@ -170,7 +170,7 @@ class Visitor(Rows):
     def send(self, path: str, **fields: object) -> int:
         """POST of a form with the panel's CSRF token; the answer's status."""
         form = {name: str(value) for name, value in fields.items()}
-        return self.post(path, form | {"csrf_token": self.csrf_token("/admin/")}).status_code
+        return self.post(path, form | {"csrf_token": self.csrf_token("/logout")}).status_code
 
     def csrf_token(self, page: str = "/login") -> str:
         found = CSRF_FIELD.search(self.page(page))

@@ -28,7 +28,7 @@ def test_the_list_says_what_it_will_show_when_nothing_was_asked_for(panel: OpenP
 def test_the_progress_of_a_retry_is_shown_until_its_result_is_known(panel: OpenPanel) -> None:
     ready, again = panel.add_failed("A"), panel.add_failed("B")
     waiting = panel.add_tenant("C")
-    token = panel.csrf_token("/admin/")
+    token = panel.csrf_token("/logout")
     ids = [ready, again, waiting]
     form = {"csrf_token": token, "kind": "retry", "scope": "selected", "id": ids}
     answer = panel.post(START, form)
@@ -98,7 +98,7 @@ def test_many_are_deleted_only_when_their_number_was_typed(panel: OpenPanel) -> 
 def test_what_is_split_by_cause_is_one_operation_for_each_that_was_ticked(panel: OpenPanel) -> None:
     for cause in (Cause.TIMEOUT, Cause.AUTH, Cause.FOREIGN_DATA):
         panel.add_failed(cause, cause)
-    token = panel.csrf_token("/admin/")
+    token = panel.csrf_token("/logout")
     form = {"csrf_token": token, "kind": "retry", "scope": "causes", "causes": ["timeout", "auth"]}
     assert panel.post(START, form).location == "/admin/operations/"
     page = panel.page("/admin/operations/")

@@ -116,7 +116,7 @@ def test_only_ours_are_requeued_and_deleted_when_an_admin_does_all(
     admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
     name, before = theirs.name, all_of(redis, theirs)
-    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
+    headers = {"X-CSRFToken": admin.csrf_token("/logout")}
     admin.add_failed_job()
     answer = admin.post(f"/rq/requeue/{name}", headers=headers)
     assert answer.json == {"status": "OK", "count": 1}

@@ -55,7 +55,7 @@ def test_every_change_is_one_when_an_admin_posts_it_with_the_token(admin: OpenPa
         job_id = admin.add_failed_job()
         before = all_of(admin)
         (address,) = [at for name, at in rules(admin, job_id) if name == endpoint]
-        answer = admin.post(address, headers={"X-CSRFToken": admin.csrf_token("/admin/")})
+        answer = admin.post(address, headers={"X-CSRFToken": admin.csrf_token("/logout")})
         assert (answer.status_code, answer.json["status"]) == (200, "OK"), address
         assert (all_of(admin) != before) == (endpoint != "compact_queue"), address
 
@@ -63,7 +63,7 @@ def test_every_change_is_one_when_an_admin_posts_it_with_the_token(admin: OpenPa
 def test_actions_are_in_the_audit_when_an_admin_does_them(admin: OpenPanel) -> None:
     one, two = admin.add_failed_job(), admin.add_failed_job()
     queue = admin.job_queue.queue.name
-    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
+    headers = {"X-CSRFToken": admin.csrf_token("/logout")}
     for address in (
         *(f"/rq/job/{one}/requeue", f"/rq/job/{one}/requeue", f"/rq/job/{one}/delete"),
         *("/rq/job/t99-g1-d1/delete", f"/rq/requeue/{queue}", f"/rq/queue/{queue}/queued/empty"),
@@ -82,7 +82,7 @@ def test_actions_are_in_the_audit_when_an_admin_does_them(admin: OpenPanel) -> N
 
 
 def test_a_queue_is_not_found_when_its_name_would_end_a_string(admin: OpenPanel) -> None:
-    token = admin.csrf_token("/admin/")
+    token = admin.csrf_token("/logout")
     for name in (HOSTILE, MARKUP, "a\\", "a\nb", "x" * 300):
         quoted = quote(name)
         for address in (
@@ -113,7 +113,7 @@ def test_a_page_is_not_found_when_there_can_be_none(admin: OpenPanel) -> None:
 
 
 def test_no_page_breaks_when_a_field_of_a_job_is_garbage(admin: OpenPanel) -> None:
-    token = admin.csrf_token("/admin/")
+    token = admin.csrf_token("/logout")
     for field in JOB_FIELDS:
         job_id = admin.add_failed_job(**{field: b"\xff\x80<x>"})
         asked = sorted(rules(admin, job_id), key=lambda rule: rule[0] in CHANGES)
