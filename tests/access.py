@@ -1,12 +1,17 @@
 """Applications on real databases, and visitors who use them as a browser does."""
 
+import itertools
 import re
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from apiflask import APIFlask
 from flask_migrate import upgrade
+from sqlalchemy import Engine, Select, event
 from werkzeug.test import TestResponse
 
 from webapp import create_app
@@ -20,8 +25,14 @@ from webapp.http.cookies import cookie_names
 from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
 
+Row = TypeVar("Row")
 PASSWORD = "correct horse battery"
 SETUP = Actor("cli", Via.CLI, "test@localhost")
+SECRET_KEY = "for these tests and nothing else"
+EACH_DATABASE = ("sqlite", "postgresql")
+ON_EACH_DATABASE = pytest.mark.parametrize("make_app", EACH_DATABASE, indirect=True)
+# Makes an application with these settings.
+MakeApp = Callable[..., APIFlask]
 CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -43,6 +54,22 @@ def settings_in(var_dir: Path, **values: Any) -> Settings:
     return Settings(var_dir=var_dir, **values)
 
 
+def database_named(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings for an empty database of the kind that the fixture's parameter names."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return {}
+    make = request.getfixturevalue("fresh_database")
+    return {"database_url": make(), "secret_key": SECRET_KEY}
+
+
+_addresses = itertools.count(1)
+
+
+def new_address() -> str:
+    number = next(_addresses)
+    return f"198.18.{number // 250}.{number % 250 + 1}"
+
+
 def database_of(app: APIFlask) -> Database:
     database: Database = app.extensions["database"]
     return database
@@ -62,29 +89,91 @@ def add_token(app: APIFlask, role: Role = Role.VIEWER, name: str | None = None) 
         return create_token(database_of(app), name, role, actor=SETUP)
 
 
-class Visitor:
-    """One browser: keeps cookies, sends the CSRF token of the page it looked at."""
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """The statements that are sent while the block runs."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+class Rows:
+    """The rows behind an application, read and changed past the product."""
+
+    def __init__(self, app: APIFlask) -> None:
+        self.app = app
+
+    @property
+    def database(self) -> Database:
+        return database_of(self.app)
+
+    @property
+    def engine(self) -> Engine:
+        with self.app.app_context():
+            return db.engine
+
+    def store(self, *rows: object) -> None:
+        """Add the rows, in place of those with the same keys."""
+        with self.database.transaction() as session:
+            for row in rows:
+                session.merge(row)
+
+    def execute(self, statement: Any) -> None:
+        with self.database.transaction() as session:
+            session.execute(statement)
+
+    def rows(self, chosen: Select[tuple[Row]]) -> list[Row]:
+        with self.database.reading() as session:
+            return list(session.scalars(chosen))
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The statements that the application sends while the block runs."""
+        with statements(self.engine) as seen:
+            yield seen
+
+
+class Visitor(Rows):
+    """One browser: keeps cookies, sends the CSRF token of the page it looked at.
+
+    It comes from an address of its own, so that no test uses up another's attempts to log in.
+    """
 
     def __init__(
         self,
         app: APIFlask,
-        address: str = "127.0.0.1",
+        address: str | None = None,
         scheme: str = "http",
         host: str = "localhost",
     ) -> None:
+        super().__init__(app)
         self.client = app.test_client()
-        self.environ = {"REMOTE_ADDR": address}
+        self.environ = {"REMOTE_ADDR": address or new_address()}
         self._base = f"{scheme}://{host}"
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self._open(path, method="GET", **options)
 
+    def page(self, path: str, **options: Any) -> str:
+        """The text of the page."""
+        return self.get(path, **options).text
+
     def post(self, path: str, data: dict[str, str] | None = None, **options: Any) -> TestResponse:
         """POST of exactly this form: add `csrf_token` where it is wanted."""
         return self._open(path, method="POST", data=data or {}, **options)
 
+    def send(self, path: str, **fields: object) -> int:
+        """POST of a form with the panel's CSRF token; the answer's status."""
+        form = {name: str(value) for name, value in fields.items()}
+        return self.post(path, form | {"csrf_token": self.csrf_token("/logout")}).status_code
+
     def csrf_token(self, page: str = "/login") -> str:
-        found = CSRF_FIELD.search(self.get(page).text)
+        found = CSRF_FIELD.search(self.page(page))
         assert found, f"no CSRF token on {page}"
         return found.group(1)
 
@@ -92,6 +181,12 @@ class Visitor:
         token = self.csrf_token()
         form = {"email": email, "password": password, "csrf_token": token, **fields}
         return self.post("/login", form, headers=self.referer())
+
+    def enter(self, role: Role = Role.VIEWER) -> str:
+        """Log in as a new user of this role; returns their e-mail address."""
+        email = add_user(self.app, role)
+        assert self.login(email).status_code == 302
+        return email
 
     def logout(self) -> TestResponse:
         token = self.csrf_token("/logout")
@@ -104,7 +199,8 @@ class Visitor:
 
     def age_session(self, *, began_s: float = 0, seen_s: float = 0) -> None:
         """Put the beginning, and the last page, of the session so many seconds back."""
-        serializer = PanelSessions(self._settings).get_signing_serializer(self.client.application)
+        settings: Settings = self.app.extensions["settings"]
+        serializer = PanelSessions(settings).get_signing_serializer(self.app)
         assert serializer is not None
         session = serializer.loads(self.session_cookie())
         session["began"] -= began_s
@@ -129,13 +225,8 @@ class Visitor:
         return {cookie.key for cookie in (self.client._cookies or {}).values()}
 
     def _cookie_name(self, what: str) -> str:
-        with self.client.application.test_request_context(base_url=self._base):
+        with self.app.test_request_context(base_url=self._base):
             return cookie_names(what)[0]
-
-    @property
-    def _settings(self) -> Settings:
-        settings: Settings = self.client.application.extensions["settings"]
-        return settings
 
     def _open(self, path: str, **options: Any) -> TestResponse:
         return self.client.open(

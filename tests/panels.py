@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
-from tests.access import Visitor
+from tests.access import Visitor, statements
 from webapp.admin.live.cache import SharedReads
 
 # A hundred tenants whose lists are as long as those of very many: pages of fifty.
@@ -89,16 +89,8 @@ class Panel:
         self.app.extensions["shared_reads"] = SharedReads()
 
     def statements(self, address: str) -> list[str]:
-        asked: list[str] = []
-
-        def note(_c: object, _k: object, statement: str, *_rest: object) -> None:
-            asked.append(statement)
-
-        event.listen(self.engine, "before_cursor_execute", note)
-        try:
+        with statements(self.engine) as asked:
             self.open(address)
-        finally:
-            event.remove(self.engine, "before_cursor_execute", note)
         return asked
 
 

@@ -7,7 +7,6 @@ since `make test` has tested on it.
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -16,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+import httpx
 
 from tests.engines.process import free_port, wait_until
 
@@ -79,7 +78,7 @@ def passes(python: Path, folder: Path) -> bool:
     try:
         with _running(checkout, environment, terminal) as port:
             _make_the_first_tenant(checkout, environment, port)
-    except (TimeoutError, OSError, ValueError) as error:
+    except (TimeoutError, OSError, ValueError, httpx.HTTPError) as error:
         print(f"{error}\n{terminal.read_text()[-5000:]}")
         return False
     return _unit_tests_pass(checkout)
@@ -130,30 +129,17 @@ def _running(checkout: Path, environment: dict[str, str], terminal: Path) -> Ite
 
 def _make_the_first_tenant(checkout: Path, environment: dict[str, str], port: int) -> None:
     command = [".venv/bin/flask", "tokens", "create", "--name", "signup", "--role", "operator"]
-    made = subprocess.run(
+    done = subprocess.run(
         command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
     )
-    if made.returncode:
-        raise ValueError(f"flask tokens create: {made.stderr}")
-    token = made.stdout.splitlines()[-1]
-    tenant = _call(port, token, "/api/tenants", {"name": "Acme S.p.A."})
-    wait_until(
-        lambda: (
-            _call(port, token, f"/api/tenants/{tenant['id']}")["partition"]["status"] == "ready"
-        ),
-        60,
-        "the first tenant to be ready",
-    )
-
-
-def _call(port: int, token: str, path: str, body: dict[str, str] | None = None) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}",
-        data=json.dumps(body).encode() if body else None,
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    if done.returncode:
+        raise ValueError(f"flask tokens create: {done.stderr}")
+    bearer = {"Authorization": f"Bearer {done.stdout.splitlines()[-1]}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer, timeout=30) as client:
+        made = client.post("/api/tenants", json={"name": "Acme S.p.A."}).raise_for_status()
+        tenant = f"/api/tenants/{made.json()['id']}"
+        is_ready = lambda: client.get(tenant).json()["partition"]["status"] == "ready"  # noqa: E731
+        wait_until(is_ready, READY_WITHIN_S, "the first tenant to be ready")
 
 
 def _unit_tests_pass(checkout: Path) -> bool:

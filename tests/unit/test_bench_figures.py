@@ -7,14 +7,8 @@ from bench.figures import medians, percentile, ratios
 
 def test_percentile_is_a_measured_value_when_there_are_few() -> None:
     values = [float(number) for number in range(20, 0, -1)]
-
-    assert [percentile(values, share) for share in (0.0, 0.5, 0.95, 0.99, 1.0)] == [
-        1,
-        10,
-        19,
-        20,
-        20,
-    ]
+    shares = (0.0, 0.5, 0.95, 0.99, 1.0)
+    assert [percentile(values, share) for share in shares] == [1, 10, 19, 20, 20]
 
 
 def test_percentile_is_refused_when_nothing_was_measured() -> None:

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "N_": None, "counted": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}")
 
 
+@cache
 def extracted() -> set[Any]:
     """Every sentence of the sources; one with a plural is a pair."""
     with (PROJECT_ROOT / "babel.cfg").open() as file:

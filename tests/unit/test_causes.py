@@ -7,19 +7,11 @@ from webapp.models.causes import PERMANENT, TRANSIENT, Cause
 
 def test_codes_are_the_ones_that_scripts_know() -> None:
     assert {cause.value for cause in TRANSIENT} == {
-        "milvus_unreachable",
-        "timeout",
-        "rate_limited",
-        "unexpected",
+        *("milvus_unreachable", "timeout", "rate_limited", "unexpected"),
     }
     assert {cause.value for cause in PERMANENT} == {
-        "collection_missing",
-        "capacity",
-        "partition_key_mode",
-        "auth",
-        "invalid_name",
-        "foreign_data",
-        "collection_moved",
+        *("collection_missing", "capacity", "partition_key_mode", "auth", "invalid_name"),
+        *("foreign_data", "collection_moved"),
     }
 
 

@@ -34,37 +34,23 @@ def test_nothing_is_found_when_the_three_lists_agree() -> None:
     assert harms(promises, rows, ["tenant_1", "tenant_2", "tenant_4"]) == []
 
 
-@pytest.mark.parametrize(
-    ("rows", "partitions"),
-    [
-        ([], []),
-        ([row(1, name="another")], ["tenant_1"]),
-        ([row(1, state="failed")], ["tenant_1"]),
-        ([row(1, state=None, partition=None)], []),
-        ([row(1)], []),
-    ],
-    ids=["no row", "another's number", "failed", "no request", "no partition"],
-)
-def test_tenant_is_lost_when(rows: list[Row], partitions: list[str]) -> None:
-    assert harms(promises_of(1), rows, partitions) == [Harm.LOST]
+REMOVED = row(2, is_deleted=True, state="removed")
+HARMS = {
+    "no row": (Harm.LOST, [], []),
+    "another's number": (Harm.LOST, [row(1, name="another")], [1]),
+    "failed": (Harm.LOST, [row(1, state="failed")], [1]),
+    "no request": (Harm.LOST, [row(1, state=None, partition=None)], []),
+    "no partition": (Harm.LOST, [row(1)], []),
+    "one creation made two": (Harm.DOUBLED, [row(1), row(2, name="T1")], [1, 2]),
+    "Milvus lists it twice": (Harm.DOUBLED, [row(1)], [1, 1]),
+    "the partition is nobody's": (Harm.FOREIGN, [row(1)], [1, 2]),
+    "the partition is a removed tenant's": (Harm.FOREIGN, [row(1), REMOVED], [1, 2]),
+}
 
 
-def test_tenant_is_doubled_when_one_creation_made_two() -> None:
-    rows = [row(1), row(2, name="T1")]
-    assert harms(promises_of(1), rows, ["tenant_1", "tenant_2"]) == [Harm.DOUBLED]
-
-
-def test_partition_is_doubled_when_milvus_lists_it_twice() -> None:
-    assert harms(promises_of(1), [row(1)], ["tenant_1", "tenant_1"]) == [Harm.DOUBLED]
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[row(1)], [row(1), row(2, is_deleted=True, state="removed")]],
-    ids=["nobody's", "a removed tenant's"],
-)
-def test_partition_is_foreign_when_it_is(rows: list[Row]) -> None:
-    assert harms(promises_of(1), rows, ["tenant_1", "tenant_2"]) == [Harm.FOREIGN]
+@pytest.mark.parametrize(("harm", "rows", "partitions"), HARMS.values(), ids=HARMS)
+def test_tenant_came_to_harm_when(harm: Harm, rows: list[Row], partitions: list[int]) -> None:
+    assert harms(promises_of(1), rows, [f"tenant_{each}" for each in partitions]) == [harm]
 
 
 def test_partition_is_foreign_when_two_tenants_have_it() -> None:

@@ -41,14 +41,11 @@ def test_commands_of_the_readme_say_where_flask_is() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda page: page.name)
-def test_files_that_a_document_names_are_there(document: Path) -> None:
-    named = re.findall(rf"`((?:{FOLDERS})/[^`\s]+)`", document.read_text("utf-8"))
+def test_files_and_commands_that_a_document_names_are_there(document: Path) -> None:
+    text = document.read_text("utf-8")
+    named = re.findall(rf"`((?:{FOLDERS})/[^`\s]+)`", text)
     assert [path for path in named if not list(PROJECT_ROOT.glob(path))] == []
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda page: page.name)
-def test_commands_that_a_document_names_are_there(document: Path) -> None:
-    named = re.findall(r"flask (\w+) ([a-z][a-z-]*)", document.read_text("utf-8"))
+    named = re.findall(r"flask (\w+) ([a-z][a-z-]*)", text)
     groups = {group.name: group for group in (partitions, tenants_cli, users_cli, tokens_cli)}
     asked = [(group, name) for group, name in named if group in groups]
     assert [each for each in asked if each[1] not in groups[each[0]].commands] == []

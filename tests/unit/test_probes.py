@@ -23,11 +23,8 @@ def shape(*fields: dict[str, Any], **more: Any) -> Shape:
 @pytest.mark.parametrize(
     ("kind", "size"),
     [
-        ("BINARY_VECTOR", 2),
-        ("FLOAT16_VECTOR", 32),
-        ("BFLOAT16_VECTOR", 32),
-        ("INT8_VECTOR", 16),
-        ("FLOAT_VECTOR", 16),
+        *(("BINARY_VECTOR", 2), ("FLOAT16_VECTOR", 32), ("BFLOAT16_VECTOR", 32)),
+        *(("INT8_VECTOR", 16), ("FLOAT_VECTOR", 16)),
     ],
 )
 def test_vector_has_the_bytes_or_numbers_of_its_type(kind: str, size: int) -> None:

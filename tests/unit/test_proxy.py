@@ -1,9 +1,11 @@
 """The proxy does to a connection what its mode says."""
 
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -11,54 +13,29 @@ from tests.engines.process import wait_until
 from tests.engines.proxy import Mode, Proxy
 
 
-class Echo:
-    """A server that answers each line with itself, and counts what arrived."""
+class Echo(socketserver.ThreadingTCPServer):
+    """A server that answers each piece with itself, and keeps what arrived."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        self.received = b""
-        self.address = listener.getsockname()[:2]
-        self._listener = listener
-        self._open = [listener]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+    received = b""
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            self._threads.append(threading.Thread(target=self._answer, args=(connection,)))
-            self._threads[-1].start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        try:
-            while piece := connection.recv(1000):
+    def finish_request(self, request: Any, client_address: object) -> None:
+        with suppress(OSError):
+            while piece := request.recv(1000):
                 self.received += piece
-                connection.sendall(piece)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        for one in self._open:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in self._threads:
-            thread.join()
+                request.sendall(piece)
 
 
 @pytest.fixture
 def server() -> Iterator[Echo]:
-    echo = Echo(socket.create_server(("127.0.0.1", 0)))
-    yield echo
-    echo.close()
+    with Echo(("127.0.0.1", 0), socketserver.BaseRequestHandler) as echo:
+        threading.Thread(target=echo.serve_forever, args=(0.01,)).start()
+        yield echo
+        echo.shutdown()
 
 
 @pytest.fixture
 def proxy(server: Echo) -> Iterator[Proxy]:
-    with Proxy(server.address) as running:
+    with Proxy(("127.0.0.1", server.server_address[1])) as running:
         yield running
 
 

@@ -1,28 +1,18 @@
 """The panel has a sentence of its own for every refusal that it can meet."""
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
 
 from webapp import errors
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
-from webapp.http import languages
 from webapp.models.naming import clean_name, clean_slug
-from webapp.settings import PROJECT_ROOT
 from webapp.tenants.service import checked
 
 # Fields say their reasons themselves; keys of repeats are for the API alone.
 ELSEWHERE = {errors.InvalidField, errors.InvalidRow, errors.KeyMismatch, errors.KeyInUse}
 
 
-@pytest.fixture(autouse=True)
-def speaking() -> Iterator[None]:
-    app = Flask("refusals", root_path=str(PROJECT_ROOT))
-    languages.init_app(app)
-    with app.app_context():
-        yield
+pytestmark = pytest.mark.usefixtures("speaking")
 
 
 def test_every_refusal_has_its_sentence() -> None:

@@ -7,12 +7,7 @@ from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 
 from webapp.addresses import MAX_SOCKET_PATH_BYTES
-from webapp.settings import (
-    PROJECT_ROOT,
-    Settings,
-    SettingsError,
-    load_settings,
-)
+from webapp.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 
 CANARY = "canary-7f3a9"
 KEY = {"SECRET_KEY": "x" * 40}
@@ -22,52 +17,46 @@ def loaded(root: Path, **environ: str) -> Settings:
     return load_settings(environ, root)
 
 
+INVALID = {
+    "MILVUS_URI": ("./milvus.db", "http://", "http://u:p@host:19530", "http://host:99999"),
+    "MILVUS_HOST": ("http://host", "ho st"),
+    "MILVUS_PORT": ("0", "65536", "abc"),
+    "MILVUS_COLLECTION": ("1st", "a b"),
+    "MILVUS_TIMEOUT": ("0", "nan", "inf"),
+    "MILVUS_MAX_PARTITIONS": ("1",),
+    "DATABASE_URL": (
+        "nonsense",
+        "mysql://h/d",
+        "postgresql://u:p@h:port/d",
+        "postgresql://u:p@ss@h/d",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite://folder/a.db",
+        "sqlite:////a/what?/b.db",
+    ),
+    "REDIS_URL": (
+        "localhost:6379",
+        "http://localhost",
+        "redis://localhost:port/0",
+        "redis://localhost?socket_timeout=soon",
+    ),
+    "PARTITION_QUEUE": ("a b",),
+    "PARTITION_ATTEMPTS": ("0", "many"),
+    "PARTITION_BACKOFF": ("-1",),
+    "RECONCILE_INTERVAL": ("0",),
+    "SECRET_KEY": ("short",),
+    "ADMIN_EMAIL": ("nobody",),
+    "ADMIN_PASSWORD": ("short",),
+    "PORT": ("-1",),
+    "TRUSTED_PROXIES": ("-1", "127.0.0.1"),
+    "ALLOWED_HOSTS": ("https://panel.example.com", "panel.example.com,*"),
+    "LOG_LEVEL": ("LOUD",),
+    "LOG_FORMAT": ("xml",),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MILVUS_URI", "./milvus.db"),
-        ("MILVUS_URI", "http://"),
-        ("MILVUS_URI", "http://u:p@host:19530"),
-        ("MILVUS_URI", "http://host:99999"),
-        ("MILVUS_HOST", "http://host"),
-        ("MILVUS_HOST", "ho st"),
-        ("MILVUS_PORT", "0"),
-        ("MILVUS_PORT", "65536"),
-        ("MILVUS_PORT", "abc"),
-        ("MILVUS_COLLECTION", "1st"),
-        ("MILVUS_COLLECTION", "a b"),
-        ("MILVUS_TIMEOUT", "0"),
-        ("MILVUS_TIMEOUT", "nan"),
-        ("MILVUS_TIMEOUT", "inf"),
-        ("MILVUS_MAX_PARTITIONS", "1"),
-        ("DATABASE_URL", "nonsense"),
-        ("DATABASE_URL", "mysql://h/d"),
-        ("DATABASE_URL", "postgresql://u:p@h:port/d"),
-        ("DATABASE_URL", "postgresql://u:p@ss@h/d"),
-        ("DATABASE_URL", "sqlite://"),
-        ("DATABASE_URL", "sqlite:///:memory:"),
-        ("DATABASE_URL", "sqlite://folder/a.db"),
-        ("DATABASE_URL", "sqlite:////a/what?/b.db"),
-        ("REDIS_URL", "localhost:6379"),
-        ("REDIS_URL", "http://localhost"),
-        ("REDIS_URL", "redis://localhost:port/0"),
-        ("REDIS_URL", "redis://localhost?socket_timeout=soon"),
-        ("PARTITION_QUEUE", "a b"),
-        ("PARTITION_ATTEMPTS", "0"),
-        ("PARTITION_ATTEMPTS", "many"),
-        ("PARTITION_BACKOFF", "-1"),
-        ("RECONCILE_INTERVAL", "0"),
-        ("SECRET_KEY", "short"),
-        ("ADMIN_EMAIL", "nobody"),
-        ("ADMIN_PASSWORD", "short"),
-        ("PORT", "-1"),
-        ("TRUSTED_PROXIES", "-1"),
-        ("TRUSTED_PROXIES", "127.0.0.1"),
-        ("ALLOWED_HOSTS", "https://panel.example.com"),
-        ("ALLOWED_HOSTS", "panel.example.com,*"),
-        ("LOG_LEVEL", "LOUD"),
-        ("LOG_FORMAT", "xml"),
-    ],
+    ("name", "value"), [(name, value) for name in INVALID for value in INVALID[name]]
 )
 def test_setting_is_named_when_it_is_invalid(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^Settings: {name} ") as caught:
@@ -150,24 +139,26 @@ def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
         assert CANARY not in shown
 
 
+REVEALING = {
+    "DATABASE_URL": (
+        f"nonsense {CANARY}",
+        f"postgresql://u:{CANARY}@h:{CANARY}/d",
+        f"postgresql://u:p@{CANARY}@h/d",
+        f"postgresql://u:p@{CANARY}/w#1@h/d",
+        f"postgresql://u:p@h/{CANARY}@h/d",
+        f"postgresql://u:p@h/{CANARY}#1",
+        f"postgresql://u:p@h?{CANARY}@h/d",
+        f"postgresql://u:p@h?a#{CANARY}",
+        f"postgresql://u/{CANARY}:p@h/d",
+    ),
+    "REDIS_URL": (f"redis://:{CANARY}/x@h", f"http://:{CANARY}@h"),
+    "MILVUS_URI": (f"https://root:{CANARY}@h", f"https://root:{CANARY}/x@h"),
+    "MILVUS_PORT": (CANARY,),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DATABASE_URL", f"nonsense {CANARY}"),
-        ("DATABASE_URL", f"postgresql://u:{CANARY}@h:{CANARY}/d"),
-        ("REDIS_URL", f"redis://:{CANARY}/x@h"),
-        ("REDIS_URL", f"http://:{CANARY}@h"),
-        ("MILVUS_URI", f"https://root:{CANARY}@h"),
-        ("MILVUS_URI", f"https://root:{CANARY}/x@h"),
-        ("MILVUS_PORT", CANARY),
-        ("DATABASE_URL", f"postgresql://u:p@{CANARY}@h/d"),
-        ("DATABASE_URL", f"postgresql://u:p@{CANARY}/w#1@h/d"),
-        ("DATABASE_URL", f"postgresql://u:p@h/{CANARY}@h/d"),
-        ("DATABASE_URL", f"postgresql://u:p@h/{CANARY}#1"),
-        ("DATABASE_URL", f"postgresql://u:p@h?{CANARY}@h/d"),
-        ("DATABASE_URL", f"postgresql://u:p@h?a#{CANARY}"),
-        ("DATABASE_URL", f"postgresql://u/{CANARY}:p@h/d"),
-    ],
+    ("name", "value"), [(name, value) for name in REVEALING for value in REVEALING[name]]
 )
 def test_value_is_not_repeated_when_it_is_refused(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:

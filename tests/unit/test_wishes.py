@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webapp.admin.tenants.timeline import RequestShown, group_by_request
+from webapp.admin.tenants.timeline import SENTENCES, RequestShown, group_by_request
 from webapp.admin.wording.actors import who
 from webapp.models.partition import PartitionEvent
 from webapp.partitions import events as timeline
@@ -93,10 +93,7 @@ def test_a_departure_is_told_without_its_grace_time() -> None:
 
 
 def test_every_opening_has_its_sentence() -> None:
-    from webapp.admin.tenants.timeline import SENTENCES
-    from webapp.partitions.events import OPENINGS
-
-    assert set(SENTENCES) == OPENINGS
+    assert set(SENTENCES) == timeline.OPENINGS
 
 
 def test_actors_are_said_in_words() -> None:

@@ -1,30 +1,22 @@
 """How the panel says figures and moments, in the language of the page."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Flask, render_template_string
+from flask import render_template_string
 from flask_babel import force_locale
 
 from webapp.admin.wording.labels import BADGES, CAUSES, RETRY_HELPS
 from webapp.admin.wording.times import ago_tag, clock_tag, full_tag, remaining
 from webapp.admin.wording.units import decimal, number, percentage, rows, took
 from webapp.db.types import utc_now
-from webapp.http import languages
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState
-from webapp.settings import PROJECT_ROOT
 
 MOMENT = datetime(2026, 11, 3, 14, 5, 7, 250_000, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def speaking() -> Iterator[None]:
-    app = Flask("words", root_path=str(PROJECT_ROOT))
-    languages.init_app(app)
-    with app.app_context():
-        yield
+pytestmark = pytest.mark.usefixtures("speaking")
 
 
 @pytest.mark.parametrize(

@@ -9,37 +9,21 @@ from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import select
 
-from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
-from webapp.cli.access import tokens_cli, users_cli
-from webapp.cli.audit import audit_command
+from tests.access import PASSWORD, SETUP, Rows, Visitor, add_user
 from webapp.models.audit import AuditEntry
 
 Run = Callable[..., Result]
 EMAIL = "ops@example.test"
 
 
-@pytest.fixture
-def run(app: APIFlask) -> Run:
-    for command in (users_cli, tokens_cli, audit_command):
-        app.cli.add_command(command)
-    return lambda *words: app.test_cli_runner().invoke(args=list(words))
-
-
 def entries(app: APIFlask) -> list[AuditEntry]:
-    with database_of(app).reading() as session:
-        return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+    return Rows(app).rows(select(AuditEntry).order_by(AuditEntry.id))
 
 
 def audit_rows(app: APIFlask) -> list[tuple[Any, ...]]:
     """Action, target, before and after of all entries."""
-    return [
-        (
-            each.action,
-            each.target,
-            *(json.loads(text or "{}") for text in (each.before, each.after)),
-        )
-        for each in entries(app)
-    ]
+    parsed = lambda text: json.loads(text or "{}")  # noqa: E731
+    return [(e.action, e.target, parsed(e.before), parsed(e.after)) for e in entries(app)]
 
 
 def test_before_and_after_without_passwords_are_kept_when_users_change(
@@ -80,22 +64,12 @@ def test_the_secret_is_not_kept_when_tokens_are_made_and_revoked(app: APIFlask, 
     assert secret not in str(audit_rows(app))
 
 
-def test_the_first_admin_is_in_the_audit_once_when_it_is_made_twice(
-    app: APIFlask, run: Run
-) -> None:
-    for _ in range(2):
-        run("users", "ensure-admin")
-    assert [(each[0], each[3]["role"]) for each in audit_rows(app)] == [("user.create", "admin")]
-
-
-def test_who_came_from_where_is_kept_when_they_log_in_and_out(
-    app: APIFlask, visitor: Visitor
-) -> None:
-    email = add_user(app)
+def test_who_came_from_where_is_kept_when_they_log_in_and_out(visitor: Visitor) -> None:
+    email = add_user(visitor.app)
     visitor.login(email, "not the password")
     visitor.login(email, PASSWORD)
     visitor.logout()
-    made, refused, entered, left = entries(app)
+    made, refused, entered, left = entries(visitor.app)
     assert made.actor == SETUP.name
     assert (refused.actor, refused.action) == ("anonymous", "user.login_failed")
     for entry, action in ((entered, "user.login"), (left, "user.logout")):

@@ -3,28 +3,34 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 from click.testing import Result
 from sqlalchemy import func, select
 
-from tests.access import PASSWORD, SETUP, Visitor, add_user, database_of
-from tests.integration.access.conftest import new_address
+from tests.access import (
+    ON_EACH_DATABASE,
+    PASSWORD,
+    SETUP,
+    MakeApp,
+    Rows,
+    Visitor,
+    add_user,
+    database_of,
+    settings_in,
+)
+from webapp import create_app
 from webapp.auth.models import User
 from webapp.auth.roles import Role
+from webapp.auth.salt import stored_secret
 from webapp.auth.tokens import authenticate
 from webapp.auth.users import ensure_admin
-from webapp.cli.access import tokens_cli, users_cli
+from webapp.cli.access import users_cli
+from webapp.models.audit import AuditEntry
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: APIFlask) -> Run:
-    app.cli.add_command(users_cli)
-    app.cli.add_command(tokens_cli)
-    return lambda *words: app.test_cli_runner().invoke(args=list(words))
 
 
 def test_the_secret_stands_alone_on_the_last_line_when_a_token_is_made(
@@ -85,40 +91,57 @@ def test_the_printed_password_opens_the_panel_when_it_was_generated(
 ) -> None:
     result = run("users", "create", "--email", "New@example.test", "--role", "viewer")
     password = result.stdout.splitlines()[-1]
-    visitor = Visitor(app, new_address())
+    visitor = Visitor(app)
     assert visitor.login("new@example.test", password).status_code == 302
 
 
-def test_only_the_password_is_printed_when_the_first_admin_is_made(run: Run) -> None:
+def test_only_the_password_is_printed_when_the_first_admin_is_made(app: APIFlask, run: Run) -> None:
     first, second = run("users", "ensure-admin"), run("users", "ensure-admin")
     assert len(first.stdout.splitlines()) == 1
     assert len(first.stdout.strip()) >= 20
     assert (first.exit_code, second.exit_code, second.stdout) == (0, 0, "")
+    (entry,) = Rows(app).rows(select(AuditEntry))
+    assert (entry.action, json.loads(entry.after or "")["role"]) == ("user.create", "admin")
 
 
-def test_nothing_is_printed_when_the_admin_password_is_set(
-    another_app: Callable[..., APIFlask],
-) -> None:
-    app = another_app(admin_password=PASSWORD, admin_email="Boss@example.test")
+def test_nothing_is_printed_when_the_admin_password_is_set(make_app: MakeApp) -> None:
+    app = make_app(admin_password=PASSWORD, admin_email="Boss@example.test")
     app.cli.add_command(users_cli)
     result = app.test_cli_runner().invoke(args=["users", "ensure-admin"])
     assert (result.exit_code, result.stdout) == (0, "")
-    assert Visitor(app, new_address()).login("boss@example.test").status_code == 302
+    assert Visitor(app).login("boss@example.test").status_code == 302
 
 
-def test_one_admin_is_made_when_two_machines_start_at_once(app: APIFlask) -> None:
-    def start(number: int) -> None:
+@ON_EACH_DATABASE
+def test_one_admin_and_one_salt_are_made_when_machines_start_at_once(app: APIFlask) -> None:
+    database = database_of(app)
+
+    def start(number: int) -> str:
         with app.app_context():
-            ensure_admin(database_of(app), f"admin{number}@example.test", PASSWORD, actor=SETUP)
+            ensure_admin(database, f"admin{number}@example.test", PASSWORD, actor=SETUP)
+        return stored_secret(database, "raced")
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(start, range(4)))
-    with database_of(app).reading() as session:
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(start, range(8)))) == 1
+    with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(User)) == 1
 
 
+def test_the_salt_is_the_same_when_the_application_starts_again(
+    app: APIFlask, make_app: MakeApp
+) -> None:
+    add_user(app)
+    again = make_app(secret_key="another key of sixteen or more")
+    assert stored_secret(database_of(again), "password_salt") == app.extensions["password_salt"]
+
+
+def test_the_application_can_be_made_when_there_are_no_tables_yet(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path))
+    assert app.test_client().get("/healthz").status_code == 200
+
+
 def test_a_user_is_kept_out_when_deactivated(app: APIFlask, run: Run) -> None:
-    email, visitor = add_user(app), Visitor(app, new_address())
+    email, visitor = add_user(app), Visitor(app)
     visitor.login(email)
     assert run("users", "deactivate", "--email", email).exit_code == 0
     assert not visitor.is_logged_in()

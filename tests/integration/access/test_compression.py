@@ -7,7 +7,7 @@ import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
-from tests.access import Visitor, add_token, add_user
+from tests.access import Visitor, add_token
 from webapp.auth.roles import Role
 
 GZIP = {"Accept-Encoding": "gzip"}
@@ -62,8 +62,8 @@ def test_a_small_answer_is_sent_as_it_is(visitor: Visitor, path: str) -> None:
         assert "Content-Encoding" not in answer.headers
 
 
-def test_a_live_part_is_known_again_when_it_was_compressed(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app))
+def test_a_live_part_is_known_again_when_it_was_compressed(visitor: Visitor) -> None:
+    visitor.enter()
     headers = {**GZIP, "HX-Request": "true"}
     first = visitor.get("/admin/partitions/live/?tab=all", headers=headers)
     assert unpacked(first)
@@ -74,8 +74,8 @@ def test_a_live_part_is_known_again_when_it_was_compressed(app: APIFlask, visito
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_an_export_is_compressed_while_it_is_made(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app))
+def test_an_export_is_compressed_while_it_is_made(visitor: Visitor) -> None:
+    visitor.enter()
     assert unpacked(visitor.get("/admin/export/tenants.csv", headers=GZIP)).startswith(b"\xef\xbb")
 
 

@@ -10,17 +10,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tests.access import Visitor, add_user
 
-STATUSES = [400, 403, 404, 405, 413, 429, 500, 503]
-
-
-@pytest.fixture
-def failing(app: APIFlask, visitor: Visitor) -> Visitor:
-    """A logged-in browser, and addresses `/fail/STATUS` and `/api/fail/STATUS`."""
-    app.add_url_rule("/fail/<int:code>", "fail", abort)
-    app.add_url_rule("/api/fail/<int:code>", "api_fail", abort)
-    visitor.login(add_user(app))
-    return visitor
-
 
 @pytest.mark.parametrize("path", ["/login", "/nothing", "/api/nothing", "/healthz"])
 def test_the_headers_are_there_when_anything_is_answered(visitor: Visitor, path: str) -> None:
@@ -41,7 +30,7 @@ def test_the_nonce_is_another_when_asked_again(visitor: Visitor) -> None:
 
 
 def test_browsers_are_bound_to_tls_when_they_came_over_it(app: APIFlask) -> None:
-    headers = Visitor(app, "198.19.2.1", scheme="https").get("/nothing").headers
+    headers = Visitor(app, scheme="https").get("/nothing").headers
     assert "max-age=" in headers["Strict-Transport-Security"]
 
 
@@ -50,27 +39,26 @@ def test_a_path_alone_gets_more_when_it_was_allowed(visitor: Visitor) -> None:
     assert "unsafe" not in visitor.get("/rqx").headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("status", STATUSES)
-def test_errors_are_pages_of_ours_when_outside_the_api(failing: Visitor, status: int) -> None:
-    answer = failing.get(f"/fail/{status}")
-    assert (answer.status_code, answer.mimetype) == (status, "text/html")
-    assert f'<span class="status">{status}</span>' in answer.text
-    assert answer.headers["X-Request-ID"] in answer.text
-    assert "nonce-" in answer.headers["Content-Security-Policy"]
+def test_errors_are_pages_of_ours_and_problems_below_the_api(visitor: Visitor) -> None:
+    visitor.app.add_url_rule("/fail/<int:code>", "fail", abort)
+    visitor.app.add_url_rule("/api/fail/<int:code>", "api_fail", abort)
+    visitor.enter()
+    for status in (400, 403, 404, 405, 413, 429, 500, 503):
+        answer = visitor.get(f"/fail/{status}")
+        assert (answer.status_code, answer.mimetype) == (status, "text/html")
+        assert f'<span class="status">{status}</span>' in answer.text
+        assert answer.headers["X-Request-ID"] in answer.text
+        assert "nonce-" in answer.headers["Content-Security-Policy"]
+        answer = visitor.get(f"/api/fail/{status}")
+        assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+        body = answer.get_json(force=True)
+        assert body["status"] == status
+        assert body["code"]
 
 
-@pytest.mark.parametrize("status", STATUSES)
-def test_errors_are_problems_when_below_the_api(failing: Visitor, status: int) -> None:
-    answer = failing.get(f"/api/fail/{status}")
-    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    body = answer.get_json(force=True)
-    assert body["status"] == status
-    assert body["code"]
-
-
-def test_a_crash_shows_no_trace_when_it_happens(app: APIFlask, visitor: Visitor) -> None:
-    app.add_url_rule("/crash", "crash", lambda: 1 // 0)
-    visitor.login(add_user(app))
+def test_a_crash_shows_no_trace_when_it_happens(visitor: Visitor) -> None:
+    visitor.app.add_url_rule("/crash", "crash", lambda: 1 // 0)
+    visitor.enter()
     answer = visitor.get("/crash")
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
@@ -82,13 +70,13 @@ def test_a_crash_shows_no_trace_when_it_happens(app: APIFlask, visitor: Visitor)
     "error", [OperationalError("SELECT 1", {"p": "canary"}, Exception("gone")), PoolTimeout()]
 )
 def test_the_answer_is_503_when_the_database_is_in_trouble(
-    app: APIFlask, visitor: Visitor, path: str, error: Exception
+    visitor: Visitor, path: str, error: Exception
 ) -> None:
     def broken() -> str:
         raise error
 
-    app.add_url_rule(path, "broken", broken)
-    visitor.login(add_user(app))
+    visitor.app.add_url_rule(path, "broken", broken)
+    visitor.enter()
     answer = visitor.get(path)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
@@ -96,17 +84,15 @@ def test_the_answer_is_503_when_the_database_is_in_trouble(
 
 
 def test_a_request_keeps_its_id_when_the_client_sent_a_harmless_one(visitor: Visitor) -> None:
-    answer = visitor.get("/login", headers={"X-Request-ID": "abc.DEF_1-2"})
-    assert answer.headers["X-Request-ID"] == "abc.DEF_1-2"
+    def id_when(sent: str) -> str:
+        return visitor.get("/login", headers={"X-Request-ID": sent}).headers["X-Request-ID"]
+
+    assert id_when("abc.DEF_1-2") == "abc.DEF_1-2"
+    for unusable in ("", "a" * 65, "a b", 'x"y', "<script>"):
+        assert re.fullmatch(r"[0-9a-f]{32}", id_when(unusable)), unusable
 
 
-@pytest.mark.parametrize("sent", ["", "a" * 65, "a b", 'x"y', "<script>"])
-def test_a_request_gets_an_id_when_the_one_sent_is_unusable(visitor: Visitor, sent: str) -> None:
-    answer = visitor.get("/login", headers={"X-Request-ID": sent})
-    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
-
-
-def test_a_login_without_csrf_token_is_refused_when_sent(app: APIFlask, visitor: Visitor) -> None:
-    answer = visitor.post("/login", {"email": add_user(app), "password": "x"})
+def test_a_login_without_csrf_token_is_refused_when_sent(visitor: Visitor) -> None:
+    answer = visitor.post("/login", {"email": add_user(visitor.app), "password": "x"})
     assert answer.status_code == 400
     assert "you were not logged in" in answer.text

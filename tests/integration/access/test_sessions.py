@@ -1,20 +1,23 @@
 """Sessions end on the server, whatever cookies somebody kept."""
 
-from collections.abc import Callable
-
 import pytest
 from apiflask import APIFlask
 
-from tests.access import SETUP, Visitor, add_user, close, database_of, migrated_app, settings_in
-from tests.integration.access.conftest import new_address
+from tests.access import (
+    SETUP,
+    MakeApp,
+    Visitor,
+    add_user,
+    close,
+    migrated_app,
+    settings_in,
+)
 from webapp.auth.users import change_user
 
 
-def test_a_copied_cookie_is_dead_when_its_owner_logged_out(
-    app: APIFlask, visitor: Visitor, another_visitor: Callable[[], Visitor]
-) -> None:
-    visitor.login(add_user(app))
-    thief = another_visitor()
+def test_a_copied_cookie_is_dead_when_its_owner_logged_out(visitor: Visitor) -> None:
+    visitor.enter()
+    thief = Visitor(visitor.app)
     thief.steal(visitor.session_cookie())
     assert thief.is_logged_in()
     assert visitor.logout().status_code == 302
@@ -23,48 +26,41 @@ def test_a_copied_cookie_is_dead_when_its_owner_logged_out(
     assert not thief.is_logged_in()
 
 
-def test_a_session_goes_on_when_its_owner_logs_in_elsewhere(
-    app: APIFlask, visitor: Visitor, another_visitor: Callable[[], Visitor]
-) -> None:
-    email = add_user(app)
+def test_a_session_goes_on_when_its_owner_logs_in_elsewhere(visitor: Visitor) -> None:
+    email = add_user(visitor.app)
     visitor.login(email)
-    elsewhere = another_visitor()
+    elsewhere = Visitor(visitor.app)
     elsewhere.login(email)
     assert visitor.is_logged_in()
     assert elsewhere.logout().status_code == 302
     assert not visitor.is_logged_in()
 
 
-def test_an_earlier_cookie_is_no_session_when_its_owner_logs_in(
-    app: APIFlask, visitor: Visitor, another_visitor: Callable[[], Visitor]
-) -> None:
+def test_an_earlier_cookie_is_no_session_when_its_owner_logs_in(visitor: Visitor) -> None:
     visitor.get("/login")
     before = visitor.session_cookie()
-    visitor.login(add_user(app))
-    thief = another_visitor()
+    visitor.enter()
+    thief = Visitor(visitor.app)
     thief.steal(before)
     assert not thief.is_logged_in()
 
 
 @pytest.mark.parametrize("change", [{"active": False}, {"password": "another password"}])
 def test_a_session_ends_when_the_user_is_changed(
-    app: APIFlask, visitor: Visitor, change: dict[str, object]
+    visitor: Visitor, change: dict[str, object]
 ) -> None:
-    email = add_user(app)
+    email = add_user(visitor.app)
     visitor.login(email)
-    with app.app_context():
-        change_user(database_of(app), email, actor=SETUP, **change)
+    with visitor.app.app_context():
+        change_user(visitor.database, email, actor=SETUP, **change)
     assert not visitor.is_logged_in()
 
 
-def test_nothing_changes_when_logout_is_only_looked_at(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app))
+def test_nobody_is_logged_out_when_the_page_is_looked_at_or_the_csrf_token_lacks(
+    visitor: Visitor,
+) -> None:
+    visitor.enter()
     assert visitor.get("/logout").status_code == 200
-    assert visitor.is_logged_in()
-
-
-def test_nothing_changes_when_logout_lacks_the_csrf_token(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app))
     assert visitor.post("/logout").status_code == 400
     assert visitor.is_logged_in()
 
@@ -76,10 +72,12 @@ def test_cookies_are_closed_to_scripts_and_other_sites_when_set(visitor: Visitor
     assert "Secure" not in cookie
 
 
-def test_cookies_are_secure_when_the_request_came_over_tls(app: APIFlask) -> None:
-    over_tls = Visitor(app, "198.19.0.2", scheme="https")
-    assert "Secure" in over_tls.get("/login").headers["Set-Cookie"]
-    assert over_tls.login(add_user(app)).status_code == 302
+def test_cookies_are_secure_and_for_the_whole_host_when_set_over_tls(app: APIFlask) -> None:
+    over_tls = Visitor(app, scheme="https")
+    header = over_tls.get("/login").headers["Set-Cookie"]
+    assert header.startswith("__Host-paratia_session_")
+    assert "Path=/;" in header + ";" and "Domain" not in header and "Secure" in header
+    over_tls.enter()
     assert over_tls.is_logged_in()
 
 
@@ -89,30 +87,25 @@ FRAGMENT = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin/tena
 
 @pytest.mark.parametrize("age", [{"seen_s": 13 * HOUR}, {"began_s": 8 * DAY}])
 def test_a_session_is_over_when_it_is_too_old_also_for_a_copied_cookie(
-    app: APIFlask,
-    visitor: Visitor,
-    another_visitor: Callable[[], Visitor],
-    age: dict[str, float],
+    visitor: Visitor, age: dict[str, float]
 ) -> None:
-    visitor.login(add_user(app))
+    visitor.enter()
     visitor.age_session(**age)
-    thief = another_visitor()
+    thief = Visitor(visitor.app)
     thief.steal(visitor.session_cookie())
     for each in (visitor, thief):
         assert each.get("/admin/tenant/?q=a").location == "/login?next=/admin/tenant/%3Fq%3Da"
 
 
-def test_a_session_goes_on_when_pages_are_asked_for(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app))
+def test_a_session_goes_on_when_pages_are_asked_for(visitor: Visitor) -> None:
+    visitor.enter()
     for _ in range(3):
         visitor.age_session(seen_s=11 * HOUR)
         assert visitor.is_logged_in()
 
 
-def test_a_session_ends_when_only_an_open_page_refreshes_itself(
-    app: APIFlask, visitor: Visitor
-) -> None:
-    visitor.login(add_user(app))
+def test_a_session_ends_when_only_an_open_page_refreshes_itself(visitor: Visitor) -> None:
+    visitor.enter()
     visitor.age_session(seen_s=11 * HOUR)
     answer = visitor.get("/admin/live/", headers=FRAGMENT)
     assert answer.status_code == 200
@@ -125,20 +118,20 @@ def test_a_session_ends_when_only_an_open_page_refreshes_itself(
 
 @pytest.mark.parametrize("page", ["//[", "https://evil.test//evil.test/x", "", "\\\\evil.test"])
 def test_the_way_back_stays_on_the_site_when_a_fragment_names_another(
-    app: APIFlask, visitor: Visitor, page: str
+    visitor: Visitor, page: str
 ) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": page}
     login = visitor.get("/admin/live/", headers=headers).headers["HX-Redirect"]
     assert login.startswith("/login")
     wanted = login.partition("?next=")[2]
-    assert visitor.login(add_user(app), next=wanted).location in {"/admin/", wanted}
+    assert visitor.login(add_user(visitor.app), next=wanted).location in {"/admin/", wanted}
 
 
 def test_the_times_of_the_settings_count_when_they_are_set(
-    another_app: Callable[..., APIFlask],
+    make_app: MakeApp,
 ) -> None:
-    app = another_app(session_idle="10m", session_lifetime="1h")
-    visitor = Visitor(app, new_address())
+    app = make_app(session_idle="10m", session_lifetime="1h")
+    visitor = Visitor(app)
     visitor.login(add_user(app))
     visitor.age_session(seen_s=5 * 60, began_s=30 * 60)
     assert visitor.is_logged_in()
@@ -151,7 +144,7 @@ def test_two_installations_on_one_host_leave_each_other_logged_in(
     app: APIFlask, tmp_path_factory: pytest.TempPathFactory, redis_url: str, scheme: str
 ) -> None:
     other = migrated_app(settings_in(tmp_path_factory.mktemp("other"), redis_url=redis_url))
-    one, two = Visitor(app, new_address(), scheme), Visitor(other, new_address(), scheme)
+    one, two = Visitor(app, scheme=scheme), Visitor(other, scheme=scheme)
     # One browser: it sends its cookies to every port of a host.
     two.share_cookies(one)
     assert one.login(add_user(app)).status_code == 302
@@ -170,21 +163,13 @@ def test_two_installations_on_one_host_leave_each_other_logged_in(
     close(other)
 
 
-def test_cookies_hold_for_the_whole_host_when_set_over_tls(app: APIFlask) -> None:
-    header = Visitor(app, new_address(), "https").get("/login").headers["Set-Cookie"]
-    assert header.startswith("__Host-paratia_session_")
-    assert "Path=/;" in header + ";" and "Domain" not in header and "Secure" in header
-
-
-def test_a_session_goes_on_when_its_key_has_become_an_older_one(
-    another_app: Callable[..., APIFlask],
-) -> None:
+def test_a_session_goes_on_when_its_key_has_become_an_older_one(make_app: MakeApp) -> None:
     old, new = "an old key of sixteen", "a new key of sixteen"
-    before, after = another_app(secret_key=old), another_app(secret_key=new)
+    before, after = make_app(secret_key=old), make_app(secret_key=new)
     after.config["SECRET_KEY_FALLBACKS"] = [old]
-    visitor = Visitor(before, new_address())
-    visitor.login(add_user(before))
-    later = Visitor(after, new_address())
+    visitor = Visitor(before)
+    visitor.enter()
+    later = Visitor(after)
     later.share_cookies(visitor)
     assert later.is_logged_in()
     assert later.logout().status_code == 302

@@ -1,14 +1,13 @@
-"""API tokens: who they let in, and what is kept of them."""
+"""API tokens: who they are of, and what is kept of them; test_doors.py says what they open."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select, update
 
-from tests.access import SETUP, Visitor, add_token, add_user, database_of
+from tests.access import ON_EACH_DATABASE, SETUP, Rows, Visitor, add_token, database_of
 from webapp.auth.models import ApiToken
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Role
@@ -16,13 +15,9 @@ from webapp.auth.tokens import TokenNameTaken, authenticate, create_token, revok
 from webapp.db.types import utc_now
 
 
-@pytest.fixture
-def stored(app: APIFlask) -> Callable[[], ApiToken]:
-    def read() -> ApiToken:
-        with database_of(app).reading() as session:
-            return session.scalars(select(ApiToken)).one()
-
-    return read
+def stored(app: APIFlask) -> ApiToken:
+    (token,) = Rows(app).rows(select(ApiToken))
+    return token
 
 
 def test_the_principal_has_name_and_role_when_a_token_is_sent(app: APIFlask) -> None:
@@ -33,29 +28,23 @@ def test_the_principal_has_name_and_role_when_a_token_is_sent(app: APIFlask) -> 
     assert (principal.actor, principal.role) == ("token:ci", Role.OPERATOR)
 
 
-def test_only_a_hash_is_kept_when_a_token_is_made(
-    app: APIFlask, stored: Callable[[], ApiToken]
-) -> None:
+def test_only_a_hash_is_kept_when_a_token_is_made(app: APIFlask) -> None:
     secret = add_token(app)
     assert len(secret.removeprefix("par_")) == 43  # 32 bytes in base64
-    assert stored().digest == hashlib.sha256(secret.encode()).hexdigest()
-    assert all(secret not in str(value) for value in vars(stored()).values())
+    assert stored(app).digest == hashlib.sha256(secret.encode()).hexdigest()
+    assert all(secret not in str(value) for value in vars(stored(app)).values())
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "é"])
-def test_nobody_is_known_when_the_header_is_unusable(app: APIFlask, header: str | None) -> None:
-    add_token(app)
-    with app.app_context():
-        assert authenticate(header) is None
-
-
-def test_nobody_is_known_when_the_token_was_revoked(app: APIFlask) -> None:
+def test_nobody_is_known_when_the_header_is_unusable_or_the_token_revoked(app: APIFlask) -> None:
     secret = add_token(app, name="ci")
+    revoke_token(database_of(app), "ci", actor=SETUP)
     with app.app_context():
-        revoke_token(database_of(app), "ci", actor=SETUP)
+        for header in (None, "", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "é"):
+            assert authenticate(header) is None, header
         assert authenticate(f"Bearer {secret}") is None
 
 
+@ON_EACH_DATABASE
 def test_the_name_is_taken_when_a_live_token_has_it(app: APIFlask) -> None:
     add_token(app, name="ci")
     with pytest.raises(TokenNameTaken):
@@ -64,45 +53,20 @@ def test_the_name_is_taken_when_a_live_token_has_it(app: APIFlask) -> None:
     assert create_token(database_of(app), "ci", Role.VIEWER, actor=SETUP)
 
 
-def test_the_last_use_is_kept_to_the_minute_when_a_token_is_used_often(
-    app: APIFlask, stored: Callable[[], ApiToken]
-) -> None:
+def test_the_last_use_is_kept_to_the_minute_when_a_token_is_used_often(app: APIFlask) -> None:
     secret = add_token(app)
     with app.app_context():
         authenticate(f"Bearer {secret}")
-        first = stored().last_used_at
+        first = stored(app).last_used_at
         authenticate(f"Bearer {secret}")
-        assert stored().last_used_at == first is not None
+        assert stored(app).last_used_at == first is not None
         long_ago = utc_now() - timedelta(minutes=2)
-        with database_of(app).transaction() as session:
-            session.execute(update(ApiToken).values(last_used_at=long_ago))
+        Rows(app).execute(update(ApiToken).values(last_used_at=long_ago))
         authenticate(f"Bearer {secret}")
-        assert stored().last_used_at > long_ago
+        assert stored(app).last_used_at > long_ago
 
 
-def test_the_session_is_not_used_when_a_bad_token_is_sent(app: APIFlask, visitor: Visitor) -> None:
-    visitor.login(add_user(app, Role.ADMIN))
+def test_the_session_is_not_used_when_a_bad_token_is_sent(visitor: Visitor) -> None:
+    visitor.enter(Role.ADMIN)
     answer = visitor.get("/api/nothing", headers={"Authorization": "Bearer wrong"})
     assert answer.status_code == 401
-
-
-def test_a_token_opens_no_page_when_sent_outside_the_api(app: APIFlask, visitor: Visitor) -> None:
-    header = {"Authorization": f"Bearer {add_token(app, Role.ADMIN)}"}
-    assert visitor.get("/logout", headers=header).status_code == 302
-
-
-def test_no_csrf_token_is_asked_for_when_an_api_token_is_sent(
-    app: APIFlask, visitor: Visitor
-) -> None:
-    header = {"Authorization": f"Bearer {add_token(app)}"}
-    assert visitor.post("/api/nothing", headers=header).status_code == 404
-
-
-def test_a_csrf_token_is_asked_for_when_the_session_writes_to_the_api(
-    app: APIFlask, visitor: Visitor
-) -> None:
-    visitor.login(add_user(app, Role.ADMIN))
-    answer = visitor.post("/api/nothing")
-    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
-    header = {"X-CSRFToken": visitor.csrf_token("/logout")}
-    assert visitor.post("/api/nothing", headers=header).status_code == 404

@@ -3,20 +3,12 @@
 import csv
 import io
 
-from apiflask import APIFlask
-
 from tests.access import Visitor
 from tests.factories import ACTOR
-from tests.integration.admin.tenants import add_failed, add_tenant, send
-from webapp import current
+from tests.integration.admin.panel import OpenPanel
 from webapp.admin.audit.labels import ACTIONS, action_icon
 from webapp.audit import log as audit
 from webapp.settings import PROJECT_ROOT
-
-
-def rename(app: APIFlask, tenant_id: int, name: str) -> None:
-    with app.app_context():
-        current.tenants().rename(tenant_id, name=name, actor=ACTOR)
 
 
 def rows(visitor: Visitor, query: str = "") -> list[dict[str, str]]:
@@ -24,12 +16,10 @@ def rows(visitor: Visitor, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
 
 
-def test_before_and_after_are_shown_when_a_tenant_was_renamed(
-    app: APIFlask, operator: Visitor
-) -> None:
-    tenant_id = add_tenant(app, "Acme")
-    rename(app, tenant_id, "<b>Acme</b>")
-    page = operator.get("/admin/audit/?action=tenant.rename").text
+def test_before_and_after_are_shown_when_a_tenant_was_renamed(panel: OpenPanel) -> None:
+    tenant_id = panel.add_tenant("Acme")
+    panel.services.tenants.rename(tenant_id, name="<b>Acme</b>", actor=ACTOR)
+    page = panel.page("/admin/audit/?action=tenant.rename")
     assert "Tenant renamed" in page
     assert "</span><bdi>Acme</bdi></del>" in page
     assert "</span><bdi>&lt;b&gt;Acme&lt;/b&gt;</bdi></ins>" in page
@@ -37,33 +27,29 @@ def test_before_and_after_are_shown_when_a_tenant_was_renamed(
     assert "acme</del>" not in page  # the slug stayed
 
 
-def test_who_and_from_where_is_shown_when_a_button_was_pressed(
-    app: APIFlask, operator: Visitor
-) -> None:
-    tenant_id = add_failed(app)
-    assert send(operator, "/admin/tenant/retry/", tenant_id=str(tenant_id)) == 302
-    page = operator.get("/admin/audit/?action=tenant.retry").text
+def test_who_and_from_where_is_shown_when_a_button_was_pressed(panel: OpenPanel) -> None:
+    tenant_id = panel.add_failed()
+    assert panel.send("/admin/tenant/retry/", tenant_id=tenant_id) == 302
+    page = panel.page("/admin/audit/?action=tenant.retry")
     assert '"><bdi>operator-' in page
-    assert f"Panel · {operator.environ['REMOTE_ADDR']}" in page
+    assert f"Panel · {panel.environ['REMOTE_ADDR']}" in page
     for said in ("error of Acme", "No answer in time", "pending"):
         assert said in page
 
 
-def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(
-    app: APIFlask, operator: Visitor
-) -> None:
+def test_what_holds_nothing_is_left_out_and_what_is_shown_has_its_word(panel: OpenPanel) -> None:
     after = {"rows": 6, "skipped": {}, "selection": {"state": "failed"}}
-    with app.app_context(), current.database().transaction() as session:
+    with panel.services.database.transaction() as session:
         audit.record(session, actor=ACTOR, action="operation.retry", after=after)
-    page = operator.get("/admin/audit/").text
+    page = panel.page("/admin/audit/")
     assert "Rows" in page
     assert "State: failed" in page
     assert "Skipped" not in page
 
 
-def test_entries_are_left_out_when_the_address_says_so(app: APIFlask, operator: Visitor) -> None:
-    add_tenant(app, "Acme")
-    add_tenant(app, "Bolt")
+def test_entries_are_left_out_when_the_address_says_so(panel: OpenPanel) -> None:
+    panel.add_tenant("Acme")
+    panel.add_tenant("Bolt")
     for query, seen in (
         ("", {"Acme", "Bolt"}),
         ("?search=acm", {"Acme"}),
@@ -72,44 +58,40 @@ def test_entries_are_left_out_when_the_address_says_so(app: APIFlask, operator: 
         ("?until=2001-01-01T00:00", set()),
         ("?since=never&via=nowhere&span=1&before=x&tenant=%00", {"Acme", "Bolt"}),
     ):
-        page = operator.get(f"/admin/audit/{query}").text
+        page = panel.page(f"/admin/audit/{query}")
         assert {name for name in ("Acme", "Bolt") if f">{name}</bdi>" in page} == seen, query
 
 
-def test_older_entries_are_a_page_away_when_there_are_many(
-    app: APIFlask, operator: Visitor
-) -> None:
+def test_older_entries_are_a_page_away_when_there_are_many(panel: OpenPanel) -> None:
     for number in range(51):
-        add_tenant(app, f"T{number}")
-    page = operator.get("/admin/audit/?action=tenant.create").text
+        panel.add_tenant(f"T{number}")
+    page = panel.page("/admin/audit/?action=tenant.create")
     assert (">T50</bdi>" in page, ">T0</bdi>" in page) == (True, False)
     older = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
-    page = operator.get(older).text
+    page = panel.page(older)
     assert (">T0</bdi>" in page, "Newest" in page, 'rel="next"' in page) == (True, True, False)
 
 
-def test_the_file_holds_what_the_page_shows_and_runs_nothing(
-    app: APIFlask, operator: Visitor
-) -> None:
-    add_tenant(app, "=1+1")
-    add_tenant(app, "Bolt")
-    (row,) = rows(operator, "?search=1%2B1")
+def test_the_file_holds_what_the_page_shows_and_runs_nothing(panel: OpenPanel) -> None:
+    panel.add_tenant("=1+1")
+    panel.add_tenant("Bolt")
+    (row,) = rows(panel, "?search=1%2B1")
     assert (row["tenant"], row["action"], row["via"]) == ("'=1+1", "tenant.create", "panel")
     assert row["after"] == '{"name": "=1+1", "slug": "1-1"}'
-    (made,) = rows(operator, "?action=export.audit")
+    (made,) = rows(panel, "?action=export.audit")
     assert "operator-" in made["actor"]
     assert '"search": "1+1"' in made["after"]
 
 
-def test_nothing_there_is_said_in_words(app: APIFlask, operator: Visitor) -> None:
-    assert "Nothing matches" in operator.get("/admin/audit/?actor=cli&search=zzz").text
+def test_nothing_there_is_said_in_words(panel: OpenPanel) -> None:
+    assert "Nothing matches" in panel.page("/admin/audit/?actor=cli&search=zzz")
 
 
-def test_the_request_leads_to_all_that_it_did(app: APIFlask, operator: Visitor) -> None:
-    page = operator.get("/admin/audit/?action=user.login").text
+def test_the_request_leads_to_all_that_it_did(panel: OpenPanel) -> None:
+    page = panel.page("/admin/audit/?action=user.login")
     address = page.partition('under request" href="')[2].partition('"')[0]
     assert "request=" in address
-    assert "Logged in" in operator.get(address.replace("&amp;", "&")).text
+    assert "Logged in" in panel.page(address.replace("&amp;", "&"))
 
 
 def test_a_user_that_was_added_has_another_picture_than_a_login() -> None:

@@ -10,8 +10,8 @@ from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from tests.access import PASSWORD, Visitor, add_user, database_of
-from tests.integration.access.conftest import new_address
+from tests.access import PASSWORD, Visitor, add_user
+from tests.integration.admin.panel import OpenPanel
 from webapp.auth.roles import Role
 from webapp.models.tenant import Tenant
 
@@ -28,9 +28,8 @@ class OldSigner(TimestampSigner):
         return super().get_timestamp() - int(3 * DAY)
 
 
-def names(app: APIFlask) -> list[str]:
-    with database_of(app).reading() as session:
-        return list(session.scalars(select(Tenant.name)))
+def names(panel: OpenPanel) -> list[str]:
+    return panel.rows(select(Tenant.name))
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -44,56 +43,52 @@ def refusals(logs: list[Any]) -> list[Any]:
 
 
 @pytest.fixture
-def typed(operator: Visitor) -> dict[str, str]:
-    return {"name": "Acme & <Söhne>", "slug": "", "csrf_token": operator.csrf_token(NEW)}
+def typed(panel: OpenPanel) -> dict[str, str]:
+    return {"name": "Acme & <Söhne>", "slug": "", "csrf_token": panel.csrf_token(NEW)}
 
 
-def test_a_form_is_taken_when_it_was_open_for_days(
-    app: APIFlask, operator: Visitor, typed: dict[str, str]
-) -> None:
-    signed = URLSafeTimedSerializer(app.secret_key, salt="wtf-csrf-token", signer=OldSigner)
+def test_a_form_is_taken_when_it_was_open_for_days(panel: OpenPanel, typed: dict[str, str]) -> None:
+    signed = URLSafeTimedSerializer(panel.app.secret_key, salt="wtf-csrf-token", signer=OldSigner)
     typed["csrf_token"] = signed.dumps(signed.loads(typed["csrf_token"]))
-    assert operator.post(NEW, typed).status_code == 302
-    assert names(app) == [typed["name"]]
+    assert panel.post(NEW, typed).status_code == 302
+    assert names(panel) == [typed["name"]]
 
 
 def test_what_was_typed_comes_back_when_the_session_began_anew_in_another_tab(
-    app: APIFlask, operator: Visitor, typed: dict[str, str]
+    panel: OpenPanel, typed: dict[str, str]
 ) -> None:
-    operator.age_session(began_s=8 * DAY)
-    operator.login(add_user(app, Role.OPERATOR))
-    operator.get("/admin/")
+    panel.age_session(began_s=8 * DAY)
+    panel.enter(Role.OPERATOR)
+    panel.get("/admin/")
     with capture_logs() as logs:
-        answer = operator.post(NEW, typed, headers=OURS)
+        answer = panel.post(NEW, typed, headers=OURS)
     assert answer.status_code == 400
-    assert names(app) == []
+    assert names(panel) == []
     assert html.escape(typed["name"]) in answer.text
     (refused,) = refusals(logs)
     assert (refused["check"], refused["expected"]) == ("other_session", "http://localhost")
     assert typed["csrf_token"] not in str(logs)
-    again = operator.post(NEW, hidden(answer.text), headers=OURS)
+    again = panel.post(NEW, hidden(answer.text), headers=OURS)
     assert again.status_code == 302
-    assert names(app) == [typed["name"]]
+    assert names(panel) == [typed["name"]]
 
 
 def test_what_was_typed_comes_back_after_the_login_when_the_session_is_over(
-    app: APIFlask, operator: Visitor, typed: dict[str, str]
+    panel: OpenPanel, typed: dict[str, str]
 ) -> None:
-    operator.age_session(began_s=8 * DAY)
-    login = operator.post(NEW, typed, headers=OURS)
+    panel.age_session(began_s=8 * DAY)
+    login = panel.post(NEW, typed, headers=OURS)
     assert login.status_code == 401
     fields = hidden(login.text)
-    wrong = operator.post(
-        "/login", {**fields, "email": "a@b.cd", "password": "wrong"}, headers=OURS
-    )
+    wrong = panel.post("/login", {**fields, "email": "a@b.cd", "password": "wrong"}, headers=OURS)
     fields = hidden(wrong.text)
-    user = {"email": add_user(app, Role.OPERATOR), "password": PASSWORD}
-    offered = operator.post("/login", {**fields, **user}, headers=OURS)
+    user = {"email": add_user(panel.app, Role.OPERATOR), "password": PASSWORD}
+    offered = panel.post("/login", {**fields, **user}, headers=OURS)
     assert offered.status_code == 200
     assert html.escape(typed["name"]) in offered.text
-    assert names(app) == []
-    assert operator.post(NEW, hidden(offered.text), headers=OURS).status_code == 302
-    assert names(app) == [typed["name"]]
+    assert names(panel) == []
+    assert panel.post(NEW, hidden(offered.text), headers=OURS).status_code == 302
+    assert names(panel) == [typed["name"]]
 
 
 @pytest.mark.parametrize(
@@ -104,14 +99,14 @@ def test_what_was_typed_comes_back_after_the_login_when_the_session_is_over(
     ],
 )
 def test_no_button_is_offered_when_another_site_may_have_made_the_form(
-    app: APIFlask, operator: Visitor, typed: dict[str, str], headers: dict[str, str]
+    panel: OpenPanel, typed: dict[str, str], headers: dict[str, str]
 ) -> None:
-    answer = operator.post(NEW, {**typed, "csrf_token": "none"}, headers=headers)
+    answer = panel.post(NEW, {**typed, "csrf_token": "none"}, headers=headers)
     assert answer.status_code == 400
     assert "Acme" not in answer.text
-    operator.age_session(began_s=8 * DAY)
-    assert operator.post(NEW, typed, headers=headers).status_code == 302
-    assert names(app) == []
+    panel.age_session(began_s=8 * DAY)
+    assert panel.post(NEW, typed, headers=headers).status_code == 302
+    assert names(panel) == []
 
 
 @pytest.mark.parametrize(
@@ -124,8 +119,8 @@ def test_no_button_is_offered_when_another_site_may_have_made_the_form(
 def test_the_log_says_what_was_compared_when_a_form_came_over_tls(
     app: APIFlask, referer: str | None, check: str, logged: str | None
 ) -> None:
-    visitor = Visitor(app, new_address(), "https")
-    visitor.login(add_user(app, Role.OPERATOR))
+    visitor = Visitor(app, scheme="https")
+    visitor.enter(Role.OPERATOR)
     form = {"name": "Acme", "csrf_token": visitor.csrf_token(NEW)}
     with capture_logs() as logs:
         answer = visitor.post(NEW, form, headers={"Referer": referer} if referer else {})
@@ -139,7 +134,7 @@ def test_the_log_says_what_was_compared_when_a_form_came_over_tls(
 
 
 def test_the_login_names_the_proxy_when_the_referer_is_of_another_port(app: APIFlask) -> None:
-    visitor = Visitor(app, new_address(), "https")
+    visitor = Visitor(app, scheme="https")
     form = {"email": "ops@example.test", "password": "x", "csrf_token": visitor.csrf_token()}
     answer = visitor.post("/login", form, headers={"Referer": "https://localhost:8443/login"})
     assert answer.status_code == 400
@@ -147,8 +142,8 @@ def test_the_login_names_the_proxy_when_the_referer_is_of_another_port(app: APIF
 
 
 def test_a_call_is_refused_when_its_referer_cannot_be_read(app: APIFlask) -> None:
-    visitor = Visitor(app, new_address(), "https")
-    visitor.login(add_user(app, Role.OPERATOR))
+    visitor = Visitor(app, scheme="https")
+    visitor.enter(Role.OPERATOR)
     headers = {"X-CSRFToken": visitor.csrf_token(NEW), "Referer": "http://[::1"}
     with capture_logs() as logs:
         assert visitor.post("/api/tenants", headers=headers).status_code == 400
@@ -156,7 +151,7 @@ def test_a_call_is_refused_when_its_referer_cannot_be_read(app: APIFlask) -> Non
 
 
 def test_the_login_keeps_the_address_when_its_page_is_too_old(app: APIFlask) -> None:
-    visitor = Visitor(app, new_address())
+    visitor = Visitor(app)
     form = {"email": "ops@example.test", "password": "a long secret", "next": "/admin/audit/"}
     answer = visitor.post("/login", {**form, "csrf_token": "old"}, headers=OURS)
     assert answer.status_code == 400
@@ -170,7 +165,7 @@ def test_the_login_keeps_the_address_when_its_page_is_too_old(app: APIFlask) -> 
 def test_the_first_of_two_login_tabs_leads_into_the_panel_when_the_second_was_used(
     app: APIFlask,
 ) -> None:
-    visitor = Visitor(app, new_address())
+    visitor = Visitor(app)
     first = visitor.csrf_token()
     email = add_user(app)
     visitor.login(email)

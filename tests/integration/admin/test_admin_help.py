@@ -3,16 +3,16 @@
 import re
 from urllib.parse import urljoin
 
-from tests.access import Visitor
+from tests.integration.admin.panel import OpenPanel
 from webapp.settings import PROJECT_ROOT
 
 DOCUMENTS = PROJECT_ROOT / "docs"
 
 
-def test_help_opens_with_each_fault_and_what_heals_it(operator: Visitor) -> None:
-    answer = operator.get("/admin/help/")
+def test_help_opens_with_each_fault_and_what_heals_it(panel: OpenPanel) -> None:
+    answer = panel.get("/admin/help/")
     assert answer.location == "/admin/help/operations"
-    page = operator.get(answer.location).text
+    page = panel.page(answer.location)
     rows = re.findall(r"^\| [^-]", (DOCUMENTS / "operations.md").read_text("utf-8"), re.MULTILINE)
     assert len(rows) > 40
     assert page.count("<tr>") == len(rows)
@@ -21,18 +21,18 @@ def test_help_opens_with_each_fault_and_what_heals_it(operator: Visitor) -> None
         assert page.count(f'<td data-label="{heading}">') == len(rows) - 1
 
 
-def test_each_document_has_a_page_and_its_pictures(operator: Visitor) -> None:
+def test_each_document_has_a_page_and_its_pictures(panel: OpenPanel) -> None:
     for document in DOCUMENTS.glob("*.md"):
         address, text = f"/admin/help/{document.stem}", document.read_text("utf-8")
-        page = operator.get(address).text
+        page = panel.page(address)
         assert f'aria-current="page">{text.splitlines()[0].removeprefix("# ")}</a>' in page
         pictures = re.findall(r'<img src="(img/[^"]*)"', page)
         assert len(pictures) == text.count("![")
         for picture in pictures:
-            with operator.get(urljoin(address, picture)) as answer:
+            with panel.get(urljoin(address, picture)) as answer:
                 assert answer.data.startswith(b"\x89PNG")
 
 
-def test_nothing_but_the_documents_is_served(operator: Visitor) -> None:
+def test_nothing_but_the_documents_is_served(panel: OpenPanel) -> None:
     for name in ("nothing", "adr", "..%2FREADME", "img/..%2F..%2FREADME.md", "img/nothing.png"):
-        assert operator.get(f"/admin/help/{name}").status_code == 404, name
+        assert panel.get(f"/admin/help/{name}").status_code == 404, name

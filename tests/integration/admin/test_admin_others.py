@@ -1,11 +1,8 @@
 """Another RQ application on our Redis and queue, and garbage: told apart, shown, left alone."""
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from apiflask import APIFlask
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
@@ -18,32 +15,22 @@ from rq.registry import (
 )
 
 from jobs.reconciler.repair import Repair
-from tests.access import Visitor
-from tests.integration.admin.tenants import add_tenant
-from tests.integration.admin.test_admin_rq_rules import failed_job
+from tests.integration.admin.panel import FOR_EVER, OpenPanel
 from webapp.cli.config import config_command
 from webapp.queue.inspection import look
-from webapp.queue.job_queue import JobQueue
 
 TAB = "/admin/partitions/?tab=queues"
-FOR_EVER = 9_999_999_999
 
 
 @pytest.fixture
-def job_queue(app: APIFlask) -> JobQueue:
-    job_queue: JobQueue = app.extensions["job_queue"]
-    return job_queue
+def redis(admin: OpenPanel) -> Redis:
+    return admin.job_queue.connection
 
 
 @pytest.fixture
-def redis(job_queue: JobQueue) -> Redis:
-    return job_queue.connection
-
-
-@pytest.fixture
-def theirs(job_queue: JobQueue) -> Queue:
+def theirs(admin: OpenPanel) -> Queue:
     """The same queue, as the other application uses it: with pickles and ids of RQ's own."""
-    queue = Queue(job_queue.queue.name, connection=job_queue.connection)
+    queue = Queue(admin.job_queue.queue.name, connection=admin.job_queue.connection)
     failed, started, finished, waiting, scheduled, deferred = (
         queue.create_job("os.getcwd", args=(n,)) for n in range(6)
     )
@@ -64,13 +51,11 @@ def theirs(job_queue: JobQueue) -> Queue:
     return queue
 
 
-@contextmanager
-def their_worker(queue: Queue) -> Iterator[SimpleWorker]:
+def add_worker(queue: Queue) -> SimpleWorker:
     worker = SimpleWorker([queue], connection=queue.connection)
     worker.register_birth()
     worker.set_state("idle")
-    yield worker
-    worker.register_death()
+    return worker
 
 
 def all_of(redis: Redis, queue: Queue) -> dict[bytes, bytes | None]:
@@ -83,13 +68,13 @@ def all_of(redis: Redis, queue: Queue) -> dict[bytes, bytes | None]:
 
 
 def test_only_what_is_ours_is_counted_when_others_use_the_queue(
-    app: APIFlask, operator: Visitor, job_queue: JobQueue, theirs: Queue
+    admin: OpenPanel, theirs: Queue
 ) -> None:
-    add_tenant(app)
-    with their_worker(theirs):
-        board = look(job_queue)
-        page = operator.get(TAB).text
-        told = app.test_cli_runner().invoke(config_command, ["--json"])
+    admin.add_tenant()
+    add_worker(theirs)
+    board = look(admin.job_queue)
+    page = admin.page(TAB)
+    told = admin.app.test_cli_runner().invoke(config_command, ["--json"])
     assert (board.waiting, board.workers) == (1, [])
     assert (board.others.waiting, board.others.kept, board.others.workers) == (1, 4, 1)
     assert 'id="others"' in page and "Give Paratia a Redis database of its own" in page
@@ -97,18 +82,16 @@ def test_only_what_is_ours_is_counted_when_others_use_the_queue(
     assert told.stdout.startswith("{")
 
 
-def test_nobody_is_warned_of_when_the_queues_are_ours_alone(
-    app: APIFlask, operator: Visitor
-) -> None:
-    failed_job(app)
-    assert 'id="others"' not in operator.get(TAB).text
-    assert app.test_cli_runner().invoke(config_command).stderr == ""
+def test_nobody_is_warned_of_when_the_queues_are_ours_alone(panel: OpenPanel) -> None:
+    panel.add_failed_job()
+    assert 'id="others"' not in panel.page(TAB)
+    assert panel.app.test_cli_runner().invoke(config_command).stderr == ""
 
 
 def test_others_jobs_stay_when_the_sweep_forgets_ours(
-    app: APIFlask, redis: Redis, job_queue: JobQueue, theirs: Queue
+    admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
-    job_id = failed_job(app)
+    job_id = admin.add_failed_job()
     before = all_of(redis, theirs)
     redis.hset(Job.key_for("t5-g1-d1"), mapping={"data": pickle.dumps(1), "status": "failed"})
     garbage = {b"\xff": 1, "a b": 2, "../x": 3, "x" * 10_000: 4, "t5-g1-d1": 5, "t6-g1-d1": 6}
@@ -117,9 +100,9 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
     redis.zadd(FailedJobRegistry(queue=theirs).key, {"t7-g1-d1": 7})
     redis.rpush(theirs.key, b"\xff")
     redis.set("rq:results:t8-g1-d1", "no stream")
-    assert job_queue.live([job_id, "t7-g1-d1"]) == set()
+    assert admin.job_queue.live([job_id, "t7-g1-d1"]) == set()
     # One that no tenant is failing by, and one that is gone.
-    services = app.extensions["services"]
+    services = admin.services
     repair = Repair(services.database, services.job_queue, services.dispatcher, services.policy)
     assert repair.drop_stale_failed_jobs() == 2
     assert repair.drop_stale_failed_jobs() == 0
@@ -130,14 +113,14 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
 
 
 def test_only_ours_are_requeued_and_deleted_when_an_admin_does_all(
-    app: APIFlask, admin: Visitor, redis: Redis, theirs: Queue
+    admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
     name, before = theirs.name, all_of(redis, theirs)
-    headers = {"X-CSRFToken": admin.csrf_token("/admin/")}
-    failed_job(app)
+    headers = {"X-CSRFToken": admin.csrf_token("/logout")}
+    admin.add_failed_job()
     answer = admin.post(f"/rq/requeue/{name}", headers=headers)
     assert answer.json == {"status": "OK", "count": 1}
-    add_tenant(app, "Waits")
+    admin.add_tenant("Waits")
     for registry in ("queued", "failed", "deferred", "started", "finished", "scheduled"):
         assert admin.post(f"/rq/queue/{name}/{registry}/empty", headers=headers).json == {
             "status": "OK"
@@ -152,9 +135,9 @@ def test_only_ours_are_requeued_and_deleted_when_an_admin_does_all(
 
 @pytest.mark.parametrize("registry", ["queued", "failed", "started", "scheduled"])
 def test_the_others_are_listed_when_one_job_cannot_be_read(
-    app: APIFlask, admin: Visitor, redis: Redis, theirs: Queue, registry: str
+    admin: OpenPanel, redis: Redis, theirs: Queue, registry: str
 ) -> None:
-    tenant_id = add_tenant(app)
+    tenant_id = admin.add_tenant()
     job_id = f"t{tenant_id}-g1-d1"
     odd = ["a b", "../x", "x" * 10_000, "<b>", "garbage", "wrong-kind", "gone", b"\xff\xfe"]
     redis.hset(Job.key_for("garbage"), mapping={"data": b"\xff", "created_at": b"\xff"})
@@ -179,18 +162,18 @@ def test_the_others_are_listed_when_one_job_cannot_be_read(
 
 
 def test_every_page_opens_when_queues_and_workers_are_garbage(
-    app: APIFlask, admin: Visitor, redis: Redis, theirs: Queue
+    admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
     redis.sadd("rq:queues", theirs.key, b"rq:queue:\xff", "nonsense", "rq:queue:text")
     redis.set("rq:queue:text", "x")
     redis.sadd("rq:workers", b"rq:worker:\xff", "nonsense", "rq:worker:text", "rq:worker:odd")
     redis.set("rq:worker:text", "x")
     redis.hset("rq:worker:odd", mapping={"state": "idle", "birth": b"\xff", "pid": "x"})
-    with their_worker(theirs) as worker:
-        for address in ("/rq/", "/rq/0/view/workers", TAB, "/admin/"):
-            assert admin.get(address).status_code == 200, address
-        workers = admin.get("/rq/0/data/workers.json").json["workers"]
-        queues = admin.get("/rq/0/data/queues.json").json["queues"]
+    worker = add_worker(theirs)
+    for address in ("/rq/", "/rq/0/view/workers", TAB, "/admin/"):
+        assert admin.get(address).status_code == 200, address
+    workers = admin.get("/rq/0/data/workers.json").json["workers"]
+    queues = admin.get("/rq/0/data/queues.json").json["queues"]
     assert [each["name"] for each in workers] == [worker.name]
     assert theirs.name in [each["name"] for each in queues]
     redis.delete(theirs.key)
@@ -199,7 +182,7 @@ def test_every_page_opens_when_queues_and_workers_are_garbage(
 
 
 def test_pages_of_a_job_open_when_it_depends_on_another(
-    admin: Visitor, redis: Redis, theirs: Queue
+    admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
     first = theirs.enqueue("os.getcwd")
     second = theirs.enqueue("os.getcwd", depends_on=first)

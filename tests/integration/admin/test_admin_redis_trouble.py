@@ -1,21 +1,13 @@
 """A Redis that answers and refuses: pages and forms go on without it, and none says 500."""
 
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from apiflask import APIFlask
 from redis import Redis
-from rq.job import Job
-from rq.registry import FailedJobRegistry
-from rq.serializers import JSONSerializer
 
-from tests.access import Visitor, close, settings_in
 from tests.engines.redis import RedisServer
 from tests.integration.access.test_limits import fill, make_read_only
-from webapp import create_app
+from tests.integration.admin.panel import OpenPanel
 
 
 def forbid_all(redis: RedisServer) -> None:
@@ -29,34 +21,22 @@ def redis(spare_redis: Callable[..., RedisServer]) -> RedisServer:
 
 
 @pytest.fixture
-def app(migrated_database: Path, tmp_path: Path, redis: RedisServer) -> Iterator[APIFlask]:
-    shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
-    queue = f"q{secrets.token_hex(6)}"
-    app = create_app(settings_in(tmp_path, redis_url=redis.url, partition_queue=queue))
-    yield app
-    close(app)
-
-
-def failed_job(app: APIFlask) -> Job:
-    queue = app.extensions["job_queue"].queue
-    job = queue.enqueue("jobs.provisioning.create_partition", 1, 1)
-    queue.remove(job)
-    FailedJobRegistry(queue=queue, serializer=JSONSerializer).add(job, ttl=60)
-    return Job.fetch(job.id, connection=queue.connection, serializer=JSONSerializer)
+def own_redis(redis: RedisServer) -> str:
+    return redis.url
 
 
 @pytest.mark.parametrize("trouble", [fill, make_read_only, forbid_all])
 def test_pages_and_forms_go_on_when_redis_refuses_commands(
-    app: APIFlask, redis: RedisServer, admin: Visitor, trouble: Callable[[RedisServer], None]
+    redis: RedisServer, admin: OpenPanel, trouble: Callable[[RedisServer], None]
 ) -> None:
-    job, queue = failed_job(app), app.extensions["job_queue"].queue.name
+    job_id, queue = admin.add_failed_job(), admin.job_queue.queue.name
     pages = ("/admin/", "/admin/partitions/?tab=queues", "/admin/live/", "/readyz", "/metrics")
     dashboard = (
         *("/rq/", "/rq/0/data/queues.json", "/rq/0/data/workers.json"),
-        *(f"/rq/0/view/job/{job.id}", f"/rq/0/data/jobs/{queue}/failed/8/asc/1.json"),
+        *(f"/rq/0/view/job/{job_id}", f"/rq/0/data/jobs/{queue}/failed/8/asc/1.json"),
     )
     changes = (
-        *(f"/rq/job/{job.id}/requeue", f"/rq/job/{job.id}/delete"),
+        *(f"/rq/job/{job_id}/requeue", f"/rq/job/{job_id}/delete"),
         *(f"/rq/requeue/{queue}", f"/rq/queue/{queue}/failed/empty"),
     )
     token = admin.csrf_token("/admin/tenant/new/")
@@ -77,7 +57,7 @@ DASHBOARD = ("/rq/", "/rq/0/view/jobs", "/rq/0/view/job/t1-g1-d1")
 
 
 def test_the_dashboards_pages_have_a_way_back_when_redis_does_not_answer(
-    admin: Visitor, redis: RedisServer
+    admin: OpenPanel, redis: RedisServer
 ) -> None:
     redis.stop()
     for address in DASHBOARD:
@@ -86,11 +66,11 @@ def test_the_dashboards_pages_have_a_way_back_when_redis_does_not_answer(
         assert answer.headers["Retry-After"]
         assert "<h1>Redis does not answer</h1>" in answer.text
         assert 'href="/admin/"' in answer.text
-    assert "<h1>" not in admin.get("/rq/0/data/queues.json").text
+    assert "<h1>" not in admin.page("/rq/0/data/queues.json")
 
 
 def test_the_dashboards_pages_have_a_way_back_when_a_key_is_of_another_kind(
-    admin: Visitor, redis: RedisServer
+    admin: OpenPanel, redis: RedisServer
 ) -> None:
     with Redis.from_url(redis.url) as client:
         client.set("rq:queues", "no set")

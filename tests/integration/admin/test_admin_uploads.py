@@ -4,18 +4,14 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable
 
 import pytest
-from apiflask import APIFlask
 from sqlalchemy import select, update
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from tests.access import Visitor, database_of
-from tests.integration.admin.tenants import add_tenant, send, tenant_of
-from tests.integration.admin.test_admin_queries import MOST_QUERIES, counted
-from webapp.auth.roles import Role
+from tests.access import Visitor
+from tests.integration.admin.panel import MOST_QUERIES, OpenPanel
 from webapp.csv_import.parsing import MAX_BYTES
 from webapp.models.csv_import import Upload, UploadState
 
@@ -49,11 +45,9 @@ def table(visitor: Visitor, address: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
 
 
-def test_a_file_is_shown_with_each_fault_when_it_was_checked(
-    app: APIFlask, operator: Visitor
-) -> None:
-    add_tenant(app, "Acme")
-    page = operator.get(checked(operator, "name,slug\nNew,\nOld,acme\n,Bad\n")).text
+def test_a_file_is_shown_with_each_fault_when_it_was_checked(panel: OpenPanel) -> None:
+    panel.add_tenant("Acme")
+    page = panel.page(checked(panel, "name,slug\nNew,\nOld,acme\n,Bad\n"))
     assert "1 tenant can be created. Nothing has changed yet." in page
     assert "acme belongs to tenant 1" in page
     assert "<b>Name</b> It is empty." in page
@@ -61,17 +55,15 @@ def test_a_file_is_shown_with_each_fault_when_it_was_checked(
     assert "1 place is needed in kb_chunks_v1. How many are left is not known" in page
 
 
-def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(
-    app: APIFlask, operator: Visitor
-) -> None:
-    address = checked(operator, "name,slug\nAcme,\n=1+1,two\nBad,Bad\n")
+def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(panel: OpenPanel) -> None:
+    address = checked(panel, "name,slug\nAcme,\n=1+1,two\nBad,Bad\n")
     upload_id = number_of(address)
-    assert send(operator, "/admin/import/confirm/", upload_id=upload_id) == 303
-    assert tenant_of(app, 1).name == "Acme"
-    page = operator.get(address).text
+    assert panel.send("/admin/import/confirm/", upload_id=upload_id) == 303
+    assert panel.tenant(1).name == "Acme"
+    page = panel.page(address)
     assert "2 tenants were created. 1 row was left out." in page
     assert "0 of 2 ready" in page
-    assert table(operator, f"/admin/import/result.csv?id={upload_id}") == [
+    assert table(panel, f"/admin/import/result.csv?id={upload_id}") == [
         ["line", "name", "slug", "id", "outcome", "message"],
         ["2", "Acme", "acme", "1", "created", ""],
         ["3", "'=1+1", "two", "2", "created", ""],
@@ -81,28 +73,25 @@ def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(
             "Bad",
             "",
             "invalid",
-            table(operator, f"/admin/import/rejects.csv?id={upload_id}")[1][2],
+            table(panel, f"/admin/import/rejects.csv?id={upload_id}")[1][2],
         ],
     ]
 
 
-def test_the_lack_of_a_reconciler_is_told_while_rows_wait_for_it(
-    app: APIFlask, operator: Visitor
-) -> None:
-    address = checked(operator, "name\nAcme\n")
-    assert "brings this to its end" not in operator.get(address).text
-    with database_of(app).transaction() as session:
-        session.execute(update(Upload).values(state=UploadState.RUNNING))
-    page = operator.get(address).text
+def test_the_lack_of_a_reconciler_is_told_while_rows_wait_for_it(panel: OpenPanel) -> None:
+    address = checked(panel, "name\nAcme\n")
+    assert "brings this to its end" not in panel.page(address)
+    panel.execute(update(Upload).values(state=UploadState.RUNNING))
+    page = panel.page(address)
     assert "brings this to its end, was never seen" in page
     assert "goes on by itself" not in page
 
 
-def test_rejects_are_taken_when_they_were_corrected(operator: Visitor) -> None:
-    address = checked(operator, "name,slug\n=1+1,Bad\n")
-    rejects = operator.get(f"/admin/import/rejects.csv?id={number_of(address)}").get_data()
-    again = choose(operator, rejects.replace(b"Bad", b"good"))
-    page = operator.get(again.location).text
+def test_rejects_are_taken_when_they_were_corrected(panel: OpenPanel) -> None:
+    address = checked(panel, "name,slug\n=1+1,Bad\n")
+    rejects = panel.get(f"/admin/import/rejects.csv?id={number_of(address)}").get_data()
+    again = choose(panel, rejects.replace(b"Bad", b"good"))
+    page = panel.page(again.location)
     assert "1 tenant can be created." in page
     assert ">=1+1<" in page
 
@@ -112,26 +101,29 @@ def rejects_of(visitor: Visitor, data: bytes) -> bytes:
     return visitor.get(f"/admin/import/rejects.csv?id={number_of(address)}").get_data()
 
 
-def test_a_name_stays_whole_when_a_file_of_one_column_comes_back(operator: Visitor) -> None:
+def test_a_name_stays_whole_when_a_file_of_one_column_comes_back(panel: OpenPanel) -> None:
     name = "Rossi, Bianchi e Figli"
-    back = rejects_of(operator, f"name\n{name}\n{name}; C\n{name}\n".encode())
+    back = rejects_of(panel, f"name\n{name}\n{name}; C\n{name}\n".encode())
     assert back.decode("utf-8-sig").splitlines() == ['"name"', f'"{name}"']
-    page = operator.get(choose(operator, back).location).text
+    page = panel.page(choose(panel, back).location)
     assert "1 tenant can be created." in page
     assert f">{name}<" in page
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize(
-    ("first", "delimiter"), [("", ";"), ("sep=;\r\n", ";"), ("", "\t"), ("", "|"), ("", ",")]
+    ("first", "delimiter", "encoding"),
+    [
+        *(("", ";", "utf-8-sig"), ("sep=;\r\n", ";", "utf-16"), ("", "\t", "utf-16")),
+        *(("", "|", "utf-8-sig"), ("", ",", "utf-8-sig")),
+    ],
 )
 def test_rejects_come_back_as_they_were_written(
-    operator: Visitor, encoding: str, first: str, delimiter: str
+    panel: OpenPanel, first: str, delimiter: str, encoding: str
 ) -> None:
     cells = ["Slug ", "NAME", ""], ["Bad Slug", '  Zoë\x00 "\'=1" ', "more"], ["ok", "Fine"]
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter).writerows(cells)
-    back = rejects_of(operator, (first + text.getvalue()).encode(encoding)).decode(encoding)
+    back = rejects_of(panel, (first + text.getvalue()).encode(encoding)).decode(encoding)
     assert back.startswith(first)
     lines = csv.reader(io.StringIO(back.removeprefix(first), newline=""), delimiter=delimiter)
     header, (*written, message) = lines
@@ -140,43 +132,43 @@ def test_rejects_come_back_as_they_were_written(
     assert "Slug: It must be" in message
 
 
-def test_rejects_are_no_formulas_and_otherwise_as_written(operator: Visitor) -> None:
-    back = rejects_of(operator, b"name;slug\n=1+1;Bad\n'=2;Bad\nx;Bad,+1\n").decode("utf-8-sig")
+def test_rejects_are_no_formulas_and_otherwise_as_written(panel: OpenPanel) -> None:
+    back = rejects_of(panel, b"name;slug\n=1+1;Bad\n'=2;Bad\nx;Bad,+1\n").decode("utf-8-sig")
     found = [cells[:2] for cells in csv.reader(io.StringIO(back, newline=""), delimiter=";")]
     assert found[1:] == [["'=1+1", "Bad"], ["'=2", "Bad"], ["x", "Bad,'+1"]]
 
 
-def test_an_export_is_known_when_it_is_imported(app: APIFlask, operator: Visitor) -> None:
+def test_an_export_is_known_when_it_is_imported(panel: OpenPanel) -> None:
     for name in ("x;=1+1;y", "'=quoted", "=1", "Rossi, Bianchi", "Łódź"):
-        add_tenant(app, name)
-    sent = operator.client.get("/admin/export/tenants.csv").get_data()
-    choose(operator, sent)
-    with database_of(app).reading() as session:
+        panel.add_tenant(name)
+    sent = panel.client.get("/admin/export/tenants.csv").get_data()
+    choose(panel, sent)
+    with panel.services.database.reading() as session:
         upload = session.scalars(select(Upload)).one()
     assert (upload.rows, upload.unchanged, upload.keeps_numbers) == (5, 5, True)
 
 
-def test_nothing_is_left_when_a_file_is_discarded(operator: Visitor) -> None:
-    address = checked(operator, "name\nAcme\n")
+def test_nothing_is_left_when_a_file_is_discarded(panel: OpenPanel) -> None:
+    address = checked(panel, "name\nAcme\n")
     form = {"upload_id": number_of(address)}
-    assert send(operator, "/admin/import/discard/", **form) == 303
-    assert send(operator, "/admin/import/confirm/", **form) == 303
-    assert "This file was discarded. Nothing was created." in operator.get(address).text
-    assert send(operator, "/admin/import/confirm/", upload_id="999") == 303
-    assert send(operator, "/admin/import/confirm/", upload_id="x") == 404
-    assert operator.get("/admin/import/show/?id=999").status_code == 404
+    assert panel.send("/admin/import/discard/", **form) == 303
+    assert panel.send("/admin/import/confirm/", **form) == 303
+    assert "This file was discarded. Nothing was created." in panel.page(address)
+    assert panel.send("/admin/import/confirm/", upload_id="999") == 303
+    assert panel.send("/admin/import/confirm/", upload_id="x") == 404
+    assert panel.get("/admin/import/show/?id=999").status_code == 404
 
 
 def test_imported_tenants_get_a_link_to_partitions_when_the_file_has_numbers(
-    app: APIFlask, operator: Visitor
+    panel: OpenPanel,
 ) -> None:
-    address = checked(operator, "id,name\n70,Acme\n")
-    send(operator, "/admin/import/confirm/", upload_id=number_of(address))
-    assert not tenant_of(app, 70).partition.is_requested
-    page = operator.get(address).text
+    address = checked(panel, "id,name\n70,Acme\n")
+    panel.send("/admin/import/confirm/", upload_id=number_of(address))
+    assert not panel.tenant(70).partition.is_requested
+    page = panel.page(address)
     assert "1 of them has no partition yet." in page
     (link,) = re.findall(r'href="([^"]+)">Request partitions<', page)
-    review = operator.get(html.unescape(link))
+    review = panel.get(html.unescape(link))
     assert review.status_code == 200
     assert "1 partition" in review.text
 
@@ -193,35 +185,30 @@ def test_imported_tenants_get_a_link_to_partitions_when_the_file_has_numbers(
     ],
 )
 def test_the_page_says_why_when_a_file_is_refused(
-    operator: Visitor, content: bytes, said: str
+    panel: OpenPanel, content: bytes, said: str
 ) -> None:
-    answer = choose(operator, content)
+    answer = choose(panel, content)
     assert answer.status_code in {413, 422}
     assert said in answer.text
     assert "Check the file" in answer.text
 
 
-def test_the_page_says_so_when_no_file_was_chosen(operator: Visitor) -> None:
-    answer = operator.post(
-        "/admin/import/check/", {"csrf_token": operator.csrf_token("/admin/import/")}
-    )
+def test_the_page_says_so_when_no_file_was_chosen(panel: OpenPanel) -> None:
+    answer = panel.post("/admin/import/check/", {"csrf_token": panel.csrf_token("/admin/import/")})
     assert answer.status_code == 422
     assert "Choose a file first." in answer.text
 
 
-def test_hostile_text_is_text_when_it_is_shown(operator: Visitor) -> None:
+def test_hostile_text_is_text_when_it_is_shown(panel: OpenPanel) -> None:
     content = f'name,slug\n"{HOSTILE}",\n"{HOSTILE}","{HOSTILE}"\n'.encode()
-    page = operator.get(choose(operator, content, f"{HOSTILE}.csv").location).text
+    page = panel.page(choose(panel, content, f"{HOSTILE}.csv").location)
     assert "&lt;script&gt;" in page
     assert HOSTILE not in page
-    assert HOSTILE not in operator.get("/admin/import/").text
+    assert HOSTILE not in panel.page("/admin/import/")
 
 
-def test_viewers_see_files_and_decide_nothing(
-    app: APIFlask, operator: Visitor, as_role: Callable[[Role], Visitor]
-) -> None:
-    address = checked(operator, "name\nAcme\n")
-    viewer = as_role(Role.VIEWER)
+def test_viewers_see_files_and_decide_nothing(panel: OpenPanel, viewer: OpenPanel) -> None:
+    address = checked(panel, "name\nAcme\n")
     for page in ("/admin/import/", address, address.replace("show", "live")):
         answer = viewer.get(page)
         assert answer.status_code == 200
@@ -229,19 +216,19 @@ def test_viewers_see_files_and_decide_nothing(
         assert "import/check" not in answer.text
     assert viewer.get("/admin/import/template.csv").status_code == 200
     for name in ("check", "confirm", "discard"):
-        assert send(viewer, f"/admin/import/{name}/", upload_id=number_of(address)) == 403
-        unsigned = operator.post(f"/admin/import/{name}/", {"upload_id": number_of(address)})
+        assert viewer.send(f"/admin/import/{name}/", upload_id=number_of(address)) == 403
+        unsigned = panel.post(f"/admin/import/{name}/", {"upload_id": number_of(address)})
         assert unsigned.status_code == 400
 
 
-def test_pages_ask_few_questions_when_there_are_many_rows(app: APIFlask, operator: Visitor) -> None:
+def test_pages_ask_few_questions_when_there_are_many_rows(panel: OpenPanel) -> None:
     bad = "".join(f"Same name,same\nName {n},\n" for n in range(300))
     for _ in range(3):
-        address = checked(operator, "name,slug\n" + bad)
-    send(operator, "/admin/import/confirm/", upload_id=number_of(address))
+        address = checked(panel, "name,slug\n" + bad)
+    panel.send("/admin/import/confirm/", upload_id=number_of(address))
     live = address.replace("show", "live")
     for page in (address, live, f"{address}&after=100", "/admin/import/?before=3"):
-        with counted(app) as statements:
-            assert operator.get(page).status_code == 200
+        with panel.counted() as statements:
+            assert panel.get(page).status_code == 200
         assert len([s for s in statements if s.startswith("SELECT")]) <= MOST_QUERIES
-    assert operator.get(f"{address}&after={10**17}").status_code == 200
+    assert panel.get(f"{address}&after={10**17}").status_code == 200

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from apiflask import APIFlask
 
 from tests.access import Visitor
+from tests.integration.admin.panel import OpenPanel
 
 ITALIAN = {"Accept-Language": "it-IT,it;q=0.9,en;q=0.5"}
 
@@ -22,11 +22,6 @@ def language_of(visitor: Visitor, path: str = "/login", **options: object) -> st
     found = re.search(r'<html lang="([^"]+)"', visitor.get(path, **options).text)
     assert found
     return found[1]
-
-
-@pytest.fixture
-def visitor(app: APIFlask) -> Visitor:
-    return Visitor(app, "198.19.7.1")
 
 
 def test_a_page_speaks_as_the_browser_asks_when_nothing_was_chosen(visitor: Visitor) -> None:
@@ -54,8 +49,8 @@ def test_a_choice_from_another_site_is_refused(visitor: Visitor) -> None:
     assert visitor.post("/language", {"language": "it"}).status_code == 400
 
 
-def test_an_error_speaks_the_language_too(operator: Visitor) -> None:
-    assert language_of(operator, "/admin/nothing/", headers=ITALIAN) == "it"
+def test_an_error_speaks_the_language_too(panel: OpenPanel) -> None:
+    assert language_of(panel, "/admin/nothing/", headers=ITALIAN) == "it"
 
 
 def test_files_are_kept_when_their_address_names_the_version(visitor: Visitor) -> None:

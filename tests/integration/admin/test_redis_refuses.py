@@ -3,18 +3,15 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 from redis import Redis
 
-from tests.access import Visitor, add_user, close, settings_in
+from tests.access import MakeApp
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.integration.access.conftest import migrated_database, new_address  # noqa: F401
-from tests.integration.admin.tenants import add_tenant
-from webapp import create_app
+from tests.integration.admin.panel import OpenPanel
 from webapp.auth.roles import Role
 from webapp.cli.config import config_command
 from webapp.queue.redis_writes import KEY
@@ -72,47 +69,30 @@ CONDITIONS = {
 }
 
 
-@pytest.fixture
-def app_on(
-    migrated_database: Path,  # noqa: F811
-    tmp_path: Path,
-) -> Iterator[Callable[[str], APIFlask]]:
-    shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
-    made: list[APIFlask] = []
-
-    def make(address: str) -> APIFlask:
-        made.append(create_app(settings_in(tmp_path, redis_url=address)))
-        return made[-1]
-
-    yield make
-    for app in made:
-        close(app)
-
-
 @pytest.mark.parametrize("refuses", CONDITIONS.values(), ids=CONDITIONS.keys())
 def test_the_condition_is_named_with_what_to_do_when_redis_takes_no_writes(
-    app_on: Callable[[str], APIFlask],
+    make_app: MakeApp,
     spare_redis: Callable[..., RedisServer],
     refuses: Callable[[RedisServer], Iterator[str]],
     request: pytest.FixtureRequest,
 ) -> None:
     server, word = spare_redis(over_tcp=True), request.node.callspec.id
     with refuses(server) as address:  # type: ignore[attr-defined]
-        app = app_on(address)
-        visitor = Visitor(app, new_address())
-        visitor.login(add_user(app, Role.OPERATOR))
-        add_tenant(app)
-        overview = visitor.get("/admin/").text
+        app = make_app(redis_url=address)
+        panel = OpenPanel(app)
+        panel.enter(Role.OPERATOR)
+        panel.add_tenant()
+        overview = panel.page("/admin/")
         assert "Redis takes no writes (" in overview
         assert 'id="need-redis"' in overview and word in overview
         assert 'id="sign-redis" data-role="danger"' in overview
-        assert word in visitor.get("/admin/partitions/?tab=queues").text
+        assert word in panel.page("/admin/partitions/?tab=queues")
         answer = app.test_client().get("/readyz")
         assert (answer.status_code, answer.json["redis"]) == (503, "degraded")
         assert word not in answer.text
         told = app.test_cli_runner().invoke(config_command)
     wait_until(lambda: app.test_client().get("/readyz").status_code == 200, 5, "it to be ready")
-    overview = visitor.get("/admin/").text
+    overview = panel.page("/admin/")
     assert 'id="sign-redis" data-role="success"' in overview
     assert "takes no writes" not in overview
     assert (told.exit_code, "Warning: Redis takes no writes; " in told.stderr) == (0, True)

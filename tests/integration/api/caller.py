@@ -2,19 +2,29 @@
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
-from tests.access import add_token
+from tests.access import Rows, add_token
+from tests.engines.web import WebServer
 from webapp.auth.roles import Role
+from webapp.settings import Settings
+
+# For what does not depend on the database.
+ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")
 
 
-class Caller:
+class Caller(Rows):
+    """Somebody with a token of a role."""
+
     def __init__(
         self, app: APIFlask, role: Role = Role.OPERATOR, token_name: str | None = None
     ) -> None:
+        super().__init__(app)
         self._client = app.test_client()
         self.headers = {"Authorization": f"Bearer {add_token(app, role, token_name)}"}
 
@@ -49,6 +59,17 @@ class Caller:
             answer = self.get(path, cursor=cursor, **query).json
             yield answer["items"]
             cursor = answer["next_cursor"]
+
+
+def web_server(settings: Settings, folder: Path, options: str = "") -> WebServer:
+    """The API as a process of its own, with one worker."""
+    database, key = settings.database_url or "", settings.secret_key or ""
+    more = {
+        "DATABASE_URL": database,
+        "SECRET_KEY": key,
+        "PARTITION_QUEUE": settings.partition_queue,
+    }
+    return WebServer(folder, settings, **more, GUNICORN_CMD_ARGS=f"--workers 1 {options}")
 
 
 def unique(prefix: str) -> str:

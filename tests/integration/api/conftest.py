@@ -6,24 +6,17 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 
-from tests.access import migrated_app, settings_in
-from tests.integration.api.caller import Caller, unique
-from tests.integration.api.serving import Gunicorn
+from tests.access import EACH_DATABASE, close, database_named, migrated_app, settings_in
+from tests.integration.api.caller import Caller, unique, web_server
 from webapp.auth.roles import Role
-from webapp.extensions import db
 from webapp.settings import Settings
 
-SECRET_KEY = "for these tests and nothing else"
 
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=EACH_DATABASE)
 def settings(
     request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis_url: str
 ) -> Settings:
-    values = {"redis_url": redis_url, "partition_queue": unique("api")}
-    if request.param == "postgresql":
-        values["database_url"] = request.getfixturevalue("postgres_url")
-        values["secret_key"] = SECRET_KEY
+    values = {"redis_url": redis_url, "partition_queue": unique("api"), **database_named(request)}
     return settings_in(new_directory("api"), **values)
 
 
@@ -31,8 +24,7 @@ def settings(
 def app(settings: Settings) -> Iterator[APIFlask]:
     app = migrated_app(settings)
     yield app
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +36,10 @@ def api(app: APIFlask) -> Caller:
 def server(
     app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
 ) -> Iterator[str]:
-    gunicorn = Gunicorn(settings, new_directory("web") / "web.log")
-    gunicorn.start()
-    yield gunicorn.address
-    gunicorn.stop()
+    server = web_server(settings, new_directory("web"))
+    server.start()
+    yield server.address
+    server.stop()
 
 
 @pytest.fixture(scope="module")

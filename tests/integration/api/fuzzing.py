@@ -53,9 +53,7 @@ class Found:
         return "\n\n".join(told)
 
 
-def fuzz(
-    app: APIFlask, address: str, role: Role | None, *, examples: int | None, edges: bool = True
-) -> Found:
+def fuzz(app: APIFlask, address: str, role: Role | None, *, examples: int | None) -> Found:
     """Call every operation of the server in the role, None for nobody.
 
     Args:
@@ -63,7 +61,6 @@ def fuzz(
         address: Where the server answers.
         examples: How many random calls of each operation there are beside all others. None for
             a few, which are the same each time.
-        edges: Whether the edges of each field are tried too, which are some hundreds of calls.
     """
     found = Found()
     config = {
@@ -72,7 +69,6 @@ def fuzz(
         "generation": {"max-examples": examples or FEW, "deterministic": examples is None},
         "checks": CHECKS,
         "operations": NOT_CHECKED_OF,
-        "phases": {"coverage": {"enabled": edges}},
         **({"seed": 1} if examples is None else {}),
     }
     schema = schemathesis.openapi.from_url(

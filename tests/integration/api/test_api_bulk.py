@@ -3,13 +3,10 @@
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
 from sqlalchemy import func, select
 
-from tests.access import database_of
-from tests.factories import all_at_once, statements
+from tests.factories import all_at_once
 from tests.integration.api.caller import Caller, assert_problem, unique
-from webapp.extensions import db
 from webapp.models.tenant import Tenant
 
 
@@ -56,7 +53,7 @@ def test_each_row_is_answered_as_if_it_came_alone_when_some_are_refused(api: Cal
     assert {result["error"]["code"] for result in results[2:6]} == {"invalid"}
 
 
-def test_tenant_is_as_from_a_single_call_when_made_among_many(api: Caller, app: APIFlask) -> None:
+def test_tenant_is_as_from_a_single_call_when_made_among_many(api: Caller) -> None:
     results = bulk(api, [{"name": unique("many")} for _ in range(3)])
     for result in results:
         tenant = result["tenant"]
@@ -86,10 +83,10 @@ def test_slugs_are_numbered_when_names_are_alike_or_taken(api: Caller) -> None:
     assert slugs(results) == [f"{name}-3", other, f"{name}-4", f"{name}-2", f"{other}-2"]
 
 
-def test_thousand_are_made_in_few_statements_when_all_are_alike(app: APIFlask, api: Caller) -> None:
+def test_thousand_are_made_in_few_statements_when_all_are_alike(api: Caller) -> None:
     name = unique("crowd")
     bulk(api, [{"name": name}] * 30)
-    with app.app_context(), statements(db.engine) as seen:
+    with api.counted() as seen:
         results = bulk(api, [{"name": name}] * 1000)
     assert len(seen) < 60
     assert statuses(results) == [201] * 1000
@@ -98,10 +95,8 @@ def test_thousand_are_made_in_few_statements_when_all_are_alike(app: APIFlask, a
     assert numbers == sorted(numbers)
 
 
-def test_chunks_are_dispatched_on_the_backfills_queue_when_there_are_many(
-    app: APIFlask, api: Caller
-) -> None:
-    queue = app.extensions["job_queue"].backfill_queue
+def test_chunks_are_dispatched_on_the_backfills_queue_when_there_are_many(api: Caller) -> None:
+    queue = api.app.extensions["job_queue"].backfill_queue
     before = queue.count
     bulk(api, [{"name": "Many"} for _ in range(120)])
     assert queue.count == before + 2
@@ -150,10 +145,10 @@ def test_call_is_answered_when_every_row_is_refused(api: Caller) -> None:
     assert statuses(bulk(api, [{}, 1])) == [422, 422]
 
 
-def test_each_slug_goes_to_one_when_calls_cross_each_other(app: APIFlask, api: Caller) -> None:
+def test_each_slug_goes_to_one_when_calls_cross_each_other(api: Caller) -> None:
     """The same slugs in opposite orders, and sign-ups of the same names meanwhile."""
     names = [unique("cross") for _ in range(30)]
-    callers = [Caller(app) for _ in range(6)]
+    callers = [Caller(api.app) for _ in range(6)]
     forth: list[Any] = [{"name": name, "slug": name} for name in names]
     back: list[Any] = [{"name": name} for name in names[::-1]]
     works = [
@@ -169,6 +164,5 @@ def test_each_slug_goes_to_one_when_calls_cross_each_other(app: APIFlask, api: C
     made += [answer.json["slug"] for answer in (*first, *second)]
     assert len(made) == len(set(made))
     assert set(names) <= set(made)
-    with database_of(app).reading() as session:
-        count = select(func.count()).where(Tenant.slug.in_(made), Tenant.deleted_at.is_(None))
-        assert session.scalar(count) == len(made)
+    kept = select(func.count()).where(Tenant.slug.in_(made), Tenant.deleted_at.is_(None))
+    assert api.rows(kept) == [len(made)]

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
 
-from tests.integration.api.caller import Caller, assert_problem
+from tests.integration.api.caller import ON_SQLITE, Caller, assert_problem
+
+pytestmark = ON_SQLITE
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
@@ -140,9 +141,9 @@ def test_head_answers_like_get_without_a_body_when_asked_for(api: Caller) -> Non
 
 @pytest.mark.parametrize("number", [10**15 + 1, 10**16, 2**63, 10**400, "01", "-1", "x"])
 def test_no_address_of_a_tenant_is_there_when_the_number_cannot_be_one(
-    api: Caller, app: APIFlask, number: Any
+    api: Caller, number: Any
 ) -> None:
-    rules = [str(rule) for rule in app.url_map.iter_rules() if "tenant_id" in rule.arguments]
+    rules = [str(rule) for rule in api.app.url_map.iter_rules() if "tenant_id" in rule.arguments]
     assert len(rules) > 8
     for rule in rules:
         path = rule.replace("<tenant_id:tenant_id>", str(number)).removeprefix("/api")

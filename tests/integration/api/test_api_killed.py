@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select, text
 
-from tests.access import add_token, database_of, settings_in
+from tests.access import add_token, database_of
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.integration.api.caller import unique
-from tests.integration.api.conftest import SECRET_KEY
-from tests.integration.api.serving import Gunicorn
+from tests.engines.web import WebServer
+from tests.integration.api.caller import unique, web_server
 from webapp.auth.roles import Role
 from webapp.models.tenant import Tenant
 from webapp.settings import Settings
@@ -38,149 +38,137 @@ def redis(new_directory: Callable[[str], Path]) -> Iterator[RedisServer]:
     server.kill()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def settings(
-    request: pytest.FixtureRequest, new_directory: Callable[[str], Path], redis: RedisServer
-) -> Settings:
-    values = {"redis_url": redis.url, "partition_queue": unique("killed")}
-    if request.param == "postgresql":
-        values["database_url"] = request.getfixturevalue("postgres_url")
-        values["secret_key"] = SECRET_KEY
-    return settings_in(new_directory("killed"), **values)
+@pytest.fixture(scope="module")
+def redis_url(redis: RedisServer) -> str:
+    return redis.url
 
 
 @pytest.fixture(scope="module")
 def gunicorn(
     app: APIFlask, settings: Settings, new_directory: Callable[[str], Path]
-) -> Iterator[Gunicorn]:
+) -> Iterator[WebServer]:
     """A server whose worker is there again soon after its death."""
-    server = Gunicorn(settings, new_directory("web") / "web.log", "--preload")
+    server = web_server(settings, new_directory("web"), "--preload")
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def headers(app: APIFlask) -> dict[str, str]:
-    return {"Authorization": f"Bearer {add_token(app, Role.OPERATOR)}"}
-
-
 class Client:
-    """Creates one tenant, repeating the call until it is answered."""
+    """Creates one tenant on a server that is killed, repeating the call until it is answered."""
 
-    def __init__(self, gunicorn: Gunicorn, headers: dict[str, str]) -> None:
+    def __init__(self, app: APIFlask, gunicorn: WebServer, pool: ThreadPoolExecutor) -> None:
         self.name = unique("client")
-        self._address = f"{gunicorn.address}/api/tenants"
-        self._headers = {**headers, "Idempotency-Key": self.name}
+        self.database = database_of(app)
+        self._gunicorn = gunicorn
+        self._pool = pool
+        secret = add_token(app, Role.OPERATOR)
+        self._headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": self.name}
 
     def send(self) -> httpx.Response | None:
-        body = {"name": self.name, "slug": self.name}
+        address, body = f"{self._gunicorn.address}/api/tenants", {"name": self.name}
         try:
-            return httpx.post(self._address, json=body, headers=self._headers, timeout=30)
+            return httpx.post(
+                address, json=body | {"slug": self.name}, headers=self._headers, timeout=30
+            )
         except httpx.TransportError:
             return None
 
     def repeat(self) -> httpx.Response:
         return wait_until(self.send, 20, "an answer")
 
+    def begin(self, times: int = 1, *, repeat: bool = False) -> list["Future[Any]"]:
+        """Send it in the background."""
+        return [self._pool.submit(self.repeat if repeat else self.send) for _ in range(times)]
 
-def kill(gunicorn: Gunicorn) -> None:
-    """End the worker without a warning, and wait for the next one."""
-    pid = gunicorn.worker_pid()
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: gunicorn.worker_pid() not in {0, pid}, 20, "the next worker")
+    def kill_server(self) -> None:
+        """End the worker without a warning, and wait for the next one."""
+        (pid,) = self._workers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: set(self._workers()) - {pid}, 20, "the next worker")
 
+    def _workers(self) -> list[int]:
+        master = self._gunicorn.pid
+        return list(map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split()))
 
-def tenants(app: APIFlask, name: str) -> int:
-    """How many have this name, as the database has it."""
-    with database_of(app).reading() as session:
-        return session.scalar(select(func.count()).where(Tenant.name == name)) or 0
+    def tenants(self) -> int:
+        """How many have this name, as the database has it."""
+        with self.database.reading() as session:
+            return session.scalar(select(func.count()).where(Tenant.name == self.name)) or 0
 
-
-def assert_made_once(app: APIFlask, client: Client) -> httpx.Response:
-    """One tenant, and every further repeat is told the same."""
-    first, second = client.repeat(), client.repeat()
-    assert (first.status_code, first.content) == (201, second.content)
-    assert second.headers["Idempotent-Replayed"] == "true"
-    assert tenants(app, client.name) == 1
-    return first
+    def assert_made_once(self) -> httpx.Response:
+        """One tenant, and every further repeat is told the same."""
+        first, second = self.repeat(), self.repeat()
+        assert (first.status_code, first.content) == (201, second.content)
+        assert second.headers["Idempotent-Replayed"] == "true"
+        assert self.tenants() == 1
+        return first
 
 
 @pytest.fixture
-def calls() -> Iterator[Callable[[Client], "Future[httpx.Response | None]"]]:
-    with ThreadPoolExecutor(4) as pool:
-        yield lambda client: pool.submit(client.send)
+def new_client(app: APIFlask, gunicorn: WebServer) -> Iterator[Callable[[], Client]]:
+    with ThreadPoolExecutor(20) as pool:
+        yield lambda: Client(app, gunicorn, pool)
+
+
+@pytest.fixture
+def client(new_client: Callable[[], Client]) -> Client:
+    return new_client()
 
 
 @ON_POSTGRES
 def test_first_tenant_is_answered_when_the_server_died_after_the_commit(
-    app: APIFlask,
-    gunicorn: Gunicorn,
-    headers: dict[str, str],
-    redis: RedisServer,
-    calls: Callable[[Client], "Future[httpx.Response | None]"],
+    client: Client, redis: RedisServer
 ) -> None:
-    client = Client(gunicorn, headers)
     redis.freeze()
     try:
-        call = calls(client)
-        wait_until(lambda: tenants(app, client.name), 10, "the commit")
-        kill(gunicorn)
+        (call,) = client.begin()
+        wait_until(client.tenants, 10, "the commit")
+        client.kill_server()
     finally:
         redis.thaw()
     assert call.result() is None
-    assert assert_made_once(app, client).headers["Idempotent-Replayed"] == "true"
+    assert client.assert_made_once().headers["Idempotent-Replayed"] == "true"
 
 
 # SQLite would keep the call waiting before its transaction, not in the middle.
 @ON_POSTGRES
 def test_tenant_is_made_by_the_repeat_when_the_server_died_before_the_commit(
-    app: APIFlask,
-    gunicorn: Gunicorn,
-    headers: dict[str, str],
-    calls: Callable[[Client], "Future[httpx.Response | None]"],
+    client: Client,
 ) -> None:
-    client = Client(gunicorn, headers)
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    with database_of(app).transaction() as holder, database_of(app).reading() as watcher:
+    with client.database.transaction() as holder, client.database.reading() as watcher:
         holder.add(Tenant(name="in the way", slug=client.name))
         holder.flush()
-        call = calls(client)
+        (call,) = client.begin()
         wait_until(lambda: watcher.scalar(waiting), 10, "the server to stand in the middle")
-        kill(gunicorn)
+        client.kill_server()
         holder.rollback()
     assert call.result() is None
-    assert_made_once(app, client)
+    client.assert_made_once()
 
 
 def test_one_tenant_is_made_when_the_server_dies_at_any_point(
-    app: APIFlask,
-    gunicorn: Gunicorn,
-    headers: dict[str, str],
-    calls: Callable[[Client], "Future[httpx.Response | None]"],
+    new_client: Callable[[], Client],
 ) -> None:
     moments = random.Random(SEED)
     for _ in range(KILLS):
-        client = Client(gunicorn, headers)
-        call = calls(client)
+        client = new_client()
+        (call,) = client.begin()
         # Anywhere between the connection and the answer.
         threading.Event().wait(moments.uniform(0, 0.04))
-        kill(gunicorn)
+        client.kill_server()
         call.result()
-        assert_made_once(app, client)
+        client.assert_made_once()
 
 
 @ON_POSTGRES
-def test_all_are_answered_alike_when_the_server_dies_under_20_repeats(
-    app: APIFlask, gunicorn: Gunicorn, headers: dict[str, str]
-) -> None:
-    client = Client(gunicorn, headers)
-    with ThreadPoolExecutor(20) as pool:
-        calls = [pool.submit(client.repeat) for _ in range(20)]
-        time.sleep(0.01)
-        kill(gunicorn)
-        answers = [call.result() for call in calls]
+def test_all_are_answered_alike_when_the_server_dies_under_20_repeats(client: Client) -> None:
+    calls = client.begin(20, repeat=True)
+    time.sleep(0.01)
+    client.kill_server()
+    answers = [call.result() for call in calls]
     assert {(answer.status_code, answer.content) for answer in answers} == {
         (201, answers[0].content)
     }
-    assert tenants(app, client.name) == 1
+    assert client.tenants() == 1

@@ -96,8 +96,15 @@ def test_deleted_tenants_are_listed_only_when_asked_for(api: Caller) -> None:
     assert listed("removed") == listed("ready") == listed("failed") == []
 
 
-@pytest.mark.parametrize("text", ["\x00", "a\x07b", "\u202e", "\u200b" * 255, "\ufffe"])
-def test_search_finds_nothing_when_no_name_can_have_the_text(api: Caller, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\x00", "a\x07b", "\u202e", "\u200b" * 255, "\ufffe"),
+        *("%", "_", "' OR 1=1 --", "\\", '"; DROP TABLE tenant; --'),
+    ],
+)
+def test_search_finds_nothing_when_no_name_has_the_text_or_can(api: Caller, text: str) -> None:
+    api.tenant("Plain")
     answer = api.get("/tenants", q=text)
     assert (answer.status_code, answer.json["items"]) == (200, [])
 
@@ -107,13 +114,6 @@ def test_list_is_refused_when_a_parameter_is_given_twice(api: Caller, path: str)
     answer = api.call("GET", path, query_string="limit=5&limit=7&q=a&q=a")
     errors = assert_problem(answer, 422, "invalid")["errors"]
     assert errors == {"limit": ["must be given once"], "q": ["must be given once"]}
-
-
-@pytest.mark.parametrize("text", ["%", "_", "' OR 1=1 --", "\\", '"; DROP TABLE tenant; --'])
-def test_search_finds_nothing_when_the_text_is_sql(api: Caller, text: str) -> None:
-    api.tenant("Plain")
-    answer = api.get("/tenants", q=text)
-    assert (answer.status_code, answer.json["items"]) == (200, [])
 
 
 def test_search_finds_the_tenant_when_given_its_number_or_partition(api: Caller) -> None:

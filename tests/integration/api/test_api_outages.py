@@ -5,15 +5,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from apiflask import APIFlask
 
-from tests.access import migrated_app, settings_in
+from tests.access import SECRET_KEY, close, migrated_app, settings_in
 from tests.engines.process import free_port
 from tests.engines.redis import RedisServer
 from tests.integration.api.caller import Caller, assert_problem, unique
-from tests.integration.api.conftest import SECRET_KEY
 from webapp import create_app
-from webapp.extensions import db
 
 
 def test_tenant_is_created_when_redis_is_down(
@@ -25,14 +22,13 @@ def test_tenant_is_created_when_redis_is_down(
     redis.kill()
     answer = api.post("/tenants", {"name": "Acme"})
     assert (answer.status_code, answer.json["partition"]["status"]) == (201, "pending")
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
-def test_job_waits_in_the_queue_when_redis_is_up(app: APIFlask, api: Caller) -> None:
+def test_job_waits_in_the_queue_when_redis_is_up(api: Caller) -> None:
     tenant = api.tenant()
-    job_queue = app.extensions["job_queue"]
-    queue = app.extensions["settings"].partition_queue
+    job_queue = api.app.extensions["job_queue"]
+    queue = job_queue.queue.name
     jobs = [job.decode() for job in job_queue.connection.lrange(f"rq:queue:{queue}", 0, -1)]
     assert f"t{tenant['id']}-g1-d1" in jobs
 
@@ -50,12 +46,12 @@ def test_call_is_answered_503_when_the_database_is_down(
 
 
 def test_error_is_answered_without_its_text_when_nobody_expected_it(
-    app: APIFlask, api: Caller, monkeypatch: pytest.MonkeyPatch
+    api: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> NoReturn:
         raise RuntimeError("canary")
 
-    monkeypatch.setitem(app.view_functions, "api.counts", broken)
+    monkeypatch.setitem(api.app.view_functions, "api.counts", broken)
     answer = api.get("/partitions/summary")
     assert_problem(answer, 500, "internal_error")
     assert "canary" not in answer.text

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
 
-from tests.integration.api.caller import Caller, assert_problem
-from webapp.auth.roles import Role
+from tests.integration.api.caller import ON_SQLITE, Caller, assert_problem
+
+pytestmark = ON_SQLITE
 
 
 def test_pause_is_told_in_the_summary_when_a_caller_pauses(api: Caller) -> None:
@@ -59,9 +59,3 @@ def test_a_pause_has_no_reason_when_none_is_given(api: Caller, body: dict[str, A
     assert answer.status_code == 200
     assert answer.json["paused"]["reason"] is None
     assert api.post("/partitions/resume").status_code == 200
-
-
-def test_pause_is_refused_when_a_viewer_asks(app: APIFlask) -> None:
-    viewer = Caller(app, Role.VIEWER)
-    for verb in ("pause", "resume"):
-        assert_problem(viewer.post(f"/partitions/{verb}", {}), 403, "forbidden")

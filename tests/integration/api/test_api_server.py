@@ -41,18 +41,6 @@ def test_all_tenants_get_slugs_when_20_of_one_name_come_at_once(caller: httpx.Cl
     assert len({answer.json()["slug"] for answer in answers}) == 20
 
 
-def test_one_tenant_is_made_when_20_repeat_at_once(caller: httpx.Client) -> None:
-    body, headers = {"name": unique("again")}, {"Idempotency-Key": unique("key")}
-
-    def send(_: int) -> httpx.Response:
-        return caller.post("/api/tenants", json=body, headers=headers)
-
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(send, range(20)))
-    assert {(each.status_code, each.content) for each in answers} == {(201, answers[0].content)}
-    assert len(caller.get("/api/tenants", params={"q": body["name"]}).json()["items"]) == 1
-
-
 def test_body_is_refused_when_it_is_too_large_and_chunked(caller: httpx.Client) -> None:
     def chunks() -> Iterator[bytes]:
         yield b'{"name": "'

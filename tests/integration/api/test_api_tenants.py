@@ -9,7 +9,6 @@ from apiflask import APIFlask
 from sqlalchemy import update
 
 from jobs.drift.observations import Observation, record_observation
-from tests.access import database_of
 from tests.factories import imported
 from tests.integration.api.caller import Caller, assert_problem, unique
 from webapp.models.causes import Cause
@@ -22,29 +21,11 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 TENANT_KEYS = ["id", "name", "slug", "status", "created_at", "partition"]
 PARTITION_KEYS = [
-    "collection",
-    "name",
-    "status",
-    "provider",
-    "result",
-    "attempts",
-    "cause",
-    "error",
-    "requested_at",
-    "ready_at",
-    "verified_at",
-    "remove_at",
+    *("collection", "name", "status", "provider", "result", "attempts", "cause", "error"),
+    *("requested_at", "ready_at", "verified_at", "remove_at"),
 ]
 EVENT_KEYS = [
-    "event",
-    "at",
-    "attempt",
-    "provider",
-    "cause",
-    "message",
-    "duration_ms",
-    "job_id",
-    "actor",
+    *("event", "at", "attempt", "provider", "cause", "message", "duration_ms", "job_id", "actor"),
 ]
 
 
@@ -55,43 +36,29 @@ def test_the_readmes_sample_has_every_field_of_an_answer() -> None:
     assert (list(sample), list(sample["partition"])) == (TENANT_KEYS, PARTITION_KEYS)
 
 
-def fail(app: APIFlask, tenant_id: int, cause: Cause = Cause.CAPACITY) -> None:
+def fail(api: Caller, tenant_id: int, cause: Cause = Cause.CAPACITY) -> None:
     """Record a failure as a worker does whose attempts are used up."""
-    with database_of(app).transaction() as session:
-        session.execute(
-            update(Partition)
-            .where(Partition.tenant_id == tenant_id)
-            .values(state=PartitionState.FAILED, cause=cause, error="full", attempts=1)
-        )
+    failed = {"state": PartitionState.FAILED, "cause": cause, "error": "full", "attempts": 1}
+    api.execute(update(Partition).where(Partition.tenant_id == tenant_id).values(failed))
 
 
-def test_tenant_is_answered_as_in_the_contract_when_created(api: Caller) -> None:
+def test_tenant_is_answered_as_in_the_contract_when_created(
+    api: Caller, settings: Settings
+) -> None:
     answer = api.post("/tenants", {"name": "Acme S.p.A."})
     tenant = answer.json
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/api/tenants/{tenant['id']}"
+    assert api.get(f"/tenants/{tenant['id']}").json == tenant
     assert list(tenant) == TENANT_KEYS
-    assert list(tenant["partition"]) == PARTITION_KEYS
     assert (tenant["name"], tenant["status"]) == ("Acme S.p.A.", "active")
     assert TIME.fullmatch(tenant["created_at"])
-    assert TIME.fullmatch(tenant["partition"]["requested_at"])
-
-
-def test_answer_says_where_vectors_will_go_when_partition_is_not_ready(
-    api: Caller, settings: Settings
-) -> None:
-    tenant = api.tenant()
     partition = tenant["partition"]
+    assert list(partition) == PARTITION_KEYS
     assert partition["collection"] == settings.milvus_collection
     assert partition["name"] == f"tenant_{tenant['id']}"
-    assert partition["status"] == "pending"
-    assert partition["ready_at"] is None
-
-
-def test_location_leads_to_the_tenant_when_followed(api: Caller) -> None:
-    created = api.post("/tenants", {"name": "Acme"})
-    path = created.headers["Location"].removeprefix("/api")
-    assert api.get(path).json == created.json
+    assert (partition["status"], partition["ready_at"]) == ("pending", None)
+    assert TIME.fullmatch(partition["requested_at"])
 
 
 def test_slug_is_numbered_when_made_from_a_name_that_is_taken(api: Caller) -> None:
@@ -100,12 +67,9 @@ def test_slug_is_numbered_when_made_from_a_name_that_is_taken(api: Caller) -> No
     assert slugs == [name, f"{name}-2", f"{name}-3"]
 
 
-def test_slug_is_tenant_when_nothing_is_left_of_the_name(api: Caller) -> None:
-    assert api.tenant("🚀 ♥")["slug"].startswith("tenant")
-
-
 @pytest.mark.parametrize(
-    "name", ["Zoë 🚀", "Zoe\u0308", "\u200f\u05e9\u05dc\u05d5\u05dd", "x" * 255, "  spaced  "]
+    "name",
+    ["Zoë", "🚀 ♥", "Zoe\u0308", "\u200f\u05e9\u05dc\u05d5\u05dd", "x" * 255, "  spaced  "],
 )
 def test_name_is_stored_as_nfc_when_it_is_unusual(api: Caller, name: str) -> None:
     created = api.tenant(name)
@@ -113,22 +77,16 @@ def test_name_is_stored_as_nfc_when_it_is_unusual(api: Caller, name: str) -> Non
     assert api.get(f"/tenants/{created['id']}").json["name"] == created["name"]
 
 
-def test_second_tenant_is_refused_when_its_slug_is_taken(api: Caller) -> None:
-    slug = unique("taken")
-    api.tenant(slug=slug)
-    assert_problem(api.post("/tenants", {"name": "Other", "slug": slug}), 409, "slug_taken")
-
-
 def test_slug_is_free_again_when_its_tenant_is_deleted(api: Caller) -> None:
     slug = unique("again")
     first = api.tenant(slug=slug)
+    assert_problem(api.post("/tenants", {"name": "Other", "slug": slug}), 409, "slug_taken")
     api.delete(f"/tenants/{first['id']}")
     assert api.tenant(slug=slug)["id"] > first["id"]
 
 
-def test_partition_is_null_when_nobody_asked_for_it(api: Caller, app: APIFlask) -> None:
-    with database_of(app).transaction() as session:
-        session.add(imported(9_000, slug=unique("earlier")))
+def test_partition_is_null_when_nobody_asked_for_it(api: Caller) -> None:
+    api.store(imported(9_000, slug=unique("earlier")))
     assert api.get("/tenants/9000").json["partition"] is None
     assert api.get("/partitions/summary").json["without_wish"] >= 1
 
@@ -139,12 +97,8 @@ def test_partition_keeps_its_name_when_tenant_is_renamed(api: Caller) -> None:
     renamed = api.patch(f"/tenants/{created['id']}", changes)
     assert renamed.status_code == 200
     assert renamed.json == {**created, **changes}
-
-
-def test_slug_stays_when_only_the_name_is_changed(api: Caller) -> None:
-    created = api.tenant()
-    renamed = api.patch(f"/tenants/{created['id']}", {"name": "Other"}).json
-    assert (renamed["name"], renamed["slug"]) == ("Other", created["slug"])
+    again = api.patch(f"/tenants/{created['id']}", {"name": "Other"}).json
+    assert (again["name"], again["slug"]) == ("Other", changes["slug"])
 
 
 def test_rename_is_refused_when_another_has_the_slug(api: Caller) -> None:
@@ -161,19 +115,14 @@ def test_rename_is_refused_when_it_changes_nothing_that_may_change(
     assert_problem(api.patch(f"/tenants/{tenant['id']}", body), 422, "invalid")
 
 
-def test_tenant_is_shown_as_deleted_when_it_was_deleted(api: Caller) -> None:
-    tenant = api.tenant()
-    deleted = api.delete(f"/tenants/{tenant['id']}")
+def test_tenant_is_shown_as_deleted_when_it_was_deleted_once_or_twice(api: Caller) -> None:
+    path = f"/tenants/{api.tenant()['id']}"
+    deleted = api.delete(path)
     assert deleted.status_code == 202
     assert (deleted.json["status"], deleted.json["partition"]["status"]) == ("deleted", "removing")
-    assert api.get(f"/tenants/{tenant['id']}").json == deleted.json
-
-
-def test_deletion_changes_nothing_when_repeated(api: Caller) -> None:
-    path = f"/tenants/{api.tenant()['id']}"
-    first = api.delete(path)
-    second = api.delete(path)
-    assert (second.status_code, second.json) == (202, first.json)
+    assert api.get(path).json == deleted.json
+    again = api.delete(path)
+    assert (again.status_code, again.json) == (202, deleted.json)
 
 
 def test_tenant_is_called_back_when_it_is_not_dropped_yet(api: Caller) -> None:
@@ -209,44 +158,33 @@ def test_rename_is_refused_when_tenant_is_deleted(api: Caller) -> None:
     assert_problem(api.patch(path, {"name": "Late"}), 409, "tenant_deleted")
 
 
-def test_failed_partition_is_requested_for_again_when_retried(api: Caller, app: APIFlask) -> None:
+def test_failure_is_shown_with_its_cause_and_requested_for_again_when_retried(api: Caller) -> None:
     tenant = api.tenant()
-    fail(app, tenant["id"])
+    assert_problem(api.post(f"/tenants/{tenant['id']}/retry"), 409, "not_failed")
+    fail(api, tenant["id"])
+    partition = api.get(f"/tenants/{tenant['id']}").json["partition"]
+    assert (partition["status"], partition["cause"], partition["error"]) == (
+        *("failed", "capacity", "full"),
+    )
     answer = api.post(f"/tenants/{tenant['id']}/retry")
     assert answer.status_code == 202
     assert answer.json["partition"]["status"] == "pending"
     assert answer.json["partition"]["attempts"] == 0
 
 
-def test_retry_is_refused_when_partition_has_not_failed(api: Caller) -> None:
-    tenant = api.tenant()
-    assert_problem(api.post(f"/tenants/{tenant['id']}/retry"), 409, "not_failed")
-
-
 @pytest.mark.parametrize("decision", ["adopt", "empty"])
 def test_foreign_partition_is_requested_for_again_when_an_operator_decides(
-    api: Caller, app: APIFlask, decision: str
+    api: Caller, decision: str
 ) -> None:
     tenant = api.tenant()
     path = f"/tenants/{tenant['id']}/{decision}"
     assert_problem(api.post(path), 409, "not_foreign")
-    fail(app, tenant["id"], Cause.FOREIGN_DATA)
+    fail(api, tenant["id"], Cause.FOREIGN_DATA)
     answer = api.post(path)
     assert (answer.status_code, answer.json["partition"]["status"]) == (202, "pending")
     events = api.get(f"/tenants/{tenant['id']}/events").json["items"]
     assert f"milvus.partition.{decision}_requested" in [event["event"] for event in events]
     assert_problem(api.post(f"/tenants/999999/{decision}"), 404, "not_found")
-
-
-def test_failure_is_shown_with_its_cause_when_partition_failed(api: Caller, app: APIFlask) -> None:
-    tenant = api.tenant()
-    fail(app, tenant["id"])
-    partition = api.get(f"/tenants/{tenant['id']}").json["partition"]
-    assert (partition["status"], partition["cause"], partition["error"]) == (
-        "failed",
-        "capacity",
-        "full",
-    )
 
 
 def test_events_are_listed_newest_first_when_asked_for(api: Caller) -> None:
@@ -261,9 +199,9 @@ def test_events_are_listed_newest_first_when_asked_for(api: Caller) -> None:
     assert TIME.fullmatch(items[0]["at"])
 
 
-def test_summary_counts_a_failure_when_there_is_one(api: Caller, app: APIFlask) -> None:
+def test_summary_counts_a_failure_when_there_is_one(api: Caller) -> None:
     before = api.get("/partitions/summary").json
-    fail(app, api.tenant()["id"])
+    fail(api, api.tenant()["id"])
     after = api.get("/partitions/summary").json
     states = ["pending", "provisioning", "ready", "failed", "removing", "removed"]
     assert list(after["states"]) == states

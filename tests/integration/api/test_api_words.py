@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.caller import Caller, assert_problem
+from tests.integration.api.caller import ON_SQLITE, Caller, assert_problem
 
-# What is said does not depend on the database.
-pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True, scope="module")
+pytestmark = ON_SQLITE
 
 WRONG: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 10**30, "", " ", "\0", "\ud800", "\u202e", "x" * 1000, "A b"),

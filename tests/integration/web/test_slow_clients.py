@@ -53,12 +53,6 @@ def serves(server: WebServer) -> bool:
     return answer.status_code == 200
 
 
-def test_others_are_served_when_connections_stay_silent(web: WebServer) -> None:
-    with ExitStack() as open_ones:
-        connections(web, b"", open_ones)
-        assert serves(web)
-
-
 @pytest.mark.parametrize("sent", HALF_REQUESTS.values(), ids=HALF_REQUESTS)
 def test_others_are_served_when_half_requests_stand(impatient: WebServer, sent: bytes) -> None:
     with ExitStack() as open_ones:
