@@ -5,7 +5,6 @@ from dataclasses import replace
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import Place
 from tests.factories import FaultyStore, Product, statements
 from webapp.models.observed import ObservedCollection
@@ -22,10 +21,12 @@ def store_fields(product: Product, text: str | None) -> None:
     product.write(update(ObservedCollection).values(fields=text))
 
 
-def test_fields_are_known_when_the_sweep_has_seen_the_collection(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    whole.sweep(FaultyStore(store))
+def test_fields_are_known_and_written_when_they_have_changed_alone(whole: Product) -> None:
+    quick = whole.configured(reconcile_interval=0.001)
+    with statements(whole.engine) as seen:
+        for _ in range(3):
+            quick.sweep()
+    assert len([each for each in seen if each.startswith(WRITES)]) == 1
     schema = known(whole)
     assert schema is not None
     assert schema.is_dynamic
@@ -33,41 +34,21 @@ def test_fields_are_known_when_the_sweep_has_seen_the_collection(
         SchemaField("id", "INT64", is_key=True, is_made=True),
         SchemaField("vector", "FLOAT_VECTOR", dim=4),
     )
-
-
-def test_fields_are_written_when_they_have_changed_alone(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    quick = whole.configured(reconcile_interval=0.001)
-    with statements(whole.engine) as seen:
-        for _ in range(3):
-            quick.sweep(FaultyStore(store))
-    assert len([each for each in seen if each.startswith(WRITES)]) == 1
-    schema = known(whole)
-    assert schema is not None
     store_fields(whole, STORED.dump_json(CollectionSchema(schema.fields[:1])).decode())
-    quick.sweep(FaultyStore(store))
+    quick.sweep()
     assert known(whole) == schema
+    for unreadable in ("", "{}", '{"fields": 7}', "nonsense"):
+        store_fields(whole, unreadable)
+        assert known(whole) is None
 
 
-def test_nothing_is_harmed_when_the_fields_cannot_be_understood(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
+def test_nothing_is_harmed_when_the_fields_cannot_be_understood(whole: Product) -> None:
     class Odd(FaultyStore):
         def locate(self, collection: str) -> Place:
             return replace(super().locate(collection), description={"fields": 7})
 
-    whole.sweep(Odd(store))
+    whole.sweep(Odd(whole.store))
     assert known(whole) is None
     seen = whole.read(Session.get_one, ObservedCollection, whole.collection)
     assert (seen.cause, seen.partitions) == (None, 1)
     assert seen.compared_at is not None
-
-
-def test_fields_are_unknown_when_what_is_stored_cannot_be_read(
-    whole: Product, store: MilvusPartitionStore
-) -> None:
-    whole.sweep(FaultyStore(store))
-    for text in ("", "{}", '{"fields": 7}', "nonsense"):
-        store_fields(whole, text)
-        assert known(whole) is None
