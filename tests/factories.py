@@ -256,8 +256,7 @@ class Product:
         self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
 
     def circuit_state(self) -> CircuitState:
-        with self.database.reading() as session:
-            return CircuitState.of(session.get(Circuit, MILVUS))
+        return CircuitState.of(self.read(Session.get, Circuit, MILVUS))
 
     def departure(self, tenant: Tenant | int) -> DepartureRecord:
         found = self.read(departure_of, number_of(tenant))
