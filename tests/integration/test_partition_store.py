@@ -122,7 +122,7 @@ def test_alias_is_located_as_what_it_stands_for(
     store: MilvusPartitionStore, collection: str
 ) -> None:
     alias = f"alias_of_{collection}"
-    store.call(lambda client, left_s: client.create_alias(collection, alias, timeout=left_s))
+    store.call(lambda client, left_s: client.create_alias(collection, alias, timeout=left_s()))
     assert store.locate(alias) == store.locate(collection)
     assert store.list_partitions(alias) == {"_default"}
 
@@ -187,11 +187,13 @@ def test_only_new_partitions_are_refused_when_collection_is_full(
     store.create_partition(collection, "tenant_1")
 
 
-def test_collection_is_made_once_when_missing(engine: Engine) -> None:
+def test_collection_is_made_once_when_missing(engine: Engine, store: MilvusPartitionStore) -> None:
     name = engine.make_collection()
     engine.drop_collection(name)
-    assert create_collection_if_missing(engine.uri, "", name, 30)
-    assert not create_collection_if_missing(engine.uri, "", name, 30)
+    create_collection_if_missing(engine.uri, "", name, 30)
+    store.create_partition(name, "tenant_1")
+    create_collection_if_missing(engine.uri, "", name, 30)
+    assert store.list_partitions(name) == {"_default", "tenant_1"}
 
 
 @in_memory_too
