@@ -26,8 +26,7 @@ class Observer:
 
     def __init__(self, services: Services, store: PartitionStore) -> None:
         database, self._policy = services.database, services.policy
-        self._services, self._database = services, database
-        self._store = store
+        self._database = database
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
         self._check = DriftCheck(services, store)
