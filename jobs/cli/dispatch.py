@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.orm import Session
 
 from jobs.cli.pause import describe
 from webapp import current
@@ -83,8 +84,7 @@ def backfill(
 
 
 def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
-    with current.database().reading() as session:
-        unknown = first_unknown(session, tenant_ids)
+    unknown = current.database().read(first_unknown, tenant_ids)
     if unknown is not None:
         refuse(str(TenantNotFound(unknown)))
 
@@ -99,8 +99,7 @@ def _drive(
         accepted, goes_on = 0, True
         while goes_on:
             goes_on = operations.advance(operation.id)
-            with database.reading() as session:
-                operation = session.get_one(Operation, operation.id)
+            operation = database.read(Session.get_one, Operation, operation.id)
             bar.update(operation.accepted - accepted)
             accepted = operation.accepted
     return operation
@@ -120,8 +119,7 @@ def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
     view = _settle(operation_id)
     outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
     if adopt:
-        with current.database().reading() as session:
-            adoption = adopted(session, Partition.operation_id == operation_id)
+        adoption = current.database().read(adopted, Partition.operation_id == operation_id)
         outcome |= {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
     return outcome
 
@@ -162,8 +160,7 @@ def _hint() -> str:
 
 
 def _hint_at_adoption(operation_id: int) -> None:
-    with current.database().reading() as session:
-        failed = failed_again(session, operation_id)
+    failed = current.database().read(failed_again, operation_id)
     if tenants := failed.get(Cause.FOREIGN_DATA):
         click.echo(
             f"{tenants} failed because their partitions hold rows already. Where these are the "

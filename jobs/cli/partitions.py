@@ -93,8 +93,7 @@ def _partition(row: Partition) -> dict[str, Any] | None:
 def failed(as_json: bool) -> None:
     """The failures, grouped by cause."""
     to_stderr()
-    with current.database().reading() as session:
-        families = failures.families(session)
+    families = current.database().read(failures.families)
     if as_json:
         print_json([_family(family) for family in families])
         return

@@ -28,8 +28,7 @@ def pause(reason: str | None, as_json: bool) -> None:
         state = current.services().pauses.pause(reason, actor=current.command_line())
     except InvalidField as error:
         refuse(f"--reason {error}")
-    with current.database().reading() as session:
-        running = under_way(session)
+    running = current.database().read(under_way)
     if as_json:
         print_json({"paused": serialize(state), "under_way": running})
         return

@@ -50,8 +50,7 @@ def last_cause(database: Database, collection: str) -> Cause | None:
 
 def known_place(database: Database, collection: str) -> Place | None:
     """The collection that the name stood for when its partitions were made; None: unknown."""
-    with database.reading() as session:
-        row = session.get(ObservedCollection, collection)
+    row = database.read(Session.get, ObservedCollection, collection)
     return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
 
 

@@ -59,8 +59,7 @@ class CircuitBreaker:
         self._probe_lasts = policy.lease
 
     def _read(self) -> Circuit | None:
-        with self._database.reading() as session:
-            return session.get(Circuit, MILVUS)
+        return self._database.read(Session.get, Circuit, MILVUS)
 
     def enter(self) -> Entry:
         """Permission for an attempt: always while closed, for one probe at a time while open.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from webapp.settings import SettingsError, load_settings
-from webapp.settings.env_file import EnvFileError, read_env_file
+from webapp.settings.env_file import read_env_file
 
 SECRET = "canary-7f3a9"
 
@@ -33,7 +33,7 @@ def test_file_is_named_and_no_value_when_it_cannot_be_used(
     tmp_path: Path, content: bytes | str, told: str
 ) -> None:
     file = env_file(tmp_path, content)
-    with pytest.raises(EnvFileError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         read_env_file(file)
     assert str(refusal.value).startswith(str(file))
     assert told in str(refusal.value)

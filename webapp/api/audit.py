@@ -18,6 +18,7 @@ def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
     Entries are only ever added, so pages neither hide nor repeat any.
     """
     criteria = query.model_dump(exclude={"q", "limit", "cursor"})
-    with current.database().reading() as session:
-        page = search(session, AuditFilter(text=query.q, **criteria), query.limit, query.cursor)
+    page = current.database().read(
+        search, AuditFilter(text=query.q, **criteria), query.limit, query.cursor
+    )
     return schemas_out.AuditPage.of(page)

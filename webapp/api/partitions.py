@@ -19,8 +19,7 @@ def counts() -> schemas_out.Summary:
 
     What is said of Milvus is what was last seen of it, with the time it was seen at.
     """
-    with current.database().reading() as session:
-        counted = summary(session, current.settings())
+    counted = current.database().read(summary, current.settings())
     return schemas_out.Summary.of(counted)
 
 
@@ -32,8 +31,7 @@ def drift() -> schemas_out.Drift:
 
     What the last sweep found, with the time of its comparison; Milvus is not asked.
     """
-    with current.database().reading() as session:
-        report = known_drift(session, current.services().policy)
+    report = current.database().read(known_drift, current.services().policy)
     return schemas_out.Drift.of(report)
 
 

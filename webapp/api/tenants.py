@@ -57,8 +57,7 @@ def many(query: schemas_in.TenantQuery) -> schemas_out.TenantPage:
     By ascending number, so that tenants added meanwhile neither hide nor repeat others.
     """
     tenant_filter = TenantFilter(state=query.status, q=query.q)
-    with current.database().reading() as session:
-        page = list_tenants(session, tenant_filter, query.limit, query.cursor)
+    page = current.database().read(list_tenants, tenant_filter, query.limit, query.cursor)
     return schemas_out.TenantPage.of(page)
 
 
@@ -70,8 +69,7 @@ def one(tenant_id: int) -> schemas_out.Tenant:
 
     Deleted ones too, with status `deleted`.
     """
-    with current.database().reading() as session:
-        return schemas_out.Tenant.of(existing_tenant(session, tenant_id))
+    return schemas_out.Tenant.of(current.database().read(existing_tenant, tenant_id))
 
 
 @api.patch("/tenants/<tenant_id:tenant_id>")
@@ -132,8 +130,7 @@ def departure(tenant_id: int) -> tuple[schemas_out.Departure, int, dict[str, str
     Who asked for it and when, the rows at the time, and the proof that the partition is gone.
     404 for a tenant that was never deleted, or was called back.
     """
-    with current.database().reading() as session:
-        record = departure_of(session, tenant_id)
+    record = current.database().read(departure_of, tenant_id)
     if record is None:
         raise NoDeparture(tenant_id)
     saved_as = f"attachment; filename=tenant-{tenant_id}-departure.json"

@@ -34,13 +34,10 @@ def record(
     number: `user ops@example.com`, `operation 7`. `before` and `after` must hold no secrets.
     """
     row = {
-        "actor": actor.name,
-        "via": actor.via,
-        "address": actor.address,
+        **actor.columns,
         "action": action,
         "tenant_id": tenant_id,
         "target": target and target[:MAX_TARGET_LENGTH],
-        "request_id": actor.request_id,
     }
     values = {"before": _text(before), "after": _text(after)}
     session.execute(insert(AuditEntry), [row | values])

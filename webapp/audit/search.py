@@ -106,8 +106,7 @@ def every(
     """All matching entries, page by page, each read in a transaction of its own."""
     cursor: str | None = None
     while True:
-        with database.reading() as session:
-            page = search(session, criteria, at_once, cursor)
+        page = database.read(search, criteria, at_once, cursor)
         yield page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Insert, case, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.auth.models import LoginCount
 from webapp.db.types import utc_now
+from webapp.db.upsert import insert_into
 
 PRUNED_AT_ONCE = 500
 
@@ -57,10 +57,9 @@ def prune(session: Session) -> None:
 
 def _add(session: Session, key: str, window: timedelta, at_most: int | None) -> Insert:
     now: datetime = utc_now()
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     has_ended = LoginCount.ends_at <= now
     return (
-        insert(LoginCount)
+        insert_into(session, LoginCount)
         .values(key=key, count=1, ends_at=now + window)
         .on_conflict_do_update(
             index_elements=[LoginCount.key],

@@ -59,8 +59,7 @@ def tell(typed: str, outcome: Outcome, *, write: bool = True) -> None:
     """Log a failed login and, with `write`, add it to the audit within the bounds."""
     database: Database = current_app.extensions["database"]
     address = request.remote_addr
-    with database.reading() as session:
-        email = _email(session, typed)
+    email = database.read(_email, typed)
     log.warning("auth.login.failed", email=email, address=address, outcome=outcome)
     if write:
         _write(database, email, outcome, Actor(ANONYMOUS, Via.PANEL, address, request_id()))
@@ -82,10 +81,8 @@ def _write(database: Database, email: str | None, outcome: Outcome, actor: Actor
 
 def _count(session: Session, address: str) -> int | None:
     """This address's failures within the hour; None where they get no entry."""
-    all_key, address_key = (
-        login_counts.key_of("failed", ""),
-        login_counts.key_of("failed from", address),
-    )
+    all_key = login_counts.key_of("failed", "")
+    address_key = login_counts.key_of("failed from", address)
     counted = {
         key: login_counts.add(session, key, WINDOW) or 0 for key in sorted([all_key, address_key])
     }

@@ -107,8 +107,7 @@ def _give_back(database: Database, keys: list[str]) -> None:
 
 
 def _refuse_closed(database: Database, keys: list[str]) -> None:
-    with database.reading() as session:
-        rows = login_counts.read(session, keys)
+    rows = database.read(login_counts.read, keys)
     closed = [row for row in rows.values() if row.count >= GUESSES]
     if closed:
         longest = max(row.ends_at for row in closed)

@@ -21,13 +21,10 @@ def carries_token() -> bool:
 def current_principal() -> Principal | None:
     """The principal, determined once a request; None without a valid token or session."""
     if "principal" not in g:
-        g.principal = _from_token() if carries_token() else _from_session()
+        token = request.headers.get("Authorization")
+        g.principal = authenticate(token) if carries_token() else _from_session()
     principal: Principal | None = g.principal
     return principal
-
-
-def _from_token() -> Principal | None:
-    return authenticate(request.headers.get("Authorization"))
 
 
 def _from_session() -> Principal | None:

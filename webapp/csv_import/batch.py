@@ -10,7 +10,6 @@ from webapp.csv_import.rows import Candidate
 from webapp.csv_import.validation import Verdict, validate
 from webapp.db.session import UnitOfWork
 from webapp.db.types import utc_now
-from webapp.models.audit import Actor
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
@@ -80,7 +79,7 @@ def _create(
     if upload.keeps_numbers:
         insert_imported(session, tenants, policy)
     else:
-        insert_with_requests(session, tenants, policy, _actor(upload))
+        insert_with_requests(session, tenants, policy, upload.author)
     for (row, _), tenant in zip(new, tenants, strict=True):
         row.outcome, row.tenant_id, row.slug = RowOutcome.CREATED, tenant.id, tenant.slug
     for row, verdict in zip(rows, verdicts, strict=True):
@@ -115,7 +114,3 @@ def _note(upload: Upload, rows: Sequence[UploadRow]) -> None:
         upload.next_line = rows[-1].line + 1
     if len(rows) < BATCH or not upload.waiting:
         upload.state, upload.finished_at = UploadState.FINISHED, utc_now()
-
-
-def _actor(upload: Upload) -> Actor:
-    return Actor(upload.actor, upload.via, upload.address, upload.request_id)

@@ -49,8 +49,7 @@ def all_rows(database: Database, upload_id: int) -> Iterator[UploadRow]:
     """Every row in the order of the file, read a thousand at a time."""
     line = 0
     while True:
-        with database.reading() as session:
-            rows = rows_of(session, upload_id, list(RowOutcome), READ_AT_ONCE, line)
+        rows = database.read(rows_of, upload_id, list(RowOutcome), READ_AT_ONCE, line)
         yield from rows
         if len(rows) < READ_AT_ONCE:
             return

@@ -47,8 +47,7 @@ class Uploads:
             UnreadableFile: it cannot be parsed; nothing is stored.
         """
         table = parse(data)
-        with self._database.reading() as session:
-            examined = validate_rows(session, table.rows)
+        examined = self._database.read(validate_rows, table.rows)
         with self._database.transaction() as session:
             upload = record(session, filename, table, examined, actor=actor)
             audit.record(
@@ -95,15 +94,7 @@ class Uploads:
         Raises:
             UploadNotFound: there is no such upload, or it was deleted.
         """
-        now = utc_now()
-        to_run: dict[str, Any] = {
-            "state": UploadState.RUNNING,
-            "confirmed_at": now,
-            "actor": actor.name,
-            "via": actor.via,
-            "address": actor.address,
-            "request_id": actor.request_id,
-        }
+        to_run = {"state": UploadState.RUNNING, "confirmed_at": utc_now(), **actor.columns}
         if not self._decide(upload_id, "upload.confirm", to_run, actor):
             return False
         self.advance(upload_id)

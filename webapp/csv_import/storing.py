@@ -58,10 +58,7 @@ def _upload(filename: str, examined: Sequence[Examined], actor: Actor) -> Upload
     ]
     return Upload(
         filename=_shorten(visible(filename.replace("\\", "/").rpartition("/")[2]), FILENAME_KEPT),
-        actor=actor.name,
-        via=actor.via,
-        address=actor.address,
-        request_id=actor.request_id,
+        **actor.columns,
         highest_number=max(numbers, default=None),
         rows=len(examined),
         new=new,

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.safe_methods import Note, noting, require_change
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Beginning(Protocol):
@@ -85,6 +88,13 @@ class Database:
         """A session for reading; it takes no lock that blocks a writer."""
         with self._readers() as session:
             yield session
+
+    def read(
+        self, query: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What one query finds, in a session of its own."""
+        with self.reading() as session:
+            return query(session, *args, **kwargs)
 
 
 def open_database(address: str) -> Database:

@@ -29,6 +29,26 @@ class Actor:
     address: str | None = None
     request_id: str | None = None
 
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The values of the columns of `Authored`."""
+        of_request = {"address": self.address, "request_id": self.request_id}
+        return {"actor": self.name, "via": self.via, **of_request}
+
+
+class Authored:
+    """The columns of a row that records whose change or order it is."""
+
+    actor: Mapped[str] = mapped_column(String(255))
+    via: Mapped[Via] = mapped_column(code(Via))
+    address: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+    @property
+    def author(self) -> Actor:
+        """The actor that the columns were written from."""
+        return Actor(self.actor, self.via, self.address, self.request_id)
+
 
 class AuditEntry(Model):
     """One audit entry. Rows are only ever added."""

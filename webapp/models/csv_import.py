@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.models.audit import Via
+from webapp.models.audit import Authored
 from webapp.models.base import Model, Number, code
 
 
@@ -30,7 +30,7 @@ class RowOutcome(StrEnum):
     REFUSED = "refused"
 
 
-class Upload(Model):
+class Upload(Authored, Model):
     """An uploaded file of tenants. Nothing is created before the user confirms."""
 
     __tablename__ = "upload"
@@ -40,10 +40,6 @@ class Upload(Model):
     state: Mapped[UploadState] = mapped_column(code(UploadState), default=UploadState.CHECKED)
     filename: Mapped[str] = mapped_column(String(255))
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-    actor: Mapped[str] = mapped_column(String(255))
-    via: Mapped[Via] = mapped_column(code(Via))
-    address: Mapped[str | None] = mapped_column(String(255))
-    request_id: Mapped[str | None] = mapped_column(String(64))
     # True where the file has a column of numbers: imported tenants keep them.
     keeps_numbers: Mapped[bool] = mapped_column(default=False)
     # The highest number among its new rows; later tenants get numbers above it.

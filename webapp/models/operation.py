@@ -7,7 +7,7 @@ from sqlalchemy import Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.db.types import UtcDateTime, utc_now
-from webapp.models.audit import Via
+from webapp.models.audit import Authored
 from webapp.models.base import Model, Number, code
 
 
@@ -30,7 +30,7 @@ class OperationState(StrEnum):
     SETTLED = "settled"
 
 
-class Operation(Model):
+class Operation(Authored, Model):
     """One action on many tenants, with its progress.
 
     Tenants are taken by ascending number; `next_tenant_id` is where the next batch begins. Each
@@ -50,10 +50,6 @@ class Operation(Model):
         code(OperationState), default=OperationState.RUNNING
     )
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-    actor: Mapped[str] = mapped_column(String(255))
-    via: Mapped[Via] = mapped_column(code(Via))
-    address: Mapped[str | None] = mapped_column(String(255))
-    request_id: Mapped[str | None] = mapped_column(String(64))
     # The selection as JSON, and the cause where the selection is all failures of one cause.
     selection: Mapped[str] = mapped_column(Text)
     cause: Mapped[str | None] = mapped_column(String(32))

@@ -145,7 +145,7 @@ class Operations:
         if not numbers:
             _finish(operation)
             return Applied([])
-        applied = apply(session, asked, numbers, self.policy, _actor_of(operation))
+        applied = apply(session, asked, numbers, self.policy, operation.author)
         mark(session, applied.rows, operation.id)
         operation.accepted += len(applied.rows)
         operation.looked_at += len(numbers)
@@ -230,10 +230,7 @@ def _new_operation(asked: Asked, planned: Plan, actor: Actor) -> Operation:
         state=OperationState.RUNNING,
         asked_at=asked.at,
         adopt=asked.adopt,
-        actor=actor.name,
-        via=actor.via,
-        address=actor.address,
-        request_id=actor.request_id,
+        **actor.columns,
         selection=asked.selection.as_json(),
         cause=asked.selection.sole_cause if asked.kind == OperationKind.RETRY else None,
         tenants=planned.total,
@@ -253,7 +250,3 @@ def _audit(session: UnitOfWork, operation: Operation, planned: Plan, actor: Acto
     }
     action, target = f"operation.{operation.kind}", f"operation {operation.id}"
     audit.record(session, actor=actor, action=action, target=target, before={}, after=after)
-
-
-def _actor_of(operation: Operation) -> Actor:
-    return Actor(operation.actor, operation.via, operation.address, operation.request_id)

@@ -102,8 +102,7 @@ class Dispatcher:
         now = time.monotonic()
         if now < self._goes_on_until:
             return False
-        with self._database.reading() as session:
-            paused = is_paused(session)
+        paused = self._database.read(is_paused)
         self._goes_on_until = 0.0 if paused else now + HEEDED_WITHIN_S
         return paused
 

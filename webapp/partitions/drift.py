@@ -3,16 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import (
-    and_,
-    exists,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import and_, exists, func, literal, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from webapp.models.naming import number_in

@@ -26,8 +26,7 @@ class CanaryReport:
 
 def is_check_due(database: Database, collection: str) -> bool:
     """Whether a check is due; never before the collection was first observed."""
-    with database.reading() as session:
-        row = session.get(ObservedCollection, collection)
+    row = database.read(Session.get, ObservedCollection, collection)
     return row is not None and (row.canary_due_at is None or row.canary_due_at <= utc_now())
 
 

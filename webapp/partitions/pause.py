@@ -83,13 +83,11 @@ class Pauses:
 
     def state(self) -> PauseState | None:
         """The present pause, or None."""
-        with self._database.reading() as session:
-            last = last_pause(session)
+        last = self._database.read(last_pause)
         return last if last and last.lasts else None
 
     def is_on(self) -> bool:
-        with self._database.reading() as session:
-            return is_paused(session)
+        return self._database.read(is_paused)
 
 
 def under_way(session: Session) -> int:

@@ -167,7 +167,7 @@ def _list(answer: Any) -> list[Any]:
 def _in_hand(job_id: str, values: Any) -> tuple[str | None, tuple[JobInfo, datetime | None]]:
     """The worker of a started job, and the job with the moment of its start."""
     worker, started_at, description = map(_text, _list(values) or [None] * len(JOB_FIELDS))
-    return worker, (job_info_of(job_id, description or ""), _moment(started_at))
+    return worker, (job_info_of(job_id, description or ""), moment_of(started_at))
 
 
 def _worker(
@@ -180,19 +180,19 @@ def _worker(
     if state is None or death:
         return None
     name = key.removeprefix(Worker.redis_worker_namespace_prefix)
-    job, since = in_hand.get(name, (None, _moment(birth)))
+    job, since = in_hand.get(name, (None, moment_of(birth)))
     return WorkerInfo(
         name=name,
         state=state,
         queues=(queues or "").replace(",", ", "),
         since=since,
-        heartbeat=_moment(heartbeat),
+        heartbeat=moment_of(heartbeat),
         job=job,
     )
 
 
 def _waited(enqueued: Any) -> float | None:
-    moment = _moment(_text(enqueued))
+    moment = moment_of(_text(enqueued))
     return max(0.0, (utc_now() - moment).total_seconds()) if moment else None
 
 
@@ -200,7 +200,7 @@ def _text(value: Any) -> str | None:
     return value.decode(errors="replace") if isinstance(value, bytes) else None
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """A moment as RQ writes it; None for anything else, since others can write to Redis."""
     try:
         moment = datetime.fromisoformat(text or "")

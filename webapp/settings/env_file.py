@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
+from webapp.settings.model import SettingsError
+
 REMEDY = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8 .env)"
 # Byte order marks. The longer ones first: UTF-32's begins with UTF-16's.
 MARKS = {
@@ -16,22 +18,19 @@ MARKS = {
 }
 
 
-class EnvFileError(Exception):
-    """The file cannot be used. The message names file, line and remedy, but no value."""
-
-
 def read_env_file(file: Path) -> dict[str, str]:
     """Name → value; empty without a file. `${NAME}` in a value is not replaced.
 
     Raises:
-        EnvFileError: it cannot be read, is not UTF-8, or has a line that is no setting.
+        SettingsError: it cannot be read, is not UTF-8, or has a line that is no setting. The
+            message names file, line and remedy, but no value.
     """
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise EnvFileError(f"{file} cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
     bindings = parse_stream(io.StringIO(_decode(content, file)))
     return dict(_parse(binding, file) for binding in bindings if not _is_empty(binding))
 
@@ -39,15 +38,15 @@ def read_env_file(file: Path) -> dict[str, str]:
 def _decode(content: bytes, file: Path) -> str:
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
-            raise EnvFileError(f"{file} is written in {encoding}; {REMEDY}")
+            raise SettingsError(f"{file} is written in {encoding}; {REMEDY}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise EnvFileError(f"{file} is not UTF-8, see line {line}; {REMEDY}") from None
+        raise SettingsError(f"{file} is not UTF-8, see line {line}; {REMEDY}") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise EnvFileError(f"{file} holds a NUL character in line {line}; {REMEDY}")
+        raise SettingsError(f"{file} holds a NUL character in line {line}; {REMEDY}")
     return text
 
 
@@ -61,5 +60,5 @@ def _parse(binding: Binding, file: Path) -> tuple[str, str]:
         source = binding.original.string
         empty = source[: len(source) - len(source.lstrip())]
         line = binding.original.line + empty.count("\n")
-        raise EnvFileError(f"{file} line {line} is not understood; it must be NAME=value")
+        raise SettingsError(f"{file} line {line} is not understood; it must be NAME=value")
     return binding.key, binding.value

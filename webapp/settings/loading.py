@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from webapp.settings.env_file import EnvFileError, read_env_file
+from webapp.settings.env_file import read_env_file
 from webapp.settings.model import Settings, SettingsError
 from webapp.settings.project import PROJECT_ROOT
 
@@ -28,10 +28,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
     Raises:
         SettingsError: names every unusable setting and says what is accepted.
     """
-    try:
-        from_file = read_env_file(root / ".env")
-    except EnvFileError as error:
-        raise SettingsError(str(error)) from error
+    from_file = read_env_file(root / ".env")
     _refuse_libpqs_own(from_file)
     values, sources = _collect(os.environ if environ is None else environ, from_file)
     _refuse_misspelt(from_file, sources)

@@ -12,29 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
 
 from create_milvus_partition import mask
-from webapp.addresses import (
-    is_usable_socket,
-    secrets_in,
-    unix_address,
-    without_password,
-)
-from webapp.settings.rules import (
-    CollectionName,
-    DatabaseUrl,
-    Duration,
-    Email,
-    HostName,
-    HostNames,
-    LogLevel,
-    MilvusUri,
-    Password,
-    Port,
-    QueueName,
-    RedisUrl,
-    Seconds,
-    SecretKey,
-    SessionTime,
-)
+from webapp.addresses import is_usable_socket, secrets_in, unix_address, without_password
+from webapp.settings import rules
 from webapp.var_dir import made_once, remembered
 
 # SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
@@ -56,32 +35,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    milvus_uri: MilvusUri | None = None
+    milvus_uri: rules.MilvusUri | None = None
     milvus_token: str | None = None
-    milvus_host: HostName | None = None
-    milvus_port: Port | None = None
-    milvus_collection: CollectionName = "kb_chunks_v1"
-    milvus_timeout: Annotated[Seconds, Field(le=600)] = 10.0
+    milvus_host: rules.HostName | None = None
+    milvus_port: rules.Port | None = None
+    milvus_collection: rules.CollectionName = "kb_chunks_v1"
+    milvus_timeout: Annotated[rules.Seconds, Field(le=600)] = 10.0
     milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
-    database_url: DatabaseUrl | None = None
-    redis_url: RedisUrl | None = None
-    partition_queue: QueueName = "default"
+    database_url: rules.DatabaseUrl | None = None
+    redis_url: rules.RedisUrl | None = None
+    partition_queue: rules.QueueName = "default"
     partition_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     partition_backoff: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     partition_chunk_size: Annotated[int, Field(ge=1, le=1000)] = 100
-    partition_chunk_timeout: Seconds = 300.0
-    partition_grace: Annotated[Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
-    reconcile_interval: Seconds = 15.0
-    secret_key: SecretKey | None = None
-    admin_email: Email = "admin@example.com"
-    admin_password: Password | None = None
-    session_idle: SessionTime = 12 * 3600.0
-    session_lifetime: SessionTime = 7 * 86_400.0
-    port: Port = 8000
+    partition_chunk_timeout: rules.Seconds = 300.0
+    partition_grace: Annotated[rules.Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
+    reconcile_interval: rules.Seconds = 15.0
+    secret_key: rules.SecretKey | None = None
+    admin_email: rules.Email = "admin@example.com"
+    admin_password: rules.Password | None = None
+    session_idle: rules.SessionTime = 12 * 3600.0
+    session_lifetime: rules.SessionTime = 7 * 86_400.0
+    port: rules.Port = 8000
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    allowed_hosts: HostNames = ()
+    allowed_hosts: rules.HostNames = ()
     var_dir: Path = Path("var")
-    log_level: LogLevel = "INFO"
+    log_level: rules.LogLevel = "INFO"
     log_format: Literal["json", "console"] = "json"
 
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)

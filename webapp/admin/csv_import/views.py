@@ -20,13 +20,7 @@ from webapp.admin.reconciler import absence
 from webapp.admin.wording.refusals import sentence
 from webapp.csv_import.faults import FileFault, UnreadableFile, loaded
 from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS
-from webapp.csv_import.queries import (
-    all_rows,
-    get_upload,
-    list_uploads,
-    partitions_of,
-    rows_of,
-)
+from webapp.csv_import.queries import all_rows, get_upload, list_uploads, partitions_of, rows_of
 from webapp.csv_import.rows import Candidate
 from webapp.errors import DomainError
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState

@@ -1,7 +1,7 @@
 """The jobs on a page of rq-dashboard; unreadable ones are shown by their id."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from redis import Redis
@@ -9,6 +9,7 @@ from rq import Queue
 from rq.job import Job
 
 from webapp.admin.rq.changes import entries_key, id_in
+from webapp.queue.inspection import moment_of
 from webapp.queue.own_jobs import RESULTS, failure_in
 
 FIELDS = ("description", "created_at", "started_at", "ended_at")
@@ -67,8 +68,5 @@ def _text(value: bytes) -> str:
 
 
 def _moment(value: bytes | None) -> str | None:
-    try:
-        moment = datetime.fromisoformat((value or b"").decode())
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    moment = moment_of((value or b"").decode(errors="replace"))
+    return moment.astimezone(UTC).isoformat() if moment else None

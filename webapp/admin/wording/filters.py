@@ -10,7 +10,7 @@ FILTERS = {
     "typeable": lookups.typeable,
     "ago": times.ago,
     "ago_tag": times.ago_tag,
-    "axis_tag": times.axis_tag,
+    "axis_tag": times.tag,
     "clock_tag": times.clock_tag,
     "full_tag": times.full_tag,
     "minute_tag": times.minute_tag,

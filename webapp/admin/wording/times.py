@@ -1,6 +1,7 @@
 """Formats of moments: UTC from the server, marked for the browser to show local times."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from babel.dates import format_datetime
 from flask_babel import gettext as _
@@ -37,45 +38,29 @@ def clock(moment: datetime | None) -> str:
     return _format(moment, "time")
 
 
-def clock_tag(moment: datetime | None) -> str:
-    """The time of day, which the browser turns into local time."""
-    return _tag(moment, "time")
-
-
-def full_tag(moment: datetime | None) -> str:
-    """Date and time, which the browser turns into local time."""
-    return _tag(moment, "full")
-
-
-def minute_tag(moment: datetime | None) -> str:
-    """Date and time without seconds, which the browser turns into local time."""
-    return _tag(moment, "minute")
-
-
 def ago_tag(moment: datetime | None, suffix: str = "") -> str:
     """The age, with the moment as title; `suffix` adds the word: 38 min ago."""
     text = ago(moment)
     if suffix and moment is not None:
         text = _("%(duration)s ago", duration=text)
-    return _tag(moment, "ago", text)
-
-
-def axis_tag(moment: datetime, kind: str) -> str:
-    """An hour or a day on an axis, which the browser turns into local time."""
-    return _tag(moment, kind)
+    return tag(moment, "ago", text)
 
 
 def until_tag(moment: datetime | None) -> str:
     """The time until the moment, with the moment as title."""
-    return _tag(moment, "ago", _never() if moment is None else remaining(moment))
+    return tag(moment, "ago", _never() if moment is None else remaining(moment))
 
 
-def _tag(moment: datetime | None, kind: str, text: str | None = None) -> str:
+def tag(moment: datetime | None, kind: str, text: str | None = None) -> str:
+    """The moment by one of the `PATTERNS`, which the browser turns into local time."""
     text = text or _format(moment, kind)
     if moment is None:
         return Markup('<span class="muted">{}</span>').format(text)
     exact = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return TAG.format(exact, _format(moment, "full"), kind, text)
+
+
+clock_tag, minute_tag, full_tag = (partial(tag, kind=kind) for kind in ("time", "minute", "full"))
 
 
 def _format(moment: datetime | None, kind: str) -> str:
