@@ -18,16 +18,7 @@ from sqlalchemy import Engine, select, text, update
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from tests.access import (
-    SETUP,
-    Visitor,
-    add_token,
-    close,
-    database_named,
-    database_of,
-    migrated_app,
-    settings_in,
-)
+from tests.access import SETUP, Visitor, add_token, close, database_named, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from tests.integration.admin.panel import OpenPanel
 from tests.integration.api.caller import unique
@@ -377,7 +368,7 @@ def faults(house: House, guest: Guest, methods: list[str]) -> dict[tuple[str, ..
 @SQLITE
 def test_nobody_is_let_in_or_changes_anything_when_the_role_is_not_theirs(house: House) -> None:
     revoked = add_token(house.app, Role.ADMIN, "revoked")
-    revoke_token(database_of(house.app), "revoked", actor=SETUP)
+    revoke_token(Visitor(house.app).database, "revoked", actor=SETUP)
     guests = [
         *(stranger(house), stranger(house, "garbage", "x"), stranger(house, "revoked", revoked)),
         *(with_token(house, Role.VIEWER), with_session(house, Role.OPERATOR, csrf=False)),

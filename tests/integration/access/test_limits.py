@@ -9,14 +9,7 @@ from apiflask import APIFlask
 from redis import Redis
 from sqlalchemy import update
 
-from tests.access import (
-    ON_EACH_DATABASE,
-    MakeApp,
-    Rows,
-    Visitor,
-    add_user,
-    new_address,
-)
+from tests.access import ON_EACH_DATABASE, MakeApp, Rows, Visitor, add_user, new_address
 from tests.engines.redis import RedisServer
 from webapp.auth.models import LoginCount
 from webapp.db.types import utc_now

@@ -3,15 +3,7 @@
 import pytest
 from apiflask import APIFlask
 
-from tests.access import (
-    SETUP,
-    MakeApp,
-    Visitor,
-    add_user,
-    close,
-    migrated_app,
-    settings_in,
-)
+from tests.access import SETUP, MakeApp, Visitor, add_user, close, migrated_app, settings_in
 from webapp.auth.users import change_user
 
 
@@ -27,8 +19,7 @@ def test_a_copied_cookie_is_dead_when_its_owner_logged_out(visitor: Visitor) -> 
 
 
 def test_a_session_goes_on_when_its_owner_logs_in_elsewhere(visitor: Visitor) -> None:
-    email = add_user(visitor.app)
-    visitor.login(email)
+    email = visitor.enter()
     elsewhere = Visitor(visitor.app)
     elsewhere.login(email)
     assert visitor.is_logged_in()
@@ -49,14 +40,13 @@ def test_an_earlier_cookie_is_no_session_when_its_owner_logs_in(visitor: Visitor
 def test_a_session_ends_when_the_user_is_changed(
     visitor: Visitor, change: dict[str, object]
 ) -> None:
-    email = add_user(visitor.app)
-    visitor.login(email)
+    email = visitor.enter()
     with visitor.app.app_context():
         change_user(visitor.database, email, actor=SETUP, **change)
     assert not visitor.is_logged_in()
 
 
-def test_nobody_is_logged_out_when_the_page_is_looked_at_or_the_csrf_token_lacks(
+def test_nobody_is_logged_out_by_a_look_at_the_page_or_without_the_csrf_token(
     visitor: Visitor,
 ) -> None:
     visitor.enter()
@@ -147,16 +137,13 @@ def test_two_installations_on_one_host_leave_each_other_logged_in(
     one, two = Visitor(app, scheme=scheme), Visitor(other, scheme=scheme)
     # One browser: it sends its cookies to every port of a host.
     two.share_cookies(one)
-    assert one.login(add_user(app)).status_code == 302
-    assert two.login(add_user(other)).status_code == 302
-    one.post(
-        "/language",
-        {"language": "it", "csrf_token": one.csrf_token("/logout")},
-        headers=one.referer(),
-    )
+    one.enter()
+    two.enter()
+    form = {"language": "it", "csrf_token": one.csrf_token("/logout")}
+    one.post("/language", form, headers=one.referer())
     assert one.is_logged_in() and two.is_logged_in()
-    assert 'lang="it"' in one.get("/admin/").text
-    assert '<html lang="en"' in two.get("/admin/").text
+    assert 'lang="it"' in one.page("/admin/")
+    assert '<html lang="en"' in two.page("/admin/")
     names = one.cookie_names()
     assert len(names) == 3
     assert all(name.startswith("__Host-") == (scheme == "https") for name in names)
