@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _make_hashes_cheap()
     _compile_templates_once()
     _compile_addresses_once()
+    _compile_statements_once()
     _let_logs_be_captured()
     _close_connections_of_the_gone()
     try:
@@ -130,6 +131,26 @@ def _compile_addresses_once() -> None:
         return compiled[key]
 
     Rule._compile_builder = compile_builder  # type: ignore[method-assign]
+
+
+def _compile_statements_once() -> None:
+    """Each of a thousand tests has engines of its own, each of which would compile all SQL anew.
+
+    What a database is sent depends on the statement and its dialect alone: there is one release
+    of each database, and one way in which the product makes an engine.
+    """
+    from sqlalchemy import Engine
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+    from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+    from sqlalchemy.util import LRUCache
+
+    compiled: LRUCache[Any, Any] = LRUCache(10_000)
+    nothing_own = property(lambda engine: compiled, lambda engine, own: None)
+    Engine._compiled_cache = nothing_own  # type: ignore[assignment]
+    # The key of a compiled statement has the dialect in it.
+    for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
+        dialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[assignment,method-assign]
+        dialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
 
 
 def _let_logs_be_captured() -> None:

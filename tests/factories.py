@@ -432,18 +432,6 @@ def _handlers_kept() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
-
-
 def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """What each returns or raises, each in a thread of its own, all let go at one moment."""
     gate = threading.Barrier(len(works))

@@ -8,32 +8,10 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import Engine
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.util import LRUCache
 
 from tests.access import MakeApp, Visitor, close, database_named, migrated_app, settings_in
 from tests.engines.redis import RedisServer
 from webapp import create_app
-
-
-def _compile_statements_once() -> None:
-    """Each of a thousand tests has engines of its own, each of which would compile all SQL anew.
-
-    What a database is sent depends on the statement and its dialect alone: there is one release
-    of each database, and one way in which the product makes an engine.
-    """
-    compiled: LRUCache[Any, Any] = LRUCache(10_000)
-    nothing_own = property(lambda engine: compiled, lambda engine, own: None)
-    Engine._compiled_cache = nothing_own  # type: ignore[assignment]
-    # The key of a compiled statement has the dialect in it.
-    for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
-        dialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[assignment,method-assign]
-        dialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
-
-
-_compile_statements_once()
 
 
 @pytest.fixture(scope="session")
