@@ -21,7 +21,8 @@ class Look(NamedTuple):
 
 NARROW, COLOURS = Look(390, "light"), ("color-contrast",)
 # What differs by the theme are colours alone, and by the width the frame, which all pages share.
-LOOKS = (NARROW, Look(1024, "dark", rules=COLOURS), Look(1440, "light", "active", COLOURS))
+DARK, FORCED = Look(1024, "dark", rules=COLOURS), Look(1440, "light", "active", COLOURS)
+LOOKS = (NARROW, DARK, FORCED)
 WIDE = (Look(1440, "dark"),)
 # Those next to where the layout changes; wider than the last there is only more room.
 WIDTHS = (320, 769, 980, 1080, 1150)

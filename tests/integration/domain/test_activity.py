@@ -8,7 +8,8 @@ import pytest
 from jobs.reconciler import rollup
 from jobs.reconciler.event_counts import count
 from jobs.reconciler.rollup import Rollup
-from tests.factories import ACTOR, Product, all_at_once, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.domain.activity_log import (
     ago,
     charted,

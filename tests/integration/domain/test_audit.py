@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DatabaseError
 
-from tests.factories import ACTOR, Product, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product
 from webapp.audit import log as audit
 from webapp.csv_import.parsing import FileRow
 from webapp.errors import SlugTaken

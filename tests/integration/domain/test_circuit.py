@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 from jobs.milvus.store import StoreError
 from jobs.provisioning import create_partitions
 from jobs.provisioning.circuit_breaker import CircuitOpen, Entry
-from tests.factories import FaultyStore, Product, all_at_once, no_script, statements
+from tests.access import statements
+from tests.factories import FaultyStore, Product, all_at_once, no_script
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit

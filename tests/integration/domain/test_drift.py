@@ -7,7 +7,8 @@ from jobs.drift.compare import Listing, compare, make_again, ready_in
 from jobs.drift.observations import observed_collections
 from jobs.drift.report import store_report
 from jobs.milvus.store import StoreError
-from tests.factories import ACTOR, FaultyStore, ListingStore, Product, all_at_once, statements
+from tests.access import statements
+from tests.factories import ACTOR, FaultyStore, ListingStore, Product, all_at_once
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import PartitionDrift

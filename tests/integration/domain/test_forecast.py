@@ -8,7 +8,8 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from jobs.drift.observations import Observation, record_observation
-from tests.factories import FaultyStore, Product, all_at_once, statements
+from tests.access import statements
+from tests.factories import FaultyStore, Product, all_at_once
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.factories import ACTOR, Product, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product
 from webapp.csv_import.faults import ImportRefused, Problem, RowFault
 from webapp.csv_import.parsing import FileRow
 from webapp.models.naming import MAX_TENANT_ID

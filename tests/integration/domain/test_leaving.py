@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from tests.factories import ACTOR, Product, all_at_once, number_of, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product, all_at_once, number_of
 from webapp.errors import NotFailed, NotRemoving, TenantDeleted, TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition

@@ -11,16 +11,9 @@ from sqlalchemy import update
 from jobs.canary.schedule import CanarySchedule
 from jobs.drift.observations import Observation, record_observation
 from jobs.provisioning import create_partition, create_partitions
+from tests.access import statements
 from tests.engines.redis import RedisServer
-from tests.factories import (
-    ACTOR,
-    FaultyStore,
-    ListingStore,
-    Product,
-    all_at_once,
-    no_script,
-    statements,
-)
+from tests.factories import ACTOR, FaultyStore, ListingStore, Product, all_at_once, no_script
 from webapp.db.types import utc_now
 from webapp.errors import InvalidField
 from webapp.models.causes import Cause

@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.drift.observations import Observation, record_observation
-from tests.factories import ACTOR, Product, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product
 from webapp.errors import InvalidField
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState, TenantState

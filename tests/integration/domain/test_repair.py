@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from jobs.drift.observations import Observation, last_cause, record_observation
 from jobs.milvus.store import StoreError
+from tests.access import statements
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
-from tests.factories import FaultyStore, ListingStore, Product, all_at_once, statements
+from tests.factories import FaultyStore, ListingStore, Product, all_at_once
 from tests.milvus_collections import make_collection
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause

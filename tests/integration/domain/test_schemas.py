@@ -6,7 +6,8 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from jobs.milvus.store import Place
-from tests.factories import FaultyStore, Product, statements
+from tests.access import statements
+from tests.factories import FaultyStore, Product
 from webapp.models.observed import ObservedCollection
 from webapp.partitions.collection_schema import STORED, CollectionSchema, SchemaField, schema_of
 

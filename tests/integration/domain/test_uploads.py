@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from jobs.reconciler.bulk_loops import run_imports
-from tests.factories import ACTOR, Product, all_at_once, statements
+from tests.access import statements
+from tests.factories import ACTOR, Product, all_at_once
 from webapp.csv_import import batch
 from webapp.csv_import.faults import Problem, RowFault, UploadNotFound, loaded
 from webapp.csv_import.queries import all_rows, get_upload, rows_of
