@@ -16,7 +16,7 @@ from tests.access import settings_in
 from tests.browser.axe import SOURCE, violations
 from tests.browser.login import logged_in
 from tests.browser.panel import Panel, serving
-from tests.browser.walk import COLOURS, LOOKS, WIDE, Walk
+from tests.browser.walk import COLOURS, DARK, FORCED, NARROW, WIDE, Walk
 from tests.engines.lite import LiteServer
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR
@@ -159,15 +159,13 @@ def test_nothing_is_wrong_with_the_description_of_the_api(walk: Walk) -> None:
 
 
 def test_nothing_is_wrong_with_any_page_when_there_is_no_tenant(walk: Walk) -> None:
-    walk.looks = WIDE
-    assert walk.over([*EMPTY, *OUTSIDE], {}) == {}
-    walk.looks = LOOKS
+    assert walk.over([*EMPTY, *OUTSIDE], {}, WIDE) == {}
 
 
 def test_nothing_is_wrong_with_any_page_when_all_is_well(
     walk: Walk, filled: dict[str, int]
 ) -> None:
-    assert walk.over([*WELL, *OPENED], filled) == {}
+    assert walk.over([*WELL, *OPENED], filled, (NARROW, FORCED)) == {}
 
 
 def test_nothing_is_wrong_with_figures_that_have_grown_old(
@@ -204,7 +202,8 @@ def test_nothing_is_wrong_with_a_file_when_it_was_checked(
 def test_nothing_is_wrong_with_any_page_when_something_failed(
     walk: Walk, broken: dict[str, int]
 ) -> None:
-    assert walk.over([*FAILED, *ASKED], broken) == {}
+    # The colours of failures are the theme's own.
+    assert walk.over([*FAILED, *ASKED], broken, (NARROW, DARK)) == {}
     walk.page.goto(f"/admin/partitions/review/?scope=selected&id={broken['failed']}")
     walk.page.get_by_role("main").get_by_role("button", name=re.compile("^Queue")).click()
     walk.page.wait_for_url("**/admin/operations/show/**")

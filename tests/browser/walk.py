@@ -19,6 +19,7 @@ class Look(NamedTuple):
     rules: tuple[str, ...] = ()
 
 
+Looks = tuple[Look, ...]
 NARROW, COLOURS = Look(390, "light"), ("color-contrast",)
 # What differs by the theme are colours alone, and by the width the frame, which all pages share.
 DARK, FORCED = Look(1024, "dark", rules=COLOURS), Look(1440, "light", "active", COLOURS)
@@ -45,20 +46,21 @@ class Walk:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-    looks: tuple[Look, ...] = LOOKS
 
     def __post_init__(self) -> None:
         page, heard = self.page, self.complaints
         page.on("console", lambda m: heard.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: heard.append(str(error)))
 
-    def over(self, shots: Iterable[Shot], numbers: Mapping[str, int]) -> dict[str, list[str]]:
+    def over(
+        self, shots: Iterable[Shot], numbers: Mapping[str, int], looks: Looks = LOOKS
+    ) -> dict[str, list[str]]:
         """The addresses where something is wrong, each with all that is."""
-        found = {shot.name: list(self._at(shot, numbers)) for shot in shots}
+        found = {shot.name: list(self._at(shot, numbers, looks)) for shot in shots}
         return {name: wrong for name, wrong in found.items() if wrong}
 
-    def here(self) -> Iterator[str]:
-        for look in self.looks:
+    def here(self, looks: Looks = LOOKS) -> Iterator[str]:
+        for look in looks:
             self._take(look)
             for found in violations(self.page, *look.rules):
                 yield f"{look} {found}"
@@ -76,7 +78,7 @@ class Walk:
         self.page.emulate_media(color_scheme=look.scheme, forced_colors=look.forced)
         self.page.set_viewport_size({"width": look.width, "height": 900})
 
-    def _at(self, shot: Shot, numbers: Mapping[str, int]) -> Iterator[str]:
+    def _at(self, shot: Shot, numbers: Mapping[str, int], looks: Looks) -> Iterator[str]:
         self.complaints.clear()
         answer = self.page.goto(shot.address.format(**numbers))
         assert isinstance(answer, Response)
@@ -85,5 +87,5 @@ class Walk:
         if shot.click:
             self.page.locator(shot.click).first.click()
             self.page.get_by_role("dialog").wait_for()
-        yield from self.here()
+        yield from self.here(looks)
         yield from self.complaints
