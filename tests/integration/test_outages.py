@@ -1,6 +1,5 @@
 """A database or a Redis that cannot be used: one line that names the setting, and no traceback."""
 
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,9 +17,7 @@ FLASK = [sys.executable, str(Path(sys.executable).parent / "flask")]
 LAUNCH = [sys.executable, "-m", "launch"]
 
 
-def run(
-    command: list[str], var_dir: Path, limit: Callable[[], None] | None = None, **settings: str
-) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], var_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """The command as a user starts it; no Milvus is asked but one that answers nobody."""
     settings = {"MILVUS_URI": "http://127.0.0.1:9", "SECRET_KEY": "x" * 40, **settings}
     done = subprocess.run(
@@ -31,7 +28,6 @@ def run(
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=limit,
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert SECRET not in done.stdout + done.stderr
@@ -84,17 +80,17 @@ def test_start_ends_in_two_lines_when_the_database_does_not_answer(tmp_path: Pat
     assert second.startswith("DATABASE_URL: the database cannot be used: connection failed")
 
 
-def room_for(size: int) -> Callable[[], None]:
-    """Lets the process write no file that is larger, as on a disk that is full."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+def with_room_for(size: int, command: list[str]) -> list[str]:
+    """The command, whose files cannot grow beyond this size, as on a disk that is full."""
+    return ["prlimit", f"--fsize={size}", *command]
 
 
 def test_start_ends_in_a_line_when_nothing_can_be_written(tmp_path: Path) -> None:
-    done = run(LAUNCH, tmp_path / "none", room_for(0))
+    done = run(with_room_for(0, LAUNCH), tmp_path / "none")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"VAR_DIR {tmp_path / 'none'} cannot be used: ")
     address = f"redis://127.0.0.1:{free_port()}"
-    full = run(LAUNCH, tmp_path / "full", room_for(60_000), REDIS_URL=address)
+    full = run(with_room_for(60_000, LAUNCH), tmp_path / "full", REDIS_URL=address)
     _first, second = full.stderr.splitlines()
     assert second.startswith(f"VAR_DIR {tmp_path / 'full'}: the database cannot be used: ")
     assert (done.returncode, full.returncode) == (1, 1)
