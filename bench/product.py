@@ -171,4 +171,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.lower() not in Settings.model_fields
     }
-    return others | {name.upper(): str(value) for name, value in values.items()}
+    # Hosts as they are written: parted by commas.
+    written = {
+        name: ",".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
+    return others | {name.upper(): value for name, value in written.items()}
