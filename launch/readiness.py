@@ -35,11 +35,8 @@ def main() -> None:
 
     Each sign is looked for within about a second.
     """
-    settings, since, session = (
-        load_settings(),
-        datetime.fromisoformat(sys.argv[1]),
-        int(sys.argv[2]),
-    )
+    settings = load_settings()
+    since, session = datetime.fromisoformat(sys.argv[1]), int(sys.argv[2])
     database = open_database(settings.database_address)
     redis: Redis = Redis.from_url(
         settings.redis_address,

@@ -1,12 +1,15 @@
 """What a run shows: its own messages, and what the parts write to their logs."""
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from launch.errors import StartError
 
 
 def say(text: str) -> None:
@@ -22,6 +25,8 @@ def say(text: str) -> None:
 def following(log_dir: Path, names: Sequence[str]) -> Iterator[None]:
     """Show new lines of each part's log for the duration of the block, the part's name in front."""
     width = max(map(len, names))
+    if not shutil.which("tail"):
+        raise StartError("The command `tail`, of GNU's coreutils, is not on the PATH.")
     tails = [_tail(log_dir / f"{name}.log", f"{name:<{width}} | ") for name in names]
     try:
         yield

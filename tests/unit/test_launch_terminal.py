@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.errors import StartError
 from launch.terminal import following
 from tests.engines.process import wait_until
 
@@ -42,6 +43,14 @@ def terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Term
     with following(tmp_path, ["web", "worker"]):
         wait_until(is_followed, 20, "the log is followed")
         yield terminal
+
+
+def test_what_is_missing_is_named_when_there_is_no_tail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StartError, match=r"tail.*coreutils"), following(tmp_path, ["web"]):
+        pass
 
 
 def test_only_new_lines_are_shown_when_the_log_is_older(terminal: Terminal) -> None:

@@ -61,7 +61,7 @@ class Operations:
                 return planned, lost
             jobs = waiting_jobs(session, asked)
         try:
-            live = self.job_queue.live(set(jobs.values()))
+            live = self.job_queue.live(set(jobs.values())) if jobs else ()
             lost = [number for number, job_id in jobs.items() if job_id not in live]
         except DispatchError:
             log.warning("operation.jobs_unknown", jobs=len(jobs))

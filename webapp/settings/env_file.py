@@ -22,8 +22,7 @@ def read_env_file(file: Path) -> dict[str, str]:
     """Name → value; empty without a file. `${NAME}` in a value is not replaced.
 
     Raises:
-        SettingsError: it cannot be read, is not UTF-8, or has a line that is no setting. The
-            message names file, line and remedy, but no value.
+        SettingsError: it is unreadable, no UTF-8, or has a line that is no setting; names no value.
     """
     try:
         content = file.read_bytes()

@@ -34,10 +34,6 @@ def remaining(moment: datetime) -> str:
     return two_units((moment - utc_now()).total_seconds())
 
 
-def clock(moment: datetime | None) -> str:
-    return _format(moment, "time")
-
-
 def ago_tag(moment: datetime | None, suffix: str = "") -> str:
     """The age, with the moment as title; `suffix` adds the word: 38 min ago."""
     text = ago(moment)
@@ -68,6 +64,9 @@ def _format(moment: datetime | None, kind: str) -> str:
         return _never()
     text = format_datetime(moment, PATTERNS[kind], tzinfo=UTC, locale=locale())
     return text if kind in SHORT else f"{text} UTC"
+
+
+clock = partial(_format, kind="time")
 
 
 def _never() -> str:
