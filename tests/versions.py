@@ -28,7 +28,7 @@ OLDEST = (3, 11)
 INSTALL_WITHIN_S = 900
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 25
-COREUTILS = ("env", "mkdir", "mktemp", "rm", "touch")
+COREUTILS = ("env", "mkdir", "mktemp", "rm", "touch", "tail")
 # What of requirements-dev.txt the unit tests import.
 UNIT = re.compile(
     r"(anyio|execnet|h11|httpcore|httpx|hypothesis|iniconfig|pluggy|pygments|pytest"
