@@ -116,7 +116,7 @@ class Canary:
             if found == keys:
                 continue
             if probe not in self._list(collection):
-                raise NotRun(f"somebody dropped {probe} meanwhile")
+                raise NotRun(f"{probe} was dropped meanwhile")
             raise Broken(f"a query in {probe} found {len(found)} of its own {len(keys)} rows")
 
     def _search_all(self, collection: str, shape: Shape, written: dict[str, Keys]) -> str:

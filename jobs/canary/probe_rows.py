@@ -64,7 +64,7 @@ def _new_key(key: SchemaField) -> Any:
         return secrets.randbits(62)
     length = key.max_length or 0
     if length < SHORTEST_KEY:
-        raise Unfillable(f"keys of {length} characters are too short for one that nobody has")
+        raise Unfillable(f"keys of {length} characters are too short for one that no other row has")
     return secrets.token_hex(16)[:length]
 
 

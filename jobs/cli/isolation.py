@@ -67,7 +67,7 @@ def _ask(rows: str) -> None:
     """Require a human's confirmation at a terminal."""
     click.echo(f"{rows}. All of it would be destroyed, and cannot be brought back.", err=True)
     if not stdin().isatty():
-        refuse("nobody can be asked here; say --yes")
+        refuse("this is no terminal, so nothing can be asked; say --yes")
     click.confirm("Destroy it?", abort=True, err=True)
 
 

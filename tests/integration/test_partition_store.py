@@ -175,12 +175,14 @@ def test_creation_is_refused_when_milvus_manages_the_partitions(
     assert cause_of(lambda: store.create_partition(keyed, "a")) is Cause.PARTITION_KEY_MODE
 
 
-@in_memory_too
+# Milvus Lite knows no limit.
+@pytest.mark.parametrize(
+    "engine", ["in_memory", "milvus_standalone"], indirect=True, scope="module"
+)
 def test_only_new_partitions_are_refused_when_collection_is_full(
     engine: Engine, store: MilvusPartitionStore, collection: str
 ) -> None:
-    if engine.max_partitions is None:
-        pytest.skip("this engine knows no limit")
+    assert engine.max_partitions
     for number in range(1, engine.max_partitions):
         store.create_partition(collection, f"tenant_{number}")
     assert cause_of(lambda: store.create_partition(collection, "tenant_0")) is Cause.CAPACITY

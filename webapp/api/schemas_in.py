@@ -191,7 +191,7 @@ class TenantChange(Incoming):
 
 
 class PauseOrder(Incoming):
-    """A pause of all provisioning, with the reason that everybody will see."""
+    """A pause of all provisioning, with the reason that every user will see."""
 
     reason: Reason | None = None
 
@@ -199,7 +199,7 @@ class PauseOrder(Incoming):
 class Paging(Incoming):
     """Which page. Unknown parameters are refused; an empty one counts as left out."""
 
-    limit: WholeNumber = Field(50, ge=1, le=200, description="At most so many items.")
+    limit: WholeNumber = Field(50, ge=1, le=200, description="The most items in one answer.")
     cursor: Cursor | None = Field(None, json_schema_extra=_never_null)
 
     @model_validator(mode="before")

@@ -235,8 +235,8 @@ class AuditEntry(Outgoing):
 class AuditPage(Outgoing):
     """Entries, newest first. Pass `next_cursor` on as `cursor`; null is the end.
 
-    A page may hold fewer entries than asked for, or none, and not be the last: only so many are
-    looked through at a time.
+    A page may hold fewer entries than asked for, or none, and not be the last: a bounded number
+    is looked through at a time.
     """
 
     items: list[AuditEntry]

@@ -131,6 +131,7 @@ def test_all_are_ready_when_all_that_failed_are_requeued_in_rq_dashboard(
     for number in numbers:
         product.await_state(number, "ready")
     wait_until(lambda: not failed_jobs(product), 15, "the failed registry to be empty")
+    assert [event_names(product, number)[-1] for number in numbers] == ["created"] * 2
 
 
 def test_no_tenant_is_lost_when_a_queue_is_emptied_in_rq_dashboard(

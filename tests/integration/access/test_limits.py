@@ -119,4 +119,5 @@ def test_an_account_stays_open_when_a_closed_address_goes_on_guessing(app: APIFl
 
 
 def test_users_get_in_when_redis_is_gone(make_app: MakeApp) -> None:
-    Visitor(make_app(redis_url="redis://127.0.0.1:1/0")).enter()
+    app = make_app(redis_url="redis://127.0.0.1:1/0")
+    assert Visitor(app).login(add_user(app)).status_code == HTTPStatus.FOUND

@@ -194,3 +194,4 @@ def test_running_reconciler_lets_go_of_what_is_due(whole: Product) -> None:
     with whole.configured(reconcile_interval=60).reconciling(FaultyStore(whole.store)):
         whole.delete(tenant)
         wait_until(lambda: whole.row(tenant).state == "removed", 10, "the departure")
+    assert whole.listed() == frozenset()

@@ -1,4 +1,4 @@
-"""Places in a list as addresses have them: after or before a tenant, or after so many.
+"""Places in a list as addresses have them: after or before a tenant, or after N of them.
 
 In front stands the rank of the page's first tenant, `51-after-50-Acme`. It is only displayed: new
 and deleted tenants make it inexact, but no tenant is missed for it.
@@ -29,7 +29,7 @@ def _ranked(first: int | None) -> str:
 
 
 def rank(skip: int) -> str:
-    """The place after so many tenants; empty for the first page."""
+    """The place after `skip` tenants; empty for the first page."""
     return f"behind-{skip}" if skip else ""
 
 
