@@ -16,11 +16,15 @@ from rq.job import Job, JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
+from rq.worker import WorkerStatus
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from jobs import context
 from jobs.provisioning import create_partition, create_partitions
+from webapp.conditions.watch import Watch
 from webapp.logs import get_logger
+from webapp.models.process import ProcessKind
+from webapp.processes.heartbeat import SUSPENDED
 from webapp.queue.own_jobs import (
     APPLICATION,
     APPLICATION_FIELD,
@@ -143,6 +147,7 @@ class PartitionWorker(SimpleWorker):
     job_class = PartitionJob
     queue_class = PartitionQueue
     log_result_lifespan = False
+    watch: Watch | None = None
 
     def __init__(self, queues: Sequence[str], connection: Redis, **options: Any) -> None:
         super().__init__(
@@ -159,7 +164,31 @@ class PartitionWorker(SimpleWorker):
     def work(self, *args: Any, **options: Any) -> bool:
         """Work until stopped, or with `burst` until the queues are empty."""
         ours = {"with_scheduler": False, "dequeue_strategy": "default"}
-        return super().work(*args, **{**options, **ours})
+        if self.watch is None:
+            return super().work(*args, **{**options, **ours})
+        self.watch.heartbeat.start()
+        try:
+            return super().work(*args, **{**options, **ours})
+        finally:
+            self.watch.heartbeat.stop()
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run the job, and show meanwhile which."""
+        self._show_activity(f"{job.id}: {job.description}")
+        try:
+            super().execute_job(job, queue)
+        finally:
+            self._show_activity(None)
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """Store the state in Redis; while `rq suspend` holds, the sign of life has it too."""
+        super().set_state(state, pipeline)
+        if state == WorkerStatus.SUSPENDED:
+            self._show_activity(SUSPENDED)
+
+    def _show_activity(self, activity: str | None) -> None:
+        if self.watch:
+            self.watch.heartbeat.set_activity(activity)
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
         super().bootstrap(*args, **options)
@@ -235,4 +264,7 @@ def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any)
     """A worker of both queues, or of those named, on a connection of its own."""
     # In this order, so that a sign-up never waits behind the backfill.
     names = queues or [settings.partition_queue, settings.backfill_queue]
-    return PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
+    worker = PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
+    database = context.worker().services.database
+    worker.watch = Watch(database, settings, ProcessKind.WORKER, worker.name)
+    return worker

@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 
 # Importing these modules registers their endpoints.
-from webapp.api import access, audit, bulk, docs, openapi, partitions, tenants  # noqa: F401
+from webapp.api import access, audit, bulk, docs, health, openapi, partitions, tenants  # noqa: F401
 from webapp.api.routing import TenantNumber, api
 
 

@@ -2,12 +2,14 @@
 
 from webapp.models import (  # noqa: F401
     audit,
+    condition,
     control,
     csv_import,
     idempotency,
     observed,
     operation,
     partition,
+    process,
     statistics,
     tenant,
 )

@@ -11,6 +11,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
+from webapp.texts import N_
+
 # Below RQ's prefix, which the Redis user must be allowed to write.
 KEY = "rq:paratia:write"
 # The commands that a dispatch begins with. The key has no meaning, and expires.
@@ -26,11 +28,22 @@ class Refusal(StrEnum):
     OTHER = "other"
 
     @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+    @property
     def remedy(self) -> str:
         """What is wrong and what to do, for logs and commands."""
         return _REMEDIES[self]
 
 
+_LABELS = {
+    Refusal.MEMORY: N_("memory full"),
+    Refusal.READ_ONLY: N_("read-only replica"),
+    Refusal.DISK: N_("cannot save to disk"),
+    Refusal.PERMISSION: N_("no permission"),
+    Refusal.OTHER: N_("see its log"),
+}
 _REMEDIES = {
     Refusal.MEMORY: "its memory is full: raise maxmemory, or take out what fills it",
     Refusal.READ_ONLY: "it is a read-only replica: let REDIS_URL lead to the primary",

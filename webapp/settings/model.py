@@ -1,5 +1,6 @@
 """The settings: one frozen object with a typed field for each variable."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -20,6 +21,14 @@ from webapp.var_dir import made_once, remembered
 MAX_SQLITE_PATH_BYTES = 504
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+# The settings that all processes of an installation must share.
+SHARED_NAMES = (
+    *("MILVUS_URI", "MILVUS_TOKEN", "MILVUS_COLLECTION", "MILVUS_TIMEOUT", "MILVUS_MAX_PARTITIONS"),
+    *("REDIS_URL", "PARTITION_QUEUE", "PARTITION_ATTEMPTS", "PARTITION_BACKOFF"),
+    *("PARTITION_GRACE", "RECONCILE_INTERVAL", "SECRET_KEY"),
+)
+# So short that a guess at a secret cannot be confirmed: one guess in 16 million is right by chance.
+DIGEST_LENGTH = 6
 
 
 class SettingsError(Exception):
@@ -195,6 +204,15 @@ class Settings(BaseModel):
             values["SECRET_KEY"] = "********"
         return values
 
+    def digests(self) -> dict[str, str]:
+        """Setting name -> digest of its value, for those that all processes must share."""
+        values = self.in_force() | {
+            "MILVUS_TOKEN": self.milvus_token,
+            "REDIS_URL": self.redis_address,
+            "SECRET_KEY": self.signing_key,
+        }
+        return {name: _digest(f"{name}={values[name]}") for name in SHARED_NAMES}
+
     def source_of(self, name: str) -> str:
         """Where a setting comes from: `environment`, `.env`, `embedded` or `default`."""
         if name in self.sources:
@@ -206,6 +224,10 @@ class Settings(BaseModel):
             "SECRET_KEY": self.secret_key is None,
         }
         return "embedded" if embedded.get(name) else "default"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 @cache
