@@ -48,12 +48,14 @@ def _outage(seen: Observations) -> Iterator[Condition]:
     if circuit.is_open or (in_use.cause in NO_ANSWER and _is_fresh(seen, in_use)):
         waiting = sum(seen.summary.states[state] for state in UNSETTLED)
         why = circuit.cause or in_use.cause or Cause.MILVUS_UNREACHABLE
-        text = counted(
-            "Milvus does not answer (%(cause)s); %(num)s tenant waits.",
-            "Milvus does not answer (%(cause)s); %(num)s tenants wait.",
-            waiting,
-            cause=why,
-        )
+        text = plain("Milvus does not answer (%(cause)s).", cause=why)
+        if waiting:
+            text = counted(
+                "Milvus does not answer (%(cause)s); %(num)s tenant waits.",
+                "Milvus does not answer (%(cause)s); %(num)s tenants wait.",
+                waiting,
+                cause=why,
+            )
         since = circuit.since or in_use.answered_at
         yield Condition(kinds.MILVUS_DOWN, Severity.DANGER, text, since, waiting)
         return

@@ -52,11 +52,13 @@ def _workers(seen: Observations) -> Iterator[Condition]:
     workers = seen.processes.of(ProcessKind.WORKER)
     waiting = sum(seen.summary.states[state] for state in UNSETTLED)
     if not workers:
-        text = counted(
-            "No worker works; %(num)s tenant waits.",
-            "No worker works; %(num)s tenants wait.",
-            waiting,
-        )
+        text = plain("No worker works.")
+        if waiting:
+            text = counted(
+                "No worker works; %(num)s tenant waits.",
+                "No worker works; %(num)s tenants wait.",
+                waiting,
+            )
         lost = seen.processes.silent_of(ProcessKind.WORKER)
         since = max((each.seen_at for each in lost), default=None)
         severity = Severity.DANGER if waiting else Severity.WARNING

@@ -155,12 +155,15 @@ def _filling(room: Headroom, forecast: Forecast, names: dict[str, object]) -> Te
 def _paused(seen: Observations) -> Iterator[Condition]:
     if pause := seen.summary.paused:
         waiting = sum(seen.summary.states[state] for state in UNSETTLED)
-        text = counted(
-            "Provisioning is paused by %(by)s; %(num)s tenant waits.",
-            "Provisioning is paused by %(by)s; %(num)s tenants wait.",
-            waiting,
-            by=ActorName(pause.by),
-        )
+        by = ActorName(pause.by)
+        text = plain("Provisioning is paused by %(by)s.", by=by)
+        if waiting:
+            text = counted(
+                "Provisioning is paused by %(by)s; %(num)s tenant waits.",
+                "Provisioning is paused by %(by)s; %(num)s tenants wait.",
+                waiting,
+                by=by,
+            )
         yield Condition(kinds.PROVISIONING_PAUSED, Severity.WARNING, text, pause.since, waiting)
 
 
