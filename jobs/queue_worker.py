@@ -164,13 +164,13 @@ class PartitionWorker(SimpleWorker):
     def work(self, *args: Any, **options: Any) -> bool:
         """Work until stopped, or with `burst` until the queues are empty."""
         ours = {"with_scheduler": False, "dequeue_strategy": "default"}
-        if self.watch is None:
-            return super().work(*args, **{**options, **ours})
-        self.watch.heartbeat.start()
-        try:
-            return super().work(*args, **{**options, **ours})
-        finally:
+        return super().work(*args, **{**options, **ours})
+
+    def teardown(self) -> None:
+        """Sign off, in the database first: Redis may have gone."""
+        if self.watch:
             self.watch.heartbeat.stop()
+        super().teardown()  # type: ignore[no-untyped-call]
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job, and show meanwhile which."""
@@ -192,6 +192,8 @@ class PartitionWorker(SimpleWorker):
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
         super().bootstrap(*args, **options)
+        if self.watch:
+            self.watch.heartbeat.start()
         log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
 
     def serialize(self) -> dict[str, Any]:

@@ -43,10 +43,10 @@ class Honesty:
         if fine and (truth := self._trouble()):
             self.lies.append(f"{', '.join(fine)} said {FINE} while {truth}")
 
-    def await_clear(self, known: frozenset[str]) -> float:
-        """Seconds until no condition is left but the known ones; one that stays is a lie too."""
+    def await_clear(self) -> float:
+        """Seconds until no condition is left; one that stays is a lie too."""
         began = time.monotonic()
-        while (left := self.present() - known) and time.monotonic() - began < CLEARED_WITHIN_S:
+        while (left := self.present()) and time.monotonic() - began < CLEARED_WITHIN_S:
             time.sleep(0.5)
         if left:
             self.lies.append(f"these conditions stayed behind: {', '.join(sorted(left))}")

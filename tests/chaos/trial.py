@@ -68,7 +68,6 @@ def run_trial(
     known = findings(target, promises)
     before = len(promises.acknowledged())
     with watched(target, promises) as honesty:
-        conditions = honesty.present()
         with signing_up(clients, promises, REST_S):
             await_sign_ups(promises, before + target.random.randint(1, max(creations // 2, 1)))
             with fault.during(target, promises):
@@ -79,7 +78,7 @@ def run_trial(
         healed_s = await_whole(target, last, healed_at)
         if healed_s < WHOLE_WITHIN_S:
             await_whole(target, answered(target.database.last_number), time.monotonic())
-        cleared_s = honesty.await_clear(conditions)
+        cleared_s = honesty.await_clear()
     return Trial(
         fault=fault.name,
         acknowledged=len(promises.acknowledged()) - before,

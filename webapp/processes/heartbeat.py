@@ -76,6 +76,8 @@ class ProcessHeartbeat:
 
     def stop(self) -> None:
         """Beat no more, and delete the row; where the database does not answer, it stays."""
+        if self._thread.ident is None:
+            return
         atexit.unregister(self.stop)
         self._stop.set()
         self._thread.join(ANSWER_WITHIN_S + WRITTEN_WITHIN_S)
@@ -93,6 +95,8 @@ class ProcessHeartbeat:
     def beat(self) -> None:
         """Ask Redis for a write, and store the sign of life; raises what the database does."""
         self._ask_redis()
+        if self._stop.is_set():
+            return
         now = utc_now()
         activity, active_since = self._activity or (None, None)
         state, since = self._redis

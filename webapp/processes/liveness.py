@@ -1,6 +1,5 @@
 """Which processes work, and which are silent, by their last signs of life."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,21 +67,21 @@ def processes(session: Session) -> Processes:
 
 
 def split(seen: Sequence[Seen]) -> Processes:
-    """Each process that started after the last sign of a silent one of its kind replaces it."""
-    alive = [each for each in seen if not each.is_silent]
+    """Each start of a process replaces one of its kind whose last sign of life is older.
+
+    A process that replaced another one may be silent itself, and be replaced in its turn.
+    """
+    starts = sorted(seen, key=lambda each: each.started_at)
     silent = []
-    used: Counter[str] = Counter()
     for lost in sorted((each for each in seen if each.is_silent), key=lambda each: each.seen_at):
         successors = (
-            each
-            for each in alive
-            if each.kind == lost.kind and each.started_at > lost.seen_at and not used[each.name]
+            each for each in starts if each.kind == lost.kind and each.started_at > lost.seen_at
         )
         if successor := next(successors, None):
-            used[successor.name] += 1
+            starts.remove(successor)
         else:
             silent.append(lost)
-    return Processes(alive, silent)
+    return Processes([each for each in seen if not each.is_silent], silent)
 
 
 _FIELDS = tuple(Seen.__dataclass_fields__)

@@ -1,7 +1,7 @@
 """The one list of conditions: each is present while its observations say so, and no longer."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +49,10 @@ def well(product: Product) -> Product:
     """An installation in which all is as it should be."""
     store(product, *all_alive(), observed(product))
     return product
+
+
+def ago(seconds: float) -> datetime:
+    return utc_now() - timedelta(seconds=seconds)
 
 
 def present(product: Product) -> list[Condition]:
@@ -130,7 +134,10 @@ def test_a_dead_worker_is_silent_until_another_one_replaces_it(well: Product) ->
     store(well, process(ProcessKind.WORKER, 20, name="lost"))
     (lost,) = present(well)
     assert (lost.key, lost.subject, lost.count) == ("process_silent", "worker", 1)
-    store(well, process(ProcessKind.WORKER, started_at=utc_now()))
+    store(well, process(ProcessKind.WORKER, 16, name="later", started_at=ago(17)))
+    (lost,) = present(well)
+    assert lost.count == 1, "the later one replaced the first, and was lost itself"
+    store(well, process(ProcessKind.WORKER, started_at=ago(1)))
     assert present(well) == []
 
 
