@@ -258,8 +258,8 @@ def test_misspelt_name_in_the_file_is_refused_with_the_right_one(
 
 
 def test_names_of_other_tools_in_the_file_are_left_alone(tmp_path: Path) -> None:
-    names = ["POSTGRES_PORT", "REDIS_HOST", "HOST", "MILVUS_CA_CERT", "COMPOSE_PROJECT_NAME"]
-    names += ["FLASK_APP", "DATABASE_URL_TEST", "SECRET_KEY_FALLBACKS", "SQLALCHEMY_DATABASE_URI"]
+    names = ["POSTGRES_PORT", "REDIS_HOST", "DB_HOST", "MILVUS_DATABASE", "COMPOSE_PROJECT_NAME"]
+    names += ["FLASK_APP", "DATABASE_URL_TEST", "SQLALCHEMY_DATABASE_URI"]
     (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in names) + "PORTS=\n")
     assert loaded(tmp_path, MILVUS_COLECTION="of the environment")
 

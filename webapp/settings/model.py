@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
 
-from create_milvus_partition import mask
+from create_milvus_partition import TLS_ARGUMENTS, mask, unusable_tls
 from webapp.addresses import is_usable_socket, secrets_in, unix_address, without_password
 from webapp.settings import rules
 from webapp.var_dir import made_once, remembered
@@ -48,6 +48,10 @@ class Settings(BaseModel):
     milvus_token: str | None = None
     milvus_host: rules.HostName | None = None
     milvus_port: rules.Port | None = None
+    milvus_ca_cert: Path | None = None
+    milvus_client_cert: Path | None = None
+    milvus_client_key: Path | None = None
+    milvus_server_name: rules.HostName | None = None
     milvus_collection: rules.CollectionName = "kb_chunks_v1"
     milvus_timeout: Annotated[rules.Seconds, Field(le=600)] = 10.0
     milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
@@ -98,6 +102,12 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tls_can_be_used(self) -> Self:
+        if problem := unusable_tls(self.milvus_tls, self.milvus_address):
+            raise ValueError(" ".join(problem))
+        return self
+
     @property
     def milvus_is_embedded(self) -> bool:
         """True while URI, host and port are unset: `make run` then starts Milvus Lite."""
@@ -118,6 +128,12 @@ class Settings(BaseModel):
             port = int(remembered(self.var_dir / "milvus.port") or port)
         host = self.milvus_host or "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def milvus_tls(self) -> Mapping[str, str]:
+        """The settings for TLS to Milvus that are set: name of the variable → value."""
+        values = {name: getattr(self, name.lower()) for name in TLS_ARGUMENTS}
+        return {name: str(value) for name, value in values.items() if value}
 
     @property
     def redis_socket(self) -> Path:
@@ -197,6 +213,7 @@ class Settings(BaseModel):
         values["REDIS_URL"] = without_password(self.redis_address)
         values["DATABASE_URL"] = without_password(self.database_address)
         values["VAR_DIR"] = str(self.var_dir)
+        values |= self.milvus_tls
         values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
         for name in SECRET_NAMES:
             values[name] = "********" if values[name] else None
