@@ -61,7 +61,7 @@ def _settled(settings: RunSettings, held: ExitStack) -> RunSettings:
     if not is_private(settings.var_dir):
         say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
-    reservations.require_web_port(settings.port)
+    reservations.require_web_port(settings.host, settings.port)
     if settings.milvus_is_embedded:
         port = held.enter_context(reservations.milvus_port(settings))
         settings = replace(settings, milvus_address=f"http://{reservations.LOOPBACK}:{port}")
@@ -133,8 +133,8 @@ class _Run:
 
 def _addresses(settings: RunSettings) -> list[str]:
     return [
-        f"Panel     http://{reservations.LOOPBACK}:{settings.port}/admin/",
-        f"API       http://{reservations.LOOPBACK}:{settings.port}/api/docs",
+        f"Panel     {settings.panel_address}/admin/",
+        f"API       {settings.panel_address}/api/docs",
         f"Logs      {settings.var_dir / 'log'}",
     ]
 

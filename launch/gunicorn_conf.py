@@ -12,7 +12,7 @@ from webapp.var_dir import UMASK
 
 _settings = load_settings()
 
-bind = f"127.0.0.1:{_settings.port}"
+bind = _settings.bind
 worker_class = "launch.web_worker.WebWorker"
 workers = 2
 threads = 8

@@ -48,6 +48,17 @@ def test_two_runs_get_two_milvus_ports_when_they_start_at_once(tmp_path: Path) -
         assert first != second
 
 
+def test_the_start_names_host_or_port_when_the_panel_cannot_listen() -> None:
+    # For documentation alone (RFC 5737): no machine has it.
+    with pytest.raises(StartError, match=r"192\.0\.2\.1.*Set HOST to an address of this machine"):
+        reservations.require_web_port("192.0.2.1", 8000)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(StartError, match=r"another program\. Set PORT to a free one"):
+            reservations.require_web_port("127.0.0.1", other.getsockname()[1])
+
+
 def test_redis_socket_is_in_the_folder_when_its_path_is_short(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path)
     reservations.settle_redis_socket(settings)

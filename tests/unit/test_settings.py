@@ -48,7 +48,11 @@ INVALID = {
     "ADMIN_EMAIL": ("nobody",),
     "ADMIN_PASSWORD": ("short",),
     "PORT": ("-1",),
-    "TRUSTED_PROXIES": ("-1", "127.0.0.1"),
+    "HOST": ("myhost", "127.0.0.1:80", "[::]", "0.0.0.0/0", "http://127.0.0.1"),
+    "TRUSTED_PROXIES": (
+        *("-1", "11", "1,10.0.0.5", "10.0.0.5;10.0.0.6", "10.0.0.5/16", "proxy.internal", ","),
+        *("0.0.0.0/0", "10.0.0.5,::/0", "1.5", "\u0661"),
+    ),
     "ALLOWED_HOSTS": ("https://panel.example.com", "panel.example.com,*"),
     "LOG_LEVEL": ("LOUD",),
     "LOG_FORMAT": ("xml",),
@@ -284,6 +288,28 @@ def test_database_password_is_understood_and_not_shown_when_it_is_odd(
     settings = loaded(tmp_path, **KEY, DATABASE_URL=f"postgresql://u:{password}@h/d")
     assert make_url(settings.database_address).password == password
     assert settings.in_force()["DATABASE_URL"] == "postgresql+psycopg://u:********@h/d"
+
+
+def test_proxies_are_a_number_or_addresses(tmp_path: Path) -> None:
+    assert loaded(tmp_path, TRUSTED_PROXIES="2").in_force()["TRUSTED_PROXIES"] == 2
+    settings = loaded(tmp_path, TRUSTED_PROXIES=" 10.0.0.5, 10.1.0.0/16,fd00::/8,")
+    assert settings.in_force()["TRUSTED_PROXIES"] == "10.0.0.5/32,10.1.0.0/16,fd00::/8"
+
+
+@pytest.mark.parametrize(
+    ("host", "bind", "origin"),
+    [
+        ("", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("10.0.0.5", "10.0.0.5:8000", "http://10.0.0.5:8000"),
+        ("::", "[::]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_panel_is_bound_to_an_address_and_reached_at_one(
+    tmp_path: Path, host: str, bind: str, origin: str
+) -> None:
+    settings = loaded(tmp_path, HOST=host)
+    assert (settings.bind, settings.panel_address) == (bind, origin)
 
 
 def test_signing_key_is_made_once_when_none_is_set(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache, cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -69,8 +70,9 @@ class Settings(BaseModel):
     admin_password: rules.Password | None = None
     session_idle: rules.SessionTime = 12 * 3600.0
     session_lifetime: rules.SessionTime = 7 * 86_400.0
+    host: rules.IpAddress = "127.0.0.1"
     port: rules.Port = 8000
-    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    trusted_proxies: rules.Proxies = 0
     allowed_hosts: rules.HostNames = ()
     var_dir: Path = Path("var")
     log_level: rules.LogLevel = "INFO"
@@ -126,8 +128,7 @@ class Settings(BaseModel):
         port = self.milvus_port or 19530
         if self.milvus_is_embedded:
             port = int(remembered(self.var_dir / "milvus.port") or port)
-        host = self.milvus_host or "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{_bracketed(self.milvus_host or '127.0.0.1')}:{port}"
 
     @property
     def milvus_tls(self) -> Mapping[str, str]:
@@ -155,6 +156,18 @@ class Settings(BaseModel):
             return self.database_url
         # Built by SQLAlchemy, which quotes characters that mean something in an address.
         return str(URL.create("sqlite", database=str(self.var_dir / "paratia.db")))
+
+    @property
+    def bind(self) -> str:
+        """Where panel and API listen, as gunicorn writes it."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def panel_address(self) -> str:
+        """The address of panel and API for this machine."""
+        every = ip_address(self.host).is_unspecified
+        loopback = "::1" if ":" in self.host else "127.0.0.1"
+        return f"http://{_bracketed(loopback if every else self.host)}:{self.port}"
 
     @property
     def backfill_queue(self) -> str:
@@ -215,6 +228,8 @@ class Settings(BaseModel):
         values["VAR_DIR"] = str(self.var_dir)
         values |= self.milvus_tls
         values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
+        if not isinstance(self.trusted_proxies, int):
+            values["TRUSTED_PROXIES"] = ",".join(map(str, self.trusted_proxies))
         for name in SECRET_NAMES:
             values[name] = "********" if values[name] else None
         if self.database_url is None:
@@ -245,6 +260,11 @@ class Settings(BaseModel):
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _bracketed(host: str) -> str:
+    """The host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 @cache
