@@ -45,6 +45,7 @@ INVALID = {
     "PARTITION_BACKOFF": ("-1",),
     "RECONCILE_INTERVAL": ("0",),
     "SECRET_KEY": ("short",),
+    "SECRET_KEY_FALLBACKS": ("short", f"{'x' * 16},short", f"{'x' * 16}, {'y' * 15} "),
     "ADMIN_EMAIL": ("nobody",),
     "ADMIN_PASSWORD": ("short",),
     "PORT": ("-1",),
@@ -135,6 +136,7 @@ def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
         tmp_path,
         MILVUS_TOKEN=CANARY,
         SECRET_KEY=CANARY * 3,
+        SECRET_KEY_FALLBACKS=f"{CANARY * 2},{CANARY * 4}",
         ADMIN_PASSWORD=CANARY,
         REDIS_URL=f"redis://user:{CANARY}@h/0",
         DATABASE_URL=f"postgresql://u:{CANARY}@h/d",
@@ -158,6 +160,9 @@ REVEALING = {
     "REDIS_URL": (f"redis://:{CANARY}/x@h", f"http://:{CANARY}@h"),
     "MILVUS_URI": (f"https://root:{CANARY}@h", f"https://root:{CANARY}/x@h"),
     "MILVUS_PORT": (CANARY,),
+    "SECRET_KEY_FALLBACKS": (CANARY,),
+    "TRUSTED_PROXIES": (CANARY,),
+    "HOST": (CANARY,),
 }
 
 
@@ -337,6 +342,15 @@ def test_grace_is_understood_with_and_without_a_unit(
 def test_grace_is_refused_when_it_is_no_length_of_time(tmp_path: Path, written: str) -> None:
     with pytest.raises(SettingsError, match="PARTITION_GRACE"):
         loaded(tmp_path, PARTITION_GRACE=written)
+
+
+def test_older_keys_are_masked_as_the_present_one_is(tmp_path: Path) -> None:
+    first, second = "the first key of old", "the second key of old"
+    settings = loaded(tmp_path, SECRET_KEY_FALLBACKS=f" {first} , {second},")
+    assert settings.secret_key_fallbacks == (first, second)
+    assert settings.mask(f"{first} and {second}") == "*** and ***"
+    assert settings.in_force()["SECRET_KEY_FALLBACKS"] == "********"
+    assert loaded(tmp_path).in_force()["SECRET_KEY_FALLBACKS"] is None
 
 
 def test_a_key_is_masked_when_it_was_made_after_the_first_line(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from webapp.var_dir import made_once, remembered
 # SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
 MAX_SQLITE_PATH_BYTES = 504
 
-SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "ADMIN_PASSWORD"})
 # The settings that all processes of an installation must share.
 SHARED_NAMES = (
     *("MILVUS_URI", "MILVUS_TOKEN", "MILVUS_COLLECTION", "MILVUS_TIMEOUT", "MILVUS_MAX_PARTITIONS"),
@@ -66,6 +66,7 @@ class Settings(BaseModel):
     partition_grace: Annotated[rules.Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
     reconcile_interval: rules.Seconds = 15.0
     secret_key: rules.SecretKey | None = None
+    secret_key_fallbacks: rules.SecretKeys = ()
     admin_email: rules.Email = "admin@example.com"
     admin_password: rules.Password | None = None
     session_idle: rules.SessionTime = 12 * 3600.0
@@ -210,7 +211,7 @@ class Settings(BaseModel):
 
     @cached_property
     def _stated_secrets(self) -> tuple[str, ...]:
-        own = (self.milvus_token, self.secret_key, self.admin_password)
+        own = (self.milvus_token, self.secret_key, *self.secret_key_fallbacks, self.admin_password)
         urls = (self.database_url, self.redis_url)
         return (*filter(None, own), *(each for url in urls if url for each in secrets_in(url)))
 

@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError
 from webapp.addresses import usable_milvus_uri, usable_redis_url
 from webapp.settings.project import PROJECT_ROOT
 
+MIN_KEY_LENGTH = 16
+
 # A Host header: a name or an address, and an optional port. Labels have 1 to 63 characters:
 # Werkzeug refuses others at a point where no error page can be made.
 HOST_PATTERN = re.compile(
@@ -86,6 +88,18 @@ def _hosts(value: object) -> object:
             "front for all names below it: panel.example.com,.example.org,127.0.0.1:8000"
         )
     return hosts
+
+
+def _keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    keys = tuple(filter(None, (key.strip() for key in value.split(","))))
+    if any(len(key) < MIN_KEY_LENGTH for key in keys):
+        raise ValueError(
+            f"must be older values of SECRET_KEY, parted by commas, each with at least "
+            f"{MIN_KEY_LENGTH} characters; a key with a comma cannot be one"
+        )
+    return keys
 
 
 def _ip_address(value: str) -> str:
@@ -165,7 +179,11 @@ IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Proxies = Annotated[int | Networks, BeforeValidator(_proxies)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Email = Annotated[str, _matches(r"[^@\s]+@[^@\s]+", "must be an e-mail address")]
-SecretKey = Annotated[str, _matches(r"(?s).{16,}", "must have at least 16 characters")]
+SecretKey = Annotated[
+    str,
+    _matches(rf"(?s).{{{MIN_KEY_LENGTH},}}", f"must have at least {MIN_KEY_LENGTH} characters"),
+]
+SecretKeys = Annotated[tuple[str, ...], BeforeValidator(_keys)]
 Password = Annotated[str, _matches(r"(?s).{8,}", "must have at least 8 characters")]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
