@@ -90,7 +90,13 @@ def settle_redis_socket(settings: RunSettings) -> Path:
     if is_usable_socket(first):
         return first
     if not is_usable_socket(last) or not is_private(last.parent):
-        last = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp")) / "redis.sock"
+        try:
+            last = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp")) / "redis.sock"
+        except OSError as error:
+            raise StartError(
+                f"VAR_DIR {settings.var_dir} has a path in which no socket can be, and /tmp cannot "
+                f"be used instead: {error.strerror}. Choose a shorter path without a space or a =."
+            ) from error
         remember(settings.var_dir / "redis.socket", str(last))
     return last
 

@@ -1,7 +1,9 @@
 """Ports, sockets and the folder of a run are taken from nobody."""
 
+import errno
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,14 @@ def test_run_is_refused_when_the_folder_cannot_be_made(tmp_path: Path) -> None:
         reservations.only_run(tmp_path / "file" / "var"),
     ):
         pass
+
+
+def test_the_start_names_the_folder_when_its_path_is_too_long_and_tmp_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_options: str) -> str:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(StartError, match=r"VAR_DIR .*Read-only file system.*shorter path"):
+        reservations.settle_redis_socket(Settings(var_dir=long_folder(tmp_path)))
