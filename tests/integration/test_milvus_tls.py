@@ -86,7 +86,7 @@ def with_client(pair: Pair) -> dict[str, str]:
 
 def made_by(provider: str, var_dir: Path, uri: str, **tls: str) -> bool:
     """Whether the provider makes a partition that is then listed; both as jobs use them."""
-    settings = settings_in(var_dir, milvus_uri=uri, milvus_timeout=5, **tls)
+    settings = settings_in(var_dir, milvus_uri=uri, milvus_timeout=30, **tls)
     worker, partition = Worker(settings), f"tenant_{provider}"
     with closing(worker.store) as store:
         if provider == "script":
