@@ -95,8 +95,10 @@ def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
             answer.location = next_page
         if form := kept_forms.kept_over_login():
             return kept_forms.offer(form, 200)
-        is_visitor_known = request.method == "GET"
-        return (is_visitor_known and instead_of_loop(answer.location)) or answer
+        # A visitor who is logged in already, and was sent here by a page.
+        if request.method == "GET" and next_page and (page := instead_of_loop(next_page)):
+            return page
+        return answer
 
     return login
 

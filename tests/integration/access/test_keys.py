@@ -111,7 +111,9 @@ def test_the_login_leads_on_when_it_is_opened_again(visitor: Visitor) -> None:
     assert [visitor.get(f"/login?next={page}").location for page in pages] == pages
     for _ in range(3):
         visitor.change_session(put_redirects_back)
-        assert visitor.get("/login").location == "/admin/"
+        assert visitor.get("/login?next=/admin/").location == "/admin/"
+    # By a bookmark.
+    assert [visitor.get("/login").location for _ in range(4)] == ["/admin/"] * 4
 
 
 def put_redirects_back(session: dict[str, Any]) -> None:
