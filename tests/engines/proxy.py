@@ -253,7 +253,8 @@ class _Pipe:
         """End both at once, with a reset where there is such a thing."""
         for side in filter(None, (self.client, self._server)):
             inner = side.get_extra_info("socket")
-            if inner.family != socket.AF_UNIX:
+            # TLS whose client has gone has none any more.
+            if inner and inner.family != socket.AF_UNIX:
                 with suppress(OSError):
                     inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             side.transport.abort()

@@ -76,8 +76,29 @@ def mutual(new_directory: Callable[[str], Path], authority: Authority) -> Iterat
     tls = Tls(authority.server, authority.own.certificate)
     server = StandaloneServer(new_directory("standalone"), tls=tls)
     server.start()
-    yield server.uri
-    server.kill()
+    try:
+        # It says that it is well a moment before its proxy answers.
+        wait_until(lambda: is_made(server.uri, authority), 60, "a collection behind TLS")
+        yield server.uri
+    finally:
+        server.kill()
+
+
+def is_made(uri: str, authority: Authority) -> bool:
+    """Whether the collection could be made there, by a client with all certificates."""
+    from pymilvus import DataType, MilvusClient, MilvusException
+
+    values = authority.trusted | with_client(authority.client)
+    tls = tls_arguments({name.upper(): value for name, value in values.items()})
+    try:
+        with closing(MilvusClient(uri, dedicated=True, timeout=10, **tls)) as client:
+            schema = client.create_schema(auto_id=True)
+            schema.add_field("id", DataType.INT64, is_primary=True)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+            client.create_collection(COLLECTION, schema=schema, timeout=10)
+    except MilvusException:
+        return False
+    return True
 
 
 def with_client(pair: Pair) -> dict[str, str]:
@@ -107,21 +128,7 @@ def test_a_partition_is_made_when_the_server_knows_the_client(
     provider: str, mutual: str, authority: Authority, tmp_path: Path
 ) -> None:
     tls = authority.trusted | with_client(authority.client)
-    make_collection_behind(mutual, authority)
     assert made_by(provider, tmp_path, mutual, **tls)
-
-
-def make_collection_behind(uri: str, authority: Authority) -> None:
-    from pymilvus import DataType, MilvusClient
-
-    tls = {name.upper(): value for name, value in authority.trusted.items()}
-    tls |= {name.upper(): value for name, value in with_client(authority.client).items()}
-    with closing(MilvusClient(uri, dedicated=True, timeout=10, **tls_arguments(tls))) as client:
-        if not client.has_collection(COLLECTION):
-            schema = client.create_schema(auto_id=True)
-            schema.add_field("id", DataType.INT64, is_primary=True)
-            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
-            client.create_collection(COLLECTION, schema=schema, timeout=10)
 
 
 Change = Callable[[Authority], dict[str, Any]]
