@@ -12,7 +12,7 @@ from webapp import create_app
 from webapp.core import create_core, database_of, init_migrations
 from webapp.logs import configure_logging
 from webapp.settings import Settings, SettingsError, load_settings
-from webapp.var_dir import keep_files_private
+from webapp.var_dir import keep_files_private, keep_temporary_files
 
 COMMANDS = {
     "audit": "webapp.cli.audit:audit_command",
@@ -63,6 +63,7 @@ gc.freeze()
 keep_files_private()
 try:
     settings = load_settings()
+    keep_temporary_files(settings.var_dir)
     # Results of commands go to stdout alone; servers log there.
     configure_logging(settings, "stderr" if click.get_current_context(silent=True) else "stdout")
     app = create_core(settings) if is_command() else served(settings)

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engines import overlay
 from tests.engines.availability import EngineMissing
+from tests.engines.certificates import Pair
 from tests.engines.process import ServerEnded, ServerProcess, reserved_ports
 
 NAME = "milvus-standalone"
@@ -23,6 +25,14 @@ STARTS = 3
 
 UNPACK = "import milvus, sys; milvus._initialize_data_files(sys.argv[1])"
 CONFIGURE = Path(__file__).with_name("standalone_config.py")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The server's certificate, and the authority whose clients it serves."""
+
+    server: Pair
+    authority: Path
 
 
 def prepare() -> Path:
@@ -50,9 +60,17 @@ class StandaloneServer(ServerProcess):
     """
 
     def __init__(
-        self, directory: Path, *, guarded: bool = False, max_partitions: int = MAX_PARTITIONS
+        self,
+        directory: Path,
+        *,
+        guarded: bool = False,
+        max_partitions: int = MAX_PARTITIONS,
+        tls: Tls | None = None,
     ) -> None:
-        """Guarded: it wants credentials, and refuses more than a few partitions a second."""
+        """Guarded: it wants credentials, and refuses more than a few partitions a second.
+
+        With `tls` it has this certificate, and wants one of each client.
+        """
         self.max_partitions: int | None = max_partitions
         binaries = prepare()
         request = {"directory": str(directory), "first_port": reserved_ports().start}
@@ -60,13 +78,19 @@ class StandaloneServer(ServerProcess):
         if guarded:
             settings |= {"authorization_enabled": True, "quotaAndLimits.ddl.enabled": True}
             settings |= {"quotaAndLimits.ddl.partitionRate": 1}
+        if tls:
+            settings["tls_mode"] = 2
+            # The names of its own configuration, which count from where it runs.
+            shutil.copy(tls.server.certificate, directory / "server.pem")
+            shutil.copy(tls.server.key, directory / "server.key")
+            shutil.copy(tls.authority, directory / "ca.pem")
         request["settings"] = settings
         ports = json.loads(_python(binaries.parents[1], str(CONFIGURE), json.dumps(request)))
         self._data = directory / "data"
         self._has_answered = False
         self.token = ROOT_TOKEN if guarded else ""
         self.port = int(ports["proxy"])
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._health = f"http://127.0.0.1:{ports['health']}/healthz"
         super().__init__(
             command=[str(binaries / "milvus"), "run", "standalone"],
