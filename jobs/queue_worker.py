@@ -16,7 +16,6 @@ from rq.job import Job, JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
-from rq.worker import WorkerStatus
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from jobs import context
@@ -24,7 +23,6 @@ from jobs.provisioning import create_partition, create_partitions
 from webapp.conditions.watch import Watch
 from webapp.logs import get_logger
 from webapp.models.process import ProcessKind
-from webapp.processes.heartbeat import SUSPENDED
 from webapp.queue.own_jobs import (
     APPLICATION,
     APPLICATION_FIELD,
@@ -179,12 +177,6 @@ class PartitionWorker(SimpleWorker):
             super().execute_job(job, queue)
         finally:
             self._show_activity(None)
-
-    def set_state(self, state: str, pipeline: Any = None) -> None:
-        """Store the state in Redis; while `rq suspend` holds, the sign of life has it too."""
-        super().set_state(state, pipeline)
-        if state == WorkerStatus.SUSPENDED:
-            self._show_activity(SUSPENDED)
 
     def _show_activity(self, activity: str | None) -> None:
         if self.watch:

@@ -120,9 +120,9 @@ def _orphan(target: Target) -> Iterator[None]:
 @contextmanager
 def _foreign_data(target: Target) -> Iterator[None]:
     """The partition of the next tenant is there before it, with another's rows."""
-    name = f"tenant_{target.database.last_number() + 1}"
     with target.product.frozen("reconciler"):
         # A sweep would lift the numbers above it.
+        name = f"tenant_{target.product.create('Before')['id'] + 1}"
         target.partitions.create(name)
         target.partitions.insert(name, [{"text": "theirs", "vector": [0.1] * VECTOR_DIMENSIONS}])
         tenant_id = target.product.create("Finds rows")["id"]

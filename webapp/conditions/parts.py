@@ -63,9 +63,9 @@ def _workers(seen: Observations) -> Iterator[Condition]:
         since = max((each.seen_at for each in lost), default=None)
         severity = Severity.DANGER if waiting else Severity.WARNING
         yield Condition(kinds.NO_WORKERS, severity, text, since, waiting)
-    elif all(each.activity == SUSPENDED for each in workers):
+    elif any(each.redis == SUSPENDED for each in workers):
         text = plain("All workers are suspended by RQ's own command.")
-        since = max(each.active_since or each.started_at for each in workers)
+        since = min(each.redis_since for each in workers if each.redis == SUSPENDED)
         yield Condition(kinds.WORKERS_SUSPENDED, Severity.WARNING, text, since, len(workers))
 
 

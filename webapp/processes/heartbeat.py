@@ -19,7 +19,7 @@ from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
 from webapp.models.process import Process, ProcessKind
 from webapp.processes.liveness import FORGOTTEN_AFTER
-from webapp.queue.redis_writes import WriteProbe, refusal_in
+from webapp.queue.redis_writes import ask, refusal_in
 from webapp.settings import VERSION, Settings
 
 BEAT_EVERY_S = 5.0
@@ -27,10 +27,9 @@ BEAT_EVERY_S = 5.0
 ANSWER_WITHIN_S, WRITTEN_WITHIN_S = 1.5, 3.0
 LONGEST_ACTIVITY = 200
 
-# What Redis answered, where it is no refusal of writes.
-OK, DOWN = "ok", "down"
-# The activity of a worker that RQ's own command has suspended.
-SUSPENDED = "suspended"
+# What Redis answered, where it is no refusal of writes. Suspended: RQ's own command holds workers;
+# an idle one notices it only with its next job, so Redis is asked.
+OK, DOWN, SUSPENDED = "ok", "down", "suspended"
 
 log = get_logger("paratia.process")
 
@@ -53,7 +52,7 @@ class ProcessHeartbeat:
         on_failure: Callable[[Exception], object] = lambda _error: None,
     ) -> None:
         self._database = database
-        self._probe = WriteProbe(settings.redis_address, ANSWER_WITHIN_S)
+        self._address = settings.redis_address
         self._afterwards, self._on_failure = afterwards, on_failure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -113,8 +112,11 @@ class ProcessHeartbeat:
             session.execute(delete(Process).where(Process.seen_at < now - FORGOTTEN_AFTER))
 
     def _ask_redis(self) -> None:
-        answers = self._probe.answers()
-        state = DOWN if answers is None else refusal_in(answers) or OK
+        answers = ask(self._address, ANSWER_WITHIN_S)
+        if answers is None:
+            state = DOWN
+        else:
+            state = refusal_in(answers) or (SUSPENDED if answers[-1] == 1 else OK)
         if state != self._redis[0]:
             self._redis = (str(state), utc_now())
 

@@ -113,7 +113,7 @@ def test_redis_is_asked_twice_when_there_are_many_jobs_and_workers(
 
 
 def test_suspended_workers_are_told_when_rq_itself_holds_them(panel: OpenPanel) -> None:
-    panel.store(process(name="held", activity="suspended", active_since=utc_now()))
+    panel.store(process(name="held", redis="suspended"))
     assert ".venv/bin/rq resume -c jobs.worker" in panel.page(TAB)
     panel.store(process(name="held"))
     assert "rq resume" not in panel.page(TAB).partition('id="next"')[0]

@@ -106,7 +106,7 @@ STORIES: dict[str, Callable[[Product], object]] = {
     "no_workers": _stores(lambda p: process(ProcessKind.WORKER, 20, name="the-worker")),
     "no_reconciler": _stores(lambda p: process(ProcessKind.RECONCILER, 20, name="the-reconciler")),
     "process_silent": _stores(lambda p: process(ProcessKind.WEB, 20)),
-    "workers_suspended": _stores(lambda p: process(name="the-worker", activity="suspended")),
+    "workers_suspended": _stores(lambda p: process(redis="suspended")),
     "reconciler_stalled": _stores(
         lambda p: Heartbeat(name="due", at=utc_now() - timedelta(seconds=30))
     ),
