@@ -5,13 +5,16 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from webapp.addresses import without_password
+from webapp.db.schema_revision import SchemaBehind
 from webapp.queue.redis_writes import refusal_in
 from webapp.settings import Settings
 
 
 def sentence(error: BaseException, settings: Settings) -> str | None:
     """The setting and the driver's first line, masked; None for errors that are no outage."""
-    if isinstance(error, RedisError):
+    if isinstance(error, SchemaBehind):
+        line = str(error)
+    elif isinstance(error, RedisError):
         line = f"REDIS_URL: the Redis at {without_password(settings.redis_address)} {_redis(error)}"
     elif isinstance(error, DBAPIError | PoolTimeout):
         # Errors of our own statements, not of the database's state.

@@ -107,7 +107,8 @@ class Schema:
             self._known = revision
         return self._known
 
-    def require(self) -> None:
-        """Raises SchemaBehind until the schema serves."""
+    def require(self) -> SchemaRevision:
+        """The revision; raises SchemaBehind until the schema serves."""
         if not (revision := self.revision()).serves:
             raise SchemaBehind(revision)
+        return revision

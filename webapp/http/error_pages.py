@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from webapp.db.schema_revision import SchemaBehind
 from webapp.http.headers import bare_answer
 from webapp.http.paths import API_PREFIX
 from webapp.http.problems import answer_http_error, problem
@@ -55,12 +56,20 @@ PAGES = {
     ),
     503: (_l("The database does not answer"), _l(NO_DATABASE)),
 }
+SCHEMA_BEHIND = (
+    _l("The database is not upgraded yet"),
+    _l(
+        "Its tables are older than this release. Run %(command)s on the server; "
+        "this page works again when that is done."
+    ),
+)
 log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
     """Handle all errors. After every other registration of error handlers."""
     app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(SchemaBehind, _answer_schema_behind)
     # InternalError: the server recovers, or became a read-only replica.
     for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(kind, _answer_database_error)
@@ -88,6 +97,14 @@ def _answer_database_error(error: Exception) -> ResponseReturnValue:
             503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
         )
     return error_page(503, *PAGES[503])
+
+
+def _answer_schema_behind(error: SchemaBehind) -> ResponseReturnValue:
+    if request.path.startswith(API_PREFIX):
+        retry = {"Retry-After": str(RETRY_AFTER_S[503])}
+        return problem(503, error.revision.state, str(error), headers=retry)
+    title, text = SCHEMA_BEHIND
+    return error_page(503, title, text % {"command": "flask db upgrade"})
 
 
 def error_page(
