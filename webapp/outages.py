@@ -20,7 +20,7 @@ def sentence(error: BaseException, settings: Settings) -> str | None:
         # Errors of our own statements, not of the database's state.
         if isinstance(error, DataError | IntegrityError):
             return None
-        line = f"{_setting(settings)}: the database cannot be used: {_first_line(error)}"
+        line = f"{_setting(settings)}: the database cannot be used: {first_line(error)}"
     else:
         return None
     return settings.mask(line)
@@ -29,13 +29,14 @@ def sentence(error: BaseException, settings: Settings) -> str | None:
 def _redis(error: RedisError) -> str:
     refusal = refusal_in([error]) if isinstance(error, ResponseError) else None
     remedy = f"takes no writes; {refusal.remedy}" if refusal else "cannot be used"
-    return f"{remedy} ({_first_line(error)})"
+    return f"{remedy} ({first_line(error)})"
 
 
 def _setting(settings: Settings) -> str:
     return "DATABASE_URL" if settings.database_url else f"VAR_DIR {settings.var_dir}"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What the driver says, without the statement, whose values may be personal data."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return next(iter(str(cause).splitlines()), type(cause).__name__)

@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, g, request
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -17,6 +17,7 @@ from webapp.http.paths import API_PREFIX
 from webapp.http.problems import answer_http_error, problem
 from webapp.http.request_log import request_id
 from webapp.logs import get_logger
+from webapp.outages import first_line
 from webapp.texts import N_
 
 RETRY_AFTER_S = {429: 60, 503: 5}
@@ -88,10 +89,8 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
-    # Only the driver's first line: statement and parameters may hold personal data.
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    message = next(iter(str(cause).splitlines()), "")
-    log.error("database.unavailable", error=type(cause).__name__, message=message)
+    cause, message = getattr(error, "orig", error), first_line(error)
+    log.error("database.unavailable", error=type(cause).__name__, message=message, repeats=message)
     if request.path.startswith(API_PREFIX):
         return problem(
             503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
