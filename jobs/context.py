@@ -8,13 +8,20 @@ from functools import cache, cached_property
 
 import structlog
 from rq import get_current_job
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer, run_script
 from jobs.milvus.store import PartitionStore
+from webapp.db.schema_revision import Schema, SchemaState
 from webapp.db.session import open_database
+from webapp.logs import get_logger
 from webapp.services import Services
 from webapp.settings import Settings, load_settings
+
+POLL_S = 1.0
+
+log = get_logger("paratia.schema")
 
 
 class JobFailed(Exception):
@@ -41,6 +48,10 @@ class Worker:
             settings.milvus_tls,
         )
 
+    @cached_property
+    def schema(self) -> Schema:
+        return Schema(self.services.database)
+
     def script(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
         """Run the fallback script; see `run_script`."""
         settings = self.settings
@@ -59,6 +70,33 @@ class Worker:
 def worker() -> Worker:
     """This process's worker, made from the environment."""
     return Worker(load_settings())
+
+
+def await_schema(schema: Schema, stop: threading.Event) -> bool:
+    """Wait until the database answers with tables that this release runs on, or for `stop`.
+
+    Returns whether it does. One line says what is waited for, and one when it is over.
+    """
+    told = None
+    while not stop.is_set():
+        try:
+            revision = schema.revision()
+        except SQLAlchemyError as error:
+            reason: dict[str, str | None] = {"error": type(error).__name__, "message": str(error)}
+        else:
+            reason = {"found": revision.found, "wanted": revision.wanted}
+            reason |= {"message": revision.sentence}
+            if revision.serves:
+                if told:
+                    log.info("schema.reached", **reason)
+                elif revision.state is SchemaState.AHEAD:
+                    log.warning("schema.ahead", **reason)
+                return True
+        if reason != told:
+            log.error("schema.waits", **reason)
+            told = reason
+        stop.wait(POLL_S)
+    return False
 
 
 @contextmanager

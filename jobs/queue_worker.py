@@ -5,6 +5,7 @@ can write to Redis could run code here. This worker reads a job by `webapp.queue
 and fails every other job.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -159,10 +160,21 @@ class PartitionWorker(SimpleWorker):
             **options,
         )
 
-    def work(self, *args: Any, **options: Any) -> bool:
-        """Work until stopped, or with `burst` until the queues are empty."""
+    def work(self, burst: bool = False, *args: Any, **options: Any) -> bool:
+        """Work until stopped, or with `burst` until the queues are empty.
+
+        It registers in Redis and takes a job once the schema serves, and waits for that.
+
+        Raises:
+            SchemaBehind: with `burst`, which does not wait.
+        """
+        schema = context.worker().schema
+        if burst:
+            schema.require()
+        else:
+            context.await_schema(schema, threading.Event())
         ours = {"with_scheduler": False, "dequeue_strategy": "default"}
-        return super().work(*args, **{**options, **ours})
+        return super().work(burst, *args, **{**options, **ours})
 
     def teardown(self) -> None:
         """Sign off, in the database first: Redis may have gone."""

@@ -8,6 +8,7 @@ used, it exits with `NO_DATABASE`, and the last line on stderr says why.
 import os
 import sys
 
+from click import ClickException
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +34,9 @@ def main() -> None:
         if line is None:
             raise
         print(line, file=sys.stderr)
+        sys.exit(NO_DATABASE)
+    except ClickException as refusal:
+        print(refusal.message, file=sys.stderr)
         sys.exit(NO_DATABASE)
 
 

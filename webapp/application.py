@@ -15,6 +15,7 @@ from webapp.http import (
     paths,
     proxies,
     request_log,
+    schema_gate,
 )
 from webapp.settings import PROJECT_ROOT, Settings
 
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> APIFlask:
     csrf.init_app(app)
     request_log.init_app(app)
     headers.init_app(app)
+    schema_gate.init_app(app, core.schema_of(app))
     auth.init_app(app, settings)
     panel.init_app(app, settings)
     api.init_app(app)

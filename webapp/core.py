@@ -7,6 +7,7 @@ from flask import Flask
 from webapp.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
+    from webapp.db.schema_revision import Schema
     from webapp.db.session import Database
     from webapp.services import Services
 
@@ -45,6 +46,16 @@ def database_of(app: Flask) -> "Database":
             app.extensions["database"] = Database(db.engine)
     database: Database = app.extensions["database"]
     return database
+
+
+def schema_of(app: Flask) -> "Schema":
+    """What this process knows of the database's schema; made at the first call."""
+    if "schema" not in app.extensions:
+        from webapp.db.schema_revision import Schema
+
+        app.extensions["schema"] = Schema(database_of(app))
+    schema: Schema = app.extensions["schema"]
+    return schema
 
 
 def services_of(app: Flask) -> "Services":

@@ -26,11 +26,18 @@ def settings() -> Settings:
 
 
 def database() -> "Database":
-    """Where services write and commands read."""
+    """Where services write and commands read.
+
+    Raises:
+        SchemaBehind: its schema is older than this release.
+    """
+    core.schema_of(app()).require()
     return core.database_of(app())
 
 
 def services() -> "Services":
+    """The use cases; raises SchemaBehind as `database` does."""
+    core.schema_of(app()).require()
     return core.services_of(app())
 
 

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from webapp.conditions.condition import Condition, Part
 from webapp.conditions.judgement import present_conditions
-from webapp.conditions.kinds import REDIS_DOWN
+from webapp.conditions.kinds import REDIS_DOWN, SCHEMA_BEHIND
 from webapp.conditions.watch import own_conditions
 from webapp.db.deadline import answered_within
+from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.http.shared_reads import SharedReads
@@ -46,18 +47,16 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """200 when this process can serve: the database answers in time.
+    """200 when this process can serve: the database answers in time, with tables to serve on.
 
     All else that is not as it should be is told as `degraded`, by its key, without details: it
     keeps no request from being served, so no balancer should take this process away for it.
     """
-    state = _result(_checkers().submit(_state, current_app.extensions))
-    body = {
-        "status": "unavailable" if state is None else "degraded" if state["degraded"] else "ok",
-        "database": "down" if state is None else "ok",
-        **(state or NOTHING_KNOWN),
-    }
-    return jsonify(body), 503 if state is None else 200
+    state = _result(_checkers().submit(_state, current_app.extensions)) or {"database": "down"}
+    body = NOTHING_KNOWN | state
+    is_ready = body["database"] == "ok"
+    body["status"] = "unavailable" if not is_ready else "degraded" if body["degraded"] else "ok"
+    return jsonify(body), 200 if is_ready else 503
 
 
 def _result(future: Future[Any]) -> Any:
@@ -80,10 +79,13 @@ def _state(extensions: dict[str, Any]) -> dict[str, Any]:
     reads: SharedReads = extensions["shared_reads"]
     database: Database = extensions["database"]
     settings: Settings = extensions["settings"]
+    schema: Schema = extensions["schema"]
 
     def read() -> dict[str, Any]:
         # The thread serves later checks too, so it gives up when this check does.
         with answered_within(ANSWER_WITHIN_S), database.reading() as session:
+            if not (revision := schema.revision()).serves:
+                return {"database": revision.state, "degraded": [SCHEMA_BEHIND.key]}
             found = present_conditions(session, settings, own_conditions(extensions))
             return _told(session, settings, found)
 
@@ -101,6 +103,7 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
     paused = pause if pause and pause.lasts else None
     row = session.get(ObservedCollection, settings.milvus_collection)
     return {
+        "database": "ok",
         "redis": redis,
         "milvus": _last_observation(row, settings)
         | {

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from jobs.cli import dispatch, isolation, pause, verify
-from webapp import current
+from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.logs import configure_logging
@@ -125,23 +125,30 @@ def _family(family: failures.Family) -> dict[str, Any]:
 @click.option("--once", is_flag=True, help="Sweep once and end.")
 def reconcile(once: bool) -> None:
     """Dispatch what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
-    from jobs.context import Worker
-    from jobs.reconciler.loop import Reconciler
+    settings, stop = current.settings(), threading.Event()
+    configure_logging(settings, stream="stderr" if once else "stdout")
+    if once:
+        _sweep_once(_reconciler())
+        return
+    from jobs.context import await_schema
     from webapp.conditions.watch import Watch
 
-    settings, services = current.settings(), current.services()
-    configure_logging(settings, stream="stderr" if once else "stdout")
-    reconciler = Reconciler(services, Worker(settings, services).store, settings)
-    if once:
-        _sweep_once(reconciler)
-        return
-    stop = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
-    watch = Watch(services.database, settings, ProcessKind.RECONCILER)
+    if not await_schema(core.schema_of(current.app()), stop):
+        return
+    watch = Watch(current.database(), settings, ProcessKind.RECONCILER)
     watch.heartbeat.start()
-    reconciler.run(stop, watch.heartbeat.set_activity)
+    _reconciler().run(stop, watch.heartbeat.set_activity)
     watch.heartbeat.stop()
+
+
+def _reconciler() -> Any:
+    from jobs.context import Worker
+    from jobs.reconciler.loop import Reconciler
+
+    settings, services = current.settings(), current.services()
+    return Reconciler(services, Worker(settings, services).store, settings)
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """The command `flask partitions verify`: what it prints, and its exit codes."""
 
 import sys
+from contextlib import closing
 from typing import Any
 
 import click
@@ -40,24 +41,23 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     from jobs.context import Worker
 
     to_stderr()
-    paused = current.services().pauses.state() if repair else None
-    if paused:
-        refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
-    store = Worker(current.settings(), current.services()).store
     actor = current.command_line()
     try:
-        report = check(
-            current.services(),
-            store,
-            repair_for=actor if repair else None,
-            accept_for=actor if accept_moved else None,
-        )
+        services = current.services()
+        paused = services.pauses.state() if repair else None
+        if paused:
+            refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
+        with closing(Worker(current.settings(), services).store) as store:
+            report = check(
+                services,
+                store,
+                repair_for=actor if repair else None,
+                accept_for=actor if accept_moved else None,
+            )
     except SQLAlchemyError as error:
         why = sentence(error, current.settings()) or type(error).__name__
         click.echo(f"Nothing was compared. {why}", err=True)
         sys.exit(NOT_COMPARED)
-    finally:
-        store.close()
     for collection, refusal in report.not_compared.items():
         click.echo(f"Not compared: {collection}: {refusal.message} ({refusal.cause}).", err=True)
     if not report.compared:

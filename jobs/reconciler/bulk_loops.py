@@ -8,6 +8,7 @@ import threading
 from webapp.csv_import.service import Uploads
 from webapp.logs import get_logger
 from webapp.operations.service import Operations
+from webapp.outages import first_line
 
 # Lets other writers, such as a sign-up, take SQLite's one lock between two batches.
 PAUSE_BETWEEN_BATCHES_S = 0.02
@@ -36,9 +37,9 @@ def _run(work: Operations | Uploads, stop: threading.Event, failed: str, number_
     def advance(number: int) -> bool:
         try:
             return work.advance(number)
-        except Exception:
+        except Exception as error:
             # A failure defers this work alone to the next round.
-            log.exception(failed, **{number_is: number})
+            log.exception(failed, **{number_is: number}, repeats=(number, first_line(error)))
             return False
 
     batches, going = 0, work.running()

@@ -19,6 +19,7 @@ from jobs.removal.runner import RemovalRunner
 from webapp import idempotency
 from webapp.leader import LeaderLease
 from webapp.logs import get_logger
+from webapp.outages import first_line
 from webapp.services import Services
 from webapp.settings import Settings
 from webapp.statistics.heartbeats import DUE, beat
@@ -139,8 +140,8 @@ class Reconciler:
         self._show(f"sweep: {name}")
         try:
             return step()
-        except Exception:
-            log.exception("reconcile.step_failed", step=name)
+        except Exception as error:
+            log.exception("reconcile.step_failed", step=name, repeats=(name, first_line(error)))
             return 0
         finally:
             self._show(None)
@@ -194,5 +195,6 @@ def _every(seconds: float, work: Callable[[], object], stop: threading.Event) ->
         except Exception as error:  # noqa: BLE001
             # The database or Redis may be down; the next round tries again.
             failure = {"error": type(error).__name__, "message": str(error)}
-            log.error("reconcile.round_failed", **failure)  # noqa: TRY400
+            repeats = (failure["error"], first_line(error))
+            log.error("reconcile.round_failed", **failure, repeats=repeats)  # noqa: TRY400
         stop.wait(max(seconds - (time.monotonic() - began), 0.05))

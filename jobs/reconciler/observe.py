@@ -14,6 +14,7 @@ from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.outages import first_line
 from webapp.partitions.collection_schema import record_schema
 from webapp.services import Services
 from webapp.tenants.numbering import lift_above
@@ -48,8 +49,10 @@ class Observer:
                 if listing.place and listing.place.description:
                     schema = schema_in(listing.place.description)
                     record_schema(self._database, collection, schema)
-        except Exception:
-            log.exception("reconcile.step_failed", step="observe", collection=collection)
+        except Exception as error:
+            fields = {"step": "observe", "collection": collection}
+            repeats = (collection, first_line(error))
+            log.exception("reconcile.step_failed", **fields, repeats=repeats)
             return 0
         return changed
 

@@ -14,6 +14,8 @@ Revises: 0007
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.steps import add_column, create_index, drop_index, on_postgresql
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -63,7 +65,7 @@ FILL = f"""
 """  # noqa: S608
 # What it costs is said, or the planner would compute it row by row in place of asking the index.
 FUNCTION = """
-    CREATE FUNCTION search_runs(whole text) RETURNS text[]
+    CREATE OR REPLACE FUNCTION search_runs(whole text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 AS $$
         SELECT array_agg(DISTINCT run COLLATE "C")
         FROM generate_series(1, length(whole) - 1) AS place,
@@ -71,9 +73,8 @@ FUNCTION = """
         WHERE length(run) = 2 AND substr(run, 2) <> ' ' OR position(' ' IN run) = 0
     $$
 """
-INDEX = f"""
-    CREATE INDEX ix_tenant_search ON tenant
-    USING gin (search_runs({TEXT.replace("{row}", "tenant")}))
+INDEXED = f"""
+    tenant USING gin (search_runs({TEXT.replace("{row}", "tenant")}))
     WITH (gin_pending_list_limit = 256)
 """
 
@@ -98,9 +99,8 @@ FILL_5 = """
     INSERT INTO tenant_search (rowid, name, slug)
     SELECT id, '  ' || name, '  ' || slug FROM tenant
 """
-INDEX_5 = """
-    CREATE INDEX ix_tenant_runs ON tenant
-    USING gin ((text_runs('  ' || lower(name)) || text_runs('  ' || slug)))
+INDEXED_5 = """
+    tenant USING gin ((text_runs('  ' || lower(name)) || text_runs('  ' || slug)))
     WITH (gin_pending_list_limit = 256)
 """
 
@@ -120,41 +120,35 @@ def _drop_sqlite_table() -> None:
 
 def upgrade() -> None:
     # None of this is a batch that recreates a table, which would drop its triggers.
-    op.add_column("tenant", sa.Column("folded_name", sa.Text()))
-    op.add_column("tenant", sa.Column("folded_from", sa.String(length=255)))
-    op.add_column("upload", sa.Column("layout", sa.Text()))
-    op.add_column("upload_row", sa.Column("cells", sa.Text()))
-    op.create_index(
-        "ix_tenant_unfolded",
-        "tenant",
-        ["id"],
-        sqlite_where=sa.text("folded_from IS NOT name"),
-        postgresql_where=sa.text("folded_from IS DISTINCT FROM name"),
-    )
-    if op.get_bind().dialect.name == "postgresql":
-        op.drop_index("ix_tenant_runs", table_name="tenant")
-        # Its function stays: the version before asks for it while machines are upgraded one by one.
+    add_column("tenant", sa.Column("folded_name", sa.Text()))
+    add_column("tenant", sa.Column("folded_from", sa.String(length=255)))
+    add_column("upload", sa.Column("layout", sa.Text()))
+    add_column("upload_row", sa.Column("cells", sa.Text()))
+    if on_postgresql():
         op.execute(FUNCTION)
-        op.execute(INDEX)
+        create_index("ix_tenant_unfolded", "tenant (id) WHERE folded_from IS DISTINCT FROM name")
+        create_index("ix_tenant_search", INDEXED)
+        # Its function stays: the version before asks for it while machines are upgraded one by one.
+        drop_index("ix_tenant_runs")
     else:
+        create_index("ix_tenant_unfolded", "tenant (id) WHERE folded_from IS NOT name")
         _drop_sqlite_table()
         _make_sqlite_table(TABLE, FILL, TRIGGERS)
 
 
 def downgrade() -> None:
-    is_postgresql = op.get_bind().dialect.name == "postgresql"
-    if is_postgresql:
-        op.drop_index("ix_tenant_search", table_name="tenant")
-        op.execute("DROP FUNCTION search_runs(text)")
-        op.execute(INDEX_5)
+    if on_postgresql():
+        create_index("ix_tenant_runs", INDEXED_5)
+        drop_index("ix_tenant_search")
+        op.execute("DROP FUNCTION IF EXISTS search_runs(text)")
     else:
         _drop_sqlite_table()
-    op.drop_index("ix_tenant_unfolded", table_name="tenant")
+    op.drop_index("ix_tenant_unfolded", table_name="tenant", if_exists=True)
     # Not in a batch, which would drop the table that others point at.
     for table, column in (
         *(("tenant", "folded_name"), ("tenant", "folded_from")),
         *(("upload", "layout"), ("upload_row", "cells")),
     ):
         op.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    if not is_postgresql:
+    if not on_postgresql():
         _make_sqlite_table(TABLE_5, FILL_5, TRIGGERS_5)

@@ -8,6 +8,8 @@ Revises: 0008
 
 from alembic import op
 
+from migrations.steps import on_postgresql
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -15,20 +17,26 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.drop_index("ix_partition_ring_at", "partition")
-    op.execute("ALTER TABLE partition RENAME COLUMN ring_at TO dispatch_after")
-    op.create_index("ix_partition_dispatch_after", "partition", ["dispatch_after"])
+    _rename_column("ring_at", "dispatch_after")
     _rename("sweep_turn", "leadership")
 
 
 def downgrade() -> None:
-    op.drop_index("ix_partition_dispatch_after", "partition")
-    op.execute("ALTER TABLE partition RENAME COLUMN dispatch_after TO ring_at")
-    op.create_index("ix_partition_ring_at", "partition", ["ring_at"])
+    _rename_column("dispatch_after", "ring_at")
     _rename("leadership", "sweep_turn")
+
+
+def _rename_column(old: str, new: str) -> None:
+    op.execute(f"ALTER TABLE partition RENAME COLUMN {old} TO {new}")
+    if on_postgresql():
+        op.execute(f"ALTER INDEX ix_partition_{old} RENAME TO ix_partition_{new}")
+    else:
+        # SQLite renames no index.
+        op.drop_index(f"ix_partition_{old}", "partition")
+        op.create_index(f"ix_partition_{new}", "partition", [new])
 
 
 def _rename(old: str, new: str) -> None:
     op.rename_table(old, new)
-    if op.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT pk_{old} TO pk_{new}")

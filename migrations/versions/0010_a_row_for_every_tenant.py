@@ -14,6 +14,8 @@ Revises: 0009
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.steps import create_index, in_batches, on_postgresql
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -31,7 +33,9 @@ ADD_ROWS = """
     SELECT id, 'tenant_' || id, 0, 0, 3, 0, 0, 0,
         CASE WHEN deleted_at IS NOT NULL THEN 'removed' END, deleted_at, deleted_at,
         CASE WHEN deleted_at IS NOT NULL THEN '' END
-    FROM tenant WHERE NOT EXISTS (SELECT 1 FROM partition WHERE tenant_id = tenant.id)
+    FROM tenant WHERE id BETWEEN :first AND :last
+        AND NOT EXISTS (SELECT 1 FROM partition WHERE tenant_id = tenant.id)
+    ON CONFLICT DO NOTHING
 """
 # An operation keeps as JSON whom it selected, and what it skipped by reason.
 NAMES = {"skipped": ("no_wish", "not_requested"), "selection": ("without_wish", "not_requested")}
@@ -43,21 +47,20 @@ WISHED = "UPDATE tenant SET wished = true WHERE id = new.tenant_id AND NOT wishe
 
 
 def upgrade() -> None:
-    _drop_trigger()
-    op.drop_index("ix_tenant_wished", "tenant")
-    op.execute("ALTER TABLE tenant DROP COLUMN wished")
+    if on_postgresql():
+        op.execute("DROP TRIGGER IF EXISTS partition_wished ON partition")
+        op.execute("DROP FUNCTION IF EXISTS note_wish()")
+        # Takes its index along.
+        op.execute("ALTER TABLE tenant DROP COLUMN IF EXISTS wished")
+    else:
+        op.execute("DROP TRIGGER partition_wished")
+        op.drop_index("ix_tenant_wished", "tenant")
+        op.execute("ALTER TABLE tenant DROP COLUMN wished")
     _let_be_null(True)
-    op.execute(ADD_ROWS)
-    where = sa.text("state IS NULL")
-    op.create_index(
-        "ix_partition_not_requested",
-        "partition",
-        ["tenant_id"],
-        sqlite_where=where,
-        postgresql_where=where,
-    )
     for column, (old, new) in NAMES.items():
         op.execute(RENAME.format(column=column, old=old, new=new))
+    in_batches(ADD_ROWS, "tenant", "id")
+    create_index("ix_partition_not_requested", "partition (tenant_id) WHERE state IS NULL")
 
 
 def downgrade() -> None:
@@ -83,16 +86,8 @@ def _let_be_null(nullable: bool) -> None:
             batch_op.alter_column(name, existing_type=kind, nullable=nullable)
 
 
-def _drop_trigger() -> None:
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP TRIGGER partition_wished ON partition")
-        op.execute("DROP FUNCTION note_wish()")
-    else:
-        op.execute("DROP TRIGGER partition_wished")
-
-
 def _make_trigger() -> None:
-    if op.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         op.execute(
             "CREATE FUNCTION note_wish() RETURNS trigger LANGUAGE plpgsql"
             f" AS $$ BEGIN {WISHED} RETURN NULL; END $$"

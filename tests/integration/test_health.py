@@ -148,7 +148,7 @@ def test_the_process_is_not_ready_when_the_tables_are_missing(
 ) -> None:
     client = create_app(settings_in(tmp_path, redis_url=redis_url)).test_client()
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.get_json()["database"]) == (503, "down")
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "no_tables")
 
 
 def test_the_answer_comes_in_time_when_the_database_is_a_black_hole(

@@ -11,6 +11,7 @@ from redis import Redis
 from tests.acceptance.running import ROOT, environment
 from tests.engines.process import free_port
 from tests.engines.redis import RedisServer
+from tests.factories import migrate
 
 SECRET = "canary-7f3a9"
 FLASK = [sys.executable, str(Path(sys.executable).parent / "flask")]
@@ -50,6 +51,18 @@ def test_command_says_in_one_line_that_the_database_does_not_answer(
     (line,) = done.stderr.splitlines()
     assert "DATABASE_URL: the database cannot be used: connection failed" in line
     assert "Connection refused" in line
+
+
+@pytest.mark.parametrize(
+    "command", ["partitions status", "partitions reconcile --once", "worker --burst"]
+)
+def test_command_says_in_one_line_that_there_are_no_tables(
+    tmp_path: Path, redis_url: str, command: str
+) -> None:
+    done = run([*FLASK, *command.split()], tmp_path, REDIS_URL=redis_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line == "The database has no tables yet: run `flask db upgrade`."
 
 
 def test_traceback_is_logged_when_the_level_is_debug(tmp_path: Path) -> None:
@@ -98,6 +111,7 @@ def test_start_ends_in_a_line_when_nothing_can_be_written(tmp_path: Path) -> Non
 
 def test_worker_says_in_one_line_that_redis_does_not_answer(tmp_path: Path) -> None:
     port = free_port()
+    migrate(f"sqlite:///{tmp_path}/paratia.db", tmp_path)
     done = run([*FLASK, "worker"], tmp_path, REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}/0")
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
@@ -111,6 +125,7 @@ def test_worker_names_the_remedy_when_redis_refuses_writes(
     server = spare_redis()
     with Redis.from_url(server.url) as redis:
         redis.config_set("maxmemory", 1)
+    migrate(f"sqlite:///{tmp_path}/paratia.db", tmp_path)
     done = run([*FLASK, "worker"], tmp_path, REDIS_URL=server.url)
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]

@@ -11,9 +11,10 @@ from webapp.cli.console import as_json, print_json, to_stderr
 from webapp.conditions.condition import Condition, worst
 from webapp.conditions.judgement import in_order, present_conditions
 from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
-from webapp.conditions.log import READ_ONLY, UNREACHABLE
+from webapp.conditions.log import READ_ONLY, UNREACHABLE, of_schema
 from webapp.conditions.words import sentence, serialize
 from webapp.db.deadline import answered_within
+from webapp.db.schema_revision import SchemaBehind
 from webapp.models.condition import Severity
 from webapp.statistics.heartbeats import beat
 from webapp.times import rfc3339
@@ -46,6 +47,8 @@ def _examine() -> list[Condition]:
     try:
         with answered_within(ANSWER_WITHIN_S), current.database().reading() as session:
             found = present_conditions(session, current.settings())
+    except SchemaBehind as behind:
+        return [of_schema(behind.revision)]
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
     try:

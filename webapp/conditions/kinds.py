@@ -25,6 +25,12 @@ DATABASE_REFUSES_WRITES = _kind(
     Place.OVERVIEW,
     N_("Free disk space, or make the database writable; nothing that was stored is lost."),
 )
+SCHEMA_BEHIND = _kind(
+    "schema_behind",
+    Part.DATABASE,
+    Place.OVERVIEW,
+    N_("Run .venv/bin/flask db upgrade; all parts go on by themselves."),
+)
 ISOLATION_BROKEN = _kind(
     "isolation_broken",
     Part.MILVUS,

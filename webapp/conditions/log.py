@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.conditions.condition import RANK, Condition, plain
 from webapp.conditions.judgement import present_conditions
-from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
+from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES, SCHEMA_BEHIND
 from webapp.conditions.words import sentence
 from webapp.db.deadline import answered_within
+from webapp.db.schema_revision import Schema, SchemaRevision, SchemaState
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.leader import LeaderLease
@@ -30,6 +32,7 @@ log = get_logger("paratia.condition")
 
 UNREACHABLE = plain("The database does not answer.")
 READ_ONLY = plain("The database answers, and takes no writes.")
+NO_TABLES = plain("The database has no tables yet.")
 
 
 class ConditionLog:
@@ -42,6 +45,7 @@ class ConditionLog:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._schema = Schema(database)
         self._lease = LeaderLease(database, LEASE)
         self._begins_at = time.monotonic() + BEGINS_AFTER_S
         # What keeps this process from storing its sign of life.
@@ -49,6 +53,9 @@ class ConditionLog:
 
     def judge(self) -> None:
         """Compare the present conditions with the stored ones, and log the difference."""
+        if behind := self._schema_behind():
+            self._begin(behind)
+            return
         if self.outage:
             _log_cleared(self.outage.key, self.outage.subject)
             self.outage = None
@@ -63,14 +70,27 @@ class ConditionLog:
 
     def note_failure(self, error: Exception) -> None:
         """The sign of life could not be stored: say so once, until it is stored again."""
-        if self.outage:
-            return
-        is_read = self._can_read()
-        kind, what = (
-            (DATABASE_REFUSES_WRITES, READ_ONLY) if is_read else (DATABASE_DOWN, UNREACHABLE)
-        )
-        self.outage = Condition(kind, Severity.DANGER, what, utc_now())
-        _log_raised(self.outage, error=type(error).__name__)
+        if not self.outage:
+            self._begin(self._schema_behind() or self._failed(), error=type(error).__name__)
+
+    def _begin(self, outage: Condition, **more: str) -> None:
+        if not self.outage:
+            self.outage = outage
+            _log_raised(outage, **more)
+
+    def _failed(self) -> Condition:
+        if self._can_read():
+            return Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY, utc_now())
+        return Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE, utc_now())
+
+    def _schema_behind(self) -> Condition | None:
+        """The condition; None where the schema serves, and where the database does not say."""
+        try:
+            with answered_within(ANSWER_WITHIN_S):
+                revision = self._schema.revision()
+        except SQLAlchemyError:
+            return None
+        return None if revision.serves else of_schema(revision)
 
     def _can_read(self) -> bool:
         try:
@@ -98,6 +118,18 @@ class ConditionLog:
             after = now.get(identity)
             if _is_told(severity) and not (after and _is_told(after.severity)):
                 _log_cleared(*identity)
+
+
+def of_schema(revision: SchemaRevision) -> Condition:
+    """The condition of a schema that does not serve."""
+    what = plain(
+        "The schema is at revision %(found)s, and this release needs %(wanted)s.",
+        found=revision.found,
+        wanted=revision.wanted,
+    )
+    if revision.state is SchemaState.EMPTY:
+        what = NO_TABLES
+    return Condition(SCHEMA_BEHIND, Severity.DANGER, what, utc_now())
 
 
 def _is_told(severity: Severity) -> bool:

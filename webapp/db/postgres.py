@@ -51,11 +51,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     Whether the statement or commit took effect is unknown then.
     """
 
-    statement_timeout = ""
+    # Of each transaction; sent with its BEGIN.
+    limits: Mapping[str, str] = {}
+    answer_s: float = ANSWER_S
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """As psycopg's own, until the caller's deadline and at most ANSWER_S."""
-        within_s = left_s(ANSWER_S) if timeout is None else timeout
+        """As psycopg's own, until the caller's deadline and at most `answer_s`."""
+        within_s = left_s(self.answer_s) if timeout is None else timeout
+        if within_s == math.inf:
+            return super().wait(gen, interval)
         ends_at = time.monotonic() + within_s
         try:
             return super().wait(gen, interval, within_s)
@@ -93,7 +97,7 @@ def connect(*arguments: Any, context: Any = None, **parameters: Any) -> BoundedC
     )
     wanted = server_settings(effective.get("options", ""))
     _check_search_path(connection, wanted)
-    connection.statement_timeout = wanted.get("statement_timeout", f"{STATEMENT_S}s")
+    connection.limits = {"statement_timeout": wanted.get("statement_timeout", f"{STATEMENT_S}s")}
     return connection
 
 
@@ -105,15 +109,24 @@ def begin(connection: Connection) -> None:
     """
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
-    driver = connection.connection.dbapi_connection
-    if not isinstance(driver, BoundedConnection):
-        raise TypeError("the engine was not prepared")
+    driver = _driver(connection)
     if not driver.autocommit:
         # SQLAlchemy resets it after a connection was used in AUTOCOMMIT.
         driver.autocommit = True
-    limit = driver.statement_timeout.replace("'", "''").replace("%", "%%")
     mode = " READ ONLY" if driver.read_only else ""
-    connection.exec_driver_sql(f"BEGIN{mode}; SET LOCAL statement_timeout = '{limit}'")
+    limits = [f"SET LOCAL {name} = {_quoted(limit)}" for name, limit in driver.limits.items()]
+    connection.exec_driver_sql("; ".join([f"BEGIN{mode}", *limits]))
+
+
+def limit_waits_for_locks(connection: Connection, limit: str) -> None:
+    """Let statements of a migration take any time, and wait for each lock this long at most."""
+    driver = _driver(connection)
+    driver.answer_s = math.inf
+    driver.limits = {
+        "statement_timeout": "0",
+        "lock_timeout": limit,
+        "idle_in_transaction_session_timeout": "0",
+    }
 
 
 def in_force(parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -145,6 +158,17 @@ def server_settings(options: str) -> dict[str, str]:
         name.lower().replace("-", "_"): re.sub(r"\\(.)", r"\1", value)
         for name, value in SERVER_SETTING.findall(options)
     }
+
+
+def _driver(connection: Connection) -> BoundedConnection:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, BoundedConnection):
+        raise TypeError("the engine was not prepared")
+    return driver
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''").replace("%", "%%") + "'"
 
 
 def _begin(parameters: Mapping[str, Any]) -> pq.abc.PGconn:

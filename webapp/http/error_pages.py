@@ -7,15 +7,17 @@ from flask import Flask, Response, current_app, g, request
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from webapp.db.schema_revision import SchemaBehind
 from webapp.http.headers import bare_answer
 from webapp.http.paths import API_PREFIX
 from webapp.http.problems import answer_http_error, problem
 from webapp.http.request_log import request_id
 from webapp.logs import get_logger
+from webapp.outages import first_line
 from webapp.texts import N_
 
 RETRY_AFTER_S = {429: 60, 503: 5}
@@ -55,12 +57,20 @@ PAGES = {
     ),
     503: (_l("The database does not answer"), _l(NO_DATABASE)),
 }
+SCHEMA_BEHIND = (
+    _l("The database is not upgraded yet"),
+    _l(
+        "Its tables are older than this release. Run %(command)s on the server; "
+        "this page works again when that is done."
+    ),
+)
 log = get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
     """Handle all errors. After every other registration of error handlers."""
     app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(SchemaBehind, _answer_schema_behind)
     # InternalError: the server recovers, or became a read-only replica.
     for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(kind, _answer_database_error)
@@ -79,15 +89,21 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
-    # Only the driver's first line: statement and parameters may hold personal data.
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    message = next(iter(str(cause).splitlines()), "")
-    log.error("database.unavailable", error=type(cause).__name__, message=message)
+    cause, message = getattr(error, "orig", error), first_line(error)
+    log.error("database.unavailable", error=type(cause).__name__, message=message, repeats=message)
     if request.path.startswith(API_PREFIX):
         return problem(
             503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
         )
     return error_page(503, *PAGES[503])
+
+
+def _answer_schema_behind(error: SchemaBehind) -> ResponseReturnValue:
+    if request.path.startswith(API_PREFIX):
+        retry = {"Retry-After": str(RETRY_AFTER_S[503])}
+        return problem(503, error.revision.state, str(error), headers=retry)
+    title, text = SCHEMA_BEHIND
+    return error_page(503, title, text % {"command": "flask db upgrade"})
 
 
 def error_page(

@@ -70,9 +70,9 @@ class Dispatcher:
     def _push_due(self, rows: Sequence[Partition]) -> bool:
         untried = [row for row in rows if _is_untried(row)]
         if len(untried) <= SINGLES_AT_ONCE:
-            return self._push_singles(rows)
+            return self._push_singles(rows, is_due=True)
         others = [row for row in rows if not _is_untried(row)]
-        return self._push_chunks(untried) and self._push_singles(others)
+        return self._push_chunks(untried, is_due=True) and self._push_singles(others, is_due=True)
 
     def dispatch(self, rows: Sequence[Partition]) -> bool:
         """Dispatch new requests, one job each while they are few, else in chunks.
@@ -106,25 +106,30 @@ class Dispatcher:
         self._goes_on_until = 0.0 if paused else now + HEEDED_WITHIN_S
         return paused
 
-    def _push_chunks(self, rows: Sequence[Partition]) -> bool:
+    def _push_chunks(self, rows: Sequence[Partition], *, is_due: bool = False) -> bool:
         # Every chunk is pushed, also after one that failed.
         chunks = batches(rows, self._policy.chunk_size)
-        pushed = [self._push(chunk, self._job_queue.push_chunk) for chunk in chunks]
+        pushed = [self._push(chunk, self._job_queue.push_chunk, is_due) for chunk in chunks]
         return all(pushed)
 
-    def _push_singles(self, rows: Sequence[Partition]) -> bool:
+    def _push_singles(self, rows: Sequence[Partition], *, is_due: bool = False) -> bool:
         # Many retries wait behind the backfill, not in front of the next sign-up.
         push = partial(self._job_queue.push, backfill=len(rows) > SINGLES_AT_ONCE)
-        return not rows or self._push(rows, push)
+        return not rows or self._push(rows, push, is_due)
 
     def _push(
-        self, rows: Sequence[Partition], push: Callable[[Sequence[Partition]], str | None]
+        self,
+        rows: Sequence[Partition],
+        push: Callable[[Sequence[Partition]], str | None],
+        is_due: bool,
     ) -> bool:
         try:
             chunk_id = push(rows)
         except DispatchError as error:
             fields = {"tenant_id": rows[0].tenant_id, "tenants": len(rows)}
-            events.log.warning(events.DISPATCH_FAILED, **fields, message=str(error))
+            # The due loop comes back each second; a request has a line of its own.
+            repeats = {"repeats": str(error)} if is_due else {}
+            events.log.warning(events.DISPATCH_FAILED, **fields, message=str(error), **repeats)
             return False
         self._mark(rows, chunk_id)
         return True

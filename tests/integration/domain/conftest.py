@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from apiflask import APIFlask
 from sqlalchemy import Engine
 
 from jobs.milvus.client import MilvusPartitionStore
@@ -12,6 +13,8 @@ from tests.engines.lite import LiteServer
 from tests.factories import Product, empty, migrate, open_engine, settings_for
 from tests.integration.domain.commands import Run, runner
 from tests.milvus_collections import make_collection
+from webapp import create_app
+from webapp.extensions import db
 from webapp.logs import configure_logging
 
 
@@ -33,6 +36,18 @@ def postgresql_url(fresh_database: Callable[[], str], new_directory: Callable[[s
     url = fresh_database()
     migrate(url, new_directory("var"))
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[APIFlask]:
+    """The application on each database, before its first migration."""
+    url = f"sqlite:///{tmp_path}/empty.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("fresh_database")()
+    app = create_app(settings_for(tmp_path, database_url=url))
+    with app.app_context():
+        yield app
+        db.engine.dispose()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -215,5 +215,5 @@ def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run:
 
 def test_every_kind_has_a_story_here_or_elsewhere() -> None:
     elsewhere = {"database_down", "database_refuses_writes", "comparison_stale", "tenants_stuck"}
-    elsewhere |= {"removals_blocked", "import_unfinished"}
+    elsewhere |= {"removals_blocked", "import_unfinished", "schema_behind"}
     assert {kind.key for kind in KINDS} == {*STORIES, *elsewhere}

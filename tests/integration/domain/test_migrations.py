@@ -1,8 +1,6 @@
 """Migrations: from nothing to the models and back, on both databases."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,6 @@ from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import bindparam, inspect, select, text
 
-from tests.factories import settings_for
-from webapp import create_app
 from webapp.db.types import UtcDateTime
 from webapp.extensions import db
 from webapp.models.tenant import Tenant
@@ -52,16 +48,9 @@ SEARCH_BEFORE = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[APIFlask]:
-    url = f"sqlite:///{tmp_path}/empty.db"
-    if request.param == "postgresql":
-        fresh: Callable[[], str] = request.getfixturevalue("fresh_database")
-        url = fresh()
-    app = create_app(settings_for(tmp_path, database_url=url))
-    with app.app_context():
-        yield app
-        db.engine.dispose()
+@pytest.fixture
+def app(empty_app: APIFlask) -> APIFlask:
+    return empty_app
 
 
 def put(*statements: str, **values: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from webapp.logs.repeats import Repeats
 from webapp.outages import sentence
 from webapp.settings import Settings
 
@@ -70,9 +71,11 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
                 "foreign_pre_chain": [structlog.stdlib.add_logger_name, *SHARED],
             }
         },
+        "filters": {"repeats": {"()": Repeats}},
         "handlers": {
             "stream": {
                 "class": "logging.StreamHandler",
+                "filters": ["repeats"],
                 "formatter": "structured",
                 "stream": f"ext://sys.{stream}",
             }
@@ -122,6 +125,10 @@ def _mask_with(settings: Settings) -> Processor:
 
 
 def get_logger(name: str) -> Logger:
-    """A logger whose first argument is the event's dotted name, further ones its fields."""
+    """A logger whose first argument is the event's dotted name, further ones its fields.
+
+    The field `repeats` is not written: lines of one event that have the same are one failure, which
+    is logged once and then counted (`webapp.logs.repeats`).
+    """
     logger: Logger = structlog.stdlib.get_logger(name)
     return logger

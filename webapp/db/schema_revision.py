@@ -1,0 +1,114 @@
+"""The schema's revision: whether this release can serve on the database's tables."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from webapp.db.session import Database
+
+VERSIONS = Path(__file__).resolve().parents[2] / "migrations" / "versions"
+TABLE = "alembic_version"
+FOUND = text(f"SELECT version_num FROM {TABLE}")  # noqa: S608
+REMEDY = "run `flask db upgrade`"
+
+
+class SchemaState(StrEnum):
+    """How the database's schema stands to this release, as `/readyz` says it."""
+
+    IN_STEP = "ok"
+    AHEAD = "ahead"
+    BEHIND = "schema_behind"
+    EMPTY = "no_tables"
+
+
+@dataclass(frozen=True)
+class SchemaRevision:
+    """The revision that the database has, and the one that this release was written for."""
+
+    found: str | None
+    wanted: str
+
+    @property
+    def state(self) -> SchemaState:
+        if self.found is None:
+            return SchemaState.EMPTY
+        if self.found == self.wanted:
+            return SchemaState.IN_STEP
+        return SchemaState.AHEAD if self.found > self.wanted else SchemaState.BEHIND
+
+    @property
+    def serves(self) -> bool:
+        """Whether this release runs on it.
+
+        Also where it is ahead: migrations keep all that the version before uses, so that machines
+        are upgraded one by one, after the database (docs/operations.md, Upgrading).
+        """
+        return self.state in {SchemaState.IN_STEP, SchemaState.AHEAD}
+
+    @property
+    def sentence(self) -> str:
+        """What is so, with the remedy where there is one."""
+        match self.state:
+            case SchemaState.EMPTY:
+                return f"The database has no tables yet: {REMEDY}."
+            case SchemaState.BEHIND:
+                return (
+                    f"The database's schema is at revision {self.found}, and this release needs "
+                    f"{self.wanted}: {REMEDY}."
+                )
+            case SchemaState.AHEAD:
+                return (
+                    f"The database's schema is at revision {self.found}, ahead of this release, "
+                    f"which was written for {self.wanted}: it serves; upgrade this machine too."
+                )
+            case SchemaState.IN_STEP:
+                return f"The schema is at revision {self.found}, as this release needs it."
+
+
+class SchemaBehind(Exception):
+    """The tables are not there yet, or are those of an older release; the message says so."""
+
+    def __init__(self, revision: SchemaRevision) -> None:
+        super().__init__(revision.sentence)
+        self.revision = revision
+
+
+@cache
+def wanted_revision() -> str:
+    """The newest migration of this release; their numbers grow."""
+    return max(path.name for path in VERSIONS.glob("[0-9]*.py")).partition("_")[0]
+
+
+def schema_revision(session: Session) -> SchemaRevision:
+    """What the database says now."""
+    has_table = inspect(session.connection()).has_table(TABLE)
+    return SchemaRevision(session.scalar(FOUND) if has_table else None, wanted_revision())
+
+
+class Schema:
+    """This process's knowledge of the schema: asked for until it serves, and then kept."""
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self._known: SchemaRevision | None = None
+
+    def revision(self) -> SchemaRevision:
+        """The revision; it costs nothing once the schema serves."""
+        if self._known is None:
+            revision = self._database.read(schema_revision)
+            if not revision.serves:
+                return revision
+            self._known = revision
+        return self._known
+
+    def require(self) -> SchemaRevision:
+        """The revision; raises SchemaBehind until the schema serves."""
+        if not (revision := self.revision()).serves:
+            raise SchemaBehind(revision)
+        return revision
