@@ -38,6 +38,11 @@ class Progress:
     finished: int = 0
 
     @property
+    def outcome(self) -> tuple[int, int, int]:
+        """How many are ready, failed and waiting."""
+        return self.ready, self.failed, self.waiting
+
+    @property
     def skipped_in_all(self) -> int:
         """The number of skipped tenants."""
         return sum(self.skipped.values())
@@ -65,7 +70,7 @@ def present(session: Session, view: View) -> Progress | None:
     if not _is_frozen(operation):
         return None
     now = _progress(operation, counts_of(session, [operation.id]).get(operation.id, {}))
-    return now if now != view.progress else None
+    return now if now.outcome != view.progress.outcome else None
 
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
