@@ -179,7 +179,7 @@ def test_0013_finds_the_first_request_of_a_need_in_the_timeline(app: APIFlask) -
         for event, at in entries:
             timed(TOLD, number=number, event=f"milvus.partition.{event}", at=seconds(at))
 
-    upgrade(revision="0011")
+    upgrade(revision="0012")
     far = 9_000_000_000_000
     told(1, "pending", -600, ("requested", -599.9))
     told(2, "failed", -60, ("requested", -600), ("retried", -59.9), ("reopened", -5))
@@ -199,7 +199,7 @@ def test_0013_finds_the_first_request_of_a_need_in_the_timeline(app: APIFlask) -
     put(OLD_TENANT, number=5, slug="z-5")
     timed(WAITED, number=5, state="pending", asked=NOW, ready=None)
     timed("UPDATE partition SET requested_at = :at, state = 'pending' WHERE tenant_id = 2", at=NOW)
-    downgrade(revision="0011")
+    downgrade(revision="0012")
     assert moments_of("requested_at")[2] == (-5,)
 
 
