@@ -46,7 +46,10 @@ def families(session: Session) -> list[Family]:
         select(
             Partition.cause,
             func.count().label("tenants"),
-            func.min(Partition.waiting_since).label("waiting_since"),
+            # The moment that an instance of an earlier version did not store.
+            func.coalesce(func.min(Partition.waiting_since), func.min(Partition.state_since)).label(
+                "waiting_since"
+            ),
             func.max(Partition.state_since).label("last_failed_at"),
             func.sum(is_recent).label("past_hour"),
             func.max(Partition.tenant_id).label("example_tenant_id"),
