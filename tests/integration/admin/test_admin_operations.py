@@ -40,6 +40,7 @@ def test_the_progress_of_a_retry_is_shown_until_its_result_is_known(panel: OpenP
 
 
 def test_a_result_says_what_became_of_the_tenants_since(panel: OpenPanel) -> None:
+    panel.alive()
     ready, again, gone = (panel.add_failed(name) for name in "ABC")
     panel.send("/admin/partitions/retry/", cause="timeout")
     panel.change(ready, state=PartitionState.READY)

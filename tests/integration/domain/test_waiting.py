@@ -1,20 +1,24 @@
 """Since when tenants wait: from the first request of a need to its proof, whatever lies between."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import ColumnElement, func, select
 
-from jobs.reconciler.older_version import complete_moments
+from jobs.reconciler.older_version import COMPLETIONS, complete_moments
 from tests.factories import ACTOR, ListingStore, Product
 from tests.integration.domain.activity_log import charted, totals
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import failures
 from webapp.partitions.drift import drift_counts, stuck_ones
-from webapp.partitions.summary import Summary, summary
+from webapp.partitions.stuck import stuck
+from webapp.partitions.summary import TRIED_AGAIN, Summary, summary
 from webapp.tenants.list_pages import walk
 from webapp.tenants.queries import TenantFilter
 
@@ -200,3 +204,19 @@ def test_what_an_older_version_left_is_completed_by_the_sweep(product: Product) 
         assert row.requested_at < first + timedelta(minutes=5)
     assert product.row(retried).last_requested_at == lasts
     assert product.row(ready).waiting_since is None
+
+
+def test_what_waits_is_read_from_indexes_whatever_the_number_of_tenants(simple: Product) -> None:
+    counted = [select(func.count()).where(which) for which in (TRIED_AGAIN, stuck_of(simple))]
+    completed = [select(Partition.tenant_id).where(which) for which, _ in COMPLETIONS]
+    for statement in (*counted, *completed):
+        sql = statement.compile(simple.engine, compile_kwargs={"literal_binds": True})
+        with simple.engine.connect() as connection:
+            steps = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+        read = [step for step in steps if re.match(r"(SCAN|SEARCH) partition\b", step)]
+        assert read
+        assert all("USING" in step and "INDEX ix_partition_" in step for step in read), steps
+
+
+def stuck_of(product: Product) -> ColumnElement[bool]:
+    return stuck(product.services.policy)
