@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from webapp.db.session import Database
 from webapp.models.partition import Partition
 from webapp.models.states import WAITING
-from webapp.partitions.cas import change, is_any
+from webapp.partitions.cas import change
 
 WAITS = Partition.state.in_(WAITING)
 HAS_BEGINNING = Partition.waiting_since.is_not(None)
@@ -29,12 +29,17 @@ COMPLETIONS: list[tuple[ColumnElement[bool], dict[str, Any]]] = [
 ]
 
 
+def count_of(which: ColumnElement[bool]) -> Select[int]:
+    """Not EXISTS: PostgreSQL expects many such rows, and would read the table for the first."""
+    return select(func.count()).select_from(Partition).where(which)
+
+
 def complete_moments(database: Database) -> int:
     """Complete the moments of requests; returns in how many rows."""
     count = 0
     for which, values in COMPLETIONS:
         with database.reading() as session:
-            if not is_any(session, which):
+            if not session.scalar(count_of(which)):
                 continue
         with database.transaction() as session:
             count += len(change(session, which, values))
