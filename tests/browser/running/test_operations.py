@@ -93,4 +93,4 @@ def test_all_that_match_are_deleted_and_kept_when_their_number_is_typed(
     expect(page.locator("#operation-said")).to_contain_text("51 of 51 deleted")
     press(page, page.get_by_role("link", name="Keep 51 after all…"))
     press(page, dialog.get_by_role("button", name="Keep 51 tenants"))
-    expect(page.locator("#operation-said")).to_contain_text("51 of 51 finished", timeout=60_000)
+    expect(page.locator("#operation-said")).to_contain_text("51 of 51 ready", timeout=60_000)

@@ -54,6 +54,7 @@ def test_a_result_says_what_became_of_the_tenants_since(panel: OpenPanel) -> Non
     page = panel.page(SHOW)
     assert "1 of 3 ready, 1 failed again." in page
     assert "Since then: 2 ready, 0 failed, 0 waiting by now." in page
+    assert "operation=1&amp;state=failed" not in page
 
 
 def test_the_lack_of_a_reconciler_is_told_until_the_result_is_known(panel: OpenPanel) -> None:
