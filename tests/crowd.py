@@ -29,7 +29,15 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.naming import partition_name, slugify
 from webapp.models.partition import Departure, Partition, PartitionEvent
-from webapp.models.states import GONE, DepartureOutcome, IfExists, PartitionState, Provider, Result
+from webapp.models.states import (
+    GONE,
+    WAITING,
+    DepartureOutcome,
+    IfExists,
+    PartitionState,
+    Provider,
+    Result,
+)
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
 
@@ -181,9 +189,9 @@ def _partitions(crowd: Crowd, states: States, now: datetime) -> Iterator[dict[st
             **_BLANK,
             "tenant_id": number,
             "name": partition_name(number),
-            "requested_at": born,
-            "state_since": born,
-            "dispatched_at": born,
+            **dict.fromkeys(("requested_at", "last_requested_at"), born),
+            **dict.fromkeys(("state_since", "dispatched_at"), born),
+            "waiting_since": born if state in WAITING else None,
             "job_id": f"t{number}-g1-d1",
             "state": state,
             **_in_state(state, number, now),
@@ -203,7 +211,8 @@ def _the_others_are_ready(crowd: Crowd) -> Insert:
         "tenant_id": Tenant.id,
         "name": literal("tenant_") + number,
         "job_id": literal("t") + number + literal("-g1-d1"),
-        **dict.fromkeys(("state_since", "requested_at", "dispatched_at", "ready_at"), born),
+        **dict.fromkeys(("state_since", "dispatched_at", "ready_at"), born),
+        **dict.fromkeys(("requested_at", "last_requested_at"), born),
         # A few were there before they were asked for.
         "seen_absent_at": case((Tenant.id % max(crowd.tenants // ADOPTED, 1) != 0, born)),
         **{name: _as_column(name, value) for name, value in _READY.items()},

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -254,6 +254,13 @@ class Product:
 
     def age(self, tenant: Tenant | int, column: str, seconds: float = 3600) -> None:
         self.change(tenant, **{column: utc_now() - timedelta(seconds=seconds)})
+
+    def ask_earlier(self, tenant: Tenant | int, seconds: float = 3600) -> datetime:
+        """Put the only request of the tenant's need back; returns its moment."""
+        moment = utc_now() - timedelta(seconds=seconds)
+        need = ("requested_at", "last_requested_at", "waiting_since")
+        self.change(tenant, **dict.fromkeys(need, moment))
+        return moment
 
     def circuit_state(self) -> CircuitState:
         return CircuitState.of(self.read(Session.get, Circuit, MILVUS))

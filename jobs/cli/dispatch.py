@@ -27,6 +27,14 @@ from webapp.partitions.summary import adopted
 POLL_S = 0.25
 # Longer than a claim waits for a free worker.
 HINT_AFTER_S = 15.0
+# What became of the dispatched tenants, and how it is printed.
+OUTCOMES = {
+    "ready": "ready",
+    "failed": "failed",
+    "waiting": "waiting",
+    "elsewhere": "taken up by something later",
+}
+ALWAYS_SAID = {"ready", "failed"}
 
 dry = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 some = click.option(
@@ -70,16 +78,18 @@ def backfill(
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
     if dry_run or not plan.accepted:
-        none = {"ready": 0, "failed": 0} if wait and not dry_run else {}
+        none = dict.fromkeys(OUTCOMES, 0) if wait and not dry_run else {}
         _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
         return
     operation = _drive(*request, planned=plan.accepted, adopt=adopt)
-    outcome = _outcome(operation.id, adopt=adopt) if wait else {}
+    outcome = _outcome(operation.id, wait=wait)
+    if adopt and wait:
+        outcome |= _adopted(operation.id)
     _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
     has_jobs = _has_jobs(operation)
-    if outcome.get("failed"):
+    if wait and outcome["failed"]:
         _hint_at_adoption(operation.id)
-    if outcome.get("failed") or not has_jobs:
+    if (wait and outcome["failed"]) or not has_jobs:
         sys.exit(1)
 
 
@@ -114,14 +124,15 @@ def _has_jobs(operation: Operation) -> bool:
     return has_jobs
 
 
-def _outcome(operation_id: int, *, adopt: bool) -> dict[str, int]:
-    """The counts once each tenant is ready or failed."""
-    view = _settle(operation_id)
-    outcome = {"ready": view.progress.ready, "failed": view.progress.failed}
-    if adopt:
-        adoption = current.database().read(adopted, Partition.operation_id == operation_id)
-        outcome |= {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
-    return outcome
+def _outcome(operation_id: int, *, wait: bool) -> dict[str, int]:
+    """What became of the tenants by now, or with `wait` once each is ready or failed."""
+    progress = (_settle(operation_id) if wait else _view(operation_id)).progress
+    return {outcome: getattr(progress, outcome) for outcome in OUTCOMES}
+
+
+def _adopted(operation_id: int) -> dict[str, int]:
+    adoption = current.database().read(adopted, Partition.operation_id == operation_id)
+    return {"adopted": adoption.tenants, "adopted_rows": adoption.rows}
 
 
 def _bar(length: int, label: str) -> Any:
@@ -183,9 +194,9 @@ def _print(
     click.echo(f"{dispatched} {'would be dispatched' if dry_run else 'dispatched'}")
     for reason, count in skipped.items():
         click.echo(f"{count} left alone: {reason.replace('_', ' ')}")
-    for state in ("ready", "failed"):
-        if state in outcome:
-            click.echo(f"{outcome[state]} {state}")
+    for name, said in OUTCOMES.items():
+        if name in outcome and (outcome[name] or name in ALWAYS_SAID):
+            click.echo(f"{outcome[name]} {said}")
     if "adopted" in outcome:
         click.echo(f"{outcome['adopted']} adopted, with {outcome['adopted_rows']} rows in all")
 
@@ -195,6 +206,7 @@ def _print(
 @some
 @click.option("--cause", type=click.Choice([cause.value for cause in Cause]), help="Only these.")
 @dry
+@click.option("--wait", is_flag=True, help="Wait until each is ready or has failed again.")
 @as_json
 @with_appcontext
 def retry(
@@ -202,9 +214,13 @@ def retry(
     tenant_ids: tuple[int, ...],
     cause: str | None,
     dry_run: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
-    """Dispatch failed ones afresh, with all their attempts; without options all of them."""
+    """Dispatch failed ones afresh, with all their attempts; without options all of them.
+
+    Says how many are ready, have failed again or wait. Exit 1: some failed (with --wait).
+    """
     to_stderr()
     if everyone and (tenant_ids or cause):
         refuse("--all excludes --tenant-id and --cause")
@@ -220,5 +236,8 @@ def retry(
         _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json)
         return
     operation = _drive(OperationKind.RETRY, selection, planned=plan.accepted)
-    _print(operation.accepted, json.loads(operation.skipped), as_json=as_json)
+    outcome = _outcome(operation.id, wait=wait)
+    _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
     _has_jobs(operation)
+    if wait and outcome["failed"]:
+        sys.exit(1)

@@ -52,6 +52,8 @@ def status(tenant_id: int | None, as_json: bool) -> None:
         else:
             summary = figures.summary(session, current.settings())
             shown = {**summary.states, "without_wish": summary.not_requested}
+            shown |= {"trying_again": summary.trying_again}
+            shown |= {"waiting_since": rfc3339(summary.waiting_since)}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
             shown |= {"paused": _pause(summary.paused, as_json=as_json)}
@@ -82,6 +84,8 @@ def _partition(row: Partition) -> dict[str, Any] | None:
         "cause": row.cause,
         "error": row.error,
         "requested_at": rfc3339(row.requested_at),
+        "last_requested_at": rfc3339(row.last_requested_at),
+        "waiting_since": rfc3339(row.waiting_since),
         "next_attempt_at": rfc3339(row.next_attempt_at),
         "ready_at": rfc3339(row.ready_at),
         "verified_at": rfc3339(row.verified_at),
@@ -103,7 +107,8 @@ def failed(as_json: bool) -> None:
     for family in families:
         advice = family.cause.advice
         tenants = "1 tenant" if family.tenants == 1 else f"{family.tenants} tenants"
-        click.echo(f"{family.cause}: {tenants}, last {rfc3339(family.last_seen)}")
+        waiting, last = rfc3339(family.waiting_since), rfc3339(family.last_failed_at)
+        click.echo(f"{family.cause}: {tenants}, waiting since {waiting}, last failure {last}")
         click.echo(f"  {advice.meaning} {advice.remedy}")
         click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
 
@@ -112,8 +117,9 @@ def _family(family: failures.Family) -> dict[str, Any]:
     return {
         "cause": family.cause,
         "tenants": family.tenants,
-        "first_seen": rfc3339(family.first_seen),
-        "last_seen": rfc3339(family.last_seen),
+        "first_seen": rfc3339(family.waiting_since),
+        "last_seen": rfc3339(family.last_failed_at),
+        "waiting_since": rfc3339(family.waiting_since),
         "example": {"tenant_id": family.example_tenant_id, "error": family.example_error},
         "retry_helps": family.cause.is_transient,
         "meaning": family.cause.advice.meaning,

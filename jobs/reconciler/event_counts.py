@@ -16,8 +16,9 @@ from webapp.statistics.histogram import bin_of
 
 READY = (events.CREATED, events.ALREADY_EXISTS)
 COUNTED = (events.REQUESTED, events.CREATE_FAILED, *READY)
-# The events that begin a request, also that of the sweep for a missing partition.
-REQUESTS = events.OPENINGS - {events.REOPENED, events.REMOVING}
+# The events that begin a need; a later request of it is the same need.
+BEGINNINGS = frozenset({events.REQUESTED, events.DRIFT, events.RESTORED})
+REQUESTS = events.OPENINGS - {events.REMOVING}
 ROWS_AT_ONCE = 2_000
 
 Entry = PartitionEvent
@@ -29,9 +30,10 @@ def count(
 ) -> dict[datetime, Counts]:
     """The counts of each minute of the period that has any.
 
-    A request fails once, with its last attempt. Further tries by the sweep are the same failure;
-    a tenant that becomes ready by one has waited since the request. A backfill of imported tenants
-    is no sign-up. `attempts` is the number for each request whose row has another one by now.
+    A need fails once, with the last attempt of its first request. Retries and the sweep's further
+    tries are the same failure; a tenant that becomes ready by one has waited since the first
+    request. A backfill of imported tenants is no sign-up. `attempts` is the number for each
+    request whose row has another one by now.
     """
     counts_by_minute: defaultdict[datetime, Counts] = defaultdict(Counts)
     statement = _entries(since, until, attempts).execution_options(yield_per=ROWS_AT_ONCE)
@@ -57,14 +59,17 @@ def _ends_the_request(failure: Row[Any]) -> bool:
 
 
 def _entries(since: datetime, until: datetime, attempts: int) -> Select[Any]:
-    """The entries with the facts of their requests.
+    """The entries with the facts of their requests and needs.
 
     These come from the partition's row while the request is its latest, else from earlier events.
     """
     by_row = func.coalesce(Partition.generation == Entry.generation, False)
-    began_as = _last_before(Earlier.event, REQUESTS | {events.REOPENED})
-    is_repeat = case((by_row, Partition.reopens > 0), else_=began_as == events.REOPENED)
-    requested_at = case((by_row, Partition.requested_at), else_=_last_before(Earlier.at, REQUESTS))
+    is_later = Partition.last_requested_at > Partition.requested_at
+    began_as = _last_before(Earlier.event, REQUESTS)
+    is_repeat = case((by_row, is_later), else_=began_as.not_in(BEGINNINGS))
+    requested_at = case(
+        (by_row, Partition.requested_at), else_=_last_before(Earlier.at, BEGINNINGS)
+    )
     return (
         select(
             Entry.at,

@@ -12,6 +12,7 @@ from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.reconciler.bulk_loops import run_imports, run_operations
 from jobs.reconciler.observe import Observer
+from jobs.reconciler.older_version import complete_moments
 from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
 from jobs.removal.claims import RemovalClaims
@@ -126,6 +127,7 @@ class Reconciler:
         yield "stale_jobs_dropped", repair.drop_stale_failed_jobs
         yield "dispatched", self._services.dispatcher.dispatch_due
         yield "names_folded", repair.fold_names
+        yield "moments_completed", lambda: complete_moments(self._services.database)
         yield "keys_pruned", lambda: idempotency.prune(self._services.database)
 
     def _load_embedded(self) -> int:

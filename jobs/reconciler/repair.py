@@ -251,6 +251,7 @@ class Repair:
         once_more = {
             "state": PartitionState.PENDING,
             "state_since": now,
+            "last_requested_at": now,
             "generation": Partition.generation + 1,
             "dispatch": Partition.dispatch + 1,
             "attempts": 0,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.drift.compare import MADE_AGAIN
-from tests.model.watch import Change, Step
+from tests.model.watch import Change, Row, Step
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition, PartitionEvent
-from webapp.models.states import TRANSITIONS, PartitionState
+from webapp.models.states import TRANSITIONS, WAITING, PartitionState
 
 GONE_TOLD = frozenset({"dropped", "absent", "kept"})
 READY_TOLD = frozenset({"created", "already_exists"})
@@ -27,6 +27,8 @@ def check(step: Step, now: datetime) -> None:
 def check_change(change: Change, now: datetime) -> None:
     """Only allowed transitions; nothing that only grows goes back; one claim at a time."""
     old, new = change.old, change.new
+    if new is not None:
+        check_moments(new, now)
     if old is None or new is None:
         # A row without a request gets one, or is removed; it is as before when its tenant returns.
         assert change.states in {("", ""), ("", "pending"), ("", "removing"), ("removing", "")}
@@ -45,6 +47,33 @@ def check_change(change: Change, now: datetime) -> None:
             assert old.lease_until < now, "claimed while another's claim was alive"
     if new.state == "ready" and old.state != "ready":
         assert new.fence == old.fence
+        assert new.ready_at
+        assert new.ready_at >= new.last_requested_at
+    check_need(old, new)
+
+
+def check_moments(row: Row, now: datetime) -> None:
+    """A tenant waits while it lacks its partition, from no later than the first request on."""
+    assert (row.waiting_since is not None) == (row.state in WAITING)
+    assert row.requested_at <= row.last_requested_at <= now
+    if row.waiting_since is not None:
+        assert row.waiting_since <= row.requested_at
+    if row.state == "ready":
+        assert row.ready_at is not None
+        assert row.requested_at <= row.ready_at
+
+
+def check_need(old: Row, new: Row) -> None:
+    """Within a need, its beginning and its first request never move, and its last never back."""
+    if old.waiting_since is None:
+        assert new.waiting_since in {None, new.requested_at}
+        return
+    assert new.waiting_since in {None, old.waiting_since}
+    assert new.requested_at == old.requested_at
+    if new.state == "pending" and new.generation > old.generation:
+        assert new.last_requested_at >= old.last_requested_at
+    else:
+        assert new.last_requested_at == old.last_requested_at
 
 
 def check_events(changes: Sequence[Change], events: Sequence[PartitionEvent]) -> None:

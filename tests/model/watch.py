@@ -13,11 +13,12 @@ from webapp.db.types import UtcDateTime
 from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.tenant import Tenant
 
-SEEN = ("state", "fence", "generation", "dispatch", "attempts", "max_attempts", "lease_until")
+MOMENTS = ("lease_until", "requested_at", "last_requested_at", "waiting_since", "ready_at")
+SEEN = ("state", "fence", "generation", "dispatch", "attempts", "max_attempts", *MOMENTS)
 OLD = [f"old_{name}" for name in SEEN]
 NEW = [f"new_{name}" for name in SEEN]
 
-_kinds = {"state": String(32), "lease_until": UtcDateTime}
+_kinds = {"state": String(32), **dict.fromkeys(MOMENTS, UtcDateTime)}
 watched = Table(
     "watched",
     MetaData(),
@@ -76,6 +77,10 @@ class Row:
     attempts: int
     max_attempts: int
     lease_until: datetime | None
+    requested_at: datetime
+    last_requested_at: datetime
+    waiting_since: datetime | None
+    ready_at: datetime | None
 
 
 @dataclass(frozen=True)

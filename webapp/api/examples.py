@@ -22,6 +22,8 @@ _PARTITION: dict[str, Any] = {
     "cause": None,
     "error": None,
     "requested_at": "2026-03-01T09:30:00.120000Z",
+    "last_requested_at": "2026-03-01T09:30:00.120000Z",
+    "waiting_since": "2026-03-01T09:30:00.120000Z",
     "ready_at": None,
     "verified_at": None,
     "remove_at": None,
@@ -31,6 +33,7 @@ _DONE = {
     "provider": "sdk",
     "result": "created",
     "attempts": 1,
+    "waiting_since": None,
     "ready_at": "2026-03-01T09:30:00.140000Z",
     "verified_at": "2026-03-01T09:30:00.140000Z",
 }
@@ -103,6 +106,8 @@ SUMMARY = {
         "removed": 0,
     },
     "causes": {"capacity": 1},
+    "trying_again": 0,
+    "waiting_since": "2026-03-01T08:12:00.500000Z",
     "without_wish": 1,
     "collections": [
         {

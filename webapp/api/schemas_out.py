@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from webapp.models.audit import Via
@@ -43,13 +50,35 @@ class Partition(Outgoing):
     attempts: int = Field(description="Tries within the present request.")
     cause: Cause | None
     error: str | None
-    requested_at: datetime
-    ready_at: datetime | None
+    requested_at: datetime = Field(
+        description="The first request of the present need. A need begins when a partition is "
+        "first requested, when a ready one is found missing and made again, and when a deleted "
+        "tenant is called back; it ends with the proof. A retry is no new need. While the status "
+        "is ready, `ready_at` minus `requested_at` is the time to ready."
+    )
+    last_requested_at: datetime = Field(
+        description="The last request of that need: a retry, another try by the sweep, a decision "
+        "about rows; `requested_at` where there was one only."
+    )
+    waiting_since: datetime | None = Field(
+        description="Since when the tenant lacks what it needs, whatever was tried since; null "
+        "while the partition is ready, removing or removed."
+    )
+    ready_at: datetime | None = Field(
+        description="When the last need ended; older than `requested_at` while the partition is "
+        "made again."
+    )
     verified_at: datetime | None
     remove_at: datetime | None = Field(
         description="When it is dropped, or the drop is tried again; until then a deleted "
         "tenant can be called back, unless a drop has begun."
     )
+
+    @field_validator("last_requested_at", mode="before")
+    @classmethod
+    def _first_where_unknown(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        """A request that an instance of an earlier version made, until the next sweep."""
+        return value or info.data.get("requested_at")
 
 
 class Tenant(Outgoing):
@@ -178,6 +207,14 @@ class Summary(Outgoing):
     tenants: int = Field(description="Active tenants.")
     states: dict[PartitionState, int] = Field(description="All six, zeros too.")
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
+    trying_again: int = Field(
+        description="Of the pending and provisioning: those that failed since they began to wait, "
+        "and are tried again. None of them is ready yet."
+    )
+    waiting_since: datetime | None = Field(
+        description="Since when the active tenant waits that has waited longest, failed or not; "
+        "null while none waits."
+    )
     without_wish: int = Field(
         validation_alias=AliasChoices("without_wish", "not_requested"),
         description="Active tenants whose partition was not requested yet.",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from webapp.conditions import kinds
 from webapp.conditions.condition import ActorName, Condition, Kind, Text, counted, plain
 from webapp.conditions.observations import Observations
-from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.causes import Cause
 from webapp.models.condition import Severity
 from webapp.models.states import UNSETTLED, DriftKind
 from webapp.partitions.summary import Headroom
@@ -64,15 +64,12 @@ def _failed(seen: Observations) -> Iterator[Condition]:
         total=seen.summary.tenants,
         cause=first.cause,
     )
-    began = min(each.first_seen for each in others)
-    if first.cause in NO_ANSWER and seen.summary.circuit.since:
-        # Retries of the sweep are newer than the outage in which they fail.
-        began = min(began, seen.summary.circuit.since)
+    began = min(each.waiting_since for each in others)
     yield Condition(kinds.TENANTS_FAILED, Severity.DANGER, text, began, failed)
 
 
 def _waiting(seen: Observations) -> Iterator[Condition]:
-    counts, since = seen.summary, seen.moments.waiting_since
+    counts, since = seen.summary, seen.summary.on_their_way_since
     if waiting := sum(counts.states[state] for state in UNSETTLED):
         text = counted(
             "%(num)s of %(total)s tenants is being provisioned.",
@@ -80,6 +77,15 @@ def _waiting(seen: Observations) -> Iterator[Condition]:
             waiting,
             total=counts.tenants,
         )
+        if again := counts.trying_again:
+            text = counted(
+                "%(num)s of %(total)s tenants is being provisioned, after a failure.",
+                "%(num)s of %(total)s tenants are being provisioned; %(again)s of them failed "
+                "before.",
+                waiting,
+                total=counts.tenants,
+                again=again,
+            )
         is_long = since is not None and seen.at - since > LONG_WAIT
         severity = Severity.WARNING if is_long else Severity.INFO
         yield Condition(kinds.TENANTS_WAITING, severity, text, since, waiting)

@@ -18,8 +18,17 @@ class Partition(Model):
     __tablename__ = "partition"
     __table_args__ = (
         Index("ix_partition_state_since", "state", "state_since"),
-        # Covers the failures by cause: the first, the last, an example.
-        Index("ix_partition_state_cause", "state", "cause", "state_since", "tenant_id"),
+        # Covers the counts by cause: the longest wait, the last failure, an example.
+        Index(
+            "ix_partition_state_cause",
+            *("state", "cause", "waiting_since", "tenant_id", "state_since"),
+        ),
+        # The lists by waiting time; it covers the counts of stuck ones and of those tried again.
+        partial_index(
+            "ix_partition_waiting",
+            *("state", "waiting_since", "tenant_id", "last_requested_at", "requested_at"),
+            where="waiting_since IS NOT NULL",
+        ),
         Index("ix_partition_dispatch_after", "dispatch_after"),
         Index("ix_partition_state_lease_until", "state", "lease_until"),
         Index("ix_partition_state_dispatched_at", "state", "dispatched_at"),
@@ -43,7 +52,15 @@ class Partition(Model):
     collection: Mapped[str] = mapped_column(String(255), nullable=True)
     state: Mapped[PartitionState] = mapped_column(code(PartitionState), nullable=True)
     state_since: Mapped[datetime] = mapped_column(UtcDateTime, nullable=True)
+
+    # A need begins with the first request, when a ready partition is found missing, and with the
+    # restoration of a deleted tenant; it ends with the proof. `requested_at` is its first request,
+    # `last_requested_at` its last one: a retry, the sweep's own next try, a decision about rows.
+    # `waiting_since` is its beginning, NULL while the tenant lacks nothing. An instance of an
+    # earlier version leaves the last two NULL; the sweep completes them.
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=True)
+    last_requested_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=True)
+    waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # Each request raises the generation. A job of an older generation changes nothing.
     generation: Mapped[int] = mapped_column(default=0)
@@ -68,6 +85,7 @@ class Partition(Model):
     cause: Mapped[Cause | None] = mapped_column(code(Cause))
     error: Mapped[str | None] = mapped_column(Text)
     seen_absent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The proof that ended the last need; it stays while the partition is made again.
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -95,6 +113,11 @@ class Partition(Model):
     def is_requested(self) -> bool:
         """False in the row of an imported tenant whose partition was not requested yet."""
         return self.state is not None
+
+    @property
+    def lasts_since(self) -> datetime:
+        """Since when the tenant waits, or else since when the state lasts."""
+        return self.waiting_since or self.state_since
 
     @property
     def owns_rows(self) -> bool:

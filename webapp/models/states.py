@@ -89,4 +89,6 @@ def sources_of(target: PartitionState) -> frozenset[PartitionState]:
 
 
 UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
+# The tenant lacks the partition that it needs.
+WAITING = (*UNSETTLED, PartitionState.FAILED)
 GONE = (PartitionState.REMOVING, PartitionState.REMOVED)

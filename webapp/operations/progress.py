@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
-from webapp.models.states import UNSETTLED, PartitionState
+from webapp.models.states import GONE, UNSETTLED, WAITING, PartitionState
 from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]
+WAITING_OR_READY = (*WAITING, PartitionState.READY)
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ class Progress:
     # Of a deletion: to be dropped, and gone.
     removing: int = 0
     gone: int = 0
-    # Changed by a later operation, or without a partition.
+    # Neither waiting, ready nor failed: taken up by something later, or without a partition.
     elsewhere: int = 0
+    # How many wait no more.
     finished: int = 0
+
+    @property
+    def outcome(self) -> tuple[int, int, int]:
+        """How many are ready, failed and waiting."""
+        return self.ready, self.failed, self.waiting
 
     @property
     def skipped_in_all(self) -> int:
@@ -55,6 +62,15 @@ def find(session: Session, operation_id: int) -> View | None:
     """The operation with this number; two queries."""
     operation = session.get(Operation, operation_id)
     return views(session, [operation])[0] if operation else None
+
+
+def present(session: Session, view: View) -> Progress | None:
+    """What became of a settled operation's tenants since its result; None where nothing changed."""
+    operation = view.operation
+    if not _is_frozen(operation):
+        return None
+    now = _progress(operation, counts_of(session, [operation.id]).get(operation.id, {}))
+    return now if now.outcome != view.progress.outcome else None
 
 
 def recent(session: Session, limit: int, before: int | None = None) -> Page[View]:
@@ -136,6 +152,7 @@ def _progress(operation: Operation, counts: Counts) -> Progress:
     skipped = json.loads(operation.skipped)
     waiting = sum(counts.get(state, 0) for state in UNSETTLED)
     is_deletion = operation.kind == OperationKind.DELETE
+    named = GONE if is_deletion else WAITING_OR_READY
     return Progress(
         total=operation.tenants,
         planned=operation.tenants - sum(skipped.values()),
@@ -146,6 +163,6 @@ def _progress(operation: Operation, counts: Counts) -> Progress:
         failed=counts.get(PartitionState.FAILED, 0),
         removing=counts.get(PartitionState.REMOVING, 0),
         gone=counts.get(PartitionState.REMOVED, 0),
-        elsewhere=max(operation.accepted - sum(counts.values()), 0),
+        elsewhere=max(operation.accepted - sum(counts.get(state, 0) for state in named), 0),
         finished=operation.accepted - (0 if is_deletion else waiting),
     )

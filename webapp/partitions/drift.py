@@ -143,11 +143,14 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
 
 def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> list[Finding]:
     """Partitions that are stuck, the longest waiting first."""
-    statement = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
-    return [
-        _of(row, DriftKind.STUCK, f"{row.state} since {row.state_since:%Y-%m-%d %H:%M:%S} UTC")
-        for row in session.scalars(statement)
-    ]
+    lasts_since = func.coalesce(Partition.waiting_since, Partition.state_since)
+    statement = select(Partition).where(stuck(policy)).order_by(lasts_since).limit(limit)
+    return [_of(row, DriftKind.STUCK, _lasts(row)) for row in session.scalars(statement)]
+
+
+def _lasts(row: Partition) -> str:
+    waits = ", waiting" if row.waiting_since else ""
+    return f"{row.state}{waits} since {row.lasts_since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
@@ -160,5 +163,5 @@ def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:
 
 
 def _of(row: Partition, kind: DriftKind, note: str) -> Finding:
-    rows, since = row.adopted_rows, row.state_since
+    rows, since = row.adopted_rows, row.lasts_since
     return Finding(kind, row.tenant_id, row.collection, row.name, rows, note, since)

@@ -21,9 +21,10 @@ NAMED = 5
 class Family:
     cause: Cause
     tenants: int
-    first_seen: datetime
-    last_seen: datetime
-    # How many of them failed within the last hour.
+    # Since when the longest of them waits.
+    waiting_since: datetime
+    last_failed_at: datetime
+    # How many of them began to wait within the last hour.
     past_hour: int
     example_tenant_id: int
     example_name: str
@@ -40,13 +41,16 @@ class Failing:
 def families(session: Session) -> list[Family]:
     """Failed tenants by cause, the largest group first. An index covers the groups."""
     failed = Partition.state == PartitionState.FAILED
-    is_recent = case((Partition.state_since > utc_now() - RECENT, 1), else_=0)
+    is_recent = case((Partition.waiting_since > utc_now() - RECENT, 1), else_=0)
     groups = (
         select(
             Partition.cause,
             func.count().label("tenants"),
-            func.min(Partition.state_since).label("first_seen"),
-            func.max(Partition.state_since).label("last_seen"),
+            # The moment that an instance of an earlier version did not store.
+            func.coalesce(func.min(Partition.waiting_since), func.min(Partition.state_since)).label(
+                "waiting_since"
+            ),
+            func.max(Partition.state_since).label("last_failed_at"),
             func.sum(is_recent).label("past_hour"),
             func.max(Partition.tenant_id).label("example_tenant_id"),
         )
@@ -68,14 +72,14 @@ def families(session: Session) -> list[Family]:
     return [Family(**row._asdict()) for row in rows]
 
 
-def longest_failed(session: Session, causes: Sequence[Cause]) -> dict[Cause, list[Failing]]:
-    """The tenants of each cause that failed first, at most `NAMED`; one statement by an index."""
+def longest_waiting(session: Session, causes: Sequence[Cause]) -> dict[Cause, list[Failing]]:
+    """The failed tenants of each cause that wait longest, at most `NAMED`; one statement."""
     if not causes:
         return {}
     runs = [
         select(Partition.cause, Partition.tenant_id, Partition.name.label("partition"))
         .where(Partition.state == PartitionState.FAILED, Partition.cause == cause)
-        .order_by(Partition.state_since, Partition.tenant_id)
+        .order_by(Partition.waiting_since, Partition.tenant_id)
         .limit(NAMED)
         .subquery()
         for cause in causes

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.db.session import UnitOfWork
+from webapp.db.types import UtcDateTime
 from webapp.models.audit import Actor
 from webapp.models.naming import partition_name
 from webapp.models.partition import Partition, PartitionEvent
@@ -102,6 +103,8 @@ def withdraw(
         "state": REMOVING,
         "state_since": now,
         "requested_at": func.coalesce(Partition.requested_at, now),
+        "last_requested_at": func.coalesce(Partition.last_requested_at, now),
+        "waiting_since": None,
         "collection": func.coalesce(Partition.collection, policy.collection),
         "generation": case((NOT_REQUESTED, 0), else_=Partition.generation + 1),
         "dispatch_after": None,
@@ -130,13 +133,12 @@ def undo_removal(
     kept = {"fence": Partition.fence + 1, "remove_at": None, "if_exists": IfExists.REFUSE}
     afresh = kept | _once_more(attempts, now, request_id)
     del afresh["lease_until"]
-    as_imported = kept | {"state": None, "state_since": None, "requested_at": None}
+    never = dict.fromkeys(("state", "state_since", "requested_at", "last_requested_at"))
+    as_imported = kept | never | {"collection": None}
     removing = and_(which, STILL_THERE)
     return [
         *change(session, and_(removing, Partition.generation > 0), afresh),
-        *change(
-            session, and_(removing, Partition.generation == 0), as_imported | {"collection": None}
-        ),
+        *change(session, and_(removing, Partition.generation == 0), as_imported),
     ]
 
 
@@ -153,6 +155,17 @@ def _once_more(
         "dispatch_after": now + DISPATCH_GRACE,
         "request_id": request_id,
         **_afresh(attempts, now),
+        **_of_need(now),
+    }
+
+
+def _of_need(now: datetime) -> dict[str, Any]:
+    """A failed row's need goes on; any other's begins now, unless the row waits already."""
+    moment = literal(now, UtcDateTime())
+    goes_on = Partition.state == PartitionState.FAILED
+    return {
+        "requested_at": case((goes_on, Partition.requested_at), else_=moment),
+        "waiting_since": func.coalesce(Partition.waiting_since, moment),
     }
 
 
@@ -161,6 +174,8 @@ def _afresh(attempts: int, now: datetime) -> dict[str, Any]:
         "state": PartitionState.PENDING,
         "state_since": now,
         "requested_at": now,
+        "last_requested_at": now,
+        "waiting_since": now,
         "attempts": 0,
         "max_attempts": attempts,
         "next_attempt_at": None,

@@ -15,14 +15,14 @@ MARGIN = timedelta(minutes=5)
 
 
 def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
-    """True where a request or a removal has not ended in time.
+    """True where the last request or a removal has not ended in time.
 
     None is stuck during a pause, nor until the time has passed again after one.
     """
     if last_pause and last_pause.excuses(_requested_before(policy)):
         return False
     if partition.state in UNSETTLED:
-        return partition.state_since < _requested_before(policy)
+        return (partition.last_requested_at or partition.requested_at) < _requested_before(policy)
     if partition.state == PartitionState.REMOVING:
         due = [at for at in (partition.remove_at, partition.drop_began_at) if at is not None]
         return any(at < _due_before() for at in due)
@@ -30,20 +30,26 @@ def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None
 
 
 def stuck(policy: Policy) -> ColumnElement[bool]:
-    """The same rule as a condition on rows, over the index of states."""
+    """The same rule as a condition on rows, over the indexes of what waits and what is due."""
+    before = _requested_before(policy)
     late = or_(
-        and_(Partition.state.in_(UNSETTLED), Partition.state_since < _requested_before(policy)),
+        # None waits less than its last request: the first condition narrows by the index.
+        and_(
+            Partition.state.in_(UNSETTLED),
+            Partition.waiting_since < before,
+            Partition.last_requested_at < before,
+        ),
         and_(
             Partition.state == PartitionState.REMOVING,
             # A drop that fails moves `remove_at` on, but not when it first began.
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
-    return and_(late, ~excused(_requested_before(policy)))
+    return and_(late, ~excused(before))
 
 
 def _requested_before(policy: Policy) -> datetime:
-    return utc_now() - policy.attempts * policy.backoff - MARGIN
+    return utc_now() - policy.attempts * (policy.lease + policy.backoff) - MARGIN
 
 
 def _due_before() -> datetime:

@@ -1,15 +1,17 @@
 """The summary of the overview and the API: counts, and the headroom of collections."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    Row,
     Select,
     String,
+    and_,
     func,
     literal,
     null,
@@ -19,11 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from webapp.db.types import UtcDateTime
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
-from webapp.models.states import GONE, CanaryOutcome, PartitionState
+from webapp.models.states import GONE, UNSETTLED, WAITING, CanaryOutcome, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
@@ -33,6 +36,8 @@ from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.
 Counted = Mapping[tuple[str, str | None], int]
+# Since when the longest waiting tenant of each state waits.
+Longest = Mapping[PartitionState, datetime]
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,19 @@ class Summary:
     # Deleted tenants whose drop failed and is tried again.
     held_up: int = 0
     last_pause: PauseState | None = None
+    longest: Longest = field(default_factory=dict)
+    # Of those on their way: they failed since the need began, and are tried again.
+    trying_again: int = 0
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """Since when the tenant waits that has waited longest, failed or not; None for none."""
+        return min(self.longest.values(), default=None)
+
+    @property
+    def on_their_way_since(self) -> datetime | None:
+        """The same of those that have not failed."""
+        return min((at for state, at in self.longest.items() if state in UNSETTLED), default=None)
 
     @property
     def paused(self) -> PauseState | None:
@@ -93,7 +111,8 @@ class Adopted:
 
 def summary(session: Session, settings: Settings) -> Summary:
     """The summary; three queries, whose cost grows with the tenants that are not ready."""
-    counted = {(kind, cause): count for kind, cause, count in session.execute(_COUNTS)}
+    rows = session.execute(_COUNTS).all()
+    counted = {(row.kind, row.cause): row.partitions for row in rows}
     states = {
         state.value: sum(count for (kind, _), count in counted.items() if kind == state)
         for state in PartitionState
@@ -113,7 +132,18 @@ def summary(session: Session, settings: Settings) -> Summary:
         circuit=CircuitState.of(circuit),
         held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
         last_pause=PauseState.of(pause) if pause else None,
+        longest=_longest(rows),
+        trying_again=counted[_TRYING_AGAIN, None],
     )
+
+
+def _longest(rows: Sequence[Row[Any]]) -> Longest:
+    longest: dict[PartitionState, datetime] = {}
+    for row in rows:
+        if row.kind in WAITING and row.waiting_since is not None:
+            state = PartitionState(row.kind)
+            longest[state] = min(longest.get(state, row.waiting_since), row.waiting_since)
+    return longest
 
 
 def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
@@ -134,14 +164,26 @@ def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
 
 
 def _how_many(kind: str, counted: Select[int]) -> Select[Any]:
-    return select(literal(kind, String), null().cast(String), counted.scalar_subquery())
+    never = null().cast(UtcDateTime)
+    return select(literal(kind, String), null().cast(String), counted.scalar_subquery(), never)
 
 
-_TENANTS, _NOT_REQUESTED = "all tenants", "not requested"
+_TENANTS, _NOT_REQUESTED, _TRYING_AGAIN = "all tenants", "not requested", "trying again"
 _UNREADY = (
-    select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
+    select(
+        type_coerce(Partition.state, String).label("kind"),
+        type_coerce(Partition.cause, String).label("cause"),
+        func.count().label("partitions"),
+        func.min(Partition.waiting_since).label("waiting_since"),
+    )
     .where(Partition.state.in_([each for each in PartitionState if each != PartitionState.READY]))
     .group_by(Partition.state, Partition.cause)
+)
+# A failed row alone is requested again. The index of what waits covers the condition.
+TRIED_AGAIN = and_(
+    Partition.state.in_(UNSETTLED),
+    Partition.waiting_since.is_not(None),
+    Partition.last_requested_at > Partition.requested_at,
 )
 # One statement, so that all is of one moment.
 _COUNTS: CompoundSelect[Any] = union_all(
@@ -149,6 +191,7 @@ _COUNTS: CompoundSelect[Any] = union_all(
     # Without a condition, SQLite counts rows without reading them.
     _how_many(_TENANTS, select(func.count()).select_from(Tenant)),
     _how_many(_NOT_REQUESTED, select(func.count()).select_from(Partition).where(NOT_REQUESTED)),
+    _how_many(_TRYING_AGAIN, select(func.count()).select_from(Partition).where(TRIED_AGAIN)),
 )
 
 

@@ -11,22 +11,16 @@ from sqlalchemy.orm import Session
 from webapp.models.control import SWEEP, Heartbeat, Leadership
 from webapp.models.csv_import import Upload, UploadState
 from webapp.models.operation import Operation, OperationState
-from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
 from webapp.statistics.heartbeats import COUNTED, DUE
-
-OLDEST = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FAILED)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The last heartbeats, and since when the longest waiting items wait; None for none."""
+    """The last heartbeats, and since when the oldest work in bulk runs; None for none."""
 
     due: datetime | None
     swept: datetime | None
     counted: datetime | None
-    waiting_since: datetime | None
-    failed_since: datetime | None
     # The oldest running operation and import, which should take minutes.
     operation_since: datetime | None
     upload_since: datetime | None
@@ -36,13 +30,10 @@ def moments(session: Session) -> Moments:
     """The present moments; each is one step in an index, whatever the number of tenants."""
     rows: Result[Any] = session.execute(union_all(*_queries()))
     at = {row.name: row.at for row in rows if row.at is not None}
-    waiting = [at[state] for state in OLDEST[:2] if state in at]
     return Moments(
         due=at.get(DUE),
         swept=at.get(SWEEP),
         counted=at.get(COUNTED),
-        waiting_since=min(waiting, default=None),
-        failed_since=at.get(PartitionState.FAILED),
         operation_since=at.get(Operation.__tablename__),
         upload_since=at.get(Upload.__tablename__),
     )
@@ -51,9 +42,6 @@ def moments(session: Session) -> Moments:
 def _queries() -> Iterator[SelectBase]:
     yield select(Heartbeat.name.label("name"), Heartbeat.at.label("at"))
     yield select(literal(SWEEP), func.max(Leadership.finished_at)).where(Leadership.name == SWEEP)
-    for state in OLDEST:
-        oldest = func.min(Partition.state_since)
-        yield select(literal(state.value), oldest).where(Partition.state == state)
     yield select(literal(Operation.__tablename__), func.min(Operation.asked_at)).where(
         Operation.state == OperationState.RUNNING
     )

@@ -29,6 +29,8 @@ COLUMNS: dict[str, Any] = {
     "cause": Partition.cause,
     "error": Partition.error,
     "requested_at": Partition.requested_at,
+    "last_requested_at": Partition.last_requested_at,
+    "waiting_since": Partition.waiting_since,
     "ready_at": Partition.ready_at,
     "verified_at": Partition.verified_at,
     "created_at": Tenant.created_at,

@@ -1,14 +1,14 @@
 """The orders of lists, each that of an index, and places in them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, tuple_
+from sqlalchemy import ColumnElement, literal, true, tuple_
 
 from webapp.models.base import Number
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
+from webapp.models.states import WAITING, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.tenants.queries import TenantFilter
 from webapp.texts import is_storable
@@ -27,12 +27,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Order:
-    """By a column, if any, then by number. `key_of` writes the value, `value_of` reads it."""
+    """By a column, if any, then by number. `key_of` writes the value, `value_of` reads it.
+
+    `holds` is what is true of all rows of the order's index, where that is partial.
+    """
 
     column: ColumnElement[Any] | None
     number: ColumnElement[int]
     key_of: Callable[[Tenant], str] = lambda _tenant: ""
     value_of: Callable[[str], Any] = str
+    holds: ColumnElement[bool] = field(default_factory=true)
 
     @property
     def columns(self) -> tuple[ColumnElement[Any], ...]:
@@ -60,9 +64,14 @@ class Order:
 
 
 def order_of(wanted: TenantFilter) -> Order:
-    """By name; of one state, the longest in it first; else the order of the filter's index."""
+    """By name; of one state, the longest waiting first, or the longest in it.
+
+    Else the order of the filter's index.
+    """
     if wanted.operation_id is not None:
         return _BY_STATE
+    if wanted.state in WAITING:
+        return _LONGEST_WAITING_FIRST
     if isinstance(wanted.state, PartitionState):
         return _LONGEST_FIRST
     return _BY_NUMBER if wanted.not_requested else _BY_NAME
@@ -88,4 +97,11 @@ _LONGEST_FIRST = Order(
     _OF_PARTITION,
     lambda tenant: tenant.partition.state_since.isoformat(),
     parse_moment,
+)
+_LONGEST_WAITING_FIRST = Order(
+    Partition.waiting_since.expression,
+    _OF_PARTITION,
+    lambda tenant: tenant.partition.lasts_since.isoformat(),
+    parse_moment,
+    Partition.waiting_since.is_not(None),
 )

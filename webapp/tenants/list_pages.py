@@ -46,7 +46,8 @@ def walk(session: Session, wanted: TenantFilter, limit: int, place: Place | None
 
 
 def _walked(session: Session, wanted: TenantFilter, limit: int, place: Place | None) -> Walked:
-    order, statement = order_of(wanted), _with_partition(*conditions(wanted))
+    order = order_of(wanted)
+    statement = _with_partition(*conditions(wanted), order.holds)
     if place and place.is_end:
         backwards = [column.desc() for column in order.columns]
         statement = statement.where(order.ahead_of(place)).order_by(*backwards)

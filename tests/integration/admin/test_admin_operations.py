@@ -1,5 +1,6 @@
 """Operations in the panel: the question before, the progress, the result, and all of them."""
 
+from tests.factories import ACTOR
 from tests.integration.admin.panel import OpenPanel
 from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
@@ -24,18 +25,36 @@ def test_the_progress_of_a_retry_is_shown_until_its_result_is_known(panel: OpenP
     form = {"csrf_token": token, "kind": "retry", "scope": "selected", "id": ids}
     answer = panel.post(START, form)
     assert answer.location == "/admin/operations/show/?id=1"
-    assert "0 of 2 finished: 0 ready, 0 failed again, 2 waiting." in panel.page(SHOW)
+    assert "0 of 2 ready, 0 failed again, 2 waiting." in panel.page(SHOW)
     panel.change(ready, state=PartitionState.READY, cause=None)
     panel.change(again, state=FAILED, cause=Cause.CAPACITY)
     panel.services.operations.settle()
     page = panel.page(SHOW)
-    assert "2 of 2 finished: 1 ready, 1 failed again." in page
+    assert "1 of 2 ready, 1 failed again." in page
     assert "1 waits already" in page
     assert "done, some failed again" in page
     assert "operation=1&amp;state=failed" in page
     assert "Collection full" in page
     listed = panel.page("/admin/partitions/?operation=1&state=failed")
     assert (">B<" in listed, ">A<" in listed, ">C<" in listed) == (True, False, False)
+
+
+def test_a_result_says_what_became_of_the_tenants_since(panel: OpenPanel) -> None:
+    panel.alive()
+    ready, again, gone = (panel.add_failed(name) for name in "ABC")
+    panel.send("/admin/partitions/retry/", cause="timeout")
+    panel.change(ready, state=PartitionState.READY)
+    panel.change(again, state=FAILED, cause=Cause.TIMEOUT)
+    panel.services.tenants.delete(gone, actor=ACTOR)
+    panel.services.operations.settle()
+    page = panel.page(SHOW)
+    assert "1 of 3 ready, 1 failed again. 1 was taken up by something later" in page
+    assert "is not counted here" in page
+    panel.change(again, state=PartitionState.READY, cause=None)
+    page = panel.page(SHOW)
+    assert "1 of 3 ready, 1 failed again." in page
+    assert "Since then: 2 ready, 0 failed, 0 waiting by now." in page
+    assert "operation=1&amp;state=failed" not in page
 
 
 def test_the_lack_of_a_reconciler_is_told_until_the_result_is_known(panel: OpenPanel) -> None:

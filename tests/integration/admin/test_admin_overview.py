@@ -76,13 +76,13 @@ def test_milvus_is_red_when_it_did_not_answer_or_the_circuit_is_open(panel: Open
     assert has_role(panel.page(PAGE), "milvus", "danger")
     panel.observe(cause=None)
     since = utc_now() - timedelta(minutes=9)
-    panel.add_failed("A", Cause.MILVUS_UNREACHABLE)
+    panel.change(panel.add_failed("A", Cause.MILVUS_UNREACHABLE), waiting_since=since)
     panel.store(Circuit(name="milvus", opened_at=since, cause=Cause.MILVUS_UNREACHABLE))
     page = panel.page(PAGE)
     assert has_role(page, "milvus", "danger")
     said = "Milvus does not answer (Milvus unreachable)."
     assert headline_of(page) == ("danger", said)
-    # The last attempt without an answer is newer than the outage.
+    # The last attempt without an answer is newer than the wait.
     failed = page.partition('id="condition-tenants_failed"')[2].partition("</li>")[0]
     assert since.isoformat(timespec="milliseconds") in failed
 
@@ -168,9 +168,36 @@ def test_charts_draw_the_span_that_was_asked_for(
     assert "Half were ready within 1.1 s" in page
     assert f'hx-get="/admin/live/?span={span}"' in page
     assert f'href="/admin/?span={span}" aria-current="true"' in page
-    assert ("3 past hour, all mended" in page) == (span == "1h")
+    assert ("3 past hour, none waits now" in page) == (span == "1h")
     other = "7d" if span == "24h" else "24h"
     assert "1,234" not in panel.page(f"/admin/?span={other}")
+
+
+def test_who_failed_and_was_retried_is_told_until_it_is_ready(panel: OpenPanel) -> None:
+    failed = [panel.add_failed(name) for name in "ABC"]
+    at = utc_now().replace(second=0, microsecond=0)
+    counts = {"signups": 3, "ready": 0, "failed": 3, "durations": "{}"}
+    panel.store(Activity(resolution=Resolution.MINUTE, at=at, **counts))
+    panel.change(failed[0], waiting_since=utc_now() - timedelta(minutes=9, seconds=30))
+    assert re.search(r"\+3 past hour, longest wait <time [^>]*>9 min<", panel.page(PAGE))
+    panel.send("/admin/partitions/retry/", cause="timeout")
+    page = panel.page(PAGE)
+    assert "3 are tried again, and not ready" in page
+    assert re.search(r"longest <time [^>]*>9 min<", page)
+    is_ready = {"state": PartitionState.READY, "waiting_since": None}
+    for tenant_id in failed[:2]:
+        panel.change(tenant_id, **is_ready)
+    assert "1 is tried again, and not ready" in panel.page(PAGE)
+    panel.change(failed[2], **is_ready)
+    assert "3 past hour, none waits now" in panel.page(PAGE)
+
+
+def test_pages_open_while_an_older_version_writes_too(panel: OpenPanel) -> None:
+    for name in "AB":
+        panel.change(panel.add_failed(name), waiting_since=None, last_requested_at=None)
+    addresses = (PAGE, "/admin/partitions/", "/admin/partitions/?tab=all", "/admin/tenant/")
+    for address in (*addresses, "/admin/tenant/?state=failed", "/admin/tenant/details/?id=1"):
+        assert panel.get(address).status_code == 200, address
 
 
 def test_an_unknown_span_is_a_day(panel: OpenPanel) -> None:
@@ -202,7 +229,10 @@ def test_no_table_that_grows_is_read_through_by_our_own_questions(panel: OpenPan
     seed(panel.engine, Crowd(tenants=2_000, failed=50))
     with panel.counted() as seen:
         assert panel.get(PAGE).status_code == 200
-    ours = [line for line in seen if "partition_event" in line or "state_since" in line]
+    columns = ("partition_event", "state_since", "waiting_since", "last_requested_at")
+    # The summary counts all tenants, without reading them.
+    others = [line for line in seen if "FROM tenant) AS" not in line]
+    ours = [line for line in others if any(column in line for column in columns)]
     assert ours
     for line in ours:
         steps = panel.plan(line, ("x",) * line.count("?"))

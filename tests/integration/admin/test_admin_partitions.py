@@ -113,7 +113,7 @@ def test_a_cause_tells_of_its_last_retry_when_there_was_one(panel: OpenPanel) ->
     panel.add_failed("B")
     page = panel.page("/admin/partitions/")
     assert "/admin/operations/show/?id=1" in page
-    assert "0 of 1 finished: 0 ready, 0 failed again, 1 waiting." in page
+    assert "0 of 1 ready, 0 failed again, 1 waiting." in page
     assert "+1" in page
 
 

@@ -22,7 +22,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TENANT_KEYS = ["id", "name", "slug", "status", "created_at", "partition"]
 PARTITION_KEYS = [
     *("collection", "name", "status", "provider", "result", "attempts", "cause", "error"),
-    *("requested_at", "ready_at", "verified_at", "remove_at"),
+    *("requested_at", "last_requested_at", "waiting_since", "ready_at", "verified_at"),
+    "remove_at",
 ]
 EVENT_KEYS = [
     *("event", "at", "attempt", "provider", "cause", "message", "duration_ms", "job_id", "actor"),
@@ -59,6 +60,23 @@ def test_tenant_is_answered_as_in_the_contract_when_created(
     assert partition["name"] == f"tenant_{tenant['id']}"
     assert (partition["status"], partition["ready_at"]) == ("pending", None)
     assert TIME.fullmatch(partition["requested_at"])
+    assert partition["waiting_since"] == partition["last_requested_at"] == partition["requested_at"]
+
+
+def test_the_first_request_and_the_last_are_told_when_there_was_a_retry(api: Caller) -> None:
+    number = api.post("/tenants", {"name": "Acme"}).json["id"]
+    first = api.get(f"/tenants/{number}").json["partition"]["requested_at"]
+    fail(api, number)
+    answer = api.post(f"/tenants/{number}/retry").json["partition"]
+    assert answer["requested_at"] == answer["waiting_since"] == first
+    assert answer["last_requested_at"] > first
+    before = api.get("/partitions/summary").json
+    assert before["trying_again"] >= 1
+    assert before["waiting_since"] <= first
+    done = {"state": PartitionState.READY, "waiting_since": None}
+    api.execute(update(Partition).where(Partition.tenant_id == number).values(done))
+    after = api.get("/partitions/summary").json
+    assert after["trying_again"] == before["trying_again"] - 1
 
 
 def test_slug_is_numbered_when_made_from_a_name_that_is_taken(api: Caller) -> None:

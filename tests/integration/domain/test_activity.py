@@ -149,9 +149,9 @@ def test_each_is_counted_once_when_many_count_at_once(product: Product) -> None:
     assert totals(product) == totals(product, Span.WEEK) == (7, 7, 0)
 
 
-def test_a_failure_counts_once_until_a_human_asks_again(product: Product) -> None:
+def test_a_need_fails_once_however_often_it_is_tried(product: Product) -> None:
     tenant = product.create("Unlucky")
-    product.age(tenant, "requested_at", 300)
+    product.ask_earlier(tenant, 300)
     product.fail(tenant, Cause.TIMEOUT)
     assert product.event_names(tenant).count("create_failed") == 3
     for _ in range(3):
@@ -163,12 +163,12 @@ def test_a_failure_counts_once_until_a_human_asks_again(product: Product) -> Non
     product.services.tenants.retry(tenant.id, actor=ACTOR)
     product.fail(tenant, Cause.TIMEOUT)
     product.rollup.roll_up()
-    assert totals(product) == (1, 0, 2)
+    assert totals(product) == (1, 0, 1)
 
 
 def test_a_request_is_measured_from_when_it_was_made(simple: Product) -> None:
     tenant = simple.create("Unlucky")
-    simple.age(tenant, "requested_at", 300)
+    simple.ask_earlier(tenant, 300)
     simple.fail(tenant, Cause.TIMEOUT)
     simple.age(tenant, "reopen_at")
     simple.repair.reopen(simple.collection, [])

@@ -11,8 +11,10 @@ from jobs.cli import partitions
 from tests.factories import Product
 from tests.integration.domain.commands import Run, answer, runner
 from webapp.models.causes import Cause
+from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.settings import VERSION
+from webapp.times import rfc3339
 
 
 def test_nothing_changes_when_a_backfill_is_a_dry_run(simple: Product, run: Run) -> None:
@@ -31,7 +33,8 @@ def test_nothing_changes_when_a_backfill_is_a_dry_run(simple: Product, run: Run)
 def test_logs_are_on_stderr_when_a_backfill_dispatches(simple: Product, run: Run) -> None:
     simple.imported_tenants(2)
     result = run("partitions", "backfill", "--all", "--json")
-    assert answer(result) == {"dry_run": False, "dispatched": 2, "skipped": {}}
+    became = {"ready": 0, "failed": 0, "waiting": 2, "elsewhere": 0}
+    assert answer(result) == {"dry_run": False, "dispatched": 2, "skipped": {}} | became
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     asked, *events = [line["event"] for line in lines]
     assert asked == "audit"
@@ -57,8 +60,9 @@ def test_exit_tells_whether_all_that_were_waited_for_are_ready(
 
     monkeypatch.setattr(partitions.time, "sleep", meanwhile)
     result = run("partitions", "backfill", "--wait", "--json")
-    report = {"dry_run": False, "dispatched": 2, "skipped": {}, "ready": 2 - failed}
-    assert (result.exit_code, answer(result)) == (failed, report | {"failed": failed})
+    became = {"ready": 2 - failed, "failed": failed, "waiting": 0, "elsewhere": 0}
+    report = {"dry_run": False, "dispatched": 2, "skipped": {}} | became
+    assert (result.exit_code, answer(result)) == (failed, report)
 
 
 def test_exit_is_1_when_redis_takes_no_job(simple: Product, run: Run) -> None:
@@ -109,10 +113,37 @@ def test_failed_ones_are_retried_by_cause(simple: Product, run: Run) -> None:
     simple.fail(simple.create("B"), Cause.CAPACITY)
     dry = answer(run("partitions", "retry", "--cause", "auth", "--dry-run", "--json"))
     assert (dry["dispatched"], simple.states()) == (1, ["failed", "failed"])
-    run("partitions", "retry", "--cause", "auth")
+    told = run("partitions", "retry", "--cause", "auth").stdout
+    assert told.splitlines() == ["1 dispatched", "0 ready", "0 failed", "1 waiting"]
     assert simple.states() == ["pending", "failed"]
+    status = answer(run("partitions", "status", "--json"))
+    assert (status["trying_again"], status["waiting_since"]) == (1, began(simple.row(1)))
     run("partitions", "retry")
     assert simple.states() == ["pending", "pending"]
+
+
+def began(row: Partition) -> str | None:
+    return rfc3339(row.waiting_since)
+
+
+def test_a_retry_that_waits_tells_who_is_ready_failed_or_gone_elsewhere(
+    simple: Product, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ABC":
+        simple.create_failed(Cause.TIMEOUT, name)
+
+    def meanwhile(_: float) -> None:
+        simple.make_ready(1)
+        simple.fail(2, Cause.AUTH)
+        simple.delete(3)
+
+    monkeypatch.setattr(partitions.time, "sleep", meanwhile)
+    result = run("partitions", "retry", "--wait", "--json")
+    became = {"ready": 1, "failed": 1, "waiting": 0, "elsewhere": 1}
+    assert (result.exit_code, answer(result)) == (
+        1,
+        {"dry_run": False, "dispatched": 3, "skipped": {}} | became,
+    )
 
 
 def test_what_is_due_is_dispatched_and_dropped_by_one_sweep(whole: Product, run: Run) -> None:

@@ -190,7 +190,7 @@ def test_information_is_logged_when_it_becomes_a_warning(
     tenant = well.create()
     judging.judge()
     assert logged(caplog) == []
-    well.change(tenant.id, state_since=utc_now() - timedelta(minutes=2))
+    well.ask_earlier(tenant, 120)
     judging.judge()
     assert logged(caplog) == [("raised", "tenants_waiting")]
     well.make_ready(tenant.id)

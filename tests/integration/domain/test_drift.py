@@ -239,7 +239,7 @@ def test_rows_stay_known_when_a_sweep_did_not_count_them(product: Product) -> No
 
 def test_stuck_and_adopted_ones_are_told_from_our_rows(product: Product) -> None:
     _waiting, late, dropping, adopted, fine = (product.create(f"T{n}") for n in range(5))
-    product.age(late, "state_since")
+    product.ask_earlier(late)
     product.make_ready(dropping)
     product.services.tenants.delete(dropping.id, actor=ACTOR)
     product.age(dropping, "drop_began_at")

@@ -151,3 +151,67 @@ def test_every_tenant_has_a_row_from_0010_on(app: APIFlask) -> None:
     assert found("SELECT tenant_id FROM partition") == [(1,)]
     assert found("SELECT id FROM tenant WHERE wished") == [(1,)]
     assert found(operation) == [('{"without_wish": true}', '{"no_wish": 1}')]
+
+
+WAITED = """
+INSERT INTO partition (tenant_id, collection, name, state, state_since, requested_at, ready_at,
+    generation, attempts, max_attempts, fence, dispatch, reopens)
+VALUES (:number, 'c', 'tenant_' || :number, :state, :now, :asked, :ready, 2, 0, 3, 0, 0, 0)
+"""
+TOLD = "INSERT INTO partition_event (tenant_id, at, event) VALUES (:number, :at, :event)"
+
+
+def test_0013_finds_the_first_request_of_a_need_in_the_timeline(app: APIFlask) -> None:
+    def told(number: int, state: str, asked: float, *entries: tuple[str, float]) -> None:
+        put(OLD_TENANT, number=number, slug=f"z-{number}")
+        timed(WAITED, number=number, state=state, asked=seconds(asked), ready=seconds(-5000))
+        for event, at in entries:
+            timed(TOLD, number=number, event=f"milvus.partition.{event}", at=seconds(at))
+
+    upgrade(revision="0012")
+    far = 9_000_000_000_000
+    told(1, "pending", -600, ("requested", -599.9))
+    told(2, "failed", -60, ("requested", -600), ("retried", -59.9), ("reopened", -5))
+    told(3, "ready", -60, ("requested", -9000), ("created", -8000), ("drift", -59.9))
+    told(4, "pending", -60, ("requested", -9000), ("retried", -8000), ("restored", -59.9))
+    told(far, "provisioning", -60)
+    upgrade(revision="0013")
+    rows = moments_of("requested_at", "last_requested_at", "waiting_since", "ready_at")
+    assert rows == {
+        1: (-600, -600, -600, -5000),
+        2: (-600, -5, -600, -5000),
+        3: (-60, -60, None, 0),
+        4: (-60, -60, -60, -5000),
+        far: (-60, -60, -60, -5000),
+    }
+    # An instance of the version before goes on.
+    put(OLD_TENANT, number=5, slug="z-5")
+    timed(WAITED, number=5, state="pending", asked=NOW, ready=None)
+    timed("UPDATE partition SET requested_at = :at, state = 'pending' WHERE tenant_id = 2", at=NOW)
+    downgrade(revision="0012")
+    assert moments_of("requested_at")[2] == (-5,)
+
+
+def seconds(after: float) -> datetime:
+    return NOW + timedelta(seconds=after)
+
+
+def timed(statement: str, **values: Any) -> None:
+    """Execute with values of which those that are moments are stored as such."""
+    types = {k: UtcDateTime for k, v in values.items() if isinstance(v, datetime) or v is None}
+    bound = [bindparam(name, value, types.get(name)) for name, value in values.items()]
+    if ":now" in statement:
+        bound.append(bindparam("now", NOW, UtcDateTime))
+    with db.engine.execution_options(writes=True).begin() as connection:
+        connection.execute(text(statement).bindparams(*bound))
+
+
+def moments_of(*columns: str) -> dict[int, tuple[float | None, ...]]:
+    """The columns of each partition, in seconds from now."""
+    kinds = dict.fromkeys(columns, UtcDateTime)
+    selected = text(f"SELECT tenant_id, {', '.join(columns)} FROM partition").columns(**kinds)
+    with db.engine.connect() as connection:
+        return {
+            number: tuple(at and round((at - NOW).total_seconds(), 1) for at in moments)
+            for number, *moments in connection.execute(selected)
+        }

@@ -270,7 +270,7 @@ def test_nobody_is_stuck_when_a_pause_kept_them_waiting(product: Product) -> Non
         last = product.read(summary, product.settings).last_pause
         return counts[DriftKind.STUCK], is_stuck(product.row(tenant), policy, last)
 
-    product.age(tenant, "state_since", 86_400)
+    product.ask_earlier(tenant, 86_400)
     assert stuck() == (1, True)
     pause(product)
     assert stuck() == (0, False)

@@ -94,7 +94,7 @@ def test_largest_family_comes_first_when_failures_are_grouped(product: Product) 
     first, second = product.read(failures.families)
     assert (first.cause, first.tenants, first.example_tenant_id) == ("capacity", 3, 3)
     assert first.example_error == "as the test has it"
-    assert first.first_seen <= first.last_seen
+    assert first.waiting_since <= first.last_failed_at
     assert (second.cause, second.tenants) == ("auth", 1)
 
 

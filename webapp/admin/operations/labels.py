@@ -136,32 +136,46 @@ def badge(view: View) -> Badge:
 
 
 def progress(view: View) -> str:
+    """What became of the tenants, so far or in the end."""
     figures = view.progress
     if not figures.planned:
         return _("There was nothing to do.")
-    counts = {"done": number(figures.finished), "total": number(figures.planned)}
-    if view.operation.kind == OperationKind.DELETE:
+    sentence = _deleted if view.operation.kind == OperationKind.DELETE else _settled
+    return f"{sentence(figures)} {_elsewhere(figures)}".rstrip()
+
+
+def _deleted(figures: Progress) -> str:
+    return _(
+        "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
+        done=number(figures.finished),
+        total=number(figures.planned),
+        removing=number(figures.removing),
+        gone=number(figures.gone),
+    )
+
+
+def _settled(figures: Progress) -> str:
+    counts = {
+        "ready": number(figures.ready),
+        "total": number(figures.planned),
+        "failed": number(figures.failed),
+    }
+    if waiting := figures.planned - figures.finished:
         return _(
-            "%(done)s of %(total)s deleted: %(removing)s to be dropped, %(gone)s gone.",
-            removing=number(figures.removing),
-            gone=number(figures.gone),
+            "%(ready)s of %(total)s ready, %(failed)s failed again, %(waiting)s waiting.",
+            waiting=number(waiting),
             **counts,
         )
-    return _finished(figures, counts)
+    return _("%(ready)s of %(total)s ready, %(failed)s failed again.", **counts)
 
 
-def _finished(figures: Progress, counts: dict[str, str]) -> str:
-    waiting = figures.planned - figures.finished
-    counts |= {"ready": number(figures.ready), "failed": number(figures.failed)}
-    if not waiting:
-        return _(
-            "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again.", **counts
-        )
-    return _(
-        "%(done)s of %(total)s finished: %(ready)s ready, %(failed)s failed again, "
-        "%(waiting)s waiting.",
-        waiting=number(waiting),
-        **counts,
+def _elsewhere(figures: Progress) -> str:
+    if not figures.elsewhere:
+        return ""
+    return ngettext(
+        "%(num)s was taken up by something later, or has no partition.",
+        "%(num)s were taken up by something later, or have no partition.",
+        figures.elsewhere,
     )
 
 

@@ -15,7 +15,7 @@ from webapp.errors import CountChanged
 from webapp.models.operation import OperationKind
 from webapp.models.states import UNSETTLED
 from webapp.operations.plan import Plan
-from webapp.operations.progress import View, failed_again, find, recent
+from webapp.operations.progress import View, failed_again, find, present, recent
 from webapp.operations.selection import Selection
 from webapp.texts import whole_number
 
@@ -110,6 +110,7 @@ def _view_data() -> dict[str, Any]:
     return {
         "view": view,
         "selection": Selection.from_json(view.operation.selection),
+        "by_now": present(reading(), view),
         "again": failed_again(reading(), view.operation.id) if view.progress.failed else {},
         "needs_reconciler": not view.is_over,
         "can_keep": _can_keep(view),

@@ -19,7 +19,7 @@ from webapp.admin.wording.times import clock
 from webapp.db.types import utc_now
 from webapp.models.operation import OperationKind
 from webapp.operations.progress import last_retries
-from webapp.partitions.failures import families, longest_failed
+from webapp.partitions.failures import families, longest_waiting
 from webapp.partitions.isolation_checks import request_check
 
 RETRY = OperationKind.RETRY
@@ -80,7 +80,7 @@ def _figures() -> dict[str, Any]:
         figures["families"] = failures
         causes = [each.cause for each in failures]
         figures["last_retries"] = last_retries(reading(), causes)
-        figures["named"] = longest_failed(reading(), causes)
+        figures["named"] = longest_waiting(reading(), causes)
     return figures
 
 

@@ -94,6 +94,8 @@ def _details(tenant: Tenant) -> dict[str, Any]:
         "partition": partition,
         "departure": departure_of(reading(), tenant.id) if is_gone else None,
         "owns_rows": partition.owns_rows,
+        "asked_again": not is_gone and _is_asked_again(partition),
+        "ready_after_ms": _ready_after_ms(partition),
         "proven_at": _proven_at(partition),
         "looked": _observation_of(partition),
         "story": story,
@@ -152,6 +154,18 @@ def _observation_of(partition: Partition) -> Headroom | None:
     """What the sweep last saw of the partition's collection."""
     seen = shell().summary.collections
     return next((each for each in seen if each.collection == partition.collection), None)
+
+
+def _is_asked_again(partition: Partition) -> bool:
+    last = partition.last_requested_at
+    return last is not None and last > partition.requested_at
+
+
+def _ready_after_ms(partition: Partition) -> int | None:
+    """From the first request of the need to the proof; None unless it is ready."""
+    if partition.state != PartitionState.READY or partition.ready_at is None:
+        return None
+    return round((partition.ready_at - partition.requested_at) / timedelta(milliseconds=1))
 
 
 def _proven_at(partition: Partition) -> datetime | None:

@@ -61,6 +61,10 @@ SENTENCES = [
             N_("Its tenant was removed. Rows in it: %(rows)s."),
         ),
         (r"was there before it was asked for", N_("Was there before it was asked for.")),
+        (
+            r"(?P<state>[a-z]+), waiting since (?P<at>.+)",
+            N_("%(state)s, waiting since %(at)s"),
+        ),
         (r"(?P<state>[a-z]+) since (?P<at>.+)", N_("%(state)s since %(at)s")),
     )
 ]
