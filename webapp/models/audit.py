@@ -51,7 +51,11 @@ class Authored:
 
 
 class AuditEntry(Model):
-    """One audit entry. Rows are only ever added."""
+    """One audit entry.
+
+    The database refuses every change but two: old entries are pruned, a person can be erased. Both
+    need an `AuditPermit`.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (
