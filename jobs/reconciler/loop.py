@@ -10,6 +10,7 @@ from datetime import timedelta
 from jobs.canary.schedule import CanarySchedule
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
+from jobs.pruning.pruner import Pruner
 from jobs.reconciler.bulk_loops import run_imports, run_operations
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.repair import Repair
@@ -47,6 +48,7 @@ class Reconciler:
         self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
+        self._pruner = Pruner(database, settings)
         self._lease = LeaderLease(database)
         self._beat_at = -math.inf
         self._show: Callable[[str | None], object] = lambda _: None
@@ -126,6 +128,7 @@ class Reconciler:
         yield "dispatched", self._services.dispatcher.dispatch_due
         yield "names_folded", repair.fold_names
         yield "keys_pruned", lambda: idempotency.prune(self._services.database)
+        yield "pruned", self._pruner.prune
 
     def _load_embedded(self) -> int:
         """Load the collection again after a restart of Milvus Lite."""

@@ -18,6 +18,7 @@ class Via(StrEnum):
     API = "api"
     CLI = "cli"
     QUEUE = "queue"
+    SWEEP = "sweep"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ NEARLY = 0.85
 def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
     """The settings of this process: the environment, then `.env` in `root`, then defaults.
 
-    An empty variable counts as unset. A relative `VAR_DIR` counts from `root`.
+    An empty variable counts as unset. A relative `VAR_DIR` or `ARCHIVE_DIR` counts from `root`.
 
     Raises:
         SettingsError: names every unusable setting and says what is accepted.
@@ -33,6 +33,8 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
     values, sources = _collect(os.environ if environ is None else environ, from_file)
     _refuse_misspelt(from_file, sources)
     values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
+    if "archive_dir" in values:
+        values["archive_dir"] = (root / values["archive_dir"]).resolve()
     for folder in (root, values["var_dir"]):
         _require_lines_stay_whole(folder)
     try:

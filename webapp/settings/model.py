@@ -60,6 +60,10 @@ class Settings(BaseModel):
     partition_chunk_timeout: rules.Seconds = 300.0
     partition_grace: Annotated[rules.Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
     reconcile_interval: rules.Seconds = 15.0
+    retain_events: rules.Retention = 180 * 86_400.0
+    retain_audit: rules.Retention = 365 * 86_400.0
+    retain_operations: rules.Retention = 90 * 86_400.0
+    archive_dir: Path | None = None
     secret_key: rules.SecretKey | None = None
     admin_email: rules.Email = "admin@example.com"
     admin_password: rules.Password | None = None
@@ -197,6 +201,7 @@ class Settings(BaseModel):
         values["REDIS_URL"] = without_password(self.redis_address)
         values["DATABASE_URL"] = without_password(self.database_address)
         values["VAR_DIR"] = str(self.var_dir)
+        values["ARCHIVE_DIR"] = self.archive_dir and str(self.archive_dir)
         values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
         for name in SECRET_NAMES:
             values[name] = "********" if values[name] else None
