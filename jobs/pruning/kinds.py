@@ -50,21 +50,17 @@ class Kind:
         return str(self.table.__tablename__)
 
     def old(self, cut_off: datetime) -> ColumnElement[bool]:
-        """The entries to prune."""
+        """The entries to prune. One that is to be pruned stays so."""
         return and_(self.ended < cut_off, self.unneeded)
 
-    def lock(self, session: Session, numbers: Sequence[int], cut_off: datetime) -> Sequence[int]:
-        """The numbers of the entries to prune among these, without those that are locked."""
-        old = select(self.table.id).where(self.table.id.in_(numbers), self.old(cut_off))
-        unlocked = old.order_by(self.table.id).with_for_update(skip_locked=True, of=self.table)
-        return session.scalars(unlocked).all()
+    def lock(self, session: Session, numbers: Sequence[int]) -> Sequence[int]:
+        """Those of the entries that are still there, and that no other transaction has locked."""
+        there = select(self.table.id).where(self.table.id.in_(numbers)).order_by(self.table.id)
+        return session.scalars(there.with_for_update(skip_locked=True)).all()
 
-    def for_archive(
-        self, session: Session, numbers: Sequence[int], cut_off: datetime
-    ) -> list[Archived]:
-        """The entries to prune among these."""
-        chosen = select(self.table).where(self.table.id.in_(numbers), self.old(cut_off))
-        rows = session.scalars(chosen.order_by(self.table.id)).all()
+    def for_archive(self, session: Session, numbers: Sequence[int]) -> list[Archived]:
+        chosen = select(self.table).where(self.table.id.in_(numbers)).order_by(self.table.id)
+        rows = session.scalars(chosen).all()
         return [Archived(getattr(r, self.ended.key), self.archived(session, r)) for r in rows]
 
 
@@ -116,9 +112,9 @@ def _delete_rows(session: Session, table: type[Model], which: ColumnElement[bool
 
 def _delete_events(session: Session, _row: Retention, numbers: Sequence[int]) -> None:
     chosen = Entry.id.in_(numbers)
-    entries = session.execute(select(Entry.tenant_id, Entry.at, Entry.count).where(chosen)).all()
-    _delete_rows(session, Entry, chosen)
-    _note_pruned(session, entries)
+    deleted = delete(Entry).where(chosen).returning(Entry.tenant_id, Entry.at, Entry.count)
+    options = {"synchronize_session": False}
+    _note_pruned(session, session.execute(deleted, execution_options=options).all())
 
 
 def _note_pruned(session: Session, deleted: Sequence[Any]) -> None:

@@ -39,7 +39,7 @@ log = get_logger("paratia.pruning")
 
 @dataclass(frozen=True)
 class Batch:
-    """Entries of which some are to be pruned, the last one that was looked at, and the end."""
+    """Entries to prune, the last one that was looked at, and whether no further one is old."""
 
     numbers: Sequence[int]
     position: int
@@ -138,12 +138,12 @@ class Pruner:
         batch = self._database.read(_next_batch, kind, row)
         if self._archive and batch.numbers:
             with self._database.reading() as session:
-                entries = kind.for_archive(session, batch.numbers, row.cut_off)
+                entries = kind.for_archive(session, batch.numbers)
             self._archive.append(kind.name, entries)
         with self._database.transaction() as session:
             if not _move(session, row, batch):
                 return None
-            numbers = kind.lock(session, batch.numbers, row.cut_off) if batch.numbers else []
+            numbers = kind.lock(session, batch.numbers) if batch.numbers else []
             if numbers:
                 kind.delete(session, row, numbers)
                 mine = update(Retention).where(Retention.name == row.name)
@@ -184,18 +184,17 @@ def _record(session: UnitOfWork, cut_off: datetime, entries: int) -> int:
 
 
 def _next_batch(session: Session, kind: Kind, row: Retention) -> Batch:
-    """The next entries of which some are to be pruned; reads a bounded number."""
+    """The next entries to prune; looks at a bounded number."""
     number, position = kind.table.id, row.position
     for _ in range(READ_ON):
         following = select(number, kind.began).where(number > position).order_by(number)
         found = session.execute(following.limit(kind.at_once)).all()
         if all(began >= row.cut_off for _, began in found):
             return Batch([], position, is_last=True)
-        numbers = [each for each, _ in found]
-        position = numbers[-1]
-        old = select(number).where(number.in_(numbers), kind.old(row.cut_off))
-        if session.scalar(old.limit(1)) is not None:
-            return Batch(numbers, position)
+        position = found[-1][0]
+        among = number.in_([each for each, _ in found])
+        if old := session.scalars(select(number).where(among, kind.old(row.cut_off))).all():
+            return Batch(old, position)
     return Batch([], position)
 
 

@@ -117,6 +117,19 @@ class Event(Outgoing):
     duration_ms: int | None
     job_id: str | None
     actor: str | None
+    count: int = Field(
+        description="How often it happened: repeated attempts by the sweep with the same outcome "
+        "are one event, whose other fields are those of the last time."
+    )
+    first_at: datetime | None = Field(description="The first time; null where it happened once.")
+
+
+class PrunedEvents(Outgoing):
+    """Old events of a tenant that were deleted: how many, the last one's time, and when."""
+
+    count: int = Field(validation_alias=AliasChoices("count", "entries"))
+    until: datetime
+    pruned_at: datetime
 
 
 class EventPage(Outgoing):
@@ -124,6 +137,7 @@ class EventPage(Outgoing):
 
     items: list[Event]
     next_cursor: str | None
+    pruned: PrunedEvents | None = Field(description="Null while no event was pruned.")
 
 
 class Canary(Outgoing):
