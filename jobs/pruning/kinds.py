@@ -42,8 +42,8 @@ class Kind:
     unneeded: ColumnElement[bool]
     delete: Callable[[Session, Retention, Sequence[int]], None]
     archived: Callable[[Session, Any], dict[str, Any]]
-    # How many are looked at in one transaction.
-    at_once: int = 500
+    # How many are looked at for one transaction: a sign-up on SQLite waits for its end.
+    at_once: int = 200
 
     @property
     def name(self) -> str:

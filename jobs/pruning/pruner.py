@@ -5,7 +5,7 @@ goes on after a restart. The batch and the position are one transaction, which c
 another process has moved the position.
 """
 
-import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,11 +27,12 @@ from webapp.settings import Settings
 from webapp.statistics.heartbeats import COUNTED, last_beat
 
 PASS_EVERY = timedelta(days=1)
-# The batches of one kind in a sweep, and the pause between two, for other writers.
-BATCHES_A_SWEEP = 20
+# After this time a call begins no further batch of a kind: the next sweep must not be late.
+A_CALL_S = 1.0
+# The pause between two batches, for other writers; as long as the last batch took, if that is more.
 PAUSE_BETWEEN_BATCHES_S = 0.02
-# Batches without an entry to prune are read on, at most this many.
-READ_ON = 20
+# Where a batch has no entry to prune the next one is read, at most this often.
+READ_ON = 50
 SWEEP = Actor("sweep", Via.SWEEP)
 
 log = get_logger("paratia.pruning")
@@ -59,10 +60,9 @@ class Pruner:
             IMPORTS: settings.retain_operations,
         }
         self._retained = {kind: timedelta(seconds=s) for kind, s in retained.items() if s}
-        self._pause = threading.Event()
 
     def prune(self) -> int:
-        """Prune some entries of each kind; returns how many. The next call goes on."""
+        """Prune for `A_CALL_S` for each kind; returns how many entries. The next call goes on."""
         self._forget_failures()
         return sum(self._prune(kind) for kind in self._retained)
 
@@ -91,13 +91,14 @@ class Pruner:
 
     def _batches(self, kind: Kind) -> Iterator[Retention]:
         """The pass of this kind before each batch; none while it rests."""
-        for number in range(BATCHES_A_SWEEP):
-            if number:
-                self._pause.wait(PAUSE_BETWEEN_BATCHES_S)
-            row = self._pass(kind)
-            if row is None or row.ended_at is not None:
-                return
+        ends_at = time.monotonic() + A_CALL_S
+        while (row := self._pass(kind)) is not None and row.ended_at is None:
+            began = time.monotonic()
             yield row
+            took_s = time.monotonic() - began
+            time.sleep(max(PAUSE_BETWEEN_BATCHES_S, took_s))
+            if time.monotonic() > ends_at:
+                return
 
     def _pass(self, kind: Kind) -> Retention | None:
         now = utc_now()
