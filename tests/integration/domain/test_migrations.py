@@ -9,6 +9,7 @@ import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import bindparam, inspect, select, text
+from sqlalchemy.exc import DatabaseError
 
 from tests.factories import settings_for
 from webapp import create_app
@@ -162,3 +163,23 @@ def test_every_tenant_has_a_row_from_0010_on(app: APIFlask) -> None:
     assert found("SELECT tenant_id FROM partition") == [(1,)]
     assert found("SELECT id FROM tenant WHERE wished") == [(1,)]
     assert found(operation) == [('{"without_wish": true}', '{"no_wish": 1}')]
+
+
+def test_entries_stay_and_the_audit_is_closed_when_pruning_comes_and_goes(app: APIFlask) -> None:
+    upgrade(revision="0011")
+    put(OLD_TENANT, number=1, slug="zurich-1")
+    put("INSERT INTO partition_event (id, tenant_id, at, event) VALUES (1, 1, :now, 'x')")
+    put("INSERT INTO audit_entry (id, at, actor, action) VALUES (1, :now, 'cli', 'x')")
+    for move in (lambda: upgrade(revision="0014"), lambda: downgrade(revision="0011"), upgrade):
+        move()
+        for statement in (
+            "DELETE FROM audit_entry WHERE at <= :now",
+            "UPDATE audit_entry SET actor = 'me' WHERE at <= :now",
+        ):
+            with pytest.raises(DatabaseError, match="only ever added to"):
+                put(statement)
+        assert found("SELECT id, event FROM partition_event") == [(1, "x")]
+    assert found("SELECT count, first_at FROM partition_event") == [(1, None)]
+    # An instance of the version before writes its entries as ever.
+    put("INSERT INTO partition_event (id, tenant_id, at, event) VALUES (2, 1, :now, 'y')")
+    assert found("SELECT count FROM partition_event WHERE id = 2") == [(1,)]

@@ -111,7 +111,7 @@ FIELDS = {
     "created": _l("Created"),
     "outcome": _l("Why"),
     "entries": _l("Entries"),
-    "until": _l("Of before"),
+    "until": _l("Older than"),
     "attempts": _l("Failed logins from this address within the hour"),
 }
 
