@@ -23,7 +23,10 @@ from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
 from webapp.models.audit import Actor, Via
 from webapp.models.retention import Retention
+from webapp.processes.agreement import disagreements
+from webapp.processes.liveness import processes
 from webapp.settings import Settings
+from webapp.settings.model import RETENTION_NAMES
 from webapp.statistics.heartbeats import COUNTED, last_beat
 
 PASS_EVERY = timedelta(days=1)
@@ -62,7 +65,12 @@ class Pruner:
         self._retained = {kind: timedelta(seconds=s) for kind, s in retained.items() if s}
 
     def prune(self) -> int:
-        """Prune for `A_CALL_S` for each kind; returns how many entries. The next call goes on."""
+        """Prune for `A_CALL_S` for each kind; returns how many entries. The next call goes on.
+
+        None is pruned while processes disagree about that: one may lack its settings.
+        """
+        if self._database.read(_is_disputed):
+            return 0
         self._forget_failures()
         return sum(self._prune(kind) for kind in self._retained)
 
@@ -160,6 +168,10 @@ class Pruner:
             session.execute(mine.values(error=error))
         if is_new:
             log.warning("retention.stalled", kind=kind.name, error=error)
+
+
+def _is_disputed(session: Session) -> bool:
+    return not set(RETENTION_NAMES).isdisjoint(disagreements(processes(session).alive))
 
 
 def _count(session: Session, kind: Kind, cut_off: datetime) -> int:

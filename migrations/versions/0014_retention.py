@@ -8,14 +8,14 @@ that records the change:
 - a person's name may be replaced by the permit's `pseudonym`, and an address removed.
 
 Revision ID: 0014
-Revises: 0011
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

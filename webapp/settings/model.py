@@ -21,11 +21,14 @@ from webapp.var_dir import made_once, remembered
 MAX_SQLITE_PATH_BYTES = 504
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+# What decides which entries are deleted, and whether they are archived first.
+RETENTION_NAMES = ("RETAIN_EVENTS", "RETAIN_AUDIT", "RETAIN_OPERATIONS", "ARCHIVE_DIR")
 # The settings that all processes of an installation must share.
 SHARED_NAMES = (
     *("MILVUS_URI", "MILVUS_TOKEN", "MILVUS_COLLECTION", "MILVUS_TIMEOUT", "MILVUS_MAX_PARTITIONS"),
     *("REDIS_URL", "PARTITION_QUEUE", "PARTITION_ATTEMPTS", "PARTITION_BACKOFF"),
     *("PARTITION_GRACE", "RECONCILE_INTERVAL", "SECRET_KEY"),
+    *RETENTION_NAMES,
 )
 # So short that a guess at a secret cannot be confirmed: one guess in 16 million is right by chance.
 DIGEST_LENGTH = 6
@@ -215,6 +218,8 @@ class Settings(BaseModel):
             "MILVUS_TOKEN": self.milvus_token,
             "REDIS_URL": self.redis_address,
             "SECRET_KEY": self.signing_key,
+            # Each machine may have a folder of its own.
+            "ARCHIVE_DIR": self.archive_dir is not None,
         }
         return {name: _digest(f"{name}={values[name]}") for name in SHARED_NAMES}
 

@@ -41,6 +41,7 @@ IMPERSONAL = {
     "audit_permit": {"pseudonym"},
     "circuit": {"name", "cause", "message"},
     "collection_size": {"collection"},
+    "condition": {"key", "subject", "severity"},
     "departure": {"request_id", "outcome", "real_collection"},
     "heartbeat": {"name"},
     # The owner is a user's number; the rows of an erased user are deleted.
@@ -60,6 +61,7 @@ IMPERSONAL = {
     "partition_drift": {"collection", "partition", "kind", "note"},
     "partition_event": {"event", "provider", "cause", "job_id", "request_id"},
     "pause": {"name"},
+    "process": {"name", "kind", "host", "release", "settings", "activity", "redis"},
     "retention": {"name", "error"},
     "stored_secret": {"name", "value"},
     # Customers, not people who use the panel.

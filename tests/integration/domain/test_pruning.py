@@ -13,6 +13,7 @@ from jobs.pruning import pruner as pruning
 from jobs.pruning.pruner import Pruner
 from tests.factories import ACTOR, FaultyStore, Product, all_at_once
 from tests.integration.domain.activity_log import ago
+from tests.processes import process
 from webapp.audit.permits import permitted
 from webapp.db.types import utc_now
 from webapp.models.audit import AuditEntry, Via
@@ -282,6 +283,16 @@ def test_nothing_is_deleted_when_the_archive_is_not_mounted(
     # Kept for ever, it needs no archive.
     prune(simple, archive_dir=nowhere, retain_audit=0.0)
     assert simple.read(stalled) == []
+
+
+def test_nothing_goes_while_processes_disagree_about_what_is_kept(simple: Product) -> None:
+    add_audit(simple, 3, ago(days=400))
+    for name, value in {"mine": simple.settings.digests(), "other": {"RETAIN_AUDIT": "x"}}.items():
+        with simple.database.transaction() as session:
+            session.add(process(name=name, settings=value))
+    assert prune(simple) == 0
+    simple.write("DELETE FROM process WHERE name = 'other'")
+    assert prune(simple) == 3
 
 
 def test_a_sweep_prunes(simple: Product) -> None:
