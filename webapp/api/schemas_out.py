@@ -238,7 +238,10 @@ class AuditEntry(Outgoing):
     id: int
     at: datetime
     actor: str
-    via: Via | None = Field(description="The interface; null for entries of an older version.")
+    via: Via | None = Field(
+        description="The interface; null for the product itself, and in entries of an older "
+        "version."
+    )
     address: str | None = Field(description="The client's, or `user@host` of a command.")
     action: str
     tenant_id: int | None

@@ -1,4 +1,4 @@
-"""Audit entries: written in the transaction of the change, and never changed."""
+"""Audit entries: written in the transaction of the change."""
 
 import json
 from collections.abc import Mapping

@@ -18,15 +18,17 @@ class Via(StrEnum):
     API = "api"
     CLI = "cli"
     QUEUE = "queue"
-    SWEEP = "sweep"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """The author of a change; `address` is the client's, or `user@host` of a command."""
+    """The author of a change; `address` is the client's, or `user@host` of a command.
+
+    `via` is None for the product itself.
+    """
 
     name: str
-    via: Via
+    via: Via | None
     address: str | None = None
     request_id: str | None = None
 

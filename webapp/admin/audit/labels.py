@@ -74,7 +74,6 @@ INTERFACES = {
     Via.API: _l("API"),
     Via.CLI: _l("Command line"),
     Via.QUEUE: _l("Job queue"),
-    Via.SWEEP: _l("Sweep"),
 }
 
 FIELDS = {
