@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from jobs.milvus.store import CollectionMoved, PartitionStore, Place, StoreError
@@ -13,6 +13,8 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import CollectionSize, ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
+
+SIZES_KEPT = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ def _settle(row: ObservedCollection, place: Place) -> None:
 
 
 def _note_size(session: Session, collection: str, partitions: int, now: datetime) -> None:
-    """Store the size; the last one of each day stays, for the forecast."""
+    """Store the size; the last one of each day stays for a year, for the forecast."""
+    today = now.date()
+    if session.get(CollectionSize, (collection, today)) is None:
+        session.execute(delete(CollectionSize).where(CollectionSize.day < today - SIZES_KEPT))
     session.merge(
-        CollectionSize(
-            collection=collection, day=now.date(), partitions=partitions, observed_at=now
-        )
+        CollectionSize(collection=collection, day=today, partitions=partitions, observed_at=now)
     )
 
 

@@ -18,7 +18,7 @@ from webapp.db.types import utc_now
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
-from webapp.partitions import events
+from webapp.partitions import events, repeats
 from webapp.partitions.cas import change, change_held, is_one_of
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
@@ -172,6 +172,7 @@ class Attempts:
                 _entry(each, events.CREATE_FAILED, duration_ms=duration_ms, **seen) for each in held
             ]
             events.record(session, failures)
+            repeats.merge_attempts(session, held)
         return bool(held)
 
     def _after_failure(self, claim: Partition, cause: Cause) -> dict[str, Any]:

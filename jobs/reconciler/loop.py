@@ -10,6 +10,7 @@ from datetime import timedelta
 from jobs.canary.schedule import CanarySchedule
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
+from jobs.pruning.pruner import Pruner
 from jobs.reconciler.bulk_loops import run_imports, run_operations
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.older_version import complete_moments
@@ -49,6 +50,7 @@ class Reconciler:
         self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
+        self._pruner = Pruner(database, settings)
         self._lease = LeaderLease(database)
         self._beat_at = -math.inf
         self._show: Callable[[str | None], object] = lambda _: None
@@ -129,6 +131,7 @@ class Reconciler:
         yield "names_folded", repair.fold_names
         yield "moments_completed", lambda: complete_moments(self._services.database)
         yield "keys_pruned", lambda: idempotency.prune(self._services.database)
+        yield "pruned", self._pruner.prune
 
     def _load_embedded(self) -> int:
         """Load the collection again after a restart of Milvus Lite."""

@@ -18,7 +18,7 @@ from webapp.models.naming import folded
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Result
 from webapp.models.tenant import Tenant
-from webapp.partitions import events
+from webapp.partitions import events, repeats
 from webapp.partitions.cas import change, is_any
 from webapp.partitions.dispatcher import Dispatcher, reserve
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
@@ -74,9 +74,11 @@ class Repair:
     ) -> int:
         since = {"state_since": now, "lease_until": None}
         with self.database.transaction() as session:
-            entries = [_expired(row, event) for row in change(session, which, values | since)]
-            events.record(session, entries)
-        return len(entries)
+            rows = change(session, which, values | since)
+            events.record(session, [_expired(row, event) for row in rows])
+            if event == events.CREATE_FAILED:
+                repeats.merge_attempts(session, rows)
+        return len(rows)
 
     def redispatch_lost(self) -> int:
         """Dispatch pending rows again whose job is gone from Redis; returns how many.

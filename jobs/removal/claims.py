@@ -16,7 +16,7 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.partition import Departure, Partition
 from webapp.models.states import DepartureOutcome, PartitionState
-from webapp.partitions import events
+from webapp.partitions import events, repeats
 from webapp.partitions.cas import change, change_held
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import Policy, reopen_pause
@@ -135,6 +135,7 @@ class RemovalClaims:
             held = change_held(session, [removal], REMOVING, later)
             seen = {"cause": cause, "message": message}
             events.record(session, [_entry(row, events.DROP_FAILED, **seen) for row in held])
+            repeats.merge_drops(session, held)
 
     def hand_back(self, removals: Sequence[Partition]) -> None:
         with self._database.transaction() as session:

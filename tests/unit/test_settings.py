@@ -357,3 +357,28 @@ def test_a_key_is_masked_when_it_was_made_after_the_first_line(tmp_path: Path) -
     settings = loaded(tmp_path)
     assert settings.mask("a line") == "a line"
     assert settings.mask(f"key {settings.signing_key}") == "key ***"
+
+
+@pytest.mark.parametrize(
+    ("written", "days"), [("90d", 90), ("2592000", 30), ("off", 0), ("0", 0), (" OFF ", 0)]
+)
+def test_retention_is_a_length_of_time_or_off(tmp_path: Path, written: str, days: int) -> None:
+    for name in ("RETAIN_EVENTS", "RETAIN_AUDIT", "RETAIN_OPERATIONS"):
+        settings = loaded(tmp_path, **{name: written})
+        assert getattr(settings, name.lower()) == days * 86_400
+
+
+@pytest.mark.parametrize("written", ["29d", "1", "36501d", "999999999d"])
+def test_retention_names_its_bounds_and_how_to_keep_all(tmp_path: Path, written: str) -> None:
+    expected = "RETAIN_AUDIT must be from 30d to 36500d, or off to keep all entries for ever"
+    with pytest.raises(SettingsError, match=expected):
+        loaded(tmp_path, RETAIN_AUDIT=written)
+    with pytest.raises(SettingsError, match="RETAIN_EVENTS must be a number of seconds"):
+        loaded(tmp_path, RETAIN_EVENTS="forever")
+
+
+def test_archive_counts_from_the_root_when_it_is_relative(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, ARCHIVE_DIR="kept")
+    assert settings.archive_dir == tmp_path / "kept"
+    assert settings.in_force()["ARCHIVE_DIR"] == str(tmp_path / "kept")
+    assert loaded(tmp_path).in_force()["ARCHIVE_DIR"] is None

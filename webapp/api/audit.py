@@ -15,7 +15,7 @@ def audit(query: schemas_in.AuditQuery) -> schemas_out.AuditPage:
     """List who did what
 
     Takes the role `operator`, since entries say from which address people came. Newest first.
-    Entries are only ever added, so pages neither hide nor repeat any.
+    Entries are added, and old ones pruned, so pages neither hide nor repeat any.
     """
     criteria = query.model_dump(exclude={"q", "limit", "cursor"})
     page = current.database().read(

@@ -93,6 +93,8 @@ EVENT = {
     "duration_ms": 8,
     "job_id": "t7-g1-d1",
     "actor": None,
+    "count": 1,
+    "first_at": None,
 }
 
 SUMMARY = {

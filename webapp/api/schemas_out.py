@@ -146,6 +146,19 @@ class Event(Outgoing):
     duration_ms: int | None
     job_id: str | None
     actor: str | None
+    count: int = Field(
+        description="How often it happened: repeated attempts by the sweep with the same outcome "
+        "are one event, whose other fields are those of the last time."
+    )
+    first_at: datetime | None = Field(description="The first time; null where it happened once.")
+
+
+class PrunedEvents(Outgoing):
+    """Old events of a tenant that were deleted: how many, the last one's time, and when."""
+
+    count: int = Field(validation_alias=AliasChoices("count", "entries"))
+    until: datetime
+    pruned_at: datetime
 
 
 class EventPage(Outgoing):
@@ -153,6 +166,7 @@ class EventPage(Outgoing):
 
     items: list[Event]
     next_cursor: str | None
+    pruned: PrunedEvents | None = Field(description="Null while no event was pruned.")
 
 
 class Canary(Outgoing):
@@ -261,7 +275,10 @@ class AuditEntry(Outgoing):
     id: int
     at: datetime
     actor: str
-    via: Via | None = Field(description="The interface; null for entries of an older version.")
+    via: Via | None = Field(
+        description="The interface; null for the product itself, and in entries of an older "
+        "version."
+    )
     address: str | None = Field(description="The client's, or `user@host` of a command.")
     action: str
     tenant_id: int | None

@@ -10,6 +10,7 @@ from webapp.api.routing import api
 from webapp.errors import NoDeparture
 from webapp.idempotency import Answer, Idempotency
 from webapp.models.tenant import Tenant
+from webapp.retention import pruned_timeline
 from webapp.tenants.queries import (
     TenantFilter,
     departure_of,
@@ -187,7 +188,7 @@ def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")
 @api.input(schemas_in.Paging, location="query", arg_name="paging")
-@api.output(schemas_out.EventPage, example={"items": [EVENT], "next_cursor": None})
+@api.output(schemas_out.EventPage, example={"items": [EVENT], "next_cursor": None, "pruned": None})
 @api.doc(operation_id="list_tenant_events")
 def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     """List what happened to a tenant's partition
@@ -197,4 +198,5 @@ def events(tenant_id: int, paging: schemas_in.Paging) -> schemas_out.EventPage:
     with current.database().reading() as session:
         existing_tenant(session, tenant_id)
         page = list_events(session, tenant_id, paging.limit, paging.cursor)
-    return schemas_out.EventPage.of(page)
+        pruned = pruned_timeline(session, tenant_id)
+    return schemas_out.EventPage.of({**vars(page), "pruned": pruned})

@@ -1,4 +1,4 @@
-"""Audit entries: written in the transaction of the change, and never changed."""
+"""Audit entries: written in the transaction of the change."""
 
 import json
 from collections.abc import Mapping
@@ -27,11 +27,12 @@ def record(
     target: str | None = None,
     before: Values = NOTHING,
     after: Values = NOTHING,
-) -> None:
+) -> int:
     """Add an entry in the transaction of the change; it is logged after the commit. One statement.
 
     The object is a tenant, whose row must exist, or the target, with its kind and its name or
     number: `user ops@example.com`, `operation 7`. `before` and `after` must hold no secrets.
+    Returns the entry's number.
     """
     row = {
         **actor.columns,
@@ -40,10 +41,11 @@ def record(
         "target": target and target[:MAX_TARGET_LENGTH],
     }
     values = {"before": _text(before), "after": _text(after)}
-    session.execute(insert(AuditEntry), [row | values])
+    entry_id = session.scalars(insert(AuditEntry).returning(AuditEntry.id), [row | values]).one()
     session.after_commit(
         lambda: log.info("audit", **row, before=before or None, after=after or None)
     )
+    return entry_id
 
 
 def _text(values: Values) -> str | None:

@@ -1,6 +1,7 @@
 """Search of audit entries, newest first."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ WINDOW = 10_000
 OUT_OF_ORDER = timedelta(minutes=10)
 EXPORTED_AT_ONCE = 1000
 HIGHEST = 2**62
+# Actors that are no users and no tokens, and users that were erased.
+UNNAMED = frozenset({"cli", "sweep"})
+PSEUDONYM = re.compile(r"erased-user-[0-9]+", re.ASCII)
 # Criteria with an index; the first of them that is given is used.
 INDEXED, OTHERS = ("tenant_id", "action", "actor"), ("via", "request_id")
 
@@ -114,10 +118,11 @@ def every(
 
 
 def actor_named(text: str) -> str:
-    """The actor's name in entries, from that, an e-mail address or a token's name."""
-    if ":" in text or text == "cli":
+    """The actor's name in entries, from that, an e-mail address, a pseudonym or a token's name."""
+    if ":" in text or text in UNNAMED:
         return text
-    return f"user:{text.lower()}" if "@" in text else f"token:{text}"
+    is_user = "@" in text or PSEUDONYM.fullmatch(text)
+    return f"user:{text.lower()}" if is_user else f"token:{text}"
 
 
 def _with_tenants(entry: Any, *which: ColumnElement[bool]) -> Select[Any, Any]:

@@ -1,5 +1,6 @@
 """`flask users …` and `flask tokens …`."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,7 @@ from flask.cli import AppGroup, with_appcontext
 from webapp import current
 from webapp.auth import login, tokens, users
 from webapp.auth.emails import InvalidEmail, normalized
+from webapp.auth.erasure import LastAdmin, erase_user
 from webapp.auth.models import ApiToken, User
 from webapp.auth.roles import Role
 from webapp.cli.console import as_json, print_json, refuse
@@ -140,6 +142,40 @@ def deactivate(email: str) -> None:
 def activate(email: str) -> None:
     """Let a deactivated user in again."""
     _change(email, active=True)
+
+
+@users_cli.command("erase")
+@EMAIL
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="Remove this address everywhere too, such as login@host in entries of commands.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(email: str, addresses: Sequence[str], yes: bool) -> None:
+    """Erase a person: their e-mail address and the addresses that they came from.
+
+    Entries stay, under a pseudonym, which is printed alone on the last line. Logs, backups and the
+    files of the archive are not changed. If it is interrupted, run it again.
+    """
+    if not yes:
+        _ask(f"{email} cannot log in any more, and is replaced by a pseudonym everywhere.")
+    database, actor = current.database(), current.command_line()
+    with _blaming("--email", LastAdmin):
+        erased = erase_user(database, email, addresses, actor=actor)
+    click.echo(
+        f"Changed {erased.rows} rows. Logs, backups and the archive are not changed.", err=True
+    )
+    click.echo(erased.pseudonym)
+
+
+def _ask(what: str) -> None:
+    """Require a human's confirmation at a terminal."""
+    click.echo(f"{what} This cannot be undone.", err=True)
+    if not sys.stdin.isatty():
+        refuse("this is no terminal, so nothing can be asked; say --yes")
+    click.confirm("Erase this person?", abort=True, err=True)
 
 
 def _change(email: str, **changes: Any) -> None:

@@ -226,6 +226,12 @@ RELEASES_DIFFER = _kind(
     Place.QUEUES,
     N_("Restart the processes of the older release, if the upgrade is over."),
 )
+RETENTION_STALLED = _kind(
+    "retention_stalled",
+    Part.DATABASE,
+    Place.OVERVIEW,
+    N_("Free disk space, or mount or create the folder of ARCHIVE_DIR; nothing is deleted before."),
+)
 TENANTS_WAITING = _kind(
     "tenants_waiting",
     Part.TENANTS,

@@ -7,12 +7,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from webapp.db.types import utc_now
+from webapp.models.retention import Retention
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import drift_counts
 from webapp.partitions.failures import Family, families
 from webapp.partitions.policy import Policy
 from webapp.partitions.summary import Summary, summary
 from webapp.processes.liveness import Processes, processes
+from webapp.retention import stalled
 from webapp.settings import Settings
 from webapp.statistics.forecast import Forecast, forecasts
 from webapp.statistics.liveness import Moments, moments
@@ -30,6 +32,7 @@ class Observations:
     moments: Moments
     forecasts: Mapping[str, Forecast]
     processes: Processes
+    stalled: Sequence[Retention]
 
 
 def observe(session: Session, settings: Settings) -> Observations:
@@ -44,4 +47,5 @@ def observe(session: Session, settings: Settings) -> Observations:
         moments=moments(session),
         forecasts=forecasts(session, counts.collections),
         processes=processes(session),
+        stalled=stalled(session),
     )

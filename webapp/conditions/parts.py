@@ -22,12 +22,13 @@ UPGRADED_WITHIN = timedelta(minutes=30)
 
 
 def of_parts(seen: Observations) -> Iterator[Condition]:
-    """Redis, workers and reconciler, and whether their settings agree."""
+    """Redis, workers, reconciler and archive, and whether the processes' settings agree."""
     yield from _redis(seen.processes.alive)
     yield from _workers(seen)
     yield from _reconciler(seen)
     yield from _silent(seen)
     yield from _agreement(seen)
+    yield from _archive(seen)
 
 
 def _redis(alive: Sequence[Seen]) -> Iterator[Condition]:
@@ -124,3 +125,10 @@ def _agreement(seen: Observations) -> Iterator[Condition]:
         is_rolling = seen.at - newest < UPGRADED_WITHIN
         severity = Severity.INFO if is_rolling else Severity.WARNING
         yield Condition(kinds.RELEASES_DIFFER, severity, text, newest, len(different))
+
+
+def _archive(seen: Observations) -> Iterator[Condition]:
+    if seen.stalled:
+        first, number = seen.stalled[0], len(seen.stalled)
+        text = plain("Old entries are not pruned: %(why)s.", why=first.error)
+        yield Condition(kinds.RETENTION_STALLED, Severity.WARNING, text, first.failed_at, number)

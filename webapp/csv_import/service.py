@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, TextClause, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.audit import entries
@@ -25,9 +25,8 @@ from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_imported
 from webapp.tenants.numbering import lift
 
-# The age at which an unconfirmed file is deleted, and the rows of a finished import.
+# The age at which an unconfirmed file is deleted. Finished imports have a retention.
 ABANDONED_AFTER = timedelta(days=1)
-RESULTS_KEPT = timedelta(days=90)
 
 log = get_logger("paratia.uploads")
 
@@ -162,13 +161,9 @@ class Uploads:
         return upload
 
     def prune(self) -> int:
-        """Delete old uploads that were not confirmed or are finished; returns how many."""
-        now = utc_now()
+        """Delete old uploads that were not confirmed; returns how many."""
         undecided = Upload.state.in_([UploadState.CHECKED, UploadState.DISCARDED])
-        old = or_(
-            and_(undecided, Upload.uploaded_at < now - ABANDONED_AFTER),
-            and_(Upload.state == UploadState.FINISHED, Upload.finished_at < now - RESULTS_KEPT),
-        )
+        old = and_(undecided, Upload.uploaded_at < utc_now() - ABANDONED_AFTER)
         with self._database.reading() as session:
             ids = session.scalars(select(Upload.id).where(old).limit(100)).all()
         return sum(self._delete(upload_id, old) for upload_id in ids)

@@ -10,6 +10,7 @@ from webapp.models import (  # noqa: F401
     operation,
     partition,
     process,
+    retention,
     statistics,
     tenant,
 )

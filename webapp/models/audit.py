@@ -22,10 +22,13 @@ class Via(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """The author of a change; `address` is the client's, or `user@host` of a command."""
+    """The author of a change; `address` is the client's, or `user@host` of a command.
+
+    `via` is None for the product itself.
+    """
 
     name: str
-    via: Via
+    via: Via | None
     address: str | None = None
     request_id: str | None = None
 
@@ -51,7 +54,11 @@ class Authored:
 
 
 class AuditEntry(Model):
-    """One audit entry. Rows are only ever added."""
+    """One audit entry.
+
+    The database refuses every change but two: old entries are pruned, a person can be erased. Both
+    need an `AuditPermit`.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (

@@ -131,7 +131,10 @@ class Partition(Model):
 
 
 class PartitionEvent(Model):
-    """One line of a tenant's timeline. Rows are only ever added."""
+    """One entry of a tenant's timeline.
+
+    Entries are added; repeated attempts of the sweep are merged, and old entries are pruned.
+    """
 
     __tablename__ = "partition_event"
     __table_args__ = (
@@ -153,6 +156,9 @@ class PartitionEvent(Model):
     job_id: Mapped[str | None] = mapped_column(String(100))
     actor: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str | None] = mapped_column(String(64))
+    # How often it happened, and the first time where that is not `at`; see `partitions.repeats`.
+    count: Mapped[int] = mapped_column(server_default="1")
+    first_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Departure(Model):

@@ -37,6 +37,8 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
     for name in map(str.lower, TLS_FILES):
         if name in values:
             values[name] = root / values[name]
+    if "archive_dir" in values:
+        values["archive_dir"] = (root / values["archive_dir"]).resolve()
     for folder in (root, values["var_dir"]):
         _require_lines_stay_whole(folder)
     try:

@@ -22,11 +22,14 @@ from webapp.var_dir import made_once, remembered
 MAX_SQLITE_PATH_BYTES = 504
 
 SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "ADMIN_PASSWORD"})
+# What decides which entries are deleted, and whether they are archived first.
+RETENTION_NAMES = ("RETAIN_EVENTS", "RETAIN_AUDIT", "RETAIN_OPERATIONS", "ARCHIVE_DIR")
 # The settings that all processes of an installation must share.
 SHARED_NAMES = (
     *("MILVUS_URI", "MILVUS_TOKEN", "MILVUS_COLLECTION", "MILVUS_TIMEOUT", "MILVUS_MAX_PARTITIONS"),
     *("REDIS_URL", "PARTITION_QUEUE", "PARTITION_ATTEMPTS", "PARTITION_BACKOFF"),
     *("PARTITION_GRACE", "RECONCILE_INTERVAL", "SECRET_KEY"),
+    *RETENTION_NAMES,
 )
 # So short that a guess at a secret cannot be confirmed: one guess in 16 million is right by chance.
 DIGEST_LENGTH = 6
@@ -65,6 +68,10 @@ class Settings(BaseModel):
     partition_chunk_timeout: rules.Seconds = 300.0
     partition_grace: Annotated[rules.Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
     reconcile_interval: rules.Seconds = 15.0
+    retain_events: rules.Retention = 180 * 86_400.0
+    retain_audit: rules.Retention = 365 * 86_400.0
+    retain_operations: rules.Retention = 90 * 86_400.0
+    archive_dir: Path | None = None
     secret_key: rules.SecretKey | None = None
     secret_key_fallbacks: rules.SecretKeys = ()
     admin_email: rules.Email = "admin@example.com"
@@ -228,6 +235,7 @@ class Settings(BaseModel):
         values["DATABASE_URL"] = without_password(self.database_address)
         values["VAR_DIR"] = str(self.var_dir)
         values |= self.milvus_tls
+        values["ARCHIVE_DIR"] = self.archive_dir and str(self.archive_dir)
         values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
         if not isinstance(self.trusted_proxies, int):
             values["TRUSTED_PROXIES"] = ",".join(map(str, self.trusted_proxies))
@@ -243,6 +251,8 @@ class Settings(BaseModel):
             "MILVUS_TOKEN": self.milvus_token,
             "REDIS_URL": self.redis_address,
             "SECRET_KEY": self.signing_key,
+            # Each machine may have a folder of its own.
+            "ARCHIVE_DIR": self.archive_dir is not None,
         }
         return {name: _digest(f"{name}={values[name]}") for name in SHARED_NAMES}
 

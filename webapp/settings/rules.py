@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from sqlalchemy.engine import URL, make_url
@@ -135,10 +135,12 @@ def _proxies(value: object) -> object:
     return networks
 
 
+# The database refuses to delete younger entries of the audit (migration 0014).
+SHORTEST_RETENTION_S, LONGEST_RETENTION_S = 30 * 86_400, 36_500 * 86_400
 SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def _duration(value: object) -> object:
+def _duration(value: object) -> Any:
     """Seconds, or a number with its unit: 90, 90s, 15m, 12h, 7d."""
     if not isinstance(value, str):
         return value
@@ -146,6 +148,17 @@ def _duration(value: object) -> object:
     if match is None:
         raise ValueError("must be a number of seconds, or one with s, m, h or d behind it: 7d")
     return float(match[1]) * SECONDS_IN[match[2] or "s"]
+
+
+def _retention(value: object) -> object:
+    """A duration of 30 days or more; 0 and `off` mean for ever."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    seconds = 0.0 if text == "off" else _duration(text)
+    if seconds != 0 and not SHORTEST_RETENTION_S <= seconds <= LONGEST_RETENTION_S:
+        raise ValueError("must be from 30d to 36500d, or off to keep all entries for ever")
+    return seconds
 
 
 def _matches(pattern: str, what: str) -> AfterValidator:
@@ -188,6 +201,7 @@ Password = Annotated[str, _matches(r"(?s).{8,}", "must have at least 8 character
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Retention = Annotated[float, BeforeValidator(_retention)]
 SessionTime = Annotated[Duration, Field(ge=60, le=31_536_000)]
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],

@@ -15,6 +15,7 @@ from webapp.models.audit import Via
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import PartitionEvent
+from webapp.models.retention import PrunedTimeline
 from webapp.models.states import PartitionState
 from webapp.partitions import events
 from webapp.partitions.collection_schema import CollectionSchema, SchemaField, record_schema
@@ -160,3 +161,19 @@ def test_few_questions_are_asked_when_there_is_everything_to_tell(
         panel.details(tenant_id, more)
     asked = [statement for statement in statements if statement.startswith("SELECT")]
     assert len(asked) <= MOST_QUERIES, asked
+
+
+def test_repeats_are_counted_and_what_was_pruned_is_told_at_the_end(panel: OpenPanel) -> None:
+    tenant_id = panel.add_failed()
+    since, until = utc_now() - timedelta(days=2), utc_now() - timedelta(days=200)
+    add_events(panel, tenant_id, 60, event=events.CREATE_FAILED, first_at=since)
+    panel.execute(update(PartitionEvent).where(PartitionEvent.first_at == since).values(count=1500))
+    pruned = {"tenant_id": tenant_id, "entries": 1234, "until": until, "pruned_at": utc_now()}
+    panel.execute(insert(PrunedTimeline).values(pruned))
+    page = panel.details(tenant_id)
+    assert re.search(r"1,500 times since <time [^>]*>", page)
+    assert "were pruned" not in page
+    older = re.search(r'href="([^"]*before=[^"]*)"', page)
+    assert older
+    last = panel.page(older[1].replace("&amp;", "&"))
+    assert re.search(r"pruned on <time [^<]*</time>: 1,234 of them, up to <time ", last)

@@ -21,6 +21,7 @@ from webapp.models.control import Circuit, Heartbeat
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.process import ProcessKind
+from webapp.models.retention import Retention
 from webapp.models.states import CanaryOutcome, DriftKind
 from webapp.partitions.circuit_state import MILVUS
 
@@ -83,6 +84,12 @@ def _operation(_product: Product) -> Operation:
     return Operation(asked_at=began, **values)
 
 
+def _stalled(_product: Product) -> Retention:
+    at = utc_now()
+    why = {"failed_at": at, "error": "ARCHIVE_DIR /x cannot be written: No such file or directory"}
+    return Retention(name="audit_entry", cut_off=at, position=0, pruned=0, began_at=at, **why)
+
+
 STORIES: dict[str, Callable[[Product], object]] = {
     "milvus_down": _stores(_circuit),
     "milvus_credentials": _stores(lambda p: observed(p, cause=Cause.AUTH)),
@@ -118,6 +125,7 @@ STORIES: dict[str, Callable[[Product], object]] = {
     "tenants_waiting": lambda p: p.create(),
     "tenants_not_requested": lambda p: p.imported_tenants(1),
     "operation_unfinished": _stores(_operation),
+    "retention_stalled": _stores(_stalled),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from apiflask import APIFlask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import bindparam, inspect, select, text
+from sqlalchemy.exc import DatabaseError
 
 from webapp.db.types import UtcDateTime
 from webapp.extensions import db
@@ -215,3 +216,23 @@ def moments_of(*columns: str) -> dict[int, tuple[float | None, ...]]:
             number: tuple(at and round((at - NOW).total_seconds(), 1) for at in moments)
             for number, *moments in connection.execute(selected)
         }
+
+
+def test_entries_stay_and_the_audit_is_closed_when_pruning_comes_and_goes(app: APIFlask) -> None:
+    upgrade(revision="0011")
+    put(OLD_TENANT, number=1, slug="zurich-1")
+    put("INSERT INTO partition_event (id, tenant_id, at, event) VALUES (1, 1, :now, 'x')")
+    put("INSERT INTO audit_entry (id, at, actor, action) VALUES (1, :now, 'cli', 'x')")
+    for move in (lambda: upgrade(revision="0014"), lambda: downgrade(revision="0011"), upgrade):
+        move()
+        for statement in (
+            "DELETE FROM audit_entry WHERE at <= :now",
+            "UPDATE audit_entry SET actor = 'me' WHERE at <= :now",
+        ):
+            with pytest.raises(DatabaseError, match="only ever added to"):
+                put(statement)
+        assert found("SELECT id, event FROM partition_event") == [(1, "x")]
+    assert found("SELECT count, first_at FROM partition_event") == [(1, None)]
+    # An instance of the version before writes its entries as ever.
+    put("INSERT INTO partition_event (id, tenant_id, at, event) VALUES (2, 1, :now, 'y')")
+    assert found("SELECT count FROM partition_event WHERE id = 2") == [(1,)]

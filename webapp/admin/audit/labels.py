@@ -44,10 +44,12 @@ ACTIONS = {
     "user.login": _l("Logged in"),
     "user.logout": _l("Logged out"),
     "user.login_failed": _l("Login failed"),
+    "user.erase": _l("User erased"),
     "token.create": _l("Token made"),
     "token.revoke": _l("Token revoked"),
     "export.tenants": _l("Tenants exported"),
     "export.audit": _l("Audit exported"),
+    "audit.prune": _l("Old audit entries pruned"),
     "job.requeue": _l("Job queued again"),
     "job.delete": _l("Job deleted"),
 }
@@ -107,6 +109,8 @@ FIELDS = {
     "invalid": _l("Invalid"),
     "created": _l("Created"),
     "outcome": _l("Why"),
+    "entries": _l("Entries"),
+    "until": _l("Older than"),
     "attempts": _l("Failed logins from this address within the hour"),
 }
 

@@ -20,12 +20,14 @@ from webapp.db.types import utc_now
 from webapp.errors import DomainError
 from webapp.models.operation import Operation
 from webapp.models.partition import Partition, PartitionEvent
+from webapp.models.retention import PrunedTimeline
 from webapp.models.states import GONE, UNSETTLED, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions import events as timeline
 from webapp.partitions.collection_schema import schema_of
 from webapp.partitions.events import origin_in, origin_of
 from webapp.partitions.summary import Headroom
+from webapp.retention import pruned_timeline
 from webapp.tenants.queries import departure_of, list_events
 
 EVENTS_SHOWN = 50
@@ -80,6 +82,8 @@ class Story:
     # The event before which older ones begin; None without any.
     older: int | None
     is_latest: bool
+    # What was pruned, where this part is the last.
+    pruned: PrunedTimeline | None
 
 
 def _details(tenant: Tenant) -> dict[str, Any]:
@@ -120,6 +124,7 @@ def _story(tenant: Tenant, latest: Sequence[PartitionEvent]) -> Story:
         requests=group_by_request(events, EVENTS_SHOWN),
         older=events[EVENTS_SHOWN - 1].id if has_older else None,
         is_latest=before is None,
+        pruned=None if has_older else pruned_timeline(reading(), tenant.id),
     )
 
 

@@ -1,0 +1,1 @@
+"""Pruning: entries that are older than their retention are archived and deleted."""
