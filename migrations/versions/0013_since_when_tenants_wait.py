@@ -12,6 +12,8 @@ Revises: 0012
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.steps import add_column, create_index, drop_index, in_batches
+
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
@@ -34,48 +36,33 @@ CHANGES = (
     "waiting_since = CASE WHEN state IN ('pending', 'provisioning', 'failed') THEN requested_at"
     " END, ready_at = CASE WHEN state = 'ready' THEN state_since ELSE ready_at END",
 )
-UPDATE = "UPDATE partition SET {change} WHERE tenant_id > :after AND tenant_id <= :until"
-NEXT = """
-    SELECT tenant_id FROM partition WHERE tenant_id > :after ORDER BY tenant_id LIMIT :at_once
+UPDATE = "UPDATE partition SET {change} WHERE tenant_id BETWEEN :first AND :last"
+WAITING = """
+    partition (state, waiting_since, tenant_id, last_requested_at, requested_at)
+    WHERE waiting_since IS NOT NULL
 """
-WAITING_INDEX = ("state", "waiting_since", "tenant_id", "last_requested_at", "requested_at")
-BY_CAUSE = ("state", "cause", "waiting_since", "tenant_id", "state_since")
+BY_CAUSE = "partition (state, cause, waiting_since, tenant_id, state_since)"
+BY_CAUSE_BEFORE = "partition (state, cause, state_since, tenant_id)"
 
 
 def upgrade() -> None:
     for name in ("last_requested_at", "waiting_since"):
-        op.add_column("partition", sa.Column(name, sa.DateTime(timezone=True)))
-    _fill()
-    where = sa.text("waiting_since IS NOT NULL")
-    op.create_index(
-        "ix_partition_waiting",
-        "partition",
-        list(WAITING_INDEX),
-        sqlite_where=where,
-        postgresql_where=where,
-    )
-    op.drop_index("ix_partition_state_cause", "partition")
-    op.create_index("ix_partition_state_cause", "partition", list(BY_CAUSE))
+        add_column("partition", sa.Column(name, sa.DateTime(timezone=True)))
+    texts = {"beginning": _latest(BEGINNINGS), "repeat": _latest(REPEATS)}
+    for change in CHANGES:
+        in_batches(UPDATE.format(change=change.format(**texts)), "partition", "tenant_id", AT_ONCE)
+    create_index("ix_partition_waiting", WAITING)
+    drop_index("ix_partition_state_cause")
+    create_index("ix_partition_state_cause", BY_CAUSE)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_partition_state_cause", "partition")
-    before = ["state", "cause", "state_since", "tenant_id"]
-    op.create_index("ix_partition_state_cause", "partition", before)
-    op.drop_index("ix_partition_waiting", "partition")
+    drop_index("ix_partition_state_cause")
+    create_index("ix_partition_state_cause", BY_CAUSE_BEFORE)
+    drop_index("ix_partition_waiting")
     op.execute("UPDATE partition SET requested_at = coalesce(last_requested_at, requested_at)")
     for name in ("last_requested_at", "waiting_since"):
         op.drop_column("partition", name)
-
-
-def _fill() -> None:
-    connection, after = op.get_bind(), 0
-    texts = {"beginning": _latest(BEGINNINGS), "repeat": _latest(REPEATS)}
-    while numbers := connection.scalars(sa.text(NEXT), {"after": after, "at_once": AT_ONCE}).all():
-        batch = {"after": after, "until": numbers[-1]}
-        for change in CHANGES:
-            connection.execute(sa.text(UPDATE.format(change=change.format(**texts))), batch)
-        after = numbers[-1]
 
 
 def _latest(events: tuple[str, ...]) -> str:
