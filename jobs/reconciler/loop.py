@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from jobs.canary.schedule import CanarySchedule
+from jobs.drift.orphan_requests import OrphanRequests
 from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
@@ -45,6 +46,7 @@ class Reconciler:
         self._repair = Repair(database, services.job_queue, services.dispatcher, policy)
         self._rollup = Rollup(database, policy)
         self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
+        self._orphans = OrphanRequests.of(services, store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
@@ -55,6 +57,10 @@ class Reconciler:
     def remove_due(self, stop: threading.Event) -> int:
         """Remove the partitions that are due; returns how many."""
         return self._removals.run_due(stop)
+
+    def fulfil_requests(self, stop: threading.Event) -> int:
+        """Count and drop the orphans for which that is requested; returns how many."""
+        return self._orphans.run_due(stop)
 
     def dispatch_due(self) -> None:
         """Dispatch what is due, also rows whose lease has expired."""
@@ -144,8 +150,8 @@ class Reconciler:
     def run(self, stop: threading.Event) -> None:
         """Dispatch what is due every second and sweep every interval, until `stop` is set.
 
-        Sweep, removals, operations, imports and canary have their own threads, so that dispatches
-        go on while Milvus is slow.
+        Sweep, removals, orphans, operations, imports and canary have their own threads, so that
+        dispatches go on while Milvus is slow.
         """
         # One of several replicas sweeps in an interval; all check often whether it still does.
         interval_s = self._settings.reconcile_interval
@@ -157,6 +163,7 @@ class Reconciler:
         loops: list[tuple[float, Callable[[], object], float]] = [
             (look_s, lambda: self.sweep(rest), call_s),
             (DUE_EVERY_S, lambda: self.remove_due(stop), call_s),
+            (DUE_EVERY_S, lambda: self.fulfil_requests(stop), call_s),
             (DUE_EVERY_S, lambda: run_operations(services.operations, stop), call_s),
             (DUE_EVERY_S, lambda: run_imports(services.uploads, stop), call_s),
             (interval_s, self._canary.run_if_due, DUE_EVERY_S),

@@ -18,7 +18,7 @@ from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind
-from webapp.partitions.drift import drift_counts
+from webapp.partitions.drift import DRIFT, drift_counts
 from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import Summary, summary
 from webapp.queue.inspection import look
@@ -60,7 +60,7 @@ class Shell(FrameData):
     @property
     def drifting(self) -> int:
         """How many partitions are not as wanted, as last observed."""
-        return sum(self.drift.values())
+        return sum(count for kind, count in self.drift.items() if kind in DRIFT)
 
     @property
     def may_change(self) -> bool:

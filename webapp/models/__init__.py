@@ -7,6 +7,7 @@ from webapp.models import (  # noqa: F401
     idempotency,
     observed,
     operation,
+    orphan,
     partition,
     statistics,
     tenant,
