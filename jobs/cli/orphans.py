@@ -118,7 +118,7 @@ def _decided(decide: Callable[..., Any], collection: str | None, *arguments: Any
         raise click.ClickException(str(error)) from error
 
 
-OPTIONS = {"name": "--name", "slug": "--slug", "reason": "--reason", "typed": "what was typed"}
+OPTIONS = {"name": "--name", "slug": "--slug", "reason": "--reason"}
 
 
 def _fulfilled(asked: OrphanRequest) -> OrphanRequest:

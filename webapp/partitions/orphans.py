@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.db.types import utc_now
-from webapp.errors import BeingDropped, InvalidField, NotDroppable, OrphanBusy, OrphanNotFound
+from webapp.errors import BeingDropped, NotDroppable, OrphanBusy, OrphanNotFound
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.naming import MAX_TENANT_ID, number_in
@@ -34,7 +34,7 @@ PAUSED = N_("provisioning is paused")
 HAS_TENANT = N_("a tenant has its number")
 MOVED = N_("the alias stands for another collection now")
 TOO_OLD = N_("the request waited for too long")
-NOT_TYPED = N_("Must be the name of the partition.")
+NOT_TYPED = N_("what was typed is not its name")
 
 UNFINISHED: ColumnElement[bool] = OrphanRequest.finished_at.is_(None)
 
@@ -78,12 +78,11 @@ class Orphans:
         """Request its drop with all rows in it, which is final. `typed` must be its name.
 
         Raises:
-            InvalidField: something else was typed.
             OrphanNotFound, OrphanBusy, NotDroppable: see there.
             Repeated: see `Idempotency`.
         """
         if typed != partition:
-            raise InvalidField("typed", NOT_TYPED)
+            raise NotDroppable(partition, NOT_TYPED)
         with self._database.transaction() as session:
             idempotency.begin(session)
             orphan = find_orphan(session, collection, partition)

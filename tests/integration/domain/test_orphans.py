@@ -261,7 +261,7 @@ def test_adoption_is_refused_when_the_number_or_the_name_is_unusable(product: Pr
 
 def test_orphan_is_dropped_with_proof_when_its_name_was_typed(placed: Product) -> None:
     lay(placed, NAME, rows=3)
-    with pytest.raises(InvalidField):
+    with pytest.raises(NotDroppable):
         placed.services.orphans.drop(placed.collection, NAME, "tenant_4", actor=ACTOR)
     ask_drop(placed)
     assert fulfil(placed) == 1
