@@ -141,7 +141,7 @@ def _change(
 def _audit(session: UnitOfWork, ended: OrphanRequest) -> None:
     place = {"collection": ended.collection, "partition": ended.partition}
     result = {
-        "outcome": ended.outcome,
+        "result": ended.outcome,
         "message": ended.message,
         "real_collection": ended.real_collection,
     }

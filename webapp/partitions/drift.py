@@ -47,6 +47,9 @@ class Finding:
     since: datetime | None = field(default=None, compare=False)
     # When the rows were counted.
     counted_at: datetime | None = field(default=None, compare=False)
+    # Of an acknowledged one: who decided to keep it, and why.
+    decided_by: str | None = field(default=None, compare=False)
+    reason: str | None = field(default=None, compare=False)
 
     @property
     def number(self) -> int | None:
@@ -144,8 +147,10 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
             row.partition,
             row.rows,
             row.note,
-            row.first_seen_at,
+            row.acknowledged_at or row.first_seen_at,
             row.counted_at,
+            row.acknowledged_by,
+            row.acknowledged_reason,
         )
         for row, tenant_id in rows
     ]

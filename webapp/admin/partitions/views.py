@@ -14,6 +14,7 @@ from webapp.admin.lists.filters import read_choice
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import OperationStarter
 from webapp.admin.partitions.drift import drift_data
+from webapp.admin.partitions.orphans import OrphanViews
 from webapp.admin.queues.throughput import queue_data
 from webapp.admin.wording.times import clock
 from webapp.db.types import utc_now
@@ -28,10 +29,10 @@ TABS = ("causes", "all", "drift", "queues")
 LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
 
 
-class PartitionsView(OperationStarter):
+class PartitionsView(OrphanViews, OperationStarter):
     """The partitions of all tenants, and the retry of failures."""
 
-    reads = frozenset({"index", "live"})
+    reads = frozenset({"index", "live", "orphan", "orphan_live"})
     nav = "partitions"
 
     @expose("/")
