@@ -61,6 +61,9 @@ class Order:
 
 def order_of(wanted: TenantFilter) -> Order:
     """By name; of one state, the longest in it first; else the order of the filter's index."""
+    if wanted.upload_id is not None:
+        # These are few, and found by their numbers.
+        return _BY_NUMBER
     if wanted.operation_id is not None:
         return _BY_STATE
     if isinstance(wanted.state, PartitionState):

@@ -151,7 +151,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "slug_of": lambda row: Candidate.of(row).wanted_slug,
         "first": rows_of(reading(), upload.id, [RowOutcome.NEW], NEW_SHOWN) if is_checked else (),
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
-        "request_url": _request_url(),
+        "request_url": _request_url(upload),
         "room": shell().summary.collections[0],
         "absent": absence(reading()) if is_running else None,
         "every": WATCHED_S if is_running else SETTLED_S,
@@ -165,6 +165,6 @@ def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
     return rows_of(reading(), upload.id, REJECTED, WRONG_SHOWN + 1, after_line)
 
 
-def _request_url() -> str:
-    kind = OperationKind.REQUEST
-    return url_for("operations.review", kind=kind, scope="matching", state=NOT_REQUESTED)
+def _request_url(upload: Upload) -> str:
+    wanted = {"kind": OperationKind.REQUEST, "state": NOT_REQUESTED, "upload": upload.id}
+    return url_for("operations.review", scope="matching", **wanted)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from webapp.partitions.isolation_checks import request_check
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
 # Parameters of the list.
-LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
+LIST_PARAMETERS = ("state", "cause", "search", "operation", "upload", "page")
 
 
 class PartitionsView(OrphanViews, OperationStarter):
