@@ -15,6 +15,7 @@ from jobs.drift.orphan_claims import OrphanClaims
 from jobs.drift.orphan_requests import OrphanRequests
 from jobs.drift.verify import verify
 from jobs.milvus.store import PartitionStore, StoreError
+from tests.engines.process import wait_until
 from tests.factories import ACTOR, FaultyStore, ListingStore, Product
 from tests.milvus_collections import insert_rows
 from webapp.csv_import.parsing import FileRow
@@ -285,6 +286,25 @@ def test_drop_is_refused_when_provisioning_is_paused(simple: Product) -> None:
     assert actions(simple) == ["orphan.drop", "orphan.not_dropped"]
     with pytest.raises(NotDroppable, match="provisioning is paused"):
         ask_drop(simple)
+
+
+def test_drop_is_refused_when_the_alias_was_moved(simple: Product) -> None:
+    found(simple, NAME)
+    ask_drop(simple)
+    simple.write("UPDATE observed_collection SET real_name = 'of before', collection_id = 7")
+    milvus = ListingStore(NAME)
+    fulfil(simple, milvus)
+    request = request_of(simple)
+    assert (request.outcome, "drop" in milvus.calls) == ("refused", False)
+    assert request.message == "the alias stands for another collection now"
+
+
+def test_reconciler_fulfils_requests_by_itself(simple: Product) -> None:
+    found(simple, NAME)
+    simple.services.orphans.count(simple.collection, NAME, actor=ACTOR)
+    with simple.reconciling(ListingStore(NAME)):
+        wait_until(lambda: request_of(simple).finished_at, 20, "the result")
+    assert request_of(simple).outcome == "counted"
 
 
 @pytest.mark.parametrize("state", [None, *PartitionState])
