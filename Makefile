@@ -103,7 +103,7 @@ vendor:
 BABEL := $(BIN)/pybabel
 messages: .venv/.dev
 	@mkdir -p translations
-	@$(BABEL) -q extract -F babel.cfg -k _l -k N_ -k counted:1,2 --project=Paratia --add-location=file --sort-by-file \
+	@$(BABEL) -q extract -F babel.cfg -k _l -k N_ -k plain -k counted:1,2 --project=Paratia --add-location=file --sort-by-file \
 		-o translations/messages.pot .
 	@for language in $(LANGUAGES); do \
 		test -f translations/$$language/LC_MESSAGES/messages.po || $(BABEL) -q init \

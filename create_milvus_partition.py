@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -27,6 +28,36 @@ PARTITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 MAX_MESSAGE = 500
 KNOWN_TO_ALL = frozenset({"Milvus", "postgres"})
 MAX_TIMEOUT_S = 86_400.0
+
+# The variables for TLS to Milvus, and pymilvus's names for them.
+TLS_ARGUMENTS = {
+    "MILVUS_CA_CERT": "ca_pem_path",
+    "MILVUS_CLIENT_CERT": "client_pem_path",
+    "MILVUS_CLIENT_KEY": "client_key_path",
+    "MILVUS_SERVER_NAME": "server_name",
+}
+TLS_FILES = ("MILVUS_CA_CERT", "MILVUS_CLIENT_CERT", "MILVUS_CLIENT_KEY")
+# Each needs the other. pymilvus ignores a client certificate without a CA's.
+TLS_NEEDS = (
+    ("MILVUS_CLIENT_CERT", "MILVUS_CLIENT_KEY"),
+    ("MILVUS_CLIENT_KEY", "MILVUS_CLIENT_CERT"),
+    ("MILVUS_CLIENT_CERT", "MILVUS_CA_CERT"),
+)
+# What gRPC says of a connection that failed in TLS, and what it means.
+TLS_FAULTS = (
+    (r"certificate_verify_failed", "the server's certificate is not trusted, see MILVUS_CA_CERT"),
+    (
+        r"hostname verification check failed",
+        "the server's certificate is for another name, see MILVUS_SERVER_NAME",
+    ),
+    (
+        r"tsi_data_corrupted|alert_\w*(certificate|unknown_ca)|http2 header with status: 400",
+        "the server refused the connection; it may want a client certificate, "
+        "see MILVUS_CLIENT_CERT",
+    ),
+    (r"wrong_version_number", "the server speaks no TLS at this port"),
+    (r"expected settings frame", "the server may speak TLS at this port: write https://"),
+)
 
 CONNECT_FAILED = 2
 PARTITION_NOT_FOUND = 200
@@ -142,13 +173,74 @@ def unusable_uri(uri: str) -> str | None:
     return "must be a server's address, not a file" if uri.endswith(".db") else None
 
 
+def unusable_tls(tls: Mapping[str, str], uri: str) -> tuple[str, str] | None:
+    """The variable for TLS that cannot be used, and its fault; None without one.
+
+    The fault repeats no value: a key may stand in the place of its file.
+    """
+    if tls and urlsplit(uri).scheme != "https":
+        return next(iter(tls)), "needs TLS: the address of Milvus must begin with https://"
+    for name, other in TLS_NEEDS:
+        if name in tls and other not in tls:
+            return name, f"needs {other} too"
+    for name in TLS_FILES:
+        if name in tls and (fault := _unreadable(tls[name])):
+            return name, fault
+    return _unusable_pem(tls) if tls else None
+
+
+def _unreadable(path: str) -> str | None:
+    try:
+        with Path(path).open("rb"):
+            return None
+    except ValueError:
+        return "is no path of a file"
+    except OSError as error:
+        return f"names a file that cannot be read: {error.strerror}"
+
+
+def _unusable_pem(tls: Mapping[str, str]) -> tuple[str, str] | None:
+    # Takes 20 ms, which most calls of the script need not spend.
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    name, fault = "MILVUS_CA_CERT", "names a file without a certificate in PEM"
+    try:
+        if "MILVUS_CA_CERT" in tls:
+            context.load_verify_locations(tls["MILVUS_CA_CERT"])
+        name, fault = "MILVUS_CLIENT_CERT", "and MILVUS_CLIENT_KEY must name one pair in PEM"
+        if "MILVUS_CLIENT_CERT" in tls:
+            pair = tls["MILVUS_CLIENT_CERT"], tls["MILVUS_CLIENT_KEY"]
+            context.load_cert_chain(*pair, password=_refuse_to_ask)
+    except ssl.SSLError:
+        return name, fault
+    except EOFError:
+        return "MILVUS_CLIENT_KEY", "is encrypted; decrypt it with: openssl pkey -in OLD -out NEW"
+    return None
+
+
+def _refuse_to_ask() -> NoReturn:
+    """Stands in for OpenSSL's question on the terminal."""
+    raise EOFError
+
+
+def tls_arguments(tls: Mapping[str, str]) -> dict[str, str]:
+    """The arguments of a `MilvusClient`. Its file of CAs has another name without a client's."""
+    arguments = {TLS_ARGUMENTS[name]: value for name, value in tls.items()}
+    if "client_pem_path" not in arguments and "ca_pem_path" in arguments:
+        arguments["server_pem_path"] = arguments.pop("ca_pem_path")
+    return arguments
+
+
 def diagnose(error: BaseException, secret: str = "") -> tuple[str, str]:
     """The product's code for an error of pymilvus or gRPC, and its message without the secret.
 
     Reads attributes instead of types, so that neither library need be imported.
     """
     cause = error.cause if isinstance(error, Failed) else _cause_of(error)
-    return cause, redact(_text_of(error), secret)
+    text = _text_of(error)
+    faults = (fault for pattern, fault in TLS_FAULTS if re.search(pattern, text.lower()))
+    return cause, redact(": ".join((*[*faults][:1], text)), secret)
 
 
 def redact(text: str, secret: str) -> str:
@@ -378,6 +470,11 @@ class Work:
         return None
 
 
+def silence_grpc() -> None:
+    """Before its import: it writes what its errors say, past every log, for each connection."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 def load_pymilvus() -> Any:
     """The module, kept from reading addresses of its own and from writing to our streams.
 
@@ -389,6 +486,7 @@ def load_pymilvus() -> Any:
     for name in ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION", "MILVUS_CONN_TIMEOUT"):
         os.environ.pop(name, None)
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    silence_grpc()
     import pymilvus
 
     # It logs every refusal with a traceback; our answer has the message.
@@ -407,7 +505,13 @@ def ensure(args: argparse.Namespace, token: str) -> Answer:
         work = Work(args.collection, args.partition, args.timeout)
 
         def connect(timeout_s: float) -> Any:
-            return milvus.MilvusClient(args.uri, token=token, timeout=timeout_s, dedicated=True)
+            return milvus.MilvusClient(
+                args.uri,
+                token=token,
+                timeout=timeout_s,
+                dedicated=True,
+                **tls_arguments(args.tls),
+            )
 
         return {**answer, **work.run(connect, args.check)}
     except BaseException as error:  # noqa: BLE001 - the outer edge: every failure is an answer
@@ -426,6 +530,8 @@ class Parser(argparse.ArgumentParser):
 def parse(argv: list[str], env: Mapping[str, str]) -> argparse.Namespace:
     """The command line, completed from the environment, where an empty variable counts as unset.
 
+    TLS has variables alone, as the credential has.
+
     Raises:
         SystemExit: 2, when either is unusable; the message names the flag or the variable.
     """
@@ -443,6 +549,9 @@ def parse(argv: list[str], env: Mapping[str, str]) -> argparse.Namespace:
     args.timeout = _timeout(parser, args.timeout, env)
     is_named = bool(args.uri)
     args.uri = _uri(parser, args.uri, env)
+    args.tls = {name: env[name] for name in TLS_ARGUMENTS if env.get(name)}
+    if problem := unusable_tls(args.tls, args.uri):
+        parser.error(" ".join(problem))
     if not is_named:
         _say_which(args.uri)
     return args

@@ -4,18 +4,20 @@ import gc
 import sys
 
 import click
+from flask import Flask
 from flask.cli import AppGroup, FlaskGroup
 from werkzeug.utils import import_string
 
 from webapp import create_app
-from webapp.core import create_core, init_migrations
+from webapp.core import create_core, database_of, init_migrations
 from webapp.logs import configure_logging
-from webapp.settings import SettingsError, load_settings
-from webapp.var_dir import keep_files_private
+from webapp.settings import Settings, SettingsError, load_settings
+from webapp.var_dir import keep_files_private, keep_temporary_files
 
 COMMANDS = {
     "audit": "webapp.cli.audit:audit_command",
     "config": "webapp.cli.config:config_command",
+    "doctor": "webapp.cli.doctor:doctor_command",
     "partitions": "jobs.cli.partitions:partitions",
     "tenants": "webapp.cli.tenants:tenants_cli",
     "tokens": "webapp.cli.access:tokens_cli",
@@ -44,14 +46,27 @@ def is_command() -> bool:
     return context is not None and isinstance(context.command, FlaskGroup)
 
 
+def served(settings: Settings) -> Flask:
+    """The application of a server, which shows that this process lives."""
+    from webapp.conditions.watch import Watch
+    from webapp.models.process import ProcessKind
+
+    app = create_app(settings)
+    watch = Watch(database_of(app), settings, ProcessKind.WEB)
+    watch.heartbeat.start()
+    app.extensions["condition_log"] = watch.conditions
+    return app
+
+
 # What is imported stays for good: looking for garbage there takes a sixth of a short command.
 gc.freeze()
 keep_files_private()
 try:
     settings = load_settings()
+    keep_temporary_files(settings.var_dir)
     # Results of commands go to stdout alone; servers log there.
     configure_logging(settings, "stderr" if click.get_current_context(silent=True) else "stdout")
-    app = create_core(settings) if is_command() else create_app(settings)
+    app = create_core(settings) if is_command() else served(settings)
 except SettingsError as error:
     sys.exit(str(error))
 

@@ -35,7 +35,10 @@ class Worker:
         """The connection to Milvus, opened by its first call in this process."""
         settings = self.settings
         return MilvusPartitionStore(
-            settings.milvus_address, settings.milvus_token or "", settings.milvus_timeout
+            settings.milvus_address,
+            settings.milvus_token or "",
+            settings.milvus_timeout,
+            settings.milvus_tls,
         )
 
     def script(self, collection: str, partition: str, *, check: bool = False) -> ScriptAnswer:
@@ -48,6 +51,7 @@ class Worker:
             partition,
             settings.milvus_timeout,
             check=check,
+            tls=settings.milvus_tls,
         )
 
 

@@ -20,7 +20,9 @@ from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from jobs import context
 from jobs.provisioning import create_partition, create_partitions
+from webapp.conditions.watch import Watch
 from webapp.logs import get_logger
+from webapp.models.process import ProcessKind
 from webapp.queue.own_jobs import (
     APPLICATION,
     APPLICATION_FIELD,
@@ -143,6 +145,7 @@ class PartitionWorker(SimpleWorker):
     job_class = PartitionJob
     queue_class = PartitionQueue
     log_result_lifespan = False
+    watch: Watch | None = None
 
     def __init__(self, queues: Sequence[str], connection: Redis, **options: Any) -> None:
         super().__init__(
@@ -161,8 +164,28 @@ class PartitionWorker(SimpleWorker):
         ours = {"with_scheduler": False, "dequeue_strategy": "default"}
         return super().work(*args, **{**options, **ours})
 
+    def teardown(self) -> None:
+        """Sign off, in the database first: Redis may have gone."""
+        if self.watch:
+            self.watch.heartbeat.stop()
+        super().teardown()  # type: ignore[no-untyped-call]
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run the job, and show meanwhile which."""
+        self._show_activity(f"{job.id}: {job.description}")
+        try:
+            super().execute_job(job, queue)
+        finally:
+            self._show_activity(None)
+
+    def _show_activity(self, activity: str | None) -> None:
+        if self.watch:
+            self.watch.heartbeat.set_activity(activity)
+
     def bootstrap(self, *args: Any, **options: Any) -> None:
         super().bootstrap(*args, **options)
+        if self.watch:
+            self.watch.heartbeat.start()
         log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
 
     def serialize(self) -> dict[str, Any]:
@@ -235,4 +258,7 @@ def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any)
     """A worker of both queues, or of those named, on a connection of its own."""
     # In this order, so that a sign-up never waits behind the backfill.
     names = queues or [settings.partition_queue, settings.backfill_queue]
-    return PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
+    worker = PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
+    database = context.worker().services.database
+    worker.watch = Watch(database, settings, ProcessKind.WORKER, worker.name)
+    return worker

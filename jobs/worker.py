@@ -14,10 +14,11 @@ from jobs.milvus.client import load_pymilvus
 from jobs.milvus.store import StoreError
 from jobs.queue_worker import PartitionWorker, queue_worker
 from webapp.logs import configure_logging, logging_config
-from webapp.var_dir import keep_files_private
+from webapp.var_dir import keep_files_private, keep_temporary_files
 
 keep_files_private()
 _settings = worker().settings
+keep_temporary_files(_settings.var_dir)
 configure_logging(_settings)
 # Without a usable SDK the worker still works: each attempt reports it and uses the script.
 with suppress(StoreError):

@@ -17,7 +17,7 @@ from launch.restarts import Restarts
 from launch.settings import RunSettings
 from launch.supervise import Supervisor, await_former_run
 from launch.terminal import following, say
-from webapp.var_dir import is_private, keep_files_private
+from webapp.var_dir import is_private, keep_files_private, keep_temporary_files
 
 POLL_S = 0.2
 # Errors of the disk, in one line; others are bugs, with their traceback.
@@ -58,10 +58,11 @@ def _stop_on_signals() -> threading.Event:
 def _settled(settings: RunSettings, held: ExitStack) -> RunSettings:
     """The settings with the addresses that are this run's for as long as `held` is open."""
     held.enter_context(reservations.only_run(settings.var_dir))
+    keep_temporary_files(settings.var_dir)
     if not is_private(settings.var_dir):
         say(f"Warning: others may look into VAR_DIR {settings.var_dir}, which is not ours alone.\n")
     await_former_run(settings.var_dir)
-    reservations.require_web_port(settings.port)
+    reservations.require_web_port(settings.host, settings.port)
     if settings.milvus_is_embedded:
         port = held.enter_context(reservations.milvus_port(settings))
         settings = replace(settings, milvus_address=f"http://{reservations.LOOPBACK}:{port}")
@@ -133,8 +134,8 @@ class _Run:
 
 def _addresses(settings: RunSettings) -> list[str]:
     return [
-        f"Panel     http://{reservations.LOOPBACK}:{settings.port}/admin/",
-        f"API       http://{reservations.LOOPBACK}:{settings.port}/api/docs",
+        f"Panel     {settings.panel_address}/admin/",
+        f"API       {settings.panel_address}/api/docs",
         f"Logs      {settings.var_dir / 'log'}",
     ]
 

@@ -8,11 +8,13 @@ import webapp.application  # noqa: F401
 from launch.wrapper import end_with_parent
 from webapp.logs import logging_config
 from webapp.settings import load_settings
-from webapp.var_dir import UMASK
+from webapp.var_dir import UMASK, keep_temporary_files
 
 _settings = load_settings()
+# Each worker has a temporary file, by which the master knows that it is alive.
+keep_temporary_files(_settings.var_dir)
 
-bind = f"127.0.0.1:{_settings.port}"
+bind = _settings.bind
 worker_class = "launch.web_worker.WebWorker"
 workers = 2
 threads = 8

@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from redis import Redis, RedisError
 from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 
 from launch import sessions
-from launch.reservations import LOOPBACK
 from launch.terminal import say
 from webapp.db.deadline import answered_within
 from webapp.db.session import Database, open_database
@@ -44,7 +44,7 @@ def main() -> None:
         socket_connect_timeout=ANSWER_WITHIN_S,
     )
     signs: dict[str, Callable[[], bool]] = {
-        "web": lambda: _serves(settings.port),
+        "web": lambda: _serves(settings.panel_address),
         "worker": lambda: _is_registered(redis, session),
         "reconciler": lambda: _has_beaten(database, since),
     }
@@ -57,8 +57,9 @@ def main() -> None:
         time.sleep(POLL_S)
 
 
-def _serves(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S)
+def _serves(address: str) -> bool:
+    place = urlsplit(address).netloc
+    connection = http.client.HTTPConnection(place, timeout=ANSWER_WITHIN_S)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK

@@ -49,13 +49,15 @@ def only_run(var_dir: Path) -> Iterator[None]:
         yield
 
 
-def require_web_port(port: int) -> None:
-    """Raises StartError, with the remedy, where the panel cannot listen on `PORT`."""
+def require_web_port(host: str, port: int) -> None:
+    """Raises StartError, with the remedy, where the panel cannot listen on `HOST` and `PORT`."""
     try:
-        _try_to_listen(port)
+        _try_to_listen(host, port)
     except OSError as error:
         why = "is taken by another program" if error.errno == errno.EADDRINUSE else error.strerror
-        raise StartError(f"PORT {port} on {LOOPBACK}: {why}. Set PORT to a free one.") from error
+        is_elsewhere = error.errno == errno.EADDRNOTAVAIL
+        remedy = "HOST to an address of this machine" if is_elsewhere else "PORT to a free one"
+        raise StartError(f"PORT {port} on {host}: {why}. Set {remedy}.") from error
 
 
 @contextlib.contextmanager
@@ -88,7 +90,13 @@ def settle_redis_socket(settings: RunSettings) -> Path:
     if is_usable_socket(first):
         return first
     if not is_usable_socket(last) or not is_private(last.parent):
-        last = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp")) / "redis.sock"
+        try:
+            last = Path(tempfile.mkdtemp(prefix="paratia-", dir="/tmp")) / "redis.sock"
+        except OSError as error:
+            raise StartError(
+                f"VAR_DIR {settings.var_dir} has a path in which no socket can be, and /tmp cannot "
+                f"be used instead: {error.strerror}. Choose a shorter path without a space or a =."
+            ) from error
         remember(settings.var_dir / "redis.socket", str(last))
     return last
 
@@ -99,16 +107,16 @@ def _claim(port: int) -> socket.socket | None:
     try:
         # An abstract name needs no file, and ends with the process.
         claim.bind(f"\0paratia-milvus-{port}")
-        _try_to_listen(port)
+        _try_to_listen(LOOPBACK, port)
     except OSError:
         claim.close()
         return None
     return claim
 
 
-def _try_to_listen(port: int) -> None:
-    with socket.socket() as probe:
+def _try_to_listen(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # A port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
+        probe.bind((host, port))
         probe.listen()

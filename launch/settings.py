@@ -17,7 +17,9 @@ class RunSettings:
     """What a run needs of `webapp.settings.Settings`, under the same names."""
 
     var_dir: Path
+    host: str
     port: int
+    panel_address: str
     admin_email: str
     milvus_is_embedded: bool
     milvus_address: str

@@ -199,12 +199,20 @@ class Visitor(Rows):
 
     def age_session(self, *, began_s: float = 0, seen_s: float = 0) -> None:
         """Put the beginning, and the last page, of the session so many seconds back."""
+
+        def age(session: dict[str, Any]) -> None:
+            session["began"] -= began_s
+            session["seen"] -= seen_s
+
+        self.change_session(age)
+
+    def change_session(self, change: Callable[[dict[str, Any]], object]) -> None:
+        """Change what the session's cookie holds, as only the signing key can."""
         settings: Settings = self.app.extensions["settings"]
         serializer = PanelSessions(settings).get_signing_serializer(self.app)
         assert serializer is not None
         session = serializer.loads(self.session_cookie())
-        session["began"] -= began_s
-        session["seen"] -= seen_s
+        change(session)
         self.steal(serializer.dumps(session))
 
     def steal(self, session_cookie: str) -> None:

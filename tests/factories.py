@@ -31,7 +31,6 @@ from sqlalchemy.orm import Session
 
 import jobs.context
 from jobs.context import Worker
-from jobs.leader import LeaderLease
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.script import ScriptAnswer
 from jobs.milvus.store import PartitionStore, Place, Request, StoreError
@@ -50,6 +49,7 @@ from webapp import create_app
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.leader import LeaderLease
 from webapp.models.audit import Actor, AuditEntry, Via
 from webapp.models.base import Model
 from webapp.models.causes import Cause

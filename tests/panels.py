@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
 from tests.access import Visitor, statements
-from webapp.admin.live.cache import SharedReads
+from webapp.http.shared_reads import SharedReads
 
 # A hundred tenants whose lists are as long as those of very many: pages of fifty.
 FEW, MANY = (100, 60), (100_000, 5_000)

@@ -37,6 +37,8 @@ def create_app(settings: Settings) -> APIFlask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_CHECK_DEFAULT=False,
+        # The last one signs; all are accepted.
+        WTF_CSRF_SECRET_KEY=[*settings.secret_key_fallbacks, settings.signing_key],
         # A form lives as long as the session that its token belongs to.
         WTF_CSRF_TIME_LIMIT=None,
         MAX_CONTENT_LENGTH=4 * 1024 * 1024,

@@ -21,6 +21,7 @@ def create_core(settings: Settings) -> Flask:
 def configure(app: Flask, settings: Settings) -> None:
     """Bind the application to its settings."""
     app.config["SECRET_KEY"] = settings.signing_key
+    app.config["SECRET_KEY_FALLBACKS"] = list(settings.secret_key_fallbacks)
     app.extensions["settings"] = settings
 
 

@@ -1,23 +1,29 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, jsonify
 from flask.typing import ResponseReturnValue
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from webapp.conditions.condition import Condition, Part
+from webapp.conditions.judgement import present_conditions
+from webapp.conditions.kinds import REDIS_DOWN
+from webapp.conditions.watch import own_conditions
 from webapp.db.deadline import answered_within
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.condition import Severity
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
 from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.pause_state import last_pause
-from webapp.queue.redis_writes import WriteProbe, refusal_in
 from webapp.settings import Settings
 from webapp.times import rfc3339
 
@@ -29,8 +35,6 @@ blueprint = Blueprint("health", __name__)
 
 
 def init_app(app: Flask) -> None:
-    address = app.extensions["settings"].redis_address
-    app.extensions["write_probe"] = WriteProbe(address, ANSWER_WITHIN_S)
     app.register_blueprint(blueprint)
 
 
@@ -42,29 +46,18 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """200 when the database answers in time and Redis takes writes; Milvus may be down."""
-    settings: Settings = current_app.extensions["settings"]
-    database: Database = current_app.extensions["database"]
-    future = _checkers().submit(_conditions, database, settings)
-    redis = _redis()
-    state = _result(future)
-    ready = redis == "ok" and state is not None
+    """200 when this process can serve: the database answers in time.
+
+    All else that is not as it should be is told as `degraded`, by its key, without details: it
+    keeps no request from being served, so no balancer should take this process away for it.
+    """
+    state = _result(_checkers().submit(_state, current_app.extensions))
     body = {
-        "status": "ok" if ready else "unavailable",
-        "database": "ok" if state is not None else "down",
-        "redis": redis,
+        "status": "unavailable" if state is None else "degraded" if state["degraded"] else "ok",
+        "database": "down" if state is None else "ok",
         **(state or NOTHING_KNOWN),
     }
-    return jsonify(body), 200 if ready else 503
-
-
-def _redis() -> str:
-    """`degraded` when Redis answers but refuses writes; the reason is not public."""
-    probe: WriteProbe = current_app.extensions["write_probe"]
-    answers = _result(_checkers().submit(probe.answers))
-    if answers is None:
-        return "down"
-    return "degraded" if refusal_in(answers) else "ok"
+    return jsonify(body), 503 if state is None else 200
 
 
 def _result(future: Future[Any]) -> Any:
@@ -82,24 +75,45 @@ def _checkers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
 
 
-def _conditions(database: Database, settings: Settings) -> dict[str, dict[str, str | None]]:
-    """The last observation of Milvus, and a pause, which leaves the process ready."""
-    # The thread serves later checks too, so it gives up when this check does.
-    with answered_within(ANSWER_WITHIN_S), database.reading() as session:
-        session.execute(text("SELECT 1"))
-        row = session.get(ObservedCollection, settings.milvus_collection)
-        circuit = CircuitState.of(session.get(Circuit, MILVUS))
-        pause = last_pause(session)
+def _state(extensions: dict[str, Any]) -> dict[str, Any]:
+    """What is known besides the database; strangers may ask often, so once a second."""
+    reads: SharedReads = extensions["shared_reads"]
+    database: Database = extensions["database"]
+    settings: Settings = extensions["settings"]
+
+    def read() -> dict[str, Any]:
+        # The thread serves later checks too, so it gives up when this check does.
+        with answered_within(ANSWER_WITHIN_S), database.reading() as session:
+            found = present_conditions(session, settings, own_conditions(extensions))
+            return _told(session, settings, found)
+
+    return reads.recall("readyz", read)
+
+
+def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> dict[str, Any]:
+    grave = [each for each in found if each.severity != Severity.INFO]
+    degraded = {each.part for each in grave}
+    redis = "ok"
+    if Part.REDIS in degraded:
+        redis = "down" if any(each.kind is REDIS_DOWN for each in grave) else "degraded"
+    circuit = CircuitState.of(session.get(Circuit, MILVUS))
+    pause = last_pause(session)
     paused = pause if pause and pause.lasts else None
-    milvus = _last_observation(row, settings) | {
-        "circuit": "open" if circuit.is_open else "closed",
-        "circuit_since": rfc3339(circuit.since),
+    row = session.get(ObservedCollection, settings.milvus_collection)
+    return {
+        "redis": redis,
+        "milvus": _last_observation(row, settings)
+        | {
+            "circuit": "open" if circuit.is_open else "closed",
+            "circuit_since": rfc3339(circuit.since),
+        },
+        "provisioning": {
+            "status": "paused" if paused else "running",
+            "since": rfc3339(paused.since) if paused else None,
+        },
+        "checks": {part.value: "degraded" if part in degraded else "ok" for part in Part},
+        "degraded": list(dict.fromkeys(each.key for each in grave)),
     }
-    provisioning = {
-        "status": "paused" if paused else "running",
-        "since": rfc3339(paused.since) if paused else None,
-    }
-    return {"milvus": milvus, "provisioning": provisioning}
 
 
 def _last_observation(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
@@ -116,7 +130,10 @@ def _observation(
     return {"status": status, "cause": cause, "observed_at": observed_at}
 
 
-NOTHING_KNOWN: dict[str, dict[str, str | None]] = {
+NOTHING_KNOWN: dict[str, Any] = {
+    "redis": "unknown",
     "milvus": _observation("unknown") | {"circuit": "unknown", "circuit_since": None},
     "provisioning": {"status": "unknown", "since": None},
+    "checks": {part.value: "unknown" for part in Part} | {Part.DATABASE.value: "degraded"},
+    "degraded": ["database_down"],
 }

@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+import tempfile
 from pathlib import Path
 
 # Overrides the umask of the shell: other users cannot read what our processes write.
@@ -14,6 +15,22 @@ OURS = ("run.lock", "secret_key")
 def keep_files_private() -> None:
     """Make new files of this process and its children readable by their owner alone."""
     os.umask(UMASK)
+
+
+def keep_temporary_files(var_dir: Path) -> None:
+    """Let this process and its children write temporary files below `var_dir`.
+
+    So it is the one folder that is written. Where it cannot be, they are left where they were.
+    """
+    folder = var_dir / "tmp"
+    try:
+        private_folder(var_dir)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        # Python's own, and those of SQLite, which reads the variable when it needs one.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
 
 
 def private_folder(folder: Path) -> None:

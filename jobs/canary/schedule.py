@@ -7,8 +7,8 @@ from datetime import timedelta
 from jobs.canary.check import Canary
 from jobs.drift.check import DriftCheck
 from jobs.drift.observations import record_observation
-from jobs.leader import LeaderLease
 from jobs.milvus.store import PartitionStore
+from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport, is_check_due, record_check

@@ -14,6 +14,7 @@ from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.logs import configure_logging
 from webapp.models.partition import Partition
+from webapp.models.process import ProcessKind
 from webapp.partitions import failures
 from webapp.partitions import summary as figures
 from webapp.partitions.pause_state import PauseState
@@ -127,6 +128,7 @@ def reconcile(once: bool) -> None:
     """Dispatch what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
     from jobs.context import Worker
     from jobs.reconciler.loop import Reconciler
+    from webapp.conditions.watch import Watch
 
     settings, services = current.settings(), current.services()
     configure_logging(settings, stream="stderr" if once else "stdout")
@@ -137,7 +139,10 @@ def reconcile(once: bool) -> None:
     stop = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
-    reconciler.run(stop)
+    watch = Watch(services.database, settings, ProcessKind.RECONCILER)
+    watch.heartbeat.start()
+    reconciler.run(stop, watch.heartbeat.set_activity)
+    watch.heartbeat.stop()
 
 
 @click.command()

@@ -16,10 +16,12 @@ from create_milvus_partition import (
     is_duplicate,
     is_partition_name,
     redact,
+    silence_grpc,
+    tls_arguments,
 )
 from jobs.milvus import rows
 from jobs.milvus.connection import Connection, Session
-from jobs.milvus.store import PartitionStore, Place, Request, StoreError
+from jobs.milvus.store import NO_TLS, PartitionStore, Place, Request, StoreError
 from webapp.models.causes import Cause
 
 T = TypeVar("T")
@@ -49,8 +51,12 @@ class MilvusPartitionStore:
     instead of waiting for gRPC's own pause.
     """
 
-    def __init__(self, uri: str, token: str, timeout_s: float) -> None:
+    def __init__(
+        self, uri: str, token: str, timeout_s: float, tls: Mapping[str, str] = NO_TLS
+    ) -> None:
+        """`tls`: the settings for TLS by name, see `Settings.milvus_tls`."""
         self._uri = uri
+        self._tls = tls_arguments(tls)
         self._token = token
         self._timeout_s = timeout_s
         # By process. An inherited session is never closed: that would touch the parent's channel.
@@ -127,6 +133,7 @@ class MilvusPartitionStore:
                 timeout=timeout_s,
                 dedicated=True,
                 grpc_options=CHANNEL_OPTIONS,
+                **self._tls,
             )
 
         return self._sessions.setdefault(os.getpid(), Session(connect))
@@ -152,6 +159,7 @@ def load_pymilvus() -> Any:
     Raises:
         StoreError: `unexpected`, when it cannot be imported.
     """
+    silence_grpc()
     try:
         with _without_pyarrow():
             import pymilvus

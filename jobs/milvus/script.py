@@ -3,19 +3,20 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from create_milvus_partition import mask, redact
-from jobs.milvus.store import StoreError
+from jobs.milvus.store import NO_TLS, StoreError
 from webapp.models.causes import Cause
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,10 @@ SCRIPT = ROOT / "create_milvus_partition.py"
 IMPORT_ALLOWANCE_S = 4.0
 LOCK_POLL_S = 0.05
 MADE = ("created", "already_exists")
-ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "SSL_CERT_FILE")
+# What the interpreter, OpenSSL and gRPC read, so that both providers connect in the same way.
+PASSED_ON = re.compile(
+    r"PATH|LANG|LC_ALL|HOME|TMPDIR|SSL_CERT_FILE|PYTHON.*|GRPC_.*|(?i:(grpc|https?|no|no_grpc)_proxy)"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def run_script(
     script: Path = SCRIPT,
     *,
     check: bool = False,
+    tls: Mapping[str, str] = NO_TLS,
 ) -> ScriptAnswer:
     """Create the partition by the script, or with `check` find out whether it exists.
 
@@ -60,7 +65,8 @@ def run_script(
     command += ["--check"] if check else []
     try:
         with _machine_lock(timeout_s):
-            output, errors = _run(command, token, timeout_s + IMPORT_ALLOWANCE_S)
+            environment = {**_environment(token), **tls}
+            output, errors = _run(command, environment, timeout_s + IMPORT_ALLOWANCE_S)
     except OSError as error:
         raise StoreError(Cause.UNEXPECTED, f"the script cannot be run: {error}") from None
     return _read(output, errors, token, ("exists", "absent") if check else MADE)
@@ -92,12 +98,12 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
-def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
+def _run(command: list[str], environment: Mapping[str, str], timeout_s: float) -> tuple[str, str]:
     """Its stdout and stderr. The whole process group is killed in every case."""
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env=_environment(token),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -114,11 +120,7 @@ def _run(command: list[str], token: str, timeout_s: float) -> tuple[str, str]:
 
 
 def _environment(token: str) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ENVIRONMENT or name.startswith("PYTHON")
-    }
+    kept = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     return kept | {"MILVUS_TOKEN": token}
 
 

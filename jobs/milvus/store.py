@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from create_milvus_partition import SecondsLeft
@@ -11,6 +12,9 @@ T = TypeVar("T")
 
 # Asks pymilvus's client, with the seconds that are left for it.
 Request = Callable[[Any, SecondsLeft], T]
+
+# The settings for TLS by name where there are none, see `Settings.milvus_tls`.
+NO_TLS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

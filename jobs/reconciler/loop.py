@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from jobs.canary.schedule import CanarySchedule
 from jobs.drift.orphan_requests import OrphanRequests
-from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.reconciler.bulk_loops import run_imports, run_operations
@@ -19,6 +18,7 @@ from jobs.reconciler.rollup import Rollup
 from jobs.removal.claims import RemovalClaims
 from jobs.removal.runner import RemovalRunner
 from webapp import idempotency
+from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.services import Services
 from webapp.settings import Settings
@@ -51,6 +51,7 @@ class Reconciler:
         self._observer = Observer(services, store)
         self._lease = LeaderLease(database)
         self._beat_at = -math.inf
+        self._show: Callable[[str | None], object] = lambda _: None
         # A leader that dies is replaced after this time; a living one renews its lease.
         self._lease_lasts = timedelta(seconds=min(LEASE_S, max(settings.reconcile_interval / 2, 1)))
 
@@ -141,19 +142,27 @@ class Reconciler:
 
     def _step(self, name: str, step: Callable[[], int]) -> int:
         """Run one step; a failure must not stop the others."""
+        self._show(f"sweep: {name}")
         try:
             return step()
         except Exception:
             log.exception("reconcile.step_failed", step=name)
             return 0
+        finally:
+            self._show(None)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(
+        self, stop: threading.Event, show: Callable[[str | None], object] = lambda _: None
+    ) -> None:
         """Dispatch what is due every second and sweep every interval, until `stop` is set.
+
+        `show` is told the step of the sweep that runs, and None after it.
 
         Sweep, removals, orphans, operations, imports and canary have their own threads, so that
         dispatches go on while Milvus is slow.
         """
         # One of several replicas sweeps in an interval; all check often whether it still does.
+        self._show = show
         interval_s = self._settings.reconcile_interval
         look_s = min(LOOK_EVERY_S, interval_s / 5)
         rest = timedelta(seconds=interval_s - look_s)

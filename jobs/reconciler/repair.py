@@ -30,6 +30,7 @@ from webapp.partitions.policy import (
     reopen_pause,
 )
 from webapp.partitions.requests import add_missing_rows
+from webapp.processes.agreement import is_place_disputed
 from webapp.queue.job_queue import JobQueue
 
 DIED = "the worker died or stalled in the middle of the attempt"
@@ -116,8 +117,11 @@ class Repair:
         """Move requests without any attempt in Milvus to the collection of the settings.
 
         One that adopts an orphan stays with it. Those that failed for a cause of their old
-        collection are reopened.
+        collection are reopened. None is moved while processes disagree about the collection:
+        another one would move it back.
         """
+        if self.database.read(is_place_disputed):
+            return 0
         untouched = and_(
             Partition.state.in_([PartitionState.PENDING, PartitionState.FAILED]),
             Partition.collection != self.policy.collection,

@@ -27,7 +27,7 @@ class Product:
         self.var_dir = run.var_dir
         self.url = f"http://127.0.0.1:{run.port}"
         self.password = password
-        self._environment = environment(run.var_dir, run.port, **settings)
+        self.environment = environment(run.var_dir, run.port, **settings)
         self._token: str | None = None
 
     def signal(self, part: str, number: signal.Signals) -> None:
@@ -53,7 +53,7 @@ class Product:
         done = subprocess.run(
             [str(Path(sys.executable).parent / "flask"), *words],
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=180,

@@ -6,10 +6,21 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.report import progress, show_load
-from tests.chaos import ceiling, exhaustion, flushes, outage, races, restore, standalone, storm
+from tests.chaos import (
+    ceiling,
+    exhaustion,
+    flushes,
+    outage,
+    races,
+    restore,
+    standalone,
+    storm,
+    surfaces,
+)
 from tests.chaos.options import parsed
 
 SCENARIOS = {
+    "surfaces": surfaces.run,
     "storm": storm.run,
     "standalone": standalone.run,
     "outage": outage.run,

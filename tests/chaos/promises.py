@@ -1,7 +1,8 @@
 """What the clients were told: each creation is acknowledged, refused or unknown."""
 
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -21,6 +22,8 @@ class Creation:
     took_s: float
     tenant_id: int | None = None
     status: int | None = None
+    # When the answer came, by the monotonic clock.
+    at: float = field(default_factory=time.monotonic)
 
 
 class Promises:

@@ -102,6 +102,14 @@ class Partitions:
             found: list[str] = client.list_partitions(COLLECTION, timeout=ANSWER_WITHIN_S)
         return [name for name in found if name.startswith("tenant_")]
 
+    def create(self, name: str) -> None:
+        with self._client() as client:
+            client.create_partition(COLLECTION, name, timeout=ANSWER_WITHIN_S)
+
+    def insert(self, name: str, rows: Sequence[dict[str, object]]) -> None:
+        with self._client() as client:
+            client.insert(COLLECTION, list(rows), partition_name=name, timeout=ANSWER_WITHIN_S)
+
     def drop(self, name: str) -> None:
         with self._client() as client:
             # Milvus Lite knows no release; a server drops nothing that is loaded.

@@ -72,6 +72,10 @@ def _trials(running: Target, plan: Sequence[Fault], creations: int) -> dict[str,
         for number, fault in enumerate(plan, start=1):
             trial = attempt(running, fault, clients, promises, creations)
             harm = f", {len(trial.findings)} HARMED" if trial.findings else ""
-            progress(f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s{harm}")
+            harm += f", {len(trial.lies)} LIES" if trial.lies else ""
+            progress(
+                f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s, "
+                f"clear after {trial.cleared_s:.1f} s{harm}"
+            )
             done.setdefault(fault.name, []).append(trial)
     return done

@@ -50,6 +50,7 @@ def test_nobody_is_lost_doubled_or_shown_to_another_when(
 ) -> None:
     trial = run_trial(running, fault, clients, promises, CREATIONS)
     assert not trial.findings
+    assert not trial.lies
     assert trial.acknowledged >= CREATIONS
     assert trial.healed_s < HEALED_WITHIN_S
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tests.chaos.clients import Client, signing_up
 from tests.chaos.compare import Finding, compare
 from tests.chaos.faults.fault import Fault
+from tests.chaos.honesty import watched
 from tests.chaos.promises import Promises
 from tests.chaos.target import Target
 from tests.engines.process import wait_until
@@ -33,6 +34,9 @@ class Trial:
     acknowledged: int
     findings: frozenset[Finding]
     healed_s: float
+    # What a surface said that was not so, and how long conditions stayed after the healing.
+    lies: Sequence[str] = ()
+    cleared_s: float = 0.0
     # Why it could not be carried through, where it could not.
     miss: str = ""
 
@@ -63,21 +67,25 @@ def run_trial(
     wait_until(target.product.run.serves, SIGN_UPS_WITHIN_S, "the web processes to be back")
     known = findings(target, promises)
     before = len(promises.acknowledged())
-    with signing_up(clients, promises, REST_S):
-        await_sign_ups(promises, before + target.random.randint(1, max(creations // 2, 1)))
-        with fault.during(target, promises):
-            time.sleep(fault.lasts_s)
-        healed_at = time.monotonic()
-        last = answered(target.database.last_number)
-        await_sign_ups(promises, before + creations)
-    healed_s = await_whole(target, last, healed_at)
-    if healed_s < WHOLE_WITHIN_S:
-        await_whole(target, answered(target.database.last_number), time.monotonic())
+    with watched(target, promises) as honesty:
+        with signing_up(clients, promises, REST_S):
+            await_sign_ups(promises, before + target.random.randint(1, max(creations // 2, 1)))
+            with fault.during(target, promises):
+                time.sleep(fault.lasts_s)
+            healed_at = time.monotonic()
+            last = answered(target.database.last_number)
+            await_sign_ups(promises, before + creations)
+        healed_s = await_whole(target, last, healed_at)
+        if healed_s < WHOLE_WITHIN_S:
+            await_whole(target, answered(target.database.last_number), time.monotonic())
+        cleared_s = honesty.await_clear()
     return Trial(
         fault=fault.name,
         acknowledged=len(promises.acknowledged()) - before,
         findings=frozenset(findings(target, promises) - known),
         healed_s=healed_s,
+        lies=honesty.lies,
+        cleared_s=cleared_s,
     )
 
 

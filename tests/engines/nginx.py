@@ -2,17 +2,15 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 from tests.engines import debian
+from tests.engines.certificates import OPENSSL, self_signed
 from tests.engines.process import ServerProcess, accepts, free_port
 from webapp.settings import PROJECT_ROOT
 
 NAME = "nginx"
 PACKAGE = "nginx-light"
-# Makes the certificate.
-OPENSSL = "openssl"
 # Where each `server` or `location` of the README stands, and what a test puts in the place of
 # the ports and the files that it names. Nothing else of it is changed.
 BLOCK = re.compile(r"```nginx\n(.*?)```", re.DOTALL)
@@ -60,12 +58,11 @@ class Nginx(ServerProcess):
         is_server = block.startswith("server")
         self.host = f"127.0.0.1:{self.port}"
         self.address = f"{'https' if is_server else 'http'}://{self.host}"
-        if is_server:
-            _make_certificate(directory)
         block = block.replace(PORT_OF_OURS, f"127.0.0.1:{upstream}")
         block = block.replace(f"listen {PORT_OF_NGINX}", f"listen {self.host}")
-        block = block.replace(CERTIFICATE, str(directory / "cert.pem"))
-        block = block.replace(KEY, str(directory / "key.pem"))
+        if is_server:
+            pair = self_signed(directory, "127.0.0.1")
+            block = block.replace(CERTIFICATE, str(pair.certificate)).replace(KEY, str(pair.key))
         folders = (f"{name}_temp_path {directory}/{name};" for name in TEMPORARY)
         config = AROUND.format(
             directory=directory,
@@ -80,20 +77,3 @@ class Nginx(ServerProcess):
             log=directory / "nginx.log",
             answers=lambda: accepts(self.port),
         )
-
-
-def _make_certificate(directory: Path) -> None:
-    """A certificate that nobody but these tests has a reason to trust."""
-    made = [
-        debian.needed(NAME, OPENSSL, OPENSSL),
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]
-    made += ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1"]
-    made += ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")]
-    subprocess.run(made, check=True, capture_output=True)

@@ -1,5 +1,6 @@
 """A server process that tests start, freeze, kill and start again."""
 
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Below the ports of the product's own engines, which begin at 19530, and of outgoing connections.
+BLOCKS = range(10_000, 19_000, 100)
+# Reserved for as long as this process lives.
+_reserved: list[socket.socket] = []
+
+
+class ServerEnded(RuntimeError):
+    """A server ended by itself, before it answered; the message has the end of its log."""
+
 
 def free_port() -> int:
     """A TCP port of the loopback address that was free a moment ago."""
@@ -18,6 +28,35 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def reserved_ports() -> range:
+    """A hundred free ports of the loopback address, which no other process of tests is given.
+
+    Raises:
+        RuntimeError: when all are taken.
+    """
+    for first in random.sample(BLOCKS, len(BLOCKS)):
+        block = range(first, first + BLOCKS.step)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            # An abstract name needs no file, and ends with the process.
+            claim.bind(f"\0paratia-tests-{first}")
+            _require_free(block)
+        except OSError:
+            claim.close()
+            continue
+        _reserved.append(claim)
+        return block
+    raise RuntimeError(f"no hundred free ports from {BLOCKS.start} to {BLOCKS.stop}")
+
+
+def _require_free(ports: range) -> None:
+    for port in ports:
+        with socket.socket() as probe:
+            # A port in TIME_WAIT counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
 
 
 def accepts(port: int) -> bool:
@@ -63,7 +102,7 @@ class ServerProcess:
         """Start and wait until it answers.
 
         Raises:
-            RuntimeError: with the end of its log, when it stops by itself.
+            ServerEnded: when it stops by itself.
             TimeoutError: when it does not answer in time.
         """
         with self.log.open("ab") as output:
@@ -122,5 +161,5 @@ class ServerProcess:
     def _is_up(self) -> bool:
         if self._running.poll() is not None:
             tail = self.log.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"{self.command[0]} ended with {self._running.returncode}: {tail}")
+            raise ServerEnded(f"{self.command[0]} ended with {self._running.returncode}: {tail}")
         return self.answers()

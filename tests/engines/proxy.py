@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Coroutine
@@ -41,12 +42,15 @@ class Proxy:
     place of the answer the client gets a reset; `mute` requests arrive, the answers are
     swallowed. Back at `pass`, connections that had lost bytes are reset.
 
+    With `tls` it takes TLS alone, and passes on what is inside.
+
     A thread of its own moves the bytes. All methods but `start` and `stop` may be called from
     any thread, an action's included.
     """
 
-    def __init__(self, upstream: Address) -> None:
+    def __init__(self, upstream: Address, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
+        self._tls = tls
         self._upstream = upstream
         self._mode = Mode.PASS
         self._delay_s = 0.0
@@ -110,7 +114,7 @@ class Proxy:
         self._watches.clear()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._take, LOOPBACK, self.port)
+        self._server = await asyncio.start_server(self._take, LOOPBACK, self.port, ssl=self._tls)
 
     def _deafen(self) -> None:
         if self._server is not None:
@@ -249,7 +253,8 @@ class _Pipe:
         """End both at once, with a reset where there is such a thing."""
         for side in filter(None, (self.client, self._server)):
             inner = side.get_extra_info("socket")
-            if inner.family != socket.AF_UNIX:
+            # TLS whose client has gone has none any more.
+            if inner and inner.family != socket.AF_UNIX:
                 with suppress(OSError):
                     inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             side.transport.abort()

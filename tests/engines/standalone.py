@@ -1,25 +1,38 @@
 """Milvus standalone 2.3.5, the newest real server that comes as a wheel."""
 
+import fcntl
 import json
 import os
-import random
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engines import overlay
 from tests.engines.availability import EngineMissing
-from tests.engines.process import ServerProcess
+from tests.engines.certificates import Pair
+from tests.engines.process import ServerEnded, ServerProcess, reserved_ports
 
 NAME = "milvus-standalone"
 MAX_PARTITIONS = 16
 ROOT_TOKEN = "root:Milvus"
+# Of a new server, whose first start a busy machine may break.
+STARTS = 3
 
 UNPACK = "import milvus, sys; milvus._initialize_data_files(sys.argv[1])"
 CONFIGURE = Path(__file__).with_name("standalone_config.py")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The server's certificate, and the authority whose clients it serves."""
+
+    server: Pair
+    authority: Path
 
 
 def prepare() -> Path:
@@ -30,9 +43,11 @@ def prepare() -> Path:
     """
     packages = overlay.install(NAME)
     unpacked = packages / "unpacked"
-    if not (unpacked / "done").exists():
-        _python(packages, "-c", UNPACK, str(unpacked))
-        (unpacked / "done").touch()
+    with (packages / "unpacking").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (unpacked / "done").exists():
+            _python(packages, "-c", UNPACK, str(unpacked))
+            (unpacked / "done").touch()
     return unpacked / "bin"
 
 
@@ -45,21 +60,37 @@ class StandaloneServer(ServerProcess):
     """
 
     def __init__(
-        self, directory: Path, *, guarded: bool = False, max_partitions: int = MAX_PARTITIONS
+        self,
+        directory: Path,
+        *,
+        guarded: bool = False,
+        max_partitions: int = MAX_PARTITIONS,
+        tls: Tls | None = None,
     ) -> None:
-        """Guarded: it wants credentials, and refuses more than a few partitions a second."""
+        """Guarded: it wants credentials, and refuses more than a few partitions a second.
+
+        With `tls` it has this certificate, and wants one of each client.
+        """
         self.max_partitions: int | None = max_partitions
         binaries = prepare()
-        request = {"directory": str(directory), "first_port": random.randrange(20_000, 30_000)}
+        request = {"directory": str(directory), "first_port": reserved_ports().start}
         settings = {"rootCoord.maxPartitionNum": max_partitions, "log.level": "warn"}
         if guarded:
             settings |= {"authorization_enabled": True, "quotaAndLimits.ddl.enabled": True}
             settings |= {"quotaAndLimits.ddl.partitionRate": 1}
+        if tls:
+            settings["tls_mode"] = 2
+            # The names of its own configuration, which count from where it runs.
+            shutil.copy(tls.server.certificate, directory / "server.pem")
+            shutil.copy(tls.server.key, directory / "server.key")
+            shutil.copy(tls.authority, directory / "ca.pem")
         request["settings"] = settings
         ports = json.loads(_python(binaries.parents[1], str(CONFIGURE), json.dumps(request)))
+        self._data = directory / "data"
+        self._has_answered = False
         self.token = ROOT_TOKEN if guarded else ""
         self.port = int(ports["proxy"])
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._health = f"http://127.0.0.1:{ports['health']}/healthz"
         super().__init__(
             command=[str(binaries / "milvus"), "run", "standalone"],
@@ -70,6 +101,20 @@ class StandaloneServer(ServerProcess):
             environment=_environment(directory, binaries, ports["health"]),
             cwd=directory,
         )
+
+    def start(self) -> None:
+        """As every server's; where a new one ends by itself, it starts again on empty data."""
+        for left in reversed(range(STARTS)):
+            try:
+                super().start()
+            except ServerEnded:
+                if self._has_answered or not left:
+                    raise
+                shutil.rmtree(self._data)
+                self._data.mkdir()
+            else:
+                self._has_answered = True
+                return
 
     def _is_healthy(self) -> bool:
         try:

@@ -21,7 +21,7 @@ class WebServer(ServerProcess):
         self, directory: Path, settings: Settings, config: Path = CONFIG, **more: str
     ) -> None:
         self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"http://{more.get('HOST', '127.0.0.1')}:{self.port}"
         given = {"PORT": str(self.port), "VAR_DIR": str(settings.var_dir)}
         given["REDIS_URL"] = settings.redis_address
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}

@@ -4,20 +4,31 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from tests.access import database_of, migrated_app, settings_in
-from tests.engines.redis import RedisServer
+from tests.access import database_of, migrated_app, settings_in, statements
 from tests.factories import ACTOR
+from tests.processes import all_alive, process
 from webapp import create_app
+from webapp.conditions.condition import Part
 from webapp.db.types import utc_now
+from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
+from webapp.models.process import ProcessKind
 from webapp.partitions.circuit_state import MILVUS
+
+
+def seen_now(**values: Any) -> ObservedCollection:
+    """The collection in use as the sweep just saw it, but for these values."""
+    moments = dict.fromkeys(("observed_at", "answered_at", "compared_at"), utc_now())
+    return ObservedCollection(collection="kb_chunks_v1", **moments | {"cause": None} | values)
+
 
 BLACK_HOLE = "postgresql://u:p@10.255.255.1:5432/x?connect_timeout=30"
 
@@ -33,22 +44,34 @@ def client(app: APIFlask) -> FlaskClient:
     return app.test_client()
 
 
+def store(app: APIFlask, *rows: Any) -> None:
+    """Store the rows, as if for more than a second nothing had been read."""
+    with database_of(app).transaction() as session:
+        for row in rows:
+            session.merge(row)
+    app.extensions["shared_reads"] = SharedReads()
+
+
 def test_the_process_is_alive_when_nothing_else_is(tmp_path: Path) -> None:
     app = create_app(settings_in(tmp_path / "gone", redis_url="redis://127.0.0.1:1/0"))
     answer = app.test_client().get("/healthz")
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
 
 
-def test_the_process_is_ready_when_database_and_redis_answer(client: FlaskClient) -> None:
+def test_the_process_is_ready_when_nothing_is_wrong(app: APIFlask, client: FlaskClient) -> None:
+    store(app, *all_alive(), seen_now())
     answer = client.get("/readyz")
-    unseen = dict.fromkeys(("cause", "observed_at", "circuit_since"))
     assert answer.status_code == 200
-    assert answer.get_json() == {
+    body = answer.get_json()
+    assert body["milvus"].pop("observed_at").endswith("Z")
+    assert body == {
         "status": "ok",
         "database": "ok",
         "redis": "ok",
-        "milvus": {"status": "unknown", "circuit": "closed", **unseen},
+        "milvus": {"status": "ok", "cause": None, "circuit": "closed", "circuit_since": None},
         "provisioning": {"status": "running", "since": None},
+        "checks": {part.value: "ok" for part in Part},
+        "degraded": [],
     }
 
 
@@ -63,8 +86,7 @@ def test_the_last_seen_state_of_milvus_is_told_when_there_is_one(
     ):
         at = utc_now() - timedelta(seconds=age_s)
         seen = ObservedCollection(collection="kb_chunks_v1", observed_at=at, cause=cause)
-        with database_of(app).transaction() as session:
-            session.merge(seen)
+        store(app, seen)
         answer = client.get("/readyz")
         milvus = answer.get_json()["milvus"]
         assert (answer.status_code, milvus["status"], milvus["cause"]) == (200, status, cause)
@@ -91,18 +113,34 @@ def test_the_process_is_ready_when_provisioning_is_paused(
     assert "reason" not in answer.text
 
 
-def test_the_process_is_not_ready_when_redis_is_frozen(
-    tmp_path: Path, app: APIFlask, spare_redis: Callable[..., RedisServer]
+@pytest.mark.parametrize(
+    ("condition", "key", "part"),
+    [
+        (lambda: process(redis="down"), "redis_down", "redis"),
+        (lambda: process(ProcessKind.WORKER, 40, name="the-worker"), "no_workers", "workers"),
+        (lambda: process(ProcessKind.WEB, 40), "process_silent", "web"),
+        (lambda: seen_now(cause=Cause.COLLECTION_MISSING), "collection_missing", "collection"),
+        (lambda: seen_now(partitions=1024), "collection_full", "capacity"),
+    ],
+)
+def test_the_process_stays_ready_and_tells_what_is_degraded(
+    app: APIFlask, client: FlaskClient, condition: Callable[[], Any], key: str, part: str
 ) -> None:
-    redis = spare_redis()
-    waiting = create_app(settings_in(tmp_path, redis_url=redis.url)).test_client()
-    assert waiting.get("/readyz").status_code == 200
-    redis.freeze()
-    began = time.monotonic()
-    answer = waiting.get("/readyz")
-    assert time.monotonic() - began < 3
+    store(app, *all_alive(), seen_now())
+    store(app, condition())
+    answer = client.get("/readyz")
     body = answer.get_json()
-    assert (answer.status_code, body["status"], body["redis"]) == (503, "unavailable", "down")
+    assert (answer.status_code, body["status"], body["degraded"]) == (200, "degraded", [key])
+    assert [name for name, state in body["checks"].items() if state != "ok"] == [part]
+
+
+def test_strangers_who_ask_often_are_answered_from_memory(
+    app: APIFlask, client: FlaskClient
+) -> None:
+    with statements(app.extensions["database"].read(lambda session: session.get_bind())) as asked:
+        for _ in range(20):
+            client.get("/readyz")
+    assert len(asked) < 40
 
 
 def test_the_process_is_not_ready_when_the_tables_are_missing(

@@ -17,7 +17,7 @@ from webapp.settings import PROJECT_ROOT
 
 CATALOGS = sorted((PROJECT_ROOT / "translations").glob("*/LC_MESSAGES/messages.po"))
 # As `make messages` has them: `_l` and `counted` in tables, `N_` where nobody knows who will read.
-KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "N_": None, "counted": (1, 2)}
+KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "N_": None, "plain": None, "counted": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}")
 
 

@@ -1,7 +1,9 @@
 """Ports, sockets and the folder of a run are taken from nobody."""
 
+import errno
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,17 @@ def test_two_runs_get_two_milvus_ports_when_they_start_at_once(tmp_path: Path) -
         assert first != second
 
 
+def test_the_start_names_host_or_port_when_the_panel_cannot_listen() -> None:
+    # For documentation alone (RFC 5737): no machine has it.
+    with pytest.raises(StartError, match=r"192\.0\.2\.1.*Set HOST to an address of this machine"):
+        reservations.require_web_port("192.0.2.1", 8000)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(StartError, match=r"another program\. Set PORT to a free one"):
+            reservations.require_web_port("127.0.0.1", other.getsockname()[1])
+
+
 def test_redis_socket_is_in_the_folder_when_its_path_is_short(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path)
     reservations.settle_redis_socket(settings)
@@ -85,3 +98,14 @@ def test_run_is_refused_when_the_folder_cannot_be_made(tmp_path: Path) -> None:
         reservations.only_run(tmp_path / "file" / "var"),
     ):
         pass
+
+
+def test_the_start_names_the_folder_when_its_path_is_too_long_and_tmp_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_options: str) -> str:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(StartError, match=r"VAR_DIR .*Read-only file system.*shorter path"):
+        reservations.settle_redis_socket(Settings(var_dir=long_folder(tmp_path)))

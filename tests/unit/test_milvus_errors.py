@@ -35,6 +35,23 @@ def test_cause_is_read_when_milvus_refuses(code: int, message: str, cause: str) 
     assert cause in set(Cause)
 
 
+@pytest.mark.parametrize(
+    ("details", "meaning"),
+    [
+        # An nginx with ssl_verify_client.
+        ("Received http2 header with status: 400", "see MILVUS_CLIENT_CERT"),
+        ("SSL routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA", "see MILVUS_CLIENT_CERT"),
+        ("SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "speaks no TLS at this port"),
+        ("Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame", "write https://"),
+    ],
+)
+def test_the_message_begins_with_what_it_means_when_tls_failed(details: str, meaning: str) -> None:
+    cause, message = diagnose(MilvusException(2, f"Fail connecting to server on h:1: {details}"))
+    assert cause == Cause.MILVUS_UNREACHABLE
+    assert meaning in message.partition(": Fail")[0]
+    assert details in message
+
+
 def test_secret_is_hidden_when_message_repeats_it() -> None:
     shown = redact("root:s3cret at https://u:p@host said s3cret", "root:s3cret")
     assert shown == "*** at https://***@host said ***"

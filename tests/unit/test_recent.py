@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from webapp.admin.live import cache
-from webapp.admin.live.cache import SharedReads
+from webapp.http import shared_reads
+from webapp.http.shared_reads import SharedReads
 
 
 def test_one_reads_for_all_when_many_ask_at_once() -> None:
@@ -29,7 +29,7 @@ def test_a_figure_is_read_anew_when_it_is_too_old(monkeypatch: pytest.MonkeyPatc
     figures, numbers = SharedReads(), iter(range(9))
     assert figures.recall("frame", lambda: next(numbers)) == 0
     assert figures.recall("frame", lambda: next(numbers)) == 0
-    monkeypatch.setattr(cache, "MAX_AGE_S", 0.0)
+    monkeypatch.setattr(shared_reads, "MAX_AGE_S", 0.0)
     assert figures.recall("frame", lambda: next(numbers)) == 1
 
 

@@ -45,10 +45,15 @@ INVALID = {
     "PARTITION_BACKOFF": ("-1",),
     "RECONCILE_INTERVAL": ("0",),
     "SECRET_KEY": ("short",),
+    "SECRET_KEY_FALLBACKS": ("short", f"{'x' * 16},short", f"{'x' * 16}, {'y' * 15} "),
     "ADMIN_EMAIL": ("nobody",),
     "ADMIN_PASSWORD": ("short",),
     "PORT": ("-1",),
-    "TRUSTED_PROXIES": ("-1", "127.0.0.1"),
+    "HOST": ("myhost", "127.0.0.1:80", "[::]", "0.0.0.0/0", "http://127.0.0.1"),
+    "TRUSTED_PROXIES": (
+        *("-1", "11", "1,10.0.0.5", "10.0.0.5;10.0.0.6", "10.0.0.5/16", "proxy.internal", ","),
+        *("0.0.0.0/0", "10.0.0.5,::/0", "1.5", "\u0661"),
+    ),
     "ALLOWED_HOSTS": ("https://panel.example.com", "panel.example.com,*"),
     "LOG_LEVEL": ("LOUD",),
     "LOG_FORMAT": ("xml",),
@@ -131,6 +136,7 @@ def test_no_secret_is_shown_when_settings_are_printed(tmp_path: Path) -> None:
         tmp_path,
         MILVUS_TOKEN=CANARY,
         SECRET_KEY=CANARY * 3,
+        SECRET_KEY_FALLBACKS=f"{CANARY * 2},{CANARY * 4}",
         ADMIN_PASSWORD=CANARY,
         REDIS_URL=f"redis://user:{CANARY}@h/0",
         DATABASE_URL=f"postgresql://u:{CANARY}@h/d",
@@ -154,6 +160,9 @@ REVEALING = {
     "REDIS_URL": (f"redis://:{CANARY}/x@h", f"http://:{CANARY}@h"),
     "MILVUS_URI": (f"https://root:{CANARY}@h", f"https://root:{CANARY}/x@h"),
     "MILVUS_PORT": (CANARY,),
+    "SECRET_KEY_FALLBACKS": (CANARY,),
+    "TRUSTED_PROXIES": (CANARY,),
+    "HOST": (CANARY,),
 }
 
 
@@ -258,8 +267,8 @@ def test_misspelt_name_in_the_file_is_refused_with_the_right_one(
 
 
 def test_names_of_other_tools_in_the_file_are_left_alone(tmp_path: Path) -> None:
-    names = ["POSTGRES_PORT", "REDIS_HOST", "HOST", "MILVUS_CA_CERT", "COMPOSE_PROJECT_NAME"]
-    names += ["FLASK_APP", "DATABASE_URL_TEST", "SECRET_KEY_FALLBACKS", "SQLALCHEMY_DATABASE_URI"]
+    names = ["POSTGRES_PORT", "REDIS_HOST", "DB_HOST", "MILVUS_DATABASE", "COMPOSE_PROJECT_NAME"]
+    names += ["FLASK_APP", "DATABASE_URL_TEST", "SQLALCHEMY_DATABASE_URI"]
     (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in names) + "PORTS=\n")
     assert loaded(tmp_path, MILVUS_COLECTION="of the environment")
 
@@ -284,6 +293,28 @@ def test_database_password_is_understood_and_not_shown_when_it_is_odd(
     settings = loaded(tmp_path, **KEY, DATABASE_URL=f"postgresql://u:{password}@h/d")
     assert make_url(settings.database_address).password == password
     assert settings.in_force()["DATABASE_URL"] == "postgresql+psycopg://u:********@h/d"
+
+
+def test_proxies_are_a_number_or_addresses(tmp_path: Path) -> None:
+    assert loaded(tmp_path, TRUSTED_PROXIES="2").in_force()["TRUSTED_PROXIES"] == 2
+    settings = loaded(tmp_path, TRUSTED_PROXIES=" 10.0.0.5, 10.1.0.0/16,fd00::/8,")
+    assert settings.in_force()["TRUSTED_PROXIES"] == "10.0.0.5/32,10.1.0.0/16,fd00::/8"
+
+
+@pytest.mark.parametrize(
+    ("host", "bind", "origin"),
+    [
+        ("", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("10.0.0.5", "10.0.0.5:8000", "http://10.0.0.5:8000"),
+        ("::", "[::]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_panel_is_bound_to_an_address_and_reached_at_one(
+    tmp_path: Path, host: str, bind: str, origin: str
+) -> None:
+    settings = loaded(tmp_path, HOST=host)
+    assert (settings.bind, settings.panel_address) == (bind, origin)
 
 
 def test_signing_key_is_made_once_when_none_is_set(tmp_path: Path) -> None:
@@ -311,6 +342,15 @@ def test_grace_is_understood_with_and_without_a_unit(
 def test_grace_is_refused_when_it_is_no_length_of_time(tmp_path: Path, written: str) -> None:
     with pytest.raises(SettingsError, match="PARTITION_GRACE"):
         loaded(tmp_path, PARTITION_GRACE=written)
+
+
+def test_older_keys_are_masked_as_the_present_one_is(tmp_path: Path) -> None:
+    first, second = "the first key of old", "the second key of old"
+    settings = loaded(tmp_path, SECRET_KEY_FALLBACKS=f" {first} , {second},")
+    assert settings.secret_key_fallbacks == (first, second)
+    assert settings.mask(f"{first} and {second}") == "*** and ***"
+    assert settings.in_force()["SECRET_KEY_FALLBACKS"] == "********"
+    assert loaded(tmp_path).in_force()["SECRET_KEY_FALLBACKS"] is None
 
 
 def test_a_key_is_masked_when_it_was_made_after_the_first_line(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What is kept is its owner's alone."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from webapp.var_dir import keep_files_private, made_once, private_folder
+from webapp.var_dir import keep_files_private, keep_temporary_files, made_once, private_folder
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +54,16 @@ def test_files_are_private_from_then_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     assert (mode(tmp_path / "file"), mode(tmp_path / "folder")) == (0o600, 0o700)
+
+
+def test_temporary_files_are_below_the_folder_when_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    (tmp_path / "file").touch()
+    keep_temporary_files(tmp_path / "file" / "var")
+    assert tempfile.gettempdir() == os.environ["TMPDIR"] == "/nowhere"
+    keep_temporary_files(tmp_path / "var")
+    assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(tmp_path / "var" / "tmp")
+    assert (mode(tmp_path / "var"), mode(tmp_path / "var" / "tmp")) == (0o700, 0o700)

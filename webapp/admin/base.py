@@ -1,6 +1,6 @@
 """The base of every page of the panel: access is denied unless granted."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -14,13 +14,17 @@ from webapp.admin.live.cache import recent
 from webapp.auth.guard import require
 from webapp.auth.principal import current_principal
 from webapp.auth.roles import Principal, Role
+from webapp.conditions.condition import Condition
+from webapp.conditions.judgement import judge, raised_at
+from webapp.conditions.observations import Observations, observe
+from webapp.conditions.watch import own_conditions
 from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
-from webapp.models.states import DriftKind
-from webapp.partitions.drift import DRIFT, drift_counts
+from webapp.models.process import ProcessKind
+from webapp.partitions.drift import DRIFT
 from webapp.partitions.stuck import is_stuck
-from webapp.partitions.summary import Summary, summary
+from webapp.partitions.summary import Summary
 from webapp.queue.inspection import look
 from webapp.queue.models import Board
 
@@ -46,9 +50,27 @@ def reading() -> Session:
 class FrameData:
     """The figures in the frame, the same for every user."""
 
-    summary: Summary
+    seen: Observations
+    conditions: Sequence[Condition]
     board: Board
-    drift: Mapping[DriftKind, int]
+
+    @property
+    def summary(self) -> Summary:
+        return self.seen.summary
+
+    @property
+    def workers(self) -> int:
+        """How many workers show that they work."""
+        return len(self.seen.processes.of(ProcessKind.WORKER))
+
+    @property
+    def for_humans(self) -> Sequence[Condition]:
+        """The conditions that do not pass by themselves, the gravest first."""
+        return [each for each in self.conditions if each.needs_human]
+
+    def first(self, *keys: str) -> Condition | None:
+        """The gravest present condition of these keys."""
+        return next((each for each in self.conditions if each.key in keys), None)
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ class Shell(FrameData):
     @property
     def drifting(self) -> int:
         """How many partitions are not as wanted, as last observed."""
-        return sum(count for kind, count in self.drift.items() if kind in DRIFT)
+        return sum(count for kind, count in self.seen.drift.items() if kind in DRIFT)
 
     @property
     def may_change(self) -> bool:
@@ -82,11 +104,9 @@ def shell() -> Shell:
 
 
 def _figures() -> FrameData:
-    return FrameData(
-        summary=summary(reading(), current.settings()),
-        board=look(current_app.extensions["job_queue"]),
-        drift=drift_counts(reading(), current.services().policy),
-    )
+    seen = observe(reading(), current.settings())
+    conditions = judge(seen, raised_at(reading()), own_conditions(current_app.extensions))
+    return FrameData(seen, conditions, look(current_app.extensions["job_queue"]))
 
 
 def is_late(partition: Partition) -> bool:

@@ -11,7 +11,6 @@ from webapp.admin.audit.views import AuditView
 from webapp.admin.csv_import.views import UploadsView
 from webapp.admin.help import HelpView
 from webapp.admin.lists.export import ExportView
-from webapp.admin.live.cache import SharedReads
 from webapp.admin.live.etag import answer_unchanged
 from webapp.admin.navigation import places
 from webapp.admin.operations.views import OperationsView
@@ -21,6 +20,7 @@ from webapp.admin.queues.pausing import PausingView
 from webapp.admin.rq import dashboard as rq
 from webapp.admin.tenants.views import TenantView
 from webapp.admin.wording.filters import FILTERS
+from webapp.http.shared_reads import SharedReads
 from webapp.settings import VERSION, Settings
 
 

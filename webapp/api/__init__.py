@@ -8,6 +8,7 @@ from webapp.api import (  # noqa: F401
     audit,
     bulk,
     docs,
+    health,
     openapi,
     orphans,
     partitions,

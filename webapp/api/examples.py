@@ -216,3 +216,34 @@ AUDIT_ENTRY = {
     "after": {"name": "Acme S.p.A.", "slug": "acme"},
     "request_id": "5f2c",
 }
+
+HEALTH = {
+    "status": "danger",
+    "at": "2026-03-01T09:31:00Z",
+    "conditions": [
+        {
+            "key": "milvus_down",
+            "severity": "danger",
+            "subject": None,
+            "since": "2026-03-01T09:30:05Z",
+            "count": 3,
+            "sentence": "Milvus does not answer (Milvus unreachable); 3 tenants wait.",
+            "what_to_do": "Restore Milvus or the network; all waiting tenants go on by themselves.",
+            "passes_by_itself": False,
+            "runbook": "docs/operations.md#milvus_down",
+        }
+    ],
+    "processes": [
+        {
+            "kind": "worker",
+            "host": "app-1",
+            "pid": 4711,
+            "release": "0.1.0",
+            "started_at": "2026-03-01T08:00:00Z",
+            "seen_at": "2026-03-01T09:30:58Z",
+            "is_silent": False,
+            "activity": None,
+            "active_since": None,
+        }
+    ],
+}

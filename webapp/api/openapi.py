@@ -39,6 +39,7 @@ doing it twice. Errors are problems after RFC 9457, with a stable `code`.
 TAGS = [
     {"name": "Tenants", "description": "Customers, each with a partition of its own."},
     {"name": "Partitions", "description": "All partitions at once."},
+    {"name": "Health", "description": "What is not as it should be."},
     {"name": "Audit", "description": "Who did what, when, and from where. Takes `operator`."},
 ]
 

@@ -8,7 +8,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from webapp.models.audit import Via
 from webapp.models.causes import Cause
+from webapp.models.condition import Severity
 from webapp.models.partition import Partition as PartitionRow
+from webapp.models.process import ProcessKind
 from webapp.models.states import (
     CanaryOutcome,
     DepartureOutcome,
@@ -243,6 +245,43 @@ class AuditPage(Outgoing):
 
     items: list[AuditEntry]
     next_cursor: str | None
+
+
+class Condition(Outgoing):
+    """Something that is not as it should be."""
+
+    key: str = Field(description="Stable; it names the section of the runbook.")
+    severity: Severity
+    subject: str | None = Field(description="The collection or process that it concerns.")
+    since: datetime | None
+    count: int | None = Field(description="How many are concerned: tenants, partitions, processes.")
+    sentence: str
+    what_to_do: str
+    passes_by_itself: bool = Field(description="Whether it ends without a human.")
+    runbook: str = Field(description="The section of the project's documents.")
+
+
+class Process(Outgoing):
+    """A process of the installation, by its last sign of life."""
+
+    kind: ProcessKind
+    host: str
+    pid: int
+    release: str
+    started_at: datetime
+    seen_at: datetime
+    is_silent: bool = Field(description="No sign of life lately: it is dead, or frozen.")
+    activity: str | None
+    active_since: datetime | None
+
+
+class Health(Outgoing):
+    """The conditions of the installation, the gravest first."""
+
+    status: Literal["ok", "info", "warning", "danger"] = Field(description="The gravest severity.")
+    at: datetime
+    conditions: list[Condition]
+    processes: list[Process]
 
 
 class Problem(BaseModel):

@@ -15,6 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_security import LoginForm
 from flask_wtf.csrf import CSRFError
 
+from webapp.auth.login_loops import REFUSED_BEFORE, is_refused_again
 from webapp.auth.principal import current_principal
 from webapp.http.error_pages import NOT_UNDERSTOOD, error_page
 from webapp.http.paths import API_PREFIX, is_here
@@ -32,7 +33,7 @@ LOGIN = "security.login"
 FIELD = "kept"
 MAX_CHARACTERS = 100_000
 # Never kept: each page has its own token, and no page may hold a password.
-LEFT_OUT = frozenset({"csrf_token", "password", FIELD})
+LEFT_OUT = frozenset({"csrf_token", "password", FIELD, REFUSED_BEFORE})
 # Labels of the fields that users type; others are not shown.
 LABELS = {
     "name": _l("Name"),
@@ -96,7 +97,11 @@ def login_page(*, kept: KeptForm | None, status: int, is_stale: bool = False) ->
     """The login page, which carries the form; `is_stale`: the login form itself was refused."""
     form = LoginForm(formdata=None, email=request.form.get("email") if is_stale else None)
     page = render_template(
-        "security/login_user.html", login_user_form=form, kept=kept, is_stale=is_stale
+        "security/login_user.html",
+        login_user_form=form,
+        kept=kept,
+        is_stale=is_stale,
+        is_refused_again=is_stale and is_refused_again(),
     )
     return Response(page, status)
 

@@ -12,6 +12,7 @@ from wtforms import Field
 
 from webapp.auth import kept_forms, login_failures
 from webapp.auth.emails import EmailNames, InvalidEmail, normalized
+from webapp.auth.login_loops import instead_of_loop
 from webapp.auth.models import User
 from webapp.auth.salt import password_salt
 from webapp.auth.sessions import begin_session
@@ -92,8 +93,12 @@ def _keep_on_site(view: Callable[[], Any]) -> Callable[[], Any]:
         if next_page := request.form.get("next") or request.args.get("next"):
             # Flask-Security would quote a % of the path once more.
             answer.location = next_page
-        form = kept_forms.kept_over_login()
-        return kept_forms.offer(form, 200) if form else answer
+        if form := kept_forms.kept_over_login():
+            return kept_forms.offer(form, 200)
+        # A visitor who is logged in already, and was sent here by a page.
+        if request.method == "GET" and next_page and (page := instead_of_loop(next_page)):
+            return page
+        return answer
 
     return login
 

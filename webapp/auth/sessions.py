@@ -6,9 +6,10 @@ in any case. The signed cookie holds the times of the login and of the last page
 
 import time
 import uuid
+from typing import Any
 
-from flask import Flask, Request, current_app, g, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, current_app, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import user_logged_out
 from itsdangerous import BadSignature
 from sqlalchemy import update
@@ -19,20 +20,28 @@ from webapp.auth.models import User
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.extensions import db
-from webapp.http.cookies import cookie_names, read_cookie
+from webapp.http.cookies import cookie_names, read_cookies
 from webapp.http.paths import cookie_path
 from webapp.http.request_log import request_id
 from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
 
-# Keys of the session: Unix times in seconds; anonymous sessions have neither.
-BEGAN, SEEN = "began", "seen"
+# Keys of the session: Unix times in seconds; anonymous sessions have the last one alone.
+BEGAN, SEEN, WRITTEN = "began", "seen", "written"
 # The cookie is rewritten once this share of the idle time has passed, not with every page.
 NOTED_AFTER = 0.01
 
 
+class PanelSession(SecureCookieSession):
+    """`is_of_older_key`: another key than the present one has signed it, or another instance."""
+
+    is_of_older_key = False
+
+
 class PanelSessions(SecureCookieSessionInterface):
     """Session cookies that are Secure over TLS, and work on http://127.0.0.1 as well."""
+
+    session_class = PanelSession
 
     def __init__(self, settings: Settings) -> None:
         self._idle_s = settings.session_idle
@@ -50,20 +59,43 @@ class PanelSessions(SecureCookieSessionInterface):
         """True where this request came over TLS."""
         return request.is_secure
 
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session in the cookie; an empty one where it has ended."""
-        serializer = self.get_signing_serializer(app)
-        try:
-            data = serializer.loads(read_cookie("session") or "") if serializer else {}
-        except BadSignature:
-            data = {}
-        return self.session_class({} if self._is_over(data) else data)
+    def open_session(self, app: Flask, request: Request) -> PanelSession:
+        """The session in the cookie; an empty one where it has ended.
+
+        While instances sign with different keys, each writes a cookie of its own: the last counts.
+        """
+        found = [self._load(app, value) for value in read_cookies("session")]
+        last = max(found, key=lambda data: data.get(WRITTEN, 0.0))
+        session = self.session_class({} if self._is_over(last) else last)
+        session.is_of_older_key = last is not found[0]
+        return session
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie of a changed session."""
+        if session.modified:
+            session[WRITTEN] = time.time()
+        super().save_session(app, session, response)
 
     def note_page(self) -> None:
-        """Restart the idle time: a user requests a page or sends a form."""
+        """Restart the idle time: a user requests a page or sends a form.
+
+        A session of an older key is signed with the present one.
+        """
+        if SEEN not in session:
+            return
         now = time.time()
-        if SEEN in session and now - session[SEEN] > NOTED_AFTER * self._idle_s:
+        if (
+            getattr(session, "is_of_older_key", False)
+            or now - session[SEEN] > NOTED_AFTER * self._idle_s
+        ):
             session[SEEN] = now
+
+    def _load(self, app: Flask, value: str) -> dict[str, Any]:
+        serializer = self.get_signing_serializer(app)
+        try:
+            return dict(serializer.loads(value)) if serializer else {}
+        except BadSignature:
+            return {}
 
     def _is_over(self, data: dict[str, object]) -> bool:
         if "_user_id" not in data:

@@ -29,10 +29,14 @@ def cookie_names(what: str) -> list[str]:
     return [f"{prefix}paratia_{what}_{_mark(key)}" for key in keys]
 
 
+def read_cookies(what: str) -> list[str]:
+    """The values of the cookie under each of its names; "" where there is none."""
+    return [request.cookies.get(name, "") for name in cookie_names(what)]
+
+
 def read_cookie(what: str) -> str | None:
     """The value of the cookie, also under an older name."""
-    values = (request.cookies.get(name) for name in cookie_names(what))
-    return next(filter(None, values), None)
+    return next(filter(None, read_cookies(what)), None)
 
 
 def set_cookie(response: BaseResponse, what: str, value: str, max_age_s: int) -> None:

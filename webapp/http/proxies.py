@@ -1,20 +1,23 @@
 """What is trusted of the proxies in front, and which hosts are answered."""
 
 import re
-from collections.abc import Callable, Iterable
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response
-from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.http import parse_list_header
 
 from webapp.http.headers import bare_answer
 from webapp.logs import get_logger
 from webapp.settings import Settings
-from webapp.settings.rules import HOST_PATTERN
+from webapp.settings.rules import HOST_PATTERN, Networks
 
 Environ = dict[str, Any]
+Address = IPv4Address | IPv6Address
+# Their number, or the addresses of all of them.
+Proxies = int | Networks
 Serve = Callable[[Environ, Any], Iterable[bytes]]
 
 A_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
@@ -30,32 +33,67 @@ log = get_logger(__name__)
 def init_app(app: Flask, settings: Settings) -> None:
     """Apply both rules before the application.
 
-    The client's address is the `X-Forwarded-For` entry that our outermost proxy wrote; entries
-    further out may be forged. `X-Forwarded-Proto` and `X-Forwarded-Prefix` are trusted as the
-    nearest proxy sends them. The host is the `Host` header, which proxies pass on unchanged.
+    A peer that is no proxy of ours is the client, and its `X-Forwarded-*` are not read. The headers
+    of a proxy are read as it sends them: `X-Forwarded-Proto`, `X-Forwarded-Prefix`, and the
+    client's address in `X-Forwarded-For`. The host is the `Host` header, which proxies pass on.
     """
     serve = _only_our_hosts(app.wsgi_app, settings.allowed_hosts)
-    if settings.trusted_proxies:
-        serve = ProxyFix(
-            _drop_impossible(serve), x_for=settings.trusted_proxies, x_proto=1, x_host=0, x_prefix=1
-        )
-    app.wsgi_app = serve  # type: ignore[method-assign,assignment]
+    app.wsgi_app = _behind(serve, settings.trusted_proxies)  # type: ignore[method-assign,assignment]
 
 
-def _drop_impossible(serve: Serve) -> Serve:
-    """Drop impossible values: with fewer proxies than configured, visitors can write them."""
-
-    def serve_checked(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        before = environ["werkzeug.proxy_fix.orig"]
-        environ["REMOTE_ADDR"] = _address_in(environ["REMOTE_ADDR"]) or before["REMOTE_ADDR"]
-        environ["wsgi.url_scheme"] = environ["wsgi.url_scheme"].lower()
-        if environ["wsgi.url_scheme"] not in PORTS:
-            environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
-        if not A_PREFIX.fullmatch(environ["SCRIPT_NAME"]):
-            environ["SCRIPT_NAME"] = before["SCRIPT_NAME"]
+def _behind(serve: Serve, proxies: Proxies) -> Serve:
+    def serve_behind(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        peer = _address_in(environ.get("REMOTE_ADDR", ""))
+        if peer:
+            environ["REMOTE_ADDR"] = str(peer)
+        if _is_ours(peer, proxies):
+            _believe(environ, peer, proxies)
         return serve(environ, start_response)
 
-    return serve_checked
+    return serve_behind
+
+
+def _is_ours(peer: Address | None, proxies: Proxies) -> bool:
+    """Whether the peer is a proxy of ours; with a number of proxies, each peer is."""
+    if isinstance(proxies, int):
+        return proxies > 0
+    return peer is not None and any(peer in network for network in proxies)
+
+
+def _believe(environ: Environ, peer: Address | None, proxies: Proxies) -> None:
+    """Take what the proxy says of its client. Impossible values are dropped."""
+    hops = [_address_in(hop) for hop in parse_list_header(environ.get("HTTP_X_FORWARDED_FOR", ""))]
+    if client := _client(hops, peer, proxies):
+        environ["REMOTE_ADDR"] = str(client)
+    scheme = _last(environ, "HTTP_X_FORWARDED_PROTO").lower()
+    if scheme in PORTS:
+        environ["wsgi.url_scheme"] = scheme
+    prefix = _last(environ, "HTTP_X_FORWARDED_PREFIX")
+    if A_PREFIX.fullmatch(prefix):
+        environ["SCRIPT_NAME"] = prefix
+
+
+def _client(
+    hops: Sequence[Address | None], peer: Address | None, proxies: Proxies
+) -> Address | None:
+    """The client's address: each hop is the peer of the proxy that is written after it.
+
+    With a number N it is the N-th from the end; hops before it may be forged. With addresses, it is
+    the last one that is not ours.
+    """
+    if isinstance(proxies, int):
+        return hops[-proxies] if len(hops) >= proxies else None
+    client = peer
+    for hop in reversed(hops):
+        if hop is None or not _is_ours(client, proxies):
+            break
+        client = hop
+    return client
+
+
+def _last(environ: Environ, header: str) -> str:
+    """The value that the nearest proxy has written."""
+    return next(reversed(parse_list_header(environ.get(header, ""))), "")
 
 
 def _only_our_hosts(serve: Serve, allowed: tuple[str, ...]) -> Serve:
@@ -112,18 +150,16 @@ def _split(host: str) -> tuple[str, str]:
     return name.rstrip("."), port
 
 
-def _address_in(text: str) -> str | None:
+def _address_in(text: str) -> Address | None:
     """The address alone; None for no address, and for one with a scope."""
     try:
         address = ip_address(_without_port(text))
     except ValueError:
         return None
-    if isinstance(address, IPv6Address):
-        if address.scope_id is not None:
-            return None
-        # Proxies may write an IPv4 address as IPv6.
-        return str(address.ipv4_mapped or address)
-    return str(address)
+    if isinstance(address, IPv4Address):
+        return address
+    # Proxies may write an IPv4 address as IPv6, and a socket for both does.
+    return None if address.scope_id is not None else address.ipv4_mapped or address
 
 
 def _without_port(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from webapp.models import (  # noqa: F401
     audit,
+    condition,
     control,
     csv_import,
     idempotency,
@@ -9,6 +10,7 @@ from webapp.models import (  # noqa: F401
     operation,
     orphan,
     partition,
+    process,
     statistics,
     tenant,
 )

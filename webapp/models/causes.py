@@ -39,8 +39,9 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Advice:
-    """Two sentences for an operator."""
+    """A label, and two sentences for an operator."""
 
+    label: str
     meaning: str
     remedy: str
 
@@ -65,24 +66,30 @@ OF_THE_COLLECTION = frozenset(
 
 ADVICE = {
     Cause.MILVUS_UNREACHABLE: Advice(
+        N_("Milvus unreachable"),
         N_("No connection to Milvus could be made."),
         N_("Restore Milvus or the network; waiting tenants go on by themselves."),
     ),
     Cause.TIMEOUT: Advice(
+        N_("No answer in time"),
         N_("Milvus gave no answer in time; the change may have happened."),
         N_("Look at what was observed; it is asked again by itself."),
     ),
     Cause.RATE_LIMITED: Advice(
-        N_("Milvus refused the pace."), N_("Wait; it is tried again by itself.")
+        N_("Pace refused"), N_("Milvus refused the pace."), N_("Wait; it is tried again by itself.")
     ),
     Cause.UNEXPECTED: Advice(
-        N_("This error is not known."), N_("Read the trace, retry one, report it.")
+        N_("Unknown error"),
+        N_("This error is not known."),
+        N_("Read the trace, retry one, report it."),
     ),
     Cause.COLLECTION_MISSING: Advice(
+        N_("Collection missing"),
         N_("The collection does not exist in Milvus."),
         N_("Create it, or correct MILVUS_COLLECTION; waiting tenants go on by themselves."),
     ),
     Cause.CAPACITY: Advice(
+        N_("Collection full"),
         N_("The limit of partitions in this collection is reached."),
         N_(
             "Create another collection with the same fields in Milvus, set MILVUS_COLLECTION to "
@@ -92,17 +99,22 @@ ADVICE = {
         ),
     ),
     Cause.PARTITION_KEY_MODE: Advice(
+        N_("Partition key in use"),
         N_("Milvus manages this collection's partitions itself."),
         N_("Choose a collection without a partition key."),
     ),
     Cause.AUTH: Advice(
+        N_("Credentials refused"),
         N_("Milvus refused the credentials or the rights."),
         N_("Mend MILVUS_TOKEN or the role's grants; retry one tenant, then the group."),
     ),
     Cause.INVALID_NAME: Advice(
-        N_("Milvus refuses this partition name."), N_("A retry cannot help; report it.")
+        N_("Name refused"),
+        N_("Milvus refuses this partition name."),
+        N_("A retry cannot help; report it."),
     ),
     Cause.COLLECTION_MOVED: Advice(
+        N_("Alias moved"),
         N_("The name is an alias that stands for another collection now."),
         N_(
             "Move the alias back; or, when the tenants' rows are in the other one, run "
@@ -110,6 +122,7 @@ ADVICE = {
         ),
     ),
     Cause.FOREIGN_DATA: Advice(
+        N_("Foreign data"),
         N_("The partition holds rows that are not known to be this tenant's."),
         N_("Stop; find the owner; adopt the partition or have it emptied."),
     ),

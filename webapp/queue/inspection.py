@@ -1,6 +1,6 @@
-"""The job queues and workers in Redis, for pages and commands."""
+"""The job queues in Redis, for pages and commands."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -8,27 +8,26 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
+from rq import Queue
 from rq.job import Job
-from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import REDIS_WORKER_KEYS
 
 from webapp.db.safe_methods import Note, noting
 from webapp.db.types import utc_now
-from webapp.queue.job_ids import JobInfo, job_info_of
+from webapp.queue.job_ids import job_info_of
 from webapp.queue.job_queue import JobQueue
-from webapp.queue.models import Board, Others, QueueInfo, WorkerInfo
+from webapp.queue.models import Board, JobInHand, Others, QueueInfo
 from webapp.queue.own_jobs import APPLICATION, APPLICATION_FIELD, is_own_id
 from webapp.queue.redis_writes import WRITE, Refusal, refusal_in
 
-WORKER_FIELDS = ("state", "last_heartbeat", "birth", "queues", "death", APPLICATION_FIELD)
+WORKER_FIELDS = ("queues", "death", APPLICATION_FIELD)
 JOB_FIELDS = ("worker_name", "started_at", "description")
 # How many entries of each queue and registry are read.
 READ_AT_MOST = 1000
 
 
 def look(job_queue: JobQueue) -> Board:
-    """The present queues and workers, in two round trips, the first with a write.
+    """The present queues, in two round trips, the first with a write.
 
     A Redis that does not answer gives `answers=False`, and raises nothing.
     """
@@ -40,7 +39,7 @@ def look(job_queue: JobQueue) -> Board:
 
 def _look(job_queue: JobQueue) -> Board:
     queues = (job_queue.queue, job_queue.backfill_queue)
-    suspended, members, refusal, seen = _ask_first(job_queue.connection, queues)
+    members, refusal, seen = _ask_first(job_queue.connection, queues)
     keys = sorted(_text(key) or "" for key in _list(members))
     started = [job_id for each in seen for job_id in each.started]
     answers = iter(
@@ -55,15 +54,13 @@ def _look(job_queue: JobQueue) -> Board:
     )
     moments, hashes = (list(islice(answers, len(each))) for each in (seen, keys))
     in_hand = dict(map(_in_hand, started, answers))
-    workers = [_worker(key, values, in_hand) for key, values in zip(keys, hashes, strict=True)]
     return Board(
         answers=True,
         queues=[
             QueueInfo(q.name, each.ours, _waited(at), is_backfill=q is job_queue.backfill_queue)
             for q, each, at in zip(queues, seen, moments, strict=True)
         ],
-        workers=[worker for worker in workers if worker],
-        suspended=suspended == 1,
+        in_hand={worker: each for worker, each in in_hand.items() if worker},
         refusal=refusal,
         others=Others(
             waiting=sum(each.theirs for each in seen),
@@ -75,13 +72,12 @@ def _look(job_queue: JobQueue) -> Board:
 
 def _ask_first(
     connection: Redis, queues: Sequence[Queue]
-) -> tuple[Any, Any, Refusal | None, list["_QueueState"]]:
+) -> tuple[Any, Refusal | None, list["_QueueState"]]:
     questions = [list(_questions(queue)) for queue in queues]
     with noting(Note.REDIS_ASKED):
-        suspended, members, *rest = _ask(
+        members, *rest = _ask(
             connection,
             [
-                ("EXISTS", WORKERS_SUSPENDED),
                 ("SMEMBERS", REDIS_WORKER_KEYS),
                 *WRITE,
                 *(question for each in questions for question in each),
@@ -93,7 +89,7 @@ def _ask_first(
         connection.connection_pool.disconnect(inuse_connections=False)
     answers = iter(rest[len(WRITE) :])
     states = [_summarize(list(islice(answers, len(each)))) for each in questions]
-    return suspended, members, refusal, states
+    return members, refusal, states
 
 
 def _questions(queue: Queue) -> Iterable[tuple[Any, ...]]:
@@ -140,14 +136,13 @@ def _own(job_ids: Iterable[bytes]) -> list[str]:
 
 def _is_rival(values: Any, queues: Iterable[Queue]) -> bool:
     """Whether a worker of another application takes jobs from one of our queues."""
-    if not _list(values) or _is_ours(values) or values[4]:
+    if not _list(values):
         return False
-    takes_from = (_text(values[3]) or "").split(",")
+    queue_names, death, application = values
+    if death or application == APPLICATION.encode():
+        return False
+    takes_from = (_text(queue_names) or "").split(",")
     return any(queue.name in takes_from for queue in queues)
-
-
-def _is_ours(values: Sequence[bytes | None]) -> bool:
-    return values[-1] == APPLICATION.encode()
 
 
 def _ask(connection: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -164,31 +159,10 @@ def _list(answer: Any) -> list[Any]:
     return list(answer) if isinstance(answer, list | set) else []
 
 
-def _in_hand(job_id: str, values: Any) -> tuple[str | None, tuple[JobInfo, datetime | None]]:
+def _in_hand(job_id: str, values: Any) -> tuple[str | None, JobInHand]:
     """The worker of a started job, and the job with the moment of its start."""
     worker, started_at, description = map(_text, _list(values) or [None] * len(JOB_FIELDS))
-    return worker, (job_info_of(job_id, description or ""), moment_of(started_at))
-
-
-def _worker(
-    key: str, values: Any, in_hand: Mapping[str | None, tuple[JobInfo, datetime | None]]
-) -> WorkerInfo | None:
-    """Our worker of this hash; None for another's, and for one that is gone."""
-    if not _list(values) or not _is_ours(values):
-        return None
-    state, heartbeat, birth, queues, death, _application = map(_text, values)
-    if state is None or death:
-        return None
-    name = key.removeprefix(Worker.redis_worker_namespace_prefix)
-    job, since = in_hand.get(name, (None, moment_of(birth)))
-    return WorkerInfo(
-        name=name,
-        state=state,
-        queues=(queues or "").replace(",", ", "),
-        since=since,
-        heartbeat=moment_of(heartbeat),
-        job=job,
-    )
+    return worker, JobInHand(job_info_of(job_id, description or ""), moment_of(started_at))
 
 
 def _waited(enqueued: Any) -> float | None:

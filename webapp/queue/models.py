@@ -1,16 +1,11 @@
-"""Queues and workers at one moment, as pages show them."""
+"""Queues and their jobs at one moment, as pages show them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rq.worker import WorkerStatus
-
-from webapp.db.types import utc_now
 from webapp.queue.job_ids import JobInfo
 from webapp.queue.redis_writes import Refusal
-
-# An idle worker sends a heartbeat every 30 s.
-SILENT_AFTER_S = 120
 
 
 @dataclass(frozen=True)
@@ -24,27 +19,11 @@ class QueueInfo:
 
 
 @dataclass(frozen=True)
-class WorkerInfo:
-    """One worker: its state and job, since when, and its last heartbeat."""
+class JobInHand:
+    """A job that a worker has begun, and when."""
 
-    name: str
-    state: str
-    queues: str
+    job: JobInfo
     since: datetime | None
-    heartbeat: datetime | None
-    job: JobInfo | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """True when it has a job, or is about to start one."""
-        return self.job is not None or self.state == WorkerStatus.BUSY
-
-    @property
-    def is_silent(self) -> bool:
-        """True when its last heartbeat is older than `SILENT_AFTER_S`, or missing."""
-        if self.heartbeat is None:
-            return True
-        return (utc_now() - self.heartbeat).total_seconds() > SILENT_AFTER_S
 
 
 @dataclass(frozen=True)
@@ -62,16 +41,15 @@ class Others:
 
 @dataclass(frozen=True)
 class Board:
-    """Our queues and workers at one moment; `answers` is false when Redis did not answer.
+    """Our queues at one moment; `answers` is false when Redis did not answer.
 
-    `suspended`: RQ's workers were told to take no jobs (`rq suspend`); this is not our pause.
-    `refusal`: why Redis takes no writes.
+    `in_hand`: the jobs that have begun, by the name of the worker. `refusal`: why Redis takes no
+    writes.
     """
 
     answers: bool
     queues: list[QueueInfo] = field(default_factory=list)
-    workers: list[WorkerInfo] = field(default_factory=list)
-    suspended: bool = False
+    in_hand: Mapping[str, JobInHand] = field(default_factory=dict)
     refusal: Refusal | None = None
     others: Others = Others()
 
@@ -86,9 +64,5 @@ class Board:
 
     @property
     def busy(self) -> int:
-        return sum(worker.is_busy for worker in self.workers)
-
-    @property
-    def silent(self) -> int:
-        """Workers without a recent heartbeat."""
-        return sum(worker.is_silent for worker in self.workers)
+        """How many workers have a job in hand."""
+        return len(self.in_hand)

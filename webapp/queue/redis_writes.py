@@ -1,7 +1,5 @@
 """Whether Redis accepts writes: one that answers may still refuse them."""
 
-import threading
-import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -10,12 +8,14 @@ from redis import Redis, RedisError, ResponseError
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
+from rq.suspension import WORKERS_SUSPENDED
+
+from webapp.texts import N_
 
 # Below RQ's prefix, which the Redis user must be allowed to write.
 KEY = "rq:paratia:write"
 # The commands that a dispatch begins with. The key has no meaning, and expires.
 WRITE = (("HSET", KEY, "asked", "1"), ("EXPIRE", KEY, 60))
-KEPT_S = 1.0
 
 
 class Refusal(StrEnum):
@@ -26,11 +26,22 @@ class Refusal(StrEnum):
     OTHER = "other"
 
     @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+    @property
     def remedy(self) -> str:
         """What is wrong and what to do, for logs and commands."""
         return _REMEDIES[self]
 
 
+_LABELS = {
+    Refusal.MEMORY: N_("memory full"),
+    Refusal.READ_ONLY: N_("read-only replica"),
+    Refusal.DISK: N_("cannot save to disk"),
+    Refusal.PERMISSION: N_("no permission"),
+    Refusal.OTHER: N_("see its log"),
+}
 _REMEDIES = {
     Refusal.MEMORY: "its memory is full: raise maxmemory, or take out what fills it",
     Refusal.READ_ONLY: "it is a read-only replica: let REDIS_URL lead to the primary",
@@ -55,42 +66,24 @@ def refusal_in(answers: Sequence[Any]) -> Refusal | None:
     return _BY_ERROR.get(type(error), Refusal.OTHER)
 
 
-class WriteProbe:
-    """Asks whether Redis answers, and at most once a second for a write, for all callers."""
+def ask(address: str, answer_within_s: float) -> Sequence[Any] | None:
+    """The answers to `WRITE`, and whether workers are suspended; None without an answer in time.
 
-    def __init__(self, address: str, answer_within_s: float) -> None:
-        self._address = address
-        self._answer_within_s = answer_within_s
-        self._lock = threading.Lock()
-        self._wrote_at = -KEPT_S
-        self._answers: Sequence[Any] = ()
-
-    def answers(self) -> Sequence[Any] | None:
-        """The answers to the last `WRITE`; None where Redis does not answer in time."""
-        with self._lock:
-            is_due = time.monotonic() - self._wrote_at >= KEPT_S
-            if is_due:
-                self._wrote_at = time.monotonic()
-        answers = self._ask(WRITE if is_due else ())
-        if answers is not None and is_due:
-            self._answers = answers
-        return None if answers is None else self._answers
-
-    def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any] | None:
-        # A new connection: after a failover the address leads to another server.
-        client = Redis.from_url(
-            self._address,
-            socket_timeout=self._answer_within_s,
-            socket_connect_timeout=self._answer_within_s,
-            retry=Retry(NoBackoff(), 0),
-        )
-        try:
-            pipeline = client.pipeline(transaction=False)
-            for command in (("PING",), *commands):
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError):
-            return None
-        finally:
-            client.close()
-        return answers[1:]
+    On a new connection: after a failover the address leads to another server.
+    """
+    client = Redis.from_url(
+        address,
+        socket_timeout=answer_within_s,
+        socket_connect_timeout=answer_within_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        pipeline = client.pipeline(transaction=False)
+        for command in (*WRITE, ("EXISTS", WORKERS_SUSPENDED)):
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+    except (RedisError, OSError):
+        return None
+    finally:
+        client.close()
+    return answers

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from create_milvus_partition import TLS_FILES
 from webapp.settings.env_file import read_env_file
 from webapp.settings.model import Settings, SettingsError
 from webapp.settings.project import PROJECT_ROOT
@@ -23,7 +24,7 @@ NEARLY = 0.85
 def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> Settings:
     """The settings of this process: the environment, then `.env` in `root`, then defaults.
 
-    An empty variable counts as unset. A relative `VAR_DIR` counts from `root`.
+    An empty variable counts as unset. A relative path counts from `root`.
 
     Raises:
         SettingsError: names every unusable setting and says what is accepted.
@@ -33,6 +34,9 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path = PROJECT
     values, sources = _collect(os.environ if environ is None else environ, from_file)
     _refuse_misspelt(from_file, sources)
     values["var_dir"] = (root / values.get("var_dir", "var")).resolve()
+    for name in map(str.lower, TLS_FILES):
+        if name in values:
+            values[name] = root / values[name]
     for folder in (root, values["var_dir"]):
         _require_lines_stay_whole(folder)
     try:

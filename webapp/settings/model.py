@@ -1,9 +1,11 @@
 """The settings: one frozen object with a typed field for each variable."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache, cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.engine import URL, make_url
 
-from create_milvus_partition import mask
+from create_milvus_partition import TLS_ARGUMENTS, mask, unusable_tls
 from webapp.addresses import is_usable_socket, secrets_in, unix_address, without_password
 from webapp.settings import rules
 from webapp.var_dir import made_once, remembered
@@ -19,7 +21,15 @@ from webapp.var_dir import made_once, remembered
 # SQLite's own limit is 512 bytes (SQLITE_MAX_PATHNAME), with the `-journal` that it appends.
 MAX_SQLITE_PATH_BYTES = 504
 
-SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "ADMIN_PASSWORD"})
+SECRET_NAMES = frozenset({"MILVUS_TOKEN", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "ADMIN_PASSWORD"})
+# The settings that all processes of an installation must share.
+SHARED_NAMES = (
+    *("MILVUS_URI", "MILVUS_TOKEN", "MILVUS_COLLECTION", "MILVUS_TIMEOUT", "MILVUS_MAX_PARTITIONS"),
+    *("REDIS_URL", "PARTITION_QUEUE", "PARTITION_ATTEMPTS", "PARTITION_BACKOFF"),
+    *("PARTITION_GRACE", "RECONCILE_INTERVAL", "SECRET_KEY"),
+)
+# So short that a guess at a secret cannot be confirmed: one guess in 16 million is right by chance.
+DIGEST_LENGTH = 6
 
 
 class SettingsError(Exception):
@@ -39,6 +49,10 @@ class Settings(BaseModel):
     milvus_token: str | None = None
     milvus_host: rules.HostName | None = None
     milvus_port: rules.Port | None = None
+    milvus_ca_cert: Path | None = None
+    milvus_client_cert: Path | None = None
+    milvus_client_key: Path | None = None
+    milvus_server_name: rules.HostName | None = None
     milvus_collection: rules.CollectionName = "kb_chunks_v1"
     milvus_timeout: Annotated[rules.Seconds, Field(le=600)] = 10.0
     milvus_max_partitions: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
@@ -52,12 +66,14 @@ class Settings(BaseModel):
     partition_grace: Annotated[rules.Duration, Field(ge=0, le=315_360_000)] = 7 * 86_400.0
     reconcile_interval: rules.Seconds = 15.0
     secret_key: rules.SecretKey | None = None
+    secret_key_fallbacks: rules.SecretKeys = ()
     admin_email: rules.Email = "admin@example.com"
     admin_password: rules.Password | None = None
     session_idle: rules.SessionTime = 12 * 3600.0
     session_lifetime: rules.SessionTime = 7 * 86_400.0
+    host: rules.IpAddress = "127.0.0.1"
     port: rules.Port = 8000
-    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    trusted_proxies: rules.Proxies = 0
     allowed_hosts: rules.HostNames = ()
     var_dir: Path = Path("var")
     log_level: rules.LogLevel = "INFO"
@@ -89,6 +105,12 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tls_can_be_used(self) -> Self:
+        if problem := unusable_tls(self.milvus_tls, self.milvus_address):
+            raise ValueError(" ".join(problem))
+        return self
+
     @property
     def milvus_is_embedded(self) -> bool:
         """True while URI, host and port are unset: `make run` then starts Milvus Lite."""
@@ -107,8 +129,13 @@ class Settings(BaseModel):
         port = self.milvus_port or 19530
         if self.milvus_is_embedded:
             port = int(remembered(self.var_dir / "milvus.port") or port)
-        host = self.milvus_host or "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{_bracketed(self.milvus_host or '127.0.0.1')}:{port}"
+
+    @property
+    def milvus_tls(self) -> Mapping[str, str]:
+        """The settings for TLS to Milvus that are set: name of the variable → value."""
+        values = {name: getattr(self, name.lower()) for name in TLS_ARGUMENTS}
+        return {name: str(value) for name, value in values.items() if value}
 
     @property
     def redis_socket(self) -> Path:
@@ -130,6 +157,18 @@ class Settings(BaseModel):
             return self.database_url
         # Built by SQLAlchemy, which quotes characters that mean something in an address.
         return str(URL.create("sqlite", database=str(self.var_dir / "paratia.db")))
+
+    @property
+    def bind(self) -> str:
+        """Where panel and API listen, as gunicorn writes it."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def panel_address(self) -> str:
+        """The address of panel and API for this machine."""
+        every = ip_address(self.host).is_unspecified
+        loopback = "::1" if ":" in self.host else "127.0.0.1"
+        return f"http://{_bracketed(loopback if every else self.host)}:{self.port}"
 
     @property
     def backfill_queue(self) -> str:
@@ -172,7 +211,7 @@ class Settings(BaseModel):
 
     @cached_property
     def _stated_secrets(self) -> tuple[str, ...]:
-        own = (self.milvus_token, self.secret_key, self.admin_password)
+        own = (self.milvus_token, self.secret_key, *self.secret_key_fallbacks, self.admin_password)
         urls = (self.database_url, self.redis_url)
         return (*filter(None, own), *(each for url in urls if url for each in secrets_in(url)))
 
@@ -188,12 +227,24 @@ class Settings(BaseModel):
         values["REDIS_URL"] = without_password(self.redis_address)
         values["DATABASE_URL"] = without_password(self.database_address)
         values["VAR_DIR"] = str(self.var_dir)
+        values |= self.milvus_tls
         values["ALLOWED_HOSTS"] = ",".join(self.allowed_hosts) or None
+        if not isinstance(self.trusted_proxies, int):
+            values["TRUSTED_PROXIES"] = ",".join(map(str, self.trusted_proxies))
         for name in SECRET_NAMES:
             values[name] = "********" if values[name] else None
         if self.database_url is None:
             values["SECRET_KEY"] = "********"
         return values
+
+    def digests(self) -> dict[str, str]:
+        """Setting name -> digest of its value, for those that all processes must share."""
+        values = self.in_force() | {
+            "MILVUS_TOKEN": self.milvus_token,
+            "REDIS_URL": self.redis_address,
+            "SECRET_KEY": self.signing_key,
+        }
+        return {name: _digest(f"{name}={values[name]}") for name in SHARED_NAMES}
 
     def source_of(self, name: str) -> str:
         """Where a setting comes from: `environment`, `.env`, `embedded` or `default`."""
@@ -206,6 +257,15 @@ class Settings(BaseModel):
             "SECRET_KEY": self.secret_key is None,
         }
         return "embedded" if embedded.get(name) else "default"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _bracketed(host: str) -> str:
+    """The host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 @cache

@@ -1,6 +1,7 @@
 """What a value of a setting may be; each error says what is accepted."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,6 +10,8 @@ from sqlalchemy.exc import ArgumentError
 
 from webapp.addresses import usable_milvus_uri, usable_redis_url
 from webapp.settings.project import PROJECT_ROOT
+
+MIN_KEY_LENGTH = 16
 
 # A Host header: a name or an address, and an optional port. Labels have 1 to 63 characters:
 # Werkzeug refuses others at a point where no error page can be made.
@@ -87,6 +90,51 @@ def _hosts(value: object) -> object:
     return hosts
 
 
+def _keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    keys = tuple(filter(None, (key.strip() for key in value.split(","))))
+    if any(len(key) < MIN_KEY_LENGTH for key in keys):
+        raise ValueError(
+            f"must be older values of SECRET_KEY, parted by commas, each with at least "
+            f"{MIN_KEY_LENGTH} characters; a key with a comma cannot be one"
+        )
+    return keys
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(
+            "must be an IP address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+        ) from None
+
+
+MAX_PROXIES = 10
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def _proxies(value: object) -> object:
+    """A number of proxies, or the addresses and networks of all of them."""
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(r"[0-9]{1,2}", value) and int(value) <= MAX_PROXIES:
+        return int(value)
+    try:
+        networks = tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError:
+        networks = ()
+    if not networks:
+        raise ValueError(
+            f"must be the number of your proxies, from 0 to {MAX_PROXIES}, or their addresses and "
+            "networks, parted by commas: 10.0.0.5,10.1.0.0/16"
+        )
+    if not all(network.prefixlen for network in networks):
+        raise ValueError("must not name all addresses: visitors could write what proxies write")
+    return networks
+
+
 SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -127,9 +175,15 @@ HostName = Annotated[
     str,
     _matches(r"[A-Za-z0-9._:-]+", "must be a host name or an IP address, without a scheme"),
 ]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+Proxies = Annotated[int | Networks, BeforeValidator(_proxies)]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Email = Annotated[str, _matches(r"[^@\s]+@[^@\s]+", "must be an e-mail address")]
-SecretKey = Annotated[str, _matches(r"(?s).{16,}", "must have at least 16 characters")]
+SecretKey = Annotated[
+    str,
+    _matches(rf"(?s).{{{MIN_KEY_LENGTH},}}", f"must have at least {MIN_KEY_LENGTH} characters"),
+]
+SecretKeys = Annotated[tuple[str, ...], BeforeValidator(_keys)]
 Password = Annotated[str, _matches(r"(?s).{8,}", "must have at least 8 characters")]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -40,10 +40,10 @@ def test_health_is_green_and_room_is_known_while_everything_works(page: Page) ->
     room = page.locator("#headroom")
     expect(room).to_contain_text("places left", timeout=SOON_MS)
     expect(room).to_contain_text("that takes a day of history")
-    for part in ("database", "redis", "workers", "due", "sweep", "milvus"):
+    for part in ("database", "redis", "workers", "reconciler", "milvus"):
         sign = page.locator(f"#sign-{part}")
         expect(sign).to_have_attribute("data-role", "success", timeout=SOON_MS)
-    expect(page.locator("#sign-due time")).to_contain_text("ago")
+    expect(page.locator("#sign-reconciler time")).to_contain_text("ago")
 
 
 def test_health_turns_red_when_redis_stops_and_green_when_it_is_back(
@@ -55,10 +55,9 @@ def test_health_turns_red_when_redis_stops_and_green_when_it_is_back(
     with product.frozen("redis"):
         expect(redis).to_have_attribute("data-role", "danger", timeout=30_000)
         # Not the verdict, which tells first of whoever another story left failed.
-        expect(page.locator("#need-redis")).to_contain_text("Redis does not answer")
-        expect(page.locator("#sign-workers")).to_have_attribute("data-role", "warning")
+        expect(page.locator("#condition-redis_down")).to_contain_text("Redis does not answer")
     expect(redis).to_have_attribute("data-role", "success", timeout=30_000)
-    expect(page.locator("#need-redis")).to_have_count(0)
+    expect(page.locator("#condition-redis_down")).to_have_count(0)
 
 
 def test_health_turns_red_when_milvus_stops_and_green_when_it_is_back(
@@ -71,12 +70,12 @@ def test_health_turns_red_when_milvus_stops_and_green_when_it_is_back(
         for number in numbers:
             product.await_state(number, "failed")
         expect(milvus).to_have_attribute("data-role", "danger", timeout=SOON_MS)
-        expect(page.locator("#verdict")).to_contain_text("tenants are not ready")
-        expect(page.locator("#need-circuit")).to_be_visible()
+        expect(page.locator("#verdict")).to_contain_text("Milvus does not answer")
+        expect(page.locator("#condition-milvus_down")).to_be_visible()
         expect(page.locator("#chart-signups .bar.failed").last).to_be_visible(timeout=SOON_MS)
 
     expect(milvus).to_have_attribute("data-role", "success", timeout=SOON_MS)
-    expect(page.locator("#need-circuit")).to_have_count(0)
+    expect(page.locator("#condition-milvus_down")).to_have_count(0)
     for number in numbers:
         product.api("POST", f"/api/tenants/{number}/retry")
         product.await_state(number, "ready")

@@ -148,16 +148,3 @@ def test_two_installations_on_one_host_leave_each_other_logged_in(
     assert len(names) == 3
     assert all(name.startswith("__Host-") == (scheme == "https") for name in names)
     close(other)
-
-
-def test_a_session_goes_on_when_its_key_has_become_an_older_one(make_app: MakeApp) -> None:
-    old, new = "an old key of sixteen", "a new key of sixteen"
-    before, after = make_app(secret_key=old), make_app(secret_key=new)
-    after.config["SECRET_KEY_FALLBACKS"] = [old]
-    visitor = Visitor(before)
-    visitor.enter()
-    later = Visitor(after)
-    later.share_cookies(visitor)
-    assert later.is_logged_in()
-    assert later.logout().status_code == 302
-    assert not later.is_logged_in()

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from tests.access import Visitor
 from tests.factories import ACTOR
+from tests.processes import all_alive
 from webapp.auth.roles import Role
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -21,7 +22,7 @@ from webapp.queue.job_queue import JobQueue
 from webapp.services import Services
 
 COLLECTION = "kb_chunks_v1"
-MOST_QUERIES = 12
+MOST_QUERIES = 16
 FOR_EVER = 9_999_999_999
 
 
@@ -61,6 +62,10 @@ class OpenPanel(Visitor):
     def change(self, tenant_id: int, **values: Any) -> None:
         """Put the tenant's partition into a condition that would take long to arise."""
         self.execute(update(Partition).where(Partition.tenant_id == tenant_id).values(values))
+
+    def alive(self, seen_s_ago: float = 0) -> None:
+        """Each process of the product, as it last showed that it works."""
+        self.store(*all_alive(seen_s_ago))
 
     def observe(self, **values: Any) -> None:
         """The collection in use, as a sweep just saw and compared it, but for these values."""

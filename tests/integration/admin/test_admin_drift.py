@@ -11,7 +11,7 @@ from tests.integration.admin.panel import COLLECTION, MOST_QUERIES, OpenPanel
 from webapp.admin.wording.reports import reported
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import SWEEP, Circuit, Leadership
+from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.partitions.isolation_checks import is_check_due
@@ -109,18 +109,19 @@ def test_the_overview_names_what_waits_for_a_human_and_leads_there(panel: OpenPa
     panel.change(leaving, cause=Cause.TIMEOUT, error="no answer within 10 s")
     panel.store(Circuit(name="milvus", opened_at=utc_now(), cause=Cause.TIMEOUT))
     page = panel.page("/admin/")
-    for need in ("foreign", "orphans", "circuit", "held-up"):
-        assert f'id="need-{need}"' in page
+    for key in ("foreign_data", "partitions_orphaned", "milvus_down", "removals_blocked"):
+        assert f'id="condition-{key}"' in page
     assert "state=failed&amp;cause=foreign_data" in page
     assert "tab=drift#kind-orphan" in page
-    assert 'id="need-stale"' not in page
+    assert 'id="condition-comparison_stale"' not in page
 
 
 def test_the_overview_is_not_green_when_nobody_looks_at_milvus_any_more(panel: OpenPanel) -> None:
+    panel.alive()
     panel.change(panel.add_tenant(), state=PartitionState.READY)
     panel.observe(compared_at=utc_now() - timedelta(minutes=12))
     page = panel.page("/admin/live/")
-    assert 'id="need-stale"' in page
+    assert 'id="condition-comparison_stale"' in page
     assert '<p class="verdict warning-role"' in page
 
 
@@ -168,13 +169,3 @@ def test_each_note_of_drift_is_a_sentence_of_the_page(app: APIFlask) -> None:
     with app.test_request_context():
         assert [note for note in notes if "<q" in reported(note)] == []
         assert reported("<b>") == '<q lang="en">&lt;b&gt;</q>'
-
-
-def test_the_reconciler_is_no_suspect_when_its_sweep_worked_lately(panel: OpenPanel) -> None:
-    panel.add_tenant()
-    panel.observe(compared_at=None, cause=Cause.COLLECTION_MISSING)
-    assert "never compared. Does the reconciler run?" in panel.page("/admin/")
-    panel.store(Leadership(name=SWEEP, finished_at=utc_now()))
-    page = panel.page("/admin/")
-    assert "never compared. Does the reconciler run?" not in page
-    assert "the sweep works, but Milvus says “Collection missing”." in page

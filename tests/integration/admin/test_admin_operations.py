@@ -1,22 +1,13 @@
 """Operations in the panel: the question before, the progress, the result, and all of them."""
 
-from datetime import timedelta
-
 from tests.integration.admin.panel import OpenPanel
-from webapp.admin.live.cache import SharedReads
-from webapp.db.types import utc_now
+from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
-from webapp.models.control import Heartbeat
 from webapp.models.states import PartitionState
 
 PENDING, FAILED = PartitionState.PENDING, PartitionState.FAILED
 REVIEW, START = "/admin/operations/review/", "/admin/operations/start/"
 SHOW, LIVE = "/admin/operations/show/?id=1", "/admin/operations/live/?id=1"
-
-
-def beat(panel: OpenPanel, seconds_ago: float) -> None:
-    """Let the due loop have shown that it works so long ago."""
-    panel.store(Heartbeat(name="due", at=utc_now() - timedelta(seconds=seconds_ago)))
 
 
 def test_the_list_says_what_it_will_show_when_nothing_was_asked_for(panel: OpenPanel) -> None:
@@ -37,7 +28,7 @@ def test_the_progress_of_a_retry_is_shown_until_its_result_is_known(panel: OpenP
     panel.change(ready, state=PartitionState.READY, cause=None)
     panel.change(again, state=FAILED, cause=Cause.CAPACITY)
     panel.services.operations.settle()
-    page = panel.page(LIVE)
+    page = panel.page(SHOW)
     assert "2 of 2 finished: 1 ready, 1 failed again." in page
     assert "1 waits already" in page
     assert "done, some failed again" in page
@@ -51,18 +42,17 @@ def test_the_lack_of_a_reconciler_is_told_until_the_result_is_known(panel: OpenP
     failed = panel.add_failed()
     panel.send(START, kind="retry", scope="selected", id=failed)
     page = panel.page(SHOW)
-    assert "brings this to its end, was never seen" in page
+    assert 'id="no-reconciler"' in page
     assert "goes on by itself" not in page
-    beat(panel, 90)
-    assert "has been silent for 1 min" in panel.page(LIVE)
-    beat(panel, 30)
-    page = panel.page(LIVE)
-    assert "brings this to its end" not in page
+    panel.alive()
+    page = panel.page(SHOW)
+    assert 'id="no-reconciler"' not in page
     assert "goes on by itself" in page
-    beat(panel, 90)
+    panel.alive(40)
+    assert 'id="no-reconciler"' in panel.page(SHOW)
     panel.change(failed, state=PartitionState.READY, cause=None)
     panel.services.operations.settle()
-    assert "brings this to its end" not in panel.page(LIVE)
+    assert 'id="no-reconciler"' not in panel.page(SHOW)
 
 
 def test_all_that_match_are_meant_when_the_filter_is_sent(panel: OpenPanel) -> None:

@@ -10,11 +10,9 @@ from sqlalchemy import select
 from tests.integration.admin.panel import COLLECTION, MOST_QUERIES, OpenPanel
 from webapp.db.types import utc_now
 from webapp.models.audit import AuditEntry
-from webapp.models.control import Heartbeat
 from webapp.models.observed import PartitionDrift
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import DriftKind, OrphanOutcome
-from webapp.statistics.heartbeats import DUE
 
 DRIFT = "/admin/partitions/?tab=drift"
 NAME = "tenant_4711"
@@ -55,9 +53,9 @@ def test_count_is_asked_for_and_shown_with_its_age(panel: OpenPanel) -> None:
     assert "not counted yet" in panel.page(page)
     assert send(panel, "count") == 303
     assert "asked at" in panel.page(page)
-    assert "was never seen. Start it" in panel.page(page)
-    panel.store(Heartbeat(name=DUE, at=utc_now()))
-    assert "was never seen" not in panel.page(page)
+    assert 'id="no-reconciler"' in panel.page(page)
+    panel.alive()
+    assert 'id="no-reconciler"' not in panel.page(page)
     finish(panel, OrphanOutcome.COUNTED)
     orphan(panel, rows=1204, counted_at=utc_now() - timedelta(minutes=3))
     with panel.counted() as statements:
@@ -70,12 +68,12 @@ def test_count_is_asked_for_and_shown_with_its_age(panel: OpenPanel) -> None:
 def test_kept_orphan_is_listed_with_who_and_why_and_no_alarm(panel: OpenPanel) -> None:
     page = orphan(panel)
     panel.add_tenant()
-    assert 'id="need-orphans"' in panel.page("/admin/")
+    assert 'id="condition-partitions_orphaned"' in panel.page("/admin/")
     assert send(panel, "acknowledge", reason="of <b>the archive") == 303
     text = panel.page(DRIFT)
     assert 'id="kind-acknowledged"' in text and 'id="kind-orphan"' not in text
     assert "of &lt;b&gt;the archive" in text and "Database and Milvus agree" in text
-    assert 'id="need-orphans"' not in panel.page("/admin/")
+    assert 'id="condition-partitions_orphaned"' not in panel.page("/admin/")
     assert send(panel, "take-back") == 303
     assert 'id="kind-orphan"' in panel.page(DRIFT)
     assert "Acknowledge it" in panel.page(page)

@@ -75,7 +75,7 @@ def test_only_what_is_ours_is_counted_when_others_use_the_queue(
     board = look(admin.job_queue)
     page = admin.page(TAB)
     told = admin.app.test_cli_runner().invoke(config_command, ["--json"])
-    assert (board.waiting, board.workers) == (1, [])
+    assert (board.waiting, board.in_hand) == (1, {})
     assert (board.others.waiting, board.others.kept, board.others.workers) == (1, 4, 1)
     assert 'id="others"' in page and "Give Paratia a Redis database of its own" in page
     assert told.stderr.startswith("Warning: another application uses our queues")

@@ -10,7 +10,7 @@ from tests.factories import ACTOR
 from tests.integration.admin.panel import OpenPanel
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit, Heartbeat, Leadership
+from webapp.models.control import Circuit
 from webapp.models.observed import CollectionSize
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.states import PartitionState
@@ -24,16 +24,10 @@ def has_role(page: str, part: str, role: str) -> bool:
     return f'id="sign-{part}" data-role="{role}"' in page
 
 
-def verdict_of(page: str) -> tuple[str, str]:
+def headline_of(page: str) -> tuple[str, str]:
     found = re.search(r'class="verdict (\w+)-role" id="verdict">(.*?)</p>', page, re.S)
     assert found, page
     return found[1], re.sub(r"<[^>]+>", "", found[2]).strip()
-
-
-def alive(panel: OpenPanel, seconds_ago: float = 1) -> None:
-    at = utc_now() - timedelta(seconds=seconds_ago)
-    panel.store(*(Heartbeat(name=name, at=at) for name in ("due", "activity")))
-    panel.store(Leadership(name="sweep", finished_at=at))
 
 
 def test_an_empty_panel_says_what_to_do_first(panel: OpenPanel) -> None:
@@ -55,32 +49,29 @@ def test_a_viewer_of_an_empty_panel_is_offered_nothing_to_change(viewer: OpenPan
 
 def test_health_is_green_only_where_it_is_fresh(panel: OpenPanel) -> None:
     page = panel.page(PAGE)
-    assert has_role(page, "database", "success") and has_role(page, "redis", "success")
-    for part in ("due", "sweep", "milvus"):
-        assert has_role(page, part, "warning")
-    assert has_role(page, "workers", "danger")
-    alive(panel)
+    assert has_role(page, "database", "success")
+    for part in ("reconciler", "milvus", "workers"):
+        assert not has_role(page, part, "success")
+    panel.alive()
     panel.observe()
     page = panel.page(PAGE)
-    assert all(has_role(page, part, "success") for part in ("due", "sweep", "milvus"))
+    parts = ("database", "redis", "workers", "reconciler", "milvus")
+    assert all(has_role(page, part, "success") for part in parts)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "due", "sweep"), [(0.5, "warning", "success"), (20, "danger", "warning")]
-)
-def test_health_is_not_green_when_signs_of_life_are_old(
-    panel: OpenPanel, minutes: float, due: str, sweep: str
-) -> None:
+def test_health_is_not_green_when_signs_of_life_are_old(panel: OpenPanel) -> None:
     panel.add_tenant()
-    alive(panel, minutes * 60)
+    panel.alive(40)
     panel.observe(observed_at=utc_now() - timedelta(minutes=20))
     page = panel.page(PAGE)
-    assert has_role(page, "due", due) and has_role(page, "sweep", sweep)
+    assert has_role(page, "workers", "danger") and has_role(page, "reconciler", "danger")
     assert has_role(page, "milvus", "warning")
-    assert ('id="need-reconciler"' in page) == (due == "danger")
+    for key in ("no_workers", "no_reconciler", "milvus_unobserved"):
+        assert f'id="condition-{key}"' in page
 
 
 def test_milvus_is_red_when_it_did_not_answer_or_the_circuit_is_open(panel: OpenPanel) -> None:
+    panel.alive()
     panel.observe(cause=Cause.TIMEOUT)
     assert has_role(panel.page(PAGE), "milvus", "danger")
     panel.observe(cause=None)
@@ -89,35 +80,41 @@ def test_milvus_is_red_when_it_did_not_answer_or_the_circuit_is_open(panel: Open
     panel.store(Circuit(name="milvus", opened_at=since, cause=Cause.MILVUS_UNREACHABLE))
     page = panel.page(PAGE)
     assert has_role(page, "milvus", "danger")
-    # The last try in vain is newer than the outage.
-    assert f"Milvus unreachable, since {since:%H:%M:%S} UTC" in verdict_of(page)[1]
+    said = "Milvus does not answer (Milvus unreachable)."
+    assert headline_of(page) == ("danger", said)
+    # The last attempt without an answer is newer than the outage.
+    failed = page.partition('id="condition-tenants_failed"')[2].partition("</li>")[0]
+    assert since.isoformat(timespec="milliseconds") in failed
 
 
-def test_the_verdict_says_what_most_of_the_trouble_has_in_common(panel: OpenPanel) -> None:
+def test_the_headline_says_what_most_of_the_failures_have_in_common(panel: OpenPanel) -> None:
+    panel.alive()
+    panel.observe()
     for name in ("A", "B"):
         panel.add_failed(name, Cause.CAPACITY)
     panel.add_failed("C", Cause.AUTH)
-    role, said = verdict_of(panel.page(PAGE))
-    assert role == "danger"
-    assert said.startswith("3 of 3 tenants are not ready; 2 share one cause: Collection full")
+    said = "3 of 3 tenants failed, most of them for: Collection full."
+    assert headline_of(panel.page(PAGE)) == ("danger", said)
 
 
-def test_the_verdict_says_who_waits_when_nobody_works(panel: OpenPanel) -> None:
+def test_the_headline_says_how_many_wait_when_no_worker_works(panel: OpenPanel) -> None:
     panel.add_tenant()
     page = panel.page(PAGE)
-    assert verdict_of(page) == ("danger", "No workers are running; 1 tenant waits.")
-    assert 'id="need-workers"' in page
+    assert headline_of(page) == ("danger", "No worker works; 1 tenant waits.")
+    assert 'id="condition-no_workers"' in page
 
 
 def test_a_pause_is_said_with_who_paused_and_since_when(panel: OpenPanel) -> None:
+    panel.alive()
+    panel.observe()
     panel.add_tenant()
     panel.services.pauses.pause("<b>maintenance</b>", actor=ACTOR)
     page = panel.page(PAGE)
-    role, said = verdict_of(page)
-    assert role == "warning"
-    assert said.startswith("Provisioning is paused since ")
-    assert said.endswith(f"by {ACTOR.name.removeprefix('user:')}; 1 tenant waits.")
-    assert 'id="need-paused"' in page
+    by = ACTOR.name.removeprefix("user:")
+    said = f"Provisioning is paused by {by}; 1 tenant waits."
+    assert headline_of(page) == ("warning", said)
+    assert 'id="condition-provisioning_paused"' in page
+    assert '<span class="count warning">Paused</span>' in page
 
 
 @pytest.mark.parametrize(
@@ -130,7 +127,9 @@ def test_room_is_said_with_the_day_it_ends(panel: OpenPanel, used: int, role: st
     size = {"collection": "kb_chunks_v1", "day": then.date(), "observed_at": then}
     panel.store(CollectionSize(partitions=used - 40, **size))
     page = panel.page(PAGE)
-    assert ('id="need-room-kb_chunks_v1"' in page) == (role != "success")
+    kind = "full" if used == 1024 else "filling"
+    condition = f'<li class="{role}" id="condition-collection_{kind}-kb_chunks_v1">'
+    assert (condition in page) == (role != "success")
     left = (1024 - used) / 2
     if left:
         assert f"{utc_now().date() + timedelta(days=left):%Y-%m-%d}" in page
@@ -153,7 +152,7 @@ def test_charts_say_so_when_nothing_happened_or_nobody_counts(panel: OpenPanel) 
     assert "No tenant signed up in this time." in page
     assert "No tenant became ready in this time" in page
     assert "Nothing was counted yet" in page
-    alive(panel)
+    panel.alive()
     assert "Nothing was counted yet" not in panel.page(PAGE)
 
 
@@ -162,7 +161,7 @@ def test_charts_draw_the_span_that_was_asked_for(
     panel: OpenPanel, span: str, resolution: str
 ) -> None:
     panel.add_tenant()
-    alive(panel)
+    panel.alive()
     at = utc_now().replace(minute=utc_now().minute // 15 * 15, second=0, microsecond=0)
     values = {"signups": 1234, "ready": 7, "failed": 3, "durations": '{"14": 7}'}
     panel.store(Activity(resolution=Resolution(resolution), at=at, **values))
@@ -189,15 +188,17 @@ def test_an_operation_that_does_not_end_waits_for_a_human(panel: OpenPanel) -> N
     since = utc_now() - timedelta(hours=1)
     values = {"kind": OperationKind.RETRY, "actor": "me", "via": ACTOR.via, "selection": "{}"}
     panel.store(Operation(asked_at=since, **values))
-    assert 'id="need-operation"' in panel.page(PAGE)
+    assert 'id="condition-operation_unfinished"' in panel.page(PAGE)
 
 
 def test_nothing_waits_for_a_human_when_all_is_well(panel: OpenPanel) -> None:
-    alive(panel)
+    panel.alive()
     panel.observe()
     panel.change(panel.add_tenant(), state=PartitionState.READY)
     panel.job_queue.queue.empty()
-    assert "Nothing. All goes on by itself." in panel.page(PAGE)
+    page = panel.page(PAGE)
+    assert "Nothing. All is as it should be." in page
+    assert headline_of(page) == ("success", "The one tenant is ready.")
 
 
 def test_no_table_that_grows_is_read_through_by_our_own_questions(panel: OpenPanel) -> None:

@@ -4,28 +4,26 @@ from datetime import timedelta
 
 import pytest
 from rq.job import Job
-from rq.suspension import resume, suspend
 from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
 from jobs.queue_worker import PartitionWorker
 from tests.integration.admin.panel import FOR_EVER, OpenPanel
+from tests.processes import process
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.control import Heartbeat
+from webapp.models.process import ProcessKind
 from webapp.models.statistics import Activity, Resolution
 from webapp.queue.inspection import look
 
 TAB = "/admin/partitions/?tab=queues"
 
 
-def add_worker(panel: OpenPanel, name: str, *, job_id: str = "", silent_s: float = 0) -> None:
-    """Leave in Redis what a worker of ours does, in the middle of a job if one is given."""
-    redis, key = panel.job_queue.connection, f"rq:worker:{name}"
-    heard = utcformat(utc_now() - timedelta(seconds=silent_s))
-    values = {"state": "busy" if job_id else "idle", "queues": "a,b", "application": "paratia"}
-    redis.hset(key, mapping={**values, "birth": heard, "last_heartbeat": heard})
-    redis.sadd("rq:workers", key)
+def add_worker(panel: OpenPanel, name: str, *, job_id: str = "", seen_s_ago: float = 0) -> None:
+    """Leave what a worker of ours does, in the middle of a job if one is given."""
+    panel.store(process(ProcessKind.WORKER, seen_s_ago, name=name[:64]))
+    redis = panel.job_queue.connection
     if job_id:
         began = utcformat(utc_now() - timedelta(minutes=2))
         redis.hset(Job.key_for(job_id), mapping={"worker_name": name, "started_at": began})
@@ -58,12 +56,12 @@ def test_a_job_in_hand_is_found_when_rq_itself_gave_it_to_the_worker(panel: Open
     with queue.connection.pipeline() as pipeline:
         given.prepare_for_execution(real.name, pipeline)
         pipeline.execute()
-    (seen,) = look(panel.job_queue).workers
+    board = look(panel.job_queue)
     real.register_death()
-    assert seen.job is not None
-    assert (seen.job.tenant_id, seen.is_busy, seen.is_silent) == (tenant_id, True, False)
+    assert (list(board.in_hand), board.busy) == ([real.name], 1)
+    seen = board.in_hand[real.name]
+    assert seen.job.tenant_id == tenant_id
     assert seen.since is not None
-    assert look(panel.job_queue).workers == []
 
 
 def test_a_worker_says_for_how_many_it_works_when_its_job_is_a_chunk(panel: OpenPanel) -> None:
@@ -83,16 +81,13 @@ def test_what_is_planted_in_redis_is_only_text_when_the_tab_shows_it(admin: Open
     assert mark not in page.text
 
 
-def test_a_worker_is_marked_when_it_is_silent(panel: OpenPanel) -> None:
-    add_worker(panel, "silent-one", silent_s=600)
+def test_a_process_is_marked_when_it_is_silent(panel: OpenPanel) -> None:
+    panel.store(process(ProcessKind.WORKER), process(ProcessKind.WEB, 40, pid=77, host="web-2"))
     page = panel.page(TAB)
-    assert [worker.is_silent for worker in look(panel.job_queue).workers] == [True]
-    assert "A silent worker was killed or hangs." in page
-
-
-def test_a_worker_is_not_shown_when_only_its_key_is_left(panel: OpenPanel) -> None:
-    panel.job_queue.connection.sadd("rq:workers", "rq:worker:gone-one")
-    assert look(panel.job_queue).workers == []
+    assert "A silent process was killed or hangs." in page
+    silent = page.partition("pid 77 on web-2")[2].partition("</tr>")[0]
+    assert "silent" in silent and "40 s ago" in silent
+    assert '<span class="visually-hidden">worker</span>' in page
 
 
 def test_redis_is_asked_twice_when_there_are_many_jobs_and_workers(
@@ -103,7 +98,8 @@ def test_redis_is_asked_twice_when_there_are_many_jobs_and_workers(
     job_queue.connection.rpush(job_queue.queue.key, *queued)
     describe_job(panel, "t1-g1-d1")
     for number in range(200):
-        add_worker(panel, f"many-{number}", job_id="t1-g1-d1")
+        job_queue.connection.sadd("rq:workers", f"rq:worker:many-{number}")
+        job_queue.connection.hset(f"rq:worker:many-{number}", "queues", "theirs")
     sent = []
     connection = job_queue.connection.connection_pool.connection_class
     send = connection.send_packed_command
@@ -113,14 +109,14 @@ def test_redis_is_asked_twice_when_there_are_many_jobs_and_workers(
         lambda self, *args, **more: (sent.append(1), send(self, *args, **more))[1],
     )
     board = look(job_queue)
-    assert (board.waiting, len(board.workers), len(sent)) == (10_000, 200, 2)
+    assert (board.waiting, len(sent)) == (10_000, 2)
 
 
 def test_suspended_workers_are_told_when_rq_itself_holds_them(panel: OpenPanel) -> None:
-    suspend(panel.job_queue.connection)
+    panel.store(process(name="held", redis="suspended"))
     assert ".venv/bin/rq resume -c jobs.worker" in panel.page(TAB)
-    resume(panel.job_queue.connection)
-    assert "rq resume" not in panel.page(TAB)
+    panel.store(process(name="held"))
+    assert "rq resume" not in panel.page(TAB).partition('id="next"')[0]
 
 
 def test_next_attempts_are_listed_with_their_time_when_some_wait(panel: OpenPanel) -> None:

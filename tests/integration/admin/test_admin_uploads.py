@@ -81,10 +81,10 @@ def test_tenants_are_created_and_told_of_when_a_file_is_confirmed(panel: OpenPan
 
 def test_the_lack_of_a_reconciler_is_told_while_rows_wait_for_it(panel: OpenPanel) -> None:
     address = checked(panel, "name\nAcme\n")
-    assert "brings this to its end" not in panel.page(address)
+    assert 'id="no-reconciler"' not in panel.page(address)
     panel.execute(update(Upload).values(state=UploadState.RUNNING))
     page = panel.page(address)
-    assert "brings this to its end, was never seen" in page
+    assert "No reconciler works: nothing is repaired or removed." in page
     assert "goes on by itself" not in page
 
 

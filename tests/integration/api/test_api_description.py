@@ -17,7 +17,13 @@ METHODS = {"GET", "POST", "PATCH", "DELETE"}
 OPERATIONS = {
     *("list_audit", "create_tenant", "create_tenants", "list_tenants", "get_tenant"),
     *("update_tenant", "delete_tenant", "retry_tenant", "restore_tenant", "get_departure"),
-    *("adopt_partition", "empty_partition", "list_tenant_events", "get_partitions_summary"),
+    *(
+        "adopt_partition",
+        "empty_partition",
+        "list_tenant_events",
+        "get_partitions_summary",
+        "get_health",
+    ),
     *("get_partitions_drift", "pause_provisioning", "resume_provisioning"),
     *("list_orphans", "count_orphan", "adopt_orphan", "acknowledge_orphan", "take_back_orphan"),
     "drop_orphan",

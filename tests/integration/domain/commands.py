@@ -10,6 +10,7 @@ from flask import Flask
 from jobs.cli.partitions import partitions
 from tests.factories import Product
 from webapp.cli.config import config_command
+from webapp.cli.doctor import doctor_command
 from webapp.cli.tenants import tenants_cli
 from webapp.logs import configure_logging
 
@@ -20,7 +21,7 @@ def runner(product: Product) -> Run:
     app = Flask("commands")
     app.extensions |= {"settings": product.settings, "services": product.services}
     app.extensions["database"] = product.database
-    for command in (partitions, tenants_cli, config_command):
+    for command in (partitions, tenants_cli, config_command, doctor_command):
         app.cli.add_command(command)
 
     def run(*arguments: str) -> Result:

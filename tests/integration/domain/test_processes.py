@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.engines.lite import LiteServer
 from tests.engines.process import wait_until
+from tests.engines.read_only import python_path
 from tests.factories import ACTOR, Product
 from tests.milvus_collections import make_collection
 
@@ -144,9 +145,10 @@ def test_attempt_is_handed_back_or_taken_over_when_its_worker_ends(
 def test_script_makes_the_partition_when_the_workers_sdk_cannot_be_imported(
     whole: Product, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WITHOUT_SDK)
+    """And when one folder alone can be written."""
     tenant = whole.create()
-    output, _ = run(rq_worker("--burst"), whole, PYTHONPATH=str(tmp_path))
+    only_there = python_path(tmp_path, whole.settings.var_dir, WITHOUT_SDK)
+    output, _ = run(rq_worker("--burst"), whole, PYTHONPATH=only_there)
     row = whole.row(tenant)
     assert (row.state, row.provider, row.result) == ("ready", "script", "created"), output
     assert "milvus.partition.fallback" in output

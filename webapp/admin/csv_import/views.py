@@ -16,7 +16,6 @@ from webapp.admin.csv_import.files import REJECTED
 from webapp.admin.lists.export import attachment
 from webapp.admin.lists.filters import NOT_REQUESTED
 from webapp.admin.lookups import number_in
-from webapp.admin.reconciler import absence
 from webapp.admin.wording.refusals import sentence
 from webapp.csv_import.faults import FileFault, UnreadableFile, loaded
 from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS
@@ -153,7 +152,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
         "request_url": _request_url(upload),
         "room": shell().summary.collections[0],
-        "absent": absence(reading()) if is_running else None,
+        "needs_reconciler": is_running,
         "every": WATCHED_S if is_running else SETTLED_S,
     }
 

@@ -11,7 +11,6 @@ from webapp.admin.base import Page, expose, reading, shell
 from webapp.admin.lists.selection import Field, fields_of, read_causes, read_kind, read_selection
 from webapp.admin.lookups import number_in
 from webapp.admin.operations import labels as operation_words
-from webapp.admin.reconciler import absence
 from webapp.errors import CountChanged
 from webapp.models.operation import OperationKind
 from webapp.models.states import UNSETTLED
@@ -112,7 +111,7 @@ def _view_data() -> dict[str, Any]:
         "view": view,
         "selection": Selection.from_json(view.operation.selection),
         "again": failed_again(reading(), view.operation.id) if view.progress.failed else {},
-        "absent": None if view.is_over else absence(reading()),
+        "needs_reconciler": not view.is_over,
         "can_keep": _can_keep(view),
     }
 

@@ -9,14 +9,11 @@ from markupsafe import Markup
 
 from webapp.admin.wording.markup import gettext as _
 from webapp.admin.wording.units import decimal, percent
+from webapp.conditions.tenants import severity_of_room
 from webapp.http.languages import locale, ngettext
 from webapp.models.causes import Cause
 from webapp.partitions.summary import Headroom
 from webapp.statistics.forecast import Forecast
-
-# In percent of the limit, and in days until it is full.
-WARN_AT, DANGER_AT = 80, 95
-WARN_DAYS, DANGER_DAYS = 14, 3
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,8 @@ class Room:
 
     @property
     def role(self) -> str:
-        """The graver role of the share and the days left."""
-        share, days = self.share, self.forecast.days_left
-        if share is None:
-            return "success"
-        if share >= DANGER_AT or (days is not None and days <= DANGER_DAYS):
-            return "danger"
-        if share >= WARN_AT or (days is not None and days <= WARN_DAYS):
-            return "warning"
-        return "success"
+        severity = severity_of_room(self.seen, self.forecast)
+        return severity.value if severity else "success"
 
 
 def rooms(collections: list[Headroom], by_name: Mapping[str, Forecast]) -> list[Room]:

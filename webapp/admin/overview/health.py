@@ -1,7 +1,7 @@
-"""The health of the product's parts, each with the age of its observation."""
+"""The health of the product's parts: their conditions, and figures with the age of each."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -11,36 +11,35 @@ from flask_babel import lazy_gettext as _l
 from redis.exceptions import RedisError
 
 from webapp.admin.base import Shell
-from webapp.admin.reconciler import LATE, is_gone
-from webapp.admin.wording.labels import CAUSES, REFUSALS
+from webapp.admin.wording.conditions import condition_sentence
 from webapp.admin.wording.units import took
+from webapp.conditions.condition import Part, worst
 from webapp.db.types import utc_now
 from webapp.http.languages import ngettext
-from webapp.models.causes import NO_ANSWER
+from webapp.models.condition import Severity
+from webapp.models.process import ProcessKind
 from webapp.queue.job_queue import JobQueue
-from webapp.settings import Settings
-from webapp.statistics.liveness import Moments
 
 T = TypeVar("T")
 
-SLOW_MS = 1000
-
 LABELS = {
-    "database": (_l("Database"), "store"),
-    "redis": (_l("Redis"), "queue"),
-    "workers": (_l("Workers"), "worker"),
-    "due": (_l("Due loop"), "clock"),
-    "sweep": (_l("Sweep"), "retry"),
-    "milvus": (_l("Milvus"), "partitions"),
+    Part.DATABASE: (_l("Database"), "store"),
+    Part.REDIS: (_l("Redis"), "queue"),
+    Part.WORKERS: (_l("Workers"), "worker"),
+    Part.RECONCILER: (_l("Reconciler"), "retry"),
+    Part.MILVUS: (_l("Milvus"), "partitions"),
 }
-ICONS = {"success": "check", "warning": "warning", "danger": "octagon"}
+# A collection's conditions are shown at Milvus.
+OF_MILVUS = frozenset({Part.MILVUS, Part.COLLECTION})
+WORDS = {Severity.DANGER: _l("failing"), Severity.WARNING: _l("impaired")}
+ICONS = {"success": "check", "info": "info", "warning": "warning", "danger": "octagon"}
 
 
 @dataclass(frozen=True)
 class Sign:
     """The state of one part: a word, details, and when it was observed."""
 
-    key: str
+    part: Part
     role: str
     word: str
     detail: str = ""
@@ -48,11 +47,11 @@ class Sign:
 
     @property
     def label(self) -> str:
-        return str(LABELS[self.key][0])
+        return str(LABELS[self.part][0])
 
     @property
     def icon(self) -> str:
-        return LABELS[self.key][1]
+        return LABELS[self.part][1]
 
     @property
     def role_icon(self) -> str:
@@ -67,35 +66,31 @@ def timed(ask: Callable[[], T]) -> tuple[T, float]:
     return answer, max(1.0, (time.monotonic() - began) * 1000)
 
 
-def health(
-    frame: Shell, now: Moments, database_ms: float, job_queue: JobQueue, settings: Settings
-) -> list[Sign]:
-    """The parts, in the order in which a sign-up needs them. Old observations are never green."""
-    return [
-        _answering("database", database_ms),
-        _redis(frame, job_queue),
-        _workers(frame),
-        due_loop(now.due),
-        _sweep(now.swept, settings),
-        _milvus(frame, settings),
-    ]
+def health(frame: Shell, database_ms: float, job_queue: JobQueue) -> Iterator[Sign]:
+    """The parts, in the order in which a sign-up needs them; green only without a condition."""
+    redis_ms = _ping_ms(job_queue) if frame.board.answers else None
+    seen, milvus = frame.seen, frame.summary.collections[0]
+    workers = seen.processes.of(ProcessKind.WORKER)
+    alive = ngettext("%(num)s alive", "%(num)s alive", len(workers))
+    busy = ngettext("%(num)s busy", "%(num)s busy", frame.board.busy)
+    heard_at = max((each.seen_at for each in workers), default=None)
+    yield _sign(frame, Part.DATABASE, _("answers"), took(database_ms), utc_now())
+    yield _sign(frame, Part.REDIS, _("answers"), took(redis_ms) if redis_ms else "", utc_now())
+    yield _sign(frame, Part.WORKERS, alive, busy, heard_at)
+    yield _sign(frame, Part.RECONCILER, _("works"), "", seen.moments.due)
+    latency = took(milvus.latency_ms) if milvus.latency_ms is not None else ""
+    yield _sign(frame, Part.MILVUS, _("answers"), latency, milvus.observed_at)
 
 
-def due_loop(beat: datetime | None) -> Sign:
-    """The loop that dispatches due requests; without it, a lost dispatch is not repeated."""
-    if beat is None:
-        return Sign("due", "warning", _("never seen"), _("Does the reconciler run?"))
-    if is_gone(beat):
-        return Sign("due", "danger", _("silent"), _("Does the reconciler run?"), beat)
-    if utc_now() - beat > LATE:
-        return Sign("due", "warning", _("late"), at=beat)
-    return Sign("due", "success", _("works"), at=beat)
-
-
-def _redis(frame: Shell, job_queue: JobQueue) -> Sign:
-    if refusal := frame.board.refusal:
-        return Sign("redis", "danger", _("takes no writes"), str(REFUSALS[refusal]), utc_now())
-    return _answering("redis", _ping_ms(job_queue) if frame.board.answers else None)
+def _sign(frame: Shell, part: Part, word: str, detail: str, at: datetime | None) -> Sign:
+    """The part with its gravest condition; without one, with what was measured."""
+    parts = OF_MILVUS if part is Part.MILVUS else {part}
+    found = [each for each in frame.conditions if each.part in parts]
+    severity = worst(found)
+    if severity is None:
+        return Sign(part, "success", word, detail, at)
+    text = condition_sentence(found[0])
+    return Sign(part, severity.value, str(WORDS.get(severity, word)), text, found[0].since)
 
 
 def _ping_ms(job_queue: JobQueue) -> float | None:
@@ -103,49 +98,3 @@ def _ping_ms(job_queue: JobQueue) -> float | None:
         return timed(job_queue.connection.ping)[1]
     except (RedisError, OSError):
         return None
-
-
-def _answering(key: str, took_ms: float | None) -> Sign:
-    if took_ms is None:
-        return Sign(key, "danger", _("no answer"), _("Sign-ups are kept, and go on later."))
-    if took_ms > SLOW_MS:
-        return Sign(key, "warning", _("slow"), took(took_ms), utc_now())
-    return Sign(key, "success", _("answers"), took(took_ms), utc_now())
-
-
-def _workers(frame: Shell) -> Sign:
-    board = frame.board
-    if not board.answers:
-        return Sign("workers", "warning", _("unknown"), _("Redis does not answer."))
-    if not board.workers:
-        return Sign("workers", "danger", _("none"), _("Nothing is made until one starts."))
-    heard_of = max((w.heartbeat for w in board.workers if w.heartbeat), default=None)
-    alive = [worker for worker in board.workers if not worker.is_silent]
-    if not alive:
-        return Sign("workers", "danger", _("silent"), at=heard_of)
-    alive_word = ngettext("%(num)s alive", "%(num)s alive", len(alive))
-    busy = ngettext("%(num)s busy", "%(num)s busy", board.busy)
-    role = "success" if len(alive) == len(board.workers) else "warning"
-    return Sign("workers", role, alive_word, busy, heard_of)
-
-
-def _sweep(finished_at: datetime | None, settings: Settings) -> Sign:
-    if finished_at is None:
-        return Sign("sweep", "warning", _("never seen"), _("Does the reconciler run?"))
-    if utc_now() - finished_at > settings.observation_lasts:
-        return Sign("sweep", "warning", _("late"), _("Does the reconciler run?"), finished_at)
-    return Sign("sweep", "success", _("works"), at=finished_at)
-
-
-def _milvus(frame: Shell, settings: Settings) -> Sign:
-    seen, circuit = frame.summary.collections[0], frame.summary.circuit
-    if circuit.is_open:
-        return Sign("milvus", "danger", _("no answer"), _("marked down"), circuit.since)
-    if seen.observed_at is None:
-        return Sign("milvus", "warning", _("unknown"), _("Not observed yet."))
-    if utc_now() - seen.observed_at > settings.observation_lasts:
-        return Sign("milvus", "warning", _("unknown"), _("not looked at since"), seen.observed_at)
-    if seen.cause:
-        word = _("no answer") if seen.cause in NO_ANSWER else _("trouble")
-        return Sign("milvus", "danger", word, str(CAUSES[seen.cause]), seen.observed_at)
-    return Sign("milvus", "success", _("answers"), took(seen.latency_ms or 0), seen.observed_at)

@@ -9,22 +9,17 @@ from flask_admin import AdminIndexView
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp import current
 from webapp.admin.base import Guarded, expose, reading, shell
 from webapp.admin.overview import charts
 from webapp.admin.overview import health as health_board
-from webapp.admin.overview.conditions import needs
+from webapp.admin.overview.headline import headline
 from webapp.admin.overview.headroom import full_when, rooms
-from webapp.admin.overview.verdict import verdict
 from webapp.admin.wording.units import number
 from webapp.models.causes import Cause
 from webapp.models.partition import PartitionEvent
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
-from webapp.partitions.failures import families
 from webapp.statistics.chart import Span, chart_of
-from webapp.statistics.forecast import forecasts
-from webapp.statistics.liveness import moments
 
 LATEST_EVENTS = 10
 # The latest outcomes are searched in this many events.
@@ -53,25 +48,23 @@ class Overview(Guarded, AdminIndexView):  # type: ignore[misc]
 
 def _figures() -> dict[str, Any]:
     # First, so that only the database's time is measured.
-    now, database_ms = health_board.timed(lambda: moments(reading()))
-    frame, settings = shell(), current.settings()
-    job_queue = current_app.extensions["job_queue"]
-    failures = families(reading()) if frame.summary.causes else []
-    collections = rooms(frame.summary.collections, forecasts(reading(), frame.summary.collections))
-    signs = health_board.health(frame, now, database_ms, job_queue, settings)
+    _answer, database_ms = health_board.timed(lambda: reading().scalar(select(1)))
+    frame = shell()
+    seen = frame.seen
     return {
-        "verdict": verdict(frame, failures, now, settings),
-        "needs": needs(frame, now, collections, settings),
+        "headline": headline(frame),
         # Foreign data needs a decision, not a retry.
-        "families": [each for each in failures if each.cause != Cause.FOREIGN_DATA][:CAUSES_SHOWN],
-        "rooms": collections,
+        "families": [each for each in seen.failures if each.cause != Cause.FOREIGN_DATA][
+            :CAUSES_SHOWN
+        ],
+        "rooms": rooms(seen.summary.collections, seen.forecasts),
         "full_when": full_when,
         "as_number": number,
         "as_duration": charts.on_axis,
-        "signs": signs,
-        "since": now,
+        "signs": list(health_board.health(frame, database_ms, current_app.extensions["job_queue"])),
+        "since": seen.moments,
         "latest": _latest(reading()),
-        **_activity(now.counted),
+        **_activity(seen.moments.counted),
         "curl": CURL.format(url=url_for("api.create", _external=True)),
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp.admin.wording.times import ago
 from webapp.admin.wording.units import counted
+from webapp.conditions.milvus import is_stale
 from webapp.db.types import utc_now
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import (
@@ -27,10 +28,6 @@ from webapp.partitions.summary import Summary
 from webapp.settings import Settings
 
 SHOWN_AT_MOST = 50
-
-# A comparison is stale after this many sweeps, and not before `AT_LEAST`.
-SWEEPS = 4
-AT_LEAST = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,7 @@ def drift_data(
     return {
         "agreement": agreement(known, settings),
         "groups": [group for group in groups if group.count],
-        "is_stale": lambda seen: is_stale(seen.compared_at, settings),
+        "is_stale": lambda seen: _is_stale(seen.compared_at, settings),
         "held": held | {settings.milvus_collection},
         "in_use": summary.collections[0],
     }
@@ -189,7 +186,7 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
         return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")
     oldest = min(each.compared_at for each in watched if each.compared_at)
     when = ago(oldest)
-    if is_stale(oldest, settings):
+    if _is_stale(oldest, settings):
         sentence = _(
             "Last compared %(when)s ago: what became of Milvus since is not known.", when=when
         )
@@ -204,9 +201,8 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
     return "success", _("Database and Milvus agree, compared %(when)s ago.", when=when)
 
 
-def is_stale(compared_at: datetime | None, settings: Settings) -> bool:
-    longest = max(SWEEPS * timedelta(seconds=settings.reconcile_interval), AT_LEAST)
-    return compared_at is None or compared_at < utc_now() - longest
+def _is_stale(compared_at: datetime | None, settings: Settings) -> bool:
+    return is_stale(compared_at, utc_now(), settings.reconcile_interval)
 
 
 def _all_compared(watched: Sequence[Compared], in_use: str) -> bool:

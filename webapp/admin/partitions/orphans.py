@@ -11,7 +11,6 @@ from flask_babel import gettext as _
 from webapp import current
 from webapp.admin.base import Page, expose, reading
 from webapp.admin.lookups import is_typed, status
-from webapp.admin.reconciler import absence
 from webapp.admin.tenants.views import TenantForm, saved
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import refusal_flashed
@@ -110,7 +109,7 @@ def _figures() -> dict[str, Any]:
         "drops": waits and asked is not None and asked.action == OrphanAction.DROP,
         "unadoptable": orphan and why_not_adoptable(session, orphan),
         "undroppable": orphan and why_not_droppable(session, *place),
-        "absent": absence(session) if waits else None,
+        "needs_reconciler": waits,
         "every": WATCHED_S if waits else SETTLED_S,
         "nav": "drift",
     }

@@ -140,9 +140,12 @@ def _current_request(partition: Partition, latest: Sequence[PartitionEvent]) -> 
 
 
 def _snippet(partition: Partition) -> Any:
-    address = current.settings().milvus_address
+    settings = current.settings()
     schema = schema_of(reading(), partition.collection)
-    return snippet_for(Place(address, partition.collection, partition.name), schema)
+    place = Place(
+        settings.milvus_address, partition.collection, partition.name, settings.milvus_tls
+    )
+    return snippet_for(place, schema)
 
 
 def _observation_of(partition: Partition) -> Headroom | None:

@@ -1,11 +1,12 @@
 """Code for a tenant's partition: insert and search, ready to paste."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from flask_babel import gettext as _
 
+from create_milvus_partition import tls_arguments
 from webapp.admin.tenants.samples import Sample, question_for, quoted, sample_of
 from webapp.partitions.collection_schema import CollectionSchema
 
@@ -23,9 +24,10 @@ PARTITION = {partition}
 client = MilvusClient(
     uri=os.environ.get("MILVUS_URI") or {address},
     token=os.environ.get("MILVUS_TOKEN", ""),
-)
+{tls})
 
 """
+TLS = "    {argument}=os.environ.get({name}) or {value},"
 UNKNOWN = """\
 {fill_in}
 VECTOR = "vector"  {name}
@@ -70,6 +72,8 @@ class Place:
     address: str
     collection: str
     partition: str
+    # The settings for TLS by name: a certificate's files lie elsewhere for the application.
+    tls: Mapping[str, str] | None = None
 
 
 def snippet_for(place: Place, schema: CollectionSchema | None) -> Snippet:
@@ -78,6 +82,7 @@ def snippet_for(place: Place, schema: CollectionSchema | None) -> Snippet:
         collection=quoted(place.collection),
         partition=quoted(place.partition),
         address=quoted(without_secrets(place.address)),
+        tls=_lines(_tls_lines(place.tls or {})),
     )
     if schema:
         return Snippet(head + _insert(schema), head + _search(schema))
@@ -91,6 +96,11 @@ def snippet_for(place: Place, schema: CollectionSchema | None) -> Snippet:
     insert = INSERT.format(fields=_lines(fields), left_out="")
     question = Sample("[0.1] * DIMENSION", _("the question's vector"))
     return Snippet(head + insert, head + _ask(question, "VECTOR"))
+
+
+def _tls_lines(tls: Mapping[str, str]) -> Iterator[str]:
+    for argument, name in tls_arguments({name: name for name in tls}).items():
+        yield TLS.format(argument=argument, name=quoted(name), value=quoted(tls[name]))
 
 
 def without_secrets(address: str) -> str:

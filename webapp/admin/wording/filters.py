@@ -2,7 +2,7 @@
 
 from webapp.admin import lookups
 from webapp.admin.operations import labels as operation_words
-from webapp.admin.wording import actors, labels, markup, reports, times, units
+from webapp.admin.wording import actors, conditions, labels, markup, reports, times, units
 
 FILTERS = {
     "bdi": markup.bdi,
@@ -26,16 +26,20 @@ FILTERS = {
     "canary_badge": labels.canary_badge,
     "checked": reports.checked,
     "reported": reports.reported,
+    "condition_advice": conditions.condition_advice,
+    "condition_help": conditions.condition_help,
+    "condition_page": conditions.condition_page,
+    "condition_sentence": conditions.condition_sentence,
     "cause_word": labels.CAUSES.__getitem__,
     "event_role": labels.event_role,
     "event_word": labels.event_word,
     "meaning": labels.meaning,
     "outcome_word": labels.DEPARTURES.__getitem__,
+    "process_word": labels.PROCESSES.__getitem__,
     "remedy": labels.remedy,
     "retry_helps": labels.RETRY_HELPS.__getitem__,
     "role_word": labels.ROLES.__getitem__,
     "state_word": labels.state_word,
     "who": actors.who,
-    "writes_again": labels.WRITES_AGAIN.__getitem__,
     **operation_words.FILTERS,
 }

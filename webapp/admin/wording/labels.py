@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from webapp.auth.roles import Role
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
+from webapp.models.process import ProcessKind
 from webapp.models.states import CanaryOutcome, DepartureOutcome, PartitionState
 from webapp.partitions.summary import LastCanary
 from webapp.queue.redis_writes import Refusal
@@ -33,6 +34,11 @@ BADGES = {
 NOT_REQUESTED = Badge(_l("not requested"), "dash", "outline")
 STUCK = Badge(_l("stuck"), "hourglass", "warning")
 
+PROCESSES = {
+    ProcessKind.WEB: _l("Web server"),
+    ProcessKind.WORKER: _l("Worker"),
+    ProcessKind.RECONCILER: _l("Reconciler"),
+}
 ROLES = {Role.VIEWER: _l("viewer"), Role.OPERATOR: _l("operator"), Role.ADMIN: _l("admin")}
 
 CANARIES = {
@@ -48,47 +54,9 @@ DEPARTURES = {
     DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be another tenant's"),
 }
 
-REFUSALS = {
-    Refusal.MEMORY: _l("memory full"),
-    Refusal.READ_ONLY: _l("read-only replica"),
-    Refusal.DISK: _l("cannot save to disk"),
-    Refusal.PERMISSION: _l("no permission"),
-    Refusal.OTHER: _l("see its log"),
-}
-# The remedies.
-WRITES_AGAIN = {
-    Refusal.MEMORY: _l(
-        "Redis takes no writes: its memory is full. Raise its maxmemory, or take out what fills "
-        "it; what waits goes on by itself."
-    ),
-    Refusal.READ_ONLY: _l(
-        "Redis takes no writes: it is a read-only replica, as after a failover. Let REDIS_URL "
-        "lead to the primary; what waits goes on by itself."
-    ),
-    Refusal.DISK: _l(
-        "Redis takes no writes: it cannot save to its disk. Free some space, and see its log; "
-        "what waits goes on by itself."
-    ),
-    Refusal.PERMISSION: _l(
-        "Redis takes no writes: the user of REDIS_URL has no permission. Allow it to read and "
-        "write all keys; what waits goes on by itself."
-    ),
-    Refusal.OTHER: _l("Redis takes no writes. Its log says why; what waits goes on by itself."),
-}
+REFUSALS = {refusal: _l(refusal.label) for refusal in Refusal}
 
-CAUSES = {
-    Cause.MILVUS_UNREACHABLE: _l("Milvus unreachable"),
-    Cause.TIMEOUT: _l("No answer in time"),
-    Cause.RATE_LIMITED: _l("Pace refused"),
-    Cause.UNEXPECTED: _l("Unknown error"),
-    Cause.COLLECTION_MISSING: _l("Collection missing"),
-    Cause.CAPACITY: _l("Collection full"),
-    Cause.PARTITION_KEY_MODE: _l("Partition key in use"),
-    Cause.AUTH: _l("Credentials refused"),
-    Cause.INVALID_NAME: _l("Name refused"),
-    Cause.FOREIGN_DATA: _l("Foreign data"),
-    Cause.COLLECTION_MOVED: _l("Alias moved"),
-}
+CAUSES = {cause: _l(cause.advice.label) for cause in Cause}
 
 RETRY_HELPS = {
     Cause.MILVUS_UNREACHABLE: _l("Yes, once Milvus answers."),

@@ -1,0 +1,219 @@
+"""The one list of conditions: each is present while its observations say so, and no longer."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.factories import ACTOR, Product
+from tests.integration.domain.commands import Run, answer
+from tests.processes import all_alive, process
+from webapp.conditions import log as condition_log
+from webapp.conditions.condition import Condition
+from webapp.conditions.judgement import present_conditions
+from webapp.conditions.kinds import KINDS
+from webapp.conditions.log import ConditionLog
+from webapp.conditions.words import serialize
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Circuit, Heartbeat
+from webapp.models.observed import ObservedCollection, PartitionDrift
+from webapp.models.operation import Operation, OperationKind
+from webapp.models.process import ProcessKind
+from webapp.models.states import CanaryOutcome, DriftKind
+from webapp.partitions.circuit_state import MILVUS
+
+
+def store(product: Product, *rows: Any) -> None:
+    with product.database.transaction() as session:
+        for row in rows:
+            session.merge(row)
+
+
+def observed(product: Product, seen_s_ago: float = 0, **values: Any) -> ObservedCollection:
+    """The collection in use as the sweep saw it, but for these values."""
+    at = utc_now() - timedelta(seconds=seen_s_ago)
+    moments = dict.fromkeys(("observed_at", "answered_at", "compared_at", "canary_at"), at)
+    seen = {**moments, "partitions": 7, "canary_outcome": CanaryOutcome.PASSED}
+    blank = {"cause": None, "canary_message": None}
+    return ObservedCollection(collection=product.collection, **blank | seen | values)
+
+
+def drift(product: Product, kind: DriftKind) -> PartitionDrift:
+    return PartitionDrift(collection=product.collection, partition=f"p_{kind}", kind=kind)
+
+
+@pytest.fixture
+def well(product: Product) -> Product:
+    """An installation in which all is as it should be."""
+    store(product, *all_alive(), observed(product))
+    return product
+
+
+def ago(seconds: float) -> datetime:
+    return utc_now() - timedelta(seconds=seconds)
+
+
+def present(product: Product) -> list[Condition]:
+    found: list[Condition] = product.read(present_conditions, product.settings)
+    return found
+
+
+def test_there_is_no_condition_when_all_is_well(well: Product) -> None:
+    well.create_ready()
+    assert present(well) == []
+
+
+def _fails(cause: Cause) -> Callable[[Product], object]:
+    return lambda product: product.create_failed(cause)
+
+
+def _stores(make: Callable[[Product], Any]) -> Callable[[Product], object]:
+    return lambda product: store(product, make(product))
+
+
+def _circuit(_product: Product) -> Circuit:
+    return Circuit(name=MILVUS, failures=3, opened_at=utc_now(), cause=Cause.TIMEOUT)
+
+
+def _operation(_product: Product) -> Operation:
+    began = utc_now() - timedelta(hours=1)
+    values = {"kind": OperationKind.RETRY, "actor": "me", "via": ACTOR.via, "selection": "{}"}
+    return Operation(asked_at=began, **values)
+
+
+STORIES: dict[str, Callable[[Product], object]] = {
+    "milvus_down": _stores(_circuit),
+    "milvus_credentials": _stores(lambda p: observed(p, cause=Cause.AUTH)),
+    "collection_missing": _stores(lambda p: observed(p, cause=Cause.COLLECTION_MISSING)),
+    "alias_moved": _stores(lambda p: observed(p, cause=Cause.COLLECTION_MOVED)),
+    "milvus_trouble": _stores(lambda p: observed(p, cause=Cause.PARTITION_KEY_MODE)),
+    "milvus_unobserved": _stores(lambda p: observed(p, 3600, canary_at=utc_now())),
+    "isolation_broken": _stores(
+        lambda p: observed(p, canary_outcome=CanaryOutcome.FAILED, canary_message="3 rows")
+    ),
+    "isolation_unchecked": _stores(
+        lambda p: observed(p, canary_outcome=CanaryOutcome.NOT_RUN, canary_message="no index")
+    ),
+    "collection_full": _stores(lambda p: observed(p, partitions=1024)),
+    "collection_filling": _stores(lambda p: observed(p, partitions=900)),
+    "partitions_orphaned": _stores(lambda p: drift(p, DriftKind.ORPHAN)),
+    "partitions_missing": _stores(lambda p: drift(p, DriftKind.MISSING)),
+    "partitions_resurrected": _stores(lambda p: drift(p, DriftKind.RESURRECTED)),
+    "redis_down": _stores(lambda p: process(redis="down")),
+    "redis_refuses_writes": _stores(lambda p: process(redis="memory")),
+    "no_workers": _stores(lambda p: process(ProcessKind.WORKER, 20, name="the-worker")),
+    "no_reconciler": _stores(lambda p: process(ProcessKind.RECONCILER, 20, name="the-reconciler")),
+    "process_silent": _stores(lambda p: process(ProcessKind.WEB, 20)),
+    "workers_suspended": _stores(lambda p: process(redis="suspended")),
+    "reconciler_stalled": _stores(
+        lambda p: Heartbeat(name="due", at=utc_now() - timedelta(seconds=30))
+    ),
+    "settings_disagree": _stores(lambda p: process(settings={"MILVUS_COLLECTION": "another"})),
+    "releases_differ": _stores(lambda p: process(release="0.0.9")),
+    "provisioning_paused": lambda p: p.services.pauses.pause("work", actor=ACTOR),
+    "tenants_failed": _fails(Cause.CAPACITY),
+    "foreign_data": _fails(Cause.FOREIGN_DATA),
+    "tenants_waiting": lambda p: p.create(),
+    "tenants_not_requested": lambda p: p.imported_tenants(1),
+    "operation_unfinished": _stores(_operation),
+}
+
+
+@pytest.mark.parametrize("key", STORIES)
+def test_a_condition_is_present_when_its_observations_say_so(well: Product, key: str) -> None:
+    STORIES[key](well)
+    (condition,) = [each for each in present(well) if each.key == key]
+    told = serialize(condition)
+    assert "%(" not in told["sentence"] and told["since"] is not None
+    assert told["runbook"].endswith(f"#{key}")
+
+
+def test_a_dead_worker_is_silent_until_another_one_replaces_it(well: Product) -> None:
+    store(well, process(ProcessKind.WORKER, 20, name="lost"))
+    (lost,) = present(well)
+    assert (lost.key, lost.subject, lost.count) == ("process_silent", "worker", 1)
+    store(well, process(ProcessKind.WORKER, 16, name="later", started_at=ago(17)))
+    (lost,) = present(well)
+    assert lost.count == 1, "the later one replaced the first, and was lost itself"
+    store(well, process(ProcessKind.WORKER, started_at=ago(1)))
+    assert present(well) == []
+
+
+def test_requests_are_not_moved_when_processes_disagree_about_the_collection(
+    well: Product,
+) -> None:
+    well.create()
+    elsewhere = well.configured(milvus_collection="another")
+    store(well, process(settings={"MILVUS_COLLECTION": "another"}))
+    assert elsewhere.repair.follow_collection() == 0
+    well.write("DELETE FROM process")
+    assert elsewhere.repair.follow_collection() == 1
+
+
+@pytest.fixture
+def judging(well: Product, monkeypatch: pytest.MonkeyPatch) -> ConditionLog:
+    monkeypatch.setattr(condition_log, "BEGINS_AFTER_S", 0)
+    monkeypatch.setattr(condition_log, "REST", timedelta(0))
+    return ConditionLog(well.database, well.settings)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    caplog.clear()
+    return [
+        (line["event"].rpartition(".")[2], line["key"])
+        for line in lines
+        if line["event"].startswith("paratia.condition.")
+    ]
+
+
+def test_a_condition_is_logged_once_when_it_begins_and_once_when_it_has_passed(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    well.create_ready()
+    other = ConditionLog(well.database, well.settings)
+    store(well, observed(well, cause=Cause.COLLECTION_MISSING))
+    for each in (judging, other, judging):
+        each.judge()
+    assert logged(caplog) == [("raised", "collection_missing")]
+    store(well, observed(well))
+    for each in (other, judging):
+        each.judge()
+    assert logged(caplog) == [("cleared", "collection_missing")]
+
+
+def test_information_is_logged_when_it_becomes_a_warning(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant = well.create()
+    judging.judge()
+    assert logged(caplog) == []
+    well.change(tenant.id, state_since=utc_now() - timedelta(minutes=2))
+    judging.judge()
+    assert logged(caplog) == [("raised", "tenants_waiting")]
+    well.make_ready(tenant.id)
+    judging.judge()
+    assert logged(caplog) == [("cleared", "tenants_waiting")]
+
+
+def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run: Run) -> None:
+    store(simple, *all_alive(), observed(simple))
+    well = run("doctor")
+    assert (well.exit_code, well.stdout) == (0, "Nothing is wrong.\n")
+    store(simple, process(ProcessKind.WEB, 20, pid=77))
+    silent = run("doctor")
+    assert silent.exit_code == 1
+    assert "process_silent (web)" in silent.stdout and "pid 77" in silent.stdout
+    store(simple, observed(simple, cause=Cause.AUTH))
+    grave = run("doctor", "--json")
+    told = answer(grave)
+    assert (grave.exit_code, told["status"]) == (2, "danger")
+    assert [each["key"] for each in told["conditions"]] == ["milvus_credentials", "process_silent"]
+
+
+def test_every_kind_has_a_story_here_or_elsewhere() -> None:
+    elsewhere = {"database_down", "database_refuses_writes", "comparison_stale", "tenants_stuck"}
+    elsewhere |= {"removals_blocked", "import_unfinished"}
+    assert {kind.key for kind in KINDS} == {*STORIES, *elsewhere}

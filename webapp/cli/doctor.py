@@ -1,0 +1,67 @@
+"""The command `flask doctor`: the conditions of the installation."""
+
+from collections.abc import Sequence
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp import current
+from webapp.cli.console import as_json, print_json, to_stderr
+from webapp.conditions.condition import Condition, worst
+from webapp.conditions.judgement import in_order, present_conditions
+from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
+from webapp.conditions.log import READ_ONLY, UNREACHABLE
+from webapp.conditions.words import sentence, serialize
+from webapp.db.deadline import answered_within
+from webapp.models.condition import Severity
+from webapp.statistics.heartbeats import beat
+from webapp.times import rfc3339
+
+ANSWER_WITHIN_S = 5.0
+# The row that shows whether the database takes writes.
+DOCTOR = "doctor"
+EXIT = {None: 0, Severity.INFO: 0, Severity.WARNING: 1, Severity.DANGER: 2}
+
+
+@click.command("doctor")
+@as_json
+@click.pass_context
+@with_appcontext
+def doctor_command(ctx: click.Context, as_json: bool) -> None:
+    """Show what is not as it should be, and what to do. Exit 0: nothing, 1: warning, 2: danger."""
+    to_stderr()
+    found = _examine()
+    severity = worst(found)
+    if as_json:
+        conditions = [serialize(each) for each in found]
+        print_json({"status": severity or "ok", "conditions": conditions})
+    else:
+        _print(found)
+    ctx.exit(EXIT[severity])
+
+
+def _examine() -> list[Condition]:
+    """The conditions, as the database has them, and those of the database itself."""
+    try:
+        with answered_within(ANSWER_WITHIN_S), current.database().reading() as session:
+            found = present_conditions(session, current.settings())
+    except SQLAlchemyError:
+        return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
+    try:
+        with answered_within(ANSWER_WITHIN_S):
+            beat(current.database(), DOCTOR)
+    except SQLAlchemyError:
+        found.append(Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY))
+    return in_order(found)
+
+
+def _print(found: Sequence[Condition]) -> None:
+    if not found:
+        click.echo("Nothing is wrong.")
+    for each in found:
+        since = f", since {rfc3339(each.since)}" if each.since else ""
+        subject = f" ({each.subject})" if each.subject else ""
+        click.echo(f"{each.severity.upper():8} {each.key}{subject}{since}")
+        click.echo(f"         {sentence(each.text)}")
+        click.echo(f"         {each.kind.what_to_do}")

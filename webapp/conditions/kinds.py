@@ -1,0 +1,241 @@
+"""Every kind of condition, in the order in which equally grave ones are shown."""
+
+from webapp.conditions.condition import Kind, Part, Place
+from webapp.texts import N_
+
+_KINDS: list[Kind] = []
+
+
+def _kind(
+    key: str, part: Part, place: Place, what_to_do: str, *, passes_by_itself: bool = False
+) -> Kind:
+    _KINDS.append(Kind(key, part, place, what_to_do, passes_by_itself))
+    return _KINDS[-1]
+
+
+DATABASE_DOWN = _kind(
+    "database_down",
+    Part.DATABASE,
+    Place.OVERVIEW,
+    N_("Restore the database that DATABASE_URL names; all parts connect again by themselves."),
+)
+DATABASE_REFUSES_WRITES = _kind(
+    "database_refuses_writes",
+    Part.DATABASE,
+    Place.OVERVIEW,
+    N_("Free disk space, or make the database writable; nothing that was stored is lost."),
+)
+ISOLATION_BROKEN = _kind(
+    "isolation_broken",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("Stop searches on this Milvus until the reason is known; check it again after that."),
+)
+SETTINGS_DISAGREE = _kind(
+    "settings_disagree",
+    Part.SETTINGS,
+    Place.QUEUES,
+    N_("Give all processes the same settings (flask config shows them), and restart those."),
+)
+MILVUS_DOWN = _kind(
+    "milvus_down",
+    Part.MILVUS,
+    Place.CAUSES,
+    N_("Restore Milvus or the network; all waiting tenants go on by themselves."),
+)
+MILVUS_CREDENTIALS = _kind(
+    "milvus_credentials",
+    Part.MILVUS,
+    Place.CAUSES,
+    N_("Correct MILVUS_TOKEN and restart, or correct the grants of its role."),
+)
+COLLECTION_MISSING = _kind(
+    "collection_missing",
+    Part.COLLECTION,
+    Place.CAUSES,
+    N_("Find out where it went. Restore it, or correct MILVUS_URI and MILVUS_COLLECTION."),
+)
+ALIAS_MOVED = _kind(
+    "alias_moved",
+    Part.COLLECTION,
+    Place.DRIFT,
+    N_(
+        "Move the alias back; or, where the tenants' rows are in the other collection, run "
+        "flask partitions verify --accept-moved."
+    ),
+)
+MILVUS_TROUBLE = _kind(
+    "milvus_trouble",
+    Part.MILVUS,
+    Place.CAUSES,
+    N_("Read the error and the log of Milvus; waiting tenants go on by themselves."),
+)
+NO_WORKERS = _kind(
+    "no_workers",
+    Part.WORKERS,
+    Place.QUEUES,
+    N_("Start one: .venv/bin/flask worker. Nothing is made until one works."),
+)
+REDIS_DOWN = _kind(
+    "redis_down",
+    Part.REDIS,
+    Place.QUEUES,
+    N_("Start Redis, or correct REDIS_URL; sign-ups are kept, and go on by themselves."),
+)
+REDIS_REFUSES_WRITES = _kind(
+    "redis_refuses_writes",
+    Part.REDIS,
+    Place.QUEUES,
+    N_(
+        "Memory full: raise maxmemory. Read-only replica: let REDIS_URL lead to the primary. "
+        "Cannot save: free disk space. No permission: allow the user to read and write all keys."
+    ),
+)
+NO_RECONCILER = _kind(
+    "no_reconciler",
+    Part.RECONCILER,
+    Place.QUEUES,
+    N_("Start one: .venv/bin/flask partitions reconcile."),
+)
+RECONCILER_STALLED = _kind(
+    "reconciler_stalled",
+    Part.RECONCILER,
+    Place.QUEUES,
+    N_("Read the reconciler's log, and restart it."),
+)
+FOREIGN_DATA = _kind(
+    "foreign_data",
+    Part.TENANTS,
+    Place.FOREIGN,
+    N_("Find the owner of the rows; then adopt them, or have them destroyed."),
+)
+TENANTS_FAILED = _kind(
+    "tenants_failed",
+    Part.TENANTS,
+    Place.CAUSES,
+    N_("See each cause with its remedy; a retry is offered where one can help."),
+)
+COLLECTION_FULL = _kind(
+    "collection_full",
+    Part.CAPACITY,
+    Place.HEADROOM,
+    N_(
+        "Create another collection, set MILVUS_COLLECTION to it and restart all parts; waiting "
+        "tenants move there by themselves. Or raise the limit on the server and in "
+        "MILVUS_MAX_PARTITIONS."
+    ),
+)
+COLLECTION_FILLING = _kind(
+    "collection_filling",
+    Part.CAPACITY,
+    Place.HEADROOM,
+    N_("Create the next collection before this one is full; see how under Help."),
+)
+PROVISIONING_PAUSED = _kind(
+    "provisioning_paused",
+    Part.PROVISIONING,
+    Place.QUEUES,
+    N_("Resume provisioning when the work on Milvus is done; sign-ups are kept until then."),
+)
+PROCESS_SILENT = _kind(
+    "process_silent",
+    Part.WORKERS,
+    Place.QUEUES,
+    N_(
+        "Look at that process: it was killed, or hangs. Restart it; a silent process that is not "
+        "replaced is forgotten after an hour."
+    ),
+)
+WORKERS_SUSPENDED = _kind(
+    "workers_suspended",
+    Part.WORKERS,
+    Place.QUEUES,
+    N_("Let them work again: .venv/bin/rq resume -c jobs.worker."),
+)
+MILVUS_UNOBSERVED = _kind(
+    "milvus_unobserved",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("See whether the reconciler works; what is shown of Milvus is old."),
+)
+COMPARISON_STALE = _kind(
+    "comparison_stale",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("See whether the reconciler works, and read its log."),
+)
+ISOLATION_UNCHECKED = _kind(
+    "isolation_unchecked",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("Read why the last check could not be made, and check again."),
+)
+TENANTS_STUCK = _kind(
+    "tenants_stuck",
+    Part.TENANTS,
+    Place.STUCK,
+    N_("See whether workers and reconciler work; the tenant's timeline says how far it came."),
+)
+PARTITIONS_ORPHANED = _kind(
+    "partitions_orphaned",
+    Part.MILVUS,
+    Place.ORPHANS,
+    N_(
+        "Find out whose rows they are; then adopt, acknowledge or drop them, there or by "
+        ".venv/bin/flask partitions orphans."
+    ),
+)
+REMOVALS_BLOCKED = _kind(
+    "removals_blocked",
+    Part.TENANTS,
+    Place.REMOVING,
+    N_("Read the cause on the tenant's page; the drop is tried again by itself."),
+)
+PARTITIONS_MISSING = _kind(
+    "partitions_missing",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("Find out what dropped them. They are made again by themselves, empty: load their rows."),
+    passes_by_itself=True,
+)
+PARTITIONS_RESURRECTED = _kind(
+    "partitions_resurrected",
+    Part.MILVUS,
+    Place.DRIFT,
+    N_("Nothing: the sweep drops them again."),
+    passes_by_itself=True,
+)
+OPERATION_UNFINISHED = _kind(
+    "operation_unfinished",
+    Part.RECONCILER,
+    Place.OPERATIONS,
+    N_("See how far it is, and whether the reconciler works."),
+)
+IMPORT_UNFINISHED = _kind(
+    "import_unfinished",
+    Part.RECONCILER,
+    Place.UPLOADS,
+    N_("See how far it is, and whether the reconciler works."),
+)
+RELEASES_DIFFER = _kind(
+    "releases_differ",
+    Part.SETTINGS,
+    Place.QUEUES,
+    N_("Restart the processes of the older release, if the upgrade is over."),
+)
+TENANTS_WAITING = _kind(
+    "tenants_waiting",
+    Part.TENANTS,
+    Place.WAITING,
+    N_("Nothing, if the number goes down. If it does not, see the other conditions and the log."),
+    passes_by_itself=True,
+)
+TENANTS_NOT_REQUESTED = _kind(
+    "tenants_not_requested",
+    Part.TENANTS,
+    Place.NOT_REQUESTED,
+    N_("Request their partitions: flask partitions backfill."),
+)
+
+KINDS = tuple(_KINDS)
+ORDER = {kind.key: number for number, kind in enumerate(KINDS)}

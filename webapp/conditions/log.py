@@ -1,0 +1,137 @@
+"""Logs each condition when it begins and when it has passed, once for all processes."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select, text
+
+from webapp.conditions.condition import RANK, Condition, plain
+from webapp.conditions.judgement import present_conditions
+from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
+from webapp.conditions.words import sentence
+from webapp.db.deadline import answered_within
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.leader import LeaderLease
+from webapp.logs import get_logger
+from webapp.models.condition import RaisedCondition, Severity
+from webapp.settings import Settings
+
+LEASE = "conditions"
+LASTS = timedelta(seconds=15)
+# One of the processes judges, about as often as each of them beats.
+REST = timedelta(seconds=4)
+# Until all parts that start together have shown themselves.
+BEGINS_AFTER_S = 15.0
+ANSWER_WITHIN_S = 1.5
+
+log = get_logger("paratia.condition")
+
+UNREACHABLE = plain("The database does not answer.")
+READ_ONLY = plain("The database answers, and takes no writes.")
+
+
+class ConditionLog:
+    """The judgement of one process: of the shared list, and of its own database connection.
+
+    The list is judged by one process at a time. That the database cannot be used is known to each
+    process alone, so each logs it.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._lease = LeaderLease(database, LEASE)
+        self._begins_at = time.monotonic() + BEGINS_AFTER_S
+        # What keeps this process from storing its sign of life.
+        self.outage: Condition | None = None
+
+    def judge(self) -> None:
+        """Compare the present conditions with the stored ones, and log the difference."""
+        if self.outage:
+            _log_cleared(self.outage.key, self.outage.subject)
+            self.outage = None
+        if time.monotonic() < self._begins_at or not self._lease.take(LASTS, REST):
+            return
+        try:
+            with self._database.reading() as session:
+                present = present_conditions(session, self._settings)
+            self._store(present)
+        finally:
+            self._lease.release()
+
+    def note_failure(self, error: Exception) -> None:
+        """The sign of life could not be stored: say so once, until it is stored again."""
+        if self.outage:
+            return
+        is_read = self._can_read()
+        kind, what = (
+            (DATABASE_REFUSES_WRITES, READ_ONLY) if is_read else (DATABASE_DOWN, UNREACHABLE)
+        )
+        self.outage = Condition(kind, Severity.DANGER, what, utc_now())
+        _log_raised(self.outage, error=type(error).__name__)
+
+    def _can_read(self) -> bool:
+        try:
+            with answered_within(ANSWER_WITHIN_S), self._database.reading() as session:
+                session.execute(text("SELECT 1"))
+        except Exception:  # noqa: BLE001
+            return False
+        return True
+
+    def _store(self, present: Sequence[Condition]) -> None:
+        now = {each.identity: each for each in present}
+        with self._database.transaction() as session:
+            rows = {(row.key, row.subject): row for row in session.scalars(select(RaisedCondition))}
+            before = {identity: row.severity for identity, row in rows.items()}
+            for identity, row in rows.items():
+                if identity in now:
+                    row.severity = now[identity].severity
+                else:
+                    session.delete(row)
+            session.add_all(_row(each) for each in present if each.identity not in rows)
+        for each in present:
+            if _is_told(each.severity) and not _is_as_grave(before.get(each.identity), each):
+                _log_raised(each)
+        for identity, severity in before.items():
+            after = now.get(identity)
+            if _is_told(severity) and not (after and _is_told(after.severity)):
+                _log_cleared(*identity)
+
+
+def _is_told(severity: Severity) -> bool:
+    """Information is on the pages alone: every sign-up would be logged twice."""
+    return severity != Severity.INFO
+
+
+def _is_as_grave(before: Severity | None, condition: Condition) -> bool:
+    return before is not None and RANK[before] <= RANK[condition.severity]
+
+
+def _row(condition: Condition) -> RaisedCondition:
+    return RaisedCondition(
+        key=condition.key,
+        subject=condition.subject,
+        severity=condition.severity,
+        raised_at=condition.since or utc_now(),
+    )
+
+
+def _log_raised(condition: Condition, **more: str) -> None:
+    write = log.error if condition.severity == Severity.DANGER else log.warning
+    write(
+        "paratia.condition.raised",
+        key=condition.key,
+        severity=condition.severity.value,
+        subject=condition.subject or None,
+        count=condition.count,
+        since=condition.since.isoformat() if condition.since else None,
+        sentence=sentence(condition.text),
+        what_to_do=condition.kind.what_to_do,
+        **more,
+    )
+
+
+def _log_cleared(key: str, subject: str) -> None:
+    log.warning("paratia.condition.cleared", key=key, subject=subject or None)

@@ -1,0 +1,149 @@
+"""Conditions of Milvus and its collections, by the last observations of the sweep."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from webapp.conditions import kinds
+from webapp.conditions.condition import Condition, counted, plain
+from webapp.conditions.observations import Observations
+from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.condition import Severity
+from webapp.models.process import ProcessKind
+from webapp.models.states import UNSETTLED, CanaryOutcome, DriftKind
+from webapp.partitions.policy import CANARY_EVERY
+from webapp.partitions.summary import Headroom
+
+# A reconciler has this long for its first observation.
+FIRST_WITHIN = timedelta(seconds=30)
+# A comparison is stale after this many sweeps, and not before `AT_LEAST`.
+SWEEPS, AT_LEAST = 4, timedelta(minutes=1)
+UNCHECKED_AFTER = 3 * CANARY_EVERY
+
+OF_CAUSE = {
+    Cause.AUTH: kinds.MILVUS_CREDENTIALS,
+    Cause.COLLECTION_MISSING: kinds.COLLECTION_MISSING,
+    Cause.COLLECTION_MOVED: kinds.ALIAS_MOVED,
+}
+
+
+def of_milvus(seen: Observations) -> Iterator[Condition]:
+    """What keeps partitions from being made, and what is not known of Milvus."""
+    outage = list(_outage(seen))
+    yield from outage
+    if not outage:
+        yield from _unknown(seen)
+    for collection in seen.summary.collections:
+        yield from _isolation(seen, collection)
+    yield from _drift(seen)
+
+
+def is_stale(compared_at: datetime | None, at: datetime, interval_s: float) -> bool:
+    """Whether a comparison says nothing of the present any more."""
+    longest = max(SWEEPS * timedelta(seconds=interval_s), AT_LEAST)
+    return compared_at is None or compared_at < at - longest
+
+
+def _outage(seen: Observations) -> Iterator[Condition]:
+    circuit, in_use = seen.summary.circuit, seen.summary.collections[0]
+    if circuit.is_open or (in_use.cause in NO_ANSWER and _is_fresh(seen, in_use)):
+        waiting = sum(seen.summary.states[state] for state in UNSETTLED)
+        why = circuit.cause or in_use.cause or Cause.MILVUS_UNREACHABLE
+        text = plain("Milvus does not answer (%(cause)s).", cause=why)
+        if waiting:
+            text = counted(
+                "Milvus does not answer (%(cause)s); %(num)s tenant waits.",
+                "Milvus does not answer (%(cause)s); %(num)s tenants wait.",
+                waiting,
+                cause=why,
+            )
+        since = circuit.since or in_use.answered_at
+        yield Condition(kinds.MILVUS_DOWN, Severity.DANGER, text, since, waiting)
+        return
+    for collection in seen.summary.collections:
+        if collection.cause and collection.cause not in NO_ANSWER and _is_fresh(seen, collection):
+            yield _refused(collection, collection.cause)
+
+
+def _refused(collection: Headroom, cause: Cause) -> Condition:
+    kind = OF_CAUSE.get(cause, kinds.MILVUS_TROUBLE)
+    text = plain(
+        "Nothing can be made in the collection %(collection)s: %(cause)s.",
+        collection=collection.collection,
+        cause=cause,
+    )
+    return Condition(
+        kind, Severity.DANGER, text, collection.answered_at, subject=collection.collection
+    )
+
+
+def _is_fresh(seen: Observations, collection: Headroom) -> bool:
+    observed_at = collection.observed_at
+    return observed_at is not None and seen.at - observed_at <= seen.settings.observation_lasts
+
+
+def _unknown(seen: Observations) -> Iterator[Condition]:
+    """Observations that are too old, or were never made."""
+    in_use = seen.summary.collections[0]
+    if not _is_fresh(seen, in_use):
+        if in_use.observed_at:
+            text = plain("Milvus was last observed at %(at)s.", at=in_use.observed_at)
+        else:
+            text = plain("Milvus was not observed yet.")
+        severity = Severity.INFO if _has_just_begun(seen) else Severity.WARNING
+        yield Condition(kinds.MILVUS_UNOBSERVED, severity, text, in_use.observed_at)
+        return
+    compared_at = in_use.compared_at
+    if seen.summary.tenants and is_stale(compared_at, seen.at, seen.settings.reconcile_interval):
+        text = plain("Database and Milvus were never compared.")
+        if compared_at:
+            text = plain("Database and Milvus were last compared at %(at)s.", at=compared_at)
+        yield Condition(kinds.COMPARISON_STALE, Severity.WARNING, text, compared_at)
+
+
+def _has_just_begun(seen: Observations) -> bool:
+    """Whether a reconciler works, and none has worked for long."""
+    working = seen.processes.of(ProcessKind.RECONCILER)
+    return bool(working) and all(seen.at - each.started_at < FIRST_WITHIN for each in working)
+
+
+def _isolation(seen: Observations, collection: Headroom) -> Iterator[Condition]:
+    last, name = collection.canary, collection.collection
+    if last and last.outcome == CanaryOutcome.FAILED:
+        text = plain(
+            "Rows of one partition are found through another in %(collection)s: %(message)s",
+            collection=name,
+            message=last.message,
+        )
+        yield Condition(kinds.ISOLATION_BROKEN, Severity.DANGER, text, last.at, subject=name)
+        return
+    is_in_use = collection is seen.summary.collections[0]
+    checked_at = last.at if last and last.outcome == CanaryOutcome.PASSED else None
+    is_old = checked_at is None or seen.at - checked_at > UNCHECKED_AFTER
+    # A check is due only where Milvus answers.
+    if is_in_use and is_old and last and _is_fresh(seen, collection) and not collection.cause:
+        text = plain("The isolation of partitions was not proven lately: %(why)s", why=last.message)
+        yield Condition(kinds.ISOLATION_UNCHECKED, Severity.WARNING, text, last.at)
+
+
+def _drift(seen: Observations) -> Iterator[Condition]:
+    if orphans := seen.drift[DriftKind.ORPHAN]:
+        text = counted(
+            "%(num)s partition in Milvus belongs to no tenant.",
+            "%(num)s partitions in Milvus belong to no tenant.",
+            orphans,
+        )
+        yield Condition(kinds.PARTITIONS_ORPHANED, Severity.WARNING, text, count=orphans)
+    if missing := seen.drift[DriftKind.MISSING]:
+        text = counted(
+            "%(num)s partition was ready, and is gone in Milvus.",
+            "%(num)s partitions were ready, and are gone in Milvus.",
+            missing,
+        )
+        yield Condition(kinds.PARTITIONS_MISSING, Severity.WARNING, text, count=missing)
+    if back := seen.drift[DriftKind.RESURRECTED]:
+        text = counted(
+            "%(num)s partition of a removed tenant is there again, empty.",
+            "%(num)s partitions of removed tenants are there again, empty.",
+            back,
+        )
+        yield Condition(kinds.PARTITIONS_RESURRECTED, Severity.INFO, text, count=back)

@@ -1,0 +1,47 @@
+"""What conditions are judged by: stored observations, read at one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from webapp.db.types import utc_now
+from webapp.models.states import DriftKind
+from webapp.partitions.drift import drift_counts
+from webapp.partitions.failures import Family, families
+from webapp.partitions.policy import Policy
+from webapp.partitions.summary import Summary, summary
+from webapp.processes.liveness import Processes, processes
+from webapp.settings import Settings
+from webapp.statistics.forecast import Forecast, forecasts
+from webapp.statistics.liveness import Moments, moments
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything that is known, without a call to Redis or Milvus."""
+
+    at: datetime
+    settings: Settings
+    summary: Summary
+    failures: Sequence[Family]
+    drift: Mapping[DriftKind, int]
+    moments: Moments
+    forecasts: Mapping[str, Forecast]
+    processes: Processes
+
+
+def observe(session: Session, settings: Settings) -> Observations:
+    """Read all observations; a bounded number of queries over indexes."""
+    counts = summary(session, settings)
+    return Observations(
+        at=utc_now(),
+        settings=settings,
+        summary=counts,
+        failures=families(session) if counts.causes else [],
+        drift=drift_counts(session, Policy.model_validate(settings)),
+        moments=moments(session),
+        forecasts=forecasts(session, counts.collections),
+        processes=processes(session),
+    )

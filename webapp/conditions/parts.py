@@ -1,0 +1,126 @@
+"""Conditions of the product's own processes and of Redis, by their last signs of life."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from webapp.conditions import kinds
+from webapp.conditions.condition import Condition, counted, plain
+from webapp.conditions.observations import Observations
+from webapp.models.condition import Severity
+from webapp.models.process import ProcessKind
+from webapp.models.states import UNSETTLED
+from webapp.processes.agreement import DECIDES_PLACE, disagreements, releases
+from webapp.processes.heartbeat import DOWN, SUSPENDED
+from webapp.processes.liveness import Seen
+
+# The due loop shows every five seconds that it works.
+STALLED_AFTER = timedelta(seconds=20)
+# A loop of a process that has just begun.
+BEGINS_WITHIN = timedelta(seconds=20)
+# A rolling upgrade takes a while.
+UPGRADED_WITHIN = timedelta(minutes=30)
+
+
+def of_parts(seen: Observations) -> Iterator[Condition]:
+    """Redis, workers and reconciler, and whether their settings agree."""
+    yield from _redis(seen.processes.alive)
+    yield from _workers(seen)
+    yield from _reconciler(seen)
+    yield from _silent(seen)
+    yield from _agreement(seen)
+
+
+def _redis(alive: Sequence[Seen]) -> Iterator[Condition]:
+    """What the processes that work were answered; they may see different servers."""
+    down = [each for each in alive if each.redis == DOWN]
+    refused = [each for each in alive if each.refusal]
+    if down:
+        text = counted(
+            "Redis does not answer %(num)s process.",
+            "Redis does not answer %(num)s processes.",
+            len(down),
+        )
+        since = min(each.redis_since for each in down)
+        yield Condition(kinds.REDIS_DOWN, Severity.DANGER, text, since, len(down))
+    if refused:
+        text = plain("Redis takes no writes (%(why)s).", why=refused[0].refusal)
+        since = min(each.redis_since for each in refused)
+        yield Condition(kinds.REDIS_REFUSES_WRITES, Severity.DANGER, text, since, len(refused))
+
+
+def _workers(seen: Observations) -> Iterator[Condition]:
+    workers = seen.processes.of(ProcessKind.WORKER)
+    waiting = sum(seen.summary.states[state] for state in UNSETTLED)
+    if not workers:
+        text = plain("No worker works.")
+        if waiting:
+            text = counted(
+                "No worker works; %(num)s tenant waits.",
+                "No worker works; %(num)s tenants wait.",
+                waiting,
+            )
+        lost = seen.processes.silent_of(ProcessKind.WORKER)
+        since = max((each.seen_at for each in lost), default=None)
+        severity = Severity.DANGER if waiting else Severity.WARNING
+        yield Condition(kinds.NO_WORKERS, severity, text, since, waiting)
+    elif any(each.redis == SUSPENDED for each in workers):
+        text = plain("All workers are suspended by RQ's own command.")
+        since = min(each.redis_since for each in workers if each.redis == SUSPENDED)
+        yield Condition(kinds.WORKERS_SUSPENDED, Severity.WARNING, text, since, len(workers))
+
+
+def _reconciler(seen: Observations) -> Iterator[Condition]:
+    working = seen.processes.of(ProcessKind.RECONCILER)
+    if not working:
+        lost = seen.processes.silent_of(ProcessKind.RECONCILER)
+        since = max((each.seen_at for each in lost), default=None)
+        text = plain("No reconciler works: nothing is repaired or removed.")
+        yield Condition(kinds.NO_RECONCILER, Severity.DANGER, text, since)
+        return
+    if all(seen.at - each.started_at < BEGINS_WITHIN for each in working):
+        return
+    due, swept = seen.moments.due, seen.moments.swept
+    if due is None or seen.at - due > STALLED_AFTER:
+        text = plain("The reconciler lives, but what is due was not dispatched lately.")
+        yield Condition(kinds.RECONCILER_STALLED, Severity.DANGER, text, due)
+    elif swept is None or seen.at - swept > seen.settings.observation_lasts:
+        text = plain("The reconciler lives, but no sweep has ended lately.")
+        yield Condition(kinds.RECONCILER_STALLED, Severity.WARNING, text, swept)
+
+
+def _silent(seen: Observations) -> Iterator[Condition]:
+    """Processes that are dead or frozen; where none of a kind is left, that is told instead."""
+    for kind in ProcessKind:
+        lost = seen.processes.silent_of(kind)
+        if not lost or (kind != ProcessKind.WEB and not seen.processes.of(kind)):
+            continue
+        first = min(lost, key=lambda each: each.seen_at)
+        text = counted(
+            "%(num)s process (%(kind)s) gives no sign of life: pid %(pid)s on %(host)s.",
+            "%(num)s processes (%(kind)s) give no sign of life, as pid %(pid)s on %(host)s.",
+            len(lost),
+            kind=kind.value,
+            pid=str(first.pid),
+            host=first.host,
+        )
+        yield Condition(
+            kinds.PROCESS_SILENT, Severity.WARNING, text, first.seen_at, len(lost), kind.value
+        )
+
+
+def _agreement(seen: Observations) -> Iterator[Condition]:
+    alive = seen.processes.alive
+    if disputed := disagreements(alive):
+        is_grave = not DECIDES_PLACE.isdisjoint(disputed)
+        text = plain(
+            "Processes have different settings: %(names)s. No tenant is moved meanwhile.",
+            names=", ".join(disputed),
+        )
+        severity = Severity.DANGER if is_grave else Severity.WARNING
+        yield Condition(kinds.SETTINGS_DISAGREE, severity, text, count=len(disputed))
+    if len(different := releases(alive)) > 1:
+        newest = max(each.started_at for each in alive)
+        text = plain("Processes are of different releases: %(names)s.", names=", ".join(different))
+        is_rolling = seen.at - newest < UPGRADED_WITHIN
+        severity = Severity.INFO if is_rolling else Severity.WARNING
+        yield Condition(kinds.RELEASES_DIFFER, severity, text, newest, len(different))
