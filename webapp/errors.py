@@ -132,6 +132,54 @@ class NotForeign(DomainError):
 
 
 @dataclass(eq=False)
+class OrphanNotFound(DomainError):
+    """The last comparison found no such orphan."""
+
+    collection: str
+    partition: str
+    code = "not_found"
+    template = N_("The last comparison found no orphan %(partition)s in %(collection)s.")
+
+
+@dataclass(eq=False)
+class OrphanBusy(DomainError):
+    """An earlier request about the orphan is not finished."""
+
+    partition: str
+    code = "orphan_busy"
+    template = N_("An earlier request about %(partition)s is not finished.")
+
+
+@dataclass(eq=False)
+class NotAdoptable(DomainError):
+    """No tenant can be made of this orphan."""
+
+    partition: str
+    reason: str
+    code = "not_adoptable"
+    template = N_("%(partition)s cannot be adopted: %(reason)s.")
+
+
+@dataclass(eq=False)
+class NotDroppable(DomainError):
+    """The orphan may not be dropped now."""
+
+    partition: str
+    reason: str
+    code = "not_droppable"
+    template = N_("%(partition)s is not dropped: %(reason)s.")
+
+
+@dataclass(eq=False)
+class BeingDropped(DomainError):
+    """A tenant's number is refused while the partition of its name is being dropped."""
+
+    partition: str
+    code = "being_dropped"
+    template = N_("%(partition)s is being dropped; its number is free once that is over.")
+
+
+@dataclass(eq=False)
 class NotFailed(DomainError):
     """Only a failed partition can be retried."""
 

@@ -4,10 +4,12 @@ from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.operations.service import Operations
 from webapp.partitions.dispatcher import Dispatcher
+from webapp.partitions.orphans import Orphans
 from webapp.partitions.pause import Pauses
 from webapp.partitions.policy import Policy
 from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
+from webapp.tenants.adoption import Adoption
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
 from webapp.tenants.service import TenantService
@@ -25,6 +27,8 @@ class Services:
         self.job_queue = job_queue = JobQueue(settings)
         self.dispatcher = dispatcher = Dispatcher(database, job_queue, policy)
         self.pauses = Pauses(database, dispatcher)
+        self.orphans = Orphans(database)
+        self.adoption = Adoption(database, dispatcher, policy)
         self.tenants = TenantService(database, job_queue, dispatcher, policy)
         self.bulk = Bulk(database, dispatcher, policy)
         self.foreign = ForeignData(database, dispatcher, policy)

@@ -9,13 +9,12 @@ from jobs.milvus.rows import load_partitions
 from jobs.milvus.schema import schema_in
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.models.causes import Cause
+from webapp.models.naming import PROBES
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport
 
 Keys = frozenset[Any]
 
-# Names that no tenant can have.
-PROBES = ("paratia_probe_1", "paratia_probe_2")
 # More than the probe rows, so that rows of another partition are in the answer too.
 LIMIT = 100
 

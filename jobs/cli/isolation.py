@@ -1,14 +1,13 @@
 """The commands about pre-existing rows and the isolation of partitions."""
 
 import sys
-from typing import TextIO
 
 import click
 from flask.cli import with_appcontext
 
 from webapp import current
 from webapp.audit import log as audit
-from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
+from webapp.cli.console import as_json, number, print_json, refuse, stdin, to_stderr
 from webapp.errors import NotForeign, TenantNotFound
 from webapp.models.states import CanaryOutcome
 
@@ -56,11 +55,6 @@ def empty(tenant_id: int, yes: bool) -> None:
     except NotForeign as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"tenant {tenant_id}: dispatched, to destroy what its partition holds")
-
-
-def stdin() -> TextIO:
-    """The stream of the answer, which tests replace."""
-    return sys.stdin
 
 
 def _ask(rows: str) -> None:

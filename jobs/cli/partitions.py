@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from jobs.cli import dispatch, isolation, pause, verify
+from jobs.cli import dispatch, isolation, orphans, pause, verify
 from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -30,6 +30,7 @@ for command in (
     isolation.adopt,
     isolation.empty,
     isolation.canary,
+    orphans.orphans,
     pause.pause,
     pause.resume,
     verify.verify,
@@ -169,7 +170,7 @@ def worker(burst: bool) -> None:
 
 
 def _sweep_once(reconciler: Any) -> None:
-    """Sweep as soon as any other sweep has ended; then remove, operate and import what is due."""
+    """Sweep as soon as any other sweep has ended; then do what else is due."""
     from jobs.reconciler.bulk_loops import run_imports, run_operations
 
     give_up_at = time.monotonic() + 2 * current.settings().milvus_timeout + 60
@@ -178,5 +179,6 @@ def _sweep_once(reconciler: Any) -> None:
             raise click.ClickException("another sweep does not end; see its log")
         time.sleep(POLL_S)
     reconciler.remove_due(threading.Event())
+    reconciler.fulfil_requests(threading.Event())
     run_operations(current.services().operations, threading.Event())
     run_imports(current.services().uploads, threading.Event())

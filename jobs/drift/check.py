@@ -136,10 +136,11 @@ def _with_known_rows(finding: Finding, reported: dict[str, Finding]) -> Finding:
 
 def _with_rows(finding: Finding, rows: int | None) -> Finding:
     """A resurrected partition that holds rows is an orphan: a human decides about rows."""
+    finding = replace(finding, rows=rows, counted_at=utc_now())
     if finding.kind != DriftKind.RESURRECTED or rows == 0:
-        return replace(finding, rows=rows)
+        return finding
     note = f"its tenant was removed, and it holds {row_count(rows)}"
-    return replace(finding, kind=DriftKind.ORPHAN, rows=rows, note=note)
+    return replace(finding, kind=DriftKind.ORPHAN, note=note)
 
 
 def _log(finding: Finding, error: StoreError) -> None:

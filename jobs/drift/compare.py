@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from jobs.drift.orphans import DEFAULT_PARTITION, as_decided, others_among
 from jobs.milvus.store import Place
 from webapp.db.batching import batches
 from webapp.db.session import Database
@@ -23,8 +24,6 @@ from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.requests import request_again
 from webapp.services import Services
 from webapp.tenants.numbering import counter, reach
-
-DEFAULT_PARTITION = "_default"
 
 MADE_AGAIN = "Milvus lists it no more; it is made again"
 DROPPED_AGAIN = "it came back empty after its removal, and was dropped again"
@@ -76,6 +75,8 @@ def compare(database: Database, listing: Listing) -> Comparison:
     listed = {number for number in numbers.values() if number is not None}
     with database.reading() as session:
         unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
+        unwanted += others_among(listing.collection, listing.names)
+        unwanted = as_decided(session, listing.collection, unwanted)
     missing = [
         Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
         for number in sorted(listing.ready - listed)

@@ -13,6 +13,7 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import CollectionSize, ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
+from webapp.models.states import DriftKind
 
 SIZES_KEPT = timedelta(days=365)
 
@@ -35,11 +36,12 @@ class Observation:
 def observed_collections(database: Database, in_use: str) -> list[str]:
     """The collections that a sweep observes: the one in use, then those with rows or findings.
 
-    So a name that was mistyped once is not observed for ever.
+    So a name that was mistyped once is not observed for ever. Partitions of other names are no
+    reason: they may be another application's.
     """
-    found_in = select(PartitionDrift.collection).distinct()
+    found_in = select(PartitionDrift.collection).where(PartitionDrift.kind != DriftKind.OTHER)
     with database.reading() as session:
-        others = {*_with_rows(session), *session.scalars(found_in)}
+        others = {*_with_rows(session), *session.scalars(found_in.distinct())}
     return [in_use, *sorted(others - {in_use})]
 
 

@@ -17,6 +17,8 @@ from webapp.partitions import events
 from webapp.partitions.drift import Finding
 
 OPEN = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FAILED)
+# What an operator may have decided to keep.
+UNWANTED = (DriftKind.ORPHAN, DriftKind.OTHER, DriftKind.RESURRECTED)
 EXAMPLES = 5
 
 log = get_logger("paratia.numbers")
@@ -26,7 +28,10 @@ def reported_in(database: Database, collection: str) -> dict[str, Finding]:
     """The stored findings of a collection by the partition's name."""
     with database.reading() as session:
         return {
-            name: Finding(row.kind, row.number, collection, name, row.rows, row.note)
+            name: Finding(
+                *(row.kind, row.number, collection, name, row.rows, row.note),
+                counted_at=row.counted_at,
+            )
             for name, row in _entries(session, collection).items()
         }
 
@@ -84,15 +89,17 @@ def _entry(finding: Finding) -> PartitionDrift:
         kind=finding.kind,
         number=number if number and number <= MAX_TENANT_ID else None,
         rows=finding.rows,
+        counted_at=finding.counted_at,
         note=finding.note,
     )
 
 
 def _correct(row: PartitionDrift, finding: Finding) -> None:
-    """Writes only differences, and keeps a count of rows that is not replaced."""
-    row.kind, row.note = finding.kind, finding.note
+    """Writes only differences; keeps a count that is not replaced, and a decision to keep it."""
+    is_kept = row.kind == DriftKind.ACKNOWLEDGED and finding.kind in UNWANTED
+    row.kind, row.note = row.kind if is_kept else finding.kind, finding.note
     if finding.rows is not None:
-        row.rows = finding.rows
+        row.rows, row.counted_at = finding.rows, finding.counted_at
 
 
 def _log_new(fresh: Sequence[Finding]) -> None:

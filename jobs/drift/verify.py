@@ -85,7 +85,9 @@ def _accept(services: Services, store: PartitionStore, collection: str, actor: A
 
 def _add(check: DriftCheck, comparison: Comparison, report: Report) -> None:
     unwanted, repaired = comparison.unwanted, report.repaired
-    checked = check.run(comparison, unwanted, counted=unwanted, repair=repaired is not None)
+    # Of another name may be hundreds of another application's.
+    counted = [each for each in unwanted if each.kind != DriftKind.OTHER]
+    checked = check.run(comparison, unwanted, counted=counted, repair=repaired is not None)
     if repaired is not None:
         repaired[DriftKind.MISSING] += checked.requested
         repaired[DriftKind.RESURRECTED] += checked.dropped

@@ -72,24 +72,23 @@ class Attempts:
         return claims
 
     def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Partition]:
-        """Request and claim a failed partition again, when its last job was requeued by hand.
+        """Claim a partition whose last attempt was this job's, when that was requeued by hand.
 
-        The row has the id of the job that it failed under; another job is of an old dispatch.
-        During a pause the new request waits.
+        A failed one is requested again; one that waits for its next attempt has it now. The row
+        has the id of its last attempt's job, which has an older generation after it was requeued
+        before; another job is of an old dispatch. During a pause the request waits.
         """
         now = utc_now()
         its_own = and_(
             Partition.tenant_id == tenant_id,
-            Partition.generation == generation,
+            Partition.generation >= generation,
             Partition.claimed_job_id == job_id,
         )
         with self._database.transaction() as session:
             afresh = request_again(session, its_own, self._policy.attempts, now)
-            if not afresh:
-                return []
             events.record_each(session, afresh, events.RETRIED, actor="queue")
-            mine = and_(Partition.tenant_id == tenant_id, Partition.generation == generation + 1)
-            return self._take(session, mine, job_id, now)
+            waits = and_(its_own, Partition.state == PartitionState.PENDING)
+            return self._take(session, waits, job_id, now)
 
     def _take(
         self, session: UnitOfWork, which: ColumnElement[bool], job_id: str | None, now: datetime

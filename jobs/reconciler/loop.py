@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from jobs.canary.schedule import CanarySchedule
+from jobs.drift.orphan_requests import OrphanRequests
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.pruning.pruner import Pruner
@@ -48,6 +49,7 @@ class Reconciler:
         self._repair = Repair(database, services.job_queue, services.dispatcher, policy)
         self._rollup = Rollup(database, policy)
         self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
+        self._orphans = OrphanRequests.of(services, store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._pruner = Pruner(database, settings)
@@ -60,6 +62,10 @@ class Reconciler:
     def remove_due(self, stop: threading.Event) -> int:
         """Remove the partitions that are due; returns how many."""
         return self._removals.run_due(stop)
+
+    def fulfil_requests(self, stop: threading.Event) -> int:
+        """Count and drop the orphans for which that is requested; returns how many."""
+        return self._orphans.run_due(stop)
 
     def dispatch_due(self) -> None:
         """Dispatch what is due, also rows whose lease has expired."""
@@ -158,8 +164,8 @@ class Reconciler:
 
         `show` is told the step of the sweep that runs, and None after it.
 
-        Sweep, removals, operations, imports and canary have their own threads, so that dispatches
-        go on while Milvus is slow.
+        Sweep, removals, orphans, operations, imports and canary have their own threads, so that
+        dispatches go on while Milvus is slow.
         """
         # One of several replicas sweeps in an interval; all check often whether it still does.
         self._show = show
@@ -172,6 +178,7 @@ class Reconciler:
         loops: list[tuple[float, Callable[[], object], float]] = [
             (look_s, lambda: self.sweep(rest), call_s),
             (DUE_EVERY_S, lambda: self.remove_due(stop), call_s),
+            (DUE_EVERY_S, lambda: self.fulfil_requests(stop), call_s),
             (DUE_EVERY_S, lambda: run_operations(services.operations, stop), call_s),
             (DUE_EVERY_S, lambda: run_imports(services.uploads, stop), call_s),
             (interval_s, self._canary.run_if_due, DUE_EVERY_S),

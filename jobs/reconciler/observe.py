@@ -8,6 +8,7 @@ from jobs.drift.observations import (
     observed_collections,
     record_observation,
 )
+from jobs.drift.orphans import forget_abandoned, forget_missing
 from jobs.milvus.schema import schema_in
 from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
@@ -35,6 +36,7 @@ class Observer:
     def look_at_all(self) -> int:
         """Observe each collection; returns how many requests were reopened or made again."""
         collections = observed_collections(self._database, self._policy.collection)
+        forget_abandoned(self._database, collections)
         return sum(self._look_at(name) for name in collections)
 
     def _look_at(self, collection: str) -> int:
@@ -43,6 +45,8 @@ class Observer:
             before = last_cause(self._database, collection)
             observation, listing = self._check.observe(collection)
             changed = self._follow(observation, before)
+            if observation.cause == Cause.COLLECTION_MISSING:
+                self._forget(collection)
             if listing is not None:
                 lift_above(self._database, listing.names)
                 changed += self._check.sweep(compare(self._database, listing)).requested
@@ -55,6 +59,11 @@ class Observer:
             log.exception("reconcile.step_failed", **fields, repeats=repeats)
             return 0
         return changed
+
+    def _forget(self, collection: str) -> None:
+        """Forget findings in a collection that was dropped and is not in use."""
+        if collection != self._policy.collection:
+            forget_missing(self._database, collection)
 
     def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""

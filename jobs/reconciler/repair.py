@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import UtcDateTime, utc_now
 from webapp.models.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
 from webapp.models.naming import folded
-from webapp.models.partition import Partition
+from webapp.models.partition import Partition, PartitionEvent
 from webapp.models.states import IfExists, PartitionState, Result
 from webapp.models.tenant import Tenant
 from webapp.partitions import events, repeats
@@ -36,6 +36,13 @@ from webapp.queue.job_queue import JobQueue
 DIED = "the worker died or stalled in the middle of the attempt"
 ROUND = 500
 FOLDS_A_SWEEP = 80
+ADOPTS_AN_ORPHAN = and_(
+    Partition.if_exists == IfExists.ADOPT,
+    exists().where(
+        PartitionEvent.tenant_id == Partition.tenant_id,
+        PartitionEvent.event == events.ORPHAN_ADOPTED,
+    ),
+)
 UNFOLDED = (
     select(Tenant.id).where(Tenant.folded_from.is_distinct_from(Tenant.name)).order_by(Tenant.id)
 )
@@ -111,8 +118,9 @@ class Repair:
     def follow_collection(self) -> int:
         """Move requests without any attempt in Milvus to the collection of the settings.
 
-        Those that failed for a cause of their old collection are reopened. None is moved while
-        processes disagree about the collection: another one would move it back.
+        One that adopts an orphan stays with it. Those that failed for a cause of their old
+        collection are reopened. None is moved while processes disagree about the collection:
+        another one would move it back.
         """
         if self.database.read(is_place_disputed):
             return 0
@@ -121,9 +129,10 @@ class Repair:
             Partition.collection != self.policy.collection,
             Partition.ready_at.is_(None),
             Partition.seen_absent_at.is_(None),
+            ~ADOPTS_AN_ORPHAN,
         )
         with self.database.transaction() as session:
-            # A decision to adopt or to empty was for the old collection.
+            # Other decisions to adopt, or to empty, were for the old collection.
             elsewhere = {"collection": self.policy.collection, "if_exists": IfExists.REFUSE}
             moved = change(session, untouched, elsewhere)
         left_behind = and_(

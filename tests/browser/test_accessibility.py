@@ -27,7 +27,7 @@ from webapp import create_app
 # What answers with no page of its own: parts of pages, files, what Flask-Admin would offer.
 PARTS = {
     *("admin.live", "tenant.live", "tenant.list_live", "partitions.live", "uploads.live"),
-    *("operations.live", "operations.index_live"),
+    *("operations.live", "operations.index_live", "partitions.orphan_live"),
 }
 FILES = {
     *("admin.static", "tenant.departure", "audit.export", "export.index", "export.tenants"),
@@ -102,7 +102,7 @@ def filled(stage: Panel, store: MilvusPartitionStore) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) -> dict[str, int]:
+def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) -> dict[str, object]:
     """The same, with failures of several causes, an orphan, and rows of somebody else's."""
     collection = stage.rows.settings.milvus_collection
     foreign = stage.create("Weyland")
@@ -113,7 +113,7 @@ def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) ->
     assert stage.state(foreign) == "failed"
     failed = stage.failed("Pied Piper", "Sterling Cooper", "Monsters Energia")
     sweep(stage, store)
-    return filled | {"failed": failed[0], "foreign": foreign}
+    return {**filled, "failed": failed[0], "foreign": foreign, "collection": collection}
 
 
 def sweep(stage: Panel, store: MilvusPartitionStore) -> None:
@@ -200,7 +200,7 @@ def test_nothing_is_wrong_with_a_file_when_it_was_checked(
 
 
 def test_nothing_is_wrong_with_any_page_when_something_failed(
-    walk: Walk, broken: dict[str, int]
+    walk: Walk, broken: dict[str, object]
 ) -> None:
     # The colours of failures are the theme's own.
     assert walk.over([*FAILED, *ASKED], broken, (NARROW, DARK)) == {}

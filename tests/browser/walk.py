@@ -53,7 +53,7 @@ class Walk:
         page.on("pageerror", lambda error: heard.append(str(error)))
 
     def over(
-        self, shots: Iterable[Shot], numbers: Mapping[str, int], looks: Looks = LOOKS
+        self, shots: Iterable[Shot], numbers: Mapping[str, object], looks: Looks = LOOKS
     ) -> dict[str, list[str]]:
         """The addresses where something is wrong, each with all that is."""
         found = {shot.name: list(self._at(shot, numbers, looks)) for shot in shots}
@@ -78,7 +78,7 @@ class Walk:
         self.page.emulate_media(color_scheme=look.scheme, forced_colors=look.forced)
         self.page.set_viewport_size({"width": look.width, "height": 900})
 
-    def _at(self, shot: Shot, numbers: Mapping[str, int], looks: Looks) -> Iterator[str]:
+    def _at(self, shot: Shot, numbers: Mapping[str, object], looks: Looks) -> Iterator[str]:
         self.complaints.clear()
         answer = self.page.goto(shot.address.format(**numbers))
         assert isinstance(answer, Response)

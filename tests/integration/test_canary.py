@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.canary.check import PROBES, Canary
+from jobs.canary.check import Canary
 from jobs.milvus.client import MilvusPartitionStore
 from jobs.milvus.store import Request, StoreError
 from tests.engines.lite import LiteServer
 from tests.factories import FaultyStore
 from tests.milvus_collections import insert_rows, make_collection
 from webapp.models.causes import Cause
+from webapp.models.naming import PROBES
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport
 

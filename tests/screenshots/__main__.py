@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.acceptance.product import running_product
@@ -24,7 +25,7 @@ def main() -> None:
         _take(lens, "empty", EMPTY, {})
         numbers = scenes.fill(product)
         _take(lens, "full", FULL, numbers)
-        _take(lens, "failing", FAILING, numbers | scenes.break_down(product))
+        _take(lens, "failing", FAILING, {**numbers, **scenes.break_down(product)})
         _take(lens, "mended", MENDED, scenes.mend(product))
     if options.docs:
         for picture, name in CHOSEN.items():
@@ -32,7 +33,7 @@ def main() -> None:
     print(f"The pictures are in {options.folder}.")
 
 
-def _take(lens: Camera, scene: str, shots: list[Shot], numbers: dict[str, int]) -> None:
+def _take(lens: Camera, scene: str, shots: list[Shot], numbers: Mapping[str, object]) -> None:
     for shot in shots:
         lens.take(scene, shot.name, shot.address.format(**numbers), shot.click)
         print(f"{scene}: {shot.name}", flush=True)

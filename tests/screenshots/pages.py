@@ -38,6 +38,7 @@ FAILING = [
     Shot("tenant", "/admin/tenant/details/?id={failed}"),
     Shot("foreign", "/admin/tenant/details/?id={foreign}"),
     Shot("review", "/admin/partitions/?tab=causes", "a[data-dialog]"),
+    Shot("orphan", "/admin/partitions/orphan/?collection={collection}&partition=tenant_4711"),
 ]
 
 MENDED = [

@@ -36,7 +36,7 @@ def fill(product: Product) -> dict[str, int]:
     return {"ready": numbers[0], "removing": removing}
 
 
-def break_down(product: Product) -> dict[str, int]:
+def break_down(product: Product) -> dict[str, object]:
     """Failures of several causes, an orphan, and rows that may be somebody else's."""
     last = product.create("Before")["id"]
     product.await_state(last, "ready")
@@ -53,7 +53,7 @@ def break_down(product: Product) -> dict[str, int]:
         for number in failed:
             product.await_state(number, "failed")
     product.flask("partitions", "verify", check=False)
-    return {"failed": failed[0], "foreign": foreign}
+    return {"failed": failed[0], "foreign": foreign, "collection": COLLECTION}
 
 
 def mend(product: Product) -> dict[str, int]:

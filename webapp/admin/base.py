@@ -22,6 +22,7 @@ from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
 from webapp.models.process import ProcessKind
+from webapp.partitions.drift import DRIFT
 from webapp.partitions.stuck import is_stuck
 from webapp.partitions.summary import Summary
 from webapp.queue.inspection import look
@@ -81,7 +82,7 @@ class Shell(FrameData):
     @property
     def drifting(self) -> int:
         """How many partitions are not as wanted, as last observed."""
-        return sum(self.seen.drift.values())
+        return sum(count for kind, count in self.seen.drift.items() if kind in DRIFT)
 
     @property
     def may_change(self) -> bool:

@@ -3,7 +3,17 @@
 from apiflask import APIFlask
 
 # Importing these modules registers their endpoints.
-from webapp.api import access, audit, bulk, docs, health, openapi, partitions, tenants  # noqa: F401
+from webapp.api import (  # noqa: F401
+    access,
+    audit,
+    bulk,
+    docs,
+    health,
+    openapi,
+    orphans,
+    partitions,
+    tenants,
+)
 from webapp.api.routing import TenantNumber, api
 
 

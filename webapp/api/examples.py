@@ -139,7 +139,15 @@ RUNNING: dict[str, Any] = {"paused": None}
 
 DRIFT = {
     "drift": True,
-    "counts": {"missing": 0, "orphan": 1, "resurrected": 0, "stuck": 0, "adopted": 0},
+    "counts": {
+        "missing": 0,
+        "orphan": 1,
+        "resurrected": 0,
+        "stuck": 0,
+        "adopted": 0,
+        "acknowledged": 0,
+        "other": 0,
+    },
     "missing": [],
     "orphan": [
         {
@@ -153,10 +161,54 @@ DRIFT = {
     "resurrected": [],
     "stuck": [],
     "adopted": [],
+    "acknowledged": [],
+    "other": [],
     "collections": [
         {"collection": "kb_chunks_v1", "partitions": 10, "compared_at": "2026-03-01T09:30:10Z"}
     ],
 }
+
+ORPHAN_PLACE = {"collection": "kb_chunks_v1", "partition": "tenant_90"}
+ORPHAN_ADOPTION = {**ORPHAN_PLACE, "name": "Acme S.p.A."}
+ORPHAN_DROP = {**ORPHAN_PLACE, "typed": "tenant_90"}
+ORPHAN: dict[str, Any] = {
+    "kind": "orphan",
+    **ORPHAN_PLACE,
+    "rows": 1250,
+    "counted_at": "2026-03-01T10:00:01Z",
+    "note": "no tenant has this number",
+    "first_seen_at": "2026-03-01T09:30:10Z",
+    "acknowledged_at": None,
+    "acknowledged_by": None,
+    "acknowledged_reason": None,
+}
+ACKNOWLEDGED = {
+    **ORPHAN,
+    "kind": "acknowledged",
+    "acknowledged_at": "2026-03-01T10:05:00Z",
+    "acknowledged_by": "token:crm",
+    "acknowledged_reason": "Archive",
+}
+COUNT_REQUESTED: dict[str, Any] = {
+    **ORPHAN_PLACE,
+    "action": "count",
+    "asked_at": "2026-03-01T10:00:00Z",
+    "asked_by": "token:crm",
+    "finished_at": None,
+    "outcome": None,
+    "rows": None,
+    "counted_at": None,
+    "message": None,
+}
+DROP_REQUESTED = {**COUNT_REQUESTED, "action": "drop"}
+COUNTED = {
+    **COUNT_REQUESTED,
+    "finished_at": "2026-03-01T10:00:01Z",
+    "outcome": "counted",
+    "rows": 1250,
+    "counted_at": "2026-03-01T10:00:01Z",
+}
+ORPHANS = {"orphans": [ORPHAN], "requests": [COUNTED]}
 
 AUDIT_ENTRY = {
     "id": 118,

@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from webapp.api import schemas_in, schemas_out
+from webapp.api import orphan_schemas, schemas_in, schemas_out
 from webapp.api.idempotency import HEADER, MAX_LENGTH, REPLAYED
 from webapp.http.paths import API_PREFIX
 from webapp.http.problems import MEDIA_TYPE, code_of, problem_body
@@ -16,7 +16,11 @@ from webapp.models.naming import MAX_TENANT_ID
 Spec = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-INCOMING = (schemas_in.NewTenants, schemas_in.TenantChange, schemas_in.PauseOrder)
+INCOMING = (
+    *(schemas_in.NewTenants, schemas_in.TenantChange, schemas_in.PauseOrder),
+    *(orphan_schemas.OrphanPlace, orphan_schemas.OrphanAdoption),
+    *(orphan_schemas.OrphanAcknowledgement, orphan_schemas.OrphanDrop),
+)
 OUTGOING: tuple[type[BaseModel], ...] = (
     *schemas_out.Outgoing.__subclasses__(),
     schemas_out.Problem,

@@ -260,12 +260,14 @@ class Drift(Outgoing):
     """Where Milvus departs from what is wanted. Of each kind the first 1,000 are listed."""
 
     drift: bool = Field(description="Anything missing, orphan, resurrected or stuck?")
-    counts: dict[DriftKind, int] = Field(description="All five, exact.")
+    counts: dict[DriftKind, int] = Field(description="Of each kind, exact.")
     missing: list[Finding] = Field(description="Ready with us, gone there; being made again.")
     orphan: list[Finding] = Field(description="In Milvus, of no tenant; never dropped by itself.")
     resurrected: list[Finding] = Field(description="Empty, of a removed tenant; is dropped again.")
     stuck: list[Finding] = Field(description="Should have come to an end, and has not.")
     adopted: list[Finding] = Field(description="There before it was asked for; no drift.")
+    acknowledged: list[Finding] = Field(description="An orphan that is kept by decision; no drift.")
+    other: list[Finding] = Field(description="Of a name that no tenant's can have; no drift.")
     collections: list[ComparedCollection]
 
 

@@ -20,7 +20,8 @@ from webapp.tenants.queries import (
 )
 
 
-def _created(tenant: Tenant) -> Answer:
+def created(tenant: Tenant) -> Answer:
+    """The answer with a tenant that was created."""
     location = url_for("api.one", tenant_id=tenant.id)
     return answer(schemas_out.Tenant.of(tenant), 201, location)
 
@@ -36,7 +37,7 @@ def _accepted(tenant: Tenant) -> Answer:
     operation_id="create_tenant",
     responses={409: "slug_taken: another tenant has the slug."},
 )
-@honours_keys(_created)
+@honours_keys(created)
 def create(new: schemas_in.NewTenant, idempotency: Idempotency) -> Tenant:
     """Create a tenant
 

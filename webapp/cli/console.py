@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -30,3 +30,8 @@ def to_stderr() -> None:
     if sys.stderr.isatty():
         settings = settings.model_copy(update={"log_level": "WARNING"})
     configure_logging(settings, stream="stderr")
+
+
+def stdin() -> TextIO:
+    """The stream of the answer, which tests replace."""
+    return sys.stdin

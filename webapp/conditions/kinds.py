@@ -186,7 +186,10 @@ PARTITIONS_ORPHANED = _kind(
     "partitions_orphaned",
     Part.MILVUS,
     Place.ORPHANS,
-    N_("Find out whose rows they are."),
+    N_(
+        "Find out whose rows they are; then adopt, acknowledge or drop them, there or by "
+        ".venv/bin/flask partitions orphans."
+    ),
 )
 REMOVALS_BLOCKED = _kind(
     "removals_blocked",

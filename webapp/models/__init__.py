@@ -8,6 +8,7 @@ from webapp.models import (  # noqa: F401
     idempotency,
     observed,
     operation,
+    orphan,
     partition,
     process,
     retention,

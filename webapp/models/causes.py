@@ -92,8 +92,10 @@ ADVICE = {
         N_("Collection full"),
         N_("The limit of partitions in this collection is reached."),
         N_(
-            "Open another collection, free partitions, or raise the limit "
-            "(on the server and in MILVUS_MAX_PARTITIONS)."
+            "Create another collection with the same fields in Milvus, set MILVUS_COLLECTION to "
+            "its name, and restart all parts: waiting tenants move there by themselves. Or drop "
+            "partitions that are not needed, or raise the limit (on the server and in "
+            "MILVUS_MAX_PARTITIONS)."
         ),
     ),
     Cause.PARTITION_KEY_MODE: Advice(

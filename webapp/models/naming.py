@@ -18,6 +18,9 @@ SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 # classes between are parts of a letter, such as Thai vowels and Japanese voicing.
 ACCENTS = {1, *range(10, 37), *range(200, 241)}
 
+# The partitions of the isolation check, which come and go.
+PROBES = ("paratia_probe_1", "paratia_probe_2")
+
 
 def partition_name(tenant_id: int) -> str:
     """The name of a tenant's partition. It depends on the number alone and never changes.

@@ -41,7 +41,7 @@ class ObservedCollection(Model):
 
 
 class PartitionDrift(Model):
-    """An unwanted partition in Milvus; the row goes when it is settled."""
+    """A partition that is not as wanted; the row goes when it is settled."""
 
     __tablename__ = "partition_drift"
 
@@ -51,8 +51,13 @@ class PartitionDrift(Model):
     # The number in its name; a tenant with it need not exist.
     number: Mapped[int | None] = mapped_column(BigInteger)
     rows: Mapped[int | None] = mapped_column(BigInteger)
+    counted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     note: Mapped[str | None] = mapped_column(Text)
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    # Whose decision it was to keep an orphan; None for all other kinds than acknowledged.
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by: Mapped[str | None] = mapped_column(String(255))
+    acknowledged_reason: Mapped[str | None] = mapped_column(String(500))
 
 
 class CollectionSize(Model):

@@ -51,6 +51,27 @@ class DriftKind(StrEnum):
     RESURRECTED = "resurrected"
     STUCK = "stuck"
     ADOPTED = "adopted"
+    # An orphan that an operator wants to keep.
+    ACKNOWLEDGED = "acknowledged"
+    # Of a name that no tenant's partition can have.
+    OTHER = "other"
+
+
+class OrphanAction(StrEnum):
+    """What is requested of the process that holds Milvus. The values are part of the API."""
+
+    COUNT = "count"
+    DROP = "drop"
+
+
+class OrphanOutcome(StrEnum):
+    """How the request ended. The values are part of the API."""
+
+    COUNTED = "counted"
+    DROPPED = "dropped"
+    ABSENT = "absent"
+    REFUSED = "refused"
+    FAILED = "failed"
 
 
 class DepartureOutcome(StrEnum):

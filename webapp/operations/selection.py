@@ -57,7 +57,8 @@ class Selection(TenantFilter):
     def is_of_partitions(self) -> bool:
         """Whether columns of partitions alone decide what matches."""
         by_row = self.state or self.cause or self.operation_id is not None
-        return bool(by_row) and self.tenant_ids is None and not self.q
+        of_tenants = self.q or self.upload_id is not None or self.tenant_ids is not None
+        return bool(by_row) and not of_tenants
 
     def matching(self, asked_at: datetime) -> ColumnElement[bool]:
         """The filter as a condition on what `columns` selects from.

@@ -17,10 +17,11 @@ from webapp.partitions.stuck import stuck
 # The most findings of one kind on a page or in an answer; the counts are exact.
 SHOWN_AT_MOST = 1_000
 
-# Adopted is information; all others need a repair, by the sweep or by a human.
-DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
-# The kinds in the drift report; the others follow from our own rows.
-STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
+# These are information; all others need a repair, by the sweep or by a human.
+INFORMATION = frozenset({DriftKind.ADOPTED, DriftKind.ACKNOWLEDGED, DriftKind.OTHER})
+DRIFT = frozenset(DriftKind) - INFORMATION
+# The kinds that follow from our own rows; the others are in the drift report.
+STORED = frozenset(DriftKind) - {DriftKind.STUCK, DriftKind.ADOPTED}
 
 # Partitions that existed before their request: no attempt saw them absent. The index is partial;
 # with a parameter in place of the literal, SQLite would not use it.
@@ -44,6 +45,11 @@ class Finding:
     note: str | None = None
     # When it was stored or began; None for a finding that is not stored.
     since: datetime | None = field(default=None, compare=False)
+    # When the rows were counted.
+    counted_at: datetime | None = field(default=None, compare=False)
+    # Of an acknowledged one: who decided to keep it, and why.
+    decided_by: str | None = field(default=None, compare=False)
+    reason: str | None = field(default=None, compare=False)
 
     @property
     def number(self) -> int | None:
@@ -73,6 +79,8 @@ class KnownDrift:
     resurrected: list[Finding]
     stuck: list[Finding]
     adopted: list[Finding]
+    acknowledged: list[Finding]
+    other: list[Finding]
     collections: list[Compared]
 
     @property
@@ -107,7 +115,10 @@ def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
 def _compared(session: Session) -> list[Compared]:
     is_held = or_(
         exists().where(Partition.collection == ObservedCollection.collection),
-        exists().where(PartitionDrift.collection == ObservedCollection.collection),
+        exists().where(
+            PartitionDrift.collection == ObservedCollection.collection,
+            PartitionDrift.kind != DriftKind.OTHER,
+        ),
     )
     observed = select(ObservedCollection, is_held.label("is_held"))
     return [
@@ -118,14 +129,15 @@ def _compared(session: Session) -> list[Compared]:
 
 def _select_stored(session: Session, at_most: int) -> list[Finding]:
     kind, number = PartitionDrift.kind, PartitionDrift.number
-    place = func.row_number().over(partition_by=kind, order_by=number)
+    order = (number, PartitionDrift.partition)
+    place = func.row_number().over(partition_by=kind, order_by=order)
     ranked = select(PartitionDrift, place.label("place")).subquery()
     entry = aliased(PartitionDrift, ranked)
     rows = session.execute(
         select(entry, Tenant.id)
         .join(Tenant, Tenant.id == entry.number, isouter=True)
         .where(ranked.c.place <= at_most)
-        .order_by(entry.kind, entry.number)
+        .order_by(entry.kind, entry.number, entry.partition)
     )
     return [
         Finding(
@@ -135,7 +147,10 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
             row.partition,
             row.rows,
             row.note,
-            row.first_seen_at,
+            row.acknowledged_at or row.first_seen_at,
+            row.counted_at,
+            row.acknowledged_by,
+            row.acknowledged_reason,
         )
         for row, tenant_id in rows
     ]

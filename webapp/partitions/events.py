@@ -27,6 +27,8 @@ LEASE_EXPIRED: Final = "milvus.partition.lease_expired"
 CAUSE_CHANGED: Final = "milvus.partition.cause_changed"
 REOPENED: Final = "milvus.partition.reopened"
 RETRIED: Final = "milvus.partition.retried"
+ORPHAN_DROP: Final = "milvus.partition.orphan_drop"
+ORPHAN_ADOPTED: Final = "milvus.partition.orphan_adopted"
 ADOPT_REQUESTED: Final = "milvus.partition.adopt_requested"
 EMPTY_REQUESTED: Final = "milvus.partition.empty_requested"
 ADOPTED: Final = "milvus.partition.adopted"
@@ -125,6 +127,7 @@ OPENINGS = frozenset(
         REQUESTED,
         RETRIED,
         REOPENED,
+        ORPHAN_ADOPTED,
         ADOPT_REQUESTED,
         EMPTY_REQUESTED,
         DRIFT,

@@ -41,7 +41,7 @@ class Pauses:
             InvalidField: the reason is too long, or has characters that are not allowed.
             Repeated: see `Idempotency`.
         """
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         begun = {
             "paused_at": utc_now(),
             "paused_by": actor.name,
@@ -97,7 +97,8 @@ def under_way(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Partition).where(begun)) or 0
 
 
-def _checked(reason: str | None) -> str | None:
+def checked_reason(reason: str | None) -> str | None:
+    """The reason as it is stored, None for an empty one; raises InvalidField."""
     try:
         return clean_text(folded(reason or ""), MAX_REASON_LENGTH, may_be_empty=True) or None
     except UnusableText as error:

@@ -18,6 +18,10 @@ CANARY_AGAIN = timedelta(minutes=5)
 # that a job which Redis lost just after the push is dispatched again within a sweep and 5 s.
 LOST_AFTER = timedelta(seconds=3)
 
+# A drop of an orphan that waits longer, as for a reconciler, is refused: what was confirmed then
+# may not be so any more.
+ORPHAN_REQUEST_LASTS = timedelta(minutes=15)
+
 FIRST_REOPEN_PAUSE = timedelta(seconds=15)
 LONGEST_REOPEN_PAUSE = timedelta(minutes=5)
 MOST_DOUBLINGS = 8

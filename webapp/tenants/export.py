@@ -74,6 +74,7 @@ def _as_audited(wanted: TenantFilter) -> dict[str, object]:
         "cause": wanted.cause,
         "search": wanted.q or None,
         "operation": wanted.operation_id,
+        "upload": wanted.upload_id,
     }
     return {name: value for name, value in narrowed.items() if value is not None}
 

@@ -12,6 +12,7 @@ from webapp.models.audit import Actor
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
 from webapp.partitions import events
+from webapp.partitions.orphans import refuse_while_dropped
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request, not_requested
 
@@ -55,10 +56,12 @@ def insert_imported(session: Session, tenants: Sequence[Tenant], policy: Policy)
 
     Raises:
         IntegrityError: a number or a slug was taken just now; the transaction is lost.
+        BeingDropped: an orphan with one of the numbers is being dropped; the same.
     """
     for tenant in tenants:
         tenant.partition = not_requested(tenant.id, policy)
     _insert(session, tenants)
+    refuse_while_dropped(session, {tenant.partition.name for tenant in tenants})
 
 
 def _insert(session: Session, tenants: Sequence[Tenant]) -> None:

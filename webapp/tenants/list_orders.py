@@ -68,6 +68,9 @@ def order_of(wanted: TenantFilter) -> Order:
 
     Else the order of the filter's index.
     """
+    if wanted.upload_id is not None:
+        # These are few, and found by their numbers.
+        return _BY_NUMBER
     if wanted.operation_id is not None:
         return _BY_STATE
     if wanted.state in WAITING:

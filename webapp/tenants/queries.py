@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, contains_eager
 
 from webapp.errors import TenantNotFound, cursor_number
 from webapp.models.causes import Cause
+from webapp.models.csv_import import RowOutcome, UploadRow
 from webapp.models.naming import MAX_TENANT_ID
 from webapp.models.partition import Departure, Partition, PartitionEvent
 from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
@@ -39,6 +40,8 @@ class TenantFilter:
     cause: Cause | None = None
     # The last operation that changed the partition.
     operation_id: int | None = None
+    # The import that created the tenant.
+    upload_id: int | None = None
     not_requested: bool = False
 
 
@@ -106,6 +109,11 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         clauses.append(Partition.cause == wanted.cause)
     if wanted.operation_id is not None:
         clauses.append(Partition.operation_id == wanted.operation_id)
+    if wanted.upload_id is not None:
+        created = select(UploadRow.tenant_id).where(
+            UploadRow.upload_id == wanted.upload_id, UploadRow.outcome == RowOutcome.CREATED
+        )
+        clauses.append(Tenant.id.in_(created))
     if wanted.not_requested:
         clauses.append(Partition.state.is_(None))
     if wanted.q.strip():

@@ -31,9 +31,10 @@ from webapp.extensions import db
 from webapp.models.audit import Via
 from webapp.models.base import Model
 from webapp.models.causes import Cause
+from webapp.models.observed import PartitionDrift
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Departure
-from webapp.models.states import DepartureOutcome, PartitionState
+from webapp.models.states import DepartureOutcome, DriftKind, PartitionState
 from webapp.operations.selection import Selection
 from webapp.tenants.service import TenantService
 
@@ -49,6 +50,7 @@ VIEWERS = {
     *("home", "logout_page", "security.logout", "admin.index", "admin.live"),
     *("tenant.index_view", "tenant.list_live", "tenant.details_view", "tenant.live"),
     *("tenant.departure", "partitions.index", "partitions.live"),
+    *("partitions.orphan", "partitions.orphan_live"),
     *("operations.index", "operations.index_live", "operations.show", "operations.live"),
     *("uploads.index", "uploads.show", "uploads.live", "uploads.result", "uploads.rejects"),
     *("uploads.template", "export.index", "export.tenants"),
@@ -57,7 +59,7 @@ VIEWERS = {
 # Flask-Admin demands a first page of each view: this one does not exist.
 NEVER = {"export.index"}
 # Every view finds what it wants here, and looks at nothing else.
-QUERY = "kind=retry&scope=matching&state=failed"
+QUERY = "kind=retry&scope=matching&state=failed&collection=c&partition=tenant_900"
 FAILED, REMOVED, FOREIGN = 1, 2, 3
 # What a safe request notes: the last use of a token, and that a list was saved.
 NOTED = {"api_token": "last_used_at"}
@@ -214,6 +216,8 @@ def _furnished(house: House) -> House:
     panel.execute(update(Departure).values(dropped_at=utc_now(), outcome=DepartureOutcome.DROPPED))
     panel.services.uploads.check("new.csv", b"name\nNew\n\n,\n", actor=SETUP)
     panel.services.operations.ask(OperationKind.RETRY, Selection.of_failed(), actor=SETUP)
+    orphan = {"collection": "c", "partition": "tenant_900", "kind": DriftKind.ORPHAN}
+    panel.store(PartitionDrift(**orphan))
     queue = panel.job_queue.queue
     job_id = f"t{FAILED}-g1-d1"
     queue.remove(job_id)

@@ -54,6 +54,7 @@ class OpenPanel(Visitor):
         tenant_id, queue = self.add_failed(), self.job_queue.queue
         (job_id,) = [each for each in queue.get_job_ids() if each.startswith(f"t{tenant_id}-")]
         queue.remove(job_id)
+        self.change(tenant_id, claimed_job_id=job_id)
         queue.connection.hset(Job.key_for(job_id), mapping={"status": "failed", **fields})
         queue.connection.zadd(FailedJobRegistry(queue=queue).key, {job_id: FOR_EVER})
         return job_id

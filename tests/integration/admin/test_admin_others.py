@@ -92,6 +92,7 @@ def test_others_jobs_stay_when_the_sweep_forgets_ours(
     admin: OpenPanel, redis: Redis, theirs: Queue
 ) -> None:
     job_id = admin.add_failed_job()
+    admin.change(1, claimed_job_id="t1-g1-d9")
     before = all_of(redis, theirs)
     redis.hset(Job.key_for("t5-g1-d1"), mapping={"data": pickle.dumps(1), "status": "failed"})
     garbage = {b"\xff": 1, "a b": 2, "../x": 3, "x" * 10_000: 4, "t5-g1-d1": 5, "t6-g1-d1": 6}

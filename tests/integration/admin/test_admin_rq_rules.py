@@ -11,6 +11,7 @@ from tests.access import Visitor
 from tests.integration.admin.panel import OpenPanel
 from webapp.db.types import utc_now
 from webapp.models.audit import AuditEntry
+from webapp.models.states import PartitionState
 
 CHANGES = {"delete_job_view", "requeue_job_view", "requeue_all", "empty_queue", "compact_queue"}
 HOSTILE = "');alert(1);('"
@@ -141,3 +142,28 @@ def test_a_job_leads_to_its_tenant_when_its_page_opens(admin: OpenPanel) -> None
     tenant_id = admin.add_tenant()
     page = admin.page(f"/rq/0/view/job/t{tenant_id}-g1-d1")
     assert f'href="/admin/tenant/details/?id={tenant_id}"' in page
+
+
+def test_requeue_is_refused_with_the_reason_when_it_would_do_nothing(admin: OpenPanel) -> None:
+    headers = {"X-CSRFToken": admin.csrf_token("/logout")}
+    queue = admin.job_queue.queue.name
+    for values, reason in (
+        ({"state": PartitionState.READY}, "is ready now"),
+        ({"state": PartitionState.PROVISIONING}, "is provisioning now"),
+        ({"state": PartitionState.PENDING, "attempts": 0}, "is pending now"),
+        ({"claimed_job_id": "t9-g9-d9"}, "was made, by t9-g9-d9"),
+    ):
+        job_id = admin.add_failed_job()
+        number = int(job_id.partition("-")[0][1:])
+        admin.change(number, **values)
+        answer = admin.post(f"/rq/job/{job_id}/requeue", headers=headers)
+        assert (answer.status_code, reason in answer.text) == (409, True), answer.text
+        assert admin.post(f"/rq/requeue/{queue}", headers=headers).json["count"] == 0
+    assert (
+        admin.rows(select(AuditEntry.action).where(AuditEntry.action == "job.requeue"))
+        == ["job.requeue"] * 4
+    )
+    job_id = admin.add_failed_job()
+    admin.change(int(job_id.partition("-")[0][1:]), state=PartitionState.PENDING, attempts=1)
+    assert admin.post(f"/rq/job/{job_id}/requeue", headers=headers).status_code == 200
+    assert 'id="refused"' in admin.page("/rq/")

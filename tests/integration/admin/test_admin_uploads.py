@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse, encode_multipart
 from tests.access import Visitor
 from tests.integration.admin.panel import MOST_QUERIES, OpenPanel
 from webapp.csv_import.parsing import MAX_BYTES
+from webapp.db.types import utc_now
 from webapp.models.csv_import import Upload, UploadState
 
 HOSTILE = "<script>alert(1)</script>"
@@ -232,3 +233,48 @@ def test_pages_ask_few_questions_when_there_are_many_rows(panel: OpenPanel) -> N
             assert panel.get(page).status_code == 200
         assert len([s for s in statements if s.startswith("SELECT")]) <= MOST_QUERIES
     assert panel.get(f"{address}&after={10**17}").status_code == 200
+
+
+def test_the_tenants_of_an_import_are_listed_apart_on_every_page_and_in_the_export(
+    panel: OpenPanel,
+) -> None:
+    panel.add_tenant("Not of the import")
+    rows = "".join(f"Of the import {n:02},\n" for n in range(60))
+    address = checked(panel, f"name,slug\n{rows}Again,not-of-the-import\n")
+    upload_id = number_of(address)
+    panel.send("/admin/import/confirm/", upload_id=upload_id)
+    page, shown = panel.page(address), 0
+    listing: str | None = re.search(r'href="([^"]+)">Show the tenants', page)[1]  # type: ignore[index]
+    for _ in range(2):
+        assert listing is not None
+        page = panel.page(html.unescape(listing))
+        assert "Only tenants that import 1 created" in page
+        assert "Not of the import" not in page
+        assert "of 60" in page
+        shown += page.count('<tr id="row-')
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        listing = following and following[1]
+    assert (shown, listing) == (60, None)
+    exported = table(panel, f"/admin/export/tenants.csv?upload={upload_id}")
+    assert len(exported) == 61
+    found = panel.page(f"/admin/tenant/?upload={upload_id}&search=import+07")
+    assert found.count('<tr id="row-') == 1
+    review = panel.page(f"/admin/operations/review/?kind=delete&scope=matching&upload={upload_id}")
+    assert "60" in review and f'name="upload" value="{upload_id}"' in review
+
+
+def test_only_failures_and_requests_of_the_import_are_offered_on_its_page(
+    panel: OpenPanel,
+) -> None:
+    panel.add_failed("Not of the import")
+    address = checked(panel, "id,name,slug\n40,Of it,of-it\n")
+    panel.send("/admin/import/confirm/", upload_id=number_of(address))
+    page = html.unescape(panel.page(address))
+    request = re.search(r'href="([^"]+)">Request partitions', page)
+    assert request and "upload=1" in request[1]
+    panel.change(40, state="failed", cause="timeout", state_since=utc_now())
+    page = html.unescape(panel.page(address))
+    failed = re.search(r'href="([^"]+)">1 failed', page)
+    assert failed
+    listed = panel.page(failed[1])
+    assert "Of it" in listed and "Not of the import" not in listed

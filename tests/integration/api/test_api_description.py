@@ -25,6 +25,8 @@ OPERATIONS = {
         "get_health",
     ),
     *("get_partitions_drift", "pause_provisioning", "resume_provisioning"),
+    *("list_orphans", "count_orphan", "adopt_orphan", "acknowledge_orphan", "take_back_orphan"),
+    "drop_orphan",
 }
 
 
@@ -94,7 +96,7 @@ def test_no_default_is_null_when_the_schema_does_not_allow_it(spec: dict[str, An
 
 def test_errors_are_problems_when_described(spec: dict[str, Any]) -> None:
     with_body = [each for each in operations(spec) if "requestBody" in each]
-    assert len(with_body) == 4
+    assert len(with_body) == 9
     for operation in with_body:
         assert {"400", "409", "413", "415", "422"} <= set(operation["responses"])
     for operation in operations(spec):

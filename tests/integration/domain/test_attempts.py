@@ -129,6 +129,27 @@ def test_one_new_request_is_made_when_a_job_is_requeued_many_times(product: Prod
     assert product.event_names(tenant)[-2:] == ["retried", "creating"]
 
 
+def test_job_is_a_retry_each_time_when_it_is_requeued_again_and_again(product: Product) -> None:
+    tenant = product.create()
+    (job_id,) = product.queued()
+    product.fail(tenant, Cause.CAPACITY, job_id)
+    requeued = product.attempts.claim_requeued
+    for generation in (2, 3):
+        (claim,) = requeued(tenant.id, 1, job_id)
+        assert claim.generation == generation
+        assert _fail(product, claim, Cause.CAPACITY)
+
+
+def test_next_attempt_is_made_now_when_its_last_job_is_requeued(product: Product) -> None:
+    (claim,) = product.claim(product.create(), job_id="last")
+    assert _fail(product, claim)
+    requeued = product.attempts.claim_requeued
+    assert requeued(claim.tenant_id, 1, "another") == []
+    (again,) = requeued(claim.tenant_id, 1, "last")
+    assert (again.generation, again.attempts, again.next_attempt_at) == (1, 2, None)
+    assert requeued(claim.tenant_id, 1, "last") == [], "it runs"
+
+
 def _fail(product: Product, claim: Partition, cause: Cause = Cause.TIMEOUT) -> bool:
     return product.attempts.record_failure(
         claim, cause, "seen", provider=Provider.SDK, duration_ms=1

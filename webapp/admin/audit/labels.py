@@ -13,7 +13,7 @@ from webapp.auth.login_failures import Outcome
 from webapp.auth.roles import Role
 from webapp.models.audit import Via
 from webapp.models.causes import Cause
-from webapp.models.states import TenantState
+from webapp.models.states import OrphanOutcome, TenantState
 
 ACTIONS = {
     "tenant.create": _l("Tenant added"),
@@ -39,6 +39,13 @@ ACTIONS = {
     "partitions.check_isolation": _l("Check of the isolation asked for"),
     "partitions.repair": _l("Repair of drift"),
     "partitions.accept_moved": _l("Acceptance of a moved alias"),
+    "orphan.count": _l("Count of an orphan asked for"),
+    "orphan.adopt": _l("Tenant made of an orphan"),
+    "orphan.acknowledge": _l("Orphan acknowledged"),
+    "orphan.take_back": _l("Acknowledgement taken back"),
+    "orphan.drop": _l("Drop of an orphan asked for"),
+    "orphan.dropped": _l("Orphan dropped"),
+    "orphan.not_dropped": _l("Orphan not dropped"),
     "user.create": _l("User added"),
     "user.change": _l("User changed"),
     "user.login": _l("Logged in"),
@@ -61,6 +68,7 @@ ICONS = {
     "upload": "upload",
     "provisioning": "pause",
     "partitions": "partitions",
+    "orphan": "drift",
     "user": "user",
     "user.login": "logout",
     "user.logout": "logout",
@@ -98,6 +106,11 @@ FIELDS = {
     "skipped": _l("Skipped"),
     "filter": _l("Filter"),
     "partition": _l("Partition"),
+    "collection": _l("Collection"),
+    "result": _l("Result"),
+    "real_collection": _l("Collection by its own name"),
+    "counted_at": _l("Counted"),
+    "message": _l("Message"),
     "if_exists": _l("Rows that are there"),
     "jobs": _l("Jobs"),
     "state": _l("State"),
@@ -121,6 +134,10 @@ VALUES = {
     **{str(cause): CAUSES[cause] for cause in Cause},
     **{str(role): ROLES[role] for role in Role},
     "changed": _l("changed"),
+    OrphanOutcome.DROPPED: _l("dropped"),
+    OrphanOutcome.ABSENT: _l("was gone"),
+    OrphanOutcome.REFUSED: _l("refused"),
+    OrphanOutcome.FAILED: _l("failed"),
     Outcome.UNKNOWN_USER: _l("there is no such user"),
     Outcome.WRONG_PASSWORD: _l("the password is wrong"),
     Outcome.DEACTIVATED: _l("the user is deactivated"),
@@ -128,7 +145,7 @@ VALUES = {
     Outcome.LIMITED: _l("too many attempts"),
 }
 # Fields whose values are translated; user input is shown as it is.
-WORDED = frozenset({"status", "state", "cause", "role", "password", "outcome"})
+WORDED = frozenset({"status", "state", "cause", "role", "password", "outcome", "result"})
 # Tenant numbers, which are not grouped.
 NUMBERED = frozenset({"first", "last"})
 

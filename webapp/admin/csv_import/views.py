@@ -150,7 +150,7 @@ def _figures(upload: Upload) -> dict[str, Any]:
         "slug_of": lambda row: Candidate.of(row).wanted_slug,
         "first": rows_of(reading(), upload.id, [RowOutcome.NEW], NEW_SHOWN) if is_checked else (),
         "partitions": partitions_of(reading(), upload.id) if is_finished else {},
-        "request_url": _request_url(),
+        "request_url": _request_url(upload),
         "room": shell().summary.collections[0],
         "needs_reconciler": is_running,
         "every": WATCHED_S if is_running else SETTLED_S,
@@ -164,6 +164,6 @@ def _wrong_rows(upload: Upload, after_line: int) -> Sequence[UploadRow]:
     return rows_of(reading(), upload.id, REJECTED, WRONG_SHOWN + 1, after_line)
 
 
-def _request_url() -> str:
-    kind = OperationKind.REQUEST
-    return url_for("operations.review", kind=kind, scope="matching", state=NOT_REQUESTED)
+def _request_url(upload: Upload) -> str:
+    wanted = {"kind": OperationKind.REQUEST, "state": NOT_REQUESTED, "upload": upload.id}
+    return url_for("operations.review", scope="matching", **wanted)  # type: ignore[arg-type]

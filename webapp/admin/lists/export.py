@@ -39,7 +39,7 @@ class ExportView(Page):
 
     @expose("/tenants.csv")
     def tenants(self) -> ResponseReturnValue:
-        """The tenants of a list: with its `state`, `cause`, `search` and `operation`."""
+        """The tenants of a list: with its `state`, `cause`, `search`, `operation`, `upload`."""
         runs = export_tenants(current.database(), read_choice(request.args), actor=current.actor())
         return sheet("tenants", COLUMNS, runs)
 

@@ -35,7 +35,7 @@ class Choice(TenantFilter):
     @property
     def is_narrowed(self) -> bool:
         """Whether it leaves any tenant out."""
-        return bool(self.state or self.cause or self.q or self.not_requested or self.operation_id)
+        return self != Choice(page=self.page, tab=self.tab)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -77,6 +77,8 @@ def filter_fields(wanted: TenantFilter) -> Iterator[tuple[str, str]]:
         yield "search", wanted.q
     if wanted.operation_id is not None:
         yield "operation", str(wanted.operation_id)
+    if wanted.upload_id is not None:
+        yield "upload", str(wanted.upload_id)
 
 
 def read_choice(arguments: Mapping[str, str]) -> Choice:
@@ -91,6 +93,7 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         page=arguments.get("page", "")[:LONGEST_PLACE],
         not_requested=state == NOT_REQUESTED,
         operation_id=whole_number(arguments.get("operation", "")) or None,
+        upload_id=whole_number(arguments.get("upload", "")) or None,
     )
 
 
@@ -133,7 +136,7 @@ def _search_page(session: Session, choice: Choice, size: int) -> Found:
 
 def _total(session: Session, choice: Choice, counts: Summary) -> int:
     """How many match; counts that the page has already are not queried again."""
-    if choice.operation_id:
+    if choice.operation_id or choice.upload_id:
         return _count(session, choice)
     if choice.not_requested:
         return counts.not_requested

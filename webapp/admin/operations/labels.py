@@ -126,6 +126,8 @@ def _parts(selection: Selection) -> list[str]:
         parts.append(f"“{isolated(selection.q)}”")
     if selection.operation_id is not None:
         parts.append(_("Operation %(number)s", number=selection.operation_id))
+    if selection.upload_id is not None:
+        parts.append(_("Import %(number)s", number=selection.upload_id))
     return parts
 
 

@@ -11,6 +11,7 @@ from webapp.admin.wording.markup import gettext as _
 from webapp.admin.wording.units import decimal, percent
 from webapp.conditions.tenants import severity_of_room
 from webapp.http.languages import locale, ngettext
+from webapp.models.causes import Cause
 from webapp.partitions.summary import Headroom
 from webapp.statistics.forecast import Forecast
 
@@ -28,6 +29,11 @@ class Room:
     def share(self) -> int | None:
         """How full it is, in percent; None where that is not known."""
         return None if self.seen.used is None else percent(self.seen.used, self.seen.limit)
+
+    @property
+    def cause(self) -> Cause | None:
+        """The cause for which creations fail there: it is full."""
+        return Cause.CAPACITY if self.seen.left == 0 else None
 
     @property
     def role(self) -> str:

@@ -14,7 +14,15 @@ from webapp.admin.wording.units import counted
 from webapp.conditions.milvus import is_stale
 from webapp.db.types import utc_now
 from webapp.models.states import DriftKind
-from webapp.partitions.drift import DRIFT, Compared, Finding, KnownDrift, known_drift
+from webapp.partitions.drift import (
+    DRIFT,
+    INFORMATION,
+    Compared,
+    Finding,
+    KnownDrift,
+    known_drift,
+)
+from webapp.partitions.orphans import KINDS
 from webapp.partitions.policy import Policy
 from webapp.partitions.summary import Summary
 from webapp.settings import Settings
@@ -40,8 +48,8 @@ ADVICE = {
         _l("First seen"),
         _l("In Milvus, but of no tenant: after a restored backup, or made by another program."),
         _l(
-            "Never dropped by itself. Find out whose rows they are; then drop the partition in "
-            "Milvus, or import its tenant with this number (flask tenants import)."
+            "Never dropped by itself. Find out whose rows they are; then decide: make a tenant of "
+            "it, keep it, or drop it."
         ),
     ),
     DriftKind.STUCK: Advice(
@@ -70,6 +78,23 @@ ADVICE = {
         _l("First seen"),
         _l("Of a removed tenant, and there again, empty."),
         _l("The sweep drops it again by itself; flask partitions verify --repair does at once."),
+    ),
+    DriftKind.ACKNOWLEDGED: Advice(
+        _l("Acknowledged"),
+        "neutral",
+        _l("Since"),
+        _l("Of no tenant, and kept by decision. This is no drift."),
+        "",
+    ),
+    DriftKind.OTHER: Advice(
+        _l("Of other names"),
+        "neutral",
+        _l("First seen"),
+        _l(
+            "No tenant's partition can have such a name. They use places all the same. "
+            "This is no drift."
+        ),
+        "",
     ),
     DriftKind.ADOPTED: Advice(
         _l("Adopted"),
@@ -104,6 +129,16 @@ class Group:
         return self.kind not in {DriftKind.STUCK, DriftKind.MISSING}
 
     @property
+    def is_decided_here(self) -> bool:
+        """Whether each of them has a page with decisions."""
+        return self.kind in KINDS
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether they are shown on demand, as there is nothing to do about them."""
+        return self.kind in INFORMATION
+
+    @property
     def unshown(self) -> int:
         return max(self.count - len(self.shown), 0)
 
@@ -119,6 +154,8 @@ def drift_data(
         DriftKind.RESURRECTED: known.resurrected,
         DriftKind.STUCK: known.stuck,
         DriftKind.ADOPTED: known.adopted,
+        DriftKind.ACKNOWLEDGED: known.acknowledged,
+        DriftKind.OTHER: known.other,
     }
     groups = [Group(kind, ADVICE[kind], known.counts[kind], by_kind[kind]) for kind in ADVICE]
     held = {each.collection for each in known.collections if each.is_held}

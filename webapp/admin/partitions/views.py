@@ -14,6 +14,7 @@ from webapp.admin.lists.filters import read_choice
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import OperationStarter
 from webapp.admin.partitions.drift import drift_data
+from webapp.admin.partitions.orphans import OrphanViews
 from webapp.admin.queues.throughput import queue_data
 from webapp.admin.wording.times import clock
 from webapp.db.types import utc_now
@@ -25,13 +26,13 @@ from webapp.partitions.isolation_checks import request_check
 RETRY = OperationKind.RETRY
 TABS = ("causes", "all", "drift", "queues")
 # Parameters of the list.
-LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
+LIST_PARAMETERS = ("state", "cause", "search", "operation", "upload", "page")
 
 
-class PartitionsView(OperationStarter):
+class PartitionsView(OrphanViews, OperationStarter):
     """The partitions of all tenants, and the retry of failures."""
 
-    reads = frozenset({"index", "live"})
+    reads = frozenset({"index", "live", "orphan", "orphan_live"})
     nav = "partitions"
 
     @expose("/")

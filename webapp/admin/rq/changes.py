@@ -10,14 +10,56 @@ from rq import Queue
 from rq.job import JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from webapp.queue.own_jobs import OwnJob, is_own_id, read_own
+from webapp.admin.base import reading
+from webapp.db.batching import batches
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.partitions.pause_state import is_paused
+from webapp.queue.own_jobs import OwnJob, is_own_id, read_own, tenant_of
 
+AGAIN = "Requeueing is a retry of a failed attempt, the tenant's last one."
 NOT_OURS = "There is no such job of Paratia's here; other applications' jobs stay as they are."
 
 
 def requeue_job(job_id: str) -> ResponseReturnValue:
+    """Retry the tenant whose last attempt was this job's, or answer 409 with the reason."""
+    for reason in refusals(reading(), read_own(_connection(), [job_id])).values():
+        return f"{reason} {AGAIN}", 409
     return _change_one(job_id, _requeue)
+
+
+def refusals(session: Session, jobs: Iterable[OwnJob]) -> dict[str, str]:
+    """Why each of these jobs would do nothing, by id; those that would retry are left out.
+
+    A chunk's job claims whatever is due, so it is never refused.
+    """
+    tenant_ids = {job.id: number for job in jobs if (number := tenant_of(job.id))}
+    rows = {
+        row.tenant_id: row
+        for batch in batches(sorted(set(tenant_ids.values())))
+        for row in session.scalars(select(Partition).where(Partition.tenant_id.in_(batch)))
+    }
+    is_on = is_paused(session)
+    found = {
+        job_id: _refusal(job_id, number, rows.get(number), is_on)
+        for job_id, number in tenant_ids.items()
+    }
+    return {job_id: reason for job_id, reason in found.items() if reason}
+
+
+def _refusal(job_id: str, number: int, row: Partition | None, is_on: bool) -> str | None:
+    if row is None:
+        return f"There is no tenant {number}."
+    is_waiting = row.state == PartitionState.PENDING and row.attempts > 0
+    if row.state != PartitionState.FAILED and not is_waiting:
+        return f"The partition of tenant {number} is {row.state or 'not requested'} now."
+    if row.claimed_job_id != job_id:
+        later = row.claimed_job_id or "no job"
+        return f"A later attempt for tenant {number} was made, by {later}."
+    return "Provisioning is paused, and the tenant waits." if is_waiting and is_on else None
 
 
 def delete_job(job_id: str) -> ResponseReturnValue:
@@ -26,7 +68,10 @@ def delete_job(job_id: str) -> ResponseReturnValue:
 
 
 def requeue_all(queue_name: str) -> ResponseReturnValue:
-    return jsonify(status="OK", count=sum(map(_requeue, _own_jobs(queue_name, "failed"))))
+    """Retry the tenants of failed jobs; jobs that would do nothing stay as they are."""
+    jobs = list(_own_jobs(queue_name, "failed"))
+    refused = refusals(reading(), jobs)
+    return jsonify(status="OK", count=sum(_requeue(job) for job in jobs if job.id not in refused))
 
 
 def empty(queue_name: str, registry_name: str) -> ResponseReturnValue:

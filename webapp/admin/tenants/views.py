@@ -78,7 +78,7 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
         """The form of a new tenant; leads to its details."""
         form = _form()
         is_sent = request.method == "POST"
-        tenant = _saved(form, current.tenants().create) if is_sent else None
+        tenant = saved(form, current.tenants().create) if is_sent else None
         if tenant is None:
             return self.render("admin/tenant/new.html", form=form), status()
         flash(_("%(name)s was created.", name=isolated(tenant.name)), "success")
@@ -90,7 +90,7 @@ class TenantView(DetailViews, DeletionViews, ForeignDataViews):
         tenant = find_tenant()
         form = _form(tenant)
         rename = partial(current.tenants().rename, tenant.id)
-        if request.method == "POST" and _saved(form, rename):
+        if request.method == "POST" and saved(form, rename):
             flash(_("The change was saved."), "success")
             return redirect(self.get_url(".details_view", id=tenant.id))
         return self.render("admin/tenant/edit.html", form=form, model=tenant), status()
@@ -100,7 +100,7 @@ def _form(tenant: Tenant | None = None) -> TenantForm:
     return TenantForm(request.form if request.method == "POST" else None, obj=tenant)
 
 
-def _saved(form: TenantForm, save: Callable[..., Tenant]) -> Tenant | None:
+def saved(form: TenantForm, save: Callable[..., Tenant]) -> Tenant | None:
     """The tenant as it is stored; None where that was refused, with the reason at its field."""
     name, slug = form.name.data or "", form.slug.data or None
     try:

@@ -95,6 +95,7 @@ EVENTS = {
     "absent": (_l("No partition there to drop"), "success"),
     "kept": (_l("Left in Milvus: the rows may be another tenant's"), "warning"),
     "drift": (_l("Milvus departed from what was wanted"), "warning"),
+    "orphan_adopted": (_l("Made of an orphan, to adopt its rows"), "info"),
     "adopt_requested": (_l("Adoption of its rows asked for"), "warning"),
     "empty_requested": (_l("Destruction of its rows asked for"), "warning"),
     "adopted": (_l("Pre-existing rows adopted"), "success"),

@@ -60,6 +60,13 @@ SENTENCES = [
             rf"its tenant was removed, and it holds {_ROWS}",
             N_("Its tenant was removed. Rows in it: %(rows)s."),
         ),
+        (r"provisioning is paused", N_("Provisioning is paused.")),
+        (r"a tenant has its number", N_("A tenant has its number.")),
+        (
+            r"the alias stands for another collection now",
+            N_("The alias stands for another collection now."),
+        ),
+        (r"the request waited for too long", N_("The request waited for too long.")),
         (r"was there before it was asked for", N_("Was there before it was asked for.")),
         (
             r"(?P<state>[a-z]+), waiting since (?P<at>.+)",

@@ -1,0 +1,96 @@
+"""Fulfils the requests to count or drop orphans, with proof."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from jobs.drift.observations import located
+from jobs.drift.orphan_claims import OrphanClaims
+from jobs.drift.orphans import DEFAULT_PARTITION
+from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from webapp.db.session import Database
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.orphan import OrphanRequest
+from webapp.models.states import OrphanAction, OrphanOutcome
+from webapp.partitions.orphans import MOVED, TOO_OLD
+from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
+from webapp.services import Services
+from webapp.tenants.numbering import lift_above
+
+STILL_LISTED = "Milvus acknowledged the drop but lists it still"
+LEASE_OVER = "the process stalled before the drop; nothing was dropped"
+
+
+@dataclass(frozen=True)
+class OrphanRequests:
+    """Takes requests one by one. May run in several processes at once."""
+
+    database: Database
+    claims: OrphanClaims
+    store: PartitionStore
+
+    @classmethod
+    def of(cls, services: Services, store: PartitionStore) -> "OrphanRequests":
+        return cls(services.database, OrphanClaims(services.database, services.policy), store)
+
+    def run_due(self, stop: threading.Event) -> int:
+        """Fulfil all that wait; returns how many. No request is tried a second time."""
+        count = 0
+        while not stop.is_set() and (claim := self.claims.claim()):
+            count += 1
+            try:
+                self._fulfil(claim)
+            except StoreError as error:
+                is_moved = isinstance(error, CollectionMoved)
+                outcome = OrphanOutcome.REFUSED if is_moved else OrphanOutcome.FAILED
+                self.claims.record_end(claim, outcome, MOVED if is_moved else error.message)
+        return count
+
+    def _fulfil(self, claim: OrphanRequest) -> None:
+        """Raises StoreError where Milvus did not answer or refused."""
+        place = located(self.database, self.store, claim.collection).name
+        if claim.partition not in self.store.list_partitions(place):
+            # A drop that began in a process which died may have been acknowledged.
+            gone = OrphanOutcome.DROPPED if claim.drop_began_at else OrphanOutcome.ABSENT
+            self.claims.record_end(claim, gone)
+        elif claim.action == OrphanAction.COUNT:
+            self.claims.record_count(claim, self.store.count_rows(place, claim.partition))
+        elif claim.asked_at < utc_now() - ORPHAN_REQUEST_LASTS:
+            self.claims.record_end(claim, OrphanOutcome.REFUSED, TOO_OLD)
+        elif claim.partition == DEFAULT_PARTITION:
+            raise StoreError(Cause.INVALID_NAME, "Milvus keeps its default partition")
+        else:
+            self._drop(claim, place)
+
+    def _drop(self, claim: OrphanRequest, place: str) -> None:
+        # No sign-up may draw the number while its partition is being dropped.
+        lift_above(self.database, [claim.partition])
+        rows = self.store.count_rows(place, claim.partition)
+        ends_at = time.monotonic() + self.claims.lease.total_seconds() - 1
+        begun = self.claims.begin(claim, rows, place)
+        if isinstance(begun, str):
+            self.claims.record_end(claim, OrphanOutcome.REFUSED, begun)
+        elif begun is not None:
+            self._drop_begun(begun, place, ends_at)
+
+    def _drop_begun(self, claim: OrphanRequest, place: str, ends_at: float) -> None:
+        """Drop and list: the list alone is the proof."""
+        error: StoreError | None = None
+        try:
+            if time.monotonic() > ends_at:
+                # Another process may have ended it, and a tenant may have the number now.
+                self.claims.record_end(claim, OrphanOutcome.FAILED, LEASE_OVER)
+                return
+            self.store.drop_partition(place, claim.partition)
+        except StoreError as refusal:
+            error = refusal
+        try:
+            names = self.store.list_partitions(place)
+        except StoreError as unproven:
+            raise error or unproven from None
+        if claim.partition not in names:
+            self.claims.record_end(claim, OrphanOutcome.DROPPED)
+        else:
+            message = error.message if error else STILL_LISTED
+            self.claims.record_end(claim, OrphanOutcome.FAILED, message)
