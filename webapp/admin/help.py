@@ -1,5 +1,6 @@
 """The project's documents as pages of the panel."""
 
+import re
 from functools import cache
 from itertools import pairwise
 
@@ -46,6 +47,7 @@ def _read(name: str) -> tuple[str, Markup]:
     title, _end, text = source.partition("\n")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.core.ruler.push("label_cells", _label_cells)
+    markdown.core.ruler.push("anchor_headings", _anchor_headings)
     return title.removeprefix("# "), Markup(markdown.render(text))  # noqa: S704
 
 
@@ -63,3 +65,11 @@ def _label_cells(state: StateCore) -> None:
         elif token.type == "td_open":
             token.attrSet("data-label", headings[column])
             column += 1
+
+
+def _anchor_headings(state: StateCore) -> None:
+    """Give each heading the anchor that other viewers of Markdown give it."""
+    for token, following in pairwise(state.tokens):
+        if token.type == "heading_open":
+            words = re.sub(r"[^\w\- ]", "", following.content.lower())
+            token.attrSet("id", words.replace(" ", "-"))

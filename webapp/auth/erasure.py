@@ -29,7 +29,9 @@ from webapp.models.base import Model
 from webapp.models.control import Pause
 from webapp.models.csv_import import Upload
 from webapp.models.idempotency import IdempotencyKey
+from webapp.models.observed import PartitionDrift
 from webapp.models.operation import Operation
+from webapp.models.orphan import OrphanRequest
 from webapp.models.partition import Departure, PartitionEvent
 
 # The columns in which an e-mail address can stand, as an actor or within a text.
@@ -40,12 +42,14 @@ TEXTS: dict[Any, tuple[str, ...]] = {
     Operation: ("actor", "selection"),
     Upload: ("actor", "filename"),
     Pause: ("paused_by", "reason"),
+    PartitionDrift: ("acknowledged_by", "acknowledged_reason"),
+    OrphanRequest: ("actor",),
     IdempotencyKey: ("body",),
     # A token's name is a person's only where it has the address.
     ApiToken: ("name",),
 }
 # The tables with the address that a person came from.
-ADDRESSED = frozenset({AuditEntry, Operation, Upload})
+ADDRESSED = frozenset({AuditEntry, Operation, OrphanRequest, Upload})
 # For an address that is no user's, such as of a failed login.
 NO_USER = "erased-address"
 LOOKED_AT = 5_000

@@ -53,6 +53,10 @@ IMPERSONAL = {
         *("canary_outcome", "canary_message"),
     },
     "operation": {"kind", "state", "via", "request_id", "cause", "skipped"},
+    "orphan_request": {
+        *("collection", "partition", "action", "real_collection", "outcome", "message", "via"),
+        "request_id",
+    },
     "panel_user": {"password", "role", "fs_uniquifier"},
     "partition": {
         *("name", "collection", "state", "claimed_job_id", "job_id", "request_id", "result"),
