@@ -142,6 +142,35 @@ class NotFailed(DomainError):
 
 
 @dataclass(eq=False)
+class NothingLost(DomainError):
+    """Only a ready partition that was lost and made again can be acknowledged."""
+
+    tenant_id: int
+    code = "nothing_lost"
+    template = N_("The partition of tenant %(tenant_id)s is not ready, or has lost no rows.")
+
+
+@dataclass(eq=False)
+class NotBraked(DomainError):
+    """No brake is on in this collection, so there is nothing to decide."""
+
+    collection: str
+    code = "not_braked"
+    template = N_("Nothing is held back in the collection %(collection)s.")
+
+
+@dataclass(eq=False)
+class CollectionIsMissing(DomainError):
+    """The collection does not exist in Milvus, so no partition can be made in it."""
+
+    collection: str
+    code = "collection_missing"
+    template = N_(
+        "There is no collection %(collection)s in Milvus: make it first, or correct the address."
+    )
+
+
+@dataclass(eq=False)
 class CountChanged(DomainError):
     """The number of matching tenants is no longer the one that was confirmed."""
 

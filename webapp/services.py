@@ -3,6 +3,7 @@
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.operations.service import Operations
+from webapp.partitions.brakes import Brakes
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.pause import Pauses
 from webapp.partitions.policy import Policy
@@ -10,6 +11,7 @@ from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
+from webapp.tenants.losses import Losses
 from webapp.tenants.service import TenantService
 
 
@@ -25,8 +27,10 @@ class Services:
         self.job_queue = job_queue = JobQueue(settings)
         self.dispatcher = dispatcher = Dispatcher(database, job_queue, policy)
         self.pauses = Pauses(database, dispatcher)
+        self.brakes = Brakes(database)
         self.tenants = TenantService(database, job_queue, dispatcher, policy)
         self.bulk = Bulk(database, dispatcher, policy)
         self.foreign = ForeignData(database, dispatcher, policy)
+        self.losses = Losses(database)
         self.operations = Operations(database, job_queue, dispatcher, policy)
         self.uploads = Uploads(database, dispatcher, policy)

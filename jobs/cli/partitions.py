@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from jobs.cli import dispatch, isolation, pause, verify
+from jobs.cli import brake, dispatch, isolation, pause, verify
 from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -24,6 +24,8 @@ POLL_S = 0.25
 
 partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
 for command in (
+    brake.acknowledge,
+    brake.brake,
     dispatch.backfill,
     dispatch.retry,
     isolation.adopt,
@@ -53,6 +55,7 @@ def status(tenant_id: int | None, as_json: bool) -> None:
             shown = {**summary.states, "without_wish": summary.not_requested}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
+            shown |= {"rows_lost": summary.rows_lost}
             shown |= {"paused": _pause(summary.paused, as_json=as_json)}
     if as_json:
         print_json(shown)
@@ -85,6 +88,7 @@ def _partition(row: Partition) -> dict[str, Any] | None:
         "ready_at": rfc3339(row.ready_at),
         "verified_at": rfc3339(row.verified_at),
         "adopted_rows": row.adopted_rows,
+        "rows_lost_at": rfc3339(row.rows_lost_at),
     }
 
 

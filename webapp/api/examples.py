@@ -25,6 +25,7 @@ _PARTITION: dict[str, Any] = {
     "ready_at": None,
     "verified_at": None,
     "remove_at": None,
+    "rows_lost_at": None,
 }
 _DONE = {
     "status": "ready",
@@ -98,12 +99,15 @@ SUMMARY = {
         "pending": 0,
         "provisioning": 1,
         "ready": 9,
+        "missing": 0,
         "failed": 1,
         "removing": 0,
         "removed": 0,
     },
     "causes": {"capacity": 1},
     "without_wish": 1,
+    "rows_lost": 0,
+    "brakes": [],
     "collections": [
         {
             "collection": "kb_chunks_v1",
@@ -163,4 +167,14 @@ AUDIT_ENTRY = {
     "before": {"name": "Acme", "slug": "acme"},
     "after": {"name": "Acme S.p.A.", "slug": "acme"},
     "request_id": "5f2c",
+}
+
+BRAKE = {
+    "collection": "kb_chunks_v1",
+    "reason": "partitions_gone",
+    "since": "2026-03-01T09:30:00.120000Z",
+    "gone": 135,
+    "proven": 135,
+    "acknowledged_at": None,
+    "acknowledged_by": None,
 }

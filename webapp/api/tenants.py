@@ -185,6 +185,27 @@ def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
     return foreign.empty(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
+def _shown(tenant: Tenant) -> Answer:
+    return answer(schemas_out.Tenant.of(tenant), 200)
+
+
+@api.post("/tenants/<tenant_id:tenant_id>/acknowledge")
+@api.output(schemas_out.Tenant, description="Marked no more.", example=READY)
+@api.doc(
+    operation_id="acknowledge_loss",
+    responses={409: "nothing_lost: the partition is not marked, or not ready yet."},
+)
+@honours_keys(_shown)
+def acknowledge(tenant_id: int, idempotency: Idempotency) -> Tenant:
+    """Acknowledge that a tenant's rows may be lost
+
+    For a partition that Milvus lost and that was made again, empty (`rows_lost_at`): once its rows
+    are loaded again, or are not needed.
+    """
+    losses = current.services().losses
+    return losses.acknowledge(tenant_id, actor=current.actor(), idempotency=idempotency)
+
+
 @api.get("/tenants/<tenant_id:tenant_id>/events")
 @api.input(schemas_in.Paging, location="query", arg_name="paging")
 @api.output(schemas_out.EventPage, example={"items": [EVENT], "next_cursor": None})

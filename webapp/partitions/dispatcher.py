@@ -19,6 +19,7 @@ from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions import events
+from webapp.partitions.brake_state import HELD
 from webapp.partitions.cas import is_any
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Policy
@@ -60,6 +61,7 @@ class Dispatcher:
             Partition.state == PartitionState.PENDING,
             Partition.dispatch_after <= utc_now(),
             NOT_PAUSED,
+            ~HELD,
         )
         with self._database.reading() as session:
             if not is_any(session, due):

@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session, aliased
 from webapp.models.naming import number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
-from webapp.models.states import DriftKind, PartitionState
+from webapp.models.states import UNSETTLED, DriftKind, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions.policy import Policy
 from webapp.partitions.stuck import stuck
+
+HELD_BACK = "it is not made again before an operator has decided, or a pause has ended"
+AGAIN = "it is being made again"
 
 # The most findings of one kind on a page or in an answer; the counts are exact.
 SHOWN_AT_MOST = 1_000
@@ -20,7 +23,16 @@ SHOWN_AT_MOST = 1_000
 # Adopted is information; all others need a repair, by the sweep or by a human.
 DRIFT = frozenset(DriftKind) - {DriftKind.ADOPTED}
 # The kinds in the drift report; the others follow from our own rows.
-STORED = frozenset({DriftKind.MISSING, DriftKind.ORPHAN, DriftKind.RESURRECTED})
+STORED = frozenset({DriftKind.ORPHAN, DriftKind.RESURRECTED})
+
+# Partitions that Milvus lost: missing, or being made again.
+_MISSING = or_(
+    Partition.state == PartitionState.MISSING,
+    and_(
+        Partition.rows_lost_at.is_not(None),
+        Partition.state.in_([*UNSETTLED, PartitionState.FAILED]),
+    ),
+)
 
 # Partitions that existed before their request: no attempt saw them absent. The index is partial;
 # with a parameter in place of the literal, SQLite would not use it.
@@ -90,6 +102,7 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
     return KnownDrift(
         counts=counts,
         **{str(kind): [each for each in stored if each.kind == kind] for kind in STORED},
+        missing=missing_ones(session, at_most) if counts[DriftKind.MISSING] else [],
         stuck=stuck_ones(session, policy, at_most) if counts[DriftKind.STUCK] else [],
         adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
         collections=_compared(session),
@@ -100,7 +113,14 @@ def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     """The number of each kind but adopted; one query over indexes."""
     report = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
-    counted = session.execute(union_all(report, late.where(stuck(policy))))
+    gone = select(literal(DriftKind.MISSING, PartitionDrift.kind.type), func.count())
+    counted = session.execute(
+        union_all(
+            report,
+            late.where(stuck(policy)),
+            gone.select_from(Partition).where(_MISSING),
+        )
+    )
     return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
 
 
@@ -146,6 +166,15 @@ def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> li
     statement = select(Partition).where(stuck(policy)).order_by(Partition.state_since).limit(limit)
     return [
         _of(row, DriftKind.STUCK, f"{row.state} since {row.state_since:%Y-%m-%d %H:%M:%S} UTC")
+        for row in session.scalars(statement)
+    ]
+
+
+def missing_ones(session: Session, limit: int | None = None) -> list[Finding]:
+    """Partitions that Milvus lost, by number."""
+    statement = select(Partition).where(_MISSING).order_by(Partition.tenant_id).limit(limit)
+    return [
+        _of(row, DriftKind.MISSING, HELD_BACK if row.state == PartitionState.MISSING else AGAIN)
         for row in session.scalars(statement)
     ]
 

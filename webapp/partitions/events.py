@@ -40,6 +40,9 @@ DROPPED: Final = "milvus.partition.dropped"
 ABSENT: Final = "milvus.partition.absent"
 KEPT: Final = "milvus.partition.kept"
 DRIFT: Final = "milvus.partition.drift"
+MISSING: Final = "milvus.partition.missing"
+FOUND: Final = "milvus.partition.found"
+ACKNOWLEDGED: Final = "milvus.partition.acknowledged"
 
 WARNINGS = frozenset(
     {
@@ -51,6 +54,7 @@ WARNINGS = frozenset(
         DROP_FAILED,
         KEPT,
         DRIFT,
+        MISSING,
         EMPTYING,
         EMPTIED,
     }

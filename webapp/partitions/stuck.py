@@ -1,5 +1,6 @@
 """The one rule for stuck partitions: more time has passed than they can need."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -7,6 +8,8 @@ from sqlalchemy import ColumnElement, and_, or_
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
+from webapp.partitions import brake_state
+from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
 
@@ -14,12 +17,20 @@ from webapp.partitions.policy import Policy
 MARGIN = timedelta(minutes=5)
 
 
-def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
+def is_stuck(
+    partition: Partition,
+    policy: Policy,
+    last_pause: PauseState | None = None,
+    brakes: Iterable[BrakeState] = (),
+) -> bool:
     """True where a request or a removal has not ended in time.
 
-    None is stuck during a pause, nor until the time has passed again after one.
+    None is stuck during a pause or a brake of its collection, nor until the time has passed again
+    after one.
     """
-    if last_pause and last_pause.excuses(_requested_before(policy)):
+    mine = [each for each in brakes if each.collection == partition.collection]
+    halts: list[PauseState | BrakeState] = [last_pause, *mine] if last_pause else [*mine]
+    if any(halt.excuses(_requested_before(policy)) for halt in halts):
         return False
     if partition.state in UNSETTLED:
         return partition.state_since < _requested_before(policy)
@@ -39,7 +50,8 @@ def stuck(policy: Policy) -> ColumnElement[bool]:
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
-    return and_(late, ~excused(_requested_before(policy)))
+    before = _requested_before(policy)
+    return and_(late, ~excused(before), ~brake_state.excused(before))
 
 
 def _requested_before(policy: Policy) -> datetime:

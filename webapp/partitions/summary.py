@@ -1,6 +1,6 @@
 """The summary of the overview and the API: counts, and the headroom of collections."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,21 +14,23 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
     type_coerce,
     union_all,
 )
 from sqlalchemy.orm import Session
 
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit, Pause
+from webapp.models.control import Brake, Circuit, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, CanaryOutcome, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
 from webapp.partitions.pause_state import PROVISIONING, PauseState
-from webapp.partitions.requests import NOT_REQUESTED
+from webapp.partitions.requests import NOT_REQUESTED, ROWS_LOST
 from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.
@@ -73,9 +75,18 @@ class Summary:
     not_requested: int
     collections: list[Headroom]
     circuit: CircuitState
+    # Living tenants whose partition was lost and made again, until an operator acknowledges it.
+    rows_lost: int = 0
     # Deleted tenants whose drop failed and is tried again.
     held_up: int = 0
     last_pause: PauseState | None = None
+    # The last brake of each collection that had one.
+    last_brakes: Sequence[BrakeState] = ()
+
+    @property
+    def brakes(self) -> Sequence[BrakeState]:
+        """The brakes that are on, the oldest first."""
+        return [brake for brake in self.last_brakes if brake.is_on]
 
     @property
     def paused(self) -> PauseState | None:
@@ -103,7 +114,7 @@ def summary(session: Session, settings: Settings) -> Summary:
     partitions = counted[_TENANTS, None] - not_requested
     states[PartitionState.READY] = partitions - sum(states.values())
     requested = sum(count for state, count in states.items() if state not in GONE)
-    circuit, pause = _switches(session)
+    circuit, pause, brakes = _switches(session)
     return Summary(
         tenants=requested + not_requested,
         states=states,
@@ -111,22 +122,27 @@ def summary(session: Session, settings: Settings) -> Summary:
         not_requested=not_requested,
         collections=headroom(session, settings),
         circuit=CircuitState.of(circuit),
+        rows_lost=counted[_ROWS_LOST, None],
         held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
         last_pause=PauseState.of(pause) if pause else None,
+        last_brakes=brakes,
     )
 
 
-def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
-    """Two rows that may be missing, in one query."""
+def _switches(session: Session) -> tuple[Circuit | None, Pause | None, list[BrakeState]]:
+    """Two rows that may be missing, and the few brakes, in one query."""
     one = select(literal(1).label("row")).subquery()
-    both = (
-        select(Circuit, Pause)
+    all_of_them = (
+        select(Circuit, Pause, Brake)
         .select_from(one)
         .join(Circuit, Circuit.name == MILVUS, isouter=True)
         .join(Pause, Pause.name == PROVISIONING, isouter=True)
+        .join(Brake, true(), isouter=True)
+        .order_by(Brake.since, Brake.collection)
     )
-    circuit, pause = session.execute(both).one()
-    return circuit, pause
+    rows = session.execute(all_of_them).all()
+    brakes = [BrakeState.of(brake) for _, _, brake in rows if brake is not None]
+    return rows[0][0], rows[0][1], brakes
 
 
 def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
@@ -137,7 +153,7 @@ def _how_many(kind: str, counted: Select[int]) -> Select[Any]:
     return select(literal(kind, String), null().cast(String), counted.scalar_subquery())
 
 
-_TENANTS, _NOT_REQUESTED = "all tenants", "not requested"
+_TENANTS, _NOT_REQUESTED, _ROWS_LOST = "all tenants", "not requested", "rows lost"
 _UNREADY = (
     select(type_coerce(Partition.state, String), type_coerce(Partition.cause, String), func.count())
     .where(Partition.state.in_([each for each in PartitionState if each != PartitionState.READY]))
@@ -149,6 +165,7 @@ _COUNTS: CompoundSelect[Any] = union_all(
     # Without a condition, SQLite counts rows without reading them.
     _how_many(_TENANTS, select(func.count()).select_from(Tenant)),
     _how_many(_NOT_REQUESTED, select(func.count()).select_from(Partition).where(NOT_REQUESTED)),
+    _how_many(_ROWS_LOST, select(func.count()).select_from(Partition).where(ROWS_LOST)),
 )
 
 

@@ -31,6 +31,7 @@ COLUMNS: dict[str, Any] = {
     "requested_at": Partition.requested_at,
     "ready_at": Partition.ready_at,
     "verified_at": Partition.verified_at,
+    "rows_lost_at": Partition.rows_lost_at,
     "created_at": Tenant.created_at,
     "updated_at": Tenant.updated_at,
 }
@@ -69,6 +70,7 @@ def _statement(wanted: TenantFilter) -> Select[Any]:
 def _as_audited(wanted: TenantFilter) -> dict[str, object]:
     narrowed = {
         "state": "none" if wanted.not_requested else wanted.state,
+        "rows_lost": wanted.rows_lost or None,
         "cause": wanted.cause,
         "search": wanted.q or None,
         "operation": wanted.operation_id,

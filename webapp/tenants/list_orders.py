@@ -65,7 +65,7 @@ def order_of(wanted: TenantFilter) -> Order:
         return _BY_STATE
     if isinstance(wanted.state, PartitionState):
         return _LONGEST_FIRST
-    return _BY_NUMBER if wanted.not_requested else _BY_NAME
+    return _BY_NUMBER if wanted.not_requested or wanted.rows_lost else _BY_NAME
 
 
 def _name(text: str) -> str:

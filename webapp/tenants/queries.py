@@ -15,6 +15,7 @@ from webapp.models.partition import Departure, Partition, PartitionEvent
 from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches
+from webapp.partitions.requests import ROWS_LOST
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ class TenantFilter:
     # The last operation that changed the partition.
     operation_id: int | None = None
     not_requested: bool = False
+    # The partition was lost and made again, and nobody has acknowledged it.
+    rows_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         clauses.append(Partition.operation_id == wanted.operation_id)
     if wanted.not_requested:
         clauses.append(Partition.state.is_(None))
+    if wanted.rows_lost:
+        clauses.append(ROWS_LOST)
     if wanted.q.strip():
         clauses.append(matches(wanted.q))
     return clauses

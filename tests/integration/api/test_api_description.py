@@ -19,6 +19,7 @@ OPERATIONS = {
     *("update_tenant", "delete_tenant", "retry_tenant", "restore_tenant", "get_departure"),
     *("adopt_partition", "empty_partition", "list_tenant_events", "get_partitions_summary"),
     *("get_partitions_drift", "pause_provisioning", "resume_provisioning"),
+    *("list_brakes", "make_partitions_again", "wait_for_collection", "acknowledge_loss"),
 }
 
 

@@ -11,6 +11,7 @@ from webapp.admin.base import Shell
 from webapp.admin.overview.headroom import Room, full_when
 from webapp.admin.partitions.drift import is_stale
 from webapp.admin.reconciler import is_gone
+from webapp.admin.wording import brakes
 from webapp.admin.wording.actors import who
 from webapp.admin.wording.labels import CAUSES, WRITES_AGAIN
 from webapp.admin.wording.markup import gettext as _
@@ -133,6 +134,21 @@ def _of_parts(frame: Shell, now: Moments) -> Iterator[Need]:
 
 
 def _of_tenants(frame: Shell) -> Iterator[Need]:
+    for brake in frame.summary.brakes:
+        collection = Markup("<code>{}</code>").format(brake.collection)
+        sentence = Markup("{} {}").format(
+            brakes.title(brake.reason, collection), brakes.EFFECTS[brake.reason]
+        )
+        address = url_for("partitions.brake", collection=brake.collection)
+        yield Need(f"brake-{brake.collection}", "danger", sentence, _("Decide"), address)
+    if lost := frame.summary.rows_lost:
+        sentence = ngettext(
+            "Rows of %(num)s tenant may be lost: its partition was lost and made again.",
+            "Rows of %(num)s tenants may be lost: their partitions were lost and made again.",
+            lost,
+        )
+        address = url_for("tenant.index_view", state="lost")
+        yield Need("rows-lost", "warning", sentence, _("Show"), address)
     if foreign := frame.summary.causes.get(Cause.FOREIGN_DATA, 0):
         address = url_for("partitions.index", state=PartitionState.FAILED, cause=Cause.FOREIGN_DATA)
         sentence = ngettext(

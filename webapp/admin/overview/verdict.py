@@ -9,6 +9,7 @@ from webapp.admin.base import Shell
 from webapp.admin.overview.conditions import broken_isolation
 from webapp.admin.partitions.drift import is_stale
 from webapp.admin.reconciler import is_gone
+from webapp.admin.wording import brakes
 from webapp.admin.wording.actors import who
 from webapp.admin.wording.labels import CAUSES, REFUSALS
 from webapp.admin.wording.markup import gettext as _
@@ -52,6 +53,11 @@ def _grave(frame: Shell, failures: list[Family]) -> Verdict | None:
     if found := broken_isolation(frame):
         sentence = _("Partitions do not keep their rows apart in %(found)s.", found=found)
         return Verdict("danger", sentence)
+    if frame.summary.brakes:
+        first = frame.summary.brakes[0]
+        return Verdict(
+            "danger", brakes.title(first.reason, Markup("<code>{}</code>").format(first.collection))
+        )
     if counts.states[PartitionState.FAILED] and failures:
         return Verdict("danger", _failing(counts, failures[0]))
     return None

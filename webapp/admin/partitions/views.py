@@ -13,6 +13,7 @@ from webapp.admin.lists.actions import listed
 from webapp.admin.lists.filters import read_choice
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import OperationStarter
+from webapp.admin.partitions.brake import BrakeViews
 from webapp.admin.partitions.drift import drift_data
 from webapp.admin.queues.throughput import queue_data
 from webapp.admin.wording.times import clock
@@ -28,10 +29,10 @@ TABS = ("causes", "all", "drift", "queues")
 LIST_PARAMETERS = ("state", "cause", "search", "operation", "page")
 
 
-class PartitionsView(OperationStarter):
+class PartitionsView(BrakeViews, OperationStarter):
     """The partitions of all tenants, and the retry of failures."""
 
-    reads = frozenset({"index", "live"})
+    reads = frozenset({"index", "live", "brake"})
     nav = "partitions"
 
     @expose("/")
@@ -70,7 +71,10 @@ def _figures() -> dict[str, Any]:
         figures |= listed(choice)
     if tab == "drift":
         figures |= drift_data(
-            reading(), shell().summary, current.settings(), current.services().policy
+            reading(),
+            shell().summary,
+            current.settings(),
+            current.services().policy,
         )
         figures["nav"] = "drift"
     if tab == "queues":

@@ -1,0 +1,56 @@
+"""the brake, missing partitions, rows that may be lost
+
+Revision ID: 0016
+Revises: 0011
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "brake",
+        sa.Column("collection", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("proven", sa.Integer(), nullable=False),
+        sa.Column("found_name", sa.String(length=255), nullable=True),
+        sa.Column("found_id", sa.BigInteger(), nullable=True),
+        sa.Column("found_created", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=255), nullable=True),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("released_by", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("collection", name="pk_brake"),
+    )
+    created = sa.Column("collection_created", sa.BigInteger(), nullable=True)
+    op.add_column("observed_collection", created)
+    op.add_column("partition", sa.Column("rows_lost_at", sa.DateTime(timezone=True), nullable=True))
+    condition = sa.text("rows_lost_at IS NOT NULL")
+    op.create_index(
+        "ix_partition_rows_lost",
+        "partition",
+        ["tenant_id", "rows_lost_at", "state", "collection"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+    # Missing partitions are told from the rows of partitions now.
+    op.execute("DELETE FROM partition_drift WHERE kind = 'missing'")
+
+
+def downgrade() -> None:
+    # An older version does not know this state; its sweep finds out by itself what is missing.
+    op.execute(
+        "UPDATE partition SET state = 'ready', cause = NULL, error = NULL WHERE state = 'missing'"
+    )
+    op.drop_index("ix_partition_rows_lost", table_name="partition")
+    op.drop_column("partition", "rows_lost_at")
+    op.drop_column("observed_collection", "collection_created")
+    op.drop_table("brake")
