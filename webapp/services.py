@@ -11,8 +11,10 @@ from webapp.queue.job_queue import JobQueue
 from webapp.settings import Settings
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
+from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.losses import Losses
 from webapp.tenants.service import TenantService
+from webapp.tenants.witness import Witness
 
 
 class Services:
@@ -28,9 +30,11 @@ class Services:
         self.dispatcher = dispatcher = Dispatcher(database, job_queue, policy)
         self.pauses = Pauses(database, dispatcher)
         self.brakes = Brakes(database)
-        self.tenants = TenantService(database, job_queue, dispatcher, policy)
-        self.bulk = Bulk(database, dispatcher, policy)
+        witness = Witness(settings.var_dir, job_queue.connection)
+        self.incarnations = incarnations = Incarnations(database, witness)
+        self.tenants = TenantService(database, job_queue, dispatcher, policy, incarnations)
+        self.bulk = Bulk(database, dispatcher, policy, incarnations)
         self.foreign = ForeignData(database, dispatcher, policy)
         self.losses = Losses(database)
         self.operations = Operations(database, job_queue, dispatcher, policy)
-        self.uploads = Uploads(database, dispatcher, policy)
+        self.uploads = Uploads(database, dispatcher, policy, incarnations)

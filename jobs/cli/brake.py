@@ -1,4 +1,4 @@
-"""The commands `brake` and `acknowledge`."""
+"""The commands `brake`, `acknowledge` and `restored`."""
 
 import sys
 from typing import Any
@@ -10,9 +10,11 @@ from jobs.cli.dispatch import dry, everyone, some, start
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import DomainError
+from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
 from webapp.operations.selection import Selection
 from webapp.partitions.brake_state import BrakeState, brakes
+from webapp.partitions.restored_state import RestoredState
 from webapp.times import rfc3339
 
 # The exit code while a brake is on.
@@ -105,4 +107,48 @@ def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_j
         dry_run=dry_run,
         as_json=as_json,
         verb="acknowledged",
+    )
+
+
+@click.command()
+@click.option("--acknowledge", "is_decided", is_flag=True, help="Let drops go on.")
+@as_json
+@with_appcontext
+def restored(is_decided: bool, as_json: bool) -> None:
+    """Show or acknowledge that the database was restored from a backup.
+
+    Until then nothing is dropped: a deletion in an old backup may have been taken back since.
+    Exit 1 while something is held back, 0 without.
+    """
+    to_stderr()
+    if is_decided:
+        try:
+            current.services().incarnations.acknowledge(actor=current.command_line())
+        except DomainError as error:
+            refuse(str(error))
+    with current.database().reading() as session:
+        state = RestoredState.of(session.get(Installation, 1))
+    pending = state if state and state.is_pending else None
+    if as_json:
+        print_json(serialize_restore(pending) if pending else None)
+    else:
+        click.echo(describe_restore(pending) if pending else NOTHING_HELD)
+    if pending:
+        sys.exit(IS_ON)
+
+
+NOTHING_HELD = "No restore of the database holds anything back."
+
+
+def serialize_restore(state: RestoredState) -> dict[str, Any]:
+    return {"at": rfc3339(state.at), "reason": state.reason, "compared": state.is_compared}
+
+
+def describe_restore(state: RestoredState) -> str:
+    found = f"The database was restored, seen {state.at:%Y-%m-%d %H:%M:%S} UTC ({state.reason})"
+    if state.is_suspected:
+        return f"{found}: nothing is created, made or dropped before Milvus was compared with it."
+    return (
+        f"{found}; Milvus was compared, and nothing is dropped: look at the tenants that are "
+        "removing, then: flask partitions restored --acknowledge"
     )

@@ -26,6 +26,7 @@ partitions = AppGroup("partitions", help="Make, watch and repair the tenants' pa
 for command in (
     brake.acknowledge,
     brake.brake,
+    brake.restored,
     dispatch.backfill,
     dispatch.retry,
     isolation.adopt,

@@ -23,6 +23,7 @@ from webapp.models.causes import NO_ANSWER
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import Finding
 from webapp.partitions.events import row_count
+from webapp.partitions.restored_state import are_drops_held
 from webapp.services import Services
 
 # Proof that a partition is empty may cost Milvus a flush, so a sweep counts only this many.
@@ -155,7 +156,9 @@ class DriftCheck:
                     return
 
     def _is_halted(self, collection: str) -> bool:
-        return self.services.pauses.is_on() or self.services.brakes.is_on(collection)
+        services = self.services
+        is_halted = services.pauses.is_on() or services.brakes.is_on(collection)
+        return is_halted or services.database.read(are_drops_held)
 
 
 def _with_known_rows(finding: Finding, reported: dict[str, Finding]) -> Finding:

@@ -24,6 +24,7 @@ from webapp.partitions.cas import change, change_held, is_one_of
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
+from webapp.partitions.restored_state import SUSPECTED
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ class Attempts:
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
             if len(claims) < len(requests):
-                # Only a pause or a brake leaves due rows. This job ends now, so they need another
-                # dispatch; the new fence keeps this job's dispatcher from marking them as
-                # dispatched.
+                # Only a pause, a brake or a restore leaves due rows. This job ends now, so they
+                # need another dispatch; the new fence keeps this job's dispatcher from marking
+                # them as dispatched.
                 waits = {"dispatch_after": now, "fence": Partition.fence + 1}
                 change(session, and_(wanted, due, ~HELD), waits)
                 change(session, and_(wanted, due, HELD), waits | HELD_VALUES)
@@ -108,7 +109,7 @@ class Attempts:
             "next_attempt_at": None,
             "dispatch_after": None,
         }
-        claims = list(change(session, and_(which, NOT_PAUSED, ~HELD), values))
+        claims = list(change(session, and_(which, NOT_PAUSED, ~HELD, ~SUSPECTED), values))
         events.record(session, [_entry(claim, events.CREATING) for claim in claims])
         return claims
 

@@ -12,6 +12,7 @@ from jobs.leader import LeaderLease
 from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.reconciler.bulk_loops import run_imports, run_operations
+from jobs.reconciler.numbering import Numbers
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.repair import Repair
 from jobs.reconciler.rollup import Rollup
@@ -47,6 +48,7 @@ class Reconciler:
         self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
+        self._numbers = Numbers(services, store)
         self._lease = LeaderLease(database)
         self._beat_at = -math.inf
         # A leader that dies is replaced after this time; a living one renews its lease.
@@ -54,6 +56,7 @@ class Reconciler:
 
     def remove_due(self, stop: threading.Event) -> int:
         """Remove the partitions that are due; returns how many."""
+        self._services.incarnations.check()
         return self._removals.run_due(stop)
 
     def dispatch_due(self) -> None:
@@ -115,6 +118,7 @@ class Reconciler:
 
     def _steps(self) -> Iterable[tuple[str, Callable[[], int]]]:
         repair = self._repair
+        yield "compared", self._numbers.compare
         yield "leases_expired", repair.expire_leases
         if self._settings.milvus_is_embedded:
             yield "loaded", self._load_embedded

@@ -21,8 +21,10 @@ from webapp.partitions.brake_state import BRAKED
 from webapp.partitions.cas import change, change_held
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
+from webapp.partitions.restored_state import DROPS_HELD
 
 REMOVING = PartitionState.REMOVING
+GO_ON = and_(NOT_PAUSED, ~BRAKED, ~DROPS_HELD)
 GONE_EVENTS = {
     DepartureOutcome.DROPPED: events.DROPPED,
     DepartureOutcome.ABSENT: events.ABSENT,
@@ -39,11 +41,11 @@ class RemovalClaims:
     def _due(self, now: datetime) -> ColumnElement[bool]:
         """The grace time is over, and every call that began under a lease has timed out.
 
-        During a pause no row is due, and while a brake is on none in its collection.
+        During a pause no row is due, while a brake is on none in its collection, and after a
+        restore of the database none until an operator has acknowledged it.
         """
         return and_(
-            NOT_PAUSED,
-            ~BRAKED,
+            GO_ON,
             Partition.state == PartitionState.REMOVING,
             Partition.remove_at <= now,
             or_(
@@ -87,7 +89,7 @@ class RemovalClaims:
             "lease_until": now + self._policy.lease,
         }
         with self._database.transaction() as session:
-            held = change_held(session, counted, REMOVING, began, and_(NOT_PAUSED, ~BRAKED))
+            held = change_held(session, counted, REMOVING, began, GO_ON)
             for record in _records(session, held):
                 if (rows := counts[record.tenant_id]) is not None:
                     record.rows, record.counted_at = rows, now
@@ -104,7 +106,7 @@ class RemovalClaims:
         absence proves nothing about the others.
         """
         now = utc_now()
-        proves = or_(~BRAKED, Partition.drop_began_at.is_not(None))
+        proves = or_(and_(~BRAKED, ~DROPS_HELD), Partition.drop_began_at.is_not(None))
         with self._database.transaction() as session:
             held = change_held(session, removals, REMOVING, _removed(now), proves)
             outcomes = {row.tenant_id: _outcome(row) for row in held}

@@ -1,4 +1,4 @@
-"""the brake, missing partitions, rows that may be lost
+"""the brake, missing partitions, rows that may be lost, the installation
 
 Revision ID: 0016
 Revises: 0011
@@ -30,6 +30,22 @@ def upgrade() -> None:
         sa.Column("released_by", sa.String(length=255), nullable=True),
         sa.PrimaryKeyConstraint("collection", name="pk_brake"),
     )
+    op.create_table(
+        "installation",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("identity", sa.String(length=255), nullable=False),
+        sa.Column("compared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("suspected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "highest_known", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("restored_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(length=32), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_installation"),
+    )
     created = sa.Column("collection_created", sa.BigInteger(), nullable=True)
     op.add_column("observed_collection", created)
     op.add_column("partition", sa.Column("rows_lost_at", sa.DateTime(timezone=True), nullable=True))
@@ -53,4 +69,5 @@ def downgrade() -> None:
     op.drop_index("ix_partition_rows_lost", table_name="partition")
     op.drop_column("partition", "rows_lost_at")
     op.drop_column("observed_collection", "collection_created")
+    op.drop_table("installation")
     op.drop_table("brake")

@@ -93,7 +93,7 @@ def is_late(partition: Partition) -> bool:
     """Whether the partition is stuck, by the rules of this installation."""
     counts = shell().summary
     policy = current.services().policy
-    return is_stuck(partition, policy, counts.last_pause, counts.last_brakes)
+    return is_stuck(partition, policy, counts.last_pause, counts.last_brakes, counts.restored)
 
 
 def is_fragment() -> bool:

@@ -108,6 +108,7 @@ SUMMARY = {
     "without_wish": 1,
     "rows_lost": 0,
     "brakes": [],
+    "restored": None,
     "collections": [
         {
             "collection": "kb_chunks_v1",
@@ -178,3 +179,5 @@ BRAKE = {
     "acknowledged_at": None,
     "acknowledged_by": None,
 }
+
+RESTORED = {"at": "2026-03-01T09:30:00.120000Z", "reason": "numbers_went_back", "is_compared": True}

@@ -140,10 +140,9 @@ def _complete_operation(operation: Spec) -> None:
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     declared = operation["responses"]
-    problems = {
+    problems = _usual_problems(operation) | {
         int(status): answer["description"] for status, answer in declared.items() if status >= "4"
     }
-    problems.update(_usual_problems(operation))
     declared.update({str(code): _problem(code, problems[code]) for code in sorted(problems)})
     if any(parameter["in"] == "query" for parameter in operation["parameters"]):
         declared["414"] = TOO_LONG

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from webapp import current
 from webapp.api import schemas_in, schemas_out
-from webapp.api.examples import BRAKE, DRIFT, PAUSE, PAUSED, RUNNING, SUMMARY
+from webapp.api.examples import BRAKE, DRIFT, PAUSE, PAUSED, RESTORED, RUNNING, SUMMARY
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
 from webapp.idempotency import Answer, Idempotency
@@ -12,6 +12,7 @@ from webapp.partitions import brake_state
 from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.drift import known_drift
 from webapp.partitions.pause_state import PauseState
+from webapp.partitions.restored_state import RestoredState
 from webapp.partitions.summary import summary
 
 
@@ -100,6 +101,28 @@ def wait(collection: str, idempotency: Idempotency) -> BrakeState:
     return current.services().brakes.wait(
         collection, actor=current.actor(), idempotency=idempotency
     )
+
+
+def _restored(state: RestoredState) -> Answer:
+    return answer(schemas_out.Restored.of(state), 200)
+
+
+@api.post("/restore/acknowledge")
+@api.output(schemas_out.Restored, description="Drops go on.", example=RESTORED)
+@api.doc(
+    operation_id="acknowledge_restore",
+    tags=["Partitions"],
+    responses={409: "not_restored: nothing is held back by a restore."},
+)
+@honours_keys(_restored)
+def acknowledge_restore(idempotency: Idempotency) -> RestoredState:
+    """Acknowledge that the database was restored
+
+    Partitions of deleted tenants are dropped again when they are due: in an old backup there may be
+    deletions that were taken back since.
+    """
+    incarnations = current.services().incarnations
+    return incarnations.acknowledge(actor=current.actor(), idempotency=idempotency)
 
 
 def _pausing(state: PauseState | None) -> Answer:

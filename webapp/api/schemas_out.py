@@ -18,6 +18,7 @@ from webapp.models.states import (
     Result,
     TenantState,
 )
+from webapp.partitions.restored_state import RestoredState
 
 
 class Outgoing(BaseModel):
@@ -191,6 +192,29 @@ class Summary(Outgoing):
     circuit: Circuit
     paused: Pause | None = Field(description="Null while provisioning goes on.")
     brakes: list["Brake"] = Field(description="What holds collections back; empty is well.")
+    restored: "Restored | None" = Field(
+        description="A restore of the database that still holds something back; else null."
+    )
+
+    @field_validator("restored", mode="before")
+    @classmethod
+    def _null_when_over(cls, state: RestoredState | None) -> RestoredState | None:
+        return state if state and state.is_pending else None
+
+
+class Restored(Outgoing):
+    """The database was restored from a backup.
+
+    Before Milvus was compared with it, no tenant is created (503 `database_restored`), and nothing
+    is made or dropped. Until it is acknowledged, nothing is dropped.
+    """
+
+    at: datetime
+    reason: str = Field(
+        description="other_database; numbers_went_back: a witness knows higher ones; "
+        "other_installation: a new database beside the numbers of another."
+    )
+    is_compared: bool
 
 
 class Brake(Outgoing):

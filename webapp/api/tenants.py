@@ -18,6 +18,11 @@ from webapp.tenants.queries import (
     list_tenants,
 )
 
+NOT_COMPARED = (
+    "The database does not answer; or (`database_restored`) it was restored from a backup, and "
+    "not compared with Milvus yet: `Retry-After` says when to repeat the call."
+)
+
 
 def _created(tenant: Tenant) -> Answer:
     location = url_for("api.one", tenant_id=tenant.id)
@@ -33,7 +38,7 @@ def _accepted(tenant: Tenant) -> Answer:
 @api.output(schemas_out.Tenant, 201, description="Created; the partition follows.", example=PENDING)
 @api.doc(
     operation_id="create_tenant",
-    responses={409: "slug_taken: another tenant has the slug."},
+    responses={409: "slug_taken: another tenant has the slug.", 503: NOT_COMPARED},
 )
 @honours_keys(_created)
 def create(new: schemas_in.NewTenant, idempotency: Idempotency) -> Tenant:

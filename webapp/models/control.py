@@ -76,6 +76,32 @@ class Brake(Model):
     released_by: Mapped[str | None] = mapped_column(String(255))
 
 
+class Installation(Model):
+    """This installation, one row: which database it was when it was last compared with Milvus.
+
+    A database that was restored from a backup lacks later tenants: it draws no number, and nothing
+    is made or dropped, before it was compared again.
+    """
+
+    __tablename__ = "installation"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # Made once; the names of the witnesses outside of the database.
+    nonce: Mapped[str] = mapped_column(String(32))
+    # See `db.identity`; and when Milvus was first compared with this one.
+    identity: Mapped[str] = mapped_column(String(255))
+    compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Not NULL: restored, and not compared yet.
+    suspected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The highest number that a witness knows: the counter is lifted above it.
+    highest_known: Mapped[int | None] = mapped_column(Number)
+    # When a restore was last recognized, and why. Nothing is dropped until it is acknowledged.
+    restored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str | None] = mapped_column(String(32))
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by: Mapped[str | None] = mapped_column(String(255))
+
+
 class Heartbeat(Model):
     """When a part without a page of its own last showed that it works."""
 

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, and_, or_
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
-from webapp.partitions import brake_state
+from webapp.partitions import brake_state, restored_state
 from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
+from webapp.partitions.restored_state import RestoredState
 
 # The tolerance beyond all attempts with their pauses, or beyond a drop.
 MARGIN = timedelta(minutes=5)
@@ -22,15 +23,16 @@ def is_stuck(
     policy: Policy,
     last_pause: PauseState | None = None,
     brakes: Iterable[BrakeState] = (),
+    restored: RestoredState | None = None,
 ) -> bool:
     """True where a request or a removal has not ended in time.
 
-    None is stuck during a pause or a brake of its collection, nor until the time has passed again
-    after one.
+    None is stuck during a pause, a brake of its collection or before a restore is acknowledged, nor
+    until the time has passed again after one.
     """
     mine = [each for each in brakes if each.collection == partition.collection]
-    halts: list[PauseState | BrakeState] = [last_pause, *mine] if last_pause else [*mine]
-    if any(halt.excuses(_requested_before(policy)) for halt in halts):
+    halts = [last_pause, restored, *mine]
+    if any(halt and halt.excuses(_requested_before(policy)) for halt in halts):
         return False
     if partition.state in UNSETTLED:
         return partition.state_since < _requested_before(policy)
@@ -51,7 +53,8 @@ def stuck(policy: Policy) -> ColumnElement[bool]:
         ),
     )
     before = _requested_before(policy)
-    return and_(late, ~excused(before), ~brake_state.excused(before))
+    others = or_(brake_state.excused(before), restored_state.excused(before))
+    return and_(late, ~excused(before), ~others)
 
 
 def _requested_before(policy: Policy) -> datetime:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from webapp.models.causes import Cause
-from webapp.models.control import Brake, Circuit, Pause
+from webapp.models.control import Brake, Circuit, Installation, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, CanaryOutcome, PartitionState
@@ -31,6 +31,7 @@ from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
 from webapp.partitions.pause_state import PROVISIONING, PauseState
 from webapp.partitions.requests import NOT_REQUESTED, ROWS_LOST
+from webapp.partitions.restored_state import RestoredState
 from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.
@@ -82,6 +83,8 @@ class Summary:
     last_pause: PauseState | None = None
     # The last brake of each collection that had one.
     last_brakes: Sequence[BrakeState] = ()
+    # The last restore of the database that was recognized.
+    restored: RestoredState | None = None
 
     @property
     def brakes(self) -> Sequence[BrakeState]:
@@ -114,7 +117,7 @@ def summary(session: Session, settings: Settings) -> Summary:
     partitions = counted[_TENANTS, None] - not_requested
     states[PartitionState.READY] = partitions - sum(states.values())
     requested = sum(count for state, count in states.items() if state not in GONE)
-    circuit, pause, brakes = _switches(session)
+    circuit, pause, installation, brakes = _switches(session)
     return Summary(
         tenants=requested + not_requested,
         states=states,
@@ -126,23 +129,28 @@ def summary(session: Session, settings: Settings) -> Summary:
         held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
         last_pause=PauseState.of(pause) if pause else None,
         last_brakes=brakes,
+        restored=RestoredState.of(installation),
     )
 
 
-def _switches(session: Session) -> tuple[Circuit | None, Pause | None, list[BrakeState]]:
-    """Two rows that may be missing, and the few brakes, in one query."""
+def _switches(
+    session: Session,
+) -> tuple[Circuit | None, Pause | None, Installation | None, list[BrakeState]]:
+    """Three rows that may be missing, and the few brakes, in one query."""
     one = select(literal(1).label("row")).subquery()
     all_of_them = (
-        select(Circuit, Pause, Brake)
+        select(Circuit, Pause, Installation, Brake)
         .select_from(one)
         .join(Circuit, Circuit.name == MILVUS, isouter=True)
         .join(Pause, Pause.name == PROVISIONING, isouter=True)
+        .join(Installation, true(), isouter=True)
         .join(Brake, true(), isouter=True)
         .order_by(Brake.since, Brake.collection)
     )
     rows = session.execute(all_of_them).all()
-    brakes = [BrakeState.of(brake) for _, _, brake in rows if brake is not None]
-    return rows[0][0], rows[0][1], brakes
+    brakes = [BrakeState.of(brake) for *_, brake in rows if brake is not None]
+    circuit, pause, installation, _brake = rows[0]
+    return circuit, pause, installation, brakes
 
 
 def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:

@@ -1,9 +1,11 @@
 """The brake in the panel: every page says it, and an operator decides with the name typed."""
 
+from sqlalchemy import update
+
 from tests.integration.admin.panel import COLLECTION, MOST_QUERIES, OpenPanel
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import Brake
+from webapp.models.control import Brake, Installation
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 
@@ -122,3 +124,22 @@ def test_loss_is_not_acknowledged_when_it_is_not_made_again_yet(panel: OpenPanel
     panel.send("/admin/tenant/acknowledge/", tenant_id=str(number))
     with panel.database.reading() as session:
         assert session.get_one(Partition, number).rows_lost_at is not None
+
+
+def test_what_was_typed_is_kept_when_the_database_was_restored(panel: OpenPanel) -> None:
+    panel.add_tenant()
+    panel.execute(update(Installation).values(identity="file=1"))
+    token = panel.csrf_token("/admin/tenant/new/")
+    form = {"csrf_token": token, "name": "Globex", "slug": "globex-7"}
+    answer = panel.post("/admin/tenant/new/", form)
+    assert answer.status_code == 422
+    assert 'value="Globex"' in answer.text and 'value="globex-7"' in answer.text
+    assert "No tenant is created before it was compared with Milvus" in answer.text
+    page = panel.page("/admin/")
+    assert "The database was restored from a backup" in page
+    assert "Let drops go on" not in page
+    panel.services.incarnations.record_compared()
+    assert panel.post("/admin/tenant/new/", form).status_code == 302
+    assert "Let drops go on" in panel.page("/admin/tenant/")
+    assert panel.send("/admin/partitions/restored/") == 302
+    assert "The database was restored" not in panel.page("/admin/")

@@ -1,12 +1,14 @@
 """Brakes by the API: listed, decided once for each key, refused with a code."""
 
+from collections.abc import Iterator
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from tests.integration.api.caller import Caller, assert_problem
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import Brake
+from webapp.models.control import Brake, Installation
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 
@@ -68,3 +70,33 @@ def test_missing_ones_are_listed_by_their_status(api: Caller) -> None:
     found = api.get("/tenants", status="missing", limit=200).json["items"]
     assert number in [each["id"] for each in found]
     assert_problem(api.post(f"/tenants/{number}/retry"), 409, "not_failed")
+
+
+@pytest.fixture
+def restored(api: Caller) -> Iterator[None]:
+    """The database was restored, and Milvus does not answer."""
+    api.tenant()
+    api.execute(update(Installation).values(identity="cluster=1;file=1;table=1"))
+    yield
+    api.execute(delete(Installation))
+
+
+@pytest.mark.usefixtures("restored")
+def test_no_tenant_is_created_before_a_restored_database_was_compared(api: Caller) -> None:
+    for _ in range(2):
+        refused = api.post("/tenants", {"name": "Acme"}, key="the-same")
+        body = assert_problem(refused, 503, "database_restored")
+        assert "Milvus" in body["detail"]
+        assert int(refused.headers["Retry-After"]) > 0
+    many = api.post("/tenants/bulk", {"tenants": [{"name": "A"}]})
+    assert_problem(many, 503, "database_restored")
+    assert not api.get("/partitions/summary").json["restored"]["is_compared"]
+    incarnations = api.app.extensions["services"].incarnations
+    incarnations.record_compared()
+    # The key was not used up: the same call succeeds now.
+    assert api.post("/tenants", {"name": "Acme"}, key="the-same").status_code == 201
+    assert api.get("/partitions/summary").json["restored"]["is_compared"]
+    acknowledged = api.post("/restore/acknowledge")
+    assert (acknowledged.status_code, acknowledged.json["is_compared"]) == (200, True)
+    assert api.get("/partitions/summary").json["restored"] is None
+    assert_problem(api.post("/restore/acknowledge"), 409, "not_restored")

@@ -20,6 +20,7 @@ OPERATIONS = {
     *("adopt_partition", "empty_partition", "list_tenant_events", "get_partitions_summary"),
     *("get_partitions_drift", "pause_provisioning", "resume_provisioning"),
     *("list_brakes", "make_partitions_again", "wait_for_collection", "acknowledge_loss"),
+    "acknowledge_restore",
 }
 
 

@@ -53,6 +53,8 @@ def _grave(frame: Shell, failures: list[Family]) -> Verdict | None:
     if found := broken_isolation(frame):
         sentence = _("Partitions do not keep their rows apart in %(found)s.", found=found)
         return Verdict("danger", sentence)
+    if counts.restored and counts.restored.is_suspected:
+        return Verdict("danger", _("The database was restored, and waits for Milvus."))
     if frame.summary.brakes:
         first = frame.summary.brakes[0]
         return Verdict(

@@ -8,10 +8,11 @@ from webapp import current
 from webapp.admin.base import Page, expose, shell
 from webapp.admin.lookups import is_typed, status
 from webapp.admin.wording.refusals import refusal_flashed
+from webapp.models.states import PartitionState
 
 
 class BrakeViews(Page):
-    """The page of one brake, and its two decisions."""
+    """The page of one brake with its two decisions, and the decision after a restore."""
 
     @expose("/brake/")
     def brake(self) -> ResponseReturnValue:
@@ -34,6 +35,14 @@ class BrakeViews(Page):
             current.services().brakes.make_again(collection, actor=current.actor())
             flash(_("The next sweep makes again what is missing."), "info")
         return self._back()
+
+    @expose("/restored/", methods=("POST",))
+    def restored(self) -> ResponseReturnValue:
+        """Acknowledges a restore of the database: drops go on."""
+        with refusal_flashed():
+            current.services().incarnations.acknowledge(actor=current.actor())
+            flash(_("What is due is dropped again."), "info")
+        return redirect(self.get_url("tenant.index_view", state=PartitionState.REMOVING))
 
     def _brake_page(self, collection: str, *, mistyped: bool = False) -> ResponseReturnValue:
         found = next(
