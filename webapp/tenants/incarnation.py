@@ -112,6 +112,7 @@ class Incarnations:
 
     def record_compared(self) -> None:
         """Store that the counter is above all numbers in Milvus: this database may go on."""
+        self._load_witness(again=True)
         with self._database.transaction() as session:
             row = session.get_one(Installation, THE_ROW, with_for_update=True)
             look = self._look(session, row)
@@ -193,8 +194,8 @@ class Incarnations:
                 fields |= {"highest_known": look.highest_known}
                 session.after_commit(lambda: log.error("database.restored", **fields))
 
-    def _load_witness(self) -> None:
-        if not self._is_loaded:
+    def _load_witness(self, *, again: bool = False) -> None:
+        if again or not self._is_loaded:
             nonce = self._database.read(Session.scalar, select(Installation.nonce))
             if nonce:
                 self._witness.load(nonce)

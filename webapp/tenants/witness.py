@@ -32,13 +32,12 @@ class Witness:
         self._wrote_at = -WRITE_EVERY_S
 
     def load(self, nonce: str) -> None:
-        """Ask file and Redis once; call it before a transaction begins, since Redis may be slow."""
-        if nonce not in self._highest:
-            self._learn(nonce, max(self._in_file(nonce), self._in_redis(nonce)))
+        """Ask file and Redis; call it before a transaction begins, since Redis may be slow."""
+        self._learn(nonce, max(self._in_file(nonce), self._in_redis(nonce)))
 
     def highest(self, nonce: str) -> int:
-        """The highest number that is known."""
-        return self._highest.get(nonce, 0)
+        """The highest number that this process and the file know."""
+        return max(self._highest.get(nonce, 0), self._in_file(nonce))
 
     def knows_another(self, nonce: str) -> bool:
         """Whether VAR_DIR knows numbers of another database, and none of this one."""
@@ -50,7 +49,7 @@ class Witness:
 
     def note(self, nonce: str, number: int) -> None:
         """Take note of a number; it is written in the background, at most once a second."""
-        if number <= self.highest(nonce):
+        if number <= self._highest.get(nonce, 0):
             return
         self._learn(nonce, number)
         with self._lock:
