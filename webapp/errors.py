@@ -190,6 +190,59 @@ class NotFailed(DomainError):
 
 
 @dataclass(eq=False)
+class NothingLost(DomainError):
+    """Only a ready partition that was lost and made again can be acknowledged."""
+
+    tenant_id: int
+    code = "nothing_lost"
+    template = N_("The partition of tenant %(tenant_id)s is not ready, or has lost no rows.")
+
+
+class DatabaseRestored(DomainError):
+    """No number is drawn before this database was compared with Milvus; `look` is what was seen."""
+
+    code = "database_restored"
+    values: dict[str, Any] = {}
+    template = N_(
+        "The database was restored from a backup. No tenant is created before it was compared "
+        "with Milvus, so that none gets the number and the partition of a later one; this goes on "
+        "by itself as soon as Milvus answers."
+    )
+
+    def __init__(self, look: object) -> None:
+        super().__init__(look)
+        self.look = look
+
+
+class NotRestored(DomainError):
+    """Nothing is held back by a restore of the database."""
+
+    code = "not_restored"
+    values: dict[str, Any] = {}
+    template = N_("Nothing is held back by a restore of the database.")
+
+
+@dataclass(eq=False)
+class NotBraked(DomainError):
+    """No brake is on in this collection, so there is nothing to decide."""
+
+    collection: str
+    code = "not_braked"
+    template = N_("Nothing is held back in the collection %(collection)s.")
+
+
+@dataclass(eq=False)
+class CollectionIsMissing(DomainError):
+    """The collection does not exist in Milvus, so no partition can be made in it."""
+
+    collection: str
+    code = "collection_missing"
+    template = N_(
+        "There is no collection %(collection)s in Milvus: make it first, or correct the address."
+    )
+
+
+@dataclass(eq=False)
 class CountChanged(DomainError):
     """The number of matching tenants is no longer the one that was confirmed."""
 

@@ -3,6 +3,7 @@
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
 from webapp.operations.service import Operations
+from webapp.partitions.brakes import Brakes
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.orphans import Orphans
 from webapp.partitions.pause import Pauses
@@ -12,7 +13,10 @@ from webapp.settings import Settings
 from webapp.tenants.adoption import Adoption
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
+from webapp.tenants.incarnation import Incarnations
+from webapp.tenants.losses import Losses
 from webapp.tenants.service import TenantService
+from webapp.tenants.witness import Witness
 
 
 class Services:
@@ -27,10 +31,14 @@ class Services:
         self.job_queue = job_queue = JobQueue(settings)
         self.dispatcher = dispatcher = Dispatcher(database, job_queue, policy)
         self.pauses = Pauses(database, dispatcher)
+        self.brakes = Brakes(database)
+        witness = Witness(settings.var_dir, job_queue.connection)
+        self.incarnations = incarnations = Incarnations(database, witness)
         self.orphans = Orphans(database)
         self.adoption = Adoption(database, dispatcher, policy)
-        self.tenants = TenantService(database, job_queue, dispatcher, policy)
-        self.bulk = Bulk(database, dispatcher, policy)
+        self.tenants = TenantService(database, job_queue, dispatcher, policy, incarnations)
+        self.bulk = Bulk(database, dispatcher, policy, incarnations)
         self.foreign = ForeignData(database, dispatcher, policy)
+        self.losses = Losses(database)
         self.operations = Operations(database, job_queue, dispatcher, policy)
-        self.uploads = Uploads(database, dispatcher, policy)
+        self.uploads = Uploads(database, dispatcher, policy, incarnations)

@@ -12,6 +12,7 @@ from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport, is_check_due, record_check
+from webapp.partitions.restored_state import is_suspected
 from webapp.services import Services
 from webapp.settings import Settings
 
@@ -43,9 +44,9 @@ class CanarySchedule:
         self._lease_s = check_s + 4 * settings.milvus_timeout
 
     def run_if_due(self) -> CanaryReport | None:
-        """Check when a check is due and no other process checks; never during a pause."""
+        """Check when a check is due and no other process checks; never while all is halted."""
         # Its probes are partitions too.
-        if self._services.pauses.is_on() or not self._is_due() or not self._take_lease():
+        if self._is_halted() or not self._is_due() or not self._take_lease():
             return None
         try:
             # Another process may have checked since the first look.
@@ -57,6 +58,8 @@ class CanarySchedule:
         """Check as soon as any other check has ended; not while provisioning is paused."""
         if self._services.pauses.is_on():
             return CanaryReport(CanaryOutcome.NOT_RUN, "provisioning is paused")
+        if self._is_halted():
+            return CanaryReport(CanaryOutcome.NOT_RUN, "the database was restored")
         give_up_at = time.monotonic() + self._lease_s
         while not self._take_lease():
             if time.monotonic() > give_up_at:
@@ -66,6 +69,10 @@ class CanarySchedule:
             return self._run()
         finally:
             self._lease.release()
+
+    def _is_halted(self) -> bool:
+        """During a pause, and before a restored database was compared."""
+        return self._services.pauses.is_on() or self._services.database.read(is_suspected)
 
     def _is_due(self) -> bool:
         return is_check_due(self._services.database, self._collection)

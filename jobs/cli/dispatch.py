@@ -104,7 +104,7 @@ def _drive(
 ) -> Operation:
     """Ask the operation, and take all its batches here: no reconciler need run."""
     operations, database = current.services().operations, current.database()
-    with _bar(planned, "Dispatching") as bar:
+    with _bar(planned, "Working") as bar:
         operation = operations.ask(kind, selection, actor=current.command_line(), adopt=adopt)
         accepted, goes_on = 0, True
         while goes_on:
@@ -187,11 +187,12 @@ def _print(
     *,
     as_json: bool,
     dry_run: bool = False,
+    verb: str = "dispatched",
 ) -> None:
     if as_json:
-        print_json({"dry_run": dry_run, "dispatched": dispatched, "skipped": skipped, **outcome})
+        print_json({"dry_run": dry_run, verb: dispatched, "skipped": skipped, **outcome})
         return
-    click.echo(f"{dispatched} {'would be dispatched' if dry_run else 'dispatched'}")
+    click.echo(f"{dispatched} {f'would be {verb}' if dry_run else verb}")
     for reason, count in skipped.items():
         click.echo(f"{count} left alone: {reason.replace('_', ' ')}")
     for name, said in OUTCOMES.items():
@@ -228,16 +229,32 @@ def retry(
     selection = Selection.of_failed(for_cause)
     if tenant_ids:
         selection = Selection(cause=for_cause, tenant_ids=tenant_ids)
-    plan = current.services().operations.plan(OperationKind.RETRY, selection)
+    operation = start(OperationKind.RETRY, selection, dry_run=dry_run, as_json=as_json, wait=wait)
+    if operation:
+        _has_jobs(operation)
+        if wait and _view(operation.id).progress.failed:
+            sys.exit(1)
+
+
+def start(
+    kind: OperationKind,
+    selection: Selection,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    wait: bool = False,
+    verb: str = "dispatched",
+) -> Operation | None:
+    """Plan the operation, run all of it here and print what came of it; None: nothing was done."""
+    plan = current.services().operations.plan(kind, selection)
     missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
     if missing:
         refuse(f"{missing} of the tenants do not exist or were never asked for")
     if dry_run or not plan.accepted:
-        _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json)
-        return
-    operation = _drive(OperationKind.RETRY, selection, planned=plan.accepted)
-    outcome = _outcome(operation.id, wait=wait)
-    _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
-    _has_jobs(operation)
-    if wait and outcome["failed"]:
-        sys.exit(1)
+        _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, verb=verb)
+        return None
+    operation = _drive(kind, selection, planned=plan.accepted)
+    outcome = _outcome(operation.id, wait=wait) if kind is OperationKind.RETRY else {}
+    skipped = json.loads(operation.skipped)
+    _print(operation.accepted, skipped, outcome, as_json=as_json, verb=verb)
+    return operation

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from jobs.cli import dispatch, isolation, orphans, pause, verify
+from jobs.cli import brake, dispatch, isolation, orphans, pause, verify
 from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -25,6 +25,9 @@ POLL_S = 0.25
 
 partitions = AppGroup("partitions", help="Make, watch and repair the tenants' partitions.")
 for command in (
+    brake.acknowledge,
+    brake.brake,
+    brake.restored,
     dispatch.backfill,
     dispatch.retry,
     isolation.adopt,
@@ -57,6 +60,7 @@ def status(tenant_id: int | None, as_json: bool) -> None:
             shown |= {"waiting_since": rfc3339(summary.waiting_since)}
             adopted = figures.adopted(session)
             shown |= {"adopted": adopted.tenants, "adopted_rows": adopted.rows}
+            shown |= {"rows_lost": summary.rows_lost}
             shown |= {"paused": _pause(summary.paused, as_json=as_json)}
     if as_json:
         print_json(shown)
@@ -91,6 +95,7 @@ def _partition(row: Partition) -> dict[str, Any] | None:
         "ready_at": rfc3339(row.ready_at),
         "verified_at": rfc3339(row.verified_at),
         "adopted_rows": row.adopted_rows,
+        "rows_lost_at": rfc3339(row.rows_lost_at),
     }
 
 

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.cli import pause
+from jobs.cli import brake, pause
 from jobs.drift.compare import Comparison
 from jobs.drift.verify import Report
 from jobs.drift.verify import verify as check
@@ -36,7 +36,8 @@ SHOWN = ("tenant_id", "collection", "partition", "rows", "note")
 def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     """Compare Milvus's partitions with the database's, now.
 
-    Exit 1: drift was found, repaired or not. Exit 3: not everything could be compared.
+    Exit 1: drift was found, repaired or not, or a brake is on, behind which --repair changes
+    nothing. Exit 3: not everything could be compared.
     """
     from jobs.context import Worker
 
@@ -66,6 +67,8 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
         print_json(serialize(report))
     else:
         click.echo(describe(report))
+    for held in report.held:
+        click.echo(f"Held back, nothing is made again: {brake.describe(held)}", err=True)
     if report.not_compared:
         sys.exit(NOT_COMPARED)
     if report.is_drift:
@@ -81,6 +84,7 @@ def serialize(report: Report) -> dict[str, Any]:
         {"collection": collection, "cause": str(error.cause), "message": error.message}
         for collection, error in report.not_compared.items()
     ]
+    answer["brakes"] = [brake.serialize(each) for each in report.held]
     if report.repaired is not None:
         answer["repaired"] = {str(kind): count for kind, count in report.repaired.items()}
     return answer

@@ -5,16 +5,25 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobs.drift.compare import Comparison, Listing, make_again, note_dropped, ready_in
+from jobs.drift.brake import decided_at
+from jobs.drift.compare import Comparison, Listing, note_dropped, proven_in
+from jobs.drift.missing import make_again
 from jobs.drift.observations import Observation, located
 from jobs.drift.report import reported_in, store_report
-from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from jobs.milvus.store import (
+    CollectionMoved,
+    CollectionReplaced,
+    PartitionStore,
+    Place,
+    StoreError,
+)
 from webapp.db.types import utc_now
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import Finding
 from webapp.partitions.events import row_count
+from webapp.partitions.restored_state import are_drops_held
 from webapp.services import Services
 
 # Proof that a partition is empty may cost Milvus a flush, so a sweep counts only this many.
@@ -40,13 +49,19 @@ class DriftCheck:
     store: PartitionStore
 
     def observe(self, collection: str) -> tuple[Observation, Listing | None]:
-        """One listing as an observation, and the listing where Milvus answered."""
+        """One listing as an observation, and the listing where Milvus answered.
+
+        The listing of a collection that replaces the known one is no observation of this one.
+        """
         looked_at, started = utc_now(), time.monotonic()
         listing: Listing | None = None
         seen: dict[str, Any]
         try:
             listing = self.read_listing(collection)
             seen = {"partitions": len(listing.names), "place": listing.place}
+        except CollectionReplaced as error:
+            listing = self._list_other(collection, error.to)
+            seen = {"cause": error.cause, "error": error.message}
         except StoreError as error:
             moved_to = error.to if isinstance(error, CollectionMoved) else None
             seen = {"cause": error.cause, "error": error.message, "moved_to": moved_to}
@@ -59,19 +74,28 @@ class DriftCheck:
         Raises:
             StoreError: no answer, or the name stands for another collection than before.
         """
-        ready, asked_at = ready_in(self.services.database, collection), utc_now()
+        (ready, missing), asked_at = proven_in(self.services.database, collection), utc_now()
         place = located(self.services.database, self.store, collection)
-        return Listing(collection, asked_at, ready, self.store.list_partitions(place.name), place)
+        names = self.store.list_partitions(place.name)
+        return Listing(collection, asked_at, ready, names, place, missing)
 
-    def sweep(self, comparison: Comparison) -> Checked:
-        """Repair at low cost: rows that an earlier check counted are taken from its report.
+    def _list_other(self, collection: str, place: Place) -> Listing | None:
+        (ready, missing), asked_at = proven_in(self.services.database, collection), utc_now()
+        try:
+            names = self.store.list_partitions(place.name)
+        except StoreError:
+            return None
+        return Listing(collection, asked_at, ready, names, place, missing, is_replaced=True)
+
+    def sweep(self, comparison: Comparison, *, repair: bool) -> Checked:
+        """Check at low cost: rows that an earlier check counted are taken from its report.
 
         Resurrected partitions alone are counted, at most `AT_ONCE`; `verify` counts anew.
         """
         reported = reported_in(self.services.database, comparison.listing.collection)
         unwanted = [_with_known_rows(each, reported) for each in comparison.unwanted]
         back = [each for each in unwanted if each.kind == DriftKind.RESURRECTED]
-        return self.run(comparison, unwanted, counted=back[:AT_ONCE], repair=True)
+        return self.run(comparison, unwanted, counted=back[:AT_ONCE], repair=repair)
 
     def run(
         self,
@@ -82,13 +106,17 @@ class DriftCheck:
         repair: bool,
     ) -> Checked:
         """Repair where wanted, count rows of the `counted`, and store what is left."""
-        requested = make_again(self.services, comparison) if repair else 0
+        requested = self._make_again(comparison.listing) if repair else 0
         unwanted, uncounted = self._count(unwanted, set(counted))
         dropped = set(self._drop(unwanted) if repair else ())
         left = [each for each in unwanted if each not in dropped]
-        store_report(self.services.database, comparison.listing, [*comparison.missing, *left])
+        store_report(self.services.database, comparison.listing, left)
         findings = [uncounted.get(each.partition, each) for each in unwanted]
         return Checked([*comparison.missing, *findings], requested, len(dropped))
+
+    def _make_again(self, listing: Listing) -> int:
+        decided = decided_at(self.services.database, listing.collection)
+        return make_again(self.services, listing, decided)
 
     def _count(
         self, findings: Sequence[Finding], counted: Set[Finding]
@@ -111,10 +139,10 @@ class DriftCheck:
         return result, uncounted
 
     def _drop(self, findings: Sequence[Finding]) -> Iterator[Finding]:
-        """Drop the resurrected that are empty at a second count too, none during a pause."""
+        """Drop the resurrected that are empty at a second count too, none in a pause or a brake."""
         back = (each for each in findings if each.kind == DriftKind.RESURRECTED)
         for finding in back:
-            if finding.rows != 0 or self.services.pauses.is_on():
+            if finding.rows != 0 or self._is_halted(finding.collection):
                 continue
             place = (finding.collection, finding.partition)
             try:
@@ -126,6 +154,11 @@ class DriftCheck:
                 _log(finding, error)
                 if error.cause in NO_ANSWER:
                     return
+
+    def _is_halted(self, collection: str) -> bool:
+        services = self.services
+        is_halted = services.pauses.is_on() or services.brakes.is_on(collection)
+        return is_halted or services.database.read(are_drops_held)
 
 
 def _with_known_rows(finding: Finding, reported: dict[str, Finding]) -> Finding:

@@ -1,8 +1,9 @@
-"""Compares Milvus's list of partitions with our rows, and requests missing ones again."""
+"""Compares Milvus's list of partitions with our rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import and_, or_, select
@@ -12,7 +13,6 @@ from jobs.drift.orphans import DEFAULT_PARTITION, as_decided, others_among
 from jobs.milvus.store import Place
 from webapp.db.batching import batches
 from webapp.db.session import Database
-from webapp.db.types import utc_now
 from webapp.models.naming import MAX_TENANT_ID, number_in, partition_name
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, PartitionState
@@ -20,12 +20,8 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.drift import Finding
-from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.requests import request_again
-from webapp.services import Services
 from webapp.tenants.numbering import counter, reach
 
-MADE_AGAIN = "Milvus lists it no more; it is made again"
 DROPPED_AGAIN = "it came back empty after its removal, and was dropped again"
 
 NOBODYS = "no tenant has this number"
@@ -37,7 +33,7 @@ NO_NUMBER = "no tenant can have this number"
 
 @dataclass(frozen=True)
 class Listing:
-    """Milvus's list of a collection, and the tenants that were ready before the call.
+    """Milvus's list of a collection, and the tenants that were ready or missing before the call.
 
     A partition that became ready later may be absent from the list.
     """
@@ -47,6 +43,28 @@ class Listing:
     ready: frozenset[int]
     names: frozenset[str]
     place: Place | None = None
+    missing: frozenset[int] = frozenset()
+    # The list is that of another collection, which has the name of the one that was known.
+    is_replaced: bool = False
+
+    @property
+    def proven(self) -> frozenset[int]:
+        """The tenants whose partition was proven, and must be in the list."""
+        return self.ready | self.missing
+
+    @property
+    def gone(self) -> frozenset[int]:
+        """Those of them that the list lacks."""
+        return self.proven - self._numbers
+
+    @property
+    def found(self) -> frozenset[int]:
+        """Those that were missing, and are listed again."""
+        return self.missing & self._numbers
+
+    @cached_property
+    def _numbers(self) -> frozenset[int]:
+        return frozenset(number for name in self.names if (number := number_in(name)))
 
 
 @dataclass(frozen=True)
@@ -60,13 +78,19 @@ class Comparison:
     other: int
 
 
-def ready_in(database: Database, collection: str) -> frozenset[int]:
-    """The tenants whose partition must be in the collection; read before the listing."""
-    mine = select(Partition.tenant_id).where(
-        Partition.collection == collection, Partition.state == PartitionState.READY
+def proven_in(database: Database, collection: str) -> tuple[frozenset[int], frozenset[int]]:
+    """The tenants whose partition must be in the collection, read before the listing.
+
+    Those that are ready, and those whose partition is known to be missing.
+    """
+    ready, missing = (
+        select(Partition.tenant_id).where(
+            Partition.collection == collection, Partition.state == state
+        )
+        for state in (PartitionState.READY, PartitionState.MISSING)
     )
     with database.reading() as session:
-        return frozenset(session.scalars(mine))
+        return frozenset(session.scalars(ready)), frozenset(session.scalars(missing))
 
 
 def compare(database: Database, listing: Listing) -> Comparison:
@@ -74,40 +98,14 @@ def compare(database: Database, listing: Listing) -> Comparison:
     numbers = {name: number_in(name) for name in listing.names - {DEFAULT_PARTITION}}
     listed = {number for number in numbers.values() if number is not None}
     with database.reading() as session:
-        unwanted = _find_unwanted(session, listing, sorted(listed - listing.ready))
+        unwanted = _find_unwanted(session, listing, sorted(listed - listing.proven))
         unwanted += others_among(listing.collection, listing.names)
         unwanted = as_decided(session, listing.collection, unwanted)
     missing = [
         Finding(DriftKind.MISSING, number, listing.collection, partition_name(number))
-        for number in sorted(listing.ready - listed)
+        for number in sorted(listing.gone)
     ]
     return Comparison(listing, missing, unwanted, other=len(numbers) - len(listed))
-
-
-def make_again(services: Services, comparison: Comparison) -> int:
-    """Request each missing partition again, with all attempts, in batches; returns how many.
-
-    None during a pause, when Milvus may be under repair, and none that was proven after the
-    listing or is not ready any more.
-    """
-    numbers = [finding.tenant_id for finding in comparison.missing if finding.tenant_id]
-    return sum(_make_again(services, comparison.listing, batch) for batch in batches(numbers))
-
-
-def _make_again(services: Services, listing: Listing, numbers: Sequence[int]) -> int:
-    missing = and_(
-        NOT_PAUSED,
-        Partition.tenant_id.in_(numbers),
-        Partition.collection == listing.collection,
-        Partition.state_since < listing.asked_at,
-        or_(Partition.verified_at.is_(None), Partition.verified_at < listing.asked_at),
-    )
-    with services.database.transaction() as session:
-        ready, attempts = PartitionState.READY, services.policy.attempts
-        rows = request_again(session, missing, attempts, utc_now(), state=ready)
-        events.record_each(session, rows, events.DRIFT, message=MADE_AGAIN, actor="sweep")
-        services.dispatcher.dispatch_after_commit(session, rows)
-    return len(rows)
 
 
 def note_dropped(database: Database, finding: Finding) -> None:

@@ -4,16 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
-from jobs.milvus.store import CollectionMoved, PartitionStore, Place, StoreError
+from jobs.milvus.store import (
+    CollectionMoved,
+    CollectionReplaced,
+    PartitionStore,
+    Place,
+    StoreError,
+)
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import CollectionSize, ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
-from webapp.models.states import DriftKind
+from webapp.models.states import DriftKind, PartitionState
+from webapp.partitions.cas import is_any
 
 SIZES_KEPT = timedelta(days=365)
 
@@ -55,7 +62,9 @@ def last_cause(database: Database, collection: str) -> Cause | None:
 def known_place(database: Database, collection: str) -> Place | None:
     """The collection that the name stood for when its partitions were made; None: unknown."""
     row = database.read(Session.get, ObservedCollection, collection)
-    return Place(row.real_name, row.collection_id or 0) if row and row.real_name else None
+    if row is None or row.real_name is None:
+        return None
+    return Place(row.real_name, row.collection_id or 0, row.collection_created or 0)
 
 
 def accept_place(database: Database, collection: str, place: Place) -> None:
@@ -90,7 +99,8 @@ def record_observation(database: Database, observation: Observation) -> None:
 
 
 def _settle(row: ObservedCollection, place: Place) -> None:
-    row.real_name, row.collection_id, row.moved_to = place.name, place.number, None
+    row.real_name, row.moved_to = place.name, None
+    row.collection_id, row.collection_created = place.number, place.created or None
 
 
 def _note_size(session: Session, collection: str, partitions: int, now: datetime) -> None:
@@ -115,9 +125,13 @@ def _with_rows(session: Session) -> Iterator[str]:
 def located(database: Database, store: PartitionStore, collection: str) -> Place:
     """The collection that the name stands for, which must be the one that it stood for.
 
+    Another one that was made under the same name is accepted while nothing of ours was proven in
+    the first.
+
     Raises:
         CollectionMoved: the name is an alias that was moved or dropped: another collection says
             nothing about the partitions in the first.
+        CollectionReplaced: the same of another collection with the name of the first.
         StoreError: `collection_missing`, or that the server did not answer.
     """
     known = known_place(database, collection)
@@ -129,6 +143,20 @@ def located(database: Database, store: PartitionStore, collection: str) -> Place
         if known.is_same(store.locate(known.name)):
             raise CollectionMoved(collection, known, None) from None
         raise
-    if known is not None and not known.is_same(place):
+    if known is None or known.is_same(place):
+        return place
+    if known.name != place.name:
         raise CollectionMoved(collection, known, place)
+    if database.read(has_proven, collection):
+        raise CollectionReplaced(collection, place)
     return place
+
+
+def has_proven(session: Session, collection: str) -> bool:
+    """Whether the collection had a partition of ours that was not dropped."""
+    was_there = and_(
+        Partition.collection == collection,
+        Partition.state != PartitionState.REMOVED,
+        Partition.ready_at.is_not(None),
+    )
+    return is_any(session, was_there)

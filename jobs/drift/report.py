@@ -6,17 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.drift.compare import OUT_OF_REACH, Listing
-from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.logs import get_logger
 from webapp.models.naming import MAX_TENANT_ID, number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
-from webapp.models.partition import Partition
-from webapp.models.states import DriftKind, PartitionState
+from webapp.models.states import DriftKind
 from webapp.partitions import events
 from webapp.partitions.drift import Finding
 
-OPEN = (PartitionState.PENDING, PartitionState.PROVISIONING, PartitionState.FAILED)
 # What an operator may have decided to keep.
 UNWANTED = (DriftKind.ORPHAN, DriftKind.OTHER, DriftKind.RESURRECTED)
 EXAMPLES = 5
@@ -39,7 +36,7 @@ def reported_in(database: Database, collection: str) -> dict[str, Finding]:
 def store_report(database: Database, listing: Listing, findings: Sequence[Finding]) -> None:
     """Replace the findings of an earlier listing, not those of a later one; write differences only.
 
-    A missing partition stays until it is listed again or not requested any more.
+    Missing partitions are no part of it: their own rows have the state.
     """
     with database.transaction() as session:
         row = session.get(ObservedCollection, listing.collection, with_for_update=True)
@@ -48,8 +45,7 @@ def store_report(database: Database, listing: Listing, findings: Sequence[Findin
         row.compared_at = listing.asked_at
         before = _entries(session, listing.collection)
         by_name = {finding.partition: finding for finding in findings}
-        resolved = before.keys() - by_name.keys() - _still_missing(session, listing, before)
-        for name in resolved:
+        for name in before.keys() - by_name.keys():
             session.delete(before[name])
         fresh = [finding for name, finding in by_name.items() if name not in before]
         session.add_all(map(_entry, fresh))
@@ -61,24 +57,6 @@ def store_report(database: Database, listing: Listing, findings: Sequence[Findin
 def _entries(session: Session, collection: str) -> dict[str, PartitionDrift]:
     mine = select(PartitionDrift).where(PartitionDrift.collection == collection)
     return {row.partition: row for row in session.scalars(mine)}
-
-
-def _still_missing(
-    session: Session, listing: Listing, before: dict[str, PartitionDrift]
-) -> set[str]:
-    numbers = [
-        row.number
-        for row in before.values()
-        if row.kind == DriftKind.MISSING and row.number and row.partition not in listing.names
-    ]
-    names = select(Partition.name).where(
-        Partition.collection == listing.collection, Partition.state.in_(OPEN)
-    )
-    return {
-        name
-        for batch in batches(numbers)
-        for name in session.scalars(names.where(Partition.tenant_id.in_(batch)))
-    }
 
 
 def _entry(finding: Finding) -> PartitionDrift:
@@ -103,7 +81,7 @@ def _correct(row: PartitionDrift, finding: Finding) -> None:
 
 
 def _log_new(fresh: Sequence[Finding]) -> None:
-    """One line for all findings of a kind; a missing one is logged with its request."""
+    """One line for all findings of a kind."""
     for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
         names = [finding.partition for finding in fresh if finding.kind == kind]
         if names:

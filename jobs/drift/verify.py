@@ -1,7 +1,9 @@
 """Checks every collection now, for `flask partitions verify`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jobs.drift.brake import guard
 from jobs.drift.check import DriftCheck
 from jobs.drift.compare import Comparison, compare, note_verified
 from jobs.drift.observations import accept_place, known_place, observed_collections
@@ -10,6 +12,7 @@ from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.models.audit import Actor
 from webapp.models.states import DriftKind
+from webapp.partitions.brake_state import BrakeState, brakes
 from webapp.partitions.drift import DRIFT, Finding, adopted_ones, stuck_ones
 from webapp.services import Services
 
@@ -22,11 +25,13 @@ class Report:
     compared: list[Comparison] = field(default_factory=list)
     not_compared: dict[str, StoreError] = field(default_factory=dict)
     repaired: dict[DriftKind, int] | None = None
+    # The brakes that are on: nothing was repaired in these collections.
+    held: Sequence[BrakeState] = ()
 
     @property
     def is_drift(self) -> bool:
         """True where there is drift, or was before the repair."""
-        return any(finding.kind in DRIFT for finding in self.findings)
+        return bool(self.held) or any(finding.kind in DRIFT for finding in self.findings)
 
     def of(self, kind: DriftKind) -> list[Finding]:
         return [finding for finding in self.findings if finding.kind == kind]
@@ -41,8 +46,9 @@ def verify(
 ) -> Report:
     """Check every collection, count the rows of all unwanted partitions, and note each proof.
 
-    With `repair_for` repair as the sweep does. With `accept_for` a human confirms first that
-    aliases lead to the right collections. Orphaned and stuck partitions are only reported.
+    With `repair_for` repair as the sweep does, which is nothing behind a brake. With `accept_for` a
+    human confirms first that aliases lead to the right collections. Orphaned and stuck partitions
+    are only reported.
     """
     check, database = DriftCheck(services, store), services.database
     report = Report()
@@ -56,12 +62,14 @@ def verify(
         except StoreError as error:
             report.not_compared[collection] = error
             continue
-        if repair_for:
+        is_held = guard(database, comparison.listing) if repair_for else False
+        if repair_for and not is_held:
             _record_audit(database, comparison, repair_for)
         note_verified(database, comparison.listing)
-        _add(check, comparison, report)
-    if report.compared:
-        with database.reading() as session:
+        _add(check, comparison, report, is_held=is_held)
+    with database.reading() as session:
+        report.held = brakes(session)
+        if report.compared:
             report.findings += stuck_ones(session, services.policy)
             report.findings += adopted_ones(session)
     return report
@@ -69,7 +77,8 @@ def verify(
 
 def _accept(services: Services, store: PartitionStore, collection: str, actor: Actor) -> None:
     known, place = known_place(services.database, collection), store.locate(collection)
-    if known is None or known.is_same(place):
+    # One of the same name that was made again is accepted by a decision about the brake.
+    if known is None or known.name == place.name or known.is_same(place):
         return
     with services.database.transaction() as session:
         audit.record(
@@ -83,11 +92,12 @@ def _accept(services: Services, store: PartitionStore, collection: str, actor: A
     accept_place(services.database, collection, place)
 
 
-def _add(check: DriftCheck, comparison: Comparison, report: Report) -> None:
+def _add(check: DriftCheck, comparison: Comparison, report: Report, *, is_held: bool) -> None:
     unwanted, repaired = comparison.unwanted, report.repaired
     # Of another name may be hundreds of another application's.
     counted = [each for each in unwanted if each.kind != DriftKind.OTHER]
-    checked = check.run(comparison, unwanted, counted=counted, repair=repaired is not None)
+    repair = repaired is not None and not is_held
+    checked = check.run(comparison, unwanted, counted=counted, repair=repair)
     if repaired is not None:
         repaired[DriftKind.MISSING] += checked.requested
         repaired[DriftKind.RESURRECTED] += checked.dropped

@@ -67,7 +67,12 @@ class MilvusPartitionStore:
     def locate(self, collection: str) -> Place:
         def locate(client: Any, left_s: SecondsLeft) -> Place:
             answer = client.describe_collection(collection, timeout=left_s())
-            return Place(answer["collection_name"], answer.get("collection_id") or 0, answer)
+            return Place(
+                answer["collection_name"],
+                answer.get("collection_id") or 0,
+                answer.get("created_timestamp") or 0,
+                answer,
+            )
 
         return self.call(locate)
 

@@ -19,18 +19,33 @@ NO_TLS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Place:
-    """A collection by its own name, not an alias. Milvus Lite gives every one the number 0.
+    """A collection by its own name, not an alias.
 
-    `description` is Milvus's answer about it; empty for a place that is only remembered.
+    `number` and `created` are Milvus's own and differ for a collection that was dropped and made
+    again; 0 is unknown. Milvus Lite has neither. `description` is Milvus's answer about it; empty
+    for a place that is only remembered.
     """
 
     name: str
     number: int
+    created: int = 0
     description: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def is_same(self, other: "Place") -> bool:
-        """Whether both are one collection, by name (it may have been created again) or number."""
-        return self.name == other.name or 0 != self.number == other.number
+        """Whether both may be one collection: no number says otherwise, or its name was changed."""
+        if self.name != other.name:
+            return 0 != self.number == other.number
+        return not self.is_other_than(other)
+
+    def is_other_than(self, other: "Place") -> bool:
+        """Whether their numbers prove that they are two collections."""
+        pairs = ((self.number, other.number), (self.created, other.created))
+        return any(mine and theirs and mine != theirs for mine, theirs in pairs)
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether a collection that was made again could be told from this one."""
+        return bool(self.number)
 
 
 class StoreError(Exception):
@@ -55,6 +70,17 @@ class CollectionMoved(StoreError):
             f"the alias {collection} {now}; its tenants' partitions are in {known.name}",
         )
         self.to = to.name if to else "-"
+
+
+class CollectionReplaced(StoreError):
+    """Under the name of the collection that the partitions are in, another one answers."""
+
+    def __init__(self, collection: str, to: Place) -> None:
+        super().__init__(
+            Cause.COLLECTION_REPLACED,
+            f"the collection {collection} is not the one that its tenants' partitions are in",
+        )
+        self.to = to
 
 
 def unless_missing(ask: Callable[[], T], otherwise: T) -> T:

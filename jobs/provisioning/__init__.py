@@ -33,6 +33,8 @@ def create_partition(tenant_id: int, generation: int) -> None:
         ProvisioningFailed: the attempt failed; the row has its cause and what comes next.
     """
     with job_context() as (worker, job_id):
+        # The claim asks the database whether this check, by any process, found it restored.
+        worker.services.incarnations.check()
         provisioner = Provisioner(worker)
         attempts = provisioner.attempts
         claims = attempts.claim([(tenant_id, generation)], job_id)
@@ -46,6 +48,7 @@ def create_partitions(requests: list[list[int]]) -> None:
     """Make the partitions of many tenants; each that fails gets a single job. Idempotent."""
     pairs = [(tenant_id, generation) for tenant_id, generation in requests]
     with job_context() as (worker, job_id):
+        worker.services.incarnations.check()
         provisioner = Provisioner(worker)
         if claims := provisioner.attempts.claim(pairs, job_id):
             provisioner.attempt_chunk(claims)

@@ -133,7 +133,7 @@ class Attempt:
         As for the SDK, it is stored that the partition was absent before the script creates it.
         """
         try:
-            if not claim.owns_rows:
+            if not claim.is_ours:
                 answer = self.script(claim.collection, claim.name, check=True)
                 if answer.result == "exists":
                     return claim, answer, None

@@ -19,10 +19,12 @@ from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events, repeats
+from webapp.partitions.brake_state import HELD, HELD_VALUES
 from webapp.partitions.cas import change, change_held, is_one_of
 from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
+from webapp.partitions.restored_state import SUSPECTED
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Attempts:
     def claim(self, requests: Sequence[tuple[int, int]], job_id: str | None) -> list[Partition]:
         """Claim those of the (tenant, generation) requests that are due and not claimed.
 
-        During a pause none is claimed, and those that are due wait for another dispatch.
+        During a pause none is claimed, and those that are due wait for another dispatch; so do
+        those that a brake holds, and they say so.
         """
         now = utc_now()
         due = and_(
@@ -65,10 +68,12 @@ class Attempts:
         with self._database.transaction() as session:
             claims = self._take(session, and_(wanted, free), job_id, now)
             if len(claims) < len(requests):
-                # Only a pause leaves due rows. This job ends now, so they need another dispatch;
-                # the new fence keeps this job's dispatcher from marking them as dispatched.
+                # Only a pause, a brake or a restore leaves due rows. This job ends now, so they
+                # need another dispatch; the new fence keeps this job's dispatcher from marking
+                # them as dispatched.
                 waits = {"dispatch_after": now, "fence": Partition.fence + 1}
-                change(session, and_(wanted, due), waits)
+                change(session, and_(wanted, due, ~HELD), waits)
+                change(session, and_(wanted, due, HELD), waits | HELD_VALUES)
         return claims
 
     def claim_requeued(self, tenant_id: int, generation: int, job_id: str) -> list[Partition]:
@@ -103,7 +108,7 @@ class Attempts:
             "next_attempt_at": None,
             "dispatch_after": None,
         }
-        claims = list(change(session, and_(which, NOT_PAUSED), values))
+        claims = list(change(session, and_(which, NOT_PAUSED, ~HELD, ~SUSPECTED), values))
         events.record(session, [_entry(claim, events.CREATING) for claim in claims])
         return claims
 
@@ -111,12 +116,13 @@ class Attempts:
         """Lengthen the leases; returns the claims still held. Work on the others must stop.
 
         With `seen_absent` it is stored that the partition did not exist: rows that are found in it
-        later are this tenant's own.
+        later are this tenant's own, and rows that a proven one had may be lost.
         """
         now = utc_now()
         values: dict[str, Any] = {"lease_until": now + self._policy.lease}
         if seen_absent:
             values["seen_absent_at"] = func.coalesce(Partition.seen_absent_at, now)
+            values["rows_lost_at"] = _lost_at(now)
         with self._database.transaction() as session:
             return list(change_held(session, claims, PartitionState.PROVISIONING, values))
 
@@ -236,10 +242,18 @@ def _proven(outcome: Outcome, adopted: Mapping[int, int | None]) -> dict[str, An
         "reopen_at": None,
         "if_exists": IfExists.REFUSE,
     }
+    if outcome.result == Result.CREATED:
+        values["rows_lost_at"] = _lost_at(now)
     if adopted:
         rows = case(adopted, value=Partition.tenant_id, else_=Partition.adopted_rows)
         values["adopted_rows"] = rows
     return values
+
+
+def _lost_at(now: datetime) -> ColumnElement[datetime | None]:
+    """The mark of a partition that is made now: one that was proven before is a new, empty one."""
+    lost = func.coalesce(Partition.rows_lost_at, now)
+    return case((Partition.ready_at.is_not(None), lost), else_=Partition.rows_lost_at)
 
 
 def _entry(claim: Partition, event: str, **fields: Any) -> events.Entry:

@@ -13,6 +13,7 @@ from jobs.milvus.client import load_collection
 from jobs.milvus.store import PartitionStore, StoreError
 from jobs.pruning.pruner import Pruner
 from jobs.reconciler.bulk_loops import run_imports, run_operations
+from jobs.reconciler.numbering import Numbers
 from jobs.reconciler.observe import Observer
 from jobs.reconciler.older_version import complete_moments
 from jobs.reconciler.repair import Repair
@@ -53,6 +54,7 @@ class Reconciler:
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)
         self._pruner = Pruner(database, settings)
+        self._numbers = Numbers(services, store)
         self._lease = LeaderLease(database)
         self._beat_at = -math.inf
         self._show: Callable[[str | None], object] = lambda _: None
@@ -61,6 +63,7 @@ class Reconciler:
 
     def remove_due(self, stop: threading.Event) -> int:
         """Remove the partitions that are due; returns how many."""
+        self._services.incarnations.check()
         return self._removals.run_due(stop)
 
     def fulfil_requests(self, stop: threading.Event) -> int:
@@ -126,6 +129,7 @@ class Reconciler:
 
     def _steps(self) -> Iterable[tuple[str, Callable[[], int]]]:
         repair = self._repair
+        yield "compared", self._numbers.compare
         yield "leases_expired", repair.expire_leases
         if self._settings.milvus_is_embedded:
             yield "loaded", self._load_embedded

@@ -1,7 +1,8 @@
 """The sweep's observation of Milvus: one listing for each collection, and its consequences."""
 
+from jobs.drift.brake import guard, guard_missing
 from jobs.drift.check import DriftCheck
-from jobs.drift.compare import compare
+from jobs.drift.compare import Listing, compare
 from jobs.drift.observations import (
     Observation,
     last_cause,
@@ -14,7 +15,7 @@ from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
-from webapp.models.causes import NO_ANSWER, Cause
+from webapp.models.causes import ELSEWHERE, NO_ANSWER, TRANSIENT, Cause
 from webapp.outages import first_line
 from webapp.partitions.collection_schema import record_schema
 from webapp.services import Services
@@ -44,12 +45,16 @@ class Observer:
         try:
             before = last_cause(self._database, collection)
             observation, listing = self._check.observe(collection)
+            # First, so that nothing is reopened or made again behind a brake.
+            is_held = self._guard(observation, listing)
             changed = self._follow(observation, before)
             if observation.cause == Cause.COLLECTION_MISSING:
                 self._forget(collection)
             if listing is not None:
                 lift_above(self._database, listing.names)
-                changed += self._check.sweep(compare(self._database, listing)).requested
+            if listing is not None and not listing.is_replaced:
+                comparison = compare(self._database, listing)
+                changed += self._check.sweep(comparison, repair=not is_held).requested
                 if listing.place and listing.place.description:
                     schema = schema_in(listing.place.description)
                     record_schema(self._database, collection, schema)
@@ -65,6 +70,13 @@ class Observer:
         if collection != self._policy.collection:
             forget_missing(self._database, collection)
 
+    def _guard(self, observation: Observation, listing: Listing | None) -> bool:
+        if listing is not None:
+            return guard(self._database, listing)
+        if observation.cause == Cause.COLLECTION_MISSING:
+            guard_missing(self._database, observation.collection, observation.looked_at)
+        return False
+
     def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""
         repair = self._repair
@@ -74,7 +86,7 @@ class Observer:
             room = max(self._policy.max_partitions - observation.partitions, 0)
             passed = over | _passed(before)
             reopened = repair.reopen(observation.collection, passed, after_capacity=room)
-        elif observation.cause and not observation.cause.is_transient and not observation.moved_to:
+        elif observation.cause and observation.cause not in (TRANSIENT | ELSEWHERE):
             repair.note_cause(observation.collection, observation.cause, observation.error or "")
         # Stored last, so that the sweep after a crash in between still knows of the outage.
         record_observation(self._database, observation)

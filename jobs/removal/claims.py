@@ -17,11 +17,14 @@ from webapp.models.causes import Cause
 from webapp.models.partition import Departure, Partition
 from webapp.models.states import DepartureOutcome, PartitionState
 from webapp.partitions import events, repeats
+from webapp.partitions.brake_state import BRAKED
 from webapp.partitions.cas import change, change_held
-from webapp.partitions.pause_state import NOT_PAUSED, is_paused
+from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
+from webapp.partitions.restored_state import DROPS_HELD
 
 REMOVING = PartitionState.REMOVING
+GO_ON = and_(NOT_PAUSED, ~BRAKED, ~DROPS_HELD)
 GONE_EVENTS = {
     DepartureOutcome.DROPPED: events.DROPPED,
     DepartureOutcome.ABSENT: events.ABSENT,
@@ -38,10 +41,11 @@ class RemovalClaims:
     def _due(self, now: datetime) -> ColumnElement[bool]:
         """The grace time is over, and every call that began under a lease has timed out.
 
-        During a pause no row is due.
+        During a pause no row is due, while a brake is on none in its collection, and after a
+        restore of the database none until an operator has acknowledged it.
         """
         return and_(
-            NOT_PAUSED,
+            GO_ON,
             Partition.state == PartitionState.REMOVING,
             Partition.remove_at <= now,
             or_(
@@ -72,7 +76,9 @@ class RemovalClaims:
             return list(change(session, and_(Partition.tenant_id.in_(numbers), due), values))
 
     def begin(self, counted: Mapping[Partition, int | None]) -> list[Partition]:
-        """Begin the drops of claims that still hold; returns their rows. None begins in a pause.
+        """Begin the drops of claims that still hold; returns their rows.
+
+        None begins in a pause, or while a brake is on in the collection.
 
         From now on the tenant cannot be restored. The count is on record before the drop, so it
         survives a crash. None, an unknown number, does not replace a known one.
@@ -83,7 +89,7 @@ class RemovalClaims:
             "lease_until": now + self._policy.lease,
         }
         with self._database.transaction() as session:
-            held = [] if is_paused(session) else change_held(session, counted, REMOVING, began)
+            held = change_held(session, counted, REMOVING, began, GO_ON)
             for record in _records(session, held):
                 if (rows := counts[record.tenant_id]) is not None:
                     record.rows, record.counted_at = rows, now
@@ -96,11 +102,13 @@ class RemovalClaims:
         """Record the proof that partitions are gone; returns how many claims still held.
 
         `real_collection` is the own name of the listed collection; the rows may have an alias.
-        `dropped` has the tenants whose drop Milvus acknowledged just now.
+        `dropped` has the tenants whose drop Milvus acknowledged just now. While a brake is on, an
+        absence proves nothing about the others.
         """
         now = utc_now()
+        proves = or_(and_(~BRAKED, ~DROPS_HELD), Partition.drop_began_at.is_not(None))
         with self._database.transaction() as session:
-            held = change_held(session, removals, REMOVING, _removed(now))
+            held = change_held(session, removals, REMOVING, _removed(now), proves)
             outcomes = {row.tenant_id: _outcome(row) for row in held}
             for record in _records(session, held):
                 record.outcome = outcomes[record.tenant_id]

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jobs.drift.compare import proven_in
 from jobs.drift.observations import located
 from jobs.milvus.at_once import Answers, ask_each
 from jobs.milvus.store import PartitionStore, StoreError, unless_missing
@@ -16,6 +17,7 @@ from webapp.models.partition import Partition
 # One listing before and one after serve this many removals.
 AT_ONCE = 200
 
+UNPROVEN = "Milvus has no such collection, in which other tenants' partitions must be"
 STILL_LISTED = StoreError(Cause.UNEXPECTED, "Milvus acknowledged the drop but lists it still")
 
 log = get_logger("paratia.departures")
@@ -51,11 +53,17 @@ class RemovalRunner:
             gone += count
         return gone
 
-    def _locate(self, collection: str) -> str:
-        """The collection's own name: an alias could be moved during the round."""
-        return unless_missing(
-            lambda: located(self.database, self.store, collection).name, collection
-        )
+    def _locate(self, collection: str) -> str | None:
+        """The collection's own name: an alias could be moved during the round. None: it is missing.
+
+        Raises:
+            StoreError: no answer; or it is missing though tenants must have partitions in it, so
+                that nothing is known about the others.
+        """
+        place = unless_missing(lambda: located(self.database, self.store, collection), None)
+        if place is None and any(proven_in(self.database, collection)):
+            raise StoreError(Cause.COLLECTION_MISSING, UNPROVEN)
+        return place.name if place else None
 
     def _note_waiting(self, collection: str, error: StoreError) -> None:
         if self._waiting_for.get(collection) != error.cause:
@@ -66,12 +74,12 @@ class RemovalRunner:
 
 @dataclass(frozen=True)
 class Round:
-    """One claim of many removals in one collection, whose own name is `place`."""
+    """One claim of many removals in one collection, whose own name is `place`; None: missing."""
 
     claims: RemovalClaims
     store: PartitionStore
     collection: str
-    place: str
+    place: str | None
     stop: threading.Event
 
     def run(self) -> tuple[int, bool]:
@@ -110,7 +118,7 @@ class Round:
         gone = [each for each in left if each.name not in names]
         listed = [each for each in left if each.name in names]
         acknowledged = {each.tenant_id: STILL_LISTED for each in drops.values}
-        self.claims.record_gone(gone, acknowledged.keys(), self.place)
+        self.claims.record_gone(gone, acknowledged.keys(), self.place or self.collection)
         self._give_up(listed, acknowledged | errors)
         return listed
 
@@ -123,7 +131,7 @@ class Round:
 
     def _names(self) -> frozenset[str]:
         """The collection's partitions; none in a collection that is missing."""
-        return unless_missing(lambda: self.store.list_partitions(self.place), frozenset[str]())
+        return self.store.list_partitions(self.place) if self.place else frozenset()
 
     def _count(self, removal: Partition) -> int | None:
         """The rows for the record, or None where a tenant's own rows cannot be counted.
@@ -133,7 +141,7 @@ class Round:
                 time: a count that fails at every try must not hold up the removal for ever.
         """
         try:
-            return self.store.count_rows(self.place, removal.name)
+            return self.store.count_rows(self.place or self.collection, removal.name)
         except StoreError as error:
             is_first = error.cause in NO_ANSWER and not removal.reopens
             if is_first or not removal.owns_rows:
@@ -141,4 +149,4 @@ class Round:
             return None
 
     def _drop(self, removal: Partition) -> None:
-        self.store.drop_partition(self.place, removal.name)
+        self.store.drop_partition(self.place or self.collection, removal.name)

@@ -91,7 +91,7 @@ def test_summary_counts_and_knows_the_headroom(product: Product) -> None:
     assert (ready["database"], ready["redis"], ready["milvus"]["status"]) == ("ok", "ok", "ok")
 
 
-def test_missing_collection_fails_at_once_and_goes_on_when_it_exists(
+def test_missing_collection_fails_at_once_and_another_one_waits_for_a_decision(
     product: Product, milvus: MilvusClient
 ) -> None:
     before = product.create()["id"]
@@ -100,8 +100,18 @@ def test_missing_collection_fails_at_once_and_goes_on_when_it_exists(
     number = product.create()["id"]
     failed = product.await_state(number, "failed")["partition"]
     assert (failed["cause"], failed["attempts"]) == ("collection_missing", 1)
+    product.await_state(before, "missing")
     create_collection_if_missing(product.config["MILVUS_URI"], "", COLLECTION, 10)
-    # Who was ready had a partition in the collection that is gone: the sweep makes it again.
+
+    def is_replaced() -> bool:
+        brakes = product.api("GET", "/api/partitions/brakes").json()["items"]
+        return [each["reason"] for each in brakes] == ["collection_replaced"]
+
+    # Nothing is made in another collection of that name before an operator has decided.
+    wait_until(is_replaced, 60, "the brake")
+    product.await_state(number, "pending")
+    decided = product.api("POST", f"/api/collections/{COLLECTION}/make-again")
+    assert decided.status_code == 202
     for each in (before, number):
         wait_until(partial(milvus.has_partition, COLLECTION, f"tenant_{each}"), 60, "all there")
         product.await_state(each, "ready")

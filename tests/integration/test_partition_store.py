@@ -118,6 +118,21 @@ def test_collection_is_located_by_its_own_name(
     assert cause_of(lambda: store.locate("nowhere")) == Cause.COLLECTION_MISSING
 
 
+@in_memory_too
+def test_collection_that_was_made_again_is_another_one(
+    store: MilvusPartitionStore, engine: Engine, collection: str
+) -> None:
+    first = store.locate(collection)
+    store.create_partition(collection, "tenant_1")
+    assert store.locate(collection) == first
+    engine.drop_collection(collection)
+    engine.make_collection(name=collection)
+    second = store.locate(collection)
+    # Milvus Lite gives no number that would tell it.
+    assert second.is_other_than(first) == first.has_identity
+    assert first.is_same(second) != first.has_identity
+
+
 def test_alias_is_located_as_what_it_stands_for(
     store: MilvusPartitionStore, collection: str
 ) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobs.drift.compare import MADE_AGAIN
+from jobs.drift.missing import MADE_AGAIN
 from tests.model.watch import Change, Row, Step
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition, PartitionEvent
@@ -13,6 +13,7 @@ from webapp.models.states import TRANSITIONS, WAITING, PartitionState
 GONE_TOLD = frozenset({"dropped", "absent", "kept"})
 READY_TOLD = frozenset({"created", "already_exists"})
 GIVEN_UP_TOLD = frozenset({"create_failed", "handed_back", "lease_expired"})
+PLAINLY_TOLD = frozenset({"requested", "removing", "restored", "missing", "found"})
 REQUESTED_AGAIN_TOLD = frozenset({"retried", "reopened", "adopt_requested", "empty_requested"})
 
 
@@ -96,8 +97,12 @@ def _kinds(change: Change) -> list[str]:
             return ["requested"]
         case ("removing", "pending" | ""):
             return ["restored"]
-        case ("ready", "pending"):
+        case ("ready" | "missing", "pending"):
             return ["made again"]
+        case ("ready", "missing"):
+            return ["missing"]
+        case ("missing", "ready"):
+            return ["found"]
         case ("removing", "removed"):
             return ["gone"]
         case (before, "removing") if before != "removing":
@@ -116,7 +121,7 @@ def _kind_of(event: PartitionEvent) -> str | None:
         GONE_TOLD: "gone",
         frozenset({"creating"}): "claimed",
     }
-    plain = name if name in {"requested", "removing", "restored"} else None
+    plain = name if name in PLAINLY_TOLD else None
     return next((kind for names, kind in kinds.items() if name in names), plain)
 
 

@@ -20,6 +20,10 @@ class InMemoryMilvus:
 
     def __init__(self, max_partitions: int | None = None) -> None:
         self.max_partitions = max_partitions
+        # As Milvus gives them; Milvus Lite has none, which is 0.
+        self.numbers: dict[str, int] = {}
+        self.has_numbers = False
+        self._made = 0
         self.collections: dict[str, dict[str, int]] = {}
         self.uri = "in memory"
         # Collections whose partitions are not for anybody to make.
@@ -31,6 +35,9 @@ class InMemoryMilvus:
     ) -> str:
         """The name of an empty collection, unless there is one; loaded or not is the same here."""
         name = name or f"c{len(self.collections)}"
+        if name not in self.collections:
+            self._made += 1
+            self.numbers[name] = self._made if self.has_numbers else 0
         self.collections.setdefault(name, {DEFAULT: 0})
         if partition_key:
             self._keyed.add(name)
@@ -39,10 +46,17 @@ class InMemoryMilvus:
     def drop_collection(self, name: str) -> None:
         del self.collections[name]
 
+    def replace_collection(self, name: str, *partitions: str) -> None:
+        """Another collection under the same name, with these partitions."""
+        self.drop_collection(name)
+        self.make_collection(name=name)
+        self.collections[name] |= dict.fromkeys(partitions, 0)
+
     def locate(self, collection: str) -> Place:
         with self._lock:
             self._partitions(collection)
-        return Place(collection, 0)
+        number = self.numbers[collection]
+        return Place(collection, number, 1_000 * number)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         with self._lock:

@@ -6,13 +6,23 @@ from hypothesis.stateful import initialize, rule
 from tests.factories import ACTOR
 from tests.model.world import COLLECTION, World, any_one, failed_registry
 from webapp.csv_import.parsing import FileRow
-from webapp.errors import NotFailed, NotForeign, NotRemoving, SlugTaken, TenantDeleted
+from webapp.errors import (
+    CollectionIsMissing,
+    DatabaseRestored,
+    NotBraked,
+    NotFailed,
+    NotForeign,
+    NothingLost,
+    NotRemoving,
+    SlugTaken,
+    TenantDeleted,
+)
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState
 
 # What somebody may do; what gives the others something to do, more often.
 ACTIONS = ["create", "create", "delete", "delete", "restore", "backfill", "retry", "retry_family"]
-ACTIONS += ["decide", "rename", "requeue", "insert_rows", "pause"]
+ACTIONS += ["decide", "rename", "requeue", "insert_rows", "pause", "brake", "brake", "acknowledge"]
 
 
 class People(World):
@@ -28,7 +38,7 @@ class People(World):
         rows = [FileRow(n, f"Before {n}", f"before-{n}", str(n)) for n in range(1, before + 1)]
         self.product.services.uploads.import_all(rows, dry_run=False, actor=ACTOR)
         for _ in range(count):
-            self.product.create("Acme")
+            self.highest_number = self.product.create("Acme").id
 
     @rule(action=st.sampled_from(ACTIONS), which=any_one, really=st.booleans())
     def somebody(self, action: str, which: int, really: bool) -> None:
@@ -36,9 +46,14 @@ class People(World):
         getattr(self, action)(which, really)
 
     def create(self, which: int, really: bool) -> None:
-        """A sign-up; its number is above all there ever were."""
-        tenant = self.product.create("Acme" if really else "Bolt")
-        assert all(tenant.id > earlier.id for earlier in self.now.tenants)
+        """A sign-up; its number is above all there ever were, also before a restore."""
+        try:
+            tenant = self.product.create("Acme" if really else "Bolt")
+        except DatabaseRestored:
+            assert not self.is_compared()
+            return
+        assert tenant.id > self.highest_number
+        self.highest_number = tenant.id
 
     def rename(self, which: int, really: bool) -> None:
         """A new name, which no partition hears of."""
@@ -113,8 +128,34 @@ class People(World):
         else:
             pauses.resume(actor=ACTOR)
 
+    def brake(self, which: int, really: bool) -> None:
+        """An operator decides about a collection that is held back."""
+        brakes = self.product.services.brakes
+        decision = brakes.make_again if really else brakes.wait
+        held = self.was_held.get(COLLECTION)
+        try:
+            decision(COLLECTION, actor=ACTOR)
+        except NotBraked:
+            assert held is None
+        except CollectionIsMissing:
+            assert (held, really) == (Cause.COLLECTION_MISSING, True)
+        else:
+            assert held is not None
+
+    def acknowledge(self, which: int, really: bool) -> None:
+        """An operator has loaded a tenant's rows again."""
+        row = self.pick(self.now.rows, which)
+        is_marked = row.rows_lost_at is not None and row.state == PartitionState.READY
+        try:
+            self.product.services.losses.acknowledge(row.tenant_id, actor=ACTOR)
+        except NothingLost:
+            assert not is_marked
+        else:
+            assert is_marked
+            self.made_again.discard(row.tenant_id)
+
     def insert_rows(self, which: int, really: bool) -> None:
         """A customer's documents come in."""
         for row in self.ready:
-            if row.name in self.milvus.list_partitions(row.collection):
+            if row.name in self.milvus.collections.get(row.collection, {}):
                 self.milvus.insert_rows(row.collection, row.name, 5)

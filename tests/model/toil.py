@@ -87,6 +87,8 @@ class Toil(World):
         row = self.pick(self.now.rows, which)
         request = (row.tenant_id, row.generation)
         claim = self.product.attempts.claim
+        # As a job does first.
+        self.product.services.incarnations.check()
         got = all_at_once([lambda: claim([request], "crowd")] * 3)
         claims = [claim for claims in got for claim in claims]
         assert len(claims) <= 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, select
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, func, select
 from sqlalchemy.orm import Session
 
 from webapp.db.types import UtcDateTime
@@ -116,8 +116,10 @@ class Step:
 
 class Watch:
     def __init__(self, engine: Engine) -> None:
+        """What happened before is not looked at, as that a backup was restored."""
         self._engine = engine
-        self._last_event = 0
+        with Session(engine) as session:
+            self._last_event = session.scalar(select(func.max(PartitionEvent.id))) or 0
         self._last_change = 0
         with engine.execution_options(writes=True).begin() as connection:
             connection.execute(delete(watched))

@@ -1,11 +1,16 @@
 """One product among models of Milvus and of time: what all lives of partitions happen in."""
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
+from types import SimpleNamespace
 from typing import TypeVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from redis import Redis
@@ -13,20 +18,28 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from sqlalchemy.orm import Session
 
 from tests.engines.redis import RedisServer
 from tests.factories import ACTOR, Product, empty
 from tests.model import laws
+from tests.model.backup import Backup
 from tests.model.clock import Clock, follow_clock
 from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
 from tests.model.watch import Step, Watch
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
+from webapp.errors import NotRestored
 from webapp.models.causes import Cause
+from webapp.models.control import Installation
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.partitions import events
+from webapp.partitions.brake_state import brakes
 
 T = TypeVar("T")
+
+# A handful of tenants must be able to lose more than a few of their partitions.
+MORE_THAN = 1
 
 COLLECTION, OTHER = "kb_chunks_v1", "kb_chunks_v2"
 LONG_S = 301
@@ -45,10 +58,13 @@ class World(RuleBasedStateMachine):
         self.held = ExitStack()
         self.held.enter_context(follow_clock(self.clock))
         self.held.enter_context(held_jobs())
+        self.held.enter_context(small_installation())
         empty(product.engine)
         redis.flush()
+        var_dir = Path(self.held.enter_context(TemporaryDirectory()))
         self.products = [
             product.configured(
+                var_dir=var_dir,
                 redis_url=redis.url,
                 milvus_collection=collection,
                 partition_backoff=30,
@@ -64,6 +80,7 @@ class World(RuleBasedStateMachine):
         own = self.held.enter_context(Redis.from_url(redis.url))
         self.queues = [Queue(n, connection=own, serializer=JSONSerializer) for n in names]
         self.milvus = InMemoryMilvus()
+        self.milvus.has_numbers = True
         self.milvus.make_collection(name=COLLECTION)
         # Partitions whose rows are not known to be their tenant's.
         self.foreign: set[tuple[str, str]] = set()
@@ -71,7 +88,15 @@ class World(RuleBasedStateMachine):
         self.processes: list[HeldProcess] = []
         self.claims: list[Partition] = []
         self.saw: set[tuple[str, str]] = set()
+        # The database as it was at some time, and how often it was restored.
+        self.backup: Backup | None = None
+        self.incarnation = 0
+        self.held.enter_context(identified_by(lambda: f"incarnation={self.incarnation}"))
+        self.highest_number = 0
         self.was_paused = False
+        self.was_held: dict[str, Cause] = {}
+        # Tenants whose partition was made again after it was proven, until it is acknowledged.
+        self.made_again: set[int] = set()
         self.watch = Watch(product.engine)
         self.now = self.look()
 
@@ -135,12 +160,15 @@ class World(RuleBasedStateMachine):
         """Who is about to make or drop a partition holds a lease, and may not be called back."""
         row = next(row for row in self.watch.rows() if row.name == name)
         assert row.collection == collection
+        assert self.is_compared(), f"{kind} before the database was compared"
         if kind == "drop":
             emptied = row.if_exists == IfExists.EMPTY
             assert emptied or (collection, name) not in self.foreign
             is_over = row.drop_began_at is not None or row.state == PartitionState.REMOVED
             assert is_over or (emptied and row.state == PartitionState.PROVISIONING)
             return
+        if row.ready_at is not None and name not in self.milvus.collections.get(collection, {}):
+            self.made_again.add(row.tenant_id)
         assert row.lease_until is not None, f"{name} is about to be made without a lease"
         assert row.lease_until > self.clock.now
 
@@ -151,6 +179,9 @@ class World(RuleBasedStateMachine):
         if self.was_paused and is_paused:
             assert not any(change.is_claim for change in step.changes), "claimed in a pause"
         self.was_paused = is_paused
+        if not self.is_compared():
+            assert not any(change.is_claim for change in step.changes), "claimed uncompared"
+        self.check_brakes(step)
         places = {row.tenant_id: (row.collection, row.name) for row in step.rows}
         adopted = {each.tenant_id for each in step.events if each.event == events.ADOPTED}
         for change in step.changes:
@@ -162,6 +193,39 @@ class World(RuleBasedStateMachine):
         self.foreign = {place for place in self.foreign if self.milvus.holds_rows(*place)}
         self.saw = set()
         return step
+
+    def is_compared(self) -> bool:
+        """Whether Milvus was compared with this incarnation, or none was ever restored."""
+        with Session(self.product.engine) as session:
+            row = session.get(Installation, 1)
+        is_known = row is None or row.identity == f"incarnation={self.incarnation}"
+        return is_known and (row is None or row.suspected_at is None)
+
+    def check_brakes(self, step: Step) -> None:
+        """Behind a brake nothing is made again, and in another collection nothing at all."""
+        rows = {row.tenant_id: row for row in step.rows}
+        held = {brake.collection: brake.reason for brake in self.product.read(brakes)}
+        for change in step.changes:
+            row = rows.get(change.tenant_id)
+            reason = held.get(row.collection) if row else None
+            if row is None or reason is None or self.was_held.get(row.collection) != reason:
+                continue
+            assert change.states != ("missing", "pending"), "made again behind the brake"
+            is_first = row.ready_at is None
+            may_be_made = is_first and reason != Cause.COLLECTION_REPLACED
+            assert may_be_made or not change.is_claim, "claimed behind the brake"
+        self.was_held = held
+        for row in step.rows:
+            if row.state == PartitionState.READY and row.tenant_id in self.made_again:
+                assert row.rows_lost_at is not None, "made again, and not marked"
+
+    def decide_all(self) -> None:
+        """An operator releases every brake that can be released."""
+        for brake in self.product.read(brakes):
+            if brake.may_go_on:
+                self.product.services.brakes.make_again(brake.collection, actor=ACTOR)
+        with suppress(NotRestored):
+            self.product.services.incarnations.acknowledge(actor=ACTOR)
 
     @invariant()
     def laws_hold(self) -> None:
@@ -180,6 +244,7 @@ class World(RuleBasedStateMachine):
     def heal(self) -> None:
         """No more faults: every tenant with a request ends with exactly its own partition."""
         self.mend_redis()
+        self.milvus.make_collection(name=COLLECTION)
         self.milvus.make_collection(name=OTHER)
         self.product.services.pauses.resume(actor=ACTOR)
         for effect in self.later:
@@ -205,6 +270,8 @@ class World(RuleBasedStateMachine):
             reconciler = self.product.reconciler(self.milvus)
             reconciler.dispatch_due()
             assert reconciler.sweep()
+            self.check_nobody_gone_is_ready()
+            self.decide_all()
             reconciler.remove_due(Event())
             while jobs := self.queued:
                 self.finish(self.take(jobs[0]))
@@ -212,6 +279,12 @@ class World(RuleBasedStateMachine):
             if not any(_goes_on(row) for row in self.now.rows):
                 return
         raise AssertionError("it never comes to rest")
+
+    def check_nobody_gone_is_ready(self) -> None:
+        """After a sweep, no tenant is called ready whose partition Milvus does not list."""
+        for row in self.watch.rows():
+            if row.state == PartitionState.READY:
+                assert row.name in self.milvus.collections[row.collection], row.name
 
     def has_attempt_event(self, row: Partition) -> bool:
         """Whether it was an attempt that met a cause which no sweep can see to be over."""
@@ -232,8 +305,38 @@ class World(RuleBasedStateMachine):
             for collection, partitions in self.milvus.collections.items()
             for name in partitions.keys() - {DEFAULT}
         }
-        assert there - self.foreign == wanted
+        # A restored database does not know of all that was made since its backup.
+        assert wanted <= there
+        assert self.incarnation or there - self.foreign == wanted
         assert self.failed_jobs == []
+
+
+class NoTimer:
+    """What would be written in the background a moment later is written now."""
+
+    daemon = True
+
+    def __init__(self, _wait_s: float, work: Callable[..., object], arguments: Sequence[object]):
+        self.start = lambda: work(*arguments)
+
+
+AT_ONCE = SimpleNamespace(Lock=threading.Lock, Thread=threading.Thread, Timer=NoTimer)
+
+
+@contextmanager
+def small_installation() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.drift.brake.MORE_THAN", MORE_THAN)
+        patch.setattr("webapp.tenants.witness.threading", AT_ONCE)
+        yield
+
+
+@contextmanager
+def identified_by(identity: Callable[[], str]) -> Iterator[None]:
+    """Let the database have this identity: a restore of its rows gives it no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("webapp.tenants.incarnation.identity_of", lambda *_: identity())
+        yield
 
 
 def failed_registry(queue: Queue) -> FailedJobRegistry:
@@ -244,6 +347,7 @@ def _goes_on(row: Partition) -> bool:
     open_states = {
         PartitionState.PENDING,
         PartitionState.PROVISIONING,
+        PartitionState.MISSING,
         PartitionState.REMOVING,
     }
     return row.state in open_states or row.reopen_at is not None

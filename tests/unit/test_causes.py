@@ -11,7 +11,7 @@ def test_codes_are_the_ones_that_scripts_know() -> None:
     }
     assert {cause.value for cause in PERMANENT} == {
         *("collection_missing", "capacity", "partition_key_mode", "auth", "invalid_name"),
-        *("foreign_data", "collection_moved"),
+        *("foreign_data", "collection_moved", "collection_replaced", "partitions_gone"),
     }
 
 

@@ -18,8 +18,10 @@ def test_a_departure_is_called_back_or_ends_for_good() -> None:
     assert TRANSITIONS[PartitionState.REMOVED] == set()
 
 
-def test_only_a_worker_that_holds_the_row_makes_it_ready() -> None:
-    assert sources_of(PartitionState.READY) == {PartitionState.PROVISIONING}
+def test_only_a_worker_that_holds_the_row_or_milvus_s_list_makes_it_ready() -> None:
+    listed_again = PartitionState.MISSING
+    assert sources_of(PartitionState.READY) == {PartitionState.PROVISIONING, listed_again}
+    assert sources_of(listed_again) == {PartitionState.READY}
 
 
 def test_deletion_is_possible_from_every_living_state() -> None:

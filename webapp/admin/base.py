@@ -111,7 +111,9 @@ def _figures() -> FrameData:
 
 def is_late(partition: Partition) -> bool:
     """Whether the partition is stuck, by the rules of this installation."""
-    return is_stuck(partition, current.services().policy, shell().summary.last_pause)
+    counts = shell().summary
+    policy = current.services().policy
+    return is_stuck(partition, policy, counts.last_pause, counts.last_brakes, counts.restored)
 
 
 def is_fragment() -> bool:

@@ -8,6 +8,7 @@ from webapp.api.errors import problem_of
 from webapp.api.examples import BULK, NEW_TENANTS
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
+from webapp.api.tenants import NOT_COMPARED
 from webapp.idempotency import Answer, Idempotency
 from webapp.models.tenant import Tenant
 from webapp.tenants.create_many import Result, Row, Wanted
@@ -29,7 +30,7 @@ def _result_of(index: int, result: Result) -> schemas_out.BulkCreated | schemas_
 @api.post("/tenants/bulk")
 @api.input(schemas_in.NewTenants, arg_name="new", example=NEW_TENANTS)
 @api.output(schemas_out.BulkResults, description="A result for each row.", example=BULK)
-@api.doc(operation_id="create_tenants")
+@api.doc(operation_id="create_tenants", responses={503: NOT_COMPARED})
 @honours_keys(_answer_of)
 def create_many(new: schemas_in.NewTenants, idempotency: Idempotency) -> list[Result]:
     """Create up to 1,000 tenants

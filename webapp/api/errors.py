@@ -8,11 +8,17 @@ from pydantic_core import ErrorDetails
 
 from webapp.api.routing import api
 from webapp.api.schemas_out import Problem
-from webapp.errors import DomainError, InvalidField, InvalidRow, KeyInUse
+from webapp.errors import DatabaseRestored, DomainError, InvalidField, InvalidRow, KeyInUse
 from webapp.http.problems import problem, problem_body
 from webapp.texts import SENTENCES, TextFault, clause
 
-STATUS_OF = {"not_found": 404, "invalid": 422, "idempotency_mismatch": 422}
+STATUS_OF = {
+    "not_found": 404,
+    "invalid": 422,
+    "idempotency_mismatch": 422,
+    "database_restored": 503,
+}
+RETRY_AFTER_S = {KeyInUse.code: "1", DatabaseRestored.code: "5"}
 # Other refusals conflict with the present state.
 CONFLICT = 409
 
@@ -21,7 +27,8 @@ CONFLICT = 409
 def refuse(error: DomainError) -> Response:
     """The answer to a refused call."""
     refusal = problem_of(error)
-    headers = {"Retry-After": "1"} if isinstance(error, KeyInUse) else None
+    seconds = RETRY_AFTER_S.get(error.code)
+    headers = {"Retry-After": seconds} if seconds else None
     return problem(refusal.status, refusal.code, refusal.detail, refusal.errors, headers)
 
 

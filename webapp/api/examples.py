@@ -27,6 +27,7 @@ _PARTITION: dict[str, Any] = {
     "ready_at": None,
     "verified_at": None,
     "remove_at": None,
+    "rows_lost_at": None,
 }
 _DONE = {
     "status": "ready",
@@ -103,6 +104,7 @@ SUMMARY = {
         "pending": 0,
         "provisioning": 1,
         "ready": 9,
+        "missing": 0,
         "failed": 1,
         "removing": 0,
         "removed": 0,
@@ -111,6 +113,9 @@ SUMMARY = {
     "trying_again": 0,
     "waiting_since": "2026-03-01T08:12:00.500000Z",
     "without_wish": 1,
+    "rows_lost": 0,
+    "brakes": [],
+    "restored": None,
     "collections": [
         {
             "collection": "kb_chunks_v1",
@@ -254,3 +259,14 @@ HEALTH = {
         }
     ],
 }
+BRAKE = {
+    "collection": "kb_chunks_v1",
+    "reason": "partitions_gone",
+    "since": "2026-03-01T09:30:00.120000Z",
+    "gone": 135,
+    "proven": 135,
+    "acknowledged_at": None,
+    "acknowledged_by": None,
+}
+
+RESTORED = {"at": "2026-03-01T09:30:00.120000Z", "reason": "numbers_went_back", "is_compared": True}

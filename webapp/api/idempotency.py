@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from webapp import current
 from webapp.api.access import caller, takes_body
 from webapp.api.errors import refuse
-from webapp.errors import DomainError, InvalidField, KeyInUse, KeyMismatch
+from webapp.errors import DatabaseRestored, DomainError, InvalidField, KeyInUse, KeyMismatch
 from webapp.http.problems import MEDIA_TYPE
 from webapp.idempotency import WITHOUT_KEY, Answer, Key, Repeated, WithKey, keep
 
@@ -49,7 +49,7 @@ def honours_keys(make_answer: Callable[[Any], Answer]) -> Callable[[View], View]
                 view(*args, idempotency=idempotency, **kwargs)
             except Repeated as repeated:
                 return _respond(repeated.answer, replayed=True)
-            except (KeyMismatch, KeyInUse):
+            except (KeyMismatch, KeyInUse, DatabaseRestored):
                 raise
             except DomainError as error:
                 return _refuse(key, error)

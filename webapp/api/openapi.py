@@ -61,6 +61,7 @@ ALWAYS = {
     500: "An error of ours; nothing is known to have been done.",
     503: "The database does not answer; nothing was acknowledged.",
 }
+COLLECTION = "collection"
 WITH_NUMBER = {404: "There is no such tenant."}
 WITH_QUERY = {422: "A parameter is unusable; `errors` names it."}
 # gunicorn refuses it before the application, so it is no problem+json.
@@ -137,17 +138,16 @@ def complete(spec: Spec) -> Spec:
 def _complete_operation(operation: Spec) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
-            _complete_number(parameter)
+            _complete_path(parameter)
         if parameter["in"] == "query":
             # An empty value counts as left out.
             parameter["allowEmptyValue"] = True
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     declared = operation["responses"]
-    problems = {
+    problems = _usual_problems(operation) | {
         int(status): answer["description"] for status, answer in declared.items() if status >= "4"
     }
-    problems.update(_usual_problems(operation))
     declared.update({str(code): _problem(code, problems[code]) for code in sorted(problems)})
     if any(parameter["in"] == "query" for parameter in operation["parameters"]):
         declared["414"] = TOO_LONG
@@ -173,6 +173,14 @@ def _complete_post(operation: Spec) -> None:
     operation["responses"] = dict(sorted(answers.items()))
 
 
+def _complete_path(parameter: Spec) -> None:
+    if parameter["name"] == COLLECTION:
+        parameter["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
+        parameter["description"] = "The collection's name."
+    else:
+        _complete_number(parameter)
+
+
 def _complete_number(parameter: Spec) -> None:
     parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": MAX_TENANT_ID}
     parameter["description"] = "The tenant's number."
@@ -181,9 +189,10 @@ def _complete_number(parameter: Spec) -> None:
 
 def _usual_problems(operation: Spec) -> dict[int, str]:
     places = {parameter["in"] for parameter in operation["parameters"]}
+    paths = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
     return {
         **ALWAYS,
-        **(WITH_NUMBER if "path" in places else {}),
+        **(WITH_NUMBER if paths - {COLLECTION} else {}),
         **(WITH_QUERY if "query" in places else {}),
         **(WITH_BODY if "requestBody" in operation else {}),
     }

@@ -27,6 +27,7 @@ from webapp.models.states import (
     Result,
     TenantState,
 )
+from webapp.partitions.restored_state import RestoredState
 
 
 class Outgoing(BaseModel):
@@ -72,6 +73,10 @@ class Partition(Outgoing):
     remove_at: datetime | None = Field(
         description="When it is dropped, or the drop is tried again; until then a deleted "
         "tenant can be called back, unless a drop has begun."
+    )
+    rows_lost_at: datetime | None = Field(
+        description="When Milvus was found to have lost the partition, which was or is then made "
+        "again, empty: its rows may be lost. Null once an operator has acknowledged it."
     )
 
     @field_validator("last_requested_at", mode="before")
@@ -219,7 +224,7 @@ class Summary(Outgoing):
     """Counts of tenants by the state of their partition and by cause of failure."""
 
     tenants: int = Field(description="Active tenants.")
-    states: dict[PartitionState, int] = Field(description="All six, zeros too.")
+    states: dict[PartitionState, int] = Field(description="All seven, zeros too.")
     causes: dict[Cause, int] = Field(description="Failed partitions only.")
     trying_again: int = Field(
         description="Of the pending and provisioning: those that failed since they began to wait, "
@@ -233,9 +238,60 @@ class Summary(Outgoing):
         validation_alias=AliasChoices("without_wish", "not_requested"),
         description="Active tenants whose partition was not requested yet.",
     )
+    rows_lost: int = Field(
+        description="Active tenants whose partition was lost and made again, until acknowledged."
+    )
     collections: list[Headroom]
     circuit: Circuit
     paused: Pause | None = Field(description="Null while provisioning goes on.")
+    brakes: list["Brake"] = Field(description="What holds collections back; empty is well.")
+    restored: "Restored | None" = Field(
+        description="A restore of the database that still holds something back; else null."
+    )
+
+    @field_validator("restored", mode="before")
+    @classmethod
+    def _null_when_over(cls, state: RestoredState | None) -> RestoredState | None:
+        return state if state and state.is_pending else None
+
+
+class Restored(Outgoing):
+    """The database was restored from a backup.
+
+    Before Milvus was compared with it, no tenant is created (503 `database_restored`), and nothing
+    is made or dropped. Until it is acknowledged, nothing is dropped.
+    """
+
+    at: datetime
+    reason: str = Field(
+        description="other_database; numbers_went_back: a witness knows higher ones; "
+        "other_installation: a new database beside the numbers of another."
+    )
+    is_compared: bool
+
+
+class Brake(Outgoing):
+    """What holds a collection back: nothing is made again or dropped in it.
+
+    With `collection_replaced` no new tenant's partition is made either.
+    """
+
+    collection: str
+    reason: Cause = Field(
+        description="partitions_gone: many at once; collection_replaced: another collection "
+        "answers under this name; collection_missing: there is none."
+    )
+    since: datetime
+    gone: int = Field(description="How many proven partitions are missing.")
+    proven: int = Field(description="Of how many.")
+    acknowledged_at: datetime | None = Field(description="When an operator chose to wait.")
+    acknowledged_by: str | None
+
+
+class Brakes(Outgoing):
+    """The brakes that are on, the oldest first."""
+
+    items: list[Brake]
 
 
 class Finding(Outgoing):
@@ -261,7 +317,9 @@ class Drift(Outgoing):
 
     drift: bool = Field(description="Anything missing, orphan, resurrected or stuck?")
     counts: dict[DriftKind, int] = Field(description="Of each kind, exact.")
-    missing: list[Finding] = Field(description="Ready with us, gone there; being made again.")
+    missing: list[Finding] = Field(
+        description="Proven before, gone there; being made again, or held back by a brake."
+    )
     orphan: list[Finding] = Field(description="In Milvus, of no tenant; never dropped by itself.")
     resurrected: list[Finding] = Field(description="Empty, of a removed tenant; is dropped again.")
     stuck: list[Finding] = Field(description="Should have come to an end, and has not.")

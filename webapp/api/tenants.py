@@ -19,6 +19,11 @@ from webapp.tenants.queries import (
     list_tenants,
 )
 
+NOT_COMPARED = (
+    "The database does not answer; or (`database_restored`) it was restored from a backup, and "
+    "not compared with Milvus yet: `Retry-After` says when to repeat the call."
+)
+
 
 def created(tenant: Tenant) -> Answer:
     """The answer with a tenant that was created."""
@@ -35,7 +40,7 @@ def _accepted(tenant: Tenant) -> Answer:
 @api.output(schemas_out.Tenant, 201, description="Created; the partition follows.", example=PENDING)
 @api.doc(
     operation_id="create_tenant",
-    responses={409: "slug_taken: another tenant has the slug."},
+    responses={409: "slug_taken: another tenant has the slug.", 503: NOT_COMPARED},
 )
 @honours_keys(created)
 def create(new: schemas_in.NewTenant, idempotency: Idempotency) -> Tenant:
@@ -185,6 +190,27 @@ def empty(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """
     foreign = current.services().foreign
     return foreign.empty(tenant_id, actor=current.actor(), idempotency=idempotency)
+
+
+def _shown(tenant: Tenant) -> Answer:
+    return answer(schemas_out.Tenant.of(tenant), 200)
+
+
+@api.post("/tenants/<tenant_id:tenant_id>/acknowledge")
+@api.output(schemas_out.Tenant, description="Marked no more.", example=READY)
+@api.doc(
+    operation_id="acknowledge_loss",
+    responses={409: "nothing_lost: the partition is not marked, or not ready yet."},
+)
+@honours_keys(_shown)
+def acknowledge(tenant_id: int, idempotency: Idempotency) -> Tenant:
+    """Acknowledge that a tenant's rows may be lost
+
+    For a partition that Milvus lost and that was made again, empty (`rows_lost_at`): once its rows
+    are loaded again, or are not needed.
+    """
+    losses = current.services().losses
+    return losses.acknowledge(tenant_id, actor=current.actor(), idempotency=idempotency)
 
 
 @api.get("/tenants/<tenant_id:tenant_id>/events")

@@ -26,7 +26,7 @@ from webapp.db.session import Database
 from webapp.logs import get_logger
 from webapp.models.audit import Actor, AuditEntry
 from webapp.models.base import Model
-from webapp.models.control import Pause
+from webapp.models.control import Brake, Installation, Pause
 from webapp.models.csv_import import Upload
 from webapp.models.idempotency import IdempotencyKey
 from webapp.models.observed import PartitionDrift
@@ -43,6 +43,8 @@ TEXTS: dict[Any, tuple[str, ...]] = {
     Upload: ("actor", "filename"),
     Pause: ("paused_by", "reason"),
     PartitionDrift: ("acknowledged_by", "acknowledged_reason"),
+    Brake: ("acknowledged_by", "released_by"),
+    Installation: ("acknowledged_by",),
     OrphanRequest: ("actor",),
     IdempotencyKey: ("body",),
     # A token's name is a person's only where it has the address.

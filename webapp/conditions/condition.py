@@ -21,6 +21,7 @@ class Part(StrEnum):
     COLLECTION = "collection"
     CAPACITY = "capacity"
     PROVISIONING = "provisioning"
+    BRAKE = "brake"
     TENANTS = "tenants"
     SETTINGS = "settings"
 
@@ -37,6 +38,8 @@ class Place(StrEnum):
     DRIFT = "drift"
     ORPHANS = "orphans"
     STUCK = "stuck"
+    BRAKE = "brake"
+    ROWS_LOST = "rows_lost"
     QUEUES = "queues"
     FAILED = "failed"
     FOREIGN = "foreign"

@@ -37,6 +37,24 @@ ISOLATION_BROKEN = _kind(
     Place.DRIFT,
     N_("Stop searches on this Milvus until the reason is known; check it again after that."),
 )
+BRAKE_ENGAGED = _kind(
+    "brake_engaged",
+    Part.BRAKE,
+    Place.BRAKE,
+    N_(
+        "Find out what happened to Milvus, and restore it if you can: what is listed again is "
+        "ready again. Else decide: make the partitions again, or wait."
+    ),
+)
+DATABASE_RESTORED = _kind(
+    "database_restored",
+    Part.DATABASE,
+    Place.REMOVING,
+    N_(
+        "See that Milvus answers; then look at the tenants that are removing, keep those that are "
+        "to stay, and acknowledge: flask partitions restored --acknowledge."
+    ),
+)
 SETTINGS_DISAGREE = _kind(
     "settings_disagree",
     Part.SETTINGS,
@@ -197,11 +215,17 @@ REMOVALS_BLOCKED = _kind(
     Place.REMOVING,
     N_("Read the cause on the tenant's page; the drop is tried again by itself."),
 )
+ROWS_MAY_BE_LOST = _kind(
+    "rows_may_be_lost",
+    Part.TENANTS,
+    Place.ROWS_LOST,
+    N_("Load these tenants' documents again, and acknowledge: flask partitions acknowledge."),
+)
 PARTITIONS_MISSING = _kind(
     "partitions_missing",
     Part.MILVUS,
     Place.DRIFT,
-    N_("Find out what dropped them. They are made again by themselves, empty: load their rows."),
+    N_("Find out what dropped them. Where no brake or pause holds them, they are made again."),
     passes_by_itself=True,
 )
 PARTITIONS_RESURRECTED = _kind(

@@ -10,6 +10,7 @@ from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.condition import Severity
 from webapp.models.process import ProcessKind
 from webapp.models.states import UNSETTLED, CanaryOutcome, DriftKind
+from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.policy import CANARY_EVERY
 from webapp.partitions.summary import Headroom
 
@@ -30,6 +31,7 @@ def of_milvus(seen: Observations) -> Iterator[Condition]:
     """What keeps partitions from being made, and what is not known of Milvus."""
     outage = list(_outage(seen))
     yield from outage
+    yield from _brakes(seen)
     if not outage:
         yield from _unknown(seen)
     for collection in seen.summary.collections:
@@ -59,21 +61,57 @@ def _outage(seen: Observations) -> Iterator[Condition]:
         since = circuit.since or in_use.answered_at
         yield Condition(kinds.MILVUS_DOWN, Severity.DANGER, text, since, waiting)
         return
+    braked = {brake.collection: brake for brake in seen.summary.brakes}
+    # Told as no answer, and as a brake.
+    told = NO_ANSWER | {Cause.COLLECTION_REPLACED}
     for collection in seen.summary.collections:
-        if collection.cause and collection.cause not in NO_ANSWER and _is_fresh(seen, collection):
-            yield _refused(collection, collection.cause)
+        if collection.cause and collection.cause not in told and _is_fresh(seen, collection):
+            yield _refused(collection, collection.cause, braked.get(collection.collection))
 
 
-def _refused(collection: Headroom, cause: Cause) -> Condition:
-    kind = OF_CAUSE.get(cause, kinds.MILVUS_TROUBLE)
+def _refused(collection: Headroom, cause: Cause, brake: BrakeState | None) -> Condition:
+    kind, name = OF_CAUSE.get(cause, kinds.MILVUS_TROUBLE), collection.collection
+    missing = brake.gone if brake else 0
     text = plain(
         "Nothing can be made in the collection %(collection)s: %(cause)s.",
-        collection=collection.collection,
+        collection=name,
         cause=cause,
     )
-    return Condition(
-        kind, Severity.DANGER, text, collection.answered_at, subject=collection.collection
-    )
+    if missing:
+        text = counted(
+            "The collection %(collection)s is missing in Milvus, and with it %(num)s partition.",
+            "The collection %(collection)s is missing in Milvus, and with it %(num)s partitions.",
+            missing,
+            collection=name,
+        )
+    since = collection.answered_at
+    return Condition(kind, Severity.DANGER, text, since, missing or None, name)
+
+
+def _brakes(seen: Observations) -> Iterator[Condition]:
+    """Disasters that are not repaired before a human has decided."""
+    for brake in seen.summary.brakes:
+        name = brake.collection
+        if brake.reason == Cause.COLLECTION_REPLACED:
+            text = plain(
+                "The collection %(collection)s is not the one that was known: nothing is made or "
+                "dropped there until an operator decides.",
+                collection=name,
+            )
+        elif brake.reason == Cause.PARTITIONS_GONE:
+            text = counted(
+                "%(num)s of %(total)s partition in %(collection)s is gone at once: none is made "
+                "again until an operator decides.",
+                "%(num)s of %(total)s partitions in %(collection)s are gone at once: none is made "
+                "again until an operator decides.",
+                brake.gone,
+                total=brake.proven,
+                collection=name,
+            )
+        else:
+            # Told as the collection's own condition.
+            continue
+        yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, text, brake.since, brake.gone, name)
 
 
 def _is_fresh(seen: Observations, collection: Headroom) -> bool:

@@ -26,6 +26,8 @@ def of_tenants(seen: Observations) -> Iterator[Condition]:
     """Tenants that are not ready, and why; rooms; pauses; long operations."""
     yield from _failed(seen)
     yield from _waiting(seen)
+    yield from _restored(seen)
+    yield from _lost(seen)
     yield from _removals(seen)
     yield from _rooms(seen)
     yield from _paused(seen)
@@ -103,6 +105,34 @@ def _waiting(seen: Observations) -> Iterator[Condition]:
             stuck,
         )
         yield Condition(kinds.TENANTS_STUCK, Severity.WARNING, text, count=stuck)
+
+
+def _restored(seen: Observations) -> Iterator[Condition]:
+    restored = seen.summary.restored
+    if restored is None or not restored.is_pending:
+        return
+    if restored.is_suspected:
+        text = plain(
+            "The database was restored from a backup: no tenant is created, and nothing is made "
+            "or dropped, before it was compared with Milvus."
+        )
+    else:
+        text = plain(
+            "The database was restored from a backup: nothing is dropped until an operator has "
+            "looked at the tenants that are removing."
+        )
+    severity = Severity.DANGER if restored.is_suspected else Severity.WARNING
+    yield Condition(kinds.DATABASE_RESTORED, severity, text, restored.at)
+
+
+def _lost(seen: Observations) -> Iterator[Condition]:
+    if lost := seen.summary.rows_lost:
+        text = counted(
+            "Rows of %(num)s tenant may be lost: Milvus lost its partition.",
+            "Rows of %(num)s tenants may be lost: Milvus lost their partitions.",
+            lost,
+        )
+        yield Condition(kinds.ROWS_MAY_BE_LOST, Severity.WARNING, text, count=lost)
 
 
 def _removals(seen: Observations) -> Iterator[Condition]:

@@ -17,11 +17,13 @@ from webapp.csv_import.storing import counts, record
 from webapp.csv_import.validation import usable_tenants, validate_rows
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.errors import DatabaseRestored
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
+from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_imported
 from webapp.tenants.numbering import lift
 
@@ -34,10 +36,17 @@ log = get_logger("paratia.uploads")
 class Uploads:
     """Creates the tenants of a file: checked first, then confirmed."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        policy: Policy,
+        incarnations: Incarnations,
+    ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._policy = policy
+        self._incarnations = incarnations
 
     def check(self, filename: str, data: bytes, *, actor: Actor) -> Upload:
         """Validate every row of the file, and store the verdicts. No tenant is created.
@@ -138,21 +147,32 @@ class Uploads:
     def advance(self, upload_id: int) -> bool:
         """Create the tenants of the next rows; True while there are more.
 
-        Safe in several processes at once, and after a crash.
+        Safe in several processes at once, and after a crash. After a restore of the database it
+        waits until this was compared with Milvus.
         """
         try:
-            upload = self._take(upload_id, ONE_WRITES)
+            with self._incarnations.drawing():
+                upload = self._take_batch(upload_id)
+        except DatabaseRestored:
+            return False
+        return upload is not None and upload.state == UploadState.RUNNING
+
+    def _take_batch(self, upload_id: int) -> Upload | None:
+        try:
+            return self._take(upload_id, ONE_WRITES)
         except IntegrityError:
             # A sign-up took a slug or a number during the batch; now none can.
-            upload = self._take(upload_id, NOBODY_ELSE_WRITES)
-        return upload is not None and upload.state == UploadState.RUNNING
+            return self._take(upload_id, NOBODY_ELSE_WRITES)
 
     def _take(self, upload_id: int, lock: TextClause) -> Upload | None:
         with self._database.transaction() as session:
+            look = self._incarnations.require_known(session)
             batch = take_batch(session, upload_id, self._policy, lock)
             if batch is None:
                 return None
             upload, partitions = batch
+            highest = max((row.tenant_id for row in partitions), default=0)
+            self._incarnations.note_drawn(session, look, highest)
             if upload.state == UploadState.FINISHED:
                 done = {"upload": upload_id, **counts(upload)}
                 session.after_commit(lambda: log.info("upload.finished", **done))

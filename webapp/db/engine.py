@@ -5,13 +5,16 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, ExceptionContext, make_url
+from sqlalchemy.exc import DisconnectionError
 
 from webapp.db.deadline import left_s
+from webapp.db.identity import inode_of
 from webapp.db.safe_methods import ChangeRefused, are_changes_refused
 
 BUSY_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 5
 READ_ONLY = "paratia_read_only"
+INODE = "paratia_inode"
 # PostgreSQL's code for a write in a read-only transaction.
 READ_ONLY_TRANSACTION = "25006"
 
@@ -86,6 +89,13 @@ def _prepare_sqlite(engine: Engine) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+    @event.listens_for(engine, "checkout")
+    def _leave_a_replaced_file(_connection: Any, record: Any, _fairy: object) -> None:
+        """Connect anew where another file was put in the place of the one that is open."""
+        inode = inode_of(engine.url.database)
+        if record.info.setdefault(INODE, inode) != inode:
+            raise DisconnectionError("the database's file was replaced")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

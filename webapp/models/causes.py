@@ -19,8 +19,10 @@ class Cause(StrEnum):
     AUTH = "auth"
     INVALID_NAME = "invalid_name"
     FOREIGN_DATA = "foreign_data"
-    # Of a collection; no attempt fails with it.
+    # Of a collection; no attempt fails with these.
     COLLECTION_MOVED = "collection_moved"
+    COLLECTION_REPLACED = "collection_replaced"
+    PARTITIONS_GONE = "partitions_gone"
 
     @property
     def is_transient(self) -> bool:
@@ -54,6 +56,9 @@ HOPELESS = frozenset({Cause.INVALID_NAME, Cause.FOREIGN_DATA})
 
 # Milvus did not answer; every other cause is an answer.
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
+
+# The name leads to another collection than before: this says nothing about requests.
+ELSEWHERE = frozenset({Cause.COLLECTION_MOVED, Cause.COLLECTION_REPLACED})
 
 # Only an attempt shows that these are over: the sweep retries one tenant from time to time, and the
 # others follow when a partition was created.
@@ -119,6 +124,22 @@ ADVICE = {
         N_(
             "Move the alias back; or, when the tenants' rows are in the other one, run "
             "flask partitions verify --accept-moved."
+        ),
+    ),
+    Cause.COLLECTION_REPLACED: Advice(
+        N_("Another collection"),
+        N_("The collection is not the one that was known under this name."),
+        N_(
+            "See whether Milvus is the right server, and restore it if it is not. Else decide "
+            "under Partitions → Drift, or by flask partitions brake: nothing is made until then."
+        ),
+    ),
+    Cause.PARTITIONS_GONE: Advice(
+        N_("Many partitions gone"),
+        N_("Many partitions of the collection are gone at once."),
+        N_(
+            "Find out what happened to Milvus, and restore it if you can. Else decide under "
+            "Partitions → Drift, or by flask partitions brake: none is made again until then."
         ),
     ),
     Cause.FOREIGN_DATA: Advice(

@@ -23,10 +23,12 @@ class ObservedCollection(Model):
     error: Mapped[str | None] = mapped_column(Text)
     partitions: Mapped[int | None]
     latency_ms: Mapped[int | None]
-    # The name may be an alias: the collection's real name and Milvus's id of it (0 on Milvus Lite),
-    # and the other collection that the alias has been moved to.
+    # The name may be an alias: the collection's real name, Milvus's id of it (0 on Milvus Lite) and
+    # Milvus's time of its creation (none on Milvus Lite), and the other collection that the alias
+    # has been moved to.
     real_name: Mapped[str | None] = mapped_column(String(255))
     collection_id: Mapped[int | None] = mapped_column(BigInteger)
+    collection_created: Mapped[int | None] = mapped_column(BigInteger)
     moved_to: Mapped[str | None] = mapped_column(String(255))
     # Its fields as JSON; see `partitions.collection_schema`.
     fields: Mapped[str | None] = mapped_column(Text)

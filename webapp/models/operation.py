@@ -20,6 +20,8 @@ class OperationKind(StrEnum):
     BACKFILL = "backfill"
     DELETE = "delete"
     RESTORE = "restore"
+    # The mark is taken off partitions whose rows may be lost.
+    ACKNOWLEDGE = "acknowledge"
 
 
 class OperationState(StrEnum):

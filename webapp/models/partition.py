@@ -42,6 +42,11 @@ class Partition(Model):
             *("state", "seen_absent_at", "tenant_id"),
             where="state = 'ready' AND seen_absent_at IS NULL",
         ),
+        partial_index(
+            "ix_partition_rows_lost",
+            *("tenant_id", "rows_lost_at", "state", "collection"),
+            where="rows_lost_at IS NOT NULL",
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(
@@ -88,6 +93,9 @@ class Partition(Model):
     # The proof that ended the last need; it stays while the partition is made again.
     ready_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When a proven partition was found gone and was to be made again, empty: its rows may be lost.
+    # NULL once an operator has acknowledged it.
+    rows_lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # What to do with pre-existing rows: `seen_absent_at` is NULL and the partition has rows.
     if_exists: Mapped[IfExists] = mapped_column(

@@ -9,6 +9,8 @@ class PartitionState(StrEnum):
     PENDING = "pending"
     PROVISIONING = "provisioning"
     READY = "ready"
+    # Proven before; Milvus, or its collection, has it no more, and a human decides what follows.
+    MISSING = "missing"
     FAILED = "failed"
     REMOVING = "removing"
     REMOVED = "removed"
@@ -93,11 +95,13 @@ class CanaryOutcome(StrEnum):
 _S = PartitionState
 
 # A new request (retry, reopening, backfill, restore) leads to pending, a deletion to removing. Only
-# a claim leads to provisioning, only a proof to ready, only a confirmed absence to removed.
+# a claim leads to provisioning, only a proof to ready, only a confirmed absence to removed. Only a
+# partition that was ready can be missing; it is ready again once it is listed again.
 TRANSITIONS: dict[PartitionState, frozenset[PartitionState]] = {
     _S.PENDING: frozenset({_S.PROVISIONING, _S.FAILED, _S.REMOVING}),
     _S.PROVISIONING: frozenset({_S.PROVISIONING, _S.READY, _S.PENDING, _S.FAILED, _S.REMOVING}),
-    _S.READY: frozenset({_S.PENDING, _S.REMOVING}),
+    _S.READY: frozenset({_S.PENDING, _S.MISSING, _S.REMOVING}),
+    _S.MISSING: frozenset({_S.READY, _S.PENDING, _S.REMOVING}),
     _S.FAILED: frozenset({_S.PENDING, _S.PROVISIONING, _S.REMOVING}),
     _S.REMOVING: frozenset({_S.PENDING, _S.REMOVED}),
     _S.REMOVED: frozenset(),
@@ -111,5 +115,5 @@ def sources_of(target: PartitionState) -> frozenset[PartitionState]:
 
 UNSETTLED = (PartitionState.PENDING, PartitionState.PROVISIONING)
 # The tenant lacks the partition that it needs.
-WAITING = (*UNSETTLED, PartitionState.FAILED)
+WAITING = (*UNSETTLED, PartitionState.FAILED, PartitionState.MISSING)
 GONE = (PartitionState.REMOVING, PartitionState.REMOVED)

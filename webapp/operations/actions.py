@@ -19,6 +19,7 @@ from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_AGAIN, Policy
 from webapp.partitions.requests import record_first, request_again, request_first
+from webapp.partitions.rows_lost import acknowledge
 from webapp.tenants.deletion import delete_tenants, restore_tenants
 
 # As values of the column, in an expression that each row evaluates.
@@ -97,6 +98,12 @@ def _backfill(
     return Applied([*first, *again, *waiting_rows], [*first, *again, *lost])
 
 
+def _acknowledge(
+    session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, _policy: Policy, actor: Actor
+) -> Applied:
+    return Applied(acknowledge(session, Partition.tenant_id.in_(tenant_ids), actor))
+
+
 def _delete(
     session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
@@ -128,4 +135,5 @@ ACTIONS: dict[OperationKind, Action] = {
     OperationKind.BACKFILL: _backfill,
     OperationKind.DELETE: _delete,
     OperationKind.RESTORE: _restore,
+    OperationKind.ACKNOWLEDGE: _acknowledge,
 }

@@ -18,6 +18,7 @@ from webapp.models.states import GONE, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.operations.selection import Selection
 from webapp.partitions.requests import IS_IMPORTED, NOT_REQUESTED, STILL_THERE
+from webapp.partitions.rows_lost import MAY_BE_ACKNOWLEDGED
 
 # The rows that each kind can change.
 CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
@@ -25,6 +26,7 @@ CAN_TAKE: dict[OperationKind, ColumnElement[bool]] = {
     OperationKind.REQUEST: NOT_REQUESTED,
     OperationKind.DELETE: or_(NOT_REQUESTED, Partition.state.not_in(GONE)),
     OperationKind.RESTORE: STILL_THERE,
+    OperationKind.ACKNOWLEDGE: MAY_BE_ACKNOWLEDGED,
 }
 TRANSIENT = [cause for cause in Cause if cause.is_transient]
 
@@ -90,8 +92,10 @@ WAITING = "waiting"
 PERMANENT = "failed_permanently"
 OTHER_CAUSE = "other_cause"
 UNKNOWN = "unknown"
+NOTHING_LOST = "nothing_lost"
 CHANGED = "changed"
 REASONS = {
+    (OperationKind.ACKNOWLEDGE, PartitionState.READY): NOTHING_LOST,
     (OperationKind.RESTORE, PartitionState.REMOVING): DROPPING,
     (OperationKind.RETRY, PartitionState.FAILED): OTHER_CAUSE,
     (OperationKind.BACKFILL, PartitionState.FAILED): PERMANENT,

@@ -11,6 +11,7 @@ from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.partitions.requests import ROWS_LOST
 from webapp.tenants.queries import TenantFilter, conditions
 
 UNSET = (None, "", False)
@@ -56,7 +57,7 @@ class Selection(TenantFilter):
     @property
     def is_of_partitions(self) -> bool:
         """Whether columns of partitions alone decide what matches."""
-        by_row = self.state or self.cause or self.operation_id is not None
+        by_row = self.state or self.cause or self.rows_lost or self.operation_id is not None
         of_tenants = self.q or self.upload_id is not None or self.tenant_ids is not None
         return bool(by_row) and not of_tenants
 
@@ -78,6 +79,8 @@ class Selection(TenantFilter):
         wanted = [Partition.state == self.state if self.state else Partition.state.not_in(GONE)]
         if self.cause:
             wanted.append(Partition.cause == self.cause)
+        if self.rows_lost:
+            wanted.append(ROWS_LOST)
         if self.operation_id is not None:
             wanted.append(Partition.operation_id == self.operation_id)
         return wanted

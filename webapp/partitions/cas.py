@@ -3,11 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
+
+ALWAYS: ColumnElement[bool] = true()
 
 
 def change(
@@ -36,14 +38,17 @@ def change_held(
     claims: Collection[Partition],
     state: PartitionState,
     values: dict[str, Any],
+    further: ColumnElement[bool] = ALWAYS,
 ) -> Sequence[Partition]:
     """Change the rows of claims that still hold; returns them as they are after it.
+
+    `further` is a condition that they must meet besides.
 
     A claim is the row as it was when its fence was raised. A claim that was lost has an older fence
     than its row, so it changes none.
     """
     fences = [(claim.tenant_id, claim.fence) for claim in claims]
-    held = and_(is_one_of(fences, Partition.fence), Partition.state == state)
+    held = and_(is_one_of(fences, Partition.fence), Partition.state == state, further)
     return change(session, held, values) if fences else []
 
 

@@ -19,9 +19,11 @@ from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions import events
+from webapp.partitions.brake_state import HELD
 from webapp.partitions.cas import is_any
 from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Policy
+from webapp.partitions.restored_state import SUSPECTED
 from webapp.queue.job_queue import DispatchError, JobQueue, job_id_of
 from webapp.queue.own_jobs import CHUNK_ID
 
@@ -60,6 +62,8 @@ class Dispatcher:
             Partition.state == PartitionState.PENDING,
             Partition.dispatch_after <= utc_now(),
             NOT_PAUSED,
+            ~HELD,
+            ~SUSPECTED,
         )
         with self._database.reading() as session:
             if not is_any(session, due):

@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session, aliased
 from webapp.models.naming import number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
-from webapp.models.states import DriftKind, PartitionState
+from webapp.models.states import UNSETTLED, DriftKind, PartitionState
 from webapp.models.tenant import Tenant
 from webapp.partitions.policy import Policy
 from webapp.partitions.stuck import stuck
+
+HELD_BACK = "it is not made again before an operator has decided, or a pause has ended"
+AGAIN = "it is being made again"
 
 # The most findings of one kind on a page or in an answer; the counts are exact.
 SHOWN_AT_MOST = 1_000
@@ -21,7 +24,16 @@ SHOWN_AT_MOST = 1_000
 INFORMATION = frozenset({DriftKind.ADOPTED, DriftKind.ACKNOWLEDGED, DriftKind.OTHER})
 DRIFT = frozenset(DriftKind) - INFORMATION
 # The kinds that follow from our own rows; the others are in the drift report.
-STORED = frozenset(DriftKind) - {DriftKind.STUCK, DriftKind.ADOPTED}
+STORED = frozenset(DriftKind) - {DriftKind.MISSING, DriftKind.STUCK, DriftKind.ADOPTED}
+
+# Partitions that Milvus lost: missing, or being made again.
+_MISSING = or_(
+    Partition.state == PartitionState.MISSING,
+    and_(
+        Partition.rows_lost_at.is_not(None),
+        Partition.state.in_([*UNSETTLED, PartitionState.FAILED]),
+    ),
+)
 
 # Partitions that existed before their request: no attempt saw them absent. The index is partial;
 # with a parameter in place of the literal, SQLite would not use it.
@@ -98,6 +110,7 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
     return KnownDrift(
         counts=counts,
         **{str(kind): [each for each in stored if each.kind == kind] for kind in STORED},
+        missing=missing_ones(session, at_most) if counts[DriftKind.MISSING] else [],
         stuck=stuck_ones(session, policy, at_most) if counts[DriftKind.STUCK] else [],
         adopted=adopted_ones(session, at_most) if counts[DriftKind.ADOPTED] else [],
         collections=_compared(session),
@@ -108,7 +121,14 @@ def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     """The number of each kind but adopted; one query over indexes."""
     report = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
-    counted = session.execute(union_all(report, late.where(stuck(policy))))
+    gone = select(literal(DriftKind.MISSING, PartitionDrift.kind.type), func.count())
+    counted = session.execute(
+        union_all(
+            report,
+            late.where(stuck(policy)),
+            gone.select_from(Partition).where(_MISSING),
+        )
+    )
     return dict.fromkeys(DriftKind, 0) | {row[0]: row[1] for row in counted}
 
 
@@ -166,6 +186,15 @@ def stuck_ones(session: Session, policy: Policy, limit: int | None = None) -> li
 def _lasts(row: Partition) -> str:
     waits = ", waiting" if row.waiting_since else ""
     return f"{row.state}{waits} since {row.lasts_since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def missing_ones(session: Session, limit: int | None = None) -> list[Finding]:
+    """Partitions that Milvus lost, by number."""
+    statement = select(Partition).where(_MISSING).order_by(Partition.tenant_id).limit(limit)
+    return [
+        _of(row, DriftKind.MISSING, HELD_BACK if row.state == PartitionState.MISSING else AGAIN)
+        for row in session.scalars(statement)
+    ]
 
 
 def adopted_ones(session: Session, limit: int | None = None) -> list[Finding]:

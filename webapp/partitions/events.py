@@ -42,6 +42,9 @@ DROPPED: Final = "milvus.partition.dropped"
 ABSENT: Final = "milvus.partition.absent"
 KEPT: Final = "milvus.partition.kept"
 DRIFT: Final = "milvus.partition.drift"
+MISSING: Final = "milvus.partition.missing"
+FOUND: Final = "milvus.partition.found"
+ACKNOWLEDGED: Final = "milvus.partition.acknowledged"
 
 WARNINGS = frozenset(
     {
@@ -53,6 +56,7 @@ WARNINGS = frozenset(
         DROP_FAILED,
         KEPT,
         DRIFT,
+        MISSING,
         EMPTYING,
         EMPTIED,
     }

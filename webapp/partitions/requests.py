@@ -1,7 +1,8 @@
 """Requests for a partition: the first one, another one, its withdrawal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
@@ -12,13 +13,18 @@ from webapp.db.types import UtcDateTime
 from webapp.models.audit import Actor
 from webapp.models.naming import partition_name
 from webapp.models.partition import Partition, PartitionEvent
-from webapp.models.states import IfExists, PartitionState, sources_of
+from webapp.models.states import GONE, IfExists, PartitionState, sources_of
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.policy import DISPATCH_GRACE, Policy
 
 REMOVING = PartitionState.REMOVING
 NOT_REQUESTED: ColumnElement[bool] = Partition.state.is_(None)
+
+# Lost after it was proven and made again, empty; nobody has acknowledged it.
+ROWS_LOST: ColumnElement[bool] = and_(
+    Partition.rows_lost_at.is_not(None), Partition.state.not_in(GONE)
+)
 
 # Deleted, and can be restored: the drop has not begun.
 STILL_THERE = and_(Partition.state == REMOVING, Partition.drop_began_at.is_(None))
@@ -79,15 +85,17 @@ def request_again(
     now: datetime,
     request_id: str | None = None,
     if_exists: IfExists | ColumnElement[IfExists] = IfExists.REFUSE,
-    state: PartitionState = PartitionState.FAILED,
+    *,
+    states: Collection[PartitionState] = (PartitionState.FAILED,),
+    further: Mapping[str, Any] = MappingProxyType({}),
 ) -> Sequence[Partition]:
-    """Make a new request of the failed rows among these, or of those in `state`; returns them.
+    """Make a new request of the failed rows among these, or of those in `states`; returns them.
 
-    Jobs of the old generation cannot claim. A decision to adopt or to empty was for the old
-    request alone.
+    `further` are values of other columns. Jobs of the old generation cannot claim. A decision to
+    adopt or to empty was for the old request alone.
     """
-    values = _once_more(attempts, now, request_id, if_exists)
-    return change(session, and_(which, Partition.state == state), values)
+    values = {**_once_more(attempts, now, request_id, if_exists), **further}
+    return change(session, and_(which, Partition.state.in_(states)), values)
 
 
 def withdraw(

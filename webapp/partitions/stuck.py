@@ -1,5 +1,6 @@
 """The one rule for stuck partitions: more time has passed than they can need."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -7,19 +8,31 @@ from sqlalchemy import ColumnElement, and_, or_
 from webapp.db.types import utc_now
 from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
+from webapp.partitions import brake_state, restored_state
+from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
+from webapp.partitions.restored_state import RestoredState
 
 # The tolerance beyond all attempts with their pauses, or beyond a drop.
 MARGIN = timedelta(minutes=5)
 
 
-def is_stuck(partition: Partition, policy: Policy, last_pause: PauseState | None = None) -> bool:
+def is_stuck(
+    partition: Partition,
+    policy: Policy,
+    last_pause: PauseState | None = None,
+    brakes: Iterable[BrakeState] = (),
+    restored: RestoredState | None = None,
+) -> bool:
     """True where the last request or a removal has not ended in time.
 
-    None is stuck during a pause, nor until the time has passed again after one.
+    None is stuck during a pause, a brake of its collection or before a restore is acknowledged, nor
+    until the time has passed again after one.
     """
-    if last_pause and last_pause.excuses(_requested_before(policy)):
+    mine = [each for each in brakes if each.collection == partition.collection]
+    halts = [last_pause, restored, *mine]
+    if any(halt and halt.excuses(_requested_before(policy)) for halt in halts):
         return False
     if partition.state in UNSETTLED:
         return (partition.last_requested_at or partition.requested_at) < _requested_before(policy)
@@ -45,7 +58,8 @@ def stuck(policy: Policy) -> ColumnElement[bool]:
             or_(Partition.remove_at < _due_before(), Partition.drop_began_at < _due_before()),
         ),
     )
-    return and_(late, ~excused(before))
+    others = or_(brake_state.excused(before), restored_state.excused(before))
+    return and_(late, ~excused(before), ~others)
 
 
 def _requested_before(policy: Policy) -> datetime:

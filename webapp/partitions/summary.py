@@ -16,6 +16,7 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
     type_coerce,
     union_all,
 )
@@ -23,15 +24,17 @@ from sqlalchemy.orm import Session
 
 from webapp.db.types import UtcDateTime
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit, Pause
+from webapp.models.control import Brake, Circuit, Installation, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, UNSETTLED, WAITING, CanaryOutcome, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
 from webapp.partitions.pause_state import PROVISIONING, PauseState
-from webapp.partitions.requests import NOT_REQUESTED
+from webapp.partitions.requests import NOT_REQUESTED, ROWS_LOST
+from webapp.partitions.restored_state import RestoredState
 from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.
@@ -78,12 +81,18 @@ class Summary:
     not_requested: int
     collections: list[Headroom]
     circuit: CircuitState
+    # Living tenants whose partition was lost and made again, until an operator acknowledges it.
+    rows_lost: int = 0
     # Deleted tenants whose drop failed and is tried again.
     held_up: int = 0
     last_pause: PauseState | None = None
     longest: Longest = field(default_factory=dict)
     # Of those on their way: they failed since the need began, and are tried again.
     trying_again: int = 0
+    # The last brake of each collection that had one.
+    last_brakes: Sequence[BrakeState] = ()
+    # The last restore of the database that was recognized.
+    restored: RestoredState | None = None
 
     @property
     def waiting_since(self) -> datetime | None:
@@ -94,6 +103,11 @@ class Summary:
     def on_their_way_since(self) -> datetime | None:
         """The same of those that have not failed."""
         return min((at for state, at in self.longest.items() if state in UNSETTLED), default=None)
+
+    @property
+    def brakes(self) -> Sequence[BrakeState]:
+        """The brakes that are on, the oldest first."""
+        return [brake for brake in self.last_brakes if brake.is_on]
 
     @property
     def paused(self) -> PauseState | None:
@@ -122,7 +136,7 @@ def summary(session: Session, settings: Settings) -> Summary:
     partitions = counted[_TENANTS, None] - not_requested
     states[PartitionState.READY] = partitions - sum(states.values())
     requested = sum(count for state, count in states.items() if state not in GONE)
-    circuit, pause = _switches(session)
+    circuit, pause, installation, brakes = _switches(session)
     return Summary(
         tenants=requested + not_requested,
         states=states,
@@ -130,8 +144,11 @@ def summary(session: Session, settings: Settings) -> Summary:
         not_requested=not_requested,
         collections=headroom(session, settings),
         circuit=CircuitState.of(circuit),
+        rows_lost=counted[_ROWS_LOST, None],
         held_up=sum(_by_cause(counted, PartitionState.REMOVING).values()),
         last_pause=PauseState.of(pause) if pause else None,
+        last_brakes=brakes,
+        restored=RestoredState.of(installation),
         longest=_longest(rows),
         trying_again=counted[_TRYING_AGAIN, None],
     )
@@ -146,17 +163,24 @@ def _longest(rows: Sequence[Row[Any]]) -> Longest:
     return longest
 
 
-def _switches(session: Session) -> tuple[Circuit | None, Pause | None]:
-    """Two rows that may be missing, in one query."""
+def _switches(
+    session: Session,
+) -> tuple[Circuit | None, Pause | None, Installation | None, list[BrakeState]]:
+    """Three rows that may be missing, and the few brakes, in one query."""
     one = select(literal(1).label("row")).subquery()
-    both = (
-        select(Circuit, Pause)
+    all_of_them = (
+        select(Circuit, Pause, Installation, Brake)
         .select_from(one)
         .join(Circuit, Circuit.name == MILVUS, isouter=True)
         .join(Pause, Pause.name == PROVISIONING, isouter=True)
+        .join(Installation, true(), isouter=True)
+        .join(Brake, true(), isouter=True)
+        .order_by(Brake.since, Brake.collection)
     )
-    circuit, pause = session.execute(both).one()
-    return circuit, pause
+    rows = session.execute(all_of_them).all()
+    brakes = [BrakeState.of(brake) for *_, brake in rows if brake is not None]
+    circuit, pause, installation, _brake = rows[0]
+    return circuit, pause, installation, brakes
 
 
 def _by_cause(counted: Counted, state: PartitionState) -> dict[str, int]:
@@ -169,6 +193,7 @@ def _how_many(kind: str, counted: Select[int]) -> Select[Any]:
 
 
 _TENANTS, _NOT_REQUESTED, _TRYING_AGAIN = "all tenants", "not requested", "trying again"
+_ROWS_LOST = "rows lost"
 _UNREADY = (
     select(
         type_coerce(Partition.state, String).label("kind"),
@@ -192,6 +217,7 @@ _COUNTS: CompoundSelect[Any] = union_all(
     _how_many(_TENANTS, select(func.count()).select_from(Tenant)),
     _how_many(_NOT_REQUESTED, select(func.count()).select_from(Partition).where(NOT_REQUESTED)),
     _how_many(_TRYING_AGAIN, select(func.count()).select_from(Partition).where(TRIED_AGAIN)),
+    _how_many(_ROWS_LOST, select(func.count()).select_from(Partition).where(ROWS_LOST)),
 )
 
 

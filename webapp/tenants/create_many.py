@@ -17,6 +17,7 @@ from webapp.models.naming import clean_name, clean_slug
 from webapp.models.tenant import Tenant
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
+from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.inserts import (
     NOBODY_ELSE_WRITES,
     ONE_WRITES,
@@ -42,10 +43,17 @@ Result = Tenant | DomainError
 class Bulk:
     """Creates many tenants with the requests for their partitions."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, policy: Policy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        policy: Policy,
+        incarnations: Incarnations,
+    ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._policy = policy
+        self._incarnations = incarnations
 
     def create(
         self,
@@ -60,14 +68,16 @@ class Bulk:
         statements in all.
 
         Raises:
+            DatabaseRestored: see `Incarnations`; no tenant is created.
             Repeated: see `Idempotency`.
         """
         checked = [_checked(row) for row in rows]
-        try:
-            return self._insert(checked, actor, idempotency, ONE_WRITES)
-        except IntegrityError:
-            # A sign-up took one of the slugs during the insert; now none can.
-            return self._insert(checked, actor, idempotency, NOBODY_ELSE_WRITES)
+        with self._incarnations.drawing():
+            try:
+                return self._insert(checked, actor, idempotency, ONE_WRITES)
+            except IntegrityError:
+                # A sign-up took one of the slugs during the insert; now none can.
+                return self._insert(checked, actor, idempotency, NOBODY_ELSE_WRITES)
 
     def _insert(
         self,
@@ -78,12 +88,14 @@ class Bulk:
     ) -> list[Result]:
         with self._database.transaction() as session:
             idempotency.begin(session)
+            look = self._incarnations.require_known(session)
             hold_back_others(session, lock)
             results = _with_slugs(session, rows)
             tenants = [row for row in results if isinstance(row, Tenant)]
             insert_with_requests(session, tenants, self._policy, actor)
             if tenants:
                 numbers = [tenant.id for tenant in tenants]
+                self._incarnations.note_drawn(session, look, max(numbers))
                 after = {**entries.many(numbers), "refused": len(results) - len(tenants)}
                 audit.record(session, actor=actor, action="tenants.create_many", after=after)
             idempotency.finish(session, results)

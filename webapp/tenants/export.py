@@ -33,6 +33,7 @@ COLUMNS: dict[str, Any] = {
     "waiting_since": Partition.waiting_since,
     "ready_at": Partition.ready_at,
     "verified_at": Partition.verified_at,
+    "rows_lost_at": Partition.rows_lost_at,
     "created_at": Tenant.created_at,
     "updated_at": Tenant.updated_at,
 }
@@ -71,6 +72,7 @@ def _statement(wanted: TenantFilter) -> Select[Any]:
 def _as_audited(wanted: TenantFilter) -> dict[str, object]:
     narrowed = {
         "state": "none" if wanted.not_requested else wanted.state,
+        "rows_lost": wanted.rows_lost or None,
         "cause": wanted.cause,
         "search": wanted.q or None,
         "operation": wanted.operation_id,

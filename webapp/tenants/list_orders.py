@@ -77,7 +77,7 @@ def order_of(wanted: TenantFilter) -> Order:
         return _LONGEST_WAITING_FIRST
     if isinstance(wanted.state, PartitionState):
         return _LONGEST_FIRST
-    return _BY_NUMBER if wanted.not_requested else _BY_NAME
+    return _BY_NUMBER if wanted.not_requested or wanted.rows_lost else _BY_NAME
 
 
 def _name(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, literal_column, select, text
 from sqlalchemy.orm import Session
 
 from webapp.db.session import Database
 from webapp.logs import get_logger
+from webapp.models.base import Number
 from webapp.models.naming import MAX_TENANT_ID, number_in
 from webapp.models.tenant import Tenant
 
@@ -16,6 +17,11 @@ REACH = 1_000_000
 
 # No partition lifts the counter above this, so that later tenants have numbers left.
 HIGHEST = MAX_TENANT_ID // 2
+
+COUNTERS = {
+    "postgresql": "pg_sequence_last_value(pg_get_serial_sequence('tenant', 'id'))",
+    "sqlite": "(SELECT seq FROM sqlite_sequence WHERE name = 'tenant')",
+}
 
 log = get_logger("paratia.numbers")
 
@@ -51,12 +57,16 @@ def reach(session: Session) -> int:
 
 def counter(session: Session) -> int:
     """The highest number ever assigned; the next tenant's is above it."""
+    given = session.scalar(select(counter_column(session))) or 0
     if session.get_bind().dialect.name == "postgresql":
-        given = text("SELECT pg_sequence_last_value(pg_get_serial_sequence('tenant', 'id'))")
-        return session.scalar(given) or 0
-    given = text("SELECT seq FROM sqlite_sequence WHERE name = 'tenant'")
+        return given
     # SQLite takes the next number after the higher of both.
-    return max(session.scalar(given) or 0, highest_own(session))
+    return max(given, highest_own(session))
+
+
+def counter_column(session: Session) -> ColumnElement[int | None]:
+    """The database's own counter, for another statement; NULL before the first number."""
+    return literal_column(COUNTERS[session.get_bind().dialect.name], Number)
 
 
 def lift(session: Session, at_least: int) -> None:

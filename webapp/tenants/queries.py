@@ -16,6 +16,7 @@ from webapp.models.partition import Departure, Partition, PartitionEvent
 from webapp.models.states import GONE, DepartureOutcome, PartitionState, TenantState
 from webapp.models.tenant import Tenant
 from webapp.models.tenant_search import matches
+from webapp.partitions.requests import ROWS_LOST
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class TenantFilter:
     # The import that created the tenant.
     upload_id: int | None = None
     not_requested: bool = False
+    # The partition was lost and made again, and nobody has acknowledged it.
+    rows_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ def conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         clauses.append(Tenant.id.in_(created))
     if wanted.not_requested:
         clauses.append(Partition.state.is_(None))
+    if wanted.rows_lost:
+        clauses.append(ROWS_LOST)
     if wanted.q.strip():
         clauses.append(matches(wanted.q))
     return clauses

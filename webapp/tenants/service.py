@@ -22,6 +22,7 @@ from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request, request_again
 from webapp.queue.job_queue import DispatchError, JobQueue
 from webapp.tenants.deletion import delete_tenant, restore_tenant
+from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.slugs import free_slug, random_slug
 from webapp.texts import UnusableText
 
@@ -32,12 +33,18 @@ class TenantService:
     """Each use case is one transaction; dispatches follow its commit."""
 
     def __init__(
-        self, database: Database, job_queue: JobQueue, dispatcher: Dispatcher, policy: Policy
+        self,
+        database: Database,
+        job_queue: JobQueue,
+        dispatcher: Dispatcher,
+        policy: Policy,
+        incarnations: Incarnations,
     ) -> None:
         self._database = database
         self._job_queue = job_queue
         self._dispatcher = dispatcher
         self._policy = policy
+        self._incarnations = incarnations
 
     def create(
         self,
@@ -55,12 +62,14 @@ class TenantService:
         Raises:
             InvalidField: the name or the slug is invalid.
             SlugTaken: the slug that was given is in use.
+            DatabaseRestored: see `Incarnations`.
             Repeated: see `Idempotency`.
         """
         name = checked("name", clean_name, name)
         if slug is not None:
             checked("slug", clean_slug, slug)
-        return self._insert(name, slug, actor, idempotency)
+        with self._incarnations.drawing():
+            return self._insert(name, slug, actor, idempotency)
 
     def _insert(
         self, name: str, slug: str | None, actor: Actor, idempotency: Idempotency
@@ -69,6 +78,7 @@ class TenantService:
             try:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
+                    look = self._incarnations.require_known(session)
                     chosen = slug or (free_slug(session, name) if tries_left else random_slug(name))
                     tenant = Tenant(name=name, slug=chosen)
                     session.add(tenant)
@@ -86,6 +96,7 @@ class TenantService:
                     requested = events.REQUESTED
                     events.record_each(session, [partition], requested, actor=actor.name)
                     idempotency.finish(session, tenant)
+                    self._incarnations.note_drawn(session, look, tenant.id)
                     self._dispatcher.dispatch_after_commit(session, [partition])
             except IntegrityError as error:
                 # Otherwise an import took the drawn number; the next one is free.

@@ -39,6 +39,7 @@ IMPERSONAL = {
     "api_token": {"role", "digest"},
     "audit_entry": {"via", "action", "request_id"},
     "audit_permit": {"pseudonym"},
+    "brake": {"collection", "reason", "found_name"},
     "circuit": {"name", "cause", "message"},
     "collection_size": {"collection"},
     "condition": {"key", "subject", "severity"},
@@ -46,6 +47,7 @@ IMPERSONAL = {
     "heartbeat": {"name"},
     # The owner is a user's number; the rows of an erased user are deleted.
     "idempotency_key": {"owner", "key", "fingerprint", "location"},
+    "installation": {"nonce", "identity", "reason"},
     "leadership": {"name", "holder"},
     "login_count": {"key"},
     "observed_collection": {

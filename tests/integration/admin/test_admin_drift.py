@@ -56,9 +56,10 @@ def test_each_finding_is_shown_with_what_to_do_when_there_is_drift(panel: OpenPa
     long_ago = utc_now() - timedelta(days=2)
     missing, stuck, adopted = (panel.add_tenant(name) for name in "ABC")
     panel.store(drift(DriftKind.ORPHAN, 4711, rows=1204, note="<b>nobody's</b>"))
-    panel.store(drift(DriftKind.MISSING, missing), drift(DriftKind.RESURRECTED, 88))
-    panel.change(stuck, waiting_since=long_ago, last_requested_at=long_ago)
+    panel.store(drift(DriftKind.RESURRECTED, 88))
     panel.store(drift(DriftKind.ACKNOWLEDGED, 99), drift(DriftKind.OTHER, 0))
+    panel.change(missing, rows_lost_at=utc_now())
+    panel.change(stuck, waiting_since=long_ago, last_requested_at=long_ago)
     panel.change(adopted, state=PartitionState.READY, adopted_rows=5)
     with panel.counted() as statements:
         page = panel.page(TAB)

@@ -27,6 +27,8 @@ OPERATIONS = {
     *("get_partitions_drift", "pause_provisioning", "resume_provisioning"),
     *("list_orphans", "count_orphan", "adopt_orphan", "acknowledge_orphan", "take_back_orphan"),
     "drop_orphan",
+    *("list_brakes", "make_partitions_again", "wait_for_collection", "acknowledge_loss"),
+    "acknowledge_restore",
 }
 
 

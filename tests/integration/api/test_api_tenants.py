@@ -23,10 +23,11 @@ TENANT_KEYS = ["id", "name", "slug", "status", "created_at", "partition"]
 PARTITION_KEYS = [
     *("collection", "name", "status", "provider", "result", "attempts", "cause", "error"),
     *("requested_at", "last_requested_at", "waiting_since", "ready_at", "verified_at"),
-    "remove_at",
+    *("remove_at", "rows_lost_at"),
 ]
 EVENT_KEYS = [
     *("event", "at", "attempt", "provider", "cause", "message", "duration_ms", "job_id", "actor"),
+    *("count", "first_at"),
 ]
 
 
@@ -221,7 +222,7 @@ def test_summary_counts_a_failure_when_there_is_one(api: Caller) -> None:
     before = api.get("/partitions/summary").json
     fail(api, api.tenant()["id"])
     after = api.get("/partitions/summary").json
-    states = ["pending", "provisioning", "ready", "failed", "removing", "removed"]
+    states = ["pending", "provisioning", "ready", "missing", "failed", "removing", "removed"]
     assert list(after["states"]) == states
     assert after["tenants"] == before["tenants"] + 1
     assert after["states"]["failed"] == before["states"]["failed"] + 1

@@ -17,12 +17,12 @@ from webapp.conditions.log import ConditionLog
 from webapp.conditions.words import serialize
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit, Heartbeat
+from webapp.models.control import Brake, Circuit, Heartbeat, Installation
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.process import ProcessKind
 from webapp.models.retention import Retention
-from webapp.models.states import CanaryOutcome, DriftKind
+from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.partitions.circuit_state import MILVUS
 
 
@@ -78,6 +78,24 @@ def _circuit(_product: Product) -> Circuit:
     return Circuit(name=MILVUS, failures=3, opened_at=utc_now(), cause=Cause.TIMEOUT)
 
 
+def _misses(product: Product) -> None:
+    gone = {"state": PartitionState.MISSING, "waiting_since": utc_now()}
+    product.change(product.create_ready(), **gone)
+
+
+def _loses(product: Product) -> None:
+    product.change(product.create_ready(), rows_lost_at=utc_now())
+
+
+def brake(product: Product, **values: Any) -> Brake:
+    seen = {"reason": Cause.PARTITIONS_GONE, "since": utc_now(), "gone": 12, "proven": 20}
+    return Brake(collection=product.collection, **seen | values)
+
+
+def _restored(_product: Product) -> Installation:
+    return Installation(id=1, nonce="n", identity="i", restored_at=utc_now(), reason="files")
+
+
 def _operation(_product: Product) -> Operation:
     began = utc_now() - timedelta(hours=1)
     values = {"kind": OperationKind.RETRY, "actor": "me", "via": ACTOR.via, "selection": "{}"}
@@ -106,7 +124,10 @@ STORIES: dict[str, Callable[[Product], object]] = {
     "collection_full": _stores(lambda p: observed(p, partitions=1024)),
     "collection_filling": _stores(lambda p: observed(p, partitions=900)),
     "partitions_orphaned": _stores(lambda p: drift(p, DriftKind.ORPHAN)),
-    "partitions_missing": _stores(lambda p: drift(p, DriftKind.MISSING)),
+    "partitions_missing": _misses,
+    "rows_may_be_lost": _loses,
+    "brake_engaged": _stores(brake),
+    "database_restored": _stores(_restored),
     "partitions_resurrected": _stores(lambda p: drift(p, DriftKind.RESURRECTED)),
     "redis_down": _stores(lambda p: process(redis="down")),
     "redis_refuses_writes": _stores(lambda p: process(redis="memory")),

@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from jobs.drift.compare import Listing, compare, make_again, ready_in
+from jobs.drift.compare import Listing, compare, proven_in
+from jobs.drift.missing import make_again
 from jobs.drift.observations import observed_collections
 from jobs.drift.report import store_report
 from jobs.milvus.store import StoreError
@@ -46,8 +47,8 @@ def known(product: Product) -> KnownDrift:
 
 def a_listing(product: Product, *names: str) -> Listing:
     """What a sweep reads at this moment, if Milvus lists these names."""
-    ready = ready_in(product.database, product.collection)
-    return Listing(product.collection, utc_now(), ready, frozenset(names))
+    ready, missing = proven_in(product.database, product.collection)
+    return Listing(product.collection, utc_now(), ready, frozenset(names), None, missing)
 
 
 # Missing.
@@ -61,25 +62,27 @@ def test_partition_is_made_again_when_somebody_dropped_it(placed: Product) -> No
     assert (row.state, row.generation, row.attempts, row.max_attempts) == ("pending", 2, 0, 3)
     assert placed.event_names(second)[-2:] == ["drift", "dispatched"]
     assert placed.events(second)[-2].actor == "sweep"
-    assert drift_report(placed) == {f"tenant_{second}": ("missing", None)}
+    assert [each.tenant_id for each in known(placed).missing] == [second]
     placed.work()
     placed.sweep()
     assert f"tenant_{second}" in placed.listed()
     assert [placed.row(number).generation for number in (first, second)] == [1, 2]
-    assert (placed.states(), drift_report(placed)) == (["ready", "ready"], {})
+    assert (placed.states(), known(placed).missing) == (["ready", "ready"], [])
 
 
 def test_all_are_made_again_in_chunks_when_hundreds_are_missing(simple: Product) -> None:
     numbers = simple.imported_tenants(250)
     simple.backfill(numbers)
     simple.services.job_queue.backfill_queue.empty()
-    simple.write("UPDATE partition SET state = 'ready'")
+    simple.write("UPDATE partition SET state = 'ready', ready_at = state_since")
+    simple.sweep(ListingStore())
+    simple.services.brakes.make_again(simple.collection, actor=ACTOR)
     simple.sweep(ListingStore())
     assert set(simple.states()) == {"pending"}
     assert len(simple.queued()) == 3
     simple.sweep(ListingStore())
     assert len(simple.queued()) == 3
-    assert len(drift_report(simple)) == 250
+    assert known(simple).counts["missing"] == 250
 
 
 def test_row_is_not_missing_when_it_became_ready_after_milvus_was_asked(simple: Product) -> None:
@@ -93,10 +96,10 @@ def test_row_is_not_missing_when_it_became_ready_after_milvus_was_asked(simple: 
 def test_row_is_left_alone_when_it_was_made_again_while_milvus_was_asked(product: Product) -> None:
     """Another sweeper saw the same, and a worker was quick: the proof is newer than the list."""
     tenant = product.create_ready()
-    comparison = compare(product.database, a_listing(product))
-    assert make_again(product.services, comparison) == 1
+    listing = a_listing(product)
+    assert make_again(product.services, listing) == 1
     product.make_ready(tenant)
-    assert make_again(product.services, comparison) == 0
+    assert make_again(product.services, listing) == 0
     assert product.row(tenant).generation == 2
 
 
@@ -214,7 +217,8 @@ def test_nothing_is_resurrected_when_it_was_removed_meanwhile(simple: Product) -
         tenant, state=PartitionState.REMOVED, state_since=utc_now()
     )
     simple.sweep(milvus)
-    assert (drift_report(simple), milvus.calls) == ({}, ["list"])
+    # Nothing is counted; the first listing compared the database.
+    assert (drift_report(simple), milvus.calls) == ({}, ["list", "list"])
 
 
 # What is known without asking.
@@ -258,7 +262,7 @@ def test_no_two_make_it_again_when_several_sweep_at_once(product: Product) -> No
     tenants = [product.create(f"T{n}") for n in range(12)]
     for tenant in tenants:
         product.make_ready(tenant)
-    comparison = compare(product.database, a_listing(product))
-    made = all_at_once([lambda: make_again(product.services, comparison)] * 4)
+    listing = a_listing(product)
+    made = all_at_once([lambda: make_again(product.services, listing)] * 4)
     assert sum(made) == 12
     assert {product.row(tenant).generation for tenant in tenants} == {2}

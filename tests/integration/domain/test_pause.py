@@ -209,13 +209,13 @@ def test_no_drop_begins_when_a_pause_comes_after_its_claim(simple: Product) -> N
     assert removal_claims.due_collections() == [simple.collection]
 
 
-def test_missing_partition_is_only_reported_when_provisioning_is_paused(simple: Product) -> None:
+def test_missing_partition_is_not_made_again_when_provisioning_is_paused(simple: Product) -> None:
     tenant = simple.create_ready()
     pause(simple)
     reconciler = simple.reconciler(ListingStore())
     assert reconciler.sweep()
     assert simple.read(drift_counts, simple.services.policy)[DriftKind.MISSING] == 1
-    assert simple.row(tenant).state == PartitionState.READY
+    assert simple.row(tenant).state == PartitionState.MISSING
     resume(simple)
     assert reconciler.sweep()
     assert simple.row(tenant).state == PartitionState.PENDING

@@ -69,7 +69,7 @@ def test_states_causes_and_missing_requests_are_counted(product: Product) -> Non
     product.imported_tenants(3, first=50)
     counted = product.read(summary.summary, product.settings)
     assert counted.tenants == 7
-    states = {"pending": 1, "ready": 1, "failed": 2, "removing": 1}
+    states = {"pending": 1, "ready": 1, "missing": 0, "failed": 2, "removing": 1}
     assert counted.states == {"provisioning": 0, "removed": 0} | states
     assert (counted.causes, counted.not_requested) == ({"capacity": 2}, 3)
 

@@ -26,8 +26,11 @@ def listed(choice: Choice) -> dict[str, Any]:
 
 
 def _actions(choice: Choice, counts: Summary) -> Sequence[OperationKind]:
+    if choice.rows_lost:
+        return (OperationKind.ACKNOWLEDGE, OperationKind.DELETE)
     if choice.not_requested or choice.state:
         return KINDS.get(choice.state, (OperationKind.DELETE,))
     actions = [OperationKind.RETRY] if counts.states["failed"] else []
     actions += [OperationKind.REQUEST] if counts.not_requested else []
+    actions += [OperationKind.ACKNOWLEDGE] if counts.rows_lost else []
     return [*actions, OperationKind.DELETE]

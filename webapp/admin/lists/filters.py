@@ -18,7 +18,9 @@ from webapp.tenants.list_pages import MATCHES_AT_MOST, Walked, search, walk
 from webapp.tenants.queries import TenantFilter, conditions
 from webapp.texts import whole_number
 
+# In place of a state.
 NOT_REQUESTED = "none"
+ROWS_LOST = "lost"
 LONGEST_PLACE = 400
 
 
@@ -71,6 +73,8 @@ def filter_fields(wanted: TenantFilter) -> Iterator[tuple[str, str]]:
     """The fields of a filter in an address or a form, with their values."""
     if wanted.state or wanted.not_requested:
         yield "state", NOT_REQUESTED if wanted.not_requested else str(wanted.state)
+    elif wanted.rows_lost:
+        yield "state", ROWS_LOST
     if wanted.cause:
         yield "cause", str(wanted.cause)
     if wanted.q:
@@ -84,7 +88,8 @@ def filter_fields(wanted: TenantFilter) -> Iterator[tuple[str, str]]:
 def read_choice(arguments: Mapping[str, str]) -> Choice:
     state, cause = arguments.get("state", ""), arguments.get("cause", "")
     known_state = PartitionState(state) if state in set(PartitionState) else None
-    for_cause = Cause(cause) if cause in set(Cause) and state != NOT_REQUESTED else None
+    is_of_rows = state in {NOT_REQUESTED, ROWS_LOST}
+    for_cause = Cause(cause) if cause in set(Cause) and not is_of_rows else None
     return Choice(
         # A cause alone means failures of this cause.
         state=known_state or (PartitionState.FAILED if for_cause else None),
@@ -92,6 +97,7 @@ def read_choice(arguments: Mapping[str, str]) -> Choice:
         q=arguments.get("search", "").strip()[:255],
         page=arguments.get("page", "")[:LONGEST_PLACE],
         not_requested=state == NOT_REQUESTED,
+        rows_lost=state == ROWS_LOST,
         operation_id=whole_number(arguments.get("operation", "")) or None,
         upload_id=whole_number(arguments.get("upload", "")) or None,
     )
@@ -138,8 +144,8 @@ def _total(session: Session, choice: Choice, counts: Summary) -> int:
     """How many match; counts that the page has already are not queried again."""
     if choice.operation_id or choice.upload_id:
         return _count(session, choice)
-    if choice.not_requested:
-        return counts.not_requested
+    if choice.not_requested or choice.rows_lost:
+        return counts.not_requested if choice.not_requested else counts.rows_lost
     if choice.state is None:
         return counts.tenants
     if choice.cause is None:

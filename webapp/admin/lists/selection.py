@@ -58,6 +58,8 @@ def fields_of(selection: Selection) -> list[Field]:
 
 def kinds_for(partition: Partition) -> Sequence[OperationKind]:
     """What can be done to a tenant whose partition's row this is."""
+    if partition.state == PartitionState.READY and partition.rows_lost_at:
+        return (OperationKind.ACKNOWLEDGE, OperationKind.DELETE)
     return () if partition.drop_began_at else KINDS.get(partition.state, (OperationKind.DELETE,))
 
 
@@ -66,12 +68,14 @@ def _selection_of(wanted: TenantFilter) -> Selection:
 
 
 def _narrow(selection: Selection, kind: OperationKind) -> Selection:
-    if selection.state or selection.not_requested:
+    if selection.state or selection.not_requested or selection.rows_lost:
         return selection
     if kind == OperationKind.RETRY:
         return replace(selection, state=PartitionState.FAILED)
     if kind == OperationKind.REQUEST:
         return replace(selection, not_requested=True)
+    if kind == OperationKind.ACKNOWLEDGE:
+        return replace(selection, rows_lost=True)
     return selection
 
 

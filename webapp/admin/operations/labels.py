@@ -13,6 +13,7 @@ from webapp.models.operation import OperationKind, OperationState
 from webapp.operations.plan import (
     CHANGED,
     DROPPING,
+    NOTHING_LOST,
     OTHER_CAUSE,
     PERMANENT,
     UNKNOWN,
@@ -31,6 +32,7 @@ KINDS = {
     _K.BACKFILL: Badge(_l("Backfill"), "plus", "info"),
     _K.DELETE: Badge(_l("Delete"), "trash", "danger"),
     _K.RESTORE: Badge(_l("Keep"), "back", "info"),
+    _K.ACKNOWLEDGE: Badge(_l("Acknowledge"), "check", "info"),
 }
 
 STATES = {
@@ -46,6 +48,10 @@ TITLES: dict[OperationKind, Counted] = {
     _K.BACKFILL: counted("Backfill of %(num)s tenant", "Backfill of %(num)s tenants"),
     _K.DELETE: counted("Deletion of %(num)s tenant", "Deletion of %(num)s tenants"),
     _K.RESTORE: counted("%(num)s tenant called back", "%(num)s tenants called back"),
+    _K.ACKNOWLEDGE: counted(
+        "Possible loss of rows of %(num)s tenant acknowledged",
+        "Possible loss of rows of %(num)s tenants acknowledged",
+    ),
 }
 
 # The first sentence of a dry run, and its button.
@@ -56,6 +62,10 @@ WOULD: dict[OperationKind, Counted] = {
     ),
     _K.DELETE: counted("%(num)s tenant will be deleted.", "%(num)s tenants will be deleted."),
     _K.RESTORE: counted("%(num)s tenant will be kept.", "%(num)s tenants will be kept."),
+    _K.ACKNOWLEDGE: counted(
+        "%(num)s tenant is marked no more: its rows are loaded again, or were not needed.",
+        "%(num)s tenants are marked no more: their rows are loaded again, or were not needed.",
+    ),
 }
 
 START: dict[OperationKind, Counted] = {
@@ -63,6 +73,7 @@ START: dict[OperationKind, Counted] = {
     _K.REQUEST: counted("Request %(num)s partition", "Request %(num)s partitions"),
     _K.DELETE: counted("Delete %(num)s tenant", "Delete %(num)s tenants"),
     _K.RESTORE: counted("Keep %(num)s tenant", "Keep %(num)s tenants"),
+    _K.ACKNOWLEDGE: counted("Acknowledge for %(num)s tenant", "Acknowledge for %(num)s tenants"),
 }
 
 # Reasons of skipped tenants.
@@ -76,12 +87,14 @@ SKIPPED: dict[str, Counted] = {
     "pending": counted("%(num)s waits already", "%(num)s wait already"),
     "provisioning": counted("%(num)s runs already", "%(num)s run already"),
     "ready": counted("%(num)s is ready", "%(num)s are ready"),
+    "missing": counted("%(num)s is missing", "%(num)s are missing"),
     "failed": counted("%(num)s failed", "%(num)s failed"),
     "removing": counted("%(num)s is being removed", "%(num)s are being removed"),
     "removed": counted("%(num)s is removed", "%(num)s are removed"),
     WITHOUT_REQUEST: counted("%(num)s was never requested", "%(num)s were never requested"),
     DROPPING: counted("%(num)s is being dropped already", "%(num)s are being dropped already"),
     UNKNOWN: counted("%(num)s does not exist", "%(num)s do not exist"),
+    NOTHING_LOST: counted("%(num)s has lost no rows", "%(num)s have lost no rows"),
     CHANGED: counted("%(num)s changed meanwhile", "%(num)s changed meanwhile"),
 }
 
@@ -120,6 +133,8 @@ def _parts(selection: Selection) -> list[str]:
         parts.append(state_word(selection.state))
     if selection.not_requested:
         parts.append(_("Not requested"))
+    if selection.rows_lost:
+        parts.append(_("Rows may be lost"))
     if selection.cause:
         parts.append(str(CAUSES[selection.cause]))
     if selection.q:

@@ -66,10 +66,10 @@ ADVICE = {
         _l("Missing"),
         "warning",
         _l("First seen"),
-        _l("Ready with us, and gone in Milvus. What was in it is lost."),
+        _l("Ready before, and gone in Milvus. What was in it may be lost."),
         _l(
-            "It is made again by itself, empty. Load the tenant's documents anew, and find out who "
-            "dropped it."
+            "A few are made again by themselves, empty: load their tenants' documents anew, and "
+            "find out who dropped them. Behind a brake or a pause they wait."
         ),
     ),
     DriftKind.RESURRECTED: Advice(
@@ -160,7 +160,7 @@ def drift_data(
     groups = [Group(kind, ADVICE[kind], known.counts[kind], by_kind[kind]) for kind in ADVICE]
     held = {each.collection for each in known.collections if each.is_held}
     return {
-        "agreement": agreement(known, settings),
+        "agreement": agreement(known, settings, braked=bool(summary.brakes)),
         "groups": [group for group in groups if group.count],
         "is_stale": lambda seen: _is_stale(seen.compared_at, settings),
         "held": held | {settings.milvus_collection},
@@ -168,7 +168,7 @@ def drift_data(
     }
 
 
-def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
+def agreement(known: KnownDrift, settings: Settings, *, braked: bool = False) -> tuple[str, str]:
     """A role and one sentence. Green only where a recent comparison of all found no drift."""
     in_use = settings.milvus_collection
     watched = [each for each in known.collections if each.is_held or each.collection == in_use]
@@ -181,6 +181,8 @@ def agreement(known: KnownDrift, settings: Settings) -> tuple[str, str]:
             alias=moved.collection,
             other=moved.moved_to,
         )
+    if braked:
+        return "danger", _("Collections are held back: decide about them above.")
     if not _all_compared(watched, in_use):
         sentence = _("Not compared yet: whether database and Milvus agree is not known.")
         return "warning", _and(sentence, _("So far: %(found)s.", found=found) if found else "")

@@ -13,6 +13,7 @@ from webapp.admin.lists.actions import listed
 from webapp.admin.lists.filters import read_choice
 from webapp.admin.lists.selection import read_selection
 from webapp.admin.operations.views import OperationStarter
+from webapp.admin.partitions.brake import BrakeViews
 from webapp.admin.partitions.drift import drift_data
 from webapp.admin.partitions.orphans import OrphanViews
 from webapp.admin.queues.throughput import queue_data
@@ -29,10 +30,10 @@ TABS = ("causes", "all", "drift", "queues")
 LIST_PARAMETERS = ("state", "cause", "search", "operation", "upload", "page")
 
 
-class PartitionsView(OrphanViews, OperationStarter):
+class PartitionsView(BrakeViews, OrphanViews, OperationStarter):
     """The partitions of all tenants, and the retry of failures."""
 
-    reads = frozenset({"index", "live", "orphan", "orphan_live"})
+    reads = frozenset({"index", "live", "brake", "orphan", "orphan_live"})
     nav = "partitions"
 
     @expose("/")
@@ -71,7 +72,10 @@ def _figures() -> dict[str, Any]:
         figures |= listed(choice)
     if tab == "drift":
         figures |= drift_data(
-            reading(), shell().summary, current.settings(), current.services().policy
+            reading(),
+            shell().summary,
+            current.settings(),
+            current.services().policy,
         )
         figures["nav"] = "drift"
     if tab == "queues":

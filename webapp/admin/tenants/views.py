@@ -18,6 +18,7 @@ from webapp.admin.lookups import find_tenant, status
 from webapp.admin.tenants.deletion import DeletionViews
 from webapp.admin.tenants.details import DetailViews
 from webapp.admin.tenants.foreign_data import ForeignDataViews
+from webapp.admin.tenants.losses import LossViews
 from webapp.admin.wording.markup import isolated
 from webapp.admin.wording.refusals import sentence
 from webapp.errors import DomainError
@@ -46,7 +47,7 @@ class TenantForm(Form):  # type: ignore[misc]
     )
 
 
-class TenantView(DetailViews, DeletionViews, ForeignDataViews):
+class TenantView(DetailViews, DeletionViews, ForeignDataViews, LossViews):
     """Tenants are created, renamed and deleted through the same service as by the API."""
 
     reads = frozenset({"index_view", "list_live", "details_view", "live", "departure"})

@@ -36,6 +36,8 @@ PLACES: dict[Place, tuple[str, dict[str, str]]] = {
     Place.WAITING: ("partitions.index", {"state": PartitionState.PENDING}),
     Place.NOT_REQUESTED: ("partitions.index", {"state": "none"}),
     Place.REMOVING: ("tenant.index_view", {"state": PartitionState.REMOVING}),
+    Place.BRAKE: ("partitions.brake", {}),
+    Place.ROWS_LOST: ("tenant.index_view", {"state": "lost"}),
     Place.OPERATIONS: ("operations.index", {}),
     Place.UPLOADS: ("uploads.index", {}),
 }
@@ -52,6 +54,8 @@ def condition_advice(condition: Condition) -> Markup:
 def condition_page(condition: Condition) -> str:
     """The page on which it is handled."""
     endpoint, arguments = PLACES[condition.kind.place]
+    if condition.kind.place is Place.BRAKE:
+        arguments = {"collection": condition.subject}
     return url_for(endpoint, **arguments)  # type: ignore[arg-type]
 
 

@@ -2,7 +2,16 @@
 
 from webapp.admin import lookups
 from webapp.admin.operations import labels as operation_words
-from webapp.admin.wording import actors, conditions, labels, markup, reports, times, units
+from webapp.admin.wording import (
+    actors,
+    brakes,
+    conditions,
+    labels,
+    markup,
+    reports,
+    times,
+    units,
+)
 
 FILTERS = {
     "bdi": markup.bdi,
@@ -23,6 +32,8 @@ FILTERS = {
     "rows": units.rows,
     "took": units.took,
     "badge": labels.badge,
+    "brake_effect": brakes.EFFECTS.__getitem__,
+    "brake_title": brakes.title,
     "canary_badge": labels.canary_badge,
     "checked": reports.checked,
     "reported": reports.reported,

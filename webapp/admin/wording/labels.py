@@ -27,6 +27,7 @@ BADGES = {
     PartitionState.PENDING: Badge(_l("pending"), "clock", "neutral"),
     PartitionState.PROVISIONING: Badge(_l("provisioning"), "arrows", "info"),
     PartitionState.READY: Badge(_l("ready"), "check", "success"),
+    PartitionState.MISSING: Badge(_l("missing"), "drift", "danger"),
     PartitionState.FAILED: Badge(_l("failed"), "octagon", "danger"),
     PartitionState.REMOVING: Badge(_l("removing"), "arrow-out", "warning"),
     PartitionState.REMOVED: Badge(_l("removed"), "dash", "outline"),
@@ -70,6 +71,8 @@ RETRY_HELPS = {
     Cause.INVALID_NAME: _l("No. Report it."),
     Cause.FOREIGN_DATA: _l("No. Find the owner of the rows first."),
     Cause.COLLECTION_MOVED: _l("No. Move the alias back, or accept where it leads."),
+    Cause.COLLECTION_REPLACED: _l("No. Decide about the collection first."),
+    Cause.PARTITIONS_GONE: _l("No. Decide about the collection first."),
 }
 
 # The word of each event, and its colour role.
@@ -96,6 +99,9 @@ EVENTS = {
     "kept": (_l("Left in Milvus: the rows may be another tenant's"), "warning"),
     "drift": (_l("Milvus departed from what was wanted"), "warning"),
     "orphan_adopted": (_l("Made of an orphan, to adopt its rows"), "info"),
+    "missing": (_l("Partition is missing in Milvus"), "danger"),
+    "found": (_l("Partition is listed again"), "success"),
+    "acknowledged": (_l("Possible loss of rows acknowledged"), "info"),
     "adopt_requested": (_l("Adoption of its rows asked for"), "warning"),
     "empty_requested": (_l("Destruction of its rows asked for"), "warning"),
     "adopted": (_l("Pre-existing rows adopted"), "success"),

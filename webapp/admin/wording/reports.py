@@ -67,6 +67,17 @@ SENTENCES = [
             N_("The alias stands for another collection now."),
         ),
         (r"the request waited for too long", N_("The request waited for too long.")),
+        (
+            r"it is not made again before an operator has decided, or a pause has ended",
+            N_("It is not made again before an operator has decided, or a pause has ended."),
+        ),
+        (r"it is being made again", N_("It is being made again.")),
+        (r"Milvus lists it no more", N_("Milvus lists it no more.")),
+        (r"Milvus has no such collection", N_("Milvus has no such collection.")),
+        (
+            r"nothing is made here until an operator has decided: .+",
+            N_("Nothing is made in this collection until an operator has decided."),
+        ),
         (r"was there before it was asked for", N_("Was there before it was asked for.")),
         (
             r"(?P<state>[a-z]+), waiting since (?P<at>.+)",

@@ -1,0 +1,154 @@
+"""The commands `brake`, `acknowledge` and `restored`."""
+
+import sys
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from jobs.cli.dispatch import dry, everyone, some, start
+from webapp import current
+from webapp.cli.console import as_json, print_json, refuse, to_stderr
+from webapp.errors import DomainError
+from webapp.models.control import Installation
+from webapp.models.operation import OperationKind
+from webapp.operations.selection import Selection
+from webapp.partitions.brake_state import BrakeState, brakes
+from webapp.partitions.restored_state import RestoredState
+from webapp.times import rfc3339
+
+# The exit code while a brake is on.
+IS_ON = 1
+
+
+@click.command()
+@click.option(
+    "--make-again",
+    "again_in",
+    metavar="COLLECTION",
+    help="Make its missing partitions again, empty, and accept the collection that is there.",
+)
+@click.option("--wait", "wait_for", metavar="COLLECTION", help="Leave it, on record as seen.")
+@as_json
+@with_appcontext
+def brake(again_in: str | None, wait_for: str | None, as_json: bool) -> None:
+    """Show or decide what holds a collection back, in which nothing is made again or dropped.
+
+    Exit 1 while a brake is on, 0 without one.
+    """
+    to_stderr()
+    if again_in and wait_for:
+        refuse("--make-again and --wait exclude each other")
+    decisions, actor = current.services().brakes, current.command_line()
+    try:
+        if again_in:
+            decided = decisions.make_again(again_in, actor=actor)
+            click.echo(f"{again_in}: {_gone(decided)}; the next sweep makes them again", err=True)
+        if wait_for:
+            decisions.wait(wait_for, actor=actor)
+    except DomainError as error:
+        refuse(str(error))
+    shown = current.database().read(brakes)
+    if as_json:
+        print_json([serialize(each) for each in shown])
+    else:
+        click.echo("\n".join(map(describe, shown)) or "No brake is on.")
+    if shown:
+        sys.exit(IS_ON)
+
+
+def serialize(state: BrakeState) -> dict[str, Any]:
+    return {
+        "collection": state.collection,
+        "reason": state.reason,
+        "since": rfc3339(state.since),
+        "gone": state.gone,
+        "proven": state.proven,
+        "acknowledged_at": rfc3339(state.acknowledged_at),
+        "acknowledged_by": state.acknowledged_by,
+    }
+
+
+def describe(state: BrakeState) -> str:
+    """The brake in two lines: what is held back and why, and what can be done."""
+    seen = f", seen by {state.acknowledged_by}" if state.acknowledged_by else ""
+    again = f"flask partitions brake --make-again {state.collection}"
+    remedy = again if state.may_go_on else "make the collection, or correct the address of Milvus"
+    return (
+        f"{state.collection}: {state.reason} since {state.since:%Y-%m-%d %H:%M:%S} UTC{seen}: "
+        f"{_gone(state)}\n  {state.reason.advice.meaning} Find out why; then restore Milvus, or: "
+        f"{remedy}"
+    )
+
+
+def _gone(state: BrakeState) -> str:
+    return f"{state.gone} of {state.proven} partitions are missing"
+
+
+@click.command()
+@everyone
+@some
+@dry
+@as_json
+@with_appcontext
+def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_json: bool) -> None:
+    """Take the mark off tenants whose rows may be lost; without options off all of them.
+
+    For partitions that Milvus lost and that were made again, empty: once their rows are loaded
+    again, or are not needed.
+    """
+    to_stderr()
+    if everyone and tenant_ids:
+        refuse("--all and --tenant-id exclude each other")
+    selection = Selection(tenant_ids=tenant_ids) if tenant_ids else Selection(rows_lost=True)
+    start(
+        OperationKind.ACKNOWLEDGE,
+        selection,
+        dry_run=dry_run,
+        as_json=as_json,
+        verb="acknowledged",
+    )
+
+
+@click.command()
+@click.option("--acknowledge", "is_decided", is_flag=True, help="Let drops go on.")
+@as_json
+@with_appcontext
+def restored(is_decided: bool, as_json: bool) -> None:
+    """Show or acknowledge that the database was restored from a backup.
+
+    Until then nothing is dropped: a deletion in an old backup may have been taken back since.
+    Exit 1 while something is held back, 0 without.
+    """
+    to_stderr()
+    if is_decided:
+        try:
+            current.services().incarnations.acknowledge(actor=current.command_line())
+        except DomainError as error:
+            refuse(str(error))
+    with current.database().reading() as session:
+        state = RestoredState.of(session.get(Installation, 1))
+    pending = state if state and state.is_pending else None
+    if as_json:
+        print_json(serialize_restore(pending) if pending else None)
+    else:
+        click.echo(describe_restore(pending) if pending else NOTHING_HELD)
+    if pending:
+        sys.exit(IS_ON)
+
+
+NOTHING_HELD = "No restore of the database holds anything back."
+
+
+def serialize_restore(state: RestoredState) -> dict[str, Any]:
+    return {"at": rfc3339(state.at), "reason": state.reason, "compared": state.is_compared}
+
+
+def describe_restore(state: RestoredState) -> str:
+    found = f"The database was restored, seen {state.at:%Y-%m-%d %H:%M:%S} UTC ({state.reason})"
+    if state.is_suspected:
+        return f"{found}: nothing is created, made or dropped before Milvus was compared with it."
+    return (
+        f"{found}; Milvus was compared, and nothing is dropped: look at the tenants that are "
+        "removing, then: flask partitions restored --acknowledge"
+    )
