@@ -47,6 +47,7 @@ class Repeats(logging.Filter):
         self._failures: dict[tuple[Any, ...], _Failure] = {}
         self._lock = threading.Lock()
         self._is_watched = self._is_told_at_exit = False
+        self._never = threading.Event()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
@@ -65,7 +66,7 @@ class Repeats(logging.Filter):
 
     def _begin_to_watch(self) -> None:
         if not self._is_told_at_exit:
-            atexit.register(self.tell, at_once=True)
+            atexit.register(self._tell_at_exit)
             self._is_told_at_exit = True
         if not self._is_watched:
             threading.Thread(target=self._watch, name="log-repeats", daemon=True).start()
@@ -73,12 +74,17 @@ class Repeats(logging.Filter):
 
     def _watch(self) -> None:
         while True:
-            time.sleep(POLL_S)
+            self._never.wait(POLL_S)
             self.tell()
             with self._lock:
                 if not self._failures:
                     self._is_watched = False
                     return
+
+    def _tell_at_exit(self) -> None:
+        # The stream may be closed by then, and nobody could be told that.
+        logging.raiseExceptions = False
+        self.tell(at_once=True)
 
     def tell(self, *, at_once: bool = False) -> None:
         """Write the summaries that are due."""
