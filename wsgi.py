@@ -4,14 +4,13 @@ import gc
 import sys
 
 import click
-from flask import Flask
 from flask.cli import AppGroup, FlaskGroup
 from werkzeug.utils import import_string
 
 from webapp import create_app
-from webapp.core import create_core, database_of, init_migrations
+from webapp.core import create_core, init_migrations
 from webapp.logs import configure_logging
-from webapp.settings import Settings, SettingsError, load_settings
+from webapp.settings import SettingsError, load_settings
 from webapp.var_dir import keep_files_private, keep_temporary_files
 
 COMMANDS = {
@@ -46,18 +45,6 @@ def is_command() -> bool:
     return context is not None and isinstance(context.command, FlaskGroup)
 
 
-def served(settings: Settings) -> Flask:
-    """The application of a server, which shows that this process lives."""
-    from webapp.conditions.watch import Watch
-    from webapp.models.process import ProcessKind
-
-    app = create_app(settings)
-    watch = Watch(database_of(app), settings, ProcessKind.WEB)
-    watch.heartbeat.start()
-    app.extensions["condition_log"] = watch.conditions
-    return app
-
-
 # What is imported stays for good: looking for garbage there takes a sixth of a short command.
 gc.freeze()
 keep_files_private()
@@ -66,7 +53,7 @@ try:
     keep_temporary_files(settings.var_dir)
     # Results of commands go to stdout alone; servers log there.
     configure_logging(settings, "stderr" if click.get_current_context(silent=True) else "stdout")
-    app = create_core(settings) if is_command() else served(settings)
+    app = create_core(settings) if is_command() else create_app(settings)
 except SettingsError as error:
     sys.exit(str(error))
 

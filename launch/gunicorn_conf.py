@@ -6,7 +6,9 @@ from typing import Any
 # Imported before the fork, so that the workers share it and a new one is there at once.
 import webapp.application  # noqa: F401
 from launch.wrapper import end_with_parent
+from webapp.conditions.watch import Watch
 from webapp.logs import logging_config
+from webapp.models.process import ProcessKind
 from webapp.settings import load_settings
 from webapp.var_dir import UMASK, keep_temporary_files
 
@@ -42,3 +44,11 @@ def when_ready(_server: Any) -> None:
 def post_fork(_server: Any, _worker: Any) -> None:
     """End a worker with its master; else it would keep the port."""
     end_with_parent()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Show that this process lives: in each that serves, and never in one that forks others."""
+    known = worker.wsgi.extensions
+    watch = Watch(known["database"], known["settings"], ProcessKind.WEB)
+    watch.heartbeat.start()
+    known["condition_log"] = watch.conditions
