@@ -13,12 +13,13 @@ from launch.parts import Part, program, wrapped
 from launch.restarts import started_stamp
 from launch.settings import PROJECT_ROOT
 
-# `here` is this file's folder, so that its path needs no quoting.
+# `here` is this file's folder, so that its path needs no quoting; the default of childlogdir does.
 SUPERVISORD = """\
 [supervisord]
 nodaemon=true
 pidfile=%(here)s/supervisord.pid
 logfile=%(here)s/log/supervisor.log
+childlogdir=%(here)s/log
 logfile_maxbytes=10MB
 logfile_backups=3
 loglevel=warn"""
