@@ -9,13 +9,17 @@ from apiflask import APIFlask
 from sqlalchemy import update
 
 from jobs.drift.observations import Observation, record_observation
+from tests.access import database_of
 from tests.factories import imported
 from tests.integration.api.caller import Caller, assert_problem, unique
+from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
+from webapp.models.retention import PrunedTimeline
 from webapp.models.states import CanaryOutcome, PartitionState
 from webapp.partitions.isolation_checks import CanaryReport, record_check
 from webapp.settings import PROJECT_ROOT, Settings
+from webapp.times import rfc3339
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -216,6 +220,17 @@ def test_events_are_listed_newest_first_when_asked_for(api: Caller) -> None:
     assert list(items[0]) == EVENT_KEYS
     assert items[-1]["actor"].startswith("token:")
     assert TIME.fullmatch(items[0]["at"])
+
+
+def test_events_tell_what_was_pruned(api: Caller) -> None:
+    tenant, at = api.tenant(), utc_now()
+    events = f"/tenants/{tenant['id']}/events"
+    assert api.get(events).json["pruned"] is None
+    pruned = {"tenant_id": tenant["id"], "entries": 7, "until": at, "pruned_at": at}
+    with database_of(api.app).transaction() as session:
+        session.add(PrunedTimeline(**pruned))
+    told = api.get(events).json["pruned"]
+    assert (told["count"], told["until"]) == (7, rfc3339(at))
 
 
 def test_summary_counts_a_failure_when_there_is_one(api: Caller) -> None:
