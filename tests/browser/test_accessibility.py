@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, FilePayload
+from sqlalchemy import insert, update
 
 from jobs.milvus.client import MilvusPartitionStore
 from tests.access import settings_in
@@ -23,6 +24,9 @@ from tests.factories import ACTOR
 from tests.milvus_collections import insert_rows, make_collection
 from tests.screenshots.pages import EMPTY, FAILING, FULL, Shot
 from webapp import create_app
+from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Brake, Installation
 
 # What answers with no page of its own: parts of pages, files, what Flask-Admin would offer.
 PARTS = {
@@ -50,6 +54,8 @@ OPENED = [
 ASKED = [
     Shot("review-all", "/admin/partitions/review/"),
     Shot("foreign-rows", "/admin/tenant/empty/?id={foreign}"),
+    Shot("brake", "/admin/partitions/brake/?collection=kb_chunks_v0"),
+    Shot("lost", "/admin/tenant/details/?id={ready}"),
 ]
 LONGEST = "W" * 255
 # static/api/docs.css: 6.5 : 1 on white.
@@ -113,6 +119,10 @@ def broken(stage: Panel, store: MilvusPartitionStore, filled: dict[str, int]) ->
     assert stage.state(foreign) == "failed"
     failed = stage.failed("Pied Piper", "Sterling Cooper", "Monsters Energia")
     sweep(stage, store)
+    brake = {"reason": Cause.COLLECTION_REPLACED, "gone": 12, "proven": 13}
+    stage.rows.write(insert(Brake).values(collection="kb_chunks_v0", since=utc_now(), **brake))
+    stage.rows.change(filled["ready"], rows_lost_at=utc_now())
+    stage.rows.write(update(Installation).values(restored_at=utc_now(), reason="other_database"))
     return {**filled, "failed": failed[0], "foreign": foreign, "collection": collection}
 
 
