@@ -110,6 +110,10 @@ class Partitions:
         with self._client() as client:
             client.insert(COLLECTION, list(rows), partition_name=name, timeout=ANSWER_WITHIN_S)
 
+    def drop_collection(self) -> None:
+        with self._client() as client:
+            client.drop_collection(COLLECTION, timeout=ANSWER_WITHIN_S)
+
     def drop(self, name: str) -> None:
         with self._client() as client:
             # Milvus Lite knows no release; a server drops nothing that is loaded.

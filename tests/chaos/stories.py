@@ -11,9 +11,11 @@ from pathlib import Path
 
 from redis import Redis
 
-from jobs.milvus.client import VECTOR_DIMENSIONS
+from jobs.milvus.client import VECTOR_DIMENSIONS, create_collection_if_missing
 from tests.acceptance.running import ROOT
+from tests.chaos.records import COLLECTION
 from tests.chaos.target import Target
+from tests.engines.process import wait_until
 
 RAISED_WITHIN_S = 30.0
 # What is seen of Milvus is seen by a sweep, whose calls have a deadline each.
@@ -132,6 +134,45 @@ def _foreign_data(target: Target) -> Iterator[None]:
 
 
 @contextmanager
+def _many_dropped(target: Target) -> Iterator[None]:
+    """Every partition is dropped by a script, and nobody has decided yet."""
+    made = [target.product.create(f"Lost {number}")["id"] for number in range(12)]
+    for number in made:
+        target.product.await_state(number, "ready")
+    for name in target.partitions.names():
+        target.partitions.drop(name)
+    yield
+    target.product.flask("partitions", "brake", "--make-again", COLLECTION)
+    for number in made:
+        target.product.await_state(number, "ready")
+    target.product.flask("partitions", "acknowledge", "--all")
+
+
+@contextmanager
+def _one_dropped(target: Target) -> Iterator[None]:
+    """One partition is dropped by hand, and made again by the sweep."""
+    made = target.product.create("Lost")["id"]
+    target.product.await_state(made, "ready")
+    target.partitions.drop(f"tenant_{made}")
+    yield
+    target.product.flask("partitions", "acknowledge", "--all")
+
+
+@contextmanager
+def _collection_dropped(target: Target) -> Iterator[None]:
+    """The collection is gone; an operator restores it, and decides about what was in it."""
+    target.partitions.drop_collection()
+    yield
+    create_collection_if_missing(target.milvus.uri, "", COLLECTION, STEP_WITHIN_S)
+    wait_until(
+        lambda: target.product.flask("partitions", "brake", check=False).returncode == 1,
+        STEP_WITHIN_S,
+        "the brake",
+    )
+    target.product.flask("partitions", "brake", "--make-again", COLLECTION)
+
+
+@contextmanager
 def _another_collection(target: Target) -> Iterator[None]:
     """A second worker that was given another collection."""
     with _process(target, "worker", MILVUS_COLLECTION="another_one"):
@@ -193,6 +234,9 @@ STORIES = [
     Story("provisioning_paused", "paused and forgotten", _paused),
     Story("partitions_orphaned", "a partition of no tenant", _orphan),
     Story("foreign_data", "rows before the tenant", _foreign_data),
+    Story("rows_may_be_lost", "one partition dropped", _one_dropped, OBSERVED_WITHIN_S),
+    Story("brake_engaged", "all partitions dropped", _many_dropped, OBSERVED_WITHIN_S),
+    Story("collection_missing", "the collection dropped", _collection_dropped, OBSERVED_WITHIN_S),
     Story("settings_disagree", "a worker with other settings", _another_collection),
     Story(
         "database_down",
