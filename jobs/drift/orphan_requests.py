@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs.drift.observations import located
 from jobs.drift.orphan_claims import OrphanClaims
 from jobs.drift.orphans import DEFAULT_PARTITION
-from jobs.milvus.store import CollectionMoved, PartitionStore, StoreError
+from jobs.milvus.store import CollectionMoved, CollectionReplaced, PartitionStore, StoreError
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
@@ -42,9 +42,10 @@ class OrphanRequests:
             try:
                 self._fulfil(claim)
             except StoreError as error:
-                is_moved = isinstance(error, CollectionMoved)
-                outcome = OrphanOutcome.REFUSED if is_moved else OrphanOutcome.FAILED
-                self.claims.record_end(claim, outcome, MOVED if is_moved else error.message)
+                is_elsewhere = isinstance(error, CollectionMoved | CollectionReplaced)
+                outcome = OrphanOutcome.REFUSED if is_elsewhere else OrphanOutcome.FAILED
+                message = MOVED if isinstance(error, CollectionMoved) else error.message
+                self.claims.record_end(claim, outcome, message)
         return count
 
     def _fulfil(self, claim: OrphanRequest) -> None:

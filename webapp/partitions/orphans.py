@@ -21,8 +21,10 @@ from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.orphan import OrphanRequest
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, OrphanAction, PartitionState
+from webapp.partitions.brake_state import brakes
 from webapp.partitions.pause import checked_reason
 from webapp.partitions.pause_state import is_paused
+from webapp.partitions.restored_state import are_drops_held
 from webapp.texts import N_, is_storable
 
 # The kinds of findings that are decided here.
@@ -31,6 +33,8 @@ SHOWN_AT_MOST = 1_000
 
 # Why an orphan is not dropped.
 PAUSED = N_("provisioning is paused")
+BRAKED = N_("a brake holds this collection back")
+RESTORED = N_("the database was restored, and that is not acknowledged")
 HAS_TENANT = N_("a tenant has its number")
 MOVED = N_("the alias stands for another collection now")
 TOO_OLD = N_("the request waited for too long")
@@ -179,6 +183,10 @@ def why_not_droppable(session: Session, collection: str, partition: str) -> str 
     seen = session.get(ObservedCollection, collection)
     if is_paused(session):
         return PAUSED
+    if are_drops_held(session):
+        return RESTORED
+    if any(brake.collection == collection for brake in brakes(session)):
+        return BRAKED
     if has_tenant(session, partition):
         return HAS_TENANT
     return MOVED if seen is not None and seen.moved_to else None

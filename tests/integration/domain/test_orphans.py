@@ -31,6 +31,7 @@ from webapp.errors import (
     SlugTaken,
 )
 from webapp.models.causes import Cause
+from webapp.models.control import Brake, Installation
 from webapp.models.observed import PartitionDrift
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import DriftKind, OrphanOutcome, PartitionState
@@ -285,6 +286,23 @@ def test_drop_is_refused_when_provisioning_is_paused(simple: Product) -> None:
     assert request_of(simple).message == "provisioning is paused"
     assert actions(simple) == ["orphan.drop", "orphan.not_dropped"]
     with pytest.raises(NotDroppable, match="provisioning is paused"):
+        ask_drop(simple)
+
+
+@pytest.mark.parametrize("held", ["brake", "restore"])
+def test_drop_is_refused_when_a_human_must_look_first(simple: Product, held: str) -> None:
+    found(simple, NAME)
+    ask_drop(simple)
+    with simple.database.transaction() as session:
+        if held == "brake":
+            seen = {"reason": Cause.PARTITIONS_GONE, "since": utc_now(), "gone": 12, "proven": 12}
+            session.add(Brake(collection=simple.collection, **seen))
+        else:
+            session.add(Installation(id=1, nonce="n", identity="i", restored_at=utc_now()))
+    milvus = ListingStore(NAME)
+    fulfil(simple, milvus)
+    assert (request_of(simple).outcome, "drop" in milvus.calls) == ("refused", False)
+    with pytest.raises(NotDroppable, match="a brake holds|the database was restored"):
         ask_drop(simple)
 
 

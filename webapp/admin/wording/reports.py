@@ -61,6 +61,11 @@ SENTENCES = [
             N_("Its tenant was removed. Rows in it: %(rows)s."),
         ),
         (r"provisioning is paused", N_("Provisioning is paused.")),
+        (r"a brake holds this collection back", N_("A brake holds this collection back.")),
+        (
+            r"the database was restored, and that is not acknowledged",
+            N_("The database was restored, and that is not acknowledged."),
+        ),
         (r"a tenant has its number", N_("A tenant has its number.")),
         (
             r"the alias stands for another collection now",
