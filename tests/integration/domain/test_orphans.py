@@ -298,11 +298,11 @@ def test_drop_is_refused_when_a_human_must_look_first(simple: Product, held: str
             seen = {"reason": Cause.PARTITIONS_GONE, "since": utc_now(), "gone": 12, "proven": 12}
             session.add(Brake(collection=simple.collection, **seen))
         else:
-            session.add(Installation(id=1, nonce="n", identity="i", restored_at=utc_now()))
+            session.merge(Installation(id=1, restored_at=utc_now()))
     milvus = ListingStore(NAME)
     fulfil(simple, milvus)
     assert (request_of(simple).outcome, "drop" in milvus.calls) == ("refused", False)
-    with pytest.raises(NotDroppable, match="a brake holds|the database was restored"):
+    with pytest.raises(NotDroppable, match=r"a brake holds|the database was restored"):
         ask_drop(simple)
 
 
@@ -436,5 +436,5 @@ def test_request_about_nothing_known_is_refused(product: Product) -> None:
     for name in (f"tenant_{tenant.id}", "_default", "tenant_99", "x\x00"):
         with pytest.raises(OrphanNotFound):
             orphans.drop(product.collection, name, name, actor=ACTOR)
-    assert report(product) == {f"tenant_{tenant.id}": DriftKind.MISSING}
+    assert report(product) == {}
     assert product.audited()[-1].action == "tenant.create"
