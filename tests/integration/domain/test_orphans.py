@@ -34,7 +34,7 @@ from webapp.models.causes import Cause
 from webapp.models.control import Brake, Installation
 from webapp.models.observed import PartitionDrift
 from webapp.models.orphan import OrphanRequest
-from webapp.models.states import DriftKind, OrphanOutcome, PartitionState
+from webapp.models.states import OrphanOutcome, PartitionState
 from webapp.partitions.drift import known_drift
 from webapp.partitions.orphans import Orphans
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
