@@ -59,7 +59,8 @@ class Incarnations:
     def __init__(self, database: Database, witness: Witness) -> None:
         self._database = database
         self._witness = witness
-        self._is_loaded = False
+        # None until the witness was asked about this installation.
+        self._nonce: str | None = None
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
@@ -91,9 +92,10 @@ class Incarnations:
     def check(self) -> bool:
         """Whether partitions may be made or dropped; a new doubt is stored for all processes."""
         self._load_witness()
+        known = self._highest_known()
         with self._database.reading() as session:
             is_new = session.get(Installation, THE_ROW) is None
-            look = None if is_new else self._look(session)
+            look = None if is_new else self._look(session, known)
         if look is None:
             look = self._first_look()
         if look.doubt and not look.is_stored:
@@ -153,10 +155,13 @@ class Incarnations:
         with self._database.transaction() as session:
             return self._look(session)
 
-    def _look(self, session: Session) -> Look:
+    def _look(self, session: Session, known: int | None = None) -> Look:
+        # Before the counter is read: what others draw after that is known to be above it.
+        highest = self._highest_known() if known is None else known
         row, drawn = _row(session)
         identity = identity_of(session, "tenant")
-        highest = self._witness.highest(row.nonce)
+        if row.nonce != self._nonce:
+            highest = self._witness.highest(row.nonce)
         if row.suspected_at is not None:
             doubt: str | None = row.reason or OTHER_DATABASE
         else:
@@ -198,12 +203,15 @@ class Incarnations:
                 fields |= {"highest_known": look.highest_known}
                 session.after_commit(lambda: log.error("database.restored", **fields))
 
+    def _highest_known(self) -> int:
+        return self._witness.highest(self._nonce) if self._nonce else 0
+
     def _load_witness(self, *, again: bool = False) -> None:
-        if again or not self._is_loaded:
+        if again or self._nonce is None:
             nonce = self._database.read(Session.scalar, select(Installation.nonce))
             if nonce:
                 self._witness.load(nonce)
-            self._is_loaded = bool(nonce)
+            self._nonce = nonce
 
 
 def _row(session: Session, nonce: str | None = None) -> tuple[Installation, int]:

@@ -35,6 +35,7 @@ from webapp.models.control import Installation
 from webapp.models.states import CanaryOutcome
 from webapp.models.tenant import Tenant
 from webapp.partitions.summary import summary
+from webapp.tenants import incarnation
 from webapp.tenants.create_many import Wanted
 from webapp.tenants.numbering import counter
 
@@ -303,6 +304,23 @@ def test_witness_in_redis_alone_is_enough(make_ground: Callable[[str], Ground]) 
     shutil.rmtree(ground.var_dir / "witness")
     with pytest.raises(DatabaseRestored):
         ground.start().create()
+
+
+def test_number_that_another_draws_meanwhile_is_no_restore(
+    simple: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simple.create("First")
+    read_row = incarnation._row
+
+    def read_and_let_another_draw(*arguments: Any) -> tuple[Installation, int]:
+        row, drawn = read_row(*arguments)
+        simple.services.incarnations._witness.note(row.nonce, drawn + 1)
+        return row, drawn
+
+    with monkeypatch.context() as slow:
+        slow.setattr(incarnation, "_row", read_and_let_another_draw)
+        second = simple.create("Second")
+    assert second.id == 2
 
 
 def test_witnesses_are_never_waited_for(make_ground: Callable[[str], Ground]) -> None:
