@@ -86,6 +86,9 @@ class Observer:
             room = max(self._policy.max_partitions - observation.partitions, 0)
             passed = over | _passed(before)
             reopened = repair.reopen(observation.collection, passed, after_capacity=room)
+        elif observation.cause == Cause.COLLECTION_REPLACED:
+            # A collection is there: they wait for the operator's decision, behind the brake.
+            reopened = repair.reopen(observation.collection, {Cause.COLLECTION_MISSING})
         elif observation.cause and observation.cause not in (TRANSIENT | ELSEWHERE):
             repair.note_cause(observation.collection, observation.cause, observation.error or "")
         # Stored last, so that the sweep after a crash in between still knows of the outage.

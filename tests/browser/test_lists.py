@@ -19,7 +19,7 @@ from webapp.models.states import PartitionState
 
 CROWD = Crowd(2_000, 200)
 LONGEST_FAILED = (
-    "SELECT tenant_id FROM partition WHERE state = 'failed' ORDER BY state_since, tenant_id"
+    "SELECT tenant_id FROM partition WHERE state = 'failed' ORDER BY waiting_since, tenant_id"
 )
 OF_A_CAUSE = "SELECT count(*) FROM partition WHERE cause = 'milvus_unreachable'"
 # Two seconds until a page asks again, and some for a machine that has other things to do.

@@ -77,7 +77,12 @@ def longest_waiting(session: Session, causes: Sequence[Cause]) -> dict[Cause, li
     if not causes:
         return {}
     runs = [
-        select(Partition.cause, Partition.tenant_id, Partition.name.label("partition"))
+        select(
+            Partition.cause,
+            Partition.tenant_id,
+            Partition.name.label("partition"),
+            Partition.waiting_since,
+        )
         .where(Partition.state == PartitionState.FAILED, Partition.cause == cause)
         .order_by(Partition.waiting_since, Partition.tenant_id)
         .limit(NAMED)
@@ -86,7 +91,9 @@ def longest_waiting(session: Session, causes: Sequence[Cause]) -> dict[Cause, li
     ]
     failed = union_all(*(select(run) for run in runs)).subquery()
     rows = session.execute(
-        select(failed, Tenant.name).join(Tenant, Tenant.id == failed.c.tenant_id)
+        select(failed, Tenant.name)
+        .join(Tenant, Tenant.id == failed.c.tenant_id)
+        .order_by(failed.c.waiting_since, failed.c.tenant_id)
     )
     named: dict[Cause, list[Failing]] = {cause: [] for cause in causes}
     for row in rows:

@@ -95,9 +95,9 @@ def test_a_worker_leads_to_the_tenant_it_works_for_when_it_is_busy(
         product.await_state(number, "provisioning")
         with product.frozen("worker"):
             page.goto(TAB)
-            link = page.locator("#workers").get_by_role("link", name=f"Tenant {number}")
+            link = page.locator("#processes").get_by_role("link", name=f"Tenant {number}")
             expect(link).to_be_visible()
-            expect(page.locator("#workers")).to_contain_text("busy")
+            expect(page.locator("#processes")).to_contain_text("busy")
             press(page, link)
             page.wait_for_url(f"**/admin/tenant/details/?id={number}")
         product.await_state(number, "failed")
