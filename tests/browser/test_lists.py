@@ -95,7 +95,7 @@ def test_what_changes_is_seen_and_rows_stay_in_place_when_one_is_selected(
     page.locator(f"#row-{picked}").scroll_into_view_if_needed()
     before = page.evaluate("window.scrollY")
     assert before > 0
-    panel.rows.change(turned, cause=Cause.AUTH, state_since=utc_now())
+    panel.rows.change(turned, cause=Cause.AUTH, waiting_since=utc_now())
     panel.rows.change(gone, state=PartitionState.READY, cause=None, state_since=utc_now())
     expect(page.locator("#nav")).to_contain_text("199", timeout=SEEN_WITHIN_MS)
     expect(page.locator("[data-held]")).to_have_text("2 changes – show")
