@@ -22,7 +22,7 @@ from webapp.queue.job_queue import JobQueue
 from webapp.services import Services
 
 COLLECTION = "kb_chunks_v1"
-MOST_QUERIES = 18
+MOST_QUERIES = 20
 FOR_EVER = 9_999_999_999
 
 
