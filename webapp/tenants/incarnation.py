@@ -97,8 +97,8 @@ class Incarnations:
         if look is None:
             look = self._first_look()
         if look.doubt and not look.is_stored:
-            self._suspect(look)
-        elif not look.doubt:
+            look = self._suspect(look)
+        if not look.doubt:
             self._witness.note(look.nonce, look.counter)
         return not look.doubt
 
@@ -160,6 +160,9 @@ class Incarnations:
         if row.suspected_at is not None:
             doubt: str | None = row.reason or OTHER_DATABASE
         else:
+            if highest > drawn:
+                # Drawn meanwhile, unless the counter is still below it.
+                drawn = counter(session)
             doubt = self._doubt(row, identity, drawn, highest)
         return Look(
             row.nonce,
@@ -179,7 +182,8 @@ class Incarnations:
             return OTHER_INSTALLATION
         return None
 
-    def _suspect(self, look: Look) -> None:
+    def _suspect(self, look: Look) -> Look:
+        """Store the doubt, unless another look has none: a reader of SQLite sees a moment ago."""
         now = utc_now()
         suspected = {
             "suspected_at": now,
@@ -191,12 +195,16 @@ class Incarnations:
         }
         with self._database.transaction() as session:
             _row(session, look.nonce)
+            again = self._look(session)
+            if not again.doubt:
+                return again
             free = (Installation.id == THE_ROW, Installation.suspected_at.is_(None))
             mine = update(Installation).where(*free).values(suspected).returning(Installation.id)
             if session.scalar(mine) is not None:
                 fields = {"reason": look.doubt, "counter": look.counter}
                 fields |= {"highest_known": look.highest_known}
                 session.after_commit(lambda: log.error("database.restored", **fields))
+        return look
 
     def _load_witness(self, *, again: bool = False) -> None:
         if again or not self._is_loaded:
