@@ -5,6 +5,7 @@ from typing import Any
 
 # Imported before the fork, so that the workers share it and a new one is there at once.
 import webapp.application  # noqa: F401
+from launch.closing import close_without_loss
 from launch.wrapper import end_with_parent
 from webapp.conditions.watch import Watch
 from webapp.logs import logging_config
@@ -36,9 +37,10 @@ secure_scheme_headers: dict[str, str] = {}
 umask = UMASK
 
 
-def when_ready(_server: Any) -> None:
+def when_ready(server: Any) -> None:
     """Keep the workers' garbage collection from copying the memory that they share."""
     gc.freeze()
+    close_without_loss(server)
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
