@@ -1,6 +1,7 @@
 """How gunicorn serves the application: `gunicorn -c launch/gunicorn_conf.py wsgi:app`."""
 
 import gc
+import os
 from typing import Any
 
 # Imported before the fork, so that the workers share it and a new one is there at once.
@@ -53,4 +54,11 @@ def post_worker_init(worker: Any) -> None:
     known = worker.wsgi.extensions
     watch = Watch(known["database"], known["settings"], ProcessKind.WEB)
     watch.heartbeat.start()
+    worker.heartbeat = watch.heartbeat
     known["condition_log"] = watch.conditions
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Sign off only at an orderly stop: who ends since the master was killed leaves its sign."""
+    if os.getppid() != worker.ppid and hasattr(worker, "heartbeat"):
+        worker.heartbeat.fall_silent()

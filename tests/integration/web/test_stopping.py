@@ -5,8 +5,9 @@ So a proxy may pass a refused sign-up on to another instance: nothing of it was 
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import psutil
 import pytest
@@ -46,3 +47,20 @@ def test_requests_that_wait_to_be_accepted_are_answered_when_it_stops(stopping: 
         answers = [each.recv(65_536).partition(b"\r\n")[0] for each in waiting]
     assert answers == [b"HTTP/1.0 200 OK"] * WAITING
     wait_until(lambda: not accepts(stopping.port), ANSWER_WITHIN_S, "the port to be closed")
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "stopped"])
+def test_instance_that_was_killed_leaves_its_signs_of_life_to_tell_of_it(
+    is_killed: bool, stopping: WebServer, settings: Settings
+) -> None:
+    workers = psutil.Process(stopping.pid).children()
+    wanted = {each.pid for each in workers}
+    wait_until(lambda: wanted <= alive(settings), ANSWER_WITHIN_S, "their signs of life")
+    (stopping.kill if is_killed else stopping.stop)()
+    psutil.wait_procs(workers, ANSWER_WITHIN_S)
+    assert wanted & alive(settings) == (wanted if is_killed else set())
+
+
+def alive(settings: Settings) -> set[int]:
+    with closing(sqlite3.connect(settings.var_dir / "paratia.db")) as database:
+        return {pid for (pid,) in database.execute("SELECT pid FROM process")}
