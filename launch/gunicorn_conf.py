@@ -1,10 +1,12 @@
 """How gunicorn serves the application: `gunicorn -c launch/gunicorn_conf.py wsgi:app`."""
 
 import gc
+import os
 from typing import Any
 
 # Imported before the fork, so that the workers share it and a new one is there at once.
 import webapp.application  # noqa: F401
+from launch.closing import close_without_loss
 from launch.wrapper import end_with_parent
 from webapp.conditions.watch import Watch
 from webapp.logs import logging_config
@@ -36,9 +38,10 @@ secure_scheme_headers: dict[str, str] = {}
 umask = UMASK
 
 
-def when_ready(_server: Any) -> None:
+def when_ready(server: Any) -> None:
     """Keep the workers' garbage collection from copying the memory that they share."""
     gc.freeze()
+    close_without_loss(server)
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
@@ -51,4 +54,11 @@ def post_worker_init(worker: Any) -> None:
     known = worker.wsgi.extensions
     watch = Watch(known["database"], known["settings"], ProcessKind.WEB)
     watch.heartbeat.start()
+    worker.heartbeat = watch.heartbeat
     known["condition_log"] = watch.conditions
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Sign off only at an orderly stop: who ends since the master was killed leaves its sign."""
+    if os.getppid() != worker.ppid and hasattr(worker, "heartbeat"):
+        worker.heartbeat.fall_silent()

@@ -64,9 +64,16 @@ class BodyReader:
 class WebWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, without TLS; overrides are the API of gunicorn 27."""
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """When it stops, close the port before the last requests are answered."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def enqueue_req(self, conn: Any) -> None:
-        """Give a thread to a connection once it has sent data."""
-        if conn.initialized or conn.data_ready:
+        """Give a thread to a connection once it has sent data; when it stops, at once."""
+        if conn.initialized or conn.data_ready or not self.alive:
             super().enqueue_req(conn)
             return
         silent: Future[object] = Future()

@@ -60,11 +60,17 @@ def upgrade() -> None:
     )
 
 
+# An older version cannot read rows that have these; its sweep finds out by itself what is missing.
+NEW_CAUSES = "('collection_replaced', 'partitions_gone')"
+
+
 def downgrade() -> None:
-    # An older version does not know this state; its sweep finds out by itself what is missing.
     op.execute(
         "UPDATE partition SET state = 'ready', cause = NULL, error = NULL WHERE state = 'missing'"
     )
+    for table in ("partition", "partition_event", "observed_collection"):
+        op.execute(f"UPDATE {table} SET cause = NULL WHERE cause IN {NEW_CAUSES}")  # noqa: S608
+    op.execute("DELETE FROM operation WHERE kind = 'acknowledge'")
     op.drop_index("ix_partition_rows_lost", table_name="partition")
     op.drop_column("partition", "rows_lost_at")
     op.drop_column("observed_collection", "collection_created")

@@ -13,6 +13,7 @@ from tests.chaos import (
     outage,
     races,
     restore,
+    rollout,
     standalone,
     storm,
     surfaces,
@@ -27,6 +28,7 @@ SCENARIOS = {
     "flushes": flushes.run,
     "races": races.run,
     "restore": restore.run,
+    "rollout": rollout.run,
     "exhaustion": exhaustion.run,
     "ceiling": ceiling.run,
 }

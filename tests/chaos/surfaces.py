@@ -106,14 +106,15 @@ def _stage(database: str, options: Options) -> bool:
     ):
         surfaces = Surfaces(running, browser)
         running.product.await_state(running.product.create()["id"], "ready")
-        outcomes = [_play(running, surfaces, story) for story in chosen]
+        outcomes = [play(running, surfaces, story) for story in chosen]
     misses = [f"{each.story.key}: {each.miss}" for each in outcomes if each.miss]
     title = f"Conditions on {database}"
     show_table(title, HEADER, [each.cells() for each in outcomes], misses)
     return all(each.is_kept for each in outcomes)
 
 
-def _play(target: Target, surfaces: Surfaces, story: Story) -> Outcome:
+def play(target: Target, surfaces: Surfaces, story: Story) -> Outcome:
+    """Stage the story: when each of its surfaces named the condition, and when all had stopped."""
     outcome = Outcome(story)
     began_at = time.time()
     with story.during(target):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.engines import debian
@@ -14,6 +15,7 @@ PACKAGE = "nginx-light"
 # Where each `server` or `location` of the README stands, and what a test puts in the place of
 # the ports and the files that it names. Nothing else of it is changed.
 BLOCK = re.compile(r"```nginx\n(.*?)```", re.DOTALL)
+INSTANCE = re.compile(r"10\.0\.0\.\d+:8000")
 PORT_OF_NGINX, PORT_OF_OURS = "443", "127.0.0.1:8000"
 CERTIFICATE, KEY = "/etc/ssl/paratia.pem", "/etc/ssl/paratia.key"
 AROUND = """
@@ -33,10 +35,20 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 PLAIN = "server {{ listen 127.0.0.1:{port}; {location} }}"
 
 
-def readme_blocks() -> tuple[str, str]:
-    """The `server` for a host of one's own, and the `location` for a path of another's."""
-    server, location = BLOCK.findall((PROJECT_ROOT / "README.md").read_text())
-    return server, location
+def readme_blocks() -> tuple[str, str, str]:
+    """A `server` of one's own, an `upstream` for it, a `location` for a path of another's."""
+    server, upstream, location = BLOCK.findall((PROJECT_ROOT / "README.md").read_text())
+    return server, upstream, location
+
+
+def several_instances(ports: Sequence[int]) -> str:
+    """The `server` of the README with its `upstream`, whose instances have these ports."""
+    server, upstream, _ = readme_blocks()
+    found = INSTANCE.findall(upstream)
+    for address, port in zip(found, ports, strict=True):
+        upstream = upstream.replace(address, f"127.0.0.1:{port}")
+    name = upstream.split()[1]
+    return upstream + server.replace(PORT_OF_OURS, name)
 
 
 def prepare() -> None:
@@ -52,10 +64,11 @@ def prepare() -> None:
 class Nginx(ServerProcess):
     """nginx with a block of the README, for a server of ours on a port of the loopback address."""
 
-    def __init__(self, directory: Path, block: str, upstream: int) -> None:
+    def __init__(self, directory: Path, block: str, upstream: int = 0) -> None:
+        """`upstream` is the port of the one instance; several are in the block."""
         self.port = free_port()
         program = debian.needed(NAME, PACKAGE, NAME)
-        is_server = block.startswith("server")
+        is_server = not block.startswith("location")
         self.host = f"127.0.0.1:{self.port}"
         self.address = f"{'https' if is_server else 'http'}://{self.host}"
         block = block.replace(PORT_OF_OURS, f"127.0.0.1:{upstream}")

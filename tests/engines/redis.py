@@ -28,10 +28,11 @@ def executable() -> str:
 
 
 class RedisServer(ServerProcess):
-    """Redis with append-only persistence in the directory, whose path must be short."""
+    """Redis, with append-only persistence or none, in the directory, whose path must be short."""
 
-    def __init__(self, directory: Path, *, over_tcp: bool = False) -> None:
-        command = [executable(), "--dir", str(directory), "--appendonly", "yes", "--save", ""]
+    def __init__(self, directory: Path, *, over_tcp: bool = False, persists: bool = True) -> None:
+        appendonly = "yes" if persists else "no"
+        command = [executable(), "--dir", str(directory), "--appendonly", appendonly, "--save", ""]
         command += ["--databases", str(DATABASES)]
         if over_tcp:
             port = free_port()

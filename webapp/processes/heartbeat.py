@@ -87,6 +87,11 @@ class ProcessHeartbeat:
         except Exception as error:  # noqa: BLE001
             log.debug("process.not_signed_off", error=type(error).__name__)
 
+    def fall_silent(self) -> None:
+        """Beat no more, and leave the row: its silence tells that something has died."""
+        atexit.unregister(self.stop)
+        self._stop.set()
+
     def set_activity(self, activity: str | None) -> None:
         """What the process does from now on; None: nothing. The next beat stores it."""
         self._activity = (activity[:LONGEST_ACTIVITY], utc_now()) if activity else None

@@ -99,8 +99,8 @@ class Incarnations:
         if look is None:
             look = self._first_look()
         if look.doubt and not look.is_stored:
-            self._suspect(look)
-        elif not look.doubt:
+            look = self._suspect(look)
+        if not look.doubt:
             self._witness.note(look.nonce, look.counter)
         return not look.doubt
 
@@ -184,7 +184,8 @@ class Incarnations:
             return OTHER_INSTALLATION
         return None
 
-    def _suspect(self, look: Look) -> None:
+    def _suspect(self, look: Look) -> Look:
+        """Store the doubt, unless another look has none: a reader of SQLite sees a moment ago."""
         now = utc_now()
         suspected = {
             "suspected_at": now,
@@ -196,12 +197,16 @@ class Incarnations:
         }
         with self._database.transaction() as session:
             _row(session, look.nonce)
+            again = self._look(session)
+            if not again.doubt:
+                return again
             free = (Installation.id == THE_ROW, Installation.suspected_at.is_(None))
             mine = update(Installation).where(*free).values(suspected).returning(Installation.id)
             if session.scalar(mine) is not None:
                 fields = {"reason": look.doubt, "counter": look.counter}
                 fields |= {"highest_known": look.highest_known}
                 session.after_commit(lambda: log.error("database.restored", **fields))
+        return look
 
     def _highest_known(self) -> int:
         return self._witness.highest(self._nonce) if self._nonce else 0

@@ -193,6 +193,18 @@ def test_0013_finds_the_first_request_of_a_need_in_the_timeline(app: APIFlask) -
     assert moments_of("requested_at")[2] == (-5,)
 
 
+def test_0016_leaves_nothing_that_the_version_before_cannot_read(app: APIFlask) -> None:
+    upgrade()
+    put(OLD_TENANT, number=1, slug="z-1")
+    timed(WAITED, number=1, state="missing", asked=NOW, ready=NOW)
+    timed(TOLD, number=1, event="milvus.partition.missing", at=NOW)
+    for table in ("partition", "partition_event"):
+        put(f"UPDATE {table} SET cause = 'partitions_gone' WHERE :now IS NOT NULL")
+    downgrade(revision="0015")
+    assert found("SELECT state, cause FROM partition") == [("ready", None)]
+    assert found("SELECT event, cause FROM partition_event") == [("milvus.partition.missing", None)]
+
+
 def seconds(after: float) -> datetime:
     return NOW + timedelta(seconds=after)
 

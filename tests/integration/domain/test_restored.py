@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
 from jobs.milvus.store import StoreError
@@ -29,6 +30,7 @@ from tests.factories import (
 from tests.integration.domain.commands import answer, runner
 from tests.model.milvus import InMemoryMilvus
 from webapp.csv_import.parsing import FileRow
+from webapp.db.identity import identity_of
 from webapp.errors import DatabaseRestored, NotRestored
 from webapp.models.causes import Cause
 from webapp.models.control import Installation
@@ -414,3 +416,28 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     again = run_command("partitions", "restored", "--acknowledge")
     assert again.exit_code == 2
     assert product.select(select(Installation.acknowledged_by)) == ["cli"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_numbers_that_are_drawn_during_a_look_are_no_restore(
+    make_ground: Callable[[str], Ground], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The witness learns of a number after the look has read the counter."""
+    ground = make_ground(kind)
+    product = ground.start()
+    ground.sign_up(product, 2)
+    looked: list[str] = []
+
+    def identity_after_a_sign_up(session: Session, table: str) -> str:
+        looked.append(table)
+        if len(looked) == 1:
+            product.create("Meanwhile")
+        return identity_of(session, table)
+
+    monkeypatch.setattr(incarnation, "identity_of", identity_after_a_sign_up)
+    assert product.services.incarnations.check()
+    # SQLite has one writer at a time.
+    if kind == "postgresql":
+        looked.clear()
+        assert product.create("Slow").id == 5
+    assert product.read(summary, product.settings).restored is None

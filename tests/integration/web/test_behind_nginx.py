@@ -50,7 +50,7 @@ def over_tls(upstream: WebServer, new_directory: Callable[[str], Path]) -> Itera
 def below_a_path(
     upstream: WebServer, new_directory: Callable[[str], Path]
 ) -> Iterator[nginx.Nginx]:
-    yield from proxy_before(upstream, new_directory("path"), nginx.readme_blocks()[1])
+    yield from proxy_before(upstream, new_directory("path"), nginx.readme_blocks()[2])
 
 
 @contextmanager
