@@ -5,7 +5,7 @@ Clients come through the nginx of the README, and repeat nothing by themselves.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -27,6 +27,8 @@ from tests.chaos.trial import await_sign_ups, await_whole, findings
 
 CLIENTS = 4
 REST_S = 0.3
+# The kills take minutes, and the collection must not be full by then.
+LONG_REST_S = 3.0
 ROUNDS = 5
 READY_WITHIN_S = 60.0
 FIRST = 20
@@ -41,8 +43,8 @@ def run(options: Options) -> bool:
         promises = Promises()
         if options.chooses("rolling restart"):
             kept.append(_roll(target, deployment, promises, options.share_of(ROUNDS)))
-        if options.chooses("killed") or options.chooses("frozen"):
-            kept.append(_strike(target, deployment, promises, options))
+        if stories := _stories(deployment, options):
+            kept.append(_strike(target, deployment, promises, stories))
         if options.chooses("restored"):
             kept.append(restore_in_every_order(target, deployment))
     return all(kept)
@@ -86,10 +88,12 @@ def _roll(target: Target, deployment: Deployment, promises: Promises, rounds: in
 
 
 @contextmanager
-def _signing_up(deployment: Deployment, promises: Promises) -> Iterator[None]:
+def _signing_up(
+    deployment: Deployment, promises: Promises, rest_s: float = REST_S
+) -> Iterator[None]:
     clients = [deployment.client() for _ in range(CLIENTS)]
     try:
-        with signing_up(clients, promises, REST_S):
+        with signing_up(clients, promises, rest_s):
             yield
     finally:
         for each in clients:
@@ -120,19 +124,26 @@ def _reading(deployment: Deployment, seen: list[str]) -> Iterator[None]:
         reader.join()
 
 
-def _strike(target: Target, deployment: Deployment, promises: Promises, options: Options) -> bool:
-    """Kill and freeze each process once; who tells of it, and until when."""
-    stories = [
+def _stories(deployment: Deployment, options: Options) -> list[Story]:
+    """Each process killed, and frozen."""
+    faults = (("killed", deployment.without), ("frozen", deployment.suspended))
+    return [
         Story("process_silent", f"{name} {fault}", lambda _, n=name, how=how: how(n), surfaces=TELL)
         for name in deployment.processes
-        for fault, how in (("killed", deployment.without), ("frozen", deployment.suspended))
+        for fault, how in faults
         if options.chooses(f"{name} {fault}")
     ]
+
+
+def _strike(
+    target: Target, deployment: Deployment, promises: Promises, stories: Sequence[Story]
+) -> bool:
+    """Play the stories under sign-ups: who tells of it, how soon, and until when."""
     outcomes: list[Outcome] = []
     with (
         httpx.Client() as no_browser,
         watched(target, promises) as honesty,
-        _signing_up(deployment, promises),
+        _signing_up(deployment, promises, LONG_REST_S),
     ):
         for story in stories:
             outcomes.append(play(target, Surfaces(target, no_browser), story))

@@ -122,7 +122,8 @@ def play(target: Target, surfaces: Surfaces, story: Story) -> Outcome:
         while (missing := set(story.surfaces) - outcome.raised_s.keys()) and (
             time.monotonic() - began < PATIENCE_S
         ):
-            for name in surfaces.naming(story, began_at) & missing:
+            # Those alone that have not named it: a command takes seconds.
+            for name in surfaces.naming(story.named_by(tuple(missing)), began_at):
                 outcome.raised_s[name] = time.monotonic() - began
             time.sleep(0.2)
         outcome.miss = f"not named by {', '.join(sorted(missing))}" if missing else ""
