@@ -58,6 +58,8 @@ class CanarySchedule:
         """Check as soon as any other check has ended; not while provisioning is paused."""
         if self._services.pauses.is_on():
             return CanaryReport(CanaryOutcome.NOT_RUN, "provisioning is paused")
+        if self._services.brakes.is_on(self._collection):
+            return CanaryReport(CanaryOutcome.NOT_RUN, "a brake holds this collection back")
         if self._is_halted():
             return CanaryReport(CanaryOutcome.NOT_RUN, "the database was restored")
         give_up_at = time.monotonic() + self._lease_s
@@ -71,8 +73,10 @@ class CanarySchedule:
             self._lease.release()
 
     def _is_halted(self) -> bool:
-        """During a pause, and before a restored database was compared."""
-        return self._services.pauses.is_on() or self._services.database.read(is_suspected)
+        """During a pause, behind a brake, and before a restored database was compared."""
+        services = self._services
+        is_held = services.pauses.is_on() or services.brakes.is_on(self._collection)
+        return is_held or services.database.read(is_suspected)
 
     def _is_due(self) -> bool:
         return is_check_due(self._services.database, self._collection)

@@ -9,9 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp import current
 from webapp.cli.console import as_json, print_json, to_stderr
 from webapp.conditions.condition import Condition, worst
-from webapp.conditions.judgement import in_order, present_conditions
+from webapp.conditions.judgement import judge, raised_at
 from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
 from webapp.conditions.log import READ_ONLY, UNREACHABLE, of_schema
+from webapp.conditions.observations import observe
 from webapp.conditions.words import sentence, serialize
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import SchemaBehind
@@ -46,17 +47,22 @@ def _examine() -> list[Condition]:
     """The conditions, as the database has them, and those of the database itself."""
     try:
         with answered_within(ANSWER_WITHIN_S), current.database().reading() as session:
-            found = present_conditions(session, current.settings())
+            seen, raised = observe(session, current.settings()), raised_at(session)
     except SchemaBehind as behind:
         return [of_schema(behind.revision)]
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
+    return judge(seen, raised, _of_writes())
+
+
+def _of_writes() -> list[Condition]:
+    """Whether the database takes a write of this process."""
     try:
         with answered_within(ANSWER_WITHIN_S):
             beat(current.database(), DOCTOR)
     except SQLAlchemyError:
-        found.append(Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY))
-    return in_order(found)
+        return [Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY)]
+    return []
 
 
 def _print(found: Sequence[Condition]) -> None:

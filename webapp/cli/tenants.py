@@ -11,7 +11,7 @@ from webapp import current
 from webapp.cli.console import number
 from webapp.csv_import.faults import FileFault, ImportRefused, Problem, RowFault, UnreadableFile
 from webapp.csv_import.parsing import FileRow, parse
-from webapp.errors import BeingDropped, NotRemoving, TenantNotFound
+from webapp.errors import BeingDropped, DatabaseRestored, NotRemoving, TenantNotFound
 from webapp.logs import configure_logging
 from webapp.models.naming import MAX_SLUG_LENGTH, clean_name
 from webapp.tenants.numbering import HIGHEST
@@ -61,7 +61,7 @@ def import_(file: Path, dry_run: bool) -> None:
         if not error.rows:
             click.echo("a number or a slug of the file was taken meanwhile; run it again", err=True)
         raise click.ClickException("nothing was imported") from error
-    except BeingDropped as error:
+    except (BeingDropped, DatabaseRestored) as error:
         raise click.ClickException(f"nothing was imported: {error}") from error
     click.echo(f"{count} tenants {'would be' if dry_run else 'were'} imported")
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.conditions.condition import RANK, Condition
-from webapp.conditions.kinds import ORDER
+from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, ORDER
 from webapp.conditions.milvus import of_milvus
 from webapp.conditions.observations import Observations, observe
 from webapp.conditions.parts import of_parts
@@ -30,7 +30,10 @@ def judge(
     seen: Observations, raised: Mapping[Identity, datetime], own: Sequence[Condition] = ()
 ) -> list[Condition]:
     """The conditions in order; one without a moment of its own has that of its first judgement."""
-    found = [*own, *of_milvus(seen), *of_parts(seen), *of_tenants(seen)]
+    # Where no process can store a sign of life, none is known to be silent.
+    are_blind = any(each.kind is DATABASE_REFUSES_WRITES for each in own)
+    parts = () if are_blind else of_parts(seen)
+    found = [*own, *of_milvus(seen), *parts, *of_tenants(seen)]
     return in_order(
         replace(each, since=each.since or raised.get(each.identity, seen.at)) for each in found
     )

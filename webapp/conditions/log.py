@@ -59,6 +59,8 @@ class ConditionLog:
         if self.outage:
             _log_cleared(self.outage.key, self.outage.subject)
             self.outage = None
+            # The others could not show that they live either.
+            self._begins_at = time.monotonic() + BEGINS_AFTER_S
         if time.monotonic() < self._begins_at or not self._lease.take(LASTS, REST):
             return
         try:

@@ -76,14 +76,17 @@ class Uploads:
 
         Raises:
             ImportRefused: rows are invalid, or exist already.
+            DatabaseRestored: a number may be a lost tenant's; see `Incarnations.require_known`.
         """
         try:
-            with self._database.transaction() as session:
+            with self._incarnations.drawing(), self._database.transaction() as session:
                 # Both are required: an imported tenant keeps its number and its slug.
                 given = [replace(r, number=r.number or "", slug=r.slug or "") for r in rows]
                 tenants = usable_tenants(validate_rows(session, given))
                 if tenants and not dry_run:
+                    look = self._incarnations.require_known(session)
                     numbers = [tenant.id for tenant in tenants]
+                    self._incarnations.note_drawn(session, look, max(numbers))
                     lift(session, max(numbers))
                     insert_imported(session, tenants, self._policy)
                     after = entries.many(numbers)

@@ -131,6 +131,7 @@ class Incarnations:
 
         Raises:
             NotRestored: nothing is held back by a restore.
+            DatabaseRestored: Milvus was not compared with it yet.
             Repeated: see `Idempotency`.
         """
         with self._database.transaction() as session:
@@ -139,6 +140,9 @@ class Incarnations:
             state = RestoredState.of(row)
             if row is None or state is None or state.acknowledged_at is not None:
                 raise NotRestored
+            if state.is_suspected:
+                # What is to be dropped is not known yet.
+                raise DatabaseRestored(None)
             row.acknowledged_at, row.acknowledged_by = utc_now(), actor.name
             audit.record(
                 session,

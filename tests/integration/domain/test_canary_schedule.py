@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -12,6 +13,8 @@ from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product, all_at_once
 from tests.integration.test_canary import Leaking
 from webapp.db.types import utc_now
+from webapp.models.causes import Cause
+from webapp.models.control import Brake
 from webapp.models.observed import ObservedCollection
 from webapp.models.states import CanaryOutcome
 from webapp.partitions import summary
@@ -54,6 +57,18 @@ def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(product:
     past = utc_now() - timedelta(seconds=1)
     product.write(update(ObservedCollection).values(canary_due_at=past))
     assert is_check_due(database, product.collection)
+
+
+def test_no_probe_is_made_behind_a_brake(simple: Product) -> None:
+    look(simple)
+    seen = {"reason": Cause.COLLECTION_REPLACED, "since": utc_now(), "gone": 3, "proven": 3}
+    with simple.database.transaction() as session:
+        session.add(Brake(collection=simple.collection, **seen))
+    nobody: Any = None
+    checks = CanarySchedule(simple.services, nobody, simple.settings)
+    assert checks.run_if_due() is None
+    report = checks.run_now()
+    assert (report.outcome, "brake" in report.message) == (CanaryOutcome.NOT_RUN, True)
 
 
 def test_check_is_due_again_when_an_operator_asks(simple: Product) -> None:

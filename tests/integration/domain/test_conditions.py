@@ -12,11 +12,12 @@ from tests.processes import all_alive, process
 from webapp.conditions import log as condition_log
 from webapp.conditions.condition import Condition
 from webapp.conditions.judgement import present_conditions
-from webapp.conditions.kinds import KINDS
-from webapp.conditions.log import ConditionLog
+from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
+from webapp.conditions.log import READ_ONLY, ConditionLog
 from webapp.conditions.words import serialize
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
+from webapp.models.condition import Severity
 from webapp.models.control import Brake, Circuit, Heartbeat, Installation
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.operation import Operation, OperationKind
@@ -168,6 +169,13 @@ def test_a_dead_worker_is_silent_until_another_one_replaces_it(well: Product) ->
     assert lost.count == 1, "the later one replaced the first, and was lost itself"
     store(well, process(ProcessKind.WORKER, started_at=ago(1)))
     assert present(well) == []
+
+
+def test_no_process_counts_as_silent_where_none_can_store_its_sign_of_life(well: Product) -> None:
+    well.write("DELETE FROM process")
+    refused = Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY, utc_now())
+    found = well.read(present_conditions, well.settings, [refused])
+    assert [each.key for each in found] == ["database_refuses_writes"]
 
 
 def test_requests_are_not_moved_when_processes_disagree_about_the_collection(

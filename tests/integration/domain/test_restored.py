@@ -379,10 +379,12 @@ def test_many_and_imports_wait_and_go_on_by_themselves(
     upload = product.services.uploads.check("new.csv", b"name\nA\nB\n", actor=ACTOR)
     assert product.services.uploads.confirm(upload.id, actor=ACTOR)
     assert product.services.uploads.running() == [upload.id]
-    # Tenants that are entered again keep their numbers: they draw none.
+    # A number that is given may be a lost tenant's: it waits for the comparison too.
     lost = [FileRow(2, "Lost", "lost", "5")]
-    assert product.services.uploads.import_all(lost, dry_run=False, actor=ACTOR) == 1
+    with pytest.raises(DatabaseRestored):
+        product.services.uploads.import_all(lost, dry_run=False, actor=ACTOR)
     product.sweep(ground.milvus)
+    assert product.services.uploads.import_all(lost, dry_run=False, actor=ACTOR) == 1
     product.services.uploads.advance(upload.id)
     assert product.services.uploads.running() == []
     assert product.select(select(func.max(Tenant.id))) == [BEFORE + 1 + SINCE + 2]
@@ -397,6 +399,18 @@ def test_no_probe_is_made_before_the_comparison(make_ground: Callable[[str], Gro
     assert "restored" in answer(shown)["message"]
 
 
+def test_import_of_numbers_waits_for_the_comparison(
+    make_ground: Callable[[str], Ground], tmp_path: Path
+) -> None:
+    ground = restored(make_ground, "a file copied back")
+    product = ground.start()
+    file = tmp_path / "tenants.csv"
+    file.write_text(f"id,name,slug\n{BEFORE + 2},Another,another\n")
+    refused = runner(product)("tenants", "import", str(file))
+    assert refused.exit_code == 1
+    assert "nothing was imported: the database was restored" in refused.stderr
+
+
 def test_restore_is_shown_and_acknowledged_by_a_command(
     make_ground: Callable[[str], Ground],
 ) -> None:
@@ -408,6 +422,8 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     product.services.incarnations.check()
     early = run_command("partitions", "restored", "--json")
     assert (early.exit_code, answer(early)["compared"]) == (1, False)
+    too_early = run_command("partitions", "restored", "--acknowledge")
+    assert too_early.exit_code == 2 and "compared" in too_early.stderr
     product.sweep(ground.milvus)
     shown = run_command("partitions", "restored")
     assert shown.exit_code == 1
