@@ -34,7 +34,7 @@ def host(new_directory: Callable[[str], Path], redis_server: RedisServer) -> Ite
     close(app)
     web = WebServer(settings.var_dir, settings, TRUSTED_PROXIES="1")
     web.start()
-    proxy = nginx.Nginx(new_directory("nginx"), nginx.readme_blocks()[1], web.port)
+    proxy = nginx.Nginx(new_directory("nginx"), nginx.readme_blocks()[2], web.port)
     proxy.start()
     yield proxy.address
     proxy.stop()
