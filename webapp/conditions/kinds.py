@@ -94,12 +94,6 @@ MILVUS_TROUBLE = _kind(
     Place.CAUSES,
     N_("Read the error and the log of Milvus; waiting tenants go on by themselves."),
 )
-NO_WORKERS = _kind(
-    "no_workers",
-    Part.WORKERS,
-    Place.QUEUES,
-    N_("Start one: .venv/bin/flask worker. Nothing is made until one works."),
-)
 REDIS_DOWN = _kind(
     "redis_down",
     Part.REDIS,
@@ -114,6 +108,12 @@ REDIS_REFUSES_WRITES = _kind(
         "Memory full: raise maxmemory. Read-only replica: let REDIS_URL lead to the primary. "
         "Cannot save: free disk space. No permission: allow the user to read and write all keys."
     ),
+)
+NO_WORKERS = _kind(
+    "no_workers",
+    Part.WORKERS,
+    Place.QUEUES,
+    N_("Start one: .venv/bin/flask worker. Nothing is made until one works."),
 )
 NO_RECONCILER = _kind(
     "no_reconciler",

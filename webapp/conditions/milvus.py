@@ -8,14 +8,11 @@ from webapp.conditions.condition import Condition, counted, plain
 from webapp.conditions.observations import Observations
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.condition import Severity
-from webapp.models.process import ProcessKind
 from webapp.models.states import UNSETTLED, CanaryOutcome, DriftKind
 from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.policy import CANARY_EVERY
 from webapp.partitions.summary import Headroom
 
-# A reconciler has this long for its first observation.
-FIRST_WITHIN = timedelta(seconds=30)
 # A comparison is stale after this many sweeps, and not before `AT_LEAST`.
 SWEEPS, AT_LEAST = 4, timedelta(minutes=1)
 UNCHECKED_AFTER = 3 * CANARY_EVERY
@@ -127,8 +124,7 @@ def _unknown(seen: Observations) -> Iterator[Condition]:
             text = plain("Milvus was last observed at %(at)s.", at=in_use.observed_at)
         else:
             text = plain("Milvus was not observed yet.")
-        severity = Severity.INFO if _has_just_begun(seen) else Severity.WARNING
-        yield Condition(kinds.MILVUS_UNOBSERVED, severity, text, in_use.observed_at)
+        yield Condition(kinds.MILVUS_UNOBSERVED, Severity.WARNING, text, in_use.observed_at)
         return
     compared_at = in_use.compared_at
     if seen.summary.tenants and is_stale(compared_at, seen.at, seen.settings.reconcile_interval):
@@ -136,12 +132,6 @@ def _unknown(seen: Observations) -> Iterator[Condition]:
         if compared_at:
             text = plain("Database and Milvus were last compared at %(at)s.", at=compared_at)
         yield Condition(kinds.COMPARISON_STALE, Severity.WARNING, text, compared_at)
-
-
-def _has_just_begun(seen: Observations) -> bool:
-    """Whether a reconciler works, and none has worked for long."""
-    working = seen.processes.of(ProcessKind.RECONCILER)
-    return bool(working) and all(seen.at - each.started_at < FIRST_WITHIN for each in working)
 
 
 def _isolation(seen: Observations, collection: Headroom) -> Iterator[Condition]:

@@ -78,13 +78,15 @@ def _reconciler(seen: Observations) -> Iterator[Condition]:
         text = plain("No reconciler works: nothing is repaired or removed.")
         yield Condition(kinds.NO_RECONCILER, Severity.DANGER, text, since)
         return
-    if all(seen.at - each.started_at < BEGINS_WITHIN for each in working):
+    oldest = max(seen.at - each.started_at for each in working)
+    if oldest < BEGINS_WITHIN:
         return
-    due, swept = seen.moments.due, seen.moments.swept
+    due, swept, sweep_within = seen.moments.due, seen.moments.swept, seen.settings.observation_lasts
     if due is None or seen.at - due > STALLED_AFTER:
         text = plain("The reconciler lives, but what is due was not dispatched lately.")
         yield Condition(kinds.RECONCILER_STALLED, Severity.DANGER, text, due)
-    elif swept is None or seen.at - swept > seen.settings.observation_lasts:
+    # The first sweep may wait for a Milvus that does not answer.
+    elif oldest > sweep_within and (swept is None or seen.at - swept > sweep_within):
         text = plain("The reconciler lives, but no sweep has ended lately.")
         yield Condition(kinds.RECONCILER_STALLED, Severity.WARNING, text, swept)
 

@@ -178,6 +178,14 @@ def test_no_process_counts_as_silent_where_none_can_store_its_sign_of_life(well:
     assert [each.key for each in found] == ["database_refuses_writes"]
 
 
+def test_first_sweep_of_a_reconciler_may_wait_for_milvus(well: Product) -> None:
+    reconciler = {"name": "the-reconciler", "started_at": ago(30)}
+    store(well, process(ProcessKind.RECONCILER, **reconciler), observed(well, 3600))
+    well.write("DELETE FROM leadership")
+    assert [each.key for each in present(well)][:1] == ["milvus_unobserved"]
+    assert "reconciler_stalled" not in [each.key for each in present(well)]
+
+
 def test_requests_are_not_moved_when_processes_disagree_about_the_collection(
     well: Product,
 ) -> None:
