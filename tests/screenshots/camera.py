@@ -15,6 +15,10 @@ SIZES = {"wide": (1280, 860), "narrow": (380, 800)}
 THEMES = ("light", "dark")
 
 
+# Chromium makes no picture of a page that is much taller, such as the runbook in a narrow window.
+TALLEST = 15_000
+
+
 @dataclass
 class Camera:
     """Takes pictures of one product's pages, and puts them into a folder."""
@@ -35,7 +39,8 @@ class Camera:
                         page.locator(click).first.click()
                         page.get_by_role("dialog").wait_for()
                     target = self.folder / f"{scene}-{name}-{size}-{theme}.png"
-                    page.screenshot(path=target, full_page=not click, animations="disabled")
+                    is_whole = not click and _height(page) < TALLEST
+                    page.screenshot(path=target, full_page=is_whole, animations="disabled")
 
     @contextmanager
     def _page(self, width: int, height: int, theme: Any) -> Iterator[Page]:
@@ -59,3 +64,8 @@ def camera(product: Product, folder: Path) -> Iterator[Camera]:
         browser = playwright.chromium.launch(**launch_options())
         yield Camera(browser, product, folder, logged_in(product))
         browser.close()
+
+
+def _height(page: Page) -> int:
+    height: int = page.evaluate("document.documentElement.scrollHeight")
+    return height
