@@ -182,7 +182,7 @@ def _came_back_empty(listing: Listing, lost: Set[int], before: Cause | None) -> 
 
 
 def _lost(session: Session, listing: Listing, last: Brake | None) -> frozenset[int]:
-    """The gone partitions that nobody has decided about, and the losses of the last day."""
+    """The gone partitions without a decision, and the losses of the last day."""
     decided = last.released_at if last and last.released_by else None
     since = max(filter(None, (decided, utc_now() - WINDOW)))
     mine = Partition.collection == listing.collection

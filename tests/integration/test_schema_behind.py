@@ -98,7 +98,7 @@ def test_schema_is_asked_for_once_when_it_is_there(app: APIFlask) -> None:
     schema.require()
     with app.app_context():
         stamp(revision="0001")
-    schema.require()
+    assert schema.require().serves
 
 
 def test_worker_and_reconciler_wait_with_one_line_when_the_schema_is_behind(app: APIFlask) -> None:

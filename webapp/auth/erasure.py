@@ -206,5 +206,5 @@ def _forget(database: Database, person: Person, user_id: int | None) -> None:
             return
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner == f"user:{user_id}"))
         # The row stays, so that no other user gets the number of this pseudonym.
-        nobody = {"email": person.pseudonym, "password": hash_password(generated_password())}
-        session.execute(update(User).where(User.id == user_id).values(nobody))
+        erased = {"email": person.pseudonym, "password": hash_password(generated_password())}
+        session.execute(update(User).where(User.id == user_id).values(erased))

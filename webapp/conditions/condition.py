@@ -41,7 +41,6 @@ class Place(StrEnum):
     BRAKE = "brake"
     ROWS_LOST = "rows_lost"
     QUEUES = "queues"
-    FAILED = "failed"
     FOREIGN = "foreign"
     WAITING = "waiting"
     NOT_REQUESTED = "not_requested"

@@ -82,7 +82,7 @@ class Repeats(logging.Filter):
                     return
 
     def _tell_at_exit(self) -> None:
-        # The stream may be closed by then, and nobody could be told that.
+        # The stream may be closed by then, and a complaint about it would be lost too.
         logging.raiseExceptions = False
         self.tell(at_once=True)
 

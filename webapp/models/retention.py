@@ -17,7 +17,7 @@ class Retention(Model):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     # Entries of before this moment are pruned, unless they are still needed.
     cut_off: Mapped[datetime] = mapped_column(UtcDateTime)
-    # Entries up to this number have been looked at since `began_at`, and so many were pruned.
+    # Entries up to this number were looked at since `began_at`; `pruned` of them were deleted.
     position: Mapped[int] = mapped_column(Number)
     pruned: Mapped[int]
     began_at: Mapped[datetime] = mapped_column(UtcDateTime)

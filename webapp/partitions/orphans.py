@@ -150,7 +150,7 @@ class Orphans:
 
 
 def unacknowledged(partition: str) -> DriftKind:
-    """The kind of a partition of no tenant that nobody has decided to keep."""
+    """The kind of a partition of no tenant that no operator has decided to keep."""
     return DriftKind.OTHER if number_in(partition) is None else DriftKind.ORPHAN
 
 

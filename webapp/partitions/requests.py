@@ -21,7 +21,7 @@ from webapp.partitions.policy import DISPATCH_GRACE, Policy
 REMOVING = PartitionState.REMOVING
 NOT_REQUESTED: ColumnElement[bool] = Partition.state.is_(None)
 
-# Lost after it was proven and made again, empty; nobody has acknowledged it.
+# Lost after it was proven and made again, empty; not acknowledged by an operator.
 ROWS_LOST: ColumnElement[bool] = and_(
     Partition.rows_lost_at.is_not(None), Partition.state.not_in(GONE)
 )

@@ -64,20 +64,8 @@ class Adoption:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
                     orphan = find_orphan(session, collection, partition)
-                    number = _number(session, orphan)
-                    lift(session, number)
                     chosen = slug or (free_slug(session, name) if tries_left else random_slug(name))
-                    tenant = Tenant(id=number, name=name, slug=chosen)
-                    tenant.partition = first_request(
-                        number, self._policy, utc_now(), actor.request_id
-                    )
-                    tenant.partition.collection = collection
-                    tenant.partition.if_exists = IfExists.ADOPT
-                    session.add(tenant)
-                    session.flush()
-                    refuse_while_dropped(session, [partition], OrphanBusy)
-                    _record(session, tenant, orphan, actor)
-                    session.delete(orphan)
+                    tenant = self._insert(session, orphan, name, chosen, actor)
                     idempotency.finish(session, tenant)
                     self._dispatcher.dispatch_after_commit(session, [tenant.partition])
             except IntegrityError as error:
@@ -87,6 +75,23 @@ class Adoption:
             else:
                 return tenant
         raise AssertionError("the last try returns or raises")
+
+    def _insert(
+        self, session: UnitOfWork, orphan: PartitionDrift, name: str, slug: str, actor: Actor
+    ) -> Tenant:
+        """The tenant with the orphan's number, and its request; the finding goes."""
+        number = _number(session, orphan)
+        lift(session, number)
+        tenant = Tenant(id=number, name=name, slug=slug)
+        tenant.partition = first_request(number, self._policy, utc_now(), actor.request_id)
+        tenant.partition.collection = orphan.collection
+        tenant.partition.if_exists = IfExists.ADOPT
+        session.add(tenant)
+        session.flush()
+        refuse_while_dropped(session, [orphan.partition], OrphanBusy)
+        _record(session, tenant, orphan, actor)
+        session.delete(orphan)
+        return tenant
 
 
 def why_not_adoptable(session: Session, orphan: PartitionDrift) -> str | None:

@@ -44,7 +44,7 @@ class TenantFilter:
     # The import that created the tenant.
     upload_id: int | None = None
     not_requested: bool = False
-    # The partition was lost and made again, and nobody has acknowledged it.
+    # The partition was lost and made again, which no operator has acknowledged.
     rows_lost: bool = False
 
 

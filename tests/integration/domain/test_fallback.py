@@ -77,7 +77,8 @@ def test_next_attempt_made_it_when_the_last_took_effect(whole: Product, claim: P
 def test_attempt_fails_when_milvus_acknowledges_and_lists_nothing(
     whole: Product, claim: Partition
 ) -> None:
-    failure(whole, FaultyStore(whole.store, lies=True), claim, script_says("absent"))
+    failed = failure(whole, FaultyStore(whole.store, lies=True), claim, script_says("absent"))
+    assert failed[1] == "script"
 
 
 def test_attempt_fails_at_once_when_the_script_cannot_even_be_started(

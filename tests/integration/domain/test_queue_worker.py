@@ -270,6 +270,7 @@ def test_commands_are_heard_when_one_before_was_garbage(
     redis.publish(worker.pubsub_channel_name, '{"command": "stop-job"}')
     wait_until(lambda: heard, 10, "the command to be heard")
     worker.unsubscribe()
+    assert len(heard) == 1
 
 
 def test_nothing_is_said_when_nothing_happens(own: Product) -> None:

@@ -28,7 +28,6 @@ PLACES: dict[Place, tuple[str, dict[str, str]]] = {
     Place.ORPHANS: ("partitions.index", {"tab": "drift", "_anchor": "kind-orphan"}),
     Place.STUCK: ("partitions.index", {"tab": "drift", "_anchor": "kind-stuck"}),
     Place.QUEUES: ("partitions.index", {"tab": "queues"}),
-    Place.FAILED: ("partitions.index", {"state": PartitionState.FAILED}),
     Place.FOREIGN: (
         "partitions.index",
         {"state": PartitionState.FAILED, "cause": Cause.FOREIGN_DATA},
