@@ -15,6 +15,7 @@ from pymilvus.exceptions import MilvusException
 
 from tests.chaos.promises import Promises
 from tests.chaos.target import Target
+from tests.engines.process import wait_until
 
 LOOK_EVERY_S = 2.0
 # A tenant may be without its partition for a minute, which is information, before each surface must
@@ -51,12 +52,18 @@ class Honesty:
         An operator acknowledges that rows may be lost, which stays until then.
         """
         began = time.monotonic()
-        while (left := self.present()) and time.monotonic() - began < CLEARED_WITHIN_S:
+
+        def is_clear() -> bool:
+            left = self.present()
             if LOST in left:
                 self.target.product.flask("partitions", "acknowledge", "--all")
-            time.sleep(0.5)
-        if left:
-            self.lies.append(f"these conditions stayed behind: {', '.join(sorted(left))}")
+            return not left
+
+        try:
+            wait_until(is_clear, CLEARED_WITHIN_S, "no condition")
+        except TimeoutError:
+            left = ", ".join(sorted(self.present()))
+            self.lies.append(f"these conditions stayed behind: {left}")
         return time.monotonic() - began
 
     def present(self) -> frozenset[str]:

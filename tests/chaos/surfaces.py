@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from bench.report import progress, show_table
 from tests.chaos.options import Options
 from tests.chaos.stories import STORIES, Story
 from tests.chaos.target import Target, target
+from tests.engines.process import wait_until
 
 HEADER = ("condition", "fault", "raised s", "last by", "cleared s", "bounds s", "")
 SETTINGS = {"RECONCILE_INTERVAL": "5", "MILVUS_TIMEOUT": "3", "PARTITION_BACKOFF": "2"}
@@ -119,20 +121,26 @@ def play(target: Target, surfaces: Surfaces, story: Story) -> Outcome:
     began_at = time.time()
     with story.during(target):
         began = time.monotonic()
-        while (missing := set(story.surfaces) - outcome.raised_s.keys()) and (
-            time.monotonic() - began < PATIENCE_S
-        ):
+
+        def is_named() -> bool:
             # Those alone that have not named it: a command takes seconds.
+            missing = set(story.surfaces) - outcome.raised_s.keys()
             for name in surfaces.naming(story.named_by(tuple(missing)), began_at):
                 outcome.raised_s[name] = time.monotonic() - began
-            time.sleep(0.2)
+            return set(story.surfaces) == outcome.raised_s.keys()
+
+        with suppress(TimeoutError):
+            wait_until(is_named, PATIENCE_S, story.key)
+        missing = set(story.surfaces) - outcome.raised_s.keys()
         outcome.miss = f"not named by {', '.join(sorted(missing))}" if missing else ""
     ended = time.monotonic()
-    lasting = tuple(name for name in story.surfaces if name != "log")
-    while time.monotonic() - ended < PATIENCE_S:
-        if not surfaces.naming(story.named_by(lasting), 0) and story.key not in _keys(surfaces):
-            break
-        time.sleep(0.2)
+    lasting = story.named_by(tuple(name for name in story.surfaces if name != "log"))
+    with suppress(TimeoutError):
+        wait_until(
+            lambda: not surfaces.naming(lasting, 0) and story.key not in _keys(surfaces),
+            PATIENCE_S,
+            f"the end of {story.key}",
+        )
     outcome.cleared_s = time.monotonic() - ended
     progress(f"{story.key} ({story.fault}): {outcome.raised_s}, cleared {outcome.cleared_s:.1f}")
     return outcome
