@@ -238,7 +238,8 @@ class CollectionIsMissing(DomainError):
     collection: str
     code = "collection_missing"
     template = N_(
-        "There is no collection %(collection)s in Milvus: make it first, or correct the address."
+        "There is no collection %(collection)s in Milvus: find out where it went. It is created "
+        "anew only when its rows are given up; decide again after that."
     )
 
 

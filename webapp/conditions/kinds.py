@@ -1,6 +1,7 @@
 """Every kind of condition, in the order in which equally grave ones are shown."""
 
 from webapp.conditions.condition import Kind, Part, Place
+from webapp.models.causes import Cause
 from webapp.texts import N_
 
 _KINDS: list[Kind] = []
@@ -77,7 +78,7 @@ COLLECTION_MISSING = _kind(
     "collection_missing",
     Part.COLLECTION,
     Place.CAUSES,
-    N_("Find out where it went. Restore it, or correct MILVUS_URI and MILVUS_COLLECTION."),
+    Cause.COLLECTION_MISSING.advice.remedy,
 )
 ALIAS_MOVED = _kind(
     "alias_moved",

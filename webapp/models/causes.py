@@ -91,7 +91,11 @@ ADVICE = {
     Cause.COLLECTION_MISSING: Advice(
         N_("Collection missing"),
         N_("The collection does not exist in Milvus."),
-        N_("Create it, or correct MILVUS_COLLECTION; waiting tenants go on by themselves."),
+        N_(
+            "If it was there before, find out where it went: restore it, or correct MILVUS_URI or "
+            "MILVUS_COLLECTION. Create it only for a new installation, or when its rows are given "
+            "up. Waiting tenants go on by themselves."
+        ),
     ),
     Cause.CAPACITY: Advice(
         N_("Collection full"),

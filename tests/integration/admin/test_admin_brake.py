@@ -86,7 +86,7 @@ def test_nothing_can_be_made_again_while_the_collection_is_missing(panel: OpenPa
     put_on(panel, Cause.COLLECTION_MISSING, 13)
     page = panel.page(DECIDE)
     assert 'id="make-again"' not in page
-    assert "Make the collection in Milvus first" in page
+    assert "Only in this case create the collection" in page
     sent = {"collection": COLLECTION, "typed": COLLECTION}
     assert panel.send("/admin/partitions/brake/make-again/", **sent) == 302
     assert brake(panel).released_at is None
