@@ -1,21 +1,26 @@
 """The commands `brake`, `acknowledge` and `restored`."""
 
 import sys
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
 from jobs.cli.dispatch import dry, everyone, some, start
+from jobs.cli.halts import (
+    describe_brake,
+    describe_gone,
+    describe_restore,
+    serialize_brake,
+    serialize_restore,
+)
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import DomainError
 from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
 from webapp.operations.selection import Selection
-from webapp.partitions.brake_state import BrakeState, brakes
+from webapp.partitions.brake_state import brakes
 from webapp.partitions.restored_state import RestoredState
-from webapp.times import rfc3339
 
 # The exit code while a brake is on.
 IS_ON = 1
@@ -43,46 +48,20 @@ def brake(again_in: str | None, wait_for: str | None, as_json: bool) -> None:
     try:
         if again_in:
             decided = decisions.make_again(again_in, actor=actor)
-            click.echo(f"{again_in}: {_gone(decided)}; the next sweep makes them again", err=True)
+            click.echo(
+                f"{again_in}: {describe_gone(decided)}; the next sweep makes them again", err=True
+            )
         if wait_for:
             decisions.wait(wait_for, actor=actor)
     except DomainError as error:
         refuse(str(error))
     shown = current.database().read(brakes)
     if as_json:
-        print_json([serialize(each) for each in shown])
+        print_json([serialize_brake(each) for each in shown])
     else:
-        click.echo("\n".join(map(describe, shown)) or "No brake is on.")
+        click.echo("\n".join(map(describe_brake, shown)) or "No brake is on.")
     if shown:
         sys.exit(IS_ON)
-
-
-def serialize(state: BrakeState) -> dict[str, Any]:
-    return {
-        "collection": state.collection,
-        "reason": state.reason,
-        "since": rfc3339(state.since),
-        "gone": state.gone,
-        "proven": state.proven,
-        "acknowledged_at": rfc3339(state.acknowledged_at),
-        "acknowledged_by": state.acknowledged_by,
-    }
-
-
-def describe(state: BrakeState) -> str:
-    """The brake in two lines: what is held back and why, and what can be done."""
-    seen = f", seen by {state.acknowledged_by}" if state.acknowledged_by else ""
-    again = f"flask partitions brake --make-again {state.collection}"
-    remedy = again if state.may_go_on else "make the collection, or correct the address of Milvus"
-    return (
-        f"{state.collection}: {state.reason} since {state.since:%Y-%m-%d %H:%M:%S} UTC{seen}: "
-        f"{_gone(state)}\n  {state.reason.advice.meaning} Find out why; then restore Milvus, or: "
-        f"{remedy}"
-    )
-
-
-def _gone(state: BrakeState) -> str:
-    return f"{state.gone} of {state.proven} partitions are missing"
 
 
 @click.command()
@@ -138,17 +117,3 @@ def restored(is_decided: bool, as_json: bool) -> None:
 
 
 NOTHING_HELD = "No restore of the database holds anything back."
-
-
-def serialize_restore(state: RestoredState) -> dict[str, Any]:
-    return {"at": rfc3339(state.at), "reason": state.reason, "compared": state.is_compared}
-
-
-def describe_restore(state: RestoredState) -> str:
-    found = f"The database was restored, seen {state.at:%Y-%m-%d %H:%M:%S} UTC ({state.reason})"
-    if state.is_suspected:
-        return f"{found}: nothing is created, made or dropped before Milvus was compared with it."
-    return (
-        f"{found}; Milvus was compared, and nothing is dropped: look at the tenants that are "
-        "removing, then: flask partitions restored --acknowledge"
-    )

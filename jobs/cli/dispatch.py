@@ -11,17 +11,17 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.orm import Session
 
-from jobs.cli.pause import describe
+from jobs.cli.halts import Halts, find_halts
 from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
 from webapp.operations.plan import UNKNOWN, WITHOUT_REQUEST, first_unknown
-from webapp.operations.progress import View, failed_again, undispatched, views
+from webapp.operations.progress import View, failed_again, views
 from webapp.operations.selection import Selection
-from webapp.partitions.pause_state import is_paused
 from webapp.partitions.summary import adopted
 
 POLL_S = 0.25
@@ -67,8 +67,11 @@ def backfill(
 
     Without --tenant-id: all without a request, waiting without a live job, or failed of a
     transient cause. A partition that holds rows already is refused (foreign_data), unless
-    --adopt says that what imported tenants have in theirs is their own. Exit 1: some failed
-    (with --wait), or Redis did not take the jobs.
+    --adopt says that what imported tenants have in theirs is their own.
+
+    Exit 1: some failed (with --wait), Redis did not take the jobs, or a brake or a restored
+    database holds some back; it is named, and the requests are kept. A pause is named too, and
+    is no failure.
     """
     to_stderr()
     if everyone and tenant_ids:
@@ -80,17 +83,19 @@ def backfill(
     if dry_run or not plan.accepted:
         none = dict.fromkeys(OUTCOMES, 0) if wait and not dry_run else {}
         _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
+        _say_what_halts(None, plan.skipped)
+        _end(None, plan.skipped, dry_run=dry_run)
         return
     operation = _drive(*request, planned=plan.accepted, adopt=adopt)
+    _say_what_halts(operation, plan.skipped)
     outcome = _outcome(operation.id, wait=wait)
     if adopt and wait:
         outcome |= _adopted(operation.id)
     _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
-    has_jobs = _has_jobs(operation)
     if wait and outcome["failed"]:
         _hint_at_adoption(operation.id)
-    if (wait and outcome["failed"]) or not has_jobs:
         sys.exit(1)
+    _end(operation, plan.skipped)
 
 
 def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
@@ -115,13 +120,21 @@ def _drive(
     return operation
 
 
-def _has_jobs(operation: Operation) -> bool:
-    """Whether Redis took every job; else print that the reconciler dispatches later."""
-    with current.database().reading() as session:
-        has_jobs = bool(is_paused(session)) or not undispatched(session, operation)
-    if not has_jobs:
-        click.echo("Redis does not take jobs; the reconciler dispatches when it does.", err=True)
-    return has_jobs
+def _say_what_halts(operation: Operation | None, skipped: Mapping[str, int]) -> None:
+    """Say what keeps the tenants from being made; it is said before any waiting for them."""
+    for sentence in _halts(operation, skipped).sentences:
+        click.echo(sentence, err=True)
+
+
+def _end(operation: Operation | None, skipped: Mapping[str, int], *, dry_run: bool = False) -> None:
+    """Exit with 1 where something other than a pause keeps what was asked for from being done."""
+    if not dry_run and _halts(operation, skipped).are_grave:
+        sys.exit(1)
+
+
+def _halts(operation: Operation | None, skipped: Mapping[str, int]) -> Halts:
+    operation_id = operation.id if operation else None
+    return current.database().read(find_halts, operation_id, PartitionState.MISSING in skipped)
 
 
 def _outcome(operation_id: int, *, wait: bool) -> dict[str, int]:
@@ -149,7 +162,7 @@ def _settle(operation_id: int) -> View:
             if view.progress.waiting < waiting:
                 moved_at = time.monotonic()
             elif not is_hinted and time.monotonic() - moved_at > HINT_AFTER_S:
-                click.echo(_hint(), err=True)
+                click.echo(_hint(operation_id), err=True)
                 is_hinted = True
             bar.update(waiting - view.progress.waiting)
             waiting = view.progress.waiting
@@ -163,11 +176,10 @@ def _view(operation_id: int) -> View:
         return views(session, [session.get_one(Operation, operation_id)])[0]
 
 
-def _hint() -> str:
-    paused = current.services().pauses.state()
-    if paused:
-        return f"Nothing moves: provisioning is paused {describe(paused)}; flask partitions resume."
-    return "Nothing moves; does a worker run, and does Milvus answer?"
+def _hint(operation_id: int) -> str:
+    halts = current.database().read(find_halts, operation_id, False)
+    why = halts.sentences or ["does a worker run, and does Milvus answer?"]
+    return "\n".join(["Nothing moves:", *why])
 
 
 def _hint_at_adoption(operation_id: int) -> None:
@@ -220,7 +232,7 @@ def retry(
 ) -> None:
     """Dispatch failed ones afresh, with all their attempts; without options all of them.
 
-    Says how many are ready, have failed again or wait. Exit 1: some failed (with --wait).
+    Says how many are ready, have failed again or wait. Exit 1: as of `backfill`.
     """
     to_stderr()
     if everyone and (tenant_ids or cause):
@@ -231,9 +243,9 @@ def retry(
         selection = Selection(cause=for_cause, tenant_ids=tenant_ids)
     operation = start(OperationKind.RETRY, selection, dry_run=dry_run, as_json=as_json, wait=wait)
     if operation:
-        _has_jobs(operation)
         if wait and _view(operation.id).progress.failed:
             sys.exit(1)
+        _end(operation, json.loads(operation.skipped))
 
 
 def start(
@@ -246,15 +258,21 @@ def start(
     verb: str = "dispatched",
 ) -> Operation | None:
     """Plan the operation, run all of it here and print what came of it; None: nothing was done."""
+    is_retry = kind is OperationKind.RETRY
     plan = current.services().operations.plan(kind, selection)
     missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
     if missing:
         refuse(f"{missing} of the tenants do not exist or were never asked for")
     if dry_run or not plan.accepted:
         _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, verb=verb)
+        if is_retry:
+            _say_what_halts(None, plan.skipped)
+            _end(None, plan.skipped, dry_run=dry_run)
         return None
     operation = _drive(kind, selection, planned=plan.accepted)
-    outcome = _outcome(operation.id, wait=wait) if kind is OperationKind.RETRY else {}
     skipped = json.loads(operation.skipped)
+    if is_retry:
+        _say_what_halts(operation, skipped)
+    outcome = _outcome(operation.id, wait=wait) if is_retry else {}
     _print(operation.accepted, skipped, outcome, as_json=as_json, verb=verb)
     return operation

@@ -9,6 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from jobs.cli import brake, dispatch, isolation, orphans, pause, verify
+from jobs.cli.halts import describe_pause, serialize_pause
 from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -71,8 +72,8 @@ def status(tenant_id: int | None, as_json: bool) -> None:
 
 def _pause(state: PauseState | None, *, as_json: bool) -> Any:
     if as_json:
-        return pause.serialize(state)
-    return pause.describe(state) if state else "no"
+        return serialize_pause(state)
+    return describe_pause(state) if state else "no"
 
 
 def _partition(row: Partition) -> dict[str, Any] | None:

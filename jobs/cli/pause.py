@@ -1,16 +1,13 @@
 """The commands `pause` and `resume`."""
 
-from typing import Any
-
 import click
 from flask.cli import with_appcontext
 
+from jobs.cli.halts import describe_pause, serialize_pause
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import InvalidField
 from webapp.partitions.pause import under_way
-from webapp.partitions.pause_state import PauseState
-from webapp.times import rfc3339
 
 
 @click.command()
@@ -30,9 +27,9 @@ def pause(reason: str | None, as_json: bool) -> None:
         refuse(f"--reason {error}")
     running = current.database().read(under_way)
     if as_json:
-        print_json({"paused": serialize(state), "under_way": running})
+        print_json({"paused": serialize_pause(state), "under_way": running})
         return
-    click.echo(f"provisioning is paused {describe(state)}")
+    click.echo(f"provisioning is paused {describe_pause(state)}")
     click.echo(f"{running} still under way; pausing again counts anew")
 
 
@@ -44,17 +41,8 @@ def resume(as_json: bool) -> None:
     to_stderr()
     ended = current.services().pauses.resume(actor=current.command_line())
     if as_json:
-        print_json({"paused": None, "ended": serialize(ended)})
+        print_json({"paused": None, "ended": serialize_pause(ended)})
         return
-    click.echo(f"the pause {describe(ended)} is over" if ended else "provisioning was not paused")
-
-
-def serialize(state: PauseState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return {"since": rfc3339(state.since), "by": state.by, "reason": state.reason}
-
-
-def describe(state: PauseState) -> str:
-    why = f": {state.reason}" if state.reason else ""
-    return f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {state.by}{why}"
+    click.echo(
+        f"the pause {describe_pause(ended)} is over" if ended else "provisioning was not paused"
+    )

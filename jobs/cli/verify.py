@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.cli import brake, pause
+from jobs.cli.halts import describe_brake, describe_pause, serialize_brake
 from jobs.drift.compare import Comparison
 from jobs.drift.verify import Report
 from jobs.drift.verify import verify as check
@@ -47,7 +47,7 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
         services = current.services()
         paused = services.pauses.state() if repair else None
         if paused:
-            refuse(f"nothing can be repaired: provisioning is paused {pause.describe(paused)}")
+            refuse(f"nothing can be repaired: provisioning is paused {describe_pause(paused)}")
         with closing(Worker(current.settings(), services).store) as store:
             report = check(
                 services,
@@ -68,7 +68,7 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     else:
         click.echo(describe(report))
     for held in report.held:
-        click.echo(f"Held back, nothing is made again: {brake.describe(held)}", err=True)
+        click.echo(f"Held back, nothing is made again: {describe_brake(held)}", err=True)
     if report.not_compared:
         sys.exit(NOT_COMPARED)
     if report.is_drift:
@@ -84,7 +84,7 @@ def serialize(report: Report) -> dict[str, Any]:
         {"collection": collection, "cause": str(error.cause), "message": error.message}
         for collection, error in report.not_compared.items()
     ]
-    answer["brakes"] = [brake.serialize(each) for each in report.held]
+    answer["brakes"] = [serialize_brake(each) for each in report.held]
     if report.repaired is not None:
         answer["repaired"] = {str(kind): count for kind, count in report.repaired.items()}
     return answer

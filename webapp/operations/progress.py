@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, UNSETTLED, WAITING, PartitionState
+from webapp.partitions.brake_state import HELD
+from webapp.partitions.pause_state import NOT_PAUSED
+from webapp.partitions.restored_state import SUSPECTED
 from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]
@@ -103,15 +106,32 @@ def failed_again(session: Session, operation_id: int) -> dict[Cause, int]:
 
 
 def undispatched(session: Session, operation: Operation) -> int:
-    """How many tenants of the operation wait for a job that Redis did not take."""
+    """How many tenants of the operation wait for a job that Redis did not take.
+
+    Those that a pause, a brake or a restore holds back wait for something else.
+    """
     never = or_(Partition.dispatched_at.is_(None), Partition.dispatched_at < operation.asked_at)
     waits = and_(
-        Partition.operation_id == operation.id,
-        Partition.state == PartitionState.PENDING,
+        _waits(operation.id),
         Partition.dispatch_after.is_not(None),
         never,
+        NOT_PAUSED,
+        ~HELD,
+        ~SUSPECTED,
     )
     return session.scalar(select(func.count()).select_from(Partition).where(waits)) or 0
+
+
+def held_in(session: Session, operation_id: int) -> dict[str, bool]:
+    """The collections of the operation's waiting tenants; whether a brake holds one of these."""
+    is_held = case((HELD, 1), else_=0)
+    counted = select(Partition.collection, func.max(is_held)).where(_waits(operation_id))
+    found = session.execute(counted.group_by(Partition.collection))
+    return {collection or "": bool(held) for collection, held in found}
+
+
+def _waits(operation_id: int) -> ColumnElement[bool]:
+    return and_(Partition.operation_id == operation_id, Partition.state == PartitionState.PENDING)
 
 
 def counts_of(

@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
+from jobs.cli import dispatch
+from jobs.drift import brake
 from jobs.drift.brake import ALL_OF, MORE_THAN, WINDOW, Sight, engage, guard
 from jobs.drift.compare import Listing, proven_in
 from jobs.drift.missing import make_again
-from jobs.milvus.store import StoreError
+from jobs.milvus.store import Place, StoreError
 from tests.factories import ACTOR, FaultyStore, Product, no_script
 from tests.integration.domain.commands import Run, answer, runner
 from tests.model.milvus import InMemoryMilvus
@@ -18,6 +20,7 @@ from webapp.db.types import utc_now
 from webapp.errors import CollectionIsMissing, NotBraked
 from webapp.models.causes import Cause
 from webapp.models.observed import ObservedCollection
+from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.brake_state import BrakeState, brakes
 from webapp.partitions.drift import known_drift
@@ -592,3 +595,95 @@ def test_losses_are_acknowledged_by_a_command(braked: Product) -> None:
     assert first.actor == "cli"
     unknown = run("partitions", "acknowledge", "--tenant-id", "99")
     assert unknown.exit_code == 2
+
+
+def replaced(product: Product, milvus: InMemoryMilvus) -> int:
+    """A collection that was replaced, and an imported tenant; returns the tenant's number."""
+    make_ready(product, milvus, 2)
+    milvus.replace_collection(product.collection)
+    product.sweep(milvus)
+    (number,) = product.imported_tenants(1, first=50)
+    return number
+
+
+def claimed_at_once(product: Product, patch: pytest.MonkeyPatch) -> None:
+    """Let a worker have each job before its dispatcher has marked the rows."""
+    queue = product.services.job_queue
+    push = queue.push_chunk
+
+    def push_and_claim(rows: Sequence[Partition]) -> str:
+        job_id = push(rows)
+        product.attempts.claim([(row.tenant_id, row.generation) for row in rows], job_id)
+        return job_id
+
+    patch.setattr(queue, "push_chunk", push_and_claim)
+
+
+def test_backfill_names_the_brake_that_holds_its_tenants(
+    product: Product, milvus: InMemoryMilvus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = replaced(product, milvus)
+    claimed_at_once(product, monkeypatch)
+    told = runner(product)("partitions", "backfill", "--json")
+    assert (told.exit_code, answer(told)["waiting"]) == (1, 1)
+    assert "collection_replaced since" in told.stderr
+    assert f"flask partitions brake --make-again {product.collection}" in told.stderr
+    assert "Redis" not in told.stderr
+    assert product.row(number).cause == "collection_replaced"
+
+
+@pytest.mark.parametrize("command", ["backfill", "retry"])
+def test_brake_is_named_when_all_that_were_asked_for_are_missing(
+    product: Product, milvus: InMemoryMilvus, command: str
+) -> None:
+    numbers = make_ready(product, milvus, 2)
+    milvus.drop_collection(product.collection)
+    product.sweep(milvus)
+    asked = ("partitions", command, "--tenant-id", str(numbers[0]))
+    told = runner(product)(*asked, "--json")
+    assert (told.exit_code, answer(told)["skipped"]) == (1, {"missing": 1})
+    assert "collection_missing since" in told.stderr
+    assert runner(product)(*asked, "--dry-run").exit_code == 0
+    # An empty one in its place would make the loss final.
+    assert "find out where it went" in told.stderr
+
+
+def test_retry_names_the_brake_that_holds_its_tenants(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    number = replaced(product, milvus)
+    product.backfill([number])
+    product.change(number, state="failed", cause=Cause.TIMEOUT, ready_at=None)
+    told = runner(product)("partitions", "retry")
+    assert (told.exit_code, told.stdout.splitlines()[-1]) == (1, "1 waiting")
+    assert "flask partitions brake --make-again" in told.stderr
+
+
+def test_no_brake_is_named_when_it_holds_none_of_the_tenants(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    lose(product, milvus, make_ready(product, milvus, 12))
+    product.sweep(milvus)
+    (number,) = product.imported_tenants(1, first=50)
+    told = runner(product)("partitions", "backfill", "--tenant-id", str(number))
+    assert (told.exit_code, "brake" in told.stderr) == (0, False)
+
+
+def test_waiting_command_names_a_brake_that_came_meanwhile(
+    product: Product, milvus: InMemoryMilvus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (number,), run = product.imported_tenants(1), runner(product)
+
+    def meanwhile(_: float) -> None:
+        if not product.read(brakes):
+            monkeypatch.setattr(dispatch, "HINT_AFTER_S", 0.0)
+            place = Place("other", 7, 7)
+            seen = Sight(product.collection, utc_now(), Cause.COLLECTION_REPLACED, 1, 1, place)
+            assert engage(product.database, seen)
+            return
+        brake.release(product.database, product.collection)
+        product.make_ready(number)
+
+    monkeypatch.setattr(dispatch.time, "sleep", meanwhile)
+    told = run("partitions", "backfill", "--wait")
+    assert (told.exit_code, "collection_replaced since" in told.stderr) == (0, True)
