@@ -37,7 +37,8 @@ def verify(repair: bool, accept_moved: bool, as_json: bool) -> None:
     """Compare Milvus's partitions with the database's, now.
 
     Exit 1: drift was found, repaired or not, or a brake is on, behind which --repair changes
-    nothing. Exit 3: not everything could be compared.
+    nothing. Exit 2: bad usage, or --repair during a pause, when nothing is compared either. Exit
+    3: not everything could be compared.
     """
     from jobs.context import Worker
 

@@ -35,3 +35,9 @@ def test_exit_is_2_when_a_pause_forbids_it_or_has_no_usable_reason(
     simple.services.pauses.pause("Upgrade", actor=ACTOR)
     result = run("partitions", *words)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_exit_of_a_repair_during_a_pause_is_in_the_help(run: Run) -> None:
+    assert "--repair during a pause" in " ".join(
+        run("partitions", "verify", "--help").stdout.split()
+    )
