@@ -12,14 +12,18 @@ from sqlalchemy.orm import Session
 
 from webapp.conditions.condition import Condition, Part
 from webapp.conditions.judgement import present_conditions
-from webapp.conditions.kinds import REDIS_DOWN, SCHEMA_BEHIND
+from webapp.conditions.kinds import (
+    MILVUS_CREDENTIALS,
+    MILVUS_DOWN,
+    REDIS_DOWN,
+    SCHEMA_BEHIND,
+)
 from webapp.conditions.watch import own_conditions
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.http.shared_reads import SharedReads
-from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.condition import Severity
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
@@ -30,7 +34,7 @@ from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 1.5
 # While one of these lasts, Milvus cannot be used.
-DOWN = NO_ANSWER | {Cause.AUTH}
+DOWN = (MILVUS_DOWN, MILVUS_CREDENTIALS)
 
 blueprint = Blueprint("health", __name__)
 
@@ -105,7 +109,7 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
     return {
         "database": "ok",
         "redis": redis,
-        "milvus": _last_observation(row, settings)
+        "milvus": _observation(_status_of_milvus(grave, row, settings), row)
         | {
             "circuit": "open" if circuit.is_open else "closed",
             "circuit_since": rfc3339(circuit.since),
@@ -119,17 +123,21 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
     }
 
 
-def _last_observation(row: ObservedCollection | None, settings: Settings) -> dict[str, str | None]:
-    if row is None:
-        return _observation("unknown")
-    is_late = utc_now() - row.observed_at > settings.observation_lasts
-    status = "unknown" if is_late else "down" if row.cause in DOWN else "ok"
-    return _observation(status, row.cause, rfc3339(row.observed_at))
+def _status_of_milvus(
+    grave: Sequence[Condition], row: ObservedCollection | None, settings: Settings
+) -> str:
+    """In one word, of the collection in use; `ok` only where no condition is Milvus's."""
+    if any(
+        each.kind in DOWN and each.subject in {"", settings.milvus_collection} for each in grave
+    ):
+        return "down"
+    if row is None or utc_now() - row.observed_at > settings.observation_lasts:
+        return "unknown"
+    return "degraded" if any(each.part == Part.MILVUS for each in grave) else "ok"
 
 
-def _observation(
-    status: str, cause: str | None = None, observed_at: str | None = None
-) -> dict[str, str | None]:
+def _observation(status: str, row: ObservedCollection | None = None) -> dict[str, str | None]:
+    cause, observed_at = (row.cause, rfc3339(row.observed_at)) if row else (None, None)
     return {"status": status, "cause": cause, "observed_at": observed_at}
 
 

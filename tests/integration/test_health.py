@@ -18,9 +18,10 @@ from webapp.conditions.condition import Part
 from webapp.db.types import utc_now
 from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
-from webapp.models.control import Circuit
-from webapp.models.observed import ObservedCollection
+from webapp.models.control import Brake, Circuit
+from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.process import ProcessKind
+from webapp.models.states import CanaryOutcome, DriftKind
 from webapp.partitions.circuit_state import MILVUS
 
 
@@ -132,6 +133,38 @@ def test_the_process_stays_ready_and_tells_what_is_degraded(
     body = answer.get_json()
     assert (answer.status_code, body["status"], body["degraded"]) == (200, "degraded", [key])
     assert [name for name, state in body["checks"].items() if state != "ok"] == [part]
+
+
+def test_each_check_is_true_when_a_collection_is_missing_behind_its_brake(
+    app: APIFlask, client: FlaskClient
+) -> None:
+    name = "kb_chunks_v1"
+    lost = {"reason": Cause.COLLECTION_MISSING, "since": utc_now(), "gone": 900, "proven": 900}
+    orphan = PartitionDrift(collection=name, partition="tenant_7", kind=DriftKind.ORPHAN)
+    # What was counted before is above a limit, and says nothing any more.
+    seen = seen_now(cause=Cause.COLLECTION_MISSING, partitions=1024)
+    store(app, *all_alive(), seen, orphan, Brake(collection=name, **lost))
+    body = client.get("/readyz").get_json()
+    assert sorted(body["degraded"]) == ["brake_engaged", "collection_missing"]
+    degraded = [part for part, state in body["checks"].items() if state != "ok"]
+    assert sorted(degraded) == ["brake", "collection"]
+    assert (body["milvus"]["status"], body["milvus"]["cause"]) == ("ok", "collection_missing")
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        ({"cause": Cause.PARTITION_KEY_MODE}, "degraded"),
+        ({"cause": Cause.AUTH}, "down"),
+        ({"canary_outcome": CanaryOutcome.FAILED, "canary_message": "3 rows"}, "degraded"),
+    ],
+)
+def test_milvus_is_never_ok_while_its_check_is_degraded(
+    app: APIFlask, client: FlaskClient, seen: dict[str, Any], status: str
+) -> None:
+    store(app, *all_alive(), seen_now(**{"canary_at": utc_now()} | seen))
+    body = client.get("/readyz").get_json()
+    assert (body["checks"]["milvus"], body["milvus"]["status"]) == ("degraded", status)
 
 
 def test_strangers_who_ask_often_are_answered_from_memory(

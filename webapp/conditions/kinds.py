@@ -203,7 +203,7 @@ TENANTS_STUCK = _kind(
 )
 PARTITIONS_ORPHANED = _kind(
     "partitions_orphaned",
-    Part.MILVUS,
+    Part.TENANTS,
     Place.ORPHANS,
     N_(
         "Find out whose rows they are; then adopt, acknowledge or drop them, there or by "
@@ -231,7 +231,7 @@ PARTITIONS_MISSING = _kind(
 )
 PARTITIONS_RESURRECTED = _kind(
     "partitions_resurrected",
-    Part.MILVUS,
+    Part.TENANTS,
     Place.DRIFT,
     N_("Nothing: the sweep drops them again."),
     passes_by_itself=True,

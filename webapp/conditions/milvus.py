@@ -106,8 +106,11 @@ def _brakes(seen: Observations) -> Iterator[Condition]:
                 collection=name,
             )
         else:
-            # Told as the collection's own condition.
-            continue
+            text = plain(
+                "The collection %(collection)s was found missing: nothing is made again or dropped "
+                "there until it is back.",
+                collection=name,
+            )
         yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, text, brake.since, brake.gone, name)
 
 

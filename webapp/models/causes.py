@@ -60,6 +60,9 @@ NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 # The name leads to another collection than before: this says nothing about requests.
 ELSEWHERE = frozenset({Cause.COLLECTION_MOVED, Cause.COLLECTION_REPLACED})
 
+# The collection that was known does not exist any more: what was counted in it says nothing.
+NOT_THERE = frozenset({Cause.COLLECTION_MISSING, Cause.COLLECTION_REPLACED})
+
 # Only an attempt shows that these are over: the sweep retries one tenant from time to time, and the
 # others follow when a partition was created.
 PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})

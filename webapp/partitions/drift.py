@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import and_, exists, func, literal, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
+from webapp.models.causes import NOT_THERE
 from webapp.models.naming import number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.partition import Partition
@@ -25,6 +26,12 @@ INFORMATION = frozenset({DriftKind.ADOPTED, DriftKind.ACKNOWLEDGED, DriftKind.OT
 DRIFT = frozenset(DriftKind) - INFORMATION
 # The kinds that follow from our own rows; the others are in the drift report.
 STORED = frozenset(DriftKind) - {DriftKind.MISSING, DriftKind.STUCK, DriftKind.ADOPTED}
+
+# Findings in a collection that does not exist say nothing; they are kept for the case that it comes
+# back, with what was decided about them.
+IS_THERE = PartitionDrift.collection.not_in(
+    select(ObservedCollection.collection).where(ObservedCollection.cause.in_(NOT_THERE))
+)
 
 # Partitions that Milvus lost: missing, or being made again.
 _MISSING = or_(
@@ -119,7 +126,8 @@ def known_drift(session: Session, policy: Policy, at_most: int = SHOWN_AT_MOST) 
 
 def drift_counts(session: Session, policy: Policy) -> dict[DriftKind, int]:
     """The number of each kind but adopted; one query over indexes."""
-    report = select(PartitionDrift.kind, func.count()).group_by(PartitionDrift.kind)
+    report = select(PartitionDrift.kind, func.count()).where(IS_THERE)
+    report = report.group_by(PartitionDrift.kind)
     late = select(literal(DriftKind.STUCK, PartitionDrift.kind.type), func.count())
     gone = select(literal(DriftKind.MISSING, PartitionDrift.kind.type), func.count())
     counted = session.execute(
@@ -151,7 +159,7 @@ def _select_stored(session: Session, at_most: int) -> list[Finding]:
     kind, number = PartitionDrift.kind, PartitionDrift.number
     order = (number, PartitionDrift.partition)
     place = func.row_number().over(partition_by=kind, order_by=order)
-    ranked = select(PartitionDrift, place.label("place")).subquery()
+    ranked = select(PartitionDrift, place.label("place")).where(IS_THERE).subquery()
     entry = aliased(PartitionDrift, ranked)
     rows = session.execute(
         select(entry, Tenant.id)

@@ -22,6 +22,7 @@ from webapp.models.orphan import OrphanRequest
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, OrphanAction, PartitionState
 from webapp.partitions.brake_state import brakes
+from webapp.partitions.drift import IS_THERE
 from webapp.partitions.pause import checked_reason
 from webapp.partitions.pause_state import is_paused
 from webapp.partitions.restored_state import are_drops_held
@@ -166,8 +167,8 @@ def find_orphan(session: Session, collection: str, partition: str) -> PartitionD
 
 
 def list_orphans(session: Session, limit: int = SHOWN_AT_MOST) -> Sequence[PartitionDrift]:
-    """The orphans of the last comparisons, by collection and number."""
-    statement = select(PartitionDrift).where(PartitionDrift.kind.in_(KINDS))
+    """The orphans of the last comparisons in collections that exist, by collection and number."""
+    statement = select(PartitionDrift).where(PartitionDrift.kind.in_(KINDS), IS_THERE)
     order = (PartitionDrift.collection, PartitionDrift.number, PartitionDrift.partition)
     return session.scalars(statement.order_by(*order).limit(limit)).all()
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from webapp.db.types import UtcDateTime
-from webapp.models.causes import Cause
+from webapp.models.causes import NOT_THERE, Cause
 from webapp.models.control import Brake, Circuit, Installation, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
@@ -232,12 +232,12 @@ def headroom(session: Session, settings: Settings) -> list[Headroom]:
 def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroom:
     if seen is None:
         return Headroom(name, limit)
-    left = None if seen.partitions is None else max(limit - seen.partitions, 0)
+    used = None if seen.cause in NOT_THERE else seen.partitions
     return Headroom(
         collection=name,
         limit=limit,
-        used=seen.partitions,
-        left=left,
+        used=used,
+        left=None if used is None else max(limit - used, 0),
         observed_at=seen.observed_at,
         answered_at=seen.answered_at,
         cause=seen.cause,

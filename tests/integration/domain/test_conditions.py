@@ -10,7 +10,7 @@ from tests.factories import ACTOR, Product
 from tests.integration.domain.commands import Run, answer
 from tests.processes import all_alive, process
 from webapp.conditions import log as condition_log
-from webapp.conditions.condition import Condition
+from webapp.conditions.condition import Condition, Part
 from webapp.conditions.judgement import present_conditions
 from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
 from webapp.conditions.log import READ_ONLY, ConditionLog
@@ -19,12 +19,14 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.condition import Severity
 from webapp.models.control import Brake, Circuit, Heartbeat, Installation
-from webapp.models.observed import ObservedCollection, PartitionDrift
+from webapp.models.observed import CollectionSize, ObservedCollection, PartitionDrift
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.process import ProcessKind
 from webapp.models.retention import Retention
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.partitions.circuit_state import MILVUS
+from webapp.partitions.orphans import list_orphans
+from webapp.partitions.summary import summary
 
 
 def store(product: Product, *rows: Any) -> None:
@@ -158,6 +160,40 @@ def test_a_condition_is_present_when_its_observations_say_so(well: Product, key:
     told = serialize(condition)
     assert "%(" not in told["sentence"] and told["since"] is not None
     assert told["runbook"].endswith(f"#{key}")
+
+
+def test_nothing_is_told_of_the_room_and_orphans_of_a_collection_that_does_not_exist(
+    well: Product,
+) -> None:
+    a_month_ago = utc_now() - timedelta(days=29)
+    before = {"collection": well.collection, "day": a_month_ago.date(), "partitions": 1}
+    store(well, CollectionSize(observed_at=a_month_ago, **before), drift(well, DriftKind.ORPHAN))
+    store(well, observed(well, partitions=1023))
+    assert [each.key for each in present(well)] == ["collection_filling", "partitions_orphaned"]
+    for cause in (Cause.COLLECTION_MISSING, Cause.COLLECTION_REPLACED):
+        store(well, observed(well, partitions=1023, cause=cause))
+        keys = {each.key for each in present(well)}
+        assert keys.isdisjoint({"collection_filling", "partitions_orphaned"})
+        (room,) = well.read(summary, well.settings).collections
+        assert (room.used, room.left) == (None, None)
+        assert well.read(list_orphans) == []
+    # The decisions about them are kept, for the case that it comes back.
+    store(well, observed(well))
+    assert [each.key for each in present(well)] == ["partitions_orphaned"]
+    assert len(well.read(list_orphans)) == 1
+
+
+def test_a_brake_is_told_whatever_was_observed_since(well: Product) -> None:
+    store(well, brake(well, reason=Cause.COLLECTION_MISSING))
+    for cause in (Cause.COLLECTION_MISSING, Cause.TIMEOUT, None):
+        store(well, observed(well, cause=cause))
+        assert "brake_engaged" in [each.key for each in present(well)]
+
+
+def test_orphans_say_nothing_against_milvus(well: Product) -> None:
+    for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
+        store(well, drift(well, kind))
+    assert {each.part for each in present(well)} == {Part.TENANTS}
 
 
 def test_a_dead_worker_is_silent_until_another_one_replaces_it(well: Product) -> None:
