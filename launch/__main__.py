@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from launch import reservations
 from launch.children import Readiness, Unreadable, read_settings
 from launch.errors import StartError
-from launch.parts import parts
+from launch.parts import SET_UP, parts
 from launch.prepare import Stopped, prepare
 from launch.restarts import Restarts
 from launch.settings import RunSettings
@@ -75,7 +75,7 @@ def _run(settings: RunSettings, stop: threading.Event) -> None:
     wanted = parts(settings)
     supervisor = Supervisor(settings.var_dir, wanted)
     names = [part.name for part in wanted]
-    with following(settings.var_dir / "log", ["supervisor", *names]):
+    with following(settings.var_dir / "log", ["supervisor", SET_UP, *names]):
         say("Starting …\n")
         supervisor.start()
         try:

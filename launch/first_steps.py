@@ -1,8 +1,9 @@
 """Migrates the database, lifts the numbers, makes the first admin, in one process to save time.
 
 Run as `python -m launch.first_steps`. Prints the first admin's password, alone on a line, when it
-was generated, and lines that begin with `Warning:` for the terminal. Where the database cannot be
-used, it exits with `NO_DATABASE`, and the last line on stderr says why.
+was generated, and lines that begin with `Warning:` for the terminal. Its events are logged to a
+file, as those of the parts are. Where the database cannot be used, it exits with `NO_DATABASE`, and
+the last line on stderr says why.
 """
 
 import os
@@ -14,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.context import Worker
 from jobs.reconciler.numbering import lift_at_start
-from webapp.cli.access import users_cli
+from launch.parts import SET_UP
+from webapp.cli.access import ensure_admin, prepare_passwords
 from webapp.core import create_core, init_migrations, services_of
 from webapp.logs import configure_logging
 from webapp.outages import sentence
@@ -26,7 +28,9 @@ NO_DATABASE = os.EX_UNAVAILABLE
 def main() -> None:
     """Each step may run again at any time: what is done already is left as it is."""
     settings = load_settings()
-    configure_logging(settings, "stderr")
+    folder = settings.var_dir / "log"
+    folder.mkdir(exist_ok=True)
+    configure_logging(settings, folder / f"{SET_UP}.log")
     try:
         _run(settings)
     except SQLAlchemyError as error:
@@ -47,7 +51,9 @@ def _run(settings: Settings) -> None:
         upgrade()
         if warning := lift_at_start(Worker(settings, services_of(app))):
             print(f"Warning: {warning}", flush=True)
-        users_cli.main(["ensure-admin"], prog_name="flask users")
+        # Not by their group, which would log to stderr.
+        prepare_passwords()
+        ensure_admin.main([], prog_name="flask users ensure-admin")
 
 
 if __name__ == "__main__":

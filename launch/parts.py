@@ -15,6 +15,9 @@ from launch.settings import PROJECT_ROOT, RunSettings
 BIN = Path(sys.executable).parent
 WRAPPER = PROJECT_ROOT / "launch" / "wrapper.py"
 
+# The name of its log, beside those of the parts.
+SET_UP = "setup"
+
 
 @dataclass(frozen=True)
 class Part:

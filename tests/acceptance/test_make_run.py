@@ -142,6 +142,7 @@ def test_address_and_password_are_shown_once_when_it_is_ready(product: Run) -> N
 
 def test_logs_of_the_parts_are_followed_when_they_write(product: Run) -> None:
     wait_until(lambda: re.search(r"^web +\| .*Listening", product.shown(), re.M), 10, "web's log")
+    assert re.search(r"^setup +\| .*auth.user.created", product.shown(), re.M), "the first admin"
     # While Redis was away there was reason for some.
     assert "Traceback" not in product.shown().partition("is ready")[2]
     assert "setup plugin" not in product.shown(), "an import is no event of the product"

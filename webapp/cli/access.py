@@ -31,6 +31,11 @@ def users_cli() -> None:
     """Users of the admin panel."""
     # Only results go to stdout, so that scripts can read them.
     configure_logging(current.settings(), "stderr")
+    prepare_passwords()
+
+
+def prepare_passwords() -> None:
+    """Let passwords be hashed in an application for commands."""
     current.database()
     if "security" not in current_app.extensions:
         # Flask-Security hashes the passwords; an application for commands is made without it.

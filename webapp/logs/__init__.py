@@ -5,6 +5,7 @@ import logging.config
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -31,8 +32,8 @@ SHARED: list[Processor] = [
 ]
 
 
-def configure_logging(settings: Settings, stream: str = "stdout") -> None:
-    """Send this process's logs to `stream` (`stdout` for servers, `stderr` for commands)."""
+def configure_logging(settings: Settings, stream: str | Path = "stdout") -> None:
+    """Send this process's logs to `stream`: `stdout` for servers, `stderr` for commands, a file."""
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -56,7 +57,7 @@ def _print_masked(settings: Settings) -> Callable[[Any, BaseException, Any], Non
     return print_masked
 
 
-def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]:
+def logging_config(settings: Settings, stream: str | Path = "stdout") -> dict[str, Any]:
     """The `logging.config.dictConfig` of every process, libraries' loggers included."""
     return {
         "version": 1,
@@ -74,10 +75,9 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
         "filters": {"repeats": {"()": Repeats}},
         "handlers": {
             "stream": {
-                "class": "logging.StreamHandler",
+                **_place(stream),
                 "filters": ["repeats"],
                 "formatter": "structured",
-                "stream": f"ext://sys.{stream}",
             }
         },
         "root": {"handlers": ["stream"], "level": settings.log_level},
@@ -92,6 +92,13 @@ def logging_config(settings: Settings, stream: str = "stdout") -> dict[str, Any]
             "rq.worker": {"handlers": [], "propagate": True, "level": _rq_level(settings)},
         },
     }
+
+
+def _place(stream: str | Path) -> dict[str, Any]:
+    if isinstance(stream, str):
+        return {"class": "logging.StreamHandler", "stream": f"ext://sys.{stream}"}
+    rotating = "logging.handlers.RotatingFileHandler"
+    return {"class": rotating, "filename": stream, "maxBytes": 10_000_000, "backupCount": 3}
 
 
 def _rq_level(settings: Settings) -> str:
