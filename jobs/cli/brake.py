@@ -15,6 +15,7 @@ from jobs.cli.halts import (
 )
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
+from webapp.db.types import utc_now
 from webapp.errors import DomainError
 from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
@@ -96,18 +97,25 @@ def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_j
 def restored(is_decided: bool, as_json: bool) -> None:
     """Show or acknowledge that the database was restored from a backup.
 
-    Until then nothing is dropped: a deletion in an old backup may have been taken back since.
+    Until then nothing is dropped: a deletion in an old backup may have been taken back since. It
+    looks for itself, so that it is told before any process has started.
+
     Exit 1 while something is held back, 0 without.
     """
     to_stderr()
+    incarnations = current.services().incarnations
     if is_decided:
         try:
-            current.services().incarnations.acknowledge(actor=current.command_line())
+            # A doubt that no process has seen yet is stored first.
+            incarnations.check()
+            incarnations.acknowledge(actor=current.command_line())
         except DomainError as error:
             refuse(str(error))
     with current.database().reading() as session:
         state = RestoredState.of(session.get(Installation, 1))
     pending = state if state and state.is_pending else None
+    if pending is None and (doubt := incarnations.doubt()):
+        pending = RestoredState(utc_now(), doubt, is_suspected=True, acknowledged_at=None)
     if as_json:
         print_json(serialize_restore(pending) if pending else None)
     else:

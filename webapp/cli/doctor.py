@@ -10,9 +10,10 @@ from webapp import current
 from webapp.cli.console import as_json, print_json, to_stderr
 from webapp.conditions.condition import Condition, worst
 from webapp.conditions.judgement import judge, raised_at
-from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES
+from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES, DATABASE_RESTORED
 from webapp.conditions.log import READ_ONLY, UNREACHABLE, of_schema
-from webapp.conditions.observations import observe
+from webapp.conditions.observations import Observations, observe
+from webapp.conditions.tenants import SUSPECTED
 from webapp.conditions.words import sentence, serialize
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import SchemaBehind
@@ -52,7 +53,7 @@ def _examine() -> list[Condition]:
         return [of_schema(behind.revision)]
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
-    return judge(seen, raised, _of_writes())
+    return judge(seen, raised, [*_of_writes(), *_of_restore(seen)])
 
 
 def _of_writes() -> list[Condition]:
@@ -63,6 +64,17 @@ def _of_writes() -> list[Condition]:
     except SQLAlchemyError:
         return [Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY)]
     return []
+
+
+def _of_restore(seen: Observations) -> list[Condition]:
+    """A restore that no process has seen yet, since none has started after it."""
+    known = seen.summary.restored
+    try:
+        with answered_within(ANSWER_WITHIN_S):
+            is_new = not (known and known.is_pending) and current.services().incarnations.doubt()
+    except SQLAlchemyError:
+        return []
+    return [Condition(DATABASE_RESTORED, Severity.DANGER, SUSPECTED)] if is_new else []
 
 
 def _print(found: Sequence[Condition]) -> None:

@@ -22,6 +22,12 @@ WARN_AT, DANGER_AT = 80, 95
 WARN_DAYS, DANGER_DAYS = 14, 3
 
 
+SUSPECTED = plain(
+    "The database was restored from a backup: no tenant is created, and nothing is made or "
+    "dropped, before it was compared with Milvus."
+)
+
+
 def of_tenants(seen: Observations) -> Iterator[Condition]:
     """Tenants that are not ready, and why; rooms; pauses; long operations."""
     yield from _failed(seen)
@@ -112,10 +118,7 @@ def _restored(seen: Observations) -> Iterator[Condition]:
     if restored is None or not restored.is_pending:
         return
     if restored.is_suspected:
-        text = plain(
-            "The database was restored from a backup: no tenant is created, and nothing is made "
-            "or dropped, before it was compared with Milvus."
-        )
+        text = SUSPECTED
     else:
         text = plain(
             "The database was restored from a backup: nothing is dropped until an operator has "

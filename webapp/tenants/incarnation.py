@@ -91,18 +91,18 @@ class Incarnations:
 
     def check(self) -> bool:
         """Whether partitions may be made or dropped; a new doubt is stored for all processes."""
-        self._load_witness()
-        known = self._highest_known()
-        with self._database.reading() as session:
-            is_new = session.get(Installation, THE_ROW) is None
-            look = None if is_new else self._look(session, known)
-        if look is None:
-            look = self._first_look()
+        look = self._read() or self._first_look()
         if look.doubt and not look.is_stored:
             look = self._suspect(look)
         if not look.doubt:
             self._witness.note(look.nonce, look.counter)
         return not look.doubt
+
+    def doubt(self) -> str | None:
+        """Why this database may have been restored, None without a doubt; it writes nothing."""
+        if look := self._read():
+            return look.doubt
+        return OTHER_INSTALLATION if self._witness.knows_another("") else None
 
     def is_compared(self) -> bool:
         """Whether nothing is in doubt, and Milvus was compared with this database before."""
@@ -154,6 +154,14 @@ class Incarnations:
             state = replace(state, acknowledged_at=row.acknowledged_at)
             idempotency.finish(session, state)
         return state
+
+    def _read(self) -> Look | None:
+        """A look without a write; None before the first use of this database."""
+        self._load_witness()
+        known = self._highest_known()
+        with self._database.reading() as session:
+            is_new = session.get(Installation, THE_ROW) is None
+            return None if is_new else self._look(session, known)
 
     def _first_look(self) -> Look:
         with self._database.transaction() as session:

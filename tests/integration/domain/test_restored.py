@@ -1,8 +1,11 @@
 """A restored database draws no number before it was compared with Milvus, whoever starts first."""
 
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,6 +40,7 @@ from webapp.models.control import Installation
 from webapp.models.states import CanaryOutcome
 from webapp.models.tenant import Tenant
 from webapp.partitions.summary import summary
+from webapp.settings import PROJECT_ROOT
 from webapp.tenants import incarnation
 from webapp.tenants.create_many import Wanted
 from webapp.tenants.numbering import counter
@@ -432,6 +436,53 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     again = run_command("partitions", "restored", "--acknowledge")
     assert again.exit_code == 2
     assert product.select(select(Installation.acknowledged_by)) == ["cli"]
+
+
+def test_restore_is_told_by_commands_before_any_process_has_started(
+    make_ground: Callable[[str], Ground],
+) -> None:
+    ground = restored(make_ground, "a file copied back")
+    product = ground.start()
+    run_command = runner(product)
+    shown = run_command("partitions", "restored", "--json")
+    assert (shown.exit_code, answer(shown)["reason"]) == (1, "numbers_went_back")
+    told = run_command("doctor", "--json")
+    keys = [each["key"] for each in answer(told)["conditions"]]
+    assert (told.exit_code, keys.count("database_restored")) == (2, 1)
+    assert product.read(summary, product.settings).restored is None, "they only read"
+    too_early = run_command("partitions", "restored", "--acknowledge")
+    assert too_early.exit_code == 2 and "compared" in too_early.stderr
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_new_database_is_no_restore_unless_the_folder_knows_another(
+    make_ground: Callable[[str], Ground], others: bool
+) -> None:
+    ground = make_ground("sqlite")
+    if others:
+        (ground.var_dir / "witness").mkdir()
+        (ground.var_dir / "witness" / "abc").write_text("7")
+    product = ground.start()
+    shown = runner(product)("partitions", "restored", "--json")
+    reason = answer(shown) and answer(shown)["reason"]
+    assert (shown.exit_code, reason) == ((1, "other_installation") if others else (0, None))
+    assert product.read(Session.get, Installation, 1) is None
+
+
+def test_start_of_all_parts_logs_a_restore_to_a_file(make_ground: Callable[[str], Ground]) -> None:
+    ground = restored(make_ground, "a file copied back")
+    settings = {"VAR_DIR": str(ground.var_dir), "REDIS_URL": ground.redis_url}
+    subprocess.run(
+        [sys.executable, "-m", "launch.first_steps"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | settings | {"MILVUS_URI": NOBODY, "ADMIN_PASSWORD": "a long password"},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    lines = (ground.var_dir / "log" / "setup.log").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines]
+    assert {"database.restored", "auth.user.created"} <= set(events)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
