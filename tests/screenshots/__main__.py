@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.acceptance.product import running_product
 from tests.screenshots import scenes
 from tests.screenshots.camera import Camera, camera
-from tests.screenshots.pages import CHOSEN, EMPTY, FAILING, FULL, MENDED, Shot
+from tests.screenshots.pages import CHOSEN, EMPTY, FAILING, FULL, LOST, MENDED, Shot
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +27,8 @@ def main() -> None:
         _take(lens, "full", FULL, numbers)
         _take(lens, "failing", FAILING, {**numbers, **scenes.break_down(product)})
         _take(lens, "mended", MENDED, scenes.mend(product))
+        _take(lens, "lost", LOST, scenes.lose(product))
+        _take(lens, "gone", LOST, scenes.lose_all(product))
     if options.docs:
         for picture, name in CHOSEN.items():
             shutil.copy(options.folder / f"{picture}.png", ROOT / "docs" / "img" / f"{name}.png")

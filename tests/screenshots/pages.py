@@ -49,6 +49,13 @@ MENDED = [
     Shot("overview", "/admin/"),
 ]
 
+LOST = [
+    Shot("overview", "/admin/"),
+    Shot("brake", "/admin/partitions/brake/?collection={collection}"),
+    Shot("drift", "/admin/partitions/?tab=drift"),
+    Shot("tenants", "/admin/tenant/?state=missing"),
+]
+
 # Picture -> its name in docs/img.
 CHOSEN = {
     "failing-overview-wide-light": "overview",

@@ -1,4 +1,4 @@
-"""The three conditions of the product that pictures are taken of, brought about for real."""
+"""The conditions of the product that pictures are taken of, brought about for real."""
 
 from pymilvus import MilvusClient
 
@@ -20,6 +20,8 @@ UPLOAD = (
     "Moe's Tavern,Not A Slug\nKwik-E-Mart,kwik-e-mart\nStark Industrie,globex\n"
 )
 RESULT = '<h2 id="progress-title">Result</h2>'
+# Many enough for a brake.
+LOST = 15
 LATE = ("Pied Piper", "Sterling Cooper", "Monsters Energia", "Oceanic Airlines", "Virtucon")
 
 
@@ -72,6 +74,31 @@ def mend(product: Product) -> dict[str, int]:
         "operation": int(shown.url.params["id"]),
         "upload": int(looked_at.url.params["id"]),
     }
+
+
+def lose(product: Product) -> dict[str, str]:
+    """Many partitions are dropped in Milvus, and a brake is on."""
+    client = MilvusClient(product.config["MILVUS_URI"])
+    client.release_collection(COLLECTION)
+    for name in client.list_partitions(COLLECTION)[1:LOST]:
+        client.drop_partition(COLLECTION, name)
+    client.close()
+    _sweep(product)
+    return {"collection": COLLECTION}
+
+
+def lose_all(product: Product) -> dict[str, str]:
+    """The collection is dropped, after an operator has seen that partitions are gone."""
+    client = MilvusClient(product.config["MILVUS_URI"])
+    client.drop_collection(COLLECTION)
+    client.close()
+    _sweep(product)
+    product.flask("partitions", "brake", "--wait", COLLECTION, check=False)
+    return {"collection": COLLECTION}
+
+
+def _sweep(product: Product) -> None:
+    product.flask("partitions", "reconcile", "--once")
 
 
 def _last_late(product: Product) -> int:
