@@ -49,6 +49,7 @@ from webapp import create_app
 from webapp.db.engine import engine_options, prepare_engine
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.halts.circuit_state import MILVUS, CircuitState
 from webapp.leader import LeaderLease
 from webapp.models.audit import Actor, AuditEntry, Via
 from webapp.models.base import Model
@@ -60,7 +61,6 @@ from webapp.models.states import PartitionState, Provider, Result
 from webapp.models.tenant import Tenant
 from webapp.operations.plan import Asked, next_ids
 from webapp.operations.selection import Selection
-from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.services import Services
 from webapp.settings import Settings
 from webapp.tenants.queries import DepartureRecord, departure_of

@@ -23,12 +23,12 @@ from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.halts.circuit_state import MILVUS, CircuitState
+from webapp.halts.pause_state import last_pause
 from webapp.http.shared_reads import SharedReads
 from webapp.models.condition import Severity
 from webapp.models.control import Circuit
 from webapp.models.observed import ObservedCollection
-from webapp.partitions.circuit_state import MILVUS, CircuitState
-from webapp.partitions.pause_state import last_pause
 from webapp.settings import Settings
 from webapp.times import rfc3339
 

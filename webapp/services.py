@@ -2,8 +2,10 @@
 
 from webapp.csv_import.service import Uploads
 from webapp.db.session import Database
+from webapp.halts.brakes import Brakes
+from webapp.numbers.incarnation import Incarnations
+from webapp.numbers.witness import Witness
 from webapp.operations.service import Operations
-from webapp.partitions.brakes import Brakes
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.orphans import Orphans
 from webapp.partitions.pause import Pauses
@@ -13,10 +15,8 @@ from webapp.settings import Settings
 from webapp.tenants.adoption import Adoption
 from webapp.tenants.create_many import Bulk
 from webapp.tenants.foreign_data import ForeignData
-from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.losses import Losses
 from webapp.tenants.service import TenantService
-from webapp.tenants.witness import Witness
 
 
 class Services:

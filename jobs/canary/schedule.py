@@ -8,11 +8,11 @@ from jobs.canary.check import Canary
 from jobs.drift.check import DriftCheck
 from jobs.drift.observations import record_observation
 from jobs.milvus.store import PartitionStore
+from webapp.halts.restored_state import is_suspected
 from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.models.states import CanaryOutcome
 from webapp.partitions.isolation_checks import CanaryReport, is_check_due, record_check
-from webapp.partitions.restored_state import is_suspected
 from webapp.services import Services
 from webapp.settings import Settings
 

@@ -17,11 +17,11 @@ from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.db.types import utc_now
 from webapp.errors import DomainError
+from webapp.halts.brake_state import brakes
+from webapp.halts.restored_state import RestoredState
 from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
 from webapp.operations.selection import Selection
-from webapp.partitions.brake_state import brakes
-from webapp.partitions.restored_state import RestoredState
 
 # The exit code while a brake is on.
 IS_ON = 1

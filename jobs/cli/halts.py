@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from webapp.halts.brake_state import BrakeState, brakes
+from webapp.halts.pause_state import PauseState, last_pause
+from webapp.halts.restored_state import RestoredState
 from webapp.models.control import Installation
 from webapp.models.operation import Operation
 from webapp.operations.progress import held_in, undispatched
-from webapp.partitions.brake_state import BrakeState, brakes
-from webapp.partitions.pause_state import PauseState, last_pause
-from webapp.partitions.restored_state import RestoredState
 from webapp.times import rfc3339
 
 NO_JOBS = "Redis does not take jobs; the reconciler dispatches when it does."

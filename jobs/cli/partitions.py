@@ -13,12 +13,12 @@ from jobs.cli.halts import describe_pause, serialize_pause
 from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
+from webapp.halts.pause_state import PauseState
 from webapp.logs import configure_logging
 from webapp.models.partition import Partition
 from webapp.models.process import ProcessKind
 from webapp.partitions import failures
 from webapp.partitions import summary as figures
-from webapp.partitions.pause_state import PauseState
 from webapp.tenants import queries
 from webapp.times import rfc3339
 

@@ -14,15 +14,15 @@ from jobs.milvus.store import Place
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
+from webapp.halts.brake_state import IS_ON
+from webapp.halts.brakes import RELEASED
+from webapp.halts.pause_state import is_paused
 from webapp.logs import get_logger
 from webapp.models.causes import Cause
 from webapp.models.control import Brake
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
-from webapp.partitions.brake_state import IS_ON
-from webapp.partitions.brakes import RELEASED
-from webapp.partitions.pause_state import is_paused
 
 # A hand that slips drops one partition or a few; these are made again at once. Both limits must be
 # exceeded: ten of twenty may be a script that was run by mistake, ten of a thousand are mended.

@@ -18,12 +18,12 @@ from jobs.milvus.store import (
     StoreError,
 )
 from webapp.db.types import utc_now
+from webapp.halts.restored_state import are_drops_held
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import Finding
 from webapp.partitions.events import row_count
-from webapp.partitions.restored_state import are_drops_held
 from webapp.services import Services
 
 # Proof that a partition is empty may cost Milvus a flush, so a sweep counts only this many.

@@ -17,10 +17,10 @@ from webapp.models.naming import MAX_TENANT_ID, number_in, partition_name
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.numbers.counter import counter, reach
 from webapp.partitions import events
 from webapp.partitions.cas import change
 from webapp.partitions.drift import Finding
-from webapp.tenants.numbering import counter, reach
 
 DROPPED_AGAIN = "it came back empty after its removal, and was dropped again"
 

@@ -10,13 +10,13 @@ from jobs.drift.compare import Listing
 from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import UtcDateTime, utc_now
+from webapp.halts.brake_state import BRAKED
+from webapp.halts.pause_state import NOT_PAUSED
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions import events
-from webapp.partitions.brake_state import BRAKED
 from webapp.partitions.cas import change
-from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.requests import request_again
 from webapp.services import Services
 

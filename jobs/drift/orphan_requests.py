@@ -13,10 +13,10 @@ from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import OrphanAction, OrphanOutcome
+from webapp.numbers.counter import lift_above
 from webapp.partitions.orphans import MOVED, TOO_OLD
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
 from webapp.services import Services
-from webapp.tenants.numbering import lift_above
 
 STILL_LISTED = "Milvus acknowledged the drop but lists it still"
 LEASE_OVER = "the process stalled before the drop; nothing was dropped"

@@ -10,9 +10,9 @@ from jobs.drift.observations import accept_place, known_place, observed_collecti
 from jobs.milvus.store import PartitionStore, StoreError
 from webapp.audit import log as audit
 from webapp.db.session import Database
+from webapp.halts.brake_state import BrakeState, brakes
 from webapp.models.audit import Actor
 from webapp.models.states import DriftKind
-from webapp.partitions.brake_state import BrakeState, brakes
 from webapp.partitions.drift import DRIFT, Finding, adopted_ones, stuck_ones
 from webapp.services import Services
 

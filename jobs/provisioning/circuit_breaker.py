@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
+from webapp.halts.circuit_state import MILVUS, CircuitState
 from webapp.logs import get_logger
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.control import Circuit
-from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.policy import Policy
 
 # Attempts in a row, over all workers, that got no answer.

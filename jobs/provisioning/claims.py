@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
+from webapp.halts.brake_state import HELD, HELD_VALUES
+from webapp.halts.pause_state import NOT_PAUSED
+from webapp.halts.restored_state import SUSPECTED
 from webapp.models.causes import PROBED, Cause
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState, Provider, Result
 from webapp.partitions import events, repeats
-from webapp.partitions.brake_state import HELD, HELD_VALUES
 from webapp.partitions.cas import change, change_held, is_one_of
-from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
 from webapp.partitions.requests import request_again
-from webapp.partitions.restored_state import SUSPECTED
 
 
 @dataclass(frozen=True)

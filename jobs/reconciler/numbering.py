@@ -12,8 +12,8 @@ from jobs.drift.observations import observed_collections
 from jobs.milvus.store import PartitionStore, StoreError, unless_missing
 from webapp.logs import get_logger
 from webapp.models.causes import Cause
+from webapp.numbers.counter import lift_above
 from webapp.services import Services
-from webapp.tenants.numbering import lift_above
 
 PAUSE_S = 0.1
 

@@ -16,10 +16,10 @@ from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
 from webapp.models.causes import ELSEWHERE, NO_ANSWER, TRANSIENT, Cause
+from webapp.numbers.counter import lift_above
 from webapp.outages import first_line
 from webapp.partitions.collection_schema import record_schema
 from webapp.services import Services
-from webapp.tenants.numbering import lift_above
 
 log = get_logger("paratia.reconcile")
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, se
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.db.types import UtcDateTime, utc_now
+from webapp.halts.pause_state import NOT_PAUSED, is_paused
 from webapp.models.causes import OF_THE_COLLECTION, PROBED, TRANSIENT, Cause
 from webapp.models.naming import folded
 from webapp.models.partition import Partition, PartitionEvent
@@ -21,7 +22,6 @@ from webapp.models.tenant import Tenant
 from webapp.partitions import events, repeats
 from webapp.partitions.cas import change, is_any
 from webapp.partitions.dispatcher import Dispatcher, reserve
-from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import (
     DISPATCH_GRACE,
     LOST_AFTER,

@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
+from webapp.halts.brake_state import BRAKED
+from webapp.halts.pause_state import NOT_PAUSED
+from webapp.halts.restored_state import DROPS_HELD
 from webapp.models.causes import Cause
 from webapp.models.partition import Departure, Partition
 from webapp.models.states import DepartureOutcome, PartitionState
 from webapp.partitions import events, repeats
-from webapp.partitions.brake_state import BRAKED
 from webapp.partitions.cas import change, change_held
-from webapp.partitions.pause_state import NOT_PAUSED
 from webapp.partitions.policy import Policy, reopen_pause
-from webapp.partitions.restored_state import DROPS_HELD
 
 REMOVING = PartitionState.REMOVING
 GO_ON = and_(NOT_PAUSED, ~BRAKED, ~DROPS_HELD)

@@ -16,13 +16,13 @@ from tests.processes import all_alive, process
 from webapp import create_app
 from webapp.conditions.condition import Part
 from webapp.db.types import utc_now
+from webapp.halts.circuit_state import MILVUS
 from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
 from webapp.models.control import Brake, Circuit
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.process import ProcessKind
 from webapp.models.states import CanaryOutcome, DriftKind
-from webapp.partitions.circuit_state import MILVUS
 
 
 def seen_now(**values: Any) -> ObservedCollection:

@@ -29,12 +29,12 @@ from tests.model.milvus import DEFAULT, KILLED, WELL, InMemoryMilvus
 from tests.model.watch import Step, Watch
 from tests.model.workers import HeldProcess, HeldWorker, held_jobs
 from webapp.errors import NotRestored
+from webapp.halts.brake_state import brakes
 from webapp.models.causes import Cause
 from webapp.models.control import Installation
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.partitions import events
-from webapp.partitions.brake_state import brakes
 
 T = TypeVar("T")
 
@@ -327,7 +327,7 @@ AT_ONCE = SimpleNamespace(Lock=threading.Lock, Thread=threading.Thread, Timer=No
 def small_installation() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobs.drift.brake.MORE_THAN", MORE_THAN)
-        patch.setattr("webapp.tenants.witness.threading", AT_ONCE)
+        patch.setattr("webapp.numbers.witness.threading", AT_ONCE)
         yield
 
 
@@ -335,7 +335,7 @@ def small_installation() -> Iterator[None]:
 def identified_by(identity: Callable[[], str]) -> Iterator[None]:
     """Let the database have this identity: a restore of its rows gives it no other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("webapp.tenants.incarnation.identity_of", lambda *_: identity())
+        patch.setattr("webapp.numbers.incarnation.identity_of", lambda *_: identity())
         yield
 
 

@@ -7,12 +7,12 @@ from webapp.api import schemas_in, schemas_out
 from webapp.api.examples import BRAKE, DRIFT, PAUSE, PAUSED, RESTORED, RUNNING, SUMMARY
 from webapp.api.idempotency import answer, honours_keys
 from webapp.api.routing import api
+from webapp.halts import brake_state
+from webapp.halts.brake_state import BrakeState
+from webapp.halts.pause_state import PauseState
+from webapp.halts.restored_state import RestoredState
 from webapp.idempotency import Answer, Idempotency
-from webapp.partitions import brake_state
-from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.drift import known_drift
-from webapp.partitions.pause_state import PauseState
-from webapp.partitions.restored_state import RestoredState
 from webapp.partitions.summary import summary
 
 

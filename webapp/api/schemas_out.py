@@ -13,6 +13,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
+from webapp.halts.restored_state import RestoredState
 from webapp.models.audit import Via
 from webapp.models.causes import Cause
 from webapp.models.condition import Severity
@@ -27,7 +28,6 @@ from webapp.models.states import (
     Result,
     TenantState,
 )
-from webapp.partitions.restored_state import RestoredState
 
 
 class Outgoing(BaseModel):

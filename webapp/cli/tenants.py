@@ -14,7 +14,7 @@ from webapp.csv_import.parsing import FileRow, parse
 from webapp.errors import BeingDropped, DatabaseRestored, NotRemoving, TenantNotFound
 from webapp.logs import configure_logging
 from webapp.models.naming import MAX_SLUG_LENGTH, clean_name
-from webapp.tenants.numbering import HIGHEST
+from webapp.numbers.counter import HIGHEST
 from webapp.texts import UnusableText
 
 FIRST_LINE = "the first line of the file must be: id,name,slug"

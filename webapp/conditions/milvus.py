@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from webapp.conditions import kinds
 from webapp.conditions.condition import Condition, counted, plain
 from webapp.conditions.observations import Observations
+from webapp.halts.brake_state import BrakeState
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.condition import Severity
 from webapp.models.states import UNSETTLED, CanaryOutcome, DriftKind
-from webapp.partitions.brake_state import BrakeState
 from webapp.partitions.policy import CANARY_EVERY
 from webapp.partitions.summary import Headroom
 

@@ -13,9 +13,9 @@ from webapp.db.types import utc_now
 from webapp.models.csv_import import RowOutcome, Upload, UploadRow, UploadState
 from webapp.models.partition import Partition
 from webapp.models.tenant import Tenant
+from webapp.numbers.counter import lift
 from webapp.partitions.policy import Policy
 from webapp.tenants.inserts import hold_back_others, insert_imported, insert_with_requests
-from webapp.tenants.numbering import lift
 from webapp.tenants.slugs import free_slugs
 
 BATCH = 500

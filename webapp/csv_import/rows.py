@@ -7,7 +7,7 @@ from webapp.csv_import.faults import Problem, RowFault
 from webapp.csv_import.parsing import FileRow
 from webapp.models.csv_import import UploadRow
 from webapp.models.naming import clean_name, is_shown_by_slug, is_slug, slugify
-from webapp.tenants.numbering import HIGHEST
+from webapp.numbers.counter import HIGHEST
 from webapp.texts import UnusableText, whole_number
 
 

@@ -21,11 +21,11 @@ from webapp.errors import DatabaseRestored
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.csv_import import Upload, UploadRow, UploadState
+from webapp.numbers.counter import lift
+from webapp.numbers.incarnation import Incarnations
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
-from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.inserts import NOBODY_ELSE_WRITES, ONE_WRITES, insert_imported
-from webapp.tenants.numbering import lift
 
 # The age at which an unconfirmed file is deleted. Finished imports have a retention.
 ABANDONED_AFTER = timedelta(days=1)

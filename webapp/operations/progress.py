@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from webapp.halts.brake_state import HELD
+from webapp.halts.pause_state import NOT_PAUSED
+from webapp.halts.restored_state import SUSPECTED
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind, OperationState
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, UNSETTLED, WAITING, PartitionState
-from webapp.partitions.brake_state import HELD
-from webapp.partitions.pause_state import NOT_PAUSED
-from webapp.partitions.restored_state import SUSPECTED
 from webapp.tenants.queries import Page, page_of
 
 Counts = Mapping[PartitionState, int]

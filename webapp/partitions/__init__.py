@@ -1,1 +1,1 @@
-"""Partitions: requests, dispatch, events, and the state of drift, pause and circuit."""
+"""Partitions: requests, dispatch, events, and what is known of drift."""

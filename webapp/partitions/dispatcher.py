@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from webapp.db.batching import batches
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
+from webapp.halts.brake_state import HELD
+from webapp.halts.pause_state import NOT_PAUSED, is_paused
+from webapp.halts.restored_state import SUSPECTED
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions import events
-from webapp.partitions.brake_state import HELD
 from webapp.partitions.cas import is_any
-from webapp.partitions.pause_state import NOT_PAUSED, is_paused
 from webapp.partitions.policy import DISPATCH_AGAIN, SINGLES_AT_ONCE, Policy
-from webapp.partitions.restored_state import SUSPECTED
 from webapp.queue.job_queue import DispatchError, JobQueue, job_id_of
 from webapp.queue.own_jobs import CHUNK_ID
 

@@ -14,6 +14,9 @@ from webapp.audit import log as audit
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.errors import BeingDropped, NotDroppable, OrphanBusy, OrphanNotFound
+from webapp.halts.brake_state import brakes
+from webapp.halts.pause_state import is_paused
+from webapp.halts.restored_state import are_drops_held
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.naming import MAX_TENANT_ID, number_in
@@ -21,11 +24,8 @@ from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.orphan import OrphanRequest
 from webapp.models.partition import Partition
 from webapp.models.states import DriftKind, OrphanAction, PartitionState
-from webapp.partitions.brake_state import brakes
 from webapp.partitions.drift import IS_THERE
 from webapp.partitions.pause import checked_reason
-from webapp.partitions.pause_state import is_paused
-from webapp.partitions.restored_state import are_drops_held
 from webapp.texts import N_, is_storable
 
 # The kinds of findings that are decided here.

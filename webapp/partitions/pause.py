@@ -10,13 +10,13 @@ from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
 from webapp.errors import InvalidField
+from webapp.halts.pause_state import PROVISIONING, PauseState, is_paused, last_pause
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.control import Pause
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.dispatcher import Dispatcher
-from webapp.partitions.pause_state import PROVISIONING, PauseState, is_paused, last_pause
 from webapp.texts import UnusableText, clean_text, folded
 
 MAX_REASON_LENGTH = 500

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, or_
 
 from webapp.db.types import utc_now
+from webapp.halts import brake_state, restored_state
+from webapp.halts.brake_state import BrakeState
+from webapp.halts.pause_state import PauseState, excused
+from webapp.halts.restored_state import RestoredState
 from webapp.models.partition import Partition
 from webapp.models.states import UNSETTLED, PartitionState
-from webapp.partitions import brake_state, restored_state
-from webapp.partitions.brake_state import BrakeState
-from webapp.partitions.pause_state import PauseState, excused
 from webapp.partitions.policy import Policy
-from webapp.partitions.restored_state import RestoredState
 
 # The tolerance beyond all attempts with their pauses, or beyond a drop.
 MARGIN = timedelta(minutes=5)

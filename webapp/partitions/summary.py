@@ -23,18 +23,18 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from webapp.db.types import UtcDateTime
+from webapp.halts.brake_state import BrakeState
+from webapp.halts.circuit_state import MILVUS, CircuitState
+from webapp.halts.pause_state import PROVISIONING, PauseState
+from webapp.halts.restored_state import RestoredState
 from webapp.models.causes import NOT_THERE, Cause
 from webapp.models.control import Brake, Circuit, Installation, Pause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import GONE, UNSETTLED, WAITING, CanaryOutcome, PartitionState
 from webapp.models.tenant import Tenant
-from webapp.partitions.brake_state import BrakeState
-from webapp.partitions.circuit_state import MILVUS, CircuitState
 from webapp.partitions.isolation_checks import asked_at
-from webapp.partitions.pause_state import PROVISIONING, PauseState
 from webapp.partitions.requests import NOT_REQUESTED, ROWS_LOST
-from webapp.partitions.restored_state import RestoredState
 from webapp.settings import Settings
 
 # How many rows of a kind (a state, or all of a table) have a cause.

@@ -14,12 +14,12 @@ from webapp.models.naming import clean_name, clean_slug, number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.states import IfExists
 from webapp.models.tenant import Tenant
+from webapp.numbers.counter import HIGHEST, lift
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.orphans import MOVED, audited, find_orphan, refuse_while_dropped
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request
-from webapp.tenants.numbering import HIGHEST, lift
 from webapp.tenants.service import TRIES_FOR_A_SLUG, checked
 from webapp.tenants.slugs import free_slug, random_slug
 from webapp.texts import N_

@@ -15,9 +15,9 @@ from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.models.audit import Actor
 from webapp.models.naming import clean_name, clean_slug
 from webapp.models.tenant import Tenant
+from webapp.numbers.incarnation import Incarnations
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
-from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.inserts import (
     NOBODY_ELSE_WRITES,
     ONE_WRITES,

@@ -16,13 +16,13 @@ from webapp.models.naming import MAX_TENANT_ID, clean_name, clean_slug
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
+from webapp.numbers.incarnation import Incarnations
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
 from webapp.partitions.requests import first_request, request_again
 from webapp.queue.job_queue import DispatchError, JobQueue
 from webapp.tenants.deletion import delete_tenant, restore_tenant
-from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.slugs import free_slug, random_slug
 from webapp.texts import UnusableText
 

@@ -36,9 +36,9 @@ from webapp.models.observed import PartitionDrift
 from webapp.models.operation import OperationKind
 from webapp.models.partition import Departure
 from webapp.models.states import DepartureOutcome, DriftKind, PartitionState
+from webapp.numbers.witness import KEY
 from webapp.operations.selection import Selection
 from webapp.tenants.service import TenantService
-from webapp.tenants.witness import KEY
 
 SAFE = sorted(SAFE_METHODS)
 # A POST comes last: the one to /logout ends the session.

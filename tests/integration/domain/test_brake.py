@@ -18,11 +18,11 @@ from tests.integration.domain.commands import Run, answer, runner
 from tests.model.milvus import InMemoryMilvus
 from webapp.db.types import utc_now
 from webapp.errors import CollectionIsMissing, NotBraked
+from webapp.halts.brake_state import BrakeState, brakes
 from webapp.models.causes import Cause
 from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
-from webapp.partitions.brake_state import BrakeState, brakes
 from webapp.partitions.drift import known_drift
 from webapp.partitions.summary import summary
 

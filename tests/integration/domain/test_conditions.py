@@ -16,6 +16,7 @@ from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
 from webapp.conditions.log import READ_ONLY, ConditionLog
 from webapp.conditions.words import serialize
 from webapp.db.types import utc_now
+from webapp.halts.circuit_state import MILVUS
 from webapp.models.causes import Cause
 from webapp.models.condition import Severity
 from webapp.models.control import Brake, Circuit, Heartbeat, Installation
@@ -24,7 +25,6 @@ from webapp.models.operation import Operation, OperationKind
 from webapp.models.process import ProcessKind
 from webapp.models.retention import Retention
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
-from webapp.partitions.circuit_state import MILVUS
 from webapp.partitions.orphans import list_orphans
 from webapp.partitions.summary import summary
 

@@ -11,8 +11,8 @@ from jobs.reconciler.numbering import lift_at_start
 from tests.factories import FaultyStore, Product, all_at_once, audit_open
 from webapp.models.causes import Cause
 from webapp.models.naming import number_in
+from webapp.numbers.counter import REACH, lift, lift_above
 from webapp.partitions.drift import known_drift
-from webapp.tenants.numbering import REACH, lift, lift_above
 
 
 def lifted(product: Product, *numbers: int) -> int | None:

@@ -35,10 +35,10 @@ from webapp.models.control import Brake, Installation
 from webapp.models.observed import PartitionDrift
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import OrphanOutcome, PartitionState
+from webapp.numbers.counter import HIGHEST
 from webapp.partitions.drift import known_drift
 from webapp.partitions.orphans import Orphans
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
-from webapp.tenants.numbering import HIGHEST
 
 SILENT = StoreError(Cause.MILVUS_UNREACHABLE, "no connection")
 NAME = "tenant_40"

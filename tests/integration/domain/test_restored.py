@@ -39,11 +39,11 @@ from webapp.models.causes import Cause
 from webapp.models.control import Installation
 from webapp.models.states import CanaryOutcome
 from webapp.models.tenant import Tenant
+from webapp.numbers import incarnation
+from webapp.numbers.counter import counter
 from webapp.partitions.summary import summary
 from webapp.settings import PROJECT_ROOT
-from webapp.tenants import incarnation
 from webapp.tenants.create_many import Wanted
-from webapp.tenants.numbering import counter
 
 NO_MILVUS: Any = FaultyStore(listing=StoreError(Cause.MILVUS_UNREACHABLE, "refused"))
 BEFORE, SINCE = 3, 4

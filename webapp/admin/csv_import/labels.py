@@ -9,7 +9,7 @@ from webapp.csv_import.faults import FileFault, Problem, RowFault, UnreadableFil
 from webapp.csv_import.parsing import MAX_BYTES, MAX_ROWS
 from webapp.models.csv_import import Upload, UploadState
 from webapp.models.naming import MAX_NAME_LENGTH, MAX_SLUG_LENGTH
-from webapp.tenants.numbering import HIGHEST
+from webapp.numbers.counter import HIGHEST
 
 STATES = {
     UploadState.CHECKED: Badge(_l("to be confirmed"), "clock", "neutral"),

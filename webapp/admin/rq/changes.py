@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from webapp.admin.base import reading
 from webapp.db.batching import batches
+from webapp.halts.pause_state import is_paused
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
-from webapp.partitions.pause_state import is_paused
 from webapp.queue.own_jobs import OwnJob, is_own_id, read_own, tenant_of
 
 AGAIN = "Requeueing is a retry of a failed attempt, the tenant's last one."

@@ -7,12 +7,12 @@ from webapp.audit import log as audit
 from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.errors import CollectionIsMissing, NotBraked
+from webapp.halts.brake_state import IS_ON, BrakeState
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.control import Brake
 from webapp.models.observed import ObservedCollection
-from webapp.partitions.brake_state import IS_ON, BrakeState
 
 RELEASED = "milvus.collection.brake_released"
 

@@ -19,13 +19,13 @@ from webapp.db.session import Database, UnitOfWork
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
 from webapp.errors import DatabaseRestored, NotRestored
+from webapp.halts.restored_state import RestoredState
 from webapp.idempotency import WITHOUT_KEY, Idempotency
 from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.control import Installation
-from webapp.partitions.restored_state import RestoredState
-from webapp.tenants.numbering import counter, counter_column, lift
-from webapp.tenants.witness import Witness
+from webapp.numbers.counter import counter, counter_column, lift
+from webapp.numbers.witness import Witness
 
 THE_ROW = 1
 # Why a restore is suspected.
