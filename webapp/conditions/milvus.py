@@ -55,7 +55,8 @@ def _outage(seen: Observations) -> Iterator[Condition]:
                 waiting,
                 cause=why,
             )
-        since = circuit.since or in_use.answered_at
+        # The last answer known; after it, circuit and sweep learn of the outage at their own time.
+        since = min(filter(None, (circuit.since, in_use.answered_at)), default=None)
         yield Condition(kinds.MILVUS_DOWN, Severity.DANGER, text, since, waiting)
         return
     braked = {brake.collection: brake for brake in seen.summary.brakes}
