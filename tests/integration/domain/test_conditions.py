@@ -44,7 +44,7 @@ def observed(product: Product, seen_s_ago: float = 0, **values: Any) -> Observed
     at = utc_now() - timedelta(seconds=seen_s_ago)
     moments = dict.fromkeys(("observed_at", "answered_at", "compared_at", "canary_at"), at)
     seen = {**moments, "partitions": 7, "canary_outcome": CanaryOutcome.PASSED}
-    blank = {"cause": None, "canary_message": None}
+    blank = {"cause": None, "canary_message": None, "canary_not_run_since": None}
     return ObservedCollection(collection=product.collection, **blank | seen | values)
 
 
@@ -99,6 +99,11 @@ def brake(product: Product, **values: Any) -> Brake:
     return Brake(collection=product.collection, **seen | values)
 
 
+def not_run(since_s_ago: float) -> dict[str, Any]:
+    """The last checks of the isolation could not be made."""
+    return {"canary_outcome": CanaryOutcome.NOT_RUN, "canary_not_run_since": ago(since_s_ago)}
+
+
 def _restored(_product: Product) -> Installation:
     return Installation(id=1, nonce="n", identity="i", restored_at=utc_now(), reason="files")
 
@@ -126,7 +131,7 @@ STORIES: dict[str, Callable[[Product], object]] = {
         lambda p: observed(p, canary_outcome=CanaryOutcome.FAILED, canary_message="3 rows")
     ),
     "isolation_unchecked": _stores(
-        lambda p: observed(p, canary_outcome=CanaryOutcome.NOT_RUN, canary_message="no index")
+        lambda p: observed(p, canary_message="no index", **not_run(660))
     ),
     "collection_full": _stores(lambda p: observed(p, partitions=1024)),
     "collection_filling": _stores(lambda p: observed(p, partitions=900)),
@@ -197,6 +202,13 @@ def test_outage_of_milvus_has_one_beginning_when_circuit_and_sweep_tell_it(well:
     well.write("DELETE FROM circuit")
     (outage,) = present(well)
     assert [*told, outage.since] == [answered] * 3
+
+
+def test_check_of_the_isolation_that_fell_into_an_outage_is_no_condition(well: Product) -> None:
+    store(well, observed(well, canary_message="timeout", **not_run(310)))
+    assert present(well) == []
+    store(well, observed(well, canary_at=ago(4 * 3600)))
+    assert [each.key for each in present(well)] == ["isolation_unchecked"]
 
 
 @pytest.mark.parametrize("kind", [ProcessKind.WORKER, ProcessKind.RECONCILER])
