@@ -21,8 +21,8 @@ from launch.terminal import say
 from webapp.db.deadline import answered_within
 from webapp.db.session import Database, open_database
 from webapp.db.types import utc_now
+from webapp.processes.beats import DUE, last_beat
 from webapp.settings import load_settings
-from webapp.statistics.heartbeats import DUE, last_beat
 
 POLL_S = 0.2
 ANSWER_WITHIN_S = 1.0

@@ -24,10 +24,10 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.retention import Retention
 from webapp.processes.agreement import disagreements
+from webapp.processes.beats import COUNTED, last_beat
 from webapp.processes.liveness import processes
 from webapp.settings import Settings
 from webapp.settings.model import RETENTION_NAMES
-from webapp.statistics.heartbeats import COUNTED, last_beat
 from webapp.times import rfc3339
 
 PASS_EVERY = timedelta(days=1)

@@ -24,9 +24,9 @@ from webapp import idempotency
 from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.outages import first_line
+from webapp.processes.beats import DUE, beat
 from webapp.services import Services
 from webapp.settings import Settings
-from webapp.statistics.heartbeats import DUE, beat
 
 DUE_EVERY_S = 1.0
 BEAT_EVERY_S = 5.0

@@ -15,8 +15,8 @@ from webapp.models.control import Heartbeat
 from webapp.models.partition import PartitionEvent
 from webapp.models.statistics import Activity, Resolution
 from webapp.partitions.policy import Policy
+from webapp.processes.beats import COUNTED
 from webapp.statistics.buckets import HOUR, MINUTE, WIDTHS, Counts, counts_of, start_of
-from webapp.statistics.heartbeats import COUNTED
 from webapp.statistics.histogram import packed
 
 # Minutes are kept until their hour is complete and cannot be counted again.

@@ -38,6 +38,8 @@ class Honesty:
     promises: Promises
     lies: list[str] = field(default_factory=list)
     _milvus_gone_since: float | None = None
+    # Tenant -> when its partition was first seen to be lacking, of those whose is.
+    _lacking_since: dict[int, float] = field(default_factory=dict)
 
     def look(self) -> None:
         """Compare what the surfaces say with what is so; only an answer can be a lie."""
@@ -98,21 +100,19 @@ class Honesty:
                 f"Milvus had not answered for {gone_s:.0f} s" if gone_s > MILVUS_WITHIN_S else None
             )
         self._milvus_gone_since = None
-        return _unready(self.promises, names)
+        return self._unready(names)
 
-
-def _unready(promises: Promises, names: frozenset[str]) -> str | None:
-    deleted, before = promises.deleted(), time.monotonic() - TENANT_WITHIN_S
-    lacking = [
-        each.tenant_id
-        for each in promises.acknowledged()
-        if each.at < before
-        and each.tenant_id not in deleted
-        and f"tenant_{each.tenant_id}" not in names
-    ]
-    if not lacking:
-        return None
-    return f"{len(lacking)} tenants had no partition for {TENANT_WITHIN_S:.0f} s, as {lacking[0]}"
+    def _unready(self, names: frozenset[str]) -> str | None:
+        now, deleted = time.monotonic(), self.promises.deleted()
+        self._lacking_since = {
+            each.tenant_id: self._lacking_since.get(each.tenant_id, now)
+            for each in self.promises.acknowledged()
+            if each.tenant_id not in deleted and f"tenant_{each.tenant_id}" not in names
+        }
+        late = [each for each, at in self._lacking_since.items() if now - at > TENANT_WITHIN_S]
+        if not late:
+            return None
+        return f"{len(late)} tenants had no partition for {TENANT_WITHIN_S:.0f} s, as {late[0]}"
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """What the clients were told: each creation is acknowledged, refused or unknown."""
 
 import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -22,8 +21,6 @@ class Creation:
     took_s: float
     tenant_id: int | None = None
     status: int | None = None
-    # When the answer came, by the monotonic clock.
-    at: float = field(default_factory=time.monotonic)
 
 
 class Promises:

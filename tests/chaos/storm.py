@@ -77,5 +77,7 @@ def _trials(running: Target, plan: Sequence[Fault], creations: int) -> dict[str,
                 f"{number}/{len(plan)} {fault.name}: healed in {trial.healed_s:.1f} s, "
                 f"clear after {trial.cleared_s:.1f} s{harm}"
             )
+            for lie in trial.lies:
+                progress(f"lie: {lie}")
             done.setdefault(fault.name, []).append(trial)
     return done

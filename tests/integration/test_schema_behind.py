@@ -82,6 +82,19 @@ def test_requests_are_refused_with_the_remedy_until_the_schema_is_there(
     wait_until(lambda: client.get("/readyz").status_code == 200, 10, "the process to be ready")
 
 
+def test_tables_without_a_revision_are_not_told_as_an_empty_database(app: APIFlask) -> None:
+    migrate(app)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    revision = app.extensions["schema"].revision()
+    assert "has tables" in revision.sentence and "flask db stamp" in revision.sentence
+    ready = app.test_client().get("/readyz")
+    assert (ready.status_code, ready.get_json()["database"]) == (503, "schema_unknown")
+    told = json.loads(app.test_cli_runner().invoke(doctor_command, ["--json"]).stdout)
+    (condition,) = told["conditions"]
+    assert "flask db stamp" in condition["sentence"]
+
+
 def test_release_serves_when_the_schema_is_ahead(app: APIFlask) -> None:
     migrate(app)
     with app.app_context(), db.engine.begin() as connection:

@@ -1,5 +1,6 @@
 """The command `flask doctor`: the conditions of the installation."""
 
+import json
 from collections.abc import Sequence
 
 import click
@@ -18,7 +19,8 @@ from webapp.conditions.words import sentence, serialize
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import SchemaBehind
 from webapp.models.condition import Severity
-from webapp.statistics.heartbeats import beat
+from webapp.processes.beats import beat
+from webapp.processes.liveness import processes
 from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 5.0
@@ -35,10 +37,11 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     """Show what is not as it should be, and what to do. Exit 0: nothing, 1: warning, 2: danger."""
     to_stderr()
     found = _examine()
-    severity = worst(found)
+    severity, differing = worst(found), _differing()
+    _tell_settings(differing)
     if as_json:
-        conditions = [serialize(each) for each in found]
-        print_json({"status": severity or "ok", "conditions": conditions})
+        told = {"conditions": [serialize(each) for each in found], "settings_differ": differing}
+        print_json({"status": severity or "ok", **told})
     else:
         _print(found)
     ctx.exit(EXIT[severity])
@@ -54,6 +57,35 @@ def _examine() -> list[Condition]:
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
     return judge(seen, raised, [*_of_writes(), *_of_restore(seen)])
+
+
+def _differing() -> list[str]:
+    """The settings in which this command differs from every process that works."""
+    own = current.settings().digests()
+    try:
+        with answered_within(ANSWER_WITHIN_S):
+            alive = current.database().read(processes).alive
+    except (SchemaBehind, SQLAlchemyError):
+        return []
+    theirs = [json.loads(each.settings) for each in alive]
+    return [
+        name
+        for name, digest in own.items()
+        if theirs and all(each.get(name, digest) != digest for each in theirs)
+    ]
+
+
+def _tell_settings(differing: Sequence[str]) -> None:
+    """Say what was looked at: the command's own settings decide that."""
+    used = current.settings().in_force()
+    database, collection = used["DATABASE_URL"], used["MILVUS_COLLECTION"]
+    click.echo(f"Judged for the database {database}, collection {collection}.", err=True)
+    if differing:
+        click.echo(
+            f"The processes that work have other settings than this command: "
+            f"{', '.join(differing)}. Give it their environment.",
+            err=True,
+        )
 
 
 def _of_writes() -> list[Condition]:

@@ -33,6 +33,11 @@ log = get_logger("paratia.condition")
 UNREACHABLE = plain("The database does not answer.")
 READ_ONLY = plain("The database answers, and takes no writes.")
 NO_TABLES = plain("The database has no tables yet.")
+NO_REVISION = plain(
+    "The database has tables, and its table alembic_version names no revision. Restore that table, "
+    "or name the revision of the release that made the tables (flask db stamp REVISION), "
+    "before you run flask db upgrade."
+)
 
 
 class ConditionLog:
@@ -50,9 +55,12 @@ class ConditionLog:
         self._begins_at = time.monotonic() + BEGINS_AFTER_S
         # What keeps this process from storing its sign of life.
         self.outage: Condition | None = None
+        # Signs of life in a row that were not stored.
+        self._refusals = 0
 
     def judge(self) -> None:
         """Compare the present conditions with the stored ones, and log the difference."""
+        self._refusals = 0
         if behind := self._schema_behind():
             self._begin(behind)
             return
@@ -71,9 +79,16 @@ class ConditionLog:
             self._lease.release()
 
     def note_failure(self, error: Exception) -> None:
-        """The sign of life could not be stored: say so once, until it is stored again."""
-        if not self.outage:
-            self._begin(self._schema_behind() or self._failed(), error=type(error).__name__)
+        """The sign of life could not be stored: say so once, until it is stored again.
+
+        A database that refuses one write may be busy for some seconds: it is told by the second.
+        """
+        self._refusals += 1
+        if self.outage:
+            return
+        outage = self._schema_behind() or self._failed()
+        if outage.kind is not DATABASE_REFUSES_WRITES or self._refusals > 1:
+            self._begin(outage, error=type(error).__name__)
 
     def _begin(self, outage: Condition, **more: str) -> None:
         if not self.outage:
@@ -131,6 +146,8 @@ def of_schema(revision: SchemaRevision) -> Condition:
     )
     if revision.state is SchemaState.EMPTY:
         what = NO_TABLES
+    elif revision.state is SchemaState.UNKNOWN:
+        what = NO_REVISION
     return Condition(SCHEMA_BEHIND, Severity.DANGER, what, utc_now())
 
 

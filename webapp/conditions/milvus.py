@@ -10,12 +10,14 @@ from webapp.halts.brake_state import BrakeState
 from webapp.models.causes import NO_ANSWER, Cause
 from webapp.models.condition import Severity
 from webapp.models.states import UNSETTLED, CanaryOutcome, DriftKind
-from webapp.partitions.policy import CANARY_EVERY
+from webapp.partitions.policy import CANARY_AGAIN, CANARY_EVERY
 from webapp.partitions.summary import Headroom
 
 # A comparison is stale after this many sweeps, and not before `AT_LEAST`.
 SWEEPS, AT_LEAST = 4, timedelta(minutes=1)
 UNCHECKED_AFTER = 3 * CANARY_EVERY
+# One check falls into an outage now and then; it is made again as soon as it is due.
+NOT_RUN_FOR = 2 * CANARY_AGAIN
 
 OF_CAUSE = {
     Cause.AUTH: kinds.MILVUS_CREDENTIALS,
@@ -55,7 +57,8 @@ def _outage(seen: Observations) -> Iterator[Condition]:
                 waiting,
                 cause=why,
             )
-        since = circuit.since or in_use.answered_at
+        # The last answer known; after it, circuit and sweep learn of the outage at their own time.
+        since = min(filter(None, (circuit.since, in_use.answered_at)), default=None)
         yield Condition(kinds.MILVUS_DOWN, Severity.DANGER, text, since, waiting)
         return
     braked = {brake.collection: brake for brake in seen.summary.brakes}
@@ -148,12 +151,14 @@ def _isolation(seen: Observations, collection: Headroom) -> Iterator[Condition]:
         yield Condition(kinds.ISOLATION_BROKEN, Severity.DANGER, text, last.at, subject=name)
         return
     is_in_use = collection is seen.summary.collections[0]
-    checked_at = last.at if last and last.outcome == CanaryOutcome.PASSED else None
-    is_old = checked_at is None or seen.at - checked_at > UNCHECKED_AFTER
     # A check is due only where Milvus answers.
-    if is_in_use and is_old and last and _is_fresh(seen, collection) and not collection.cause:
-        text = plain("The isolation of partitions was not proven lately: %(why)s", why=last.message)
-        yield Condition(kinds.ISOLATION_UNCHECKED, Severity.WARNING, text, last.at)
+    if last and is_in_use and _is_fresh(seen, collection) and not collection.cause:
+        not_run_since = last.not_run_since
+        since, lasts = (not_run_since, NOT_RUN_FOR) if not_run_since else (last.at, UNCHECKED_AFTER)
+        if seen.at - since > lasts:
+            why = last.message
+            text = plain("The isolation of partitions was not proven lately: %(why)s", why=why)
+            yield Condition(kinds.ISOLATION_UNCHECKED, Severity.WARNING, text, since)
 
 
 def _drift(seen: Observations) -> Iterator[Condition]:

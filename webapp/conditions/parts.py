@@ -1,17 +1,17 @@
 """Conditions of the product's own processes and of Redis, by their last signs of life."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from webapp.conditions import kinds
-from webapp.conditions.condition import Condition, counted, plain
+from webapp.conditions.condition import Condition, Text, counted, plain
 from webapp.conditions.observations import Observations
 from webapp.models.condition import Severity
 from webapp.models.process import ProcessKind
 from webapp.models.states import UNSETTLED
-from webapp.processes.agreement import DECIDES_PLACE, disagreements, releases
+from webapp.processes.agreement import DECIDES_PLACE, disagreements, odd_one, releases
 from webapp.processes.heartbeat import DOWN, SUSPENDED
-from webapp.processes.liveness import Seen
+from webapp.processes.liveness import SILENT_AFTER, Seen
 
 # The due loop shows every five seconds that it works.
 STALLED_AFTER = timedelta(seconds=20)
@@ -53,30 +53,49 @@ def _workers(seen: Observations) -> Iterator[Condition]:
     workers = seen.processes.of(ProcessKind.WORKER)
     waiting = sum(seen.summary.states[state] for state in UNSETTLED)
     if not workers:
-        text = plain("No worker works.")
-        if waiting:
-            text = counted(
-                "No worker works; %(num)s tenant waits.",
-                "No worker works; %(num)s tenants wait.",
-                waiting,
-            )
-        lost = seen.processes.silent_of(ProcessKind.WORKER)
-        since = max((each.seen_at for each in lost), default=None)
-        severity = Severity.DANGER if waiting else Severity.WARNING
-        yield Condition(kinds.NO_WORKERS, severity, text, since, waiting)
+        if not _is_restarting(seen, ProcessKind.WORKER):
+            severity = Severity.DANGER if waiting else Severity.WARNING
+            since = _none_since(seen, ProcessKind.WORKER)
+            yield Condition(kinds.NO_WORKERS, severity, _no_worker(seen, waiting), since, waiting)
     elif any(each.redis == SUSPENDED for each in workers):
         text = plain("All workers are suspended by RQ's own command.")
         since = min(each.redis_since for each in workers if each.redis == SUSPENDED)
         yield Condition(kinds.WORKERS_SUSPENDED, Severity.WARNING, text, since, len(workers))
 
 
+def _no_worker(seen: Observations, waiting: int) -> Text:
+    lost = _last_lost(seen, ProcessKind.WORKER)
+    if waiting and lost:
+        return counted(
+            "No worker works; %(num)s tenant waits. Pid %(pid)s on %(host)s gives no sign of life.",
+            "No worker works; %(num)s tenants wait. Pid %(pid)s on %(host)s gives no sign of life.",
+            waiting,
+            **lost,
+        )
+    if waiting:
+        return counted(
+            "No worker works; %(num)s tenant waits.",
+            "No worker works; %(num)s tenants wait.",
+            waiting,
+        )
+    if lost:
+        return plain("No worker works: pid %(pid)s on %(host)s gives no sign of life.", **lost)
+    return plain("No worker works.")
+
+
 def _reconciler(seen: Observations) -> Iterator[Condition]:
     working = seen.processes.of(ProcessKind.RECONCILER)
     if not working:
-        lost = seen.processes.silent_of(ProcessKind.RECONCILER)
-        since = max((each.seen_at for each in lost), default=None)
-        text = plain("No reconciler works: nothing is repaired or removed.")
-        yield Condition(kinds.NO_RECONCILER, Severity.DANGER, text, since)
+        if not _is_restarting(seen, ProcessKind.RECONCILER):
+            text = plain("No reconciler works: nothing is repaired or removed.")
+            if lost := _last_lost(seen, ProcessKind.RECONCILER):
+                text = plain(
+                    "No reconciler works, so nothing is repaired or removed: pid %(pid)s on "
+                    "%(host)s gives no sign of life.",
+                    **lost,
+                )
+            since = _none_since(seen, ProcessKind.RECONCILER)
+            yield Condition(kinds.NO_RECONCILER, Severity.DANGER, text, since)
         return
     oldest = max(seen.at - each.started_at for each in working)
     if oldest < BEGINS_WITHIN:
@@ -89,6 +108,23 @@ def _reconciler(seen: Observations) -> Iterator[Condition]:
     elif oldest > sweep_within and (swept is None or seen.at - swept > sweep_within):
         text = plain("The reconciler lives, but no sweep has ended lately.")
         yield Condition(kinds.RECONCILER_STALLED, Severity.WARNING, text, swept)
+
+
+def _is_restarting(seen: Observations, kind: ProcessKind) -> bool:
+    """Whether one was stopped as it should be, so lately that another may be about to begin."""
+    stopped = seen.moments.stopped.get(kind)
+    return stopped is not None and seen.at - stopped <= SILENT_AFTER
+
+
+def _none_since(seen: Observations, kind: ProcessKind) -> datetime | None:
+    ends = [each.seen_at for each in seen.processes.silent_of(kind)]
+    return max([*ends, *filter(None, [seen.moments.stopped.get(kind)])], default=None)
+
+
+def _last_lost(seen: Observations, kind: ProcessKind) -> dict[str, str]:
+    """Where the last one that died or froze is to be looked for; empty: none did."""
+    lost = max(seen.processes.silent_of(kind), key=lambda each: each.seen_at, default=None)
+    return {"pid": str(lost.pid), "host": lost.host} if lost else {}
 
 
 def _silent(seen: Observations) -> Iterator[Condition]:
@@ -115,11 +151,8 @@ def _agreement(seen: Observations) -> Iterator[Condition]:
     alive = seen.processes.alive
     if disputed := disagreements(alive):
         is_grave = not DECIDES_PLACE.isdisjoint(disputed)
-        text = plain(
-            "Processes have different settings: %(names)s. No tenant is moved meanwhile.",
-            names=", ".join(disputed),
-        )
         severity = Severity.DANGER if is_grave else Severity.WARNING
+        text = _dispute(disputed, odd_one(alive, disputed), is_grave=is_grave)
         yield Condition(kinds.SETTINGS_DISAGREE, severity, text, count=len(disputed))
     if len(different := releases(alive)) > 1:
         newest = max(each.started_at for each in alive)
@@ -127,6 +160,26 @@ def _agreement(seen: Observations) -> Iterator[Condition]:
         is_rolling = seen.at - newest < UPGRADED_WITHIN
         severity = Severity.INFO if is_rolling else Severity.WARNING
         yield Condition(kinds.RELEASES_DIFFER, severity, text, newest, len(different))
+
+
+def _dispute(names: Sequence[str], odd: Seen, *, is_grave: bool) -> Text:
+    values = {
+        "names": ", ".join(names),
+        "kind": odd.kind.value,
+        "pid": str(odd.pid),
+        "host": odd.host,
+    }
+    if is_grave:
+        return plain(
+            "Processes have different settings: %(names)s. No tenant is moved meanwhile. Look at "
+            "the %(kind)s with pid %(pid)s on %(host)s first.",
+            **values,
+        )
+    return plain(
+        "Processes have different settings: %(names)s. Look at the %(kind)s with pid %(pid)s on "
+        "%(host)s first.",
+        **values,
+    )
 
 
 def _archive(seen: Observations) -> Iterator[Condition]:

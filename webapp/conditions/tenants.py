@@ -194,15 +194,25 @@ def _filling(room: Headroom, forecast: Forecast, names: dict[str, object]) -> Te
 def _paused(seen: Observations) -> Iterator[Condition]:
     if pause := seen.summary.paused:
         waiting = sum(seen.summary.states[state] for state in UNSETTLED)
-        by = ActorName(pause.by)
+        by, why = ActorName(pause.by), pause.reason
         text = plain("Provisioning is paused by %(by)s.", by=by)
-        if waiting:
+        if waiting and why:
+            text = counted(
+                "Provisioning is paused by %(by)s (%(why)s); %(num)s tenant waits.",
+                "Provisioning is paused by %(by)s (%(why)s); %(num)s tenants wait.",
+                waiting,
+                by=by,
+                why=why,
+            )
+        elif waiting:
             text = counted(
                 "Provisioning is paused by %(by)s; %(num)s tenant waits.",
                 "Provisioning is paused by %(by)s; %(num)s tenants wait.",
                 waiting,
                 by=by,
             )
+        elif why:
+            text = plain("Provisioning is paused by %(by)s (%(why)s).", by=by, why=why)
         yield Condition(kinds.PROVISIONING_PAUSED, Severity.WARNING, text, pause.since, waiting)
 
 

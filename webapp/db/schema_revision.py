@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 VERSIONS = Path(__file__).resolve().parents[2] / "migrations" / "versions"
 TABLE = "alembic_version"
+# One of the first migration.
+TENANTS = "tenant"
 FOUND = text(f"SELECT version_num FROM {TABLE}")  # noqa: S608
 REMEDY = "run `flask db upgrade`"
 
@@ -25,6 +27,7 @@ class SchemaState(StrEnum):
     AHEAD = "ahead"
     BEHIND = "schema_behind"
     EMPTY = "no_tables"
+    UNKNOWN = "schema_unknown"
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class SchemaRevision:
 
     found: str | None
     wanted: str
+    # Only asked where no revision is found.
+    has_tables: bool = False
 
     @property
     def state(self) -> SchemaState:
         if self.found is None:
-            return SchemaState.EMPTY
+            return SchemaState.UNKNOWN if self.has_tables else SchemaState.EMPTY
         if self.found == self.wanted:
             return SchemaState.IN_STEP
         return SchemaState.AHEAD if self.found > self.wanted else SchemaState.BEHIND
@@ -57,6 +62,12 @@ class SchemaRevision:
         match self.state:
             case SchemaState.EMPTY:
                 return f"The database has no tables yet: {REMEDY}."
+            case SchemaState.UNKNOWN:
+                return (
+                    f"The database has tables, and its table {TABLE} names no revision: restore "
+                    "that table, or name the revision of the release that made the tables by "
+                    "`flask db stamp REVISION`."
+                )
             case SchemaState.BEHIND:
                 return (
                     f"The database's schema is at revision {self.found}, and this release needs "
@@ -87,8 +98,10 @@ def wanted_revision() -> str:
 
 def schema_revision(session: Session) -> SchemaRevision:
     """What the database says now."""
-    has_table = inspect(session.connection()).has_table(TABLE)
-    return SchemaRevision(session.scalar(FOUND) if has_table else None, wanted_revision())
+    tables = inspect(session.connection())
+    found = session.scalar(FOUND) if tables.has_table(TABLE) else None
+    has_tables = found is None and tables.has_table(TENANTS)
+    return SchemaRevision(found, wanted_revision(), has_tables)
 
 
 class Schema:

@@ -40,6 +40,8 @@ class ObservedCollection(Model):
     canary_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     canary_outcome: Mapped[CanaryOutcome | None] = mapped_column(code(CanaryOutcome))
     canary_message: Mapped[str | None] = mapped_column(Text)
+    # The first of the checks in a row that could not be made; None after one that was.
+    canary_not_run_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PartitionDrift(Model):

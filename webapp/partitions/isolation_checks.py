@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from webapp.audit import log as audit
@@ -43,11 +43,13 @@ def request_check(database: Database, collection: str, *, actor: Actor) -> bool:
 def record_check(database: Database, collection: str, report: CanaryReport) -> bool:
     """Store the report, and when the next check is due; False as in `request_check`."""
     now = utc_now()
+    not_run_since = func.coalesce(ObservedCollection.canary_not_run_since, now)
     values = {
         "canary_at": now,
         "canary_outcome": report.outcome,
         "canary_message": report.message,
         "canary_due_at": now + _pause_after(report.outcome),
+        "canary_not_run_since": not_run_since if report.outcome == CanaryOutcome.NOT_RUN else None,
     }
     with database.transaction() as session:
         return _change(session, collection, values)

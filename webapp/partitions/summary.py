@@ -50,6 +50,8 @@ class LastCanary:
     at: datetime
     outcome: CanaryOutcome
     message: str
+    # The first of the checks in a row that could not be made; None where the last one was.
+    not_run_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,8 @@ def _headroom(name: str, seen: ObservedCollection | None, limit: int) -> Headroo
 def _last_canary(seen: ObservedCollection) -> LastCanary | None:
     if seen.canary_at is None or seen.canary_outcome is None:
         return None
-    return LastCanary(seen.canary_at, seen.canary_outcome, seen.canary_message or "")
+    message, not_run_since = seen.canary_message or "", seen.canary_not_run_since
+    return LastCanary(seen.canary_at, seen.canary_outcome, message, not_run_since)
 
 
 def adopted(session: Session, *which: ColumnElement[bool]) -> Adopted:

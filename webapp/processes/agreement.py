@@ -1,6 +1,7 @@
 """Whether all working processes have the same settings and the same release."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
@@ -18,6 +19,18 @@ def disagreements(alive: Sequence[Seen]) -> list[str]:
         for name, digest in json.loads(each.settings).items():
             values.setdefault(name, set()).add(digest)
     return sorted(name for name, digests in values.items() if len(digests) > 1)
+
+
+def odd_one(alive: Sequence[Seen], disputed: Collection[str]) -> Seen:
+    """The process that should be looked at first: its values are the rarest, or the newest."""
+
+    def values(each: Seen) -> tuple[str, ...]:
+        digests = json.loads(each.settings)
+        return tuple(digests.get(name, "") for name in disputed)
+
+    times = Counter(map(values, alive))
+    newest_first = sorted(alive, key=lambda each: each.started_at, reverse=True)
+    return min(newest_first, key=lambda each: times[values(each)])
 
 
 def releases(alive: Sequence[Seen]) -> list[str]:

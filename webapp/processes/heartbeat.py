@@ -18,6 +18,7 @@ from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
 from webapp.models.process import Process, ProcessKind
+from webapp.processes.beats import note, stop_of
 from webapp.processes.liveness import FORGOTTEN_AFTER
 from webapp.queue.redis_writes import ask, refusal_in
 from webapp.settings import VERSION, Settings
@@ -37,7 +38,8 @@ log = get_logger("paratia.process")
 class ProcessHeartbeat:
     """Renews the row of this process every five seconds, in a thread of its own.
 
-    A frozen or dead process renews nothing; one that ends deletes its row. `afterwards` is called
+    A frozen or dead process renews nothing; one that ends deletes its row, and notes when it did,
+    so that a restart is told from a loss. `afterwards` is called
     after each renewal, `on_failure` where the database took none; the next beat tries again.
     """
 
@@ -52,6 +54,7 @@ class ProcessHeartbeat:
         on_failure: Callable[[Exception], object] = lambda _error: None,
     ) -> None:
         self._database = database
+        self._kind = kind
         self._address = settings.redis_address
         self._afterwards, self._on_failure = afterwards, on_failure
         self._stop = threading.Event()
@@ -84,6 +87,7 @@ class ProcessHeartbeat:
         try:
             with answered_within(ANSWER_WITHIN_S), self._database.transaction() as session:
                 session.execute(delete(Process).where(mine))
+                note(session, stop_of(self._kind))
         except Exception as error:  # noqa: BLE001
             log.debug("process.not_signed_off", error=type(error).__name__)
 

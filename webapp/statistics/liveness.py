@@ -1,6 +1,6 @@
 """The moments that show whether work goes on, in one query."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from webapp.models.control import SWEEP, Heartbeat, Leadership
 from webapp.models.csv_import import Upload, UploadState
 from webapp.models.operation import Operation, OperationState
-from webapp.statistics.heartbeats import COUNTED, DUE
+from webapp.models.process import ProcessKind
+from webapp.processes.beats import COUNTED, DUE, stop_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Moments:
     # The oldest running operation and import, which should take minutes.
     operation_since: datetime | None
     upload_since: datetime | None
+    # When a process of the kind was last stopped as it should be; without those that never were.
+    stopped: Mapping[ProcessKind, datetime]
 
 
 def moments(session: Session) -> Moments:
@@ -36,6 +39,7 @@ def moments(session: Session) -> Moments:
         counted=at.get(COUNTED),
         operation_since=at.get(Operation.__tablename__),
         upload_since=at.get(Upload.__tablename__),
+        stopped={kind: at[stop_of(kind)] for kind in ProcessKind if stop_of(kind) in at},
     )
 
 

@@ -111,7 +111,7 @@ def test_a_pause_is_said_with_who_paused_and_since_when(panel: OpenPanel) -> Non
     panel.services.pauses.pause("<b>maintenance</b>", actor=ACTOR)
     page = panel.page(PAGE)
     by = ACTOR.name.removeprefix("user:")
-    said = f"Provisioning is paused by {by}; 1 tenant waits."
+    said = f"Provisioning is paused by {by} (&lt;b&gt;maintenance&lt;/b&gt;); 1 tenant waits."
     assert headline_of(page) == ("warning", said)
     assert 'id="condition-provisioning_paused"' in page
     assert '<span class="count warning">Paused</span>' in page

@@ -59,6 +59,20 @@ def test_check_is_due_when_the_collection_was_seen_and_after_each_pause(product:
     assert is_check_due(database, product.collection)
 
 
+def test_first_check_in_a_row_that_could_not_be_made_is_kept(simple: Product) -> None:
+    not_run = CanaryReport(CanaryOutcome.NOT_RUN, "timeout")
+    look(simple)
+    record_check(simple.database, simple.collection, not_run)
+    first = shown(simple)
+    assert first and first.not_run_since == first.at
+    record_check(simple.database, simple.collection, not_run)
+    second = shown(simple)
+    assert second and second.not_run_since == first.at < second.at
+    record_check(simple.database, simple.collection, PASSED)
+    last = shown(simple)
+    assert last and last.not_run_since is None
+
+
 def test_no_probe_is_made_behind_a_brake(simple: Product) -> None:
     look(simple)
     seen = {"reason": Cause.COLLECTION_REPLACED, "since": utc_now(), "gone": 3, "proven": 3}

@@ -1,11 +1,15 @@
 """The one list of conditions: each is present while its observations say so, and no longer."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
+from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.integration.domain.commands import Run, answer
 from tests.processes import all_alive, process
@@ -14,7 +18,7 @@ from webapp.conditions.condition import Condition, Part
 from webapp.conditions.judgement import present_conditions
 from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
 from webapp.conditions.log import READ_ONLY, ConditionLog
-from webapp.conditions.words import serialize
+from webapp.conditions.words import sentence, serialize
 from webapp.db.types import utc_now
 from webapp.halts.circuit_state import MILVUS
 from webapp.models.causes import Cause
@@ -22,11 +26,13 @@ from webapp.models.condition import Severity
 from webapp.models.control import Brake, Circuit, Heartbeat, Installation
 from webapp.models.observed import CollectionSize, ObservedCollection, PartitionDrift
 from webapp.models.operation import Operation, OperationKind
-from webapp.models.process import ProcessKind
+from webapp.models.process import Process, ProcessKind
 from webapp.models.retention import Retention
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.partitions.orphans import list_orphans
 from webapp.partitions.summary import summary
+from webapp.processes.heartbeat import ProcessHeartbeat
+from webapp.processes.liveness import processes
 
 
 def store(product: Product, *rows: Any) -> None:
@@ -40,7 +46,7 @@ def observed(product: Product, seen_s_ago: float = 0, **values: Any) -> Observed
     at = utc_now() - timedelta(seconds=seen_s_ago)
     moments = dict.fromkeys(("observed_at", "answered_at", "compared_at", "canary_at"), at)
     seen = {**moments, "partitions": 7, "canary_outcome": CanaryOutcome.PASSED}
-    blank = {"cause": None, "canary_message": None}
+    blank = {"cause": None, "canary_message": None, "canary_not_run_since": None}
     return ObservedCollection(collection=product.collection, **blank | seen | values)
 
 
@@ -95,6 +101,11 @@ def brake(product: Product, **values: Any) -> Brake:
     return Brake(collection=product.collection, **seen | values)
 
 
+def not_run(since_s_ago: float) -> dict[str, Any]:
+    """The last checks of the isolation could not be made."""
+    return {"canary_outcome": CanaryOutcome.NOT_RUN, "canary_not_run_since": ago(since_s_ago)}
+
+
 def _restored(_product: Product) -> Installation:
     return Installation(id=1, nonce="n", identity="i", restored_at=utc_now(), reason="files")
 
@@ -122,7 +133,7 @@ STORIES: dict[str, Callable[[Product], object]] = {
         lambda p: observed(p, canary_outcome=CanaryOutcome.FAILED, canary_message="3 rows")
     ),
     "isolation_unchecked": _stores(
-        lambda p: observed(p, canary_outcome=CanaryOutcome.NOT_RUN, canary_message="no index")
+        lambda p: observed(p, canary_message="no index", **not_run(660))
     ),
     "collection_full": _stores(lambda p: observed(p, partitions=1024)),
     "collection_filling": _stores(lambda p: observed(p, partitions=900)),
@@ -214,6 +225,72 @@ def test_no_process_counts_as_silent_where_none_can_store_its_sign_of_life(well:
     assert [each.key for each in found] == ["database_refuses_writes"]
 
 
+def test_outage_of_milvus_has_one_beginning_when_circuit_and_sweep_tell_it(well: Product) -> None:
+    answered = ago(20)
+    told = []
+    for sweep in (
+        {"answered_at": answered},
+        {"answered_at": answered, "cause": Cause.TIMEOUT},
+    ):
+        store(well, observed(well, **sweep), _circuit(well))
+        (outage,) = present(well)
+        told.append(outage.since)
+    well.write("DELETE FROM circuit")
+    (outage,) = present(well)
+    assert [*told, outage.since] == [answered] * 3
+
+
+def test_check_of_the_isolation_that_fell_into_an_outage_is_no_condition(well: Product) -> None:
+    store(well, observed(well, canary_message="timeout", **not_run(310)))
+    assert present(well) == []
+    store(well, observed(well, canary_at=ago(4 * 3600)))
+    assert [each.key for each in present(well)] == ["isolation_unchecked"]
+
+
+@pytest.mark.parametrize("kind", [ProcessKind.WORKER, ProcessKind.RECONCILER])
+def test_restart_of_the_only_process_of_its_kind_is_no_condition(
+    well: Product, kind: ProcessKind
+) -> None:
+    well.write(f"DELETE FROM process WHERE kind = '{kind}'")
+    heartbeat = ProcessHeartbeat(well.database, well.settings, kind)
+    heartbeat.start()
+    wait_until(lambda: len(well.read(processes).of(kind)) == 1, 10, "a sign of life")
+    heartbeat.stop()
+    assert (well.read(processes).of(kind), present(well)) == ([], [])
+    stopped = ago(60)
+    with well.database.transaction() as session:
+        session.execute(update(Heartbeat).where(Heartbeat.name.like("%stop%")).values(at=stopped))
+    (lacking,) = present(well)
+    assert (lacking.key, lacking.since) == (f"no_{kind}" + "s" * (kind == "worker"), stopped)
+
+
+@pytest.mark.parametrize("kind", [ProcessKind.WORKER, ProcessKind.RECONCILER])
+def test_the_last_process_of_its_kind_is_named_when_it_gives_no_sign_of_life(
+    well: Product, kind: ProcessKind
+) -> None:
+    store(well, process(kind, 20, name=f"the-{kind}", pid=77))
+    (lacking,) = present(well)
+    assert "pid 77 on host-1" in sentence(lacking.text)
+
+
+def test_the_process_whose_settings_differ_is_named(well: Product) -> None:
+    odd = {"pid": 77, "host": "host-9"}
+    store(well, process(settings={"PARTITION_ATTEMPTS": "another"}, **odd))
+    (dispute,) = present(well)
+    told = sentence(dispute.text)
+    assert "PARTITION_ATTEMPTS" in told and "worker with pid 77 on host-9" in told
+    assert "moved" not in told and dispute.severity == Severity.WARNING
+    store(well, process(settings={"MILVUS_COLLECTION": "another"}, name="later", **odd))
+    (dispute,) = present(well)
+    assert "moved" in sentence(dispute.text) and dispute.severity == Severity.DANGER
+
+
+def test_pause_is_told_with_its_reason(well: Product) -> None:
+    well.services.pauses.pause("Milvus is upgraded", actor=ACTOR)
+    (pause,) = present(well)
+    assert "Milvus is upgraded" in sentence(pause.text)
+
+
 def test_first_sweep_of_a_reconciler_may_wait_for_milvus(well: Product) -> None:
     reconciler = {"name": "the-reconciler", "started_at": ago(30)}
     store(well, process(ProcessKind.RECONCILER, **reconciler), observed(well, 3600))
@@ -279,6 +356,20 @@ def test_information_is_logged_when_it_becomes_a_warning(
     assert logged(caplog) == [("cleared", "tenants_waiting")]
 
 
+def test_a_database_that_was_busy_for_one_sign_of_life_is_no_condition(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    locked = OperationalError("INSERT", {}, Exception("database is locked"))
+    judging.note_failure(locked)
+    judging.judge()
+    judging.note_failure(locked)
+    assert (judging.outage, logged(caplog)) == (None, [])
+    judging.note_failure(locked)
+    assert judging.outage and logged(caplog) == [("raised", "database_refuses_writes")]
+    judging.judge()
+    assert (judging.outage, logged(caplog)) == (None, [("cleared", "database_refuses_writes")])
+
+
 def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run: Run) -> None:
     store(simple, *all_alive(), observed(simple))
     well = run("doctor")
@@ -292,6 +383,19 @@ def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run:
     told = answer(grave)
     assert (grave.exit_code, told["status"]) == (2, "danger")
     assert [each["key"] for each in told["conditions"]] == ["milvus_credentials", "process_silent"]
+
+
+def test_the_doctor_says_whose_settings_it_judged_by(simple: Product, run: Run) -> None:
+    own = {"settings": json.dumps(simple.settings.digests())}
+    store(simple, *all_alive(), observed(simple))
+    differs = run("doctor")
+    assert "MILVUS_COLLECTION" in differs.stderr and simple.collection in differs.stderr
+    assert "MILVUS_COLLECTION" in answer(run("doctor", "--json"))["settings_differ"]
+    with simple.database.transaction() as session:
+        session.execute(update(Process).values(own))
+    same = run("doctor")
+    assert "differ" not in same.stderr and simple.collection in same.stderr
+    assert answer(run("doctor", "--json"))["settings_differ"] == []
 
 
 def test_every_kind_has_a_story_here_or_elsewhere() -> None:

@@ -16,8 +16,8 @@ from webapp.models.causes import Cause
 from webapp.models.control import Heartbeat
 from webapp.models.observed import CollectionSize
 from webapp.partitions.summary import headroom
+from webapp.processes.beats import DUE, beat
 from webapp.statistics.forecast import Forecast, forecasts
-from webapp.statistics.heartbeats import DUE, beat
 from webapp.statistics.liveness import Moments, moments
 
 
@@ -86,7 +86,7 @@ def now_of(product: Product) -> Moments:
 
 
 def test_a_heartbeat_is_written_once_when_it_beats_often(simple: Product) -> None:
-    assert now_of(simple) == Moments(*[None] * 5)
+    assert now_of(simple) == Moments(*[None] * 5, stopped={})
     reconciler = simple.reconciler(FaultyStore())
     with statements(simple.engine) as seen:
         for _ in range(5):

@@ -14,8 +14,8 @@ from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.statistics import Activity, Resolution
 from webapp.models.tenant import Tenant
+from webapp.processes.beats import COUNTED
 from webapp.queue.own_jobs import tenant_of
-from webapp.statistics.heartbeats import COUNTED
 
 NEXT_SHOWN = 20
 SHORT, LONG = timedelta(minutes=5), timedelta(minutes=60)

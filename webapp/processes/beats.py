@@ -9,6 +9,7 @@ from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
 from webapp.models.control import Heartbeat
+from webapp.models.process import ProcessKind
 
 DUE = "due"
 # The moment up to which events are counted; the rollup moves it.
@@ -17,12 +18,20 @@ COUNTED = "activity"
 
 def beat(database: Database, name: str) -> None:
     """Note that this part works."""
-    at = utc_now()
     with database.transaction() as session:
-        first = insert_into(session, Heartbeat).values(name=name, at=at)
-        session.execute(
-            first.on_conflict_do_update(index_elements=[Heartbeat.name], set_={"at": at})
-        )
+        note(session, name)
+
+
+def note(session: Session, name: str) -> None:
+    """Store the present moment under this name."""
+    at = utc_now()
+    first = insert_into(session, Heartbeat).values(name=name, at=at)
+    session.execute(first.on_conflict_do_update(index_elements=[Heartbeat.name], set_={"at": at}))
+
+
+def stop_of(kind: ProcessKind) -> str:
+    """The name under which the last orderly stop of such a process is noted."""
+    return f"{kind}.stopped"
 
 
 def last_beat(session: Session, name: str) -> datetime | None:
