@@ -31,7 +31,6 @@ BIN = Path(sys.executable).parent
 FOR_EVER = 9_999_999_999
 WORKERS = {
     "flask worker": [str(BIN / "flask"), "worker", "--burst"],
-    "all defaults": [str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst"],
     "another class, a scheduler": [
         *(str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst", "--with-scheduler"),
         *("-w", "rq.worker.SpawnWorker", "-S", "pickle", "-ds", "random"),
