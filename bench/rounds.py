@@ -7,6 +7,7 @@ from bench.figures import Round
 from bench.report import progress
 from tests.engines.process import wait_until
 
+LOOK_EVERY_S = 0.02
 READY_WITHIN_S = 600.0
 
 
@@ -34,5 +35,10 @@ def seconds_until_ready(
     """
     started = time.monotonic()
     begin()
-    wait_until(lambda: count_ready() >= tenants, READY_WITHIN_S, f"{tenants} tenants to be ready")
+    wait_until(
+        lambda: count_ready() >= tenants,
+        READY_WITHIN_S,
+        f"{tenants} tenants to be ready",
+        longest_pause_s=LOOK_EVERY_S,
+    )
     return time.monotonic() - started

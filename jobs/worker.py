@@ -16,6 +16,11 @@ from jobs.queue_worker import PartitionWorker, queue_worker
 from webapp.logs import configure_logging, logging_config
 from webapp.var_dir import keep_files_private, keep_temporary_files
 
+_command = click.get_current_context(silent=True)
+if _command and _command.info_name == "worker-pool":
+    # A pool's workers are processes that need not read this configuration.
+    raise click.UsageError("A pool cannot be made safe. Start `flask worker` as often as wanted.")
+
 keep_files_private()
 _settings = worker().settings
 keep_temporary_files(_settings.var_dir)
@@ -43,8 +48,3 @@ def _work_as_ours(named: BaseWorker, *args: Any, **options: Any) -> bool:
 
 
 BaseWorker.work = _work_as_ours  # type: ignore[method-assign, assignment]
-
-_command = click.get_current_context(silent=True)
-if _command and _command.info_name == "worker-pool":
-    # A pool's workers are processes that need not read this configuration.
-    raise click.UsageError("A pool cannot be made safe. Start `flask worker` as often as wanted.")

@@ -5,7 +5,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
@@ -26,6 +28,8 @@ from webapp.models.audit import Actor, Via
 from webapp.settings import Settings
 
 Row = TypeVar("Row")
+# What SQLite's file is called in the product's folder.
+DATABASE = "paratia.db"
 PASSWORD = "correct horse battery"
 SETUP = Actor("cli", Via.CLI, "test@localhost")
 SECRET_KEY = "for these tests and nothing else"
@@ -37,10 +41,32 @@ CSRF_FIELD = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
 def migrated_app(settings: Settings) -> APIFlask:
+    """An application with its database; to one of SQLite in its own folder, a file is copied."""
+    if settings.database_url is None and not (settings.var_dir / DATABASE).exists():
+        place_database(settings.var_dir)
+        return create_app(settings)
+    return _upgraded_app(settings)
+
+
+def _upgraded_app(settings: Settings) -> APIFlask:
     app = create_app(settings)
     with app.app_context():
         upgrade()
     return app
+
+
+def place_database(var_dir: Path) -> None:
+    """Put a migrated SQLite database there, which holds no rows."""
+    var_dir.mkdir(parents=True, exist_ok=True)
+    (var_dir / DATABASE).write_bytes(_migrated_file())
+
+
+@cache
+def _migrated_file() -> bytes:
+    """A database's file: to migrate one takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        close(_upgraded_app(settings_in(Path(folder))))
+        return Path(folder, DATABASE).read_bytes()
 
 
 def close(app: APIFlask) -> None:
@@ -55,10 +81,10 @@ def settings_in(var_dir: Path, **values: Any) -> Settings:
 
 
 def database_named(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings for an empty database of the kind that the fixture's parameter names."""
+    """The settings for a migrated database of the kind that the fixture's parameter names."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return {}
-    make = request.getfixturevalue("fresh_database")
+    make = request.getfixturevalue("migrated_database")
     return {"database_url": make(), "secret_key": SECRET_KEY}
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -47,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _compile_templates_once()
     _compile_addresses_once()
     _compile_statements_once()
+    _read_authorities_once()
     _let_logs_be_captured()
     _close_connections_of_the_gone()
     try:
@@ -151,6 +153,13 @@ def _compile_statements_once() -> None:
     for dialect in (SQLiteDialect_pysqlite, PGDialect_psycopg):
         dialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[assignment,method-assign]
         dialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
+
+
+def _read_authorities_once() -> None:
+    """Each call of httpx makes a client, which reads all authorities anew; that takes it 20 ms."""
+    from httpx._transports import default
+
+    default.create_ssl_context = cache(default.create_ssl_context)
 
 
 def _let_logs_be_captured() -> None:
@@ -260,8 +269,8 @@ def guarded_standalone(new_directory: Callable[[str], Path]) -> Iterator[ServerP
 
 
 @pytest.fixture(scope="session")
-def fresh_database(new_directory: Callable[[str], Path]) -> Iterator[Callable[[], str]]:
-    """Makes an empty PostgreSQL database at every call and returns its SQLAlchemy URL."""
+def fresh_database(new_directory: Callable[[str], Path]) -> Iterator[Callable[..., str]]:
+    """Makes a PostgreSQL database at every call, empty or a copy; returns its SQLAlchemy URL."""
     skip_when_switched_off("postgres")
     from tests.engines.postgres import PostgresServer
 

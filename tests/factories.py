@@ -151,6 +151,13 @@ def imported(number: int, name: str = "Before", slug: str = "before") -> Tenant:
     return Tenant(id=number, name=name, slug=slug, partition=row)
 
 
+class UncommandedWorker(PartitionWorker):
+    """Hears no commands of RQ: the thread that listens takes a quarter of a second to end."""
+
+    def subscribe(self) -> None:
+        """Start no thread."""
+
+
 @dataclass
 class Product:
     """The domain on one database and one Redis, and what a worker process would add."""
@@ -404,7 +411,7 @@ class Product:
         """Run the waiting jobs in this process, as a worker in burst mode does."""
         connection = Redis.from_url(self.settings.redis_address)
         names = [self.settings.partition_queue, self.settings.backfill_queue]
-        worker = PartitionWorker(names, connection)
+        worker = UncommandedWorker(names, connection)
         with self.as_worker(store, script), _handlers_kept():
             worker.work(burst=True, max_jobs=jobs_at_most, logging_level="WARNING")
         connection.close()

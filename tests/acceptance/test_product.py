@@ -23,7 +23,7 @@ ADOPTED, IMPORTED = 3, 25
 @pytest.fixture(scope="module")
 def milvus(product: Product) -> Iterator[MilvusClient]:
     """A client of the test's own on the product's Milvus."""
-    client = MilvusClient(product.config["MILVUS_URI"])
+    client = MilvusClient(product.environment["MILVUS_URI"])
     yield client
     client.close()
 
@@ -53,7 +53,7 @@ def test_a_sign_up_is_provisioned_logged_and_proven(product: Product, milvus: Mi
     assert sorted(names) == ["created", "creating", "dispatched", "requested"]
 
     command = [sys.executable, "create_milvus_partition.py", "--collection", COLLECTION]
-    command += ["--uri", product.config["MILVUS_URI"], "--partition", partition]
+    command += ["--uri", product.environment["MILVUS_URI"], "--partition", partition]
     by_hand = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(by_hand.stdout)["result"] == "already_exists"
 
@@ -101,7 +101,7 @@ def test_missing_collection_fails_at_once_and_another_one_waits_for_a_decision(
     failed = product.await_state(number, "failed")["partition"]
     assert (failed["cause"], failed["attempts"]) == ("collection_missing", 1)
     product.await_state(before, "missing")
-    create_collection_if_missing(product.config["MILVUS_URI"], "", COLLECTION, 10)
+    create_collection_if_missing(product.environment["MILVUS_URI"], "", COLLECTION, 10)
 
     def is_replaced() -> bool:
         brakes = product.api("GET", "/api/partitions/brakes").json()["items"]

@@ -24,10 +24,11 @@ class PostgresServer:
             configuration.write("fsync = off\n")
         self._server.start()
 
-    def fresh_database(self) -> str:
+    def fresh_database(self, template: str = "template1") -> str:
+        """The URL of a new database: a copy of the one of this name, empty without one."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return str(self._server.get_uri(database=name, driver="psycopg"))
 
     def stop(self) -> None:

@@ -66,17 +66,23 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], T], within_s: float, what: str) -> T:
-    """The condition's first true value, as soon as it has one.
+def wait_until(
+    condition: Callable[[], T], within_s: float, what: str, *, longest_pause_s: float = 0.25
+) -> T:
+    """The condition's first true value, soon after it has one.
+
+    Each look takes time of the processor, here and of who answers. So the pauses grow with what
+    was waited already, from 0.02 s up to the longest; who measures a time asks for a short one.
 
     Raises:
         TimeoutError: naming `what` was waited for.
     """
-    ends_at = time.monotonic() + within_s
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() >= ends_at:
+        waited_s = time.monotonic() - began
+        if waited_s >= within_s:
             raise TimeoutError(f"waited {within_s:g} s for {what}")
-        time.sleep(0.02)
+        time.sleep(min(max(waited_s / 10, 0.02), longest_pause_s))
     return value
 
 

@@ -1,25 +1,38 @@
 """An application with a database and a Redis of its own; others on the same, as processes are."""
 
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import make_url
 
-from tests.access import MakeApp, Visitor, close, database_named, migrated_app, settings_in
+from tests.access import (
+    SECRET_KEY,
+    MakeApp,
+    Visitor,
+    close,
+    database_named,
+    migrated_app,
+    place_database,
+    settings_in,
+)
 from tests.engines.redis import RedisServer
 from webapp import create_app
 
 
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a migrated database, to be copied: migrating takes longer than most tests."""
-    var_dir = tmp_path_factory.mktemp("migrated")
-    close(migrated_app(settings_in(var_dir)))
-    return var_dir
+def migrated_database(
+    fresh_database: Callable[..., str], new_directory: Callable[[str], Path]
+) -> Callable[[], str]:
+    """Makes a migrated PostgreSQL database at every call and returns its SQLAlchemy URL."""
+    first = fresh_database()
+    settings = {"database_url": first, "secret_key": SECRET_KEY}
+    close(migrated_app(settings_in(new_directory("migrated"), **settings)))
+    return partial(fresh_database, make_url(first).database)
 
 
 @pytest.fixture
@@ -29,15 +42,12 @@ def own_redis(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture
-def make_app(
-    request: pytest.FixtureRequest, migrated_database: Path, tmp_path: Path, own_redis: str
-) -> Iterator[MakeApp]:
+def make_app(request: pytest.FixtureRequest, tmp_path: Path, own_redis: str) -> Iterator[MakeApp]:
     """Makes applications on one database, as processes have them; `ON_EACH_DATABASE` says where."""
-    shutil.copytree(migrated_database, tmp_path, dirs_exist_ok=True)
     shared = {"redis_url": own_redis, "partition_queue": f"q{secrets.token_hex(6)}"}
-    if on_postgres := database_named(request):
-        shared |= on_postgres
-        close(migrated_app(settings_in(tmp_path, **shared)))
+    shared |= database_named(request)
+    if "database_url" not in shared:
+        place_database(tmp_path)
     made: list[APIFlask] = []
 
     def make(**values: Any) -> APIFlask:

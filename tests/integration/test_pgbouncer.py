@@ -92,7 +92,7 @@ def test_nobody_is_refused_when_many_sign_up_while_workers_work(
 
     def reconcile() -> None:
         reconciler = whole.reconciler()
-        while not over.wait(0.05):
+        while not over.wait(0.2):
             reconciler.dispatch_due()
             reconciler.sweep()
             reconciler.count(over)

@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import Result
 from flask import Flask
 
-from jobs.cli.partitions import partitions
+from jobs.cli.partitions import partitions, worker
 from tests.factories import Product
 from webapp.cli.config import config_command
 from webapp.cli.doctor import doctor_command
@@ -21,7 +21,7 @@ def runner(product: Product) -> Run:
     app = Flask("commands")
     app.extensions |= {"settings": product.settings, "services": product.services}
     app.extensions["database"] = product.database
-    for command in (partitions, tenants_cli, config_command, doctor_command):
+    for command in (partitions, tenants_cli, config_command, doctor_command, worker):
         app.cli.add_command(command)
 
     def run(*arguments: str) -> Result:

@@ -26,6 +26,10 @@ from webapp.models.states import PartitionState
 from webapp.partitions.drift import known_drift
 from webapp.partitions.summary import summary
 
+# The rules do not depend on the database. The others meet what both databases are asked: what is
+# engaged, marked, made again and released, and what two do at once.
+ON_SQLITE = pytest.mark.parametrize("both_engines", ["sqlite"], indirect=True, scope="session")
+
 
 @pytest.fixture
 def milvus(product: Product) -> InMemoryMilvus:
@@ -88,6 +92,7 @@ def test_nothing_is_made_again_when_most_partitions_are_gone(
 
 
 @pytest.mark.parametrize(("count", "gone"), [(15, MORE_THAN), (240, 12)])
+@ON_SQLITE
 def test_all_are_made_again_when_few_are_gone(
     product: Product, milvus: InMemoryMilvus, count: int, gone: int
 ) -> None:
@@ -103,6 +108,7 @@ def test_all_are_made_again_when_few_are_gone(
     ]
 
 
+@ON_SQLITE
 def test_trickle_ends_at_the_brake_when_each_sweep_finds_few_gone(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -219,6 +225,7 @@ def test_brake_is_on_again_when_more_is_lost_after_the_decision(
 # First creations, deletions, and requests that were made before.
 
 
+@ON_SQLITE
 def test_new_tenants_go_on_when_partitions_of_others_are_gone(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -280,6 +287,7 @@ def test_no_drop_begins_when_the_brake_comes_after_its_claim(
     assert product.removal_claims.record_gone([removal], set(), product.collection) == 0
 
 
+@ON_SQLITE
 def test_requests_of_lost_ones_wait_when_the_brake_came_after_them(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -316,6 +324,7 @@ def test_nothing_is_engaged_when_a_later_comparison_is_known(
     assert (product.read(brakes), product.row(numbers[0]).state) == ([], "ready")
 
 
+@ON_SQLITE
 def test_retry_backfill_and_verify_are_no_way_round_the_brake(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -328,6 +337,7 @@ def test_retry_backfill_and_verify_are_no_way_round_the_brake(
     assert (listed(product, milvus), set(product.states())) == (0, {"missing"})
 
 
+@ON_SQLITE
 def test_deleted_and_restored_ones_stay_held_when_they_were_missing(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -366,6 +376,7 @@ def test_all_are_missing_when_the_collection_is_and_ready_when_it_is_back(
     assert (product.states(), product.read(brakes)) == (["ready", "ready", "removing"], [])
 
 
+@ON_SQLITE
 def test_no_absence_is_recorded_when_the_sweep_has_not_seen_the_missing_collection(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -378,6 +389,7 @@ def test_no_absence_is_recorded_when_the_sweep_has_not_seen_the_missing_collecti
     assert product.remove_due(milvus) == 2
 
 
+@ON_SQLITE
 def test_another_collection_is_not_trusted_when_it_lists_the_same_partitions(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -399,6 +411,7 @@ def test_another_collection_is_not_trusted_when_it_lists_the_same_partitions(
     assert product.remove_due(milvus) == 1
 
 
+@ON_SQLITE
 def test_brake_is_off_by_itself_when_the_right_server_is_back(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -414,6 +427,7 @@ def test_brake_is_off_by_itself_when_the_right_server_is_back(
     assert (product.states(), product.read(brakes)) == (["ready"] * 2, [])
 
 
+@ON_SQLITE
 def test_another_collection_is_accepted_when_nothing_was_proven_in_the_first(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -443,6 +457,7 @@ def test_few_are_made_again_when_their_collection_came_back_without_them(
 
 
 @pytest.mark.parametrize("count", [ALL_OF - 1, ALL_OF])
+@ON_SQLITE
 def test_collection_without_a_number_counts_as_another_when_all_of_several_are_gone(
     product: Product, milvus: InMemoryMilvus, count: int
 ) -> None:
@@ -461,6 +476,7 @@ def test_collection_without_a_number_counts_as_another_when_all_of_several_are_g
     assert (product.states(), product.read(brakes)) == (["ready"] * count, [])
 
 
+@ON_SQLITE
 def test_collection_without_a_number_counts_as_another_when_it_was_away_and_is_empty(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
@@ -478,6 +494,7 @@ def test_collection_without_a_number_counts_as_another_when_it_was_away_and_is_e
 # Other dangers.
 
 
+@ON_SQLITE
 def test_nothing_is_missing_when_milvus_does_not_answer_or_an_alias_moved(
     product: Product, milvus: InMemoryMilvus
 ) -> None:

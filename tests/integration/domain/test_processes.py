@@ -48,9 +48,9 @@ def environment(product: Product, **more: str) -> dict[str, str]:
 
 
 def rq_worker(*options: str) -> list[str]:
+    """RQ's own command, with the classes that it takes by default."""
     beside = str(Path(sys.executable).parent / "rq")
-    simple = ["-w", "rq.SimpleWorker", "-S", "rq.serializers.JSONSerializer"]
-    return [beside, "worker", "-c", "jobs.worker", *simple, *options]
+    return [beside, "worker", "-c", "jobs.worker", *options]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
+from redis import Redis, RedisError
 from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
@@ -22,6 +22,7 @@ from jobs.queue_worker import queue_worker
 from tests.engines.process import wait_until
 from tests.engines.redis import RedisServer
 from tests.factories import Product
+from tests.integration.domain.commands import runner
 from tests.integration.domain.test_processes import run
 from webapp.db.types import utc_now
 from webapp.queue.own_jobs import CHUNK, ONE
@@ -30,7 +31,6 @@ BIN = Path(sys.executable).parent
 FOR_EVER = 9_999_999_999
 WORKERS = {
     "flask worker": [str(BIN / "flask"), "worker", "--burst"],
-    "all defaults": [str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst"],
     "another class, a scheduler": [
         *(str(BIN / "rq"), "worker", "-c", "jobs.worker", "--burst", "--with-scheduler"),
         *("-w", "rq.worker.SpawnWorker", "-S", "pickle", "-ds", "random"),
@@ -271,6 +271,13 @@ def test_commands_are_heard_when_one_before_was_garbage(
     wait_until(lambda: heard, 10, "the command to be heard")
     worker.unsubscribe()
     assert len(heard) == 1
+
+
+def test_pymilvus_waits_for_redis_when_a_worker_starts(simple: Product) -> None:
+    """Without Redis it is started again and again; to load pymilvus is half of each start."""
+    result = runner(simple.without_redis())("worker", "--burst")
+    assert isinstance(result.exception, RedisError)
+    assert "jobs.worker" not in sys.modules
 
 
 def test_nothing_is_said_when_nothing_happens(own: Product) -> None:
