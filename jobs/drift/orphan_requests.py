@@ -16,6 +16,7 @@ from webapp.models.states import OrphanAction, OrphanOutcome
 from webapp.partitions.orphans import MOVED, TOO_OLD
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
 from webapp.services import Services
+from webapp.tenants.incarnation import Incarnations
 from webapp.tenants.numbering import lift_above
 
 STILL_LISTED = "Milvus acknowledged the drop but lists it still"
@@ -29,10 +30,12 @@ class OrphanRequests:
     database: Database
     claims: OrphanClaims
     store: PartitionStore
+    incarnations: Incarnations
 
     @classmethod
     def of(cls, services: Services, store: PartitionStore) -> "OrphanRequests":
-        return cls(services.database, OrphanClaims(services.database, services.policy), store)
+        claims = OrphanClaims(services.database, services.policy)
+        return cls(services.database, claims, store, services.incarnations)
 
     def run_due(self, stop: threading.Event) -> int:
         """Fulfil all that wait; returns how many. No request is tried a second time."""
@@ -65,6 +68,8 @@ class OrphanRequests:
             self._drop(claim, place)
 
     def _drop(self, claim: OrphanRequest, place: str) -> None:
+        # A doubt is stored, and refuses the drop: in a restored database the request is an old one.
+        self.incarnations.check()
         # No sign-up may draw the number while its partition is being dropped.
         lift_above(self.database, [claim.partition])
         rows = self.store.count_rows(place, claim.partition)

@@ -306,6 +306,19 @@ def test_drop_is_refused_when_a_human_must_look_first(simple: Product, held: str
         ask_drop(simple)
 
 
+def test_drop_is_refused_when_the_database_was_restored_and_nobody_has_looked(
+    simple: Product,
+) -> None:
+    """The request is as old as the backup: a tenant may have been made of the orphan since."""
+    found(simple, NAME)
+    ask_drop(simple)
+    simple.write("UPDATE installation SET identity = 'file=another;cluster=another'")
+    milvus = ListingStore(NAME)
+    simple.reconciler(milvus).fulfil_requests(threading.Event())
+    assert "drop" not in milvus.calls
+    assert (request_of(simple).outcome, actions(simple)[-1]) == ("refused", "orphan.not_dropped")
+
+
 def test_drop_is_refused_when_the_alias_was_moved(simple: Product) -> None:
     found(simple, NAME)
     ask_drop(simple)
