@@ -219,6 +219,25 @@ def test_orphan_is_a_tenants_when_it_is_adopted(placed: Product) -> None:
     assert (entry.tenant_id, '"rows": null' in (entry.before or "")) == (40, True)
 
 
+def test_partition_is_no_orphan_when_it_was_adopted_during_a_sweep(simple: Product) -> None:
+    """The sweep has compared already, and counts the rows of another partition."""
+    removed = simple.create()
+    simple.change(removed, state=PartitionState.REMOVED)
+    simple.age(removed, "state_since", 60)
+    found(simple, NAME)
+
+    class Slow(ListingStore):
+        def count_rows(self, collection: str, partition: str) -> int | None:
+            if NAME in report(simple):
+                simple.services.adoption.adopt(collection, NAME, "Lost", actor=ACTOR)
+            return 3
+
+    back = f"tenant_{removed.id}"
+    simple.sweep(Slow(NAME, back))
+    assert simple.row(40).state == PartitionState.PENDING
+    assert report(simple) == {back: "orphan"}
+
+
 def test_adoption_stays_with_its_collection_when_another_one_is_in_use(placed: Product) -> None:
     lay(placed, NAME, rows=3)
     elsewhere = placed.configured(milvus_collection="another")
