@@ -4,6 +4,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from jobs.drift.observations import located
 from jobs.drift.orphan_claims import OrphanClaims
 from jobs.drift.orphans import DEFAULT_PARTITION
@@ -11,12 +13,14 @@ from jobs.milvus.store import CollectionMoved, CollectionReplaced, PartitionStor
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
+from webapp.models.control import Installation
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import OrphanAction, OrphanOutcome
-from webapp.partitions.orphans import MOVED, TOO_OLD
+from webapp.partitions.orphans import MOVED, RESTORED_SINCE, TOO_OLD
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
+from webapp.partitions.restored_state import RestoredState
 from webapp.services import Services
-from webapp.tenants.incarnation import Incarnations
+from webapp.tenants.incarnation import THE_ROW, Incarnations
 from webapp.tenants.numbering import lift_above
 
 STILL_LISTED = "Milvus acknowledged the drop but lists it still"
@@ -60,16 +64,23 @@ class OrphanRequests:
             self.claims.record_end(claim, gone)
         elif claim.action == OrphanAction.COUNT:
             self.claims.record_count(claim, self.store.count_rows(place, claim.partition))
-        elif claim.asked_at < utc_now() - ORPHAN_REQUEST_LASTS:
-            self.claims.record_end(claim, OrphanOutcome.REFUSED, TOO_OLD)
+        elif reason := self._why_outdated(claim):
+            self.claims.record_end(claim, OrphanOutcome.REFUSED, reason)
         elif claim.partition == DEFAULT_PARTITION:
             raise StoreError(Cause.INVALID_NAME, "Milvus keeps its default partition")
         else:
             self._drop(claim, place)
 
-    def _drop(self, claim: OrphanRequest, place: str) -> None:
-        # A doubt is stored, and refuses the drop: in a restored database the request is an old one.
+    def _why_outdated(self, claim: OrphanRequest) -> str | None:
+        """Why what was confirmed then may not be so any more: a tenant may have it since."""
+        if claim.asked_at < utc_now() - ORPHAN_REQUEST_LASTS:
+            return TOO_OLD
+        # A restore that nobody has noticed is noticed now.
         self.incarnations.check()
+        restored = RestoredState.of(self.database.read(Session.get, Installation, THE_ROW))
+        return RESTORED_SINCE if restored and restored.at > claim.asked_at else None
+
+    def _drop(self, claim: OrphanRequest, place: str) -> None:
         # No sign-up may draw the number while its partition is being dropped.
         lift_above(self.database, [claim.partition])
         rows = self.store.count_rows(place, claim.partition)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pymilvus import MilvusClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from jobs.drift.orphan_claims import OrphanClaims
@@ -336,6 +336,24 @@ def test_drop_is_refused_when_the_database_was_restored_and_nobody_has_looked(
     simple.reconciler(milvus).fulfil_requests(threading.Event())
     assert "drop" not in milvus.calls
     assert (request_of(simple).outcome, actions(simple)[-1]) == ("refused", "orphan.not_dropped")
+
+
+def test_drop_is_refused_when_it_was_requested_before_an_acknowledged_restore(
+    simple: Product,
+) -> None:
+    found(simple, NAME)
+    ask_drop(simple)
+    simple.write(
+        update(Installation).values(restored_at=utc_now(), reason="", acknowledged_at=utc_now())
+    )
+    milvus = ListingStore(NAME)
+    milvus.lies = True
+    fulfil(simple, milvus)
+    assert (request_of(simple).outcome, "drop" in milvus.calls) == ("refused", False)
+    assert request_of(simple).message == "the database was restored since it was requested"
+    ask_drop(simple)
+    fulfil(simple, milvus)
+    assert "drop" in milvus.calls
 
 
 def test_drop_is_refused_when_the_alias_was_moved(simple: Product) -> None:
