@@ -2,6 +2,8 @@
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymilvus import MilvusException
 
 from create_milvus_partition import MAX_MESSAGE, about_collection, diagnose, redact, unusable_uri
@@ -53,6 +55,12 @@ def test_error_about_a_collection_shows_no_cause_of_one_partition(message: str, 
     with pytest.raises(Exception, match=message) as refusal:
         about_collection(refuse)
     assert diagnose(refusal.value) == (cause, message)
+
+
+@given(st.text())
+def test_missing_collection_is_told_whatever_its_name(name: str) -> None:
+    error = MilvusException(100, f"collection not found[database=default][collection={name}]")
+    assert diagnose(error)[0] == "collection_missing"
 
 
 @pytest.mark.parametrize(
