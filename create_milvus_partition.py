@@ -89,6 +89,8 @@ ANSWER_CAUSES: tuple[tuple[str, frozenset[int], str], ...] = (
     ),
     ("timeout", frozenset(), r"deadline exceeded|timed? ?out"),
 )
+# What an error can mean of a call about one partition alone.
+OF_A_PARTITION = frozenset({"capacity", "partition_key_mode", "invalid_name"})
 
 
 Answer = dict[str, Any]
@@ -316,10 +318,10 @@ def _cause_of(error: BaseException) -> str:
     if cause is not None:
         return cause
     text = _text_of(error).lower()
-    for cause, codes, pattern in ANSWER_CAUSES:
-        if code in codes or re.search(pattern, text):
-            return cause
-    return "unexpected"
+    # A code first: the text may repeat a collection's name, which may say anything.
+    known = [cause for cause, codes, _ in ANSWER_CAUSES if code in codes]
+    known += [cause for cause, _, pattern in ANSWER_CAUSES if re.search(pattern, text)]
+    return next(iter(known), "unexpected")
 
 
 def _text_of(error: BaseException) -> str:
@@ -330,6 +332,21 @@ def _text_of(error: BaseException) -> str:
         if text and text not in texts:
             texts.append(str(text))
     return ": ".join(texts) or type(error).__name__
+
+
+def about_collection(ask: Callable[[], T]) -> T:
+    """What the call about a whole collection returns.
+
+    Raises:
+        Exception: of the call, or Failed where its text speaks of one partition: that is true of
+            no tenant, and nothing would show that it is over.
+    """
+    try:
+        return ask()
+    except Exception as error:
+        if _cause_of(error) not in OF_A_PARTITION:
+            raise
+        raise Failed("unexpected", _text_of(error)) from None
 
 
 def is_duplicate(error: BaseException, partition: str) -> bool:
@@ -445,7 +462,10 @@ class Work:
         raise refusal or Failed("unexpected", "Milvus answered success but does not list it")
 
     def _exists(self) -> bool:
-        names = self.client.list_partitions(self.collection, timeout=self.deadline.left_s())
+        left_s = self.deadline.left_s
+        names = about_collection(
+            lambda: self.client.list_partitions(self.collection, timeout=left_s())
+        )
         return self.partition in names
 
     def _rows(self) -> int | None:

@@ -4,17 +4,22 @@ import threading
 import time
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from jobs.drift.observations import located
 from jobs.drift.orphan_claims import OrphanClaims
 from jobs.drift.orphans import DEFAULT_PARTITION
 from jobs.milvus.store import CollectionMoved, CollectionReplaced, PartitionStore, StoreError
 from webapp.db.session import Database
 from webapp.db.types import utc_now
+from webapp.halts.restored_state import RestoredState
 from webapp.models.causes import Cause
+from webapp.models.control import Installation
 from webapp.models.orphan import OrphanRequest
 from webapp.models.states import OrphanAction, OrphanOutcome
 from webapp.numbers.counter import lift_above
-from webapp.partitions.orphans import MOVED, TOO_OLD
+from webapp.numbers.incarnation import THE_ROW, Incarnations
+from webapp.partitions.orphans import MOVED, RESTORED_SINCE, TOO_OLD
 from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
 from webapp.services import Services
 
@@ -29,10 +34,12 @@ class OrphanRequests:
     database: Database
     claims: OrphanClaims
     store: PartitionStore
+    incarnations: Incarnations
 
     @classmethod
     def of(cls, services: Services, store: PartitionStore) -> "OrphanRequests":
-        return cls(services.database, OrphanClaims(services.database, services.policy), store)
+        claims = OrphanClaims(services.database, services.policy)
+        return cls(services.database, claims, store, services.incarnations)
 
     def run_due(self, stop: threading.Event) -> int:
         """Fulfil all that wait; returns how many. No request is tried a second time."""
@@ -57,12 +64,21 @@ class OrphanRequests:
             self.claims.record_end(claim, gone)
         elif claim.action == OrphanAction.COUNT:
             self.claims.record_count(claim, self.store.count_rows(place, claim.partition))
-        elif claim.asked_at < utc_now() - ORPHAN_REQUEST_LASTS:
-            self.claims.record_end(claim, OrphanOutcome.REFUSED, TOO_OLD)
+        elif reason := self._why_outdated(claim):
+            self.claims.record_end(claim, OrphanOutcome.REFUSED, reason)
         elif claim.partition == DEFAULT_PARTITION:
             raise StoreError(Cause.INVALID_NAME, "Milvus keeps its default partition")
         else:
             self._drop(claim, place)
+
+    def _why_outdated(self, claim: OrphanRequest) -> str | None:
+        """Why what was confirmed then may not be so any more: a tenant may have it since."""
+        if claim.asked_at < utc_now() - ORPHAN_REQUEST_LASTS:
+            return TOO_OLD
+        # A restore that nobody has noticed is noticed now.
+        self.incarnations.check()
+        restored = RestoredState.of(self.database.read(Session.get, Installation, THE_ROW))
+        return RESTORED_SINCE if restored and restored.at > claim.asked_at else None
 
     def _drop(self, claim: OrphanRequest, place: str) -> None:
         # No sign-up may draw the number while its partition is being dropped.

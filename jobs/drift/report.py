@@ -6,11 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.drift.compare import OUT_OF_REACH, Listing
+from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.logs import get_logger
 from webapp.models.naming import MAX_TENANT_ID, number_in
 from webapp.models.observed import ObservedCollection, PartitionDrift
 from webapp.models.states import DriftKind
+from webapp.models.tenant import Tenant
 from webapp.partitions import events
 from webapp.partitions.drift import Finding
 
@@ -48,6 +50,7 @@ def store_report(database: Database, listing: Listing, findings: Sequence[Findin
         for name in before.keys() - by_name.keys():
             session.delete(before[name])
         fresh = [finding for name, finding in by_name.items() if name not in before]
+        fresh = _still_orphaned(session, fresh)
         session.add_all(map(_entry, fresh))
         for name in before.keys() & by_name.keys():
             _correct(before[name], by_name[name])
@@ -57,6 +60,18 @@ def store_report(database: Database, listing: Listing, findings: Sequence[Findin
 def _entries(session: Session, collection: str) -> dict[str, PartitionDrift]:
     mine = select(PartitionDrift).where(PartitionDrift.collection == collection)
     return {row.partition: row for row in session.scalars(mine)}
+
+
+def _still_orphaned(session: Session, fresh: Sequence[Finding]) -> list[Finding]:
+    """The new findings, without orphans that are a tenant's since the comparison."""
+    numbers = [each.number for each in fresh if each.tenant_id is None and each.number]
+    storable = [number for number in numbers if number <= MAX_TENANT_ID]
+    taken = {
+        number
+        for batch in batches(storable)
+        for number in session.scalars(select(Tenant.id).where(Tenant.id.in_(batch)))
+    }
+    return [each for each in fresh if each.tenant_id is not None or each.number not in taken]
 
 
 def _entry(finding: Finding) -> PartitionDrift:

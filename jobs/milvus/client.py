@@ -12,6 +12,7 @@ from create_milvus_partition import (
     Deadline,
     OverrunError,
     SecondsLeft,
+    about_collection,
     count_rows,
     diagnose,
     is_duplicate,
@@ -67,7 +68,9 @@ class MilvusPartitionStore:
 
     def locate(self, collection: str) -> Place:
         def locate(client: Any, left_s: SecondsLeft) -> Place:
-            answer = client.describe_collection(collection, timeout=left_s())
+            answer = about_collection(
+                lambda: client.describe_collection(collection, timeout=left_s())
+            )
             return Place(
                 answer["collection_name"],
                 answer.get("collection_id") or 0,
@@ -78,9 +81,12 @@ class MilvusPartitionStore:
         return self.call(locate)
 
     def list_partitions(self, collection: str) -> frozenset[str]:
-        return self.call(
-            lambda client, left_s: frozenset(client.list_partitions(collection, timeout=left_s()))
-        )
+        def list_all(client: Any, left_s: SecondsLeft) -> frozenset[str]:
+            return frozenset(
+                about_collection(lambda: client.list_partitions(collection, timeout=left_s()))
+            )
+
+        return self.call(list_all)
 
     def create_partition(self, collection: str, partition: str) -> None:
         _check_name(partition)

@@ -103,14 +103,14 @@ class PartitionStore(Protocol):
         """The collection that the name, which may be an alias, stands for.
 
         Raises:
-            StoreError: `collection_missing`, or that the server did not answer.
+            StoreError: of a cause in `OF_A_LISTING`.
         """
 
     def list_partitions(self, collection: str) -> frozenset[str]:
         """Names of all partitions of the collection, `_default` included.
 
         Raises:
-            StoreError: `collection_missing`, or that the server did not answer.
+            StoreError: of a cause in `OF_A_LISTING`.
         """
 
     def create_partition(self, collection: str, partition: str) -> None:

@@ -15,7 +15,7 @@ from jobs.milvus.store import PartitionStore
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
-from webapp.models.causes import ELSEWHERE, NO_ANSWER, TRANSIENT, Cause
+from webapp.models.causes import NO_ANSWER, OF_A_LISTING, TRANSIENT, Cause
 from webapp.numbers.counter import lift_above
 from webapp.outages import first_line
 from webapp.partitions.collection_schema import record_schema
@@ -89,7 +89,7 @@ class Observer:
         elif observation.cause == Cause.COLLECTION_REPLACED:
             # A collection is there: they wait for the operator's decision, behind the brake.
             reopened = repair.reopen(observation.collection, {Cause.COLLECTION_MISSING})
-        elif observation.cause and observation.cause not in (TRANSIENT | ELSEWHERE):
+        elif observation.cause in OF_A_LISTING - TRANSIENT:
             repair.note_cause(observation.collection, observation.cause, observation.error or "")
         # Stored last, so that the sweep after a crash in between still knows of the outage.
         record_observation(self._database, observation)

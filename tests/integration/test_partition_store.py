@@ -288,7 +288,9 @@ def test_partition_made_after_a_drop_can_be_searched_when_the_collection_is_load
 def test_calls_say_so_when_the_collection_is_missing_or_the_name_is_bad(
     store: MilvusPartitionStore, collection: str
 ) -> None:
-    assert cause_of(lambda: store.list_partitions("nope")) is Cause.COLLECTION_MISSING
+    for missing in ("nope", "docs_partition_key"):
+        assert cause_of(partial(store.list_partitions, missing)) is Cause.COLLECTION_MISSING
+        assert cause_of(partial(store.locate, missing)) is Cause.COLLECTION_MISSING
     for call in (store.create_partition, store.count_rows, store.drop_partition):
         assert cause_of(partial(call, "nope", "tenant_1")) is Cause.COLLECTION_MISSING
         assert cause_of(partial(call, "nope", "../evil")) is Cause.INVALID_NAME

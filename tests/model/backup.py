@@ -39,7 +39,8 @@ class Backup:
             connection.execute(text("DELETE FROM sqlite_sequence"))
             to_be = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :value)")
         else:
-            to_be = text("SELECT setval(CAST(:name AS regclass), :value + 1, false)")
+            # One that gave nothing since would tell no last value to the next backup.
+            to_be = text("SELECT setval(CAST(:name AS regclass), greatest(:value, 1), :value > 0)")
         for name, value in self.counters.items():
             connection.execute(to_be, {"name": name, "value": value})
 

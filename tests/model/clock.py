@@ -36,5 +36,7 @@ def follow_clock(clock: Clock) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("webapp.db.types.datetime", Told)
         patch.setattr("webapp.queue.job_queue.datetime", Told)
-        patch.setattr("jobs.provisioning.leases.time", SimpleNamespace(monotonic=clock.monotonic))
+        told = SimpleNamespace(monotonic=clock.monotonic)
+        patch.setattr("jobs.provisioning.leases.time", told)
+        patch.setattr("jobs.drift.orphan_requests.time", told)
         yield

@@ -54,10 +54,13 @@ def check_change(change: Change, now: datetime) -> None:
 
 
 def check_moments(row: Row, now: datetime) -> None:
-    """A tenant waits while it lacks its partition, from no later than the first request on."""
+    """A tenant waits while it lacks its partition, from no later than the first request on.
+
+    One whose partition is missing waits for that request, too.
+    """
     assert (row.waiting_since is not None) == (row.state in WAITING)
     assert row.requested_at <= row.last_requested_at <= now
-    if row.waiting_since is not None:
+    if row.waiting_since is not None and row.state != "missing":
         assert row.waiting_since <= row.requested_at
     if row.state == "ready":
         assert row.ready_at is not None
@@ -65,11 +68,17 @@ def check_moments(row: Row, now: datetime) -> None:
 
 
 def check_need(old: Row, new: Row) -> None:
-    """Within a need, its beginning and its first request never move, and its last never back."""
+    """Within a need, its beginning and its first request never move, and its last never back.
+
+    The first request of one whose partition is missing follows its beginning.
+    """
     if old.waiting_since is None:
-        assert new.waiting_since in {None, new.requested_at}
+        assert new.state == "missing" or new.waiting_since in {None, new.requested_at}
         return
     assert new.waiting_since in {None, old.waiting_since}
+    if old.state == "missing" and new.state == "pending":
+        assert new.requested_at == new.last_requested_at
+        return
     assert new.requested_at == old.requested_at
     if new.state == "pending" and new.generation > old.generation:
         assert new.last_requested_at >= old.last_requested_at
@@ -119,6 +128,7 @@ def _kind_of(event: PartitionEvent) -> str | None:
         GIVEN_UP_TOLD: "given up",
         REQUESTED_AGAIN_TOLD: "requested again",
         GONE_TOLD: "gone",
+        frozenset({"orphan_adopted"}): "requested",
         frozenset({"creating"}): "claimed",
     }
     plain = name if name in PLAINLY_TOLD else None

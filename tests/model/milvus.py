@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from create_milvus_partition import is_partition_name
 from jobs.milvus.store import Place, StoreError
 from jobs.provisioning.attempt import check_room
-from webapp.models.causes import Cause
+from webapp.models.causes import OF_A_LISTING, Cause
 
 T = TypeVar("T")
 
@@ -102,6 +102,9 @@ class InMemoryMilvus:
         with self._lock:
             self._partitions(collection)[partition] = 0
 
+    def holds(self, collection: str, partition: str) -> bool:
+        return partition in self.collections.get(collection, {})
+
     def holds_rows(self, collection: str, partition: str) -> bool:
         """Whether there is such a partition, with rows in it."""
         return self.collections.get(collection, {}).get(partition, 0) > 0
@@ -125,6 +128,11 @@ class Answer:
     effect: Literal["now", "never", "later"] = "now"
     kills: bool = False
 
+    def to(self, kind: str) -> "Answer":
+        """The same to a call of this kind: a listing shows no cause of one partition."""
+        is_impossible = kind == "list" and self.cause in OF_A_PARTITION
+        return replace(self, cause=Cause.UNEXPECTED) if is_impossible else self
+
     def give(self, call: Callable[[], T], later: list[Callable[[], object]]) -> T:
         """What the call returns, or the error in its place.
 
@@ -147,6 +155,10 @@ class Killed(BaseException):
     """The process that made the call is no more; nothing of it may catch this."""
 
 
+# What Milvus refuses of one partition alone, and all that an attempt may fail of.
+OF_A_PARTITION = {Cause.CAPACITY, Cause.PARTITION_KEY_MODE, Cause.INVALID_NAME}
+SHOWN = sorted({*OF_A_LISTING, *OF_A_PARTITION, Cause.FOREIGN_DATA})
+
 WELL = Answer()
 KILLED = Answer(effect="never", kills=True)
 ANSWERS = [
@@ -154,7 +166,11 @@ ANSWERS = [
     Answer(Cause.TIMEOUT, "now"),
     Answer(Cause.TIMEOUT, "later"),
     Answer(Cause.TIMEOUT, "never"),
-    *(Answer(cause, "never") for cause in Cause if cause != Cause.TIMEOUT),
+    *(
+        Answer(cause, "never")
+        for cause in SHOWN
+        if cause not in {Cause.TIMEOUT, Cause.FOREIGN_DATA}
+    ),
     KILLED,
     Answer(effect="now", kills=True),
 ]

@@ -99,7 +99,7 @@ class Mishaps(World):
     def arrive_late(self, which: int) -> None:
         """A call whose caller gave up long ago takes its effect."""
         if self.later:
-            self.later.pop(0)()
+            self.arrive()
 
     def drop_by_hand(self, which: int) -> None:
         """Somebody drops a partition."""

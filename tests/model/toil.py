@@ -7,19 +7,14 @@ from hypothesis.stateful import precondition, rule
 
 from jobs.provisioning.claims import Outcome
 from tests.factories import all_at_once
-from tests.model.milvus import ANSWERS, KILLED, WELL, Answer
+from tests.model.milvus import KILLED, SHOWN, Answer
 from tests.model.workers import HeldProcess
-from tests.model.world import World, any_one
+from tests.model.world import World, answers, any_one
 from webapp.models.causes import Cause
 from webapp.models.partition import Partition
 from webapp.models.states import Provider, Result
 
-PROCESSES_AT_MOST = 5
 OUTCOME = Outcome(Result.CREATED, Provider.SDK)
-
-# Most calls go well, or nothing would ever get far. Who is not answered any more stands frozen.
-_answer = st.one_of(st.just(WELL), st.just(WELL), st.sampled_from(ANSWERS))
-_answers = st.lists(_answer, max_size=8)
 
 ACTIONS = ["renew", "record_ready", "record_failure", "record_failure", "hand_back"]
 
@@ -27,48 +22,35 @@ ACTIONS = ["renew", "record_ready", "record_failure", "record_failure", "hand_ba
 class Toil(World):
     """Rules for the processes that do the work."""
 
-    @property
-    def has_hands(self) -> bool:
-        """Whether one more process may begin."""
-        return len(self.processes) < PROCESSES_AT_MOST
-
     @precondition(lambda self: self.queued and self.has_hands)
-    @rule(which=any_one, said=_answers)
+    @rule(which=any_one, said=answers)
     def take_job(self, which: int, said: Sequence[Answer]) -> None:
         """A worker takes a job, and is answered so often."""
         self.answer(self.take(self.pick(self.queued, which)), said)
 
     @precondition(lambda self: self.has_hands)
-    @rule(what=st.sampled_from(["sweep", "remove_due", "dispatch"]), said=_answers)
-    def reconcile(self, what: str, said: Sequence[Answer]) -> None:
+    @rule(
+        what=st.sampled_from(["sweep", "sweep", "remove_due", "dispatch", "fulfil"]),
+        said=answers,
+        ends=st.booleans(),
+    )
+    def reconcile(self, what: str, said: Sequence[Answer], ends: bool) -> None:
         """A reconciler's turn at one of its works; another may be at it already."""
         works: dict[str, Callable[[HeldProcess], object]] = {
             "sweep": lambda store: self.product.reconciler(store).sweep(),
-            "remove_due": lambda store: self.product.reconciler(store).remove_due(store.stop),
+            "remove_due": self.remove_due,
             "dispatch": lambda store: self.product.reconciler(store).dispatch_due(),
+            "fulfil": self.fulfil,
         }
-        self.begin_at(works[what], said)
-
-    def begin_at(self, work: Callable[[HeldProcess], object], said: Sequence[Answer]) -> None:
-        """A process at this work, answered so often."""
-        process = HeldProcess(self.milvus, self.later)
-        self.processes.append(process)
-        process.start(lambda: work(process))
-        self.after(process)
-        self.answer(process, said)
+        process = self.begin_at(works[what], said)
+        if ends:
+            self.finish(process)
 
     @precondition(lambda self: self.processes)
-    @rule(which=any_one, said=_answers)
+    @rule(which=any_one, said=answers)
     def go_on(self, which: int, said: Sequence[Answer]) -> None:
         """Somebody who stood frozen is answered."""
         self.answer(self.pick(self.processes, which), said)
-
-    def answer(self, process: HeldProcess, said: Sequence[Answer]) -> None:
-        """Answer its calls in turn, as far as it gets."""
-        for answer in said:
-            if process.at is not None:
-                process.go_on(answer)
-                self.after(process)
 
     @precondition(lambda self: self.processes)
     @rule(which=any_one, at_once=st.booleans())
@@ -95,7 +77,7 @@ class Toil(World):
         self.claims = (self.claims + claims)[-4:]
 
     @precondition(lambda self: self.claims)
-    @rule(action=st.sampled_from(ACTIONS), which=any_one, cause=st.sampled_from(Cause))
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, cause=st.sampled_from(SHOWN))
     def act(self, action: str, which: int, cause: Cause) -> None:
         """Somebody who has or had a claim acts on it."""
         claim = self.pick(self.claims, which)
@@ -118,6 +100,7 @@ class Toil(World):
 
     def record_failure(self, claim: Partition, cause: Cause) -> None:
         """A worker says that its attempt failed."""
+        self.refused.add((claim.name, cause))
         recorded = self.product.attempts.record_failure(
             claim, cause, "as the model has it", provider=Provider.SDK, duration_ms=1
         )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 from redis import Redis
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.job_lifecycle import record_job_failure
 from rq.serializers import JSONSerializer
@@ -69,7 +70,7 @@ class HeldProcess:
         self._stands.put((kind, collection, partition))
         answer = self._answers.get()
         self._dead = answer.kills
-        return answer.give(call, self.later)
+        return answer.to(kind).give(call, self.later)
 
     # What the process calls.
 
@@ -132,7 +133,9 @@ class HeldWorker(HeldProcess):
         self, product: Product, milvus: InMemoryMilvus, later: list[Callable[[], object]]
     ) -> None:
         super().__init__(milvus, later)
-        self._worker = Worker(product.settings, product.services)
+        settings = product.settings
+        self._queues = (settings.partition_queue, settings.backfill_queue)
+        self._worker = Worker(settings, product.services)
         self._worker.__dict__ |= {"store": self, "script": self.script, "stop": self.stop}
 
     def take(self, job_id: str, redis_url: str, began: str) -> None:
@@ -143,6 +146,11 @@ class HeldWorker(HeldProcess):
         _own.worker = self._worker
         try:
             job = Job.fetch(job_id, connection, JSONSerializer)
+        except NoSuchJobError:
+            # A restored database gave the id again: one of two jobs is done. RQ passes over it too.
+            for name in self._queues:
+                connection.lrem(f"rq:queue:{name}", 0, job_id)
+        else:
             connection.lrem(f"rq:queue:{job.origin}", 1, job_id)
             connection.hset(job.key, mapping={"started_at": began, "status": "started"})
             self._perform_as_rq_does(job, connection)

@@ -2,9 +2,11 @@
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymilvus import MilvusException
 
-from create_milvus_partition import MAX_MESSAGE, diagnose, redact, unusable_uri
+from create_milvus_partition import MAX_MESSAGE, about_collection, diagnose, redact, unusable_uri
 from webapp.models.causes import Cause
 
 
@@ -18,6 +20,8 @@ from webapp.models.causes import Cause
         (6, "cannot create manual partitions when partition key is set", "partition_key_mode"),
         (100, "collection not found[database=default][collection=c]", "collection_missing"),
         (100, "collection 'c' does not exist", "collection_missing"),
+        # The code counts for more than a collection's name.
+        (100, "collection 'docs_partition_key' does not exist", "collection_missing"),
         (8, "request is rejected by the limiter", "rate_limited"),
         (65535, "rate limit exceeded[rate=1]", "rate_limited"),
         (65535, "Invalid partition name: a-b.", "invalid_name"),
@@ -33,6 +37,30 @@ from webapp.models.causes import Cause
 def test_cause_is_read_when_milvus_refuses(code: int, message: str, cause: str) -> None:
     assert diagnose(MilvusException(code, message))[0] == cause
     assert cause in set(Cause)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Invalid collection name: invalid partition name", "unexpected"),
+        ("exceeding the max general capacity:65536", "unexpected"),
+        ("disable if partition key mode is used", "unexpected"),
+        ("PrivilegeShowPartitions: permission deny to bob", "auth"),
+    ],
+)
+def test_error_about_a_collection_shows_no_cause_of_one_partition(message: str, cause: str) -> None:
+    def refuse() -> None:
+        raise MilvusException(65535, message)
+
+    with pytest.raises(Exception, match=message) as refusal:
+        about_collection(refuse)
+    assert diagnose(refusal.value) == (cause, message)
+
+
+@given(st.text())
+def test_missing_collection_is_told_whatever_its_name(name: str) -> None:
+    error = MilvusException(100, f"collection not found[database=default][collection={name}]")
+    assert diagnose(error)[0] == "collection_missing"
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,15 @@ HOPELESS = frozenset({Cause.INVALID_NAME, Cause.FOREIGN_DATA})
 # Milvus did not answer; every other cause is an answer.
 NO_ANSWER = frozenset({Cause.MILVUS_UNREACHABLE, Cause.TIMEOUT})
 
-# The name leads to another collection than before: this says nothing about requests.
-ELSEWHERE = frozenset({Cause.COLLECTION_MOVED, Cause.COLLECTION_REPLACED})
-
 # The collection that was known does not exist any more: what was counted in it says nothing.
 NOT_THERE = frozenset({Cause.COLLECTION_MISSING, Cause.COLLECTION_REPLACED})
 
 # Only an attempt shows that these are over: the sweep retries one tenant from time to time, and the
 # others follow when a partition was created.
 PROBED = frozenset({Cause.AUTH, Cause.PARTITION_KEY_MODE})
+
+# What a listing fails of concerns all tenants of its collection; it is over when one is answered.
+OF_A_LISTING = TRANSIENT | {Cause.COLLECTION_MISSING, Cause.AUTH}
 
 # These concern a collection, so they are cleared when a request moves to another one.
 OF_THE_COLLECTION = frozenset(

@@ -38,6 +38,7 @@ BRAKED = N_("a brake holds this collection back")
 RESTORED = N_("the database was restored, and that is not acknowledged")
 HAS_TENANT = N_("a tenant has its number")
 MOVED = N_("the alias stands for another collection now")
+RESTORED_SINCE = N_("the database was restored since it was requested")
 TOO_OLD = N_("the request waited for too long")
 NOT_TYPED = N_("what was typed is not its name")
 

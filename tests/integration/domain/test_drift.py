@@ -1,7 +1,11 @@
 """Where Milvus departs from our rows: seen by the sweep, repaired or reported, written once."""
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
 
 from jobs.drift.compare import Listing, compare, proven_in
 from jobs.drift.missing import make_again
@@ -9,7 +13,7 @@ from jobs.drift.observations import observed_collections
 from jobs.drift.report import store_report
 from jobs.milvus.store import StoreError
 from tests.access import statements
-from tests.factories import ACTOR, FaultyStore, ListingStore, Product, all_at_once
+from tests.factories import ACTOR, FaultyStore, ListingStore, Product, all_at_once, empty
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.observed import PartitionDrift
@@ -49,6 +53,50 @@ def a_listing(product: Product, *names: str) -> Listing:
     """What a sweep reads at this moment, if Milvus lists these names."""
     ready, missing = proven_in(product.database, product.collection)
     return Listing(product.collection, utc_now(), ready, frozenset(names), None, missing)
+
+
+# All situations.
+
+NOBODY, ELSEWHERE = "no tenant", "a tenant of another collection"
+FOUND = {NOBODY: "orphan", ELSEWHERE: "orphan", PartitionState.REMOVED: "resurrected"}
+situations = st.tuples(
+    st.sampled_from([NOBODY, ELSEWHERE, None, *PartitionState]), st.booleans(), st.booleans()
+)
+
+
+@settings(
+    max_examples=30,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(situations, max_size=8))
+def test_each_is_found_for_what_it_is_whatever_milvus_lists(
+    simple: Product, chosen: list[tuple[PartitionState | str | None, bool, bool]]
+) -> None:
+    """No partition of a living tenant is found, and no other one is overlooked."""
+    empty(simple.engine)
+    long_ago = utc_now() - timedelta(hours=1)
+    names, unwanted, missing = [], {}, set()
+    for number, (whose, is_listed, is_kept) in enumerate(chosen, start=1):
+        name, kind = f"tenant_{number}", FOUND.get(whose or "")
+        if whose != NOBODY:
+            simple.imported_tenants(1, first=number)
+            state = PartitionState.READY if whose == ELSEWHERE else whose
+            place = "another" if whose == ELSEWHERE else simple.collection
+            simple.change(number, state=state, collection=place, state_since=long_ago)
+        if is_listed:
+            names.append(name)
+            if kind:
+                unwanted[name] = "acknowledged" if is_kept else kind
+        elif whose in {PartitionState.READY, PartitionState.MISSING}:
+            missing.add(name)
+        if is_kept:
+            kept = {"collection": simple.collection, "partition": name, "kind": "acknowledged"}
+            simple.write(insert(PartitionDrift).values(kept))
+    comparison = compare(simple.database, a_listing(simple, *names))
+    assert {each.partition: each.kind for each in comparison.unwanted} == unwanted
+    assert {each.partition for each in comparison.missing} == missing
 
 
 # Missing.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pymilvus import MilvusClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from jobs.drift.orphan_claims import OrphanClaims
@@ -219,6 +219,25 @@ def test_orphan_is_a_tenants_when_it_is_adopted(placed: Product) -> None:
     assert (entry.tenant_id, '"rows": null' in (entry.before or "")) == (40, True)
 
 
+def test_partition_is_no_orphan_when_it_was_adopted_during_a_sweep(simple: Product) -> None:
+    """The sweep has compared already, and counts the rows of another partition."""
+    removed = simple.create()
+    simple.change(removed, state=PartitionState.REMOVED)
+    simple.age(removed, "state_since", 60)
+    found(simple, NAME)
+
+    class Slow(ListingStore):
+        def count_rows(self, collection: str, partition: str) -> int | None:
+            if NAME in report(simple):
+                simple.services.adoption.adopt(collection, NAME, "Lost", actor=ACTOR)
+            return 3
+
+    back = f"tenant_{removed.id}"
+    simple.sweep(Slow(NAME, back))
+    assert simple.row(40).state == PartitionState.PENDING
+    assert report(simple) == {back: "orphan"}
+
+
 def test_adoption_stays_with_its_collection_when_another_one_is_in_use(placed: Product) -> None:
     lay(placed, NAME, rows=3)
     elsewhere = placed.configured(milvus_collection="another")
@@ -304,6 +323,37 @@ def test_drop_is_refused_when_a_human_must_look_first(simple: Product, held: str
     assert (request_of(simple).outcome, "drop" in milvus.calls) == ("refused", False)
     with pytest.raises(NotDroppable, match=r"a brake holds|the database was restored"):
         ask_drop(simple)
+
+
+def test_drop_is_refused_when_the_database_was_restored_and_nobody_has_looked(
+    simple: Product,
+) -> None:
+    """The request is as old as the backup: a tenant may have been made of the orphan since."""
+    found(simple, NAME)
+    ask_drop(simple)
+    simple.write("UPDATE installation SET identity = 'file=another;cluster=another'")
+    milvus = ListingStore(NAME)
+    simple.reconciler(milvus).fulfil_requests(threading.Event())
+    assert "drop" not in milvus.calls
+    assert (request_of(simple).outcome, actions(simple)[-1]) == ("refused", "orphan.not_dropped")
+
+
+def test_drop_is_refused_when_it_was_requested_before_an_acknowledged_restore(
+    simple: Product,
+) -> None:
+    found(simple, NAME)
+    ask_drop(simple)
+    simple.write(
+        update(Installation).values(restored_at=utc_now(), reason="", acknowledged_at=utc_now())
+    )
+    milvus = ListingStore(NAME)
+    milvus.lies = True
+    fulfil(simple, milvus)
+    assert (request_of(simple).outcome, "drop" in milvus.calls) == ("refused", False)
+    assert request_of(simple).message == "the database was restored since it was requested"
+    ask_drop(simple)
+    fulfil(simple, milvus)
+    assert "drop" in milvus.calls
 
 
 def test_drop_is_refused_when_the_alias_was_moved(simple: Product) -> None:

@@ -279,6 +279,20 @@ def test_failed_ones_go_on_when_sweeps_were_refused_too_and_one_is_answered(
     assert simple.row(tenant).state == "pending"
 
 
+@pytest.mark.parametrize("cause", Cause)
+def test_failed_one_goes_on_by_itself_whatever_a_listing_failed_of(
+    simple: Product, cause: Cause
+) -> None:
+    """What a listing says of one partition is true of none: stored, it would stay for ever."""
+    tenant = simple.create_failed(Cause.TIMEOUT)
+    sweep(simple, silent(cause))
+    assert simple.row(tenant).cause in {Cause.TIMEOUT, Cause.COLLECTION_MISSING, Cause.AUTH}
+    if simple.row(tenant).reopen_at:
+        simple.age(tenant, "reopen_at", 1)
+    sweep(simple)
+    assert simple.row(tenant).state == "pending"
+
+
 def test_failed_job_is_forgotten_when_its_tenant_fails_no_more(whole: Product) -> None:
     tenant = whole.create()
     whole.work(FaultyStore(whole.store, creating=StoreError(Cause.AUTH, "refused")))

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.engines.redis import RedisServer
 from tests.factories import Product
-from tests.model.mishaps import Mishaps
+from tests.model.orphans import Orphans
 from tests.model.people import People
 from tests.model.toil import Toil
 from tests.model.watch import watching
@@ -30,7 +30,7 @@ HOW_LONG = settings(
 )
 
 
-class Life(People, Toil, Mishaps):
+class Life(People, Toil, Orphans):
     """Everything that can happen to partitions."""
 
 
