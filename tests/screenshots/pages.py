@@ -67,4 +67,5 @@ CHOSEN = {
     "mended-upload-wide-light": "import",
     "mended-audit-wide-light": "audit",
     "full-overview-wide-dark": "overview-dark",
+    "lost-brake-wide-light": "brake",
 }
