@@ -37,6 +37,7 @@ from webapp.partitions.policy import ORPHAN_REQUEST_LASTS
 
 ACTIONS = ["adopt", "adopt", "keep", "keep", "take_back", "ask_drop", "ask_drop", "ask_count"]
 ACTIONS += ["bring"]
+REQUESTS = {"ask_drop", "ask_count"}
 ACKNOWLEDGED = DriftKind.ACKNOWLEDGED
 
 
@@ -62,14 +63,14 @@ class Orphans(Mishaps):
             self.milvus.insert_rows(*place, 2)
             self.foreign.add(place)
         if is_seen:
-            self.finish(self.begin_at(lambda store: self.product.reconciler(store).sweep()))
+            self.finish(self.begin_at(self.sweep))
 
     @precondition(lambda self: self.findings())
-    @rule(action=st.sampled_from(ACTIONS), which=any_one, begins=st.booleans(), said=answers)
+    @rule(action=st.sampled_from(ACTIONS), which=any_one, said=answers, ends=st.booleans())
     def decide_about_orphan(
-        self, action: str, which: int, begins: bool, said: Sequence[Answer]
+        self, action: str, which: int, said: Sequence[Answer], ends: bool
     ) -> None:
-        """An operator decides about something that the last comparison found."""
+        """An operator decides about something that was found, and a reconciler follows."""
         finding = self.pick(self.findings(), which)
         try:
             getattr(self, action)(finding)
@@ -77,8 +78,10 @@ class Orphans(Mishaps):
             assert finding.kind not in KINDS
         except (OrphanBusy, BeingDropped):
             assert self.is_requested(finding)
-        if begins and self.has_hands:
-            self.begin_at(self.fulfil, said)
+        if self.has_hands:
+            process = self.begin_at(self.fulfil if action in REQUESTS else self.sweep, said)
+            if ends:
+                self.finish(process)
 
     def adopt(self, finding: PartitionDrift) -> None:
         """A tenant gets the number, and nobody else does."""
@@ -185,6 +188,7 @@ class Orphans(Mishaps):
         assert request.lease_until is not None
         assert request.lease_until > self.clock.now
         assert self.product.read(why_not_droppable, collection, name) is None
+        assert name not in {living for _, living in self.live_places()}
         return True
 
     def note_refusal(self, kind: str, collection: str, name: str, cause: Cause) -> None:

@@ -37,7 +37,7 @@ class Toil(World):
     def reconcile(self, what: str, said: Sequence[Answer], ends: bool) -> None:
         """A reconciler's turn at one of its works; another may be at it already."""
         works: dict[str, Callable[[HeldProcess], object]] = {
-            "sweep": lambda store: self.product.reconciler(store).sweep(),
+            "sweep": self.sweep,
             "remove_due": self.remove_due,
             "dispatch": lambda store: self.product.reconciler(store).dispatch_due(),
             "fulfil": self.fulfil,

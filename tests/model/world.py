@@ -150,6 +150,10 @@ class World(RuleBasedStateMachine):
         self.after(worker)
         return worker
 
+    def sweep(self, process: HeldProcess) -> None:
+        """The reconciler's sweep, unless another one has its turn."""
+        self.product.reconciler(process).sweep()
+
     def remove_due(self, process: HeldProcess) -> None:
         """The reconciler's work on tenants that are to go."""
         self.product.reconciler(process).remove_due(process.stop)
