@@ -109,6 +109,15 @@ def test_summary_names_no_single_request(written: Written) -> None:
     assert {"request_id", "path"}.isdisjoint(summary)
 
 
+def test_a_start_that_migrates_nothing_writes_nothing(written: Written) -> None:
+    migrations = logging.getLogger("alembic.runtime.migration")
+    migrations.info("Context impl %s.", "SQLiteImpl")
+    migrations.info("Will assume %s DDL.", "non-transactional")
+    migrations.info("Running %s %s -> %s, %s", "upgrade", "0016", "0017", "checks")
+    migrations.warning("odd")
+    assert [line["event"][:7] for line in written.lines()] == ["Running", "odd"]
+
+
 def test_attempts_of_a_library_are_one_failure(written: Written) -> None:
     rq = logging.getLogger("rq.worker")
     for pause_s in (1, 2, 4):

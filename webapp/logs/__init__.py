@@ -72,7 +72,7 @@ def logging_config(settings: Settings, stream: str | Path = "stdout") -> dict[st
                 "foreign_pre_chain": [structlog.stdlib.add_logger_name, *SHARED],
             }
         },
-        "filters": {"repeats": {"()": Repeats}},
+        "filters": {"repeats": {"()": Repeats}, "steps": {"()": lambda: _is_step}},
         "handlers": {
             "stream": {
                 **_place(stream),
@@ -89,9 +89,15 @@ def logging_config(settings: Settings, stream: str | Path = "stdout") -> dict[st
             },
             # Names each of its plugins when a process imports it.
             "alembic.runtime.plugins": {"level": "WARNING"},
+            "alembic.runtime.migration": {"filters": ["steps"]},
             "rq.worker": {"handlers": [], "propagate": True, "level": _rq_level(settings)},
         },
     }
+
+
+def _is_step(record: logging.LogRecord) -> bool:
+    """Whether it tells of a migration; Alembic says at each start that it would run some."""
+    return record.levelno > logging.INFO or record.getMessage().startswith("Running ")
 
 
 def _place(stream: str | Path) -> dict[str, Any]:
