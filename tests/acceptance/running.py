@@ -16,7 +16,8 @@ from tests.engines.process import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 START_WITHIN_S = 150
-HEAL_WITHIN_S = 30.0
+# A whole start, on a machine that is busy with other work.
+HEAL_WITHIN_S = 90
 STOP_WITHIN_S = 25.0
 NAMES = {
     "web": ("gunicorn",),
