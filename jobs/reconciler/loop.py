@@ -63,7 +63,8 @@ class Reconciler:
 
     def remove_due(self, stop: threading.Event) -> int:
         """Remove the partitions that are due; returns how many."""
-        self._services.incarnations.check()
+        if self._services.incarnations.check():
+            self._services.incarnations.keep_clock()
         return self._removals.run_due(stop)
 
     def fulfil_requests(self, stop: threading.Event) -> int:

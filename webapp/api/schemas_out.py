@@ -264,8 +264,8 @@ class Restored(Outgoing):
 
     at: datetime
     reason: str = Field(
-        description="other_database; numbers_went_back: a witness knows higher ones; "
-        "other_installation: a new database beside the numbers of another."
+        description="other_database; numbers_went_back, clock_went_back: a witness knows a higher "
+        "one; other_installation: a new database beside the numbers of another."
     )
     is_compared: bool
 

@@ -88,6 +88,8 @@ class Installation(Model):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     # Made once; the names of the witnesses outside of the database.
     nonce: Mapped[str] = mapped_column(String(32))
+    # Goes up while the database is in use: an older copy has a lower one.
+    clock: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # See `db.identity`; and when Milvus was first compared with this one.
     identity: Mapped[str] = mapped_column(String(255))
     compared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

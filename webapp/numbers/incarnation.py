@@ -1,9 +1,12 @@
 """Whether this is the database that Milvus was compared with; else no number is drawn from it.
 
 A database from a backup lacks later tenants, whose partitions are in Milvus: a new tenant could get
-the number of one of them, and with it the partition.
+the number of one of them, and with it the partition. It also has deletions that were taken back
+since: a drop would destroy the rows of a tenant who was kept.
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -25,12 +28,15 @@ from webapp.logs import get_logger
 from webapp.models.audit import Actor
 from webapp.models.control import Installation
 from webapp.numbers.counter import counter, counter_column, lift
-from webapp.numbers.witness import Witness
+from webapp.numbers.witness import Reached, Witness
 
 THE_ROW = 1
+# A copy that is older than this has a lower clock, whatever was changed since.
+CLOCK_MOVES_EVERY_S = 5.0
 # Why a restore is suspected.
 OTHER_DATABASE = "other_database"
 NUMBERS_WENT_BACK = "numbers_went_back"
+CLOCK_WENT_BACK = "clock_went_back"
 OTHER_INSTALLATION = "other_installation"
 
 log = get_logger("paratia.database")
@@ -42,8 +48,9 @@ class Look:
 
     nonce: str
     identity: str
-    counter: int
-    highest_known: int
+    reached: Reached
+    # How far the witnesses know it to have come.
+    known: Reached
     doubt: str | None
     is_stored: bool
 
@@ -52,7 +59,7 @@ class Incarnations:
     """Recognizes a database that was restored, and lets it go on once it was compared.
 
     What the database says of itself (its identity) is compared with what it was; the highest number
-    that witnesses know is compared with its counter. In the ordinary case a check costs
+    and the clock that witnesses know are compared with its own. In the ordinary case a check costs
     one small query, on PostgreSQL two, and the read of a small file.
     """
 
@@ -61,6 +68,7 @@ class Incarnations:
         self._witness = witness
         # None until the witness was asked about this installation.
         self._nonce: str | None = None
+        self._moved_at = -math.inf
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
@@ -87,7 +95,7 @@ class Incarnations:
 
     def note_drawn(self, session: UnitOfWork, look: Look, number: int) -> None:
         """Have the witnesses told of this number once it is committed."""
-        session.after_commit(lambda: self._witness.note(look.nonce, number))
+        session.after_commit(lambda: self._witness.note(look.nonce, Reached(number)))
 
     def check(self) -> bool:
         """Whether partitions may be made or dropped; a new doubt is stored for all processes."""
@@ -95,8 +103,16 @@ class Incarnations:
         if look.doubt and not look.is_stored:
             look = self._suspect(look)
         if not look.doubt:
-            self._witness.note(look.nonce, look.counter)
+            self._witness.note(look.nonce, look.reached)
         return not look.doubt
+
+    def keep_clock(self) -> None:
+        """Move the clock on every few seconds; call it after a check that found no doubt."""
+        if time.monotonic() - self._moved_at < CLOCK_MOVES_EVERY_S:
+            return
+        with self._database.transaction() as session:
+            move_clock(session)
+        self._moved_at = time.monotonic()
 
     def doubt(self) -> str | None:
         """Why this database may have been restored, None without a doubt; it writes nothing."""
@@ -117,7 +133,8 @@ class Incarnations:
         with self._database.transaction() as session:
             row = session.get_one(Installation, THE_ROW, with_for_update=True)
             look = self._look(session)
-            lift(session, max(look.highest_known, row.highest_known or 0))
+            lift(session, max(look.known.number, row.highest_known or 0))
+            row.clock = max(look.known.clock, row.clock)
             was_suspected = row.suspected_at is not None
             row.identity, row.compared_at = look.identity, utc_now()
             row.suspected_at = row.highest_known = None
@@ -158,7 +175,7 @@ class Incarnations:
     def _read(self) -> Look | None:
         """A look without a write; None before the first use of this database."""
         self._load_witness()
-        known = self._highest_known()
+        known = self._known()
         with self._database.reading() as session:
             is_new = session.get(Installation, THE_ROW) is None
             return None if is_new else self._look(session, known)
@@ -167,31 +184,27 @@ class Incarnations:
         with self._database.transaction() as session:
             return self._look(session)
 
-    def _look(self, session: Session, known: int | None = None) -> Look:
-        # Before the counter is read: what others draw after that is known to be above it.
-        highest = self._highest_known() if known is None else known
+    def _look(self, session: Session, known: Reached | None = None) -> Look:
+        # Before the database is read: what others change after that is known to be above it.
+        known = known or self._known()
         row, drawn = _row(session)
-        identity = identity_of(session, "tenant")
+        reached, identity = Reached(drawn, row.clock), identity_of(session, "tenant")
         if row.nonce != self._nonce:
-            highest = self._witness.highest(row.nonce)
-        if row.suspected_at is not None:
-            doubt: str | None = row.reason or OTHER_DATABASE
-        else:
-            doubt = self._doubt(row, identity, drawn, highest)
-        return Look(
-            row.nonce,
-            identity,
-            drawn,
-            highest,
-            doubt,
-            is_stored=row.suspected_at is not None,
-        )
+            known = self._witness.reached(row.nonce)
+        is_stored = row.suspected_at is not None
+        stored = row.reason or OTHER_DATABASE
+        doubt = stored if is_stored else self._doubt(row, identity, reached, known)
+        return Look(row.nonce, identity, reached, known, doubt, is_stored)
 
-    def _doubt(self, row: Installation, identity: str, drawn: int, highest: int) -> str | None:
+    def _doubt(
+        self, row: Installation, identity: str, reached: Reached, known: Reached
+    ) -> str | None:
         if is_other(row.identity, identity):
             return OTHER_DATABASE
-        if highest > drawn:
+        if known.number > reached.number:
             return NUMBERS_WENT_BACK
+        if known.clock > reached.clock:
+            return CLOCK_WENT_BACK
         if row.compared_at is None and self._witness.knows_another(row.nonce):
             return OTHER_INSTALLATION
         return None
@@ -203,7 +216,9 @@ class Incarnations:
             "suspected_at": now,
             "restored_at": now,
             "reason": look.doubt,
-            "highest_known": look.highest_known,
+            "highest_known": look.known.number,
+            # At once: another process may compare it, and know less.
+            "clock": max(look.known.clock, look.reached.clock),
             "acknowledged_at": None,
             "acknowledged_by": None,
         }
@@ -215,13 +230,13 @@ class Incarnations:
             free = (Installation.id == THE_ROW, Installation.suspected_at.is_(None))
             mine = update(Installation).where(*free).values(suspected).returning(Installation.id)
             if session.scalar(mine) is not None:
-                fields = {"reason": look.doubt, "counter": look.counter}
-                fields |= {"highest_known": look.highest_known}
+                fields = {"reason": look.doubt, "counter": look.reached.number}
+                fields |= {"highest_known": look.known.number}
                 session.after_commit(lambda: log.error("database.restored", **fields))
         return look
 
-    def _highest_known(self) -> int:
-        return self._witness.highest(self._nonce) if self._nonce else 0
+    def _known(self) -> Reached:
+        return self._witness.reached(self._nonce) if self._nonce else Reached()
 
     def _load_witness(self, *, again: bool = False) -> None:
         if again or self._nonce is None:
@@ -229,6 +244,15 @@ class Incarnations:
             if nonce:
                 self._witness.load(nonce)
             self._nonce = nonce
+
+
+def move_clock(session: Session) -> None:
+    """Make each copy from before this transaction an older one; call it before others of its locks.
+
+    The reconciler tells the witnesses: it checks before each round of drops, every second.
+    """
+    mine = update(Installation).where(Installation.id == THE_ROW)
+    session.execute(mine.values(clock=Installation.clock + 1))
 
 
 def _row(session: Session, nonce: str | None = None) -> tuple[Installation, int]:

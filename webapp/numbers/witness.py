@@ -1,43 +1,56 @@
-"""What is known outside of the database about the numbers that it has drawn.
+"""What is known outside of the database about its past: how far it had come.
 
 A copy of the database's files has the identity of the first. So each process stores the highest
-number that it knows in VAR_DIR and in Redis: where one of these is above the database's counter,
-the database went back in time. A witness may be missing; it is never waited for.
+number and the clock that it knows in VAR_DIR and in Redis: where one of these is above the
+database's, the database went back in time. A witness may be missing; it is never waited for.
 """
 
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from redis import Redis, RedisError
 
 from webapp.var_dir import private_folder, remember, remembered
 
-# A set of all installations that use this Redis, each with its highest number.
+# A set of all installations that use this Redis, each with its highest number and its clock.
 KEY = "paratia:highest-numbers"
 WRITE_EVERY_S = 1.0
 REDIS_ANSWERS_WITHIN_S = 0.5
 
 
+class Reached(NamedTuple):
+    """How far a database has come: the highest number that it drew, and its clock."""
+
+    number: int = 0
+    clock: int = 0
+
+
+def furthest(*known: Reached) -> Reached:
+    """The highest of each."""
+    return Reached(*map(max, zip(*known, strict=True)))
+
+
 class Witness:
-    """The highest number that this process knows of, and its copies in a file and in Redis."""
+    """How far this process knows the database to have come, and its copies in file and Redis."""
 
     def __init__(self, var_dir: Path, redis: Redis) -> None:
         self._folder = var_dir / "witness"
         self._redis = redis
-        self._highest: dict[str, int] = {}
+        self._known: dict[str, Reached] = {}
         self._lock = threading.Lock()
         self._is_due = False
         self._wrote_at = -WRITE_EVERY_S
 
     def load(self, nonce: str) -> None:
         """Ask file and Redis; call it before a transaction begins, since Redis may be slow."""
-        self._learn(nonce, max(self._in_file(nonce), self._in_redis(nonce)))
+        self._learn(nonce, furthest(self._in_file(nonce), self._in_redis(nonce)))
 
-    def highest(self, nonce: str) -> int:
-        """The highest number that this process and the file know."""
-        return max(self._highest.get(nonce, 0), self._in_file(nonce))
+    def reached(self, nonce: str) -> Reached:
+        """How far this process and the file know the database to have come."""
+        return furthest(self._known.get(nonce, Reached()), self._in_file(nonce))
 
     def knows_another(self, nonce: str) -> bool:
         """Whether VAR_DIR knows numbers of another database, and none of this one."""
@@ -47,11 +60,12 @@ class Witness:
             return False
         return bool(names) and nonce not in names
 
-    def note(self, nonce: str, number: int) -> None:
-        """Take note of a number; it is written in the background, at most once a second."""
-        if number <= self._highest.get(nonce, 0):
+    def note(self, nonce: str, reached: Reached) -> None:
+        """Take note; it is written in the background, at most once a second."""
+        before = self._known.get(nonce, Reached())
+        if furthest(before, reached) == before:
             return
-        self._learn(nonce, number)
+        self._learn(nonce, reached)
         with self._lock:
             if self._is_due:
                 return
@@ -66,31 +80,43 @@ class Witness:
         with self._lock:
             self._is_due, self._wrote_at = False, time.monotonic()
         self._learn(nonce, self._in_file(nonce))
-        highest = self.highest(nonce)
+        reached = self.reached(nonce)
         with suppress(OSError):
             private_folder(self._folder.parent)
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            remember(self._folder / nonce, str(highest))
+            remember(self._folder / nonce, f"{reached.number} {reached.clock}")
         with suppress(RedisError):
-            self._redis.zadd(KEY, {nonce: highest}, gt=True)
+            in_redis = dict(zip(_members(nonce), reached, strict=True))
+            self._redis.zadd(KEY, in_redis, gt=True)
 
-    def _learn(self, nonce: str, number: int) -> None:
+    def _learn(self, nonce: str, reached: Reached) -> None:
         with self._lock:
-            self._highest[nonce] = max(self._highest.get(nonce, 0), number)
+            self._known[nonce] = furthest(self._known.get(nonce, Reached()), reached)
 
-    def _in_file(self, nonce: str) -> int:
-        noted = remembered(self._folder / nonce) or ""
-        return int(noted) if noted.isascii() and noted.isdigit() else 0
+    def _in_file(self, nonce: str) -> Reached:
+        noted = (remembered(self._folder / nonce) or "").split()
+        if len(noted) > len(Reached._fields) or not all(map(_is_number, noted)):
+            return Reached()
+        # The version before noted the number alone.
+        return Reached(*map(int, noted))
 
-    def _in_redis(self, nonce: str) -> int:
-        """What Redis answers soon; 0 without an answer, which says nothing."""
+    def _in_redis(self, nonce: str) -> Reached:
+        """What Redis answers soon; nothing without an answer."""
         found: list[float | None] = []
 
         def ask() -> None:
             with suppress(RedisError):
-                found.append(self._redis.zscore(KEY, nonce))
+                found.extend(self._redis.zmscore(KEY, _members(nonce)))
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         asking.join(REDIS_ANSWERS_WITHIN_S)
-        return int(found[0] or 0) if found else 0
+        return Reached(*(int(each or 0) for each in found))
+
+
+def _members(nonce: str) -> list[str]:
+    return [nonce, f"{nonce}:clock"]
+
+
+def _is_number(noted: str) -> bool:
+    return noted.isascii() and noted.isdigit()

@@ -14,6 +14,7 @@ from webapp.models.operation import OperationKind
 from webapp.models.partition import Partition
 from webapp.models.states import IfExists, PartitionState
 from webapp.models.tenant import Tenant
+from webapp.numbers.incarnation import move_clock
 from webapp.operations.plan import Asked
 from webapp.partitions import events
 from webapp.partitions.cas import change
@@ -115,6 +116,8 @@ def _delete(
 def _restore(
     session: UnitOfWork, tenant_ids: Sequence[int], _asked: Asked, policy: Policy, actor: Actor
 ) -> Applied:
+    # In an older copy these tenants are still to be dropped.
+    move_clock(session)
     tenants = _lock(session, tenant_ids, are_deleted=True)
     rows = restore_tenants(session, tenants, policy, actor)
     return Applied(rows, [row for row in rows if row.state == PartitionState.PENDING])

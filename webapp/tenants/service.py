@@ -16,7 +16,7 @@ from webapp.models.naming import MAX_TENANT_ID, clean_name, clean_slug
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.models.tenant import Tenant
-from webapp.numbers.incarnation import Incarnations
+from webapp.numbers.incarnation import Incarnations, move_clock
 from webapp.partitions import events
 from webapp.partitions.dispatcher import Dispatcher
 from webapp.partitions.policy import Policy
@@ -175,6 +175,8 @@ class TenantService:
             try:
                 with self._database.transaction() as session:
                     idempotency.begin(session)
+                    # In an older copy the tenant is still to be dropped.
+                    move_clock(session)
                     tenant = _get_locked(session, tenant_id)
                     row = restore_tenant(session, tenant, self._policy, actor=actor)
                     session.flush()

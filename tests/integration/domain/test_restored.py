@@ -41,6 +41,7 @@ from webapp.models.states import CanaryOutcome
 from webapp.models.tenant import Tenant
 from webapp.numbers import incarnation
 from webapp.numbers.counter import counter
+from webapp.numbers.witness import Reached
 from webapp.partitions.summary import summary
 from webapp.settings import PROJECT_ROOT
 from webapp.tenants.create_many import Wanted
@@ -77,9 +78,18 @@ class Ground:
         numbers = [product.create(f"T{n}").id for n in range(count)]
         product.work(self.milvus, no_script)
         product.sweep(self.milvus)
-        known = str(numbers[-1])
-        wait_until(lambda: file_text(self.var_dir) == known, 10, "the witness to be written")
+        self.witness(product)
         return numbers
+
+    def witness(self, product: Product) -> None:
+        """Wait until the witnesses know how far the database has come."""
+
+        def are_told() -> bool:
+            product.services.incarnations.check()
+            reached = product.read(counter), product.read(Session.get_one, Installation, 1).clock
+            return file_text(self.var_dir) == "{} {}".format(*reached)
+
+        wait_until(are_told, 10, "the witness to be written")
 
     # Backups.
 
@@ -110,6 +120,28 @@ class Ground:
         self.url = f"sqlite:///{self.var_dir}/paratia.db"
         # Holds the number of the first file, so that the second has another.
         shutil.copyfile(self.folder / "backup.db", self.file)
+
+    def over_the_open_file(self) -> None:
+        """As SQLite's own `.restore`: the file, its name and its number stay."""
+        copy(self.folder / "backup.db", self.file)
+
+    def by_rows(self) -> None:
+        """Each table is emptied and filled again, and stays."""
+        rows = self.folder / "rows.sql"
+        run("pg_restore", "--data-only", "-f", rows, self.folder / "backup.dump")
+        tables = "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
+        empty = f"""DO $$ BEGIN EXECUTE 'SET session_replication_role = replica; TRUNCATE ' ||
+            ({tables} WHERE schemaname = 'public'); END $$"""
+        options = ("-q", "-v", "ON_ERROR_STOP=1", "-c", empty)
+        run(
+            "psql",
+            *options,
+            "-c",
+            "SET session_replication_role = replica",
+            "-f",
+            rows,
+            self.address,
+        )
 
     def by_psql(self) -> None:
         run("psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", self.folder / "backup.sql", self.address)
@@ -253,6 +285,54 @@ def test_no_number_is_given_twice_whoever_starts_first(
         others.services.incarnations.acknowledge(actor=ACTOR)
 
 
+IN_PLACE = {
+    "sqlite": Ground.over_the_open_file,
+    "postgresql": Ground.by_rows,
+}
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("kind", IN_PLACE)
+def test_tenant_who_was_kept_since_the_backup_keeps_the_partition(
+    make_ground: Callable[[str], Ground], kind: str, goes_on: bool
+) -> None:
+    """No number was drawn since, and the database is the same one: its clock went back."""
+    ground = make_ground(kind)
+    product = ground.start()
+    ground.sign_up(product, BEFORE)
+    product.services.tenants.delete(1, actor=ACTOR)
+    ground.back_up()
+    product.services.tenants.restore(1, actor=ACTOR)
+    product.work(ground.milvus, no_script)
+    ground.witness(product)
+    product.engine.dispose()
+    IN_PLACE[kind](ground)
+    after = product if goes_on else ground.start()
+    after.age(1, "remove_at", 1)
+    assert after.remove_due(ground.milvus) == 0
+    after.sweep(ground.milvus)
+    assert after.remove_due(ground.milvus) == 0
+    state = after.read(summary, after.settings).restored
+    assert state is not None
+    assert (state.reason, state.is_suspected, state.is_pending) == ("clock_went_back", False, True)
+    assert "tenant_1" in ground.milvus.collections["kb_chunks_v1"]
+    after.services.tenants.restore(1, actor=ACTOR)
+    after.services.incarnations.acknowledge(actor=ACTOR)
+    assert after.remove_due(ground.milvus) == 0
+    assert ground.start().services.incarnations.check(), "it is told once"
+
+
+def test_clock_goes_on_by_itself(simple: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incarnation, "CLOCK_MOVES_EVERY_S", 0)
+    milvus = InMemoryMilvus()
+    simple.create()
+    clocks = []
+    for _ in range(3):
+        simple.remove_due(milvus)
+        clocks.append(simple.read(Session.get_one, Installation, 1).clock)
+    assert clocks == [1, 2, 3]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_ordinary_restart_serves_sign_ups_when_milvus_is_down(
     make_ground: Callable[[str], Ground], kind: str
@@ -320,7 +400,7 @@ def test_number_that_another_draws_meanwhile_is_no_restore(
 
     def read_and_let_another_draw(*arguments: Any) -> tuple[Installation, int]:
         row, drawn = read_row(*arguments)
-        simple.services.incarnations._witness.note(row.nonce, drawn + 1)
+        simple.services.incarnations._witness.note(row.nonce, Reached(drawn + 1))
         return row, drawn
 
     with monkeypatch.context() as slow:
