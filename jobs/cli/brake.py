@@ -10,16 +10,14 @@ from jobs.cli.halts import (
     describe_brake,
     describe_gone,
     describe_restore,
+    pending_restore,
     serialize_brake,
     serialize_restore,
 )
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
-from webapp.db.types import utc_now
 from webapp.errors import DomainError
 from webapp.halts.brake_state import brakes
-from webapp.halts.restored_state import RestoredState
-from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
 from webapp.operations.selection import Selection
 
@@ -111,11 +109,7 @@ def restored(is_decided: bool, as_json: bool) -> None:
             incarnations.acknowledge(actor=current.command_line())
         except DomainError as error:
             refuse(str(error))
-    with current.database().reading() as session:
-        state = RestoredState.of(session.get(Installation, 1))
-    pending = state if state and state.is_pending else None
-    if pending is None and (doubt := incarnations.doubt()):
-        pending = RestoredState(utc_now(), doubt, is_suspected=True, acknowledged_at=None)
+    pending = pending_restore(current.services())
     if as_json:
         print_json(serialize_restore(pending) if pending else None)
     else:

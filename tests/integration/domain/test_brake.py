@@ -660,7 +660,8 @@ def test_brake_is_named_when_all_that_were_asked_for_are_missing(
     told = runner(product)(*asked, "--json")
     assert (told.exit_code, answer(told)["skipped"]) == (1, {"missing": 1})
     assert "collection_missing since" in told.stderr
-    assert runner(product)(*asked, "--dry-run").exit_code == 0
+    dry = runner(product)(*asked, "--dry-run")
+    assert (dry.exit_code, "collection_missing since" in dry.stderr) == (1, True)
     # An empty one in its place would make the loss final.
     assert "find out where it went" in told.stderr
 
