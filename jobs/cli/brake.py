@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from jobs.cli.dispatch import dry, everyone, some, start
+from jobs.cli.dispatch import dry, some, start
 from jobs.cli.halts import (
     describe_brake,
     describe_gone,
@@ -64,20 +64,22 @@ def brake(again_in: str | None, wait_for: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@everyone
+@click.option("--all", "everyone", is_flag=True, help="All that have the mark.")
 @some
 @dry
 @as_json
 @with_appcontext
 def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_json: bool) -> None:
-    """Take the mark off tenants whose rows may be lost; without options off all of them.
+    """Take the mark off tenants whose rows may be lost: those of --tenant-id, or --all.
 
-    For partitions that Milvus lost and that were made again, empty: once their rows are loaded
-    again, or are not needed.
+    For partitions that Milvus lost and that are there again, empty: once their rows are loaded
+    again, or are not needed. The mark is all that says whose rows these are; --dry-run counts them.
     """
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
+    if not (everyone or tenant_ids or dry_run):
+        refuse("say whose rows are loaded again: --tenant-id N (may be repeated), or --all")
     selection = Selection(tenant_ids=tenant_ids) if tenant_ids else Selection(rows_lost=True)
     start(
         OperationKind.ACKNOWLEDGE,

@@ -32,6 +32,11 @@ CANNOT_END = (
     "This command cannot end before that: it waits until each is ready or failed. Ctrl-C ends the "
     "waiting; what was requested is kept, and goes on by itself."
 )
+INFERRED = (
+    "All partitions that were ready are gone. That may be another collection under the same name: "
+    "this Milvus gives collections no number by which that would be known. Find out what happened "
+    "to it, and restore it if you can: what is listed again is ready again. Else decide."
+)
 # The exit code while something other than a pause holds back what a command was asked for.
 IS_HELD = 1
 
@@ -185,12 +190,16 @@ def describe_brake(state: BrakeState) -> str:
     """The brake in lines: what is held back and why, and what can be done."""
     seen = f", seen by {state.acknowledged_by}" if state.acknowledged_by else ""
     advice = state.reason.advice
+    meaning = INFERRED if state.is_inferred else f"{advice.meaning} {advice.remedy}"
     decide = ""
     if state.may_go_on:
-        decide = f"\n  To make them again: flask partitions brake --make-again {state.collection}"
+        decide = (
+            f"\n  To make them again, empty: flask partitions brake --make-again {state.collection}"
+            f"\n  To leave all as it is: flask partitions brake --wait {state.collection}"
+        )
     return (
         f"{state.collection}: {state.reason} since {state.since:%Y-%m-%d %H:%M:%S} UTC{seen}: "
-        f"{describe_gone(state)}\n  {advice.meaning} {advice.remedy}{decide}"
+        f"{describe_gone(state)}\n  {meaning}{decide}"
     )
 
 
@@ -203,10 +212,28 @@ def serialize_restore(state: RestoredState) -> dict[str, Any]:
 
 
 def describe_restore(state: RestoredState) -> str:
-    found = f"The database was restored, seen {state.at:%Y-%m-%d %H:%M:%S} UTC ({state.reason})"
-    if state.is_suspected:
-        return f"{found}: nothing is created, made or dropped before Milvus was compared with it."
-    return (
-        f"{found}; Milvus was compared, and nothing is dropped: look at the tenants that are "
-        "removing, then: flask partitions restored --acknowledge"
-    )
+    """In lines: what was found, what is held back, and what to do next."""
+    found = FOUND.get(state.reason, state.reason)
+    lines = [f"The database was restored from a backup, seen {state.at:%Y-%m-%d %H:%M:%S} UTC."]
+    lines += [f"Found: {found}"] if found else []
+    return "\n  ".join([*lines, *(NOT_COMPARED if state.is_suspected else COMPARED)])
+
+
+# By the codes of `numbers.incarnation`.
+FOUND = {
+    "other_database": "it is another database or file than the one that Milvus was compared with.",
+    "numbers_went_back": "tenants had higher numbers than any in it: it lacks the newest tenants.",
+    "other_installation": "it is new, beside the numbers of another installation.",
+}
+NOT_COMPARED = (
+    "Held back: no tenant is created, and nothing is made or dropped, before Milvus was compared "
+    "with it.",
+    "Do: see that Milvus answers and a reconciler works, which compares by itself; or compare now: "
+    "flask partitions reconcile --once",
+)
+COMPARED = (
+    "Held back: nothing is dropped, since a deletion in the backup may have been taken back later. "
+    "Milvus was compared with it, and tenants are created and made.",
+    "Do: look at the tenants that are removing (Tenants → Removing), keep those that are to stay "
+    "(flask tenants restore --tenant-id N), then: flask partitions restored --acknowledge",
+)

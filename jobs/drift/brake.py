@@ -122,9 +122,8 @@ def engage(database: Database, seen: Sight) -> bool:
         session.execute(first.on_conflict_do_nothing())
         row = session.get_one(Brake, seen.collection, with_for_update=True)
         is_news = row.released_at is not None or row.reason != seen.reason
-        if row.released_at is not None:
-            row.since = now
         if is_news:
+            row.since = now
             row.released_at = row.released_by = row.acknowledged_at = row.acknowledged_by = None
             figures = {"reason": seen.reason, "gone": seen.gone, "proven": seen.proven}
             session.after_commit(lambda: log.error(ENGAGED, collection=seen.collection, **figures))

@@ -579,7 +579,9 @@ def test_brake_is_shown_and_decided_by_a_command(braked: Product) -> None:
     assert (shown.exit_code, answer(shown)[0]["gone"]) == (1, 3)
     assert "3 of 3 partitions are missing" in run("partitions", "brake").stdout
     waited = run("partitions", "brake", "--wait", braked.collection, "--json")
-    assert (waited.exit_code, answer(waited)[0]["acknowledged_by"]) == (1, "cli")
+    (entry,) = braked.audited("brake.")
+    assert waited.exit_code == 1
+    assert answer(waited)[0]["acknowledged_by"] == f"cli:{entry.address}"
     wrong = run("partitions", "brake", "--make-again", "other")
     assert (wrong.exit_code, "Nothing is held back" in wrong.stderr) == (2, False)
     assert "nothing is held back in the collection other" in wrong.stderr
@@ -597,16 +599,20 @@ def test_losses_are_acknowledged_by_a_command(braked: Product) -> None:
     braked.services.brakes.make_again(braked.collection, actor=ACTOR)
     braked.sweep()
     run: Run = runner(braked)
-    early = run("partitions", "acknowledge", "--json")
+    early = run("partitions", "acknowledge", "--all", "--json")
     assert answer(early)["acknowledged"] == 0
     braked.work()
     dry = run("partitions", "acknowledge", "--dry-run")
     assert dry.stdout == "3 would be acknowledged\n"
+    unnamed = run("partitions", "acknowledge", "--json")
+    assert (unnamed.exit_code, unnamed.stdout) == (2, "")
+    assert "--tenant-id" in unnamed.stderr and "--all" in unnamed.stderr
+    assert all(braked.row(each).rows_lost_at for each in (1, 2, 3))
     one = run("partitions", "acknowledge", "--tenant-id", "2", "--json")
     assert (one.exit_code, answer(one)["acknowledged"]) == (0, 1)
     assert braked.row(2).rows_lost_at is None
     assert braked.event_names(2)[-1] == "acknowledged"
-    assert answer(run("partitions", "acknowledge", "--json"))["acknowledged"] == 2
+    assert answer(run("partitions", "acknowledge", "--all", "--json"))["acknowledged"] == 2
     (first, second) = braked.audited("operation.acknowledge")
     assert json.loads(second.after or "")["tenants"] == 2
     assert first.actor == "cli"

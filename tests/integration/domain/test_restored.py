@@ -424,6 +424,8 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     none = runner(make_ground("sqlite").start())("partitions", "restored")
     assert (none.exit_code, none.stdout) == (0, "No restore of the database holds anything back.\n")
     product.services.incarnations.check()
+    words = run_command("partitions", "restored").stdout
+    assert "it lacks the newest tenants" in words and "reconcile --once" in words
     early = run_command("partitions", "restored", "--json")
     assert (early.exit_code, answer(early)["compared"]) == (1, False)
     too_early = run_command("partitions", "restored", "--acknowledge")
