@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from jobs.drift.compare import Listing, proven_in
-from jobs.drift.missing import mark_found, mark_missing
-from jobs.milvus.store import Place
+from jobs.drift.found import mark_found
+from jobs.drift.missing import mark_missing
+from jobs.milvus.store import PartitionStore, Place
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
@@ -62,7 +63,7 @@ class Sight:
     place: Place | None = None
 
 
-def guard(database: Database, listing: Listing) -> bool:
+def guard(database: Database, store: PartitionStore, listing: Listing) -> bool:
     """Bring brake and rows into line with a listing; True while nothing may be made or dropped.
 
     What is listed again is ready again. What is gone is marked as missing while it may not be made
@@ -72,7 +73,7 @@ def guard(database: Database, listing: Listing) -> bool:
         # Its partitions prove nothing about those of the collection that was known.
         reason: Cause | None = Cause.COLLECTION_REPLACED
     else:
-        mark_found(database, listing)
+        mark_found(database, store, listing, is_same=_is_same(database, listing))
         reason = _judge(database, listing)
     if reason is None:
         release(database, listing.collection)
@@ -91,6 +92,12 @@ def guard(database: Database, listing: Listing) -> bool:
     if engage(database, seen):
         mark_missing(database, listing.collection, listing.gone, listing.asked_at, reason)
     return True
+
+
+def _is_same(database: Database, listing: Listing) -> bool:
+    """Whether the collection's number proves that it is the one that was known all the time."""
+    has_identity = listing.place is not None and listing.place.has_identity
+    return has_identity and decided_at(database, listing.collection) is None
 
 
 def guard_missing(database: Database, collection: str, asked_at: datetime) -> None:

@@ -62,7 +62,7 @@ def verify(
         except StoreError as error:
             report.not_compared[collection] = error
             continue
-        is_held = guard(database, comparison.listing) if repair_for else False
+        is_held = guard(database, store, comparison.listing) if repair_for else False
         if repair_for and not is_held:
             _record_audit(database, comparison, repair_for)
         note_verified(database, comparison.listing)

@@ -33,6 +33,7 @@ class Observer:
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
         self._check = DriftCheck(services, store)
+        self._store = store
 
     def look_at_all(self) -> int:
         """Observe each collection; returns how many requests were reopened or made again."""
@@ -72,7 +73,7 @@ class Observer:
 
     def _guard(self, observation: Observation, listing: Listing | None) -> bool:
         if listing is not None:
-            return guard(self._database, listing)
+            return guard(self._database, self._store, listing)
         if observation.cause == Cause.COLLECTION_MISSING:
             guard_missing(self._database, observation.collection, observation.looked_at)
         return False

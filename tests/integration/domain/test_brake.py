@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
@@ -24,6 +25,7 @@ from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.drift import known_drift
+from webapp.partitions.requests import ROWS_LOST
 from webapp.partitions.summary import summary
 
 # The rules do not depend on the database. The others meet what both databases are asked: what is
@@ -144,6 +146,8 @@ def test_they_are_ready_again_unmade_when_milvus_lists_them_again(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
     numbers = make_ready(product, milvus, 12)
+    for number in numbers:
+        milvus.insert_rows(product.collection, f"tenant_{number}", 3)
     away = milvus.collections[product.collection]
     milvus.collections[product.collection] = {"_default": 0}
     product.sweep(milvus)
@@ -161,6 +165,79 @@ def test_they_are_ready_again_unmade_when_milvus_lists_them_again(
     assert (row.generation, row.rows_lost_at, row.cause, row.error) == (1, None, None, None)
     assert product.event_names(numbers[0])[-1] == "found"
     assert [line["event"] for line in logs].count("milvus.collection.brake_released") == 1
+
+
+def marked(product: Product) -> list[int]:
+    """Those whose rows may be lost."""
+    return product.select(
+        select(Partition.tenant_id).where(ROWS_LOST).order_by(Partition.tenant_id)
+    )
+
+
+def test_what_came_back_empty_is_marked_when_it_was_made_by_hand(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 13)
+    lose(product, milvus, numbers)
+    product.sweep(milvus)
+    for number in numbers:
+        milvus.create_partition(product.collection, f"tenant_{number}")
+    milvus.insert_rows(product.collection, f"tenant_{numbers[0]}", 3)
+    product.sweep(milvus)
+    assert (product.states(), product.read(brakes)) == (["ready"] * 13, [])
+    assert marked(product) == numbers[1:]
+    full, empty = (product.events(each)[-1] for each in numbers[:2])
+    assert (full.event, empty.event) == ("milvus.partition.found",) * 2
+    assert "its rows may be lost" in str(empty.message) and "lost" not in str(full.message)
+    # The mark is no new loss.
+    product.sweep(milvus)
+    assert product.read(brakes) == []
+
+
+@ON_SQLITE
+def test_what_came_back_stays_missing_while_it_cannot_be_counted(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 13)
+    away = dict(milvus.collections[product.collection])
+    lose(product, milvus, numbers)
+    product.sweep(milvus)
+    milvus.collections[product.collection] = away
+    busy = FaultyStore(milvus, counting=StoreError(Cause.RATE_LIMITED, "flush"))
+    product.sweep(busy)
+    assert product.states() == ["missing"] * 13
+    broken = FaultyStore(milvus, counting=StoreError(Cause.UNEXPECTED, "no segment"))
+    product.sweep(broken)
+    assert (product.states(), marked(product)) == (["ready"] * 13, numbers)
+    assert "could not be counted" in str(product.events(numbers[0])[-1].message)
+
+
+@ON_SQLITE
+def test_nothing_is_counted_when_the_known_collection_is_back(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    make_ready(product, milvus, 2)
+    away = milvus.collections.pop(product.collection)
+    product.sweep(milvus)
+    milvus.collections[product.collection] = away
+    store = FaultyStore(milvus)
+    product.sweep(store)
+    assert (product.states(), marked(product)) == (["ready"] * 2, [])
+    assert "count each" not in store.calls
+
+
+@ON_SQLITE
+def test_what_is_in_an_accepted_collection_is_counted(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 3)
+    milvus.replace_collection(product.collection)
+    product.sweep(milvus)
+    for number in numbers:
+        milvus.create_partition(product.collection, f"tenant_{number}")
+    product.services.brakes.make_again(product.collection, actor=ACTOR)
+    product.sweep(milvus)
+    assert (product.states(), marked(product)) == (["ready"] * 3, numbers)
 
 
 # The decision.
@@ -514,7 +591,7 @@ def test_row_is_not_missing_when_it_was_proven_after_the_listing(
     assert asked_at
     place = milvus.locate(product.collection)
     listing = Listing(product.collection, asked_at, ready, names, place)
-    assert guard(product.database, listing)
+    assert guard(product.database, milvus, listing)
     assert product.states() == ["ready", *["missing"] * 11]
 
 
@@ -568,6 +645,15 @@ def test_verify_says_that_a_brake_is_on_and_repairs_nothing(braked: Product) -> 
     assert "flask partitions brake --make-again" in result.stderr
     assert braked.states() == ["missing"] * 3
     assert braked.audited("partitions.repair") == []
+
+
+def test_partitions_that_somebody_made_again_behind_a_brake_are_marked(braked: Product) -> None:
+    braked.sweep()
+    for n in range(1, 4):
+        braked.occupy(n, rows=2 if n == 1 else 0)
+    braked.sweep()
+    assert (braked.states(), braked.read(brakes)) == (["ready"] * 3, [])
+    assert marked(braked) == [2, 3]
 
 
 def test_brake_is_shown_and_decided_by_a_command(braked: Product) -> None:
