@@ -1,6 +1,7 @@
 """What becomes of a missing partition that Milvus lists again: ready, and told if it is empty."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, not_, select
 
@@ -20,6 +21,7 @@ from webapp.partitions.cas import change
 LISTED_AGAIN = "Milvus lists it again"
 AGAIN_EMPTY = "Milvus lists it again, empty: its rows may be lost"
 AGAIN_UNCOUNTED = "Milvus lists it again, and its rows could not be counted: they may be lost"
+OTHER_EMPTY = "another collection was accepted, and holds no rows of it: they may be lost"
 # Whether rows may be lost, by what the timeline says.
 LOST = {LISTED_AGAIN: False, AGAIN_EMPTY: True, AGAIN_UNCOUNTED: True}
 
@@ -44,8 +46,11 @@ def mark_found(
     missing because another one answered, or none, never left it, and are not counted.
     """
     for numbers in batches(sorted(listing.found), COUNTED_AT_ONCE):
+        uncertain = _missing_of(listing, numbers)
+        if is_same:
+            uncertain = and_(uncertain, not_(Partition.cause.in_(NOT_THERE)))
         try:
-            rows = _count(database, store, listing, numbers, is_same=is_same)
+            rows = _count(database, store, listing, uncertain)
         except StoreError as error:
             fields = {"collection": listing.collection, "cause": error.cause}
             log.warning("milvus.drift.not_settled", **fields, message=error.message)
@@ -56,24 +61,43 @@ def mark_found(
                 _mark(session, listing, chosen, message, is_lost=is_lost)
 
 
+def mark_accepted(
+    database: Database, store: PartitionStore, listing: Listing, decided_at: datetime
+) -> None:
+    """Mark ready partitions without rows, of a collection that an operator has just accepted.
+
+    They are those of another collection than the one in which they were proven.
+
+    Raises:
+        StoreError: the rows cannot be counted now.
+    """
+    listed = [number for number in listing.ready if partition_name(number) in listing.names]
+    for numbers in batches(sorted(listed), COUNTED_AT_ONCE):
+        proven_before = and_(
+            Partition.tenant_id.in_(numbers),
+            Partition.collection == listing.collection,
+            Partition.state == PartitionState.READY,
+            Partition.state_since < decided_at,
+            Partition.rows_lost_at.is_(None),
+        )
+        rows = _count(database, store, listing, proven_before)
+        empty = [number for number, count in rows.items() if not count]
+        with database.transaction() as session:
+            which = and_(proven_before, Partition.tenant_id.in_(empty))
+            marked = change(session, which, {"rows_lost_at": utc_now()})
+            events.record_each(session, marked, events.DRIFT, message=OTHER_EMPTY, actor="sweep")
+
+
 def _count(
-    database: Database,
-    store: PartitionStore,
-    listing: Listing,
-    numbers: Sequence[int],
-    *,
-    is_same: bool,
+    database: Database, store: PartitionStore, listing: Listing, which: ColumnElement[bool]
 ) -> Mapping[int, int | None]:
-    """The rows of each that must be counted; None where the server cannot say.
+    """The rows of each of these; None where the server cannot say.
 
     Raises:
         StoreError: of a cause in `COUNTED_LATER`.
     """
-    uncertain = _missing_of(listing, numbers)
-    if is_same:
-        uncertain = and_(uncertain, not_(Partition.cause.in_(NOT_THERE)))
     with database.reading() as session:
-        counted = session.scalars(select(Partition.tenant_id).where(uncertain)).all()
+        counted = session.scalars(select(Partition.tenant_id).where(which)).all()
     place = listing.place.name if listing.place else listing.collection
     names = {number: partition_name(number) for number in counted}
     try:

@@ -259,7 +259,7 @@ PARTITIONS_MISSING = _kind(
     N_("Find out what dropped them. Where no brake or pause holds them, they are made again."),
     passes_by_itself=True,
 )
-HELD_BY_BRAKE = N_("Nothing but to decide about the brake that holds them back.")
+HELD_BY_BRAKE = N_("Nothing for themselves: they follow what becomes of the brake that holds them.")
 PARTITIONS_RESURRECTED = _kind(
     "partitions_resurrected",
     Part.TENANTS,

@@ -240,6 +240,27 @@ def test_what_is_in_an_accepted_collection_is_counted(
     assert (product.states(), marked(product)) == (["ready"] * 3, numbers)
 
 
+def test_partitions_of_an_accepted_collection_are_marked_where_they_are_empty(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 3)
+    milvus.replace_collection(product.collection, *(f"tenant_{each}" for each in numbers))
+    milvus.insert_rows(product.collection, f"tenant_{numbers[0]}", 3)
+    product.sweep(milvus)
+    assert (on(product).gone, product.states()) == (0, ["ready"] * 3)
+    product.services.brakes.make_again(product.collection, actor=ACTOR)
+    product.sweep(FaultyStore(milvus, counting=StoreError(Cause.TIMEOUT, "slow")))
+    assert marked(product) == []
+    later = product.create("Later").id
+    product.work(milvus, no_script)
+    product.sweep(milvus)
+    assert (product.states(), marked(product)) == (["ready"] * 4, numbers[1:])
+    for number in numbers[1:]:
+        product.services.losses.acknowledge(number, actor=ACTOR)
+    product.sweep(milvus)
+    assert (marked(product), product.row(later).rows_lost_at) == ([], None)
+
+
 # The decision.
 
 
