@@ -451,6 +451,9 @@ def test_restore_is_told_by_commands_before_any_process_has_started(
     told = run_command("doctor", "--json")
     keys = [each["key"] for each in answer(told)["conditions"]]
     assert (told.exit_code, keys.count("database_restored")) == (2, 1)
+    for words in ("backfill", "backfill --dry-run", "retry --all --dry-run", "failed"):
+        held = run_command("partitions", *words.split())
+        assert (held.exit_code, "it lacks the newest tenants" in held.stderr) == (1, True), words
     assert product.read(summary, product.settings).restored is None, "they only read"
     too_early = run_command("partitions", "restored", "--acknowledge")
     assert too_early.exit_code == 2 and "compared" in too_early.stderr
