@@ -223,6 +223,7 @@ def describe_restore(state: RestoredState) -> str:
 FOUND = {
     "other_database": "it is another database or file than the one that Milvus was compared with.",
     "numbers_went_back": "tenants had higher numbers than any in it: it lacks the newest tenants.",
+    "clock_went_back": "what was stored later is not in it: it lacks what was done since.",
     "other_installation": "it is new, beside the numbers of another installation.",
 }
 NOT_COMPARED = (
