@@ -1,6 +1,6 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -118,9 +118,14 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
             "status": "paused" if paused else "running",
             "since": rfc3339(paused.since) if paused else None,
         },
-        "checks": {part.value: "degraded" if part in degraded else "ok" for part in Part},
+        "checks": _checks(degraded | {each.part for each in found if each.part == Part.BRAKE}),
         "degraded": list(dict.fromkeys(each.key for each in grave)),
     }
+
+
+def _checks(degraded: Collection[Part]) -> dict[str, str]:
+    """Each part; a brake that follows from another condition is on all the same."""
+    return {part.value: "degraded" if part in degraded else "ok" for part in Part}
 
 
 def _status_of_milvus(

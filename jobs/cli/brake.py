@@ -5,21 +5,19 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from jobs.cli.dispatch import dry, everyone, some, start
+from jobs.cli.dispatch import dry, some, start
 from jobs.cli.halts import (
     describe_brake,
     describe_gone,
     describe_restore,
+    pending_restore,
     serialize_brake,
     serialize_restore,
 )
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, to_stderr
-from webapp.db.types import utc_now
 from webapp.errors import DomainError
 from webapp.halts.brake_state import brakes
-from webapp.halts.restored_state import RestoredState
-from webapp.models.control import Installation
 from webapp.models.operation import OperationKind
 from webapp.operations.selection import Selection
 
@@ -66,20 +64,22 @@ def brake(again_in: str | None, wait_for: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@everyone
+@click.option("--all", "everyone", is_flag=True, help="All that have the mark.")
 @some
 @dry
 @as_json
 @with_appcontext
 def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_json: bool) -> None:
-    """Take the mark off tenants whose rows may be lost; without options off all of them.
+    """Take the mark off tenants whose rows may be lost: those of --tenant-id, or --all.
 
-    For partitions that Milvus lost and that were made again, empty: once their rows are loaded
-    again, or are not needed.
+    For partitions that Milvus lost and that are there again, empty: once their rows are loaded
+    again, or are not needed. The mark is all that says whose rows these are; --dry-run counts them.
     """
     to_stderr()
     if everyone and tenant_ids:
         refuse("--all and --tenant-id exclude each other")
+    if not (everyone or tenant_ids or dry_run):
+        refuse("say whose rows are loaded again: --tenant-id N (may be repeated), or --all")
     selection = Selection(tenant_ids=tenant_ids) if tenant_ids else Selection(rows_lost=True)
     start(
         OperationKind.ACKNOWLEDGE,
@@ -111,11 +111,7 @@ def restored(is_decided: bool, as_json: bool) -> None:
             incarnations.acknowledge(actor=current.command_line())
         except DomainError as error:
             refuse(str(error))
-    with current.database().reading() as session:
-        state = RestoredState.of(session.get(Installation, 1))
-    pending = state if state and state.is_pending else None
-    if pending is None and (doubt := incarnations.doubt()):
-        pending = RestoredState(utc_now(), doubt, is_suspected=True, acknowledged_at=None)
+    pending = pending_restore(current.services())
     if as_json:
         print_json(serialize_restore(pending) if pending else None)
     else:

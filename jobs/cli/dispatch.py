@@ -11,15 +11,14 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.orm import Session
 
-from jobs.cli.halts import Halts, find_halts
+from jobs.cli.halts import CANNOT_END, EVERYONE, NO_ONE, exit_if_held, find_halts, tell_halts
 from webapp import current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition
-from webapp.models.states import PartitionState
-from webapp.operations.plan import UNKNOWN, WITHOUT_REQUEST, first_unknown
+from webapp.operations.plan import UNKNOWN, WAITING, WITHOUT_REQUEST, first_unknown
 from webapp.operations.progress import View, failed_again, views
 from webapp.operations.selection import Selection
 from webapp.partitions.summary import adopted
@@ -51,7 +50,7 @@ everyone = click.option("--all", "everyone", is_flag=True, help="All of them (th
 @everyone
 @some
 @dry
-@click.option("--wait", is_flag=True, help="Wait until each is ready or failed.")
+@click.option("--wait", is_flag=True, help="Wait until each of them is ready or failed.")
 @click.option("--adopt", is_flag=True, help="Take rows that are there for the tenants' own.")
 @as_json
 @with_appcontext
@@ -71,7 +70,7 @@ def backfill(
 
     Exit 1: some failed (with --wait), Redis did not take the jobs, or a brake or a restored
     database holds some back; it is named, and the requests are kept. A pause is named too, and
-    is no failure.
+    is no failure. The same with --dry-run.
     """
     to_stderr()
     if everyone and tenant_ids:
@@ -80,22 +79,25 @@ def backfill(
     plan = current.services().operations.plan(*request, adopt=adopt)
     if UNKNOWN in plan.skipped:
         _refuse_unknown(tenant_ids)
+    of = request[1] if tenant_ids else EVERYONE
     if dry_run or not plan.accepted:
         none = dict.fromkeys(OUTCOMES, 0) if wait and not dry_run else {}
         _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
-        _say_what_halts(None, plan.skipped)
-        _end(None, plan.skipped, dry_run=dry_run)
+        tell_halts(of)
+        _tell_unawaited(plan.skipped, wait=wait and not dry_run)
+        exit_if_held(of)
         return
     operation = _drive(*request, planned=plan.accepted, adopt=adopt)
-    _say_what_halts(operation, plan.skipped)
+    _tell(of, operation.id, wait=wait)
+    _tell_unawaited(plan.skipped, wait=wait)
     outcome = _outcome(operation.id, wait=wait)
     if adopt and wait:
         outcome |= _adopted(operation.id)
     _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json)
+    _tell_failures(operation.id)
     if wait and outcome["failed"]:
-        _hint_at_adoption(operation.id)
         sys.exit(1)
-    _end(operation, plan.skipped)
+    exit_if_held(of, operation.id)
 
 
 def _refuse_unknown(tenant_ids: Sequence[int]) -> None:
@@ -120,21 +122,16 @@ def _drive(
     return operation
 
 
-def _say_what_halts(operation: Operation | None, skipped: Mapping[str, int]) -> None:
+def _tell(of: Selection, operation_id: int, *, wait: bool) -> None:
     """Say what keeps the tenants from being made; it is said before any waiting for them."""
-    for sentence in _halts(operation, skipped).sentences:
-        click.echo(sentence, err=True)
+    tell_halts(of, operation_id)
+    if wait and find_halts(current.services(), NO_ONE, operation_id).sentences:
+        click.echo(CANNOT_END, err=True)
 
 
-def _end(operation: Operation | None, skipped: Mapping[str, int], *, dry_run: bool = False) -> None:
-    """Exit with 1 where something other than a pause keeps what was asked for from being done."""
-    if not dry_run and _halts(operation, skipped).are_grave:
-        sys.exit(1)
-
-
-def _halts(operation: Operation | None, skipped: Mapping[str, int]) -> Halts:
-    operation_id = operation.id if operation else None
-    return current.database().read(find_halts, operation_id, PartitionState.MISSING in skipped)
+def _tell_unawaited(skipped: Mapping[str, int], *, wait: bool) -> None:
+    if wait and (others := skipped.get(WAITING)):
+        click.echo(f"{others} wait by an earlier request, and are not waited for here.", err=True)
 
 
 def _outcome(operation_id: int, *, wait: bool) -> dict[str, int]:
@@ -177,19 +174,24 @@ def _view(operation_id: int) -> View:
 
 
 def _hint(operation_id: int) -> str:
-    halts = current.database().read(find_halts, operation_id, False)
+    halts = find_halts(current.services(), NO_ONE, operation_id)
     why = halts.sentences or ["does a worker run, and does Milvus answer?"]
     return "\n".join(["Nothing moves:", *why])
 
 
-def _hint_at_adoption(operation_id: int) -> None:
-    failed = current.database().read(failed_again, operation_id)
-    if tenants := failed.get(Cause.FOREIGN_DATA):
-        click.echo(
-            f"{tenants} failed because their partitions hold rows already. Where these are the "
-            "tenants' own: flask partitions backfill --adopt (or adopt --tenant-id N).",
-            err=True,
+def _tell_failures(operation_id: int) -> None:
+    """Say on stderr of which causes the operation's tenants have failed, and what to do."""
+    for cause, tenants in current.database().read(failed_again, operation_id).items():
+        click.echo(f"{tenants} failed: {cause}: {_remedy(cause)}", err=True)
+
+
+def _remedy(cause: Cause) -> str:
+    if cause == Cause.FOREIGN_DATA:
+        return (
+            "their partitions hold rows already. Where these are the tenants' own: "
+            "flask partitions backfill --adopt (or adopt --tenant-id N)."
         )
+    return f"{cause.advice.meaning} {cause.advice.remedy}"
 
 
 def _print(
@@ -232,7 +234,8 @@ def retry(
 ) -> None:
     """Dispatch failed ones afresh, with all their attempts; without options all of them.
 
-    Says how many are ready, have failed again or wait. Exit 1: as of `backfill`.
+    Says how many are ready, have failed again or wait. Exit 1: as of `backfill`, and also without
+    --wait if some have failed again by then.
     """
     to_stderr()
     if everyone and (tenant_ids or cause):
@@ -241,11 +244,15 @@ def retry(
     selection = Selection.of_failed(for_cause)
     if tenant_ids:
         selection = Selection(cause=for_cause, tenant_ids=tenant_ids)
-    operation = start(OperationKind.RETRY, selection, dry_run=dry_run, as_json=as_json, wait=wait)
+    of = selection if tenant_ids or for_cause else EVERYONE
+    operation = start(
+        OperationKind.RETRY, selection, dry_run=dry_run, as_json=as_json, wait=wait, halted=of
+    )
     if operation:
-        if wait and _view(operation.id).progress.failed:
+        _tell_failures(operation.id)
+        if _view(operation.id).progress.failed:
             sys.exit(1)
-        _end(operation, json.loads(operation.skipped))
+    exit_if_held(of, operation.id if operation else None)
 
 
 def start(
@@ -256,23 +263,25 @@ def start(
     as_json: bool,
     wait: bool = False,
     verb: str = "dispatched",
+    halted: Selection | None = None,
 ) -> Operation | None:
-    """Plan the operation, run all of it here and print what came of it; None: nothing was done."""
-    is_retry = kind is OperationKind.RETRY
+    """Plan the operation, run all of it here and print what came of it; None: nothing was done.
+
+    `halted`: the tenants of whom is told what holds them back, and what became of them.
+    """
     plan = current.services().operations.plan(kind, selection)
     missing = sum(plan.skipped.get(reason, 0) for reason in (UNKNOWN, WITHOUT_REQUEST))
     if missing:
         refuse(f"{missing} of the tenants do not exist or were never asked for")
     if dry_run or not plan.accepted:
         _print(plan.accepted, plan.skipped, dry_run=dry_run, as_json=as_json, verb=verb)
-        if is_retry:
-            _say_what_halts(None, plan.skipped)
-            _end(None, plan.skipped, dry_run=dry_run)
+        if halted:
+            tell_halts(halted)
         return None
     operation = _drive(kind, selection, planned=plan.accepted)
-    skipped = json.loads(operation.skipped)
-    if is_retry:
-        _say_what_halts(operation, skipped)
-    outcome = _outcome(operation.id, wait=wait) if is_retry else {}
-    _print(operation.accepted, skipped, outcome, as_json=as_json, verb=verb)
+    outcome = {}
+    if halted:
+        _tell(halted, operation.id, wait=wait)
+        outcome = _outcome(operation.id, wait=wait)
+    _print(operation.accepted, json.loads(operation.skipped), outcome, as_json=as_json, verb=verb)
     return operation

@@ -5,6 +5,7 @@ import sys
 import click
 from flask.cli import with_appcontext
 
+from jobs.cli.halts import end_where_held
 from webapp import current
 from webapp.audit import log as audit
 from webapp.cli.console import as_json, number, print_json, refuse, stdin, to_stderr
@@ -22,7 +23,8 @@ tenant = click.option("--tenant-id", type=number, required=True, help="Of this t
 def adopt(tenant_id: int) -> None:
     """Take the rows that a partition held before for its tenant's own.
 
-    For a tenant that failed for foreign_data, once it is known whose rows they are.
+    For a tenant that failed for foreign_data, once it is known whose rows they are. Exit 1: it is
+    requested, and held back by what is named.
     """
     to_stderr()
     try:
@@ -32,6 +34,7 @@ def adopt(tenant_id: int) -> None:
     except NotForeign as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"tenant {tenant_id}: dispatched, to adopt what its partition holds")
+    end_where_held(tenant_id)
 
 
 @click.command()
@@ -42,6 +45,7 @@ def empty(tenant_id: int, yes: bool) -> None:
     """Destroy the rows that a partition held before, and make it anew for its tenant.
 
     For a tenant that failed for foreign_data, once it is known that these rows are not needed.
+    Exit 1: it is requested, and held back by what is named.
     """
     to_stderr()
     work = current.services().foreign
@@ -55,6 +59,7 @@ def empty(tenant_id: int, yes: bool) -> None:
     except NotForeign as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"tenant {tenant_id}: dispatched, to destroy what its partition holds")
+    end_where_held(tenant_id)
 
 
 def _ask(rows: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 from flask.cli import AppGroup
 
+from jobs.cli.halts import end_where_held
 from webapp import current
 from webapp.cli.console import as_json, print_json, refuse, stdin, to_stderr
 from webapp.errors import DomainError, InvalidField, OrphanNotFound
@@ -64,6 +65,7 @@ def adopt(partition: str, collection: str | None, name: str, slug: str | None) -
     to_stderr()
     tenant = _decided(current.services().adoption.adopt, collection, partition, name, slug)
     click.echo(f"tenant {tenant.id}: dispatched, to adopt what its partition holds")
+    end_where_held(tenant.id)
 
 
 @orphans.command()

@@ -3,13 +3,16 @@
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from jobs.cli import brake, dispatch, isolation, orphans, pause, verify
-from jobs.cli.halts import describe_pause, serialize_pause
+from jobs.cli.halts import EVERYONE, describe_pause, exit_if_held, serialize_pause, tell_halts
 from webapp import core, current
 from webapp.cli.console import as_json, number, print_json, refuse, to_stderr
 from webapp.errors import TenantNotFound
@@ -17,6 +20,7 @@ from webapp.halts.pause_state import PauseState
 from webapp.logs import configure_logging
 from webapp.models.partition import Partition
 from webapp.models.process import ProcessKind
+from webapp.models.states import PartitionState
 from webapp.partitions import failures
 from webapp.partitions import summary as figures
 from webapp.tenants import queries
@@ -103,14 +107,26 @@ def _partition(row: Partition) -> dict[str, Any] | None:
 @partitions.command()
 @as_json
 def failed(as_json: bool) -> None:
-    """The failures, grouped by cause."""
+    """The failures, grouped by cause.
+
+    What holds tenants back that have not failed is on stderr: a brake, a restored database (exit
+    1, as of `backfill`), or a pause.
+    """
     to_stderr()
     families = current.database().read(failures.families)
     if as_json:
         print_json([_family(family) for family in families])
-        return
+    else:
+        _print_families(families)
+    tell_halts(EVERYONE)
+    exit_if_held(EVERYONE)
+
+
+def _print_families(families: Sequence[failures.Family]) -> None:
     if not families:
         click.echo("Nothing failed.")
+    if missing := current.database().read(_missing):
+        click.echo(f"{missing} missing: ready before, and in Milvus no more.")
     for family in families:
         advice = family.cause.advice
         tenants = "1 tenant" if family.tenants == 1 else f"{family.tenants} tenants"
@@ -118,6 +134,11 @@ def failed(as_json: bool) -> None:
         click.echo(f"{family.cause}: {tenants}, waiting since {waiting}, last failure {last}")
         click.echo(f"  {advice.meaning} {advice.remedy}")
         click.echo(f"  e.g. tenant {family.example_tenant_id}: {family.example_error}")
+
+
+def _missing(session: Session) -> int:
+    gone = select(func.count()).where(Partition.state == PartitionState.MISSING)
+    return session.scalar(gone) or 0
 
 
 def _family(family: failures.Family) -> dict[str, Any]:
@@ -137,11 +158,16 @@ def _family(family: failures.Family) -> dict[str, Any]:
 @partitions.command()
 @click.option("--once", is_flag=True, help="Sweep once and end.")
 def reconcile(once: bool) -> None:
-    """Dispatch what is due, and sweep every RECONCILE_INTERVAL, until stopped."""
+    """Dispatch what is due, and sweep every RECONCILE_INTERVAL, until stopped.
+
+    With --once it exits with 1 if a brake or a restored database still holds something back.
+    """
     settings, stop = current.settings(), threading.Event()
     configure_logging(settings, stream="stderr" if once else "stdout")
     if once:
         _sweep_once(_reconciler())
+        tell_halts(EVERYONE)
+        exit_if_held(EVERYONE)
         return
     from jobs.context import await_schema
     from webapp.conditions.watch import Watch

@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from jobs.drift.compare import Listing, proven_in
-from jobs.drift.missing import mark_found, mark_missing
-from jobs.milvus.store import Place
+from jobs.drift.found import mark_accepted, mark_found
+from jobs.drift.missing import mark_missing
+from jobs.milvus.store import PartitionStore, Place
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.db.upsert import insert_into
@@ -62,17 +63,22 @@ class Sight:
     place: Place | None = None
 
 
-def guard(database: Database, listing: Listing) -> bool:
+def guard(database: Database, store: PartitionStore, listing: Listing) -> bool:
     """Bring brake and rows into line with a listing; True while nothing may be made or dropped.
 
     What is listed again is ready again. What is gone is marked as missing while it may not be made
     again: behind a brake, and during a pause.
+
+    Raises:
+        StoreError: what is in an accepted collection cannot be counted now.
     """
     if listing.is_replaced:
         # Its partitions prove nothing about those of the collection that was known.
         reason: Cause | None = Cause.COLLECTION_REPLACED
     else:
-        mark_found(database, listing)
+        mark_found(database, store, listing, is_same=_is_same(database, listing))
+        if accepted_at := _just_accepted(database, listing):
+            mark_accepted(database, store, listing, accepted_at)
         reason = _judge(database, listing)
     if reason is None:
         release(database, listing.collection)
@@ -91,6 +97,24 @@ def guard(database: Database, listing: Listing) -> bool:
     if engage(database, seen):
         mark_missing(database, listing.collection, listing.gone, listing.asked_at, reason)
     return True
+
+
+def _is_same(database: Database, listing: Listing) -> bool:
+    """Whether the collection's number proves that it is the one that was known all the time."""
+    has_identity = listing.place is not None and listing.place.has_identity
+    return has_identity and decided_at(database, listing.collection) is None
+
+
+def _just_accepted(database: Database, listing: Listing) -> datetime | None:
+    """When an operator accepted another collection, until it was compared for the first time."""
+    with database.reading() as session:
+        brake = session.get(Brake, listing.collection)
+        observed = session.get(ObservedCollection, listing.collection)
+        compared_at = observed.compared_at if observed else None
+        if brake is None or brake.reason != Cause.COLLECTION_REPLACED or not brake.released_by:
+            return None
+        decided = brake.released_at
+        return decided if decided and (compared_at is None or compared_at < decided) else None
 
 
 def guard_missing(database: Database, collection: str, asked_at: datetime) -> None:
@@ -122,9 +146,8 @@ def engage(database: Database, seen: Sight) -> bool:
         session.execute(first.on_conflict_do_nothing())
         row = session.get_one(Brake, seen.collection, with_for_update=True)
         is_news = row.released_at is not None or row.reason != seen.reason
-        if row.released_at is not None:
-            row.since = now
         if is_news:
+            row.since = now
             row.released_at = row.released_by = row.acknowledged_at = row.acknowledged_by = None
             figures = {"reason": seen.reason, "gone": seen.gone, "proven": seen.proven}
             session.after_commit(lambda: log.error(ENGAGED, collection=seen.collection, **figures))

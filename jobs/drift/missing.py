@@ -1,4 +1,4 @@
-"""What becomes of a proven partition that Milvus does not list: missing, found, made again."""
+"""What becomes of a proven partition that Milvus does not list: missing, or made again."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -23,7 +23,6 @@ from webapp.services import Services
 MADE_AGAIN = "Milvus lists it no more; it is made again"
 LISTED_NO_MORE = "Milvus lists it no more"
 WITHOUT_COLLECTION = "Milvus has no such collection"
-LISTED_AGAIN = "Milvus lists it again"
 
 READY, MISSING = PartitionState.READY, PartitionState.MISSING
 
@@ -53,26 +52,6 @@ def mark_missing(
         return len(rows)
 
     return _in_batches(database, collection, numbers, mark)
-
-
-def mark_found(database: Database, listing: Listing) -> int:
-    """Mark missing partitions as ready that are listed again; returns how many."""
-    found = {
-        "state": READY,
-        "state_since": utc_now(),
-        "verified_at": listing.asked_at,
-        "waiting_since": None,
-        "cause": None,
-        "error": None,
-    }
-
-    def mark(session: UnitOfWork, mine: ColumnElement[bool]) -> int:
-        before = and_(mine, Partition.state == MISSING, Partition.state_since < listing.asked_at)
-        rows = change(session, before, found)
-        events.record_each(session, rows, events.FOUND, message=LISTED_AGAIN, actor="sweep")
-        return len(rows)
-
-    return _in_batches(database, listing.collection, listing.found, mark)
 
 
 def make_again(services: Services, listing: Listing, decided_at: datetime | None = None) -> int:

@@ -59,10 +59,10 @@ def verify(
             if accept_for:
                 _accept(services, store, collection, accept_for)
             comparison = compare(database, check.read_listing(collection))
+            is_held = guard(database, store, comparison.listing) if repair_for else False
         except StoreError as error:
             report.not_compared[collection] = error
             continue
-        is_held = guard(database, comparison.listing) if repair_for else False
         if repair_for and not is_held:
             _record_audit(database, comparison, repair_for)
         note_verified(database, comparison.listing)

@@ -11,7 +11,7 @@ from jobs.drift.observations import (
 )
 from jobs.drift.orphans import forget_abandoned, forget_missing
 from jobs.milvus.schema import schema_in
-from jobs.milvus.store import PartitionStore
+from jobs.milvus.store import PartitionStore, StoreError
 from jobs.provisioning.circuit_breaker import CircuitBreaker
 from jobs.reconciler.repair import Repair
 from webapp.logs import get_logger
@@ -33,6 +33,7 @@ class Observer:
         self._repair = Repair(database, services.job_queue, services.dispatcher, self._policy)
         self._circuit = CircuitBreaker(database, self._policy)
         self._check = DriftCheck(services, store)
+        self._store = store
 
     def look_at_all(self) -> int:
         """Observe each collection; returns how many requests were reopened or made again."""
@@ -46,7 +47,7 @@ class Observer:
             before = last_cause(self._database, collection)
             observation, listing = self._check.observe(collection)
             # First, so that nothing is reopened or made again behind a brake.
-            is_held = self._guard(observation, listing)
+            listing, is_held = self._guard(observation, listing)
             changed = self._follow(observation, before)
             if observation.cause == Cause.COLLECTION_MISSING:
                 self._forget(collection)
@@ -70,12 +71,21 @@ class Observer:
         if collection != self._policy.collection:
             forget_missing(self._database, collection)
 
-    def _guard(self, observation: Observation, listing: Listing | None) -> bool:
-        if listing is not None:
-            return guard(self._database, listing)
+    def _guard(
+        self, observation: Observation, listing: Listing | None
+    ) -> tuple[Listing | None, bool]:
+        """The listing that may be compared, and whether nothing may be made or dropped."""
         if observation.cause == Cause.COLLECTION_MISSING:
             guard_missing(self._database, observation.collection, observation.looked_at)
-        return False
+        if listing is None:
+            return None, False
+        try:
+            return listing, guard(self._database, self._store, listing)
+        except StoreError as error:
+            # What an operator has accepted is counted before it is compared.
+            fields = {"collection": listing.collection, "cause": error.cause}
+            log.warning("milvus.drift.not_settled", **fields, message=error.message)
+            return None, True
 
     def _follow(self, observation: Observation, before: Cause | None) -> int:
         """Reopen failures whose cause is over, or store a new permanent cause."""

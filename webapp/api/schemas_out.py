@@ -75,8 +75,9 @@ class Partition(Outgoing):
         "tenant can be called back, unless a drop has begun."
     )
     rows_lost_at: datetime | None = Field(
-        description="When Milvus was found to have lost the partition, which was or is then made "
-        "again, empty: its rows may be lost. Null once an operator has acknowledged it."
+        description="When Milvus was found to have lost the partition, which is made again, empty, "
+        "or when it came back without rows: they may be lost. Null once an operator has "
+        "acknowledged it."
     )
 
     @field_validator("last_requested_at", mode="before")

@@ -206,7 +206,7 @@ def _shown(tenant: Tenant) -> Answer:
 def acknowledge(tenant_id: int, idempotency: Idempotency) -> Tenant:
     """Acknowledge that a tenant's rows may be lost
 
-    For a partition that Milvus lost and that was made again, empty (`rows_lost_at`): once its rows
+    For a partition that Milvus lost and that is there again, empty (`rows_lost_at`): once its rows
     are loaded again, or are not needed.
     """
     losses = current.services().losses

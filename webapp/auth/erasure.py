@@ -24,7 +24,7 @@ from webapp.auth.users import generated_password
 from webapp.db.batching import batches
 from webapp.db.session import Database
 from webapp.logs import get_logger
-from webapp.models.audit import Actor, AuditEntry
+from webapp.models.audit import Actor, AuditEntry, Via
 from webapp.models.base import Model
 from webapp.models.control import Brake, Installation, Pause
 from webapp.models.csv_import import Upload
@@ -52,6 +52,8 @@ TEXTS: dict[Any, tuple[str, ...]] = {
 }
 # The tables with the address that a person came from.
 ADDRESSED = frozenset({AuditEntry, Operation, OrphanRequest, Upload})
+# Columns with an actor's signature, which of a command has `login@host`.
+SIGNED = "_by"
 # For an address that is no user's, such as of a failed login.
 NO_USER = "erased-address"
 LOOKED_AT = 5_000
@@ -77,6 +79,12 @@ class Person:
         # A file's name may end with the address.
         address = rf"(?<![\w.+-]){re.escape(self.email)}(?![\w-]|\.(?!csv\b)\w)"
         return re.sub(address, self.pseudonym, text, flags=re.IGNORECASE)
+
+    def unsign(self, signature: str) -> str:
+        """A command's signature without the `login@host` that is this person's."""
+        name, _colon, address = signature.partition(":")
+        is_mine = name == Via.CLI and address.lower() in self.addresses
+        return name if is_mine else self.replace(signature)
 
     def came_from(self, row: Any) -> bool:
         """Whether the row's address is this person's."""
@@ -176,6 +184,10 @@ def _windows(database: Database, table: type[Model]) -> Iterator[ColumnElement[b
 def _mentions(table: type[Model], person: Person) -> ColumnElement[bool]:
     columns = [getattr(table, name) for name in TEXTS[table]]
     conditions = [column.icontains(person.email, autoescape=True) for column in columns]
+    signed = [column for column in columns if column.key.endswith(SIGNED)]
+    conditions += [
+        column.icontains(each, autoescape=True) for column in signed for each in person.addresses
+    ]
     if table in ADDRESSED:
         address: Any = table.address  # type: ignore[attr-defined]
         conditions += [address.icontains(each, autoescape=True) for each in person.addresses]
@@ -187,7 +199,10 @@ def _change(
 ) -> tuple[ColumnElement[bool], dict[str, Any]] | None:
     """The row as it was, and its new values; None where the address is a part of another one."""
     before = {name: getattr(row, name) for name in TEXTS[table] if getattr(row, name)}
-    values: dict[str, Any] = {name: person.replace(text) for name, text in before.items()}
+    values: dict[str, Any] = {
+        name: person.unsign(text) if name.endswith(SIGNED) else person.replace(text)
+        for name, text in before.items()
+    }
     values = {name: text for name, text in values.items() if text != before[name]}
     if table in ADDRESSED and row.address and person.came_from(row):
         values["address"] = None

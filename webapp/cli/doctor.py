@@ -1,7 +1,7 @@
 """The command `flask doctor`: the conditions of the installation."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 from flask.cli import with_appcontext
@@ -34,15 +34,18 @@ EXIT = {None: 0, Severity.INFO: 0, Severity.WARNING: 1, Severity.DANGER: 2}
 @click.pass_context
 @with_appcontext
 def doctor_command(ctx: click.Context, as_json: bool) -> None:
-    """Show what is not as it should be, and what to do. Exit 0: nothing, 1: warning, 2: danger."""
+    """Show what is not as it should be, and what to do. Exit 0: nothing, 1: warning, 2: danger.
+
+    It judges by its own settings, and says first for which database and collection.
+    """
     to_stderr()
     found = _examine()
-    severity, differing = worst(found), _differing()
-    _tell_settings(differing)
+    severity, differing, judged_for = worst(found), _differing(), _judged_for()
     if as_json:
         told = {"conditions": [serialize(each) for each in found], "settings_differ": differing}
-        print_json({"status": severity or "ok", **told})
+        print_json({"status": severity or "ok", "judged_for": judged_for, **told})
     else:
+        _print_settings(judged_for, differing)
         _print(found)
     ctx.exit(EXIT[severity])
 
@@ -75,16 +78,19 @@ def _differing() -> list[str]:
     ]
 
 
-def _tell_settings(differing: Sequence[str]) -> None:
-    """Say what was looked at: the command's own settings decide that."""
+def _judged_for() -> dict[str, str]:
+    """What was looked at: the command's own settings decide that."""
     used = current.settings().in_force()
-    database, collection = used["DATABASE_URL"], used["MILVUS_COLLECTION"]
-    click.echo(f"Judged for the database {database}, collection {collection}.", err=True)
+    return {"database": used["DATABASE_URL"], "collection": used["MILVUS_COLLECTION"]}
+
+
+def _print_settings(judged_for: Mapping[str, str], differing: Sequence[str]) -> None:
+    database, collection = judged_for["database"], judged_for["collection"]
+    click.echo(f"Judged for the database {database}, collection {collection}.")
     if differing:
         click.echo(
-            f"The processes that work have other settings than this command: "
-            f"{', '.join(differing)}. Give it their environment.",
-            err=True,
+            "This is not what the processes see that work: they have other settings than this "
+            f"command: {', '.join(differing)}. Give it their environment."
         )
 
 
@@ -117,4 +123,4 @@ def _print(found: Sequence[Condition]) -> None:
         subject = f" ({each.subject})" if each.subject else ""
         click.echo(f"{each.severity.upper():8} {each.key}{subject}{since}")
         click.echo(f"         {sentence(each.text)}")
-        click.echo(f"         {each.kind.what_to_do}")
+        click.echo(f"         {each.what_to_do}")

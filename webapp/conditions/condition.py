@@ -60,6 +60,8 @@ class Kind:
     what_to_do: str
     # True where it ends without a human, once what caused it has ended or the work is done.
     passes_by_itself: bool = False
+    # True where another `since` is another fault under the same key, which is raised again.
+    begins_anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,13 @@ class Condition:
     since: datetime | None = None
     count: int | None = None
     subject: str = ""
+    # What to do here, where that is not what the kind says.
+    remedy: str | None = None
+
+    @property
+    def what_to_do(self) -> str:
+        """A whole sentence, English, to translate."""
+        return self.remedy or self.kind.what_to_do
 
     @property
     def key(self) -> str:

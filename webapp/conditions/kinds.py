@@ -8,9 +8,15 @@ _KINDS: list[Kind] = []
 
 
 def _kind(
-    key: str, part: Part, place: Place, what_to_do: str, *, passes_by_itself: bool = False
+    key: str,
+    part: Part,
+    place: Place,
+    what_to_do: str,
+    *,
+    passes_by_itself: bool = False,
+    begins_anew: bool = False,
 ) -> Kind:
-    _KINDS.append(Kind(key, part, place, what_to_do, passes_by_itself))
+    _KINDS.append(Kind(key, part, place, what_to_do, passes_by_itself, begins_anew))
     return _KINDS[-1]
 
 
@@ -36,7 +42,10 @@ ISOLATION_BROKEN = _kind(
     "isolation_broken",
     Part.MILVUS,
     Place.DRIFT,
-    N_("Stop searches on this Milvus until the reason is known; check it again after that."),
+    N_(
+        "Stop searches on this Milvus until the reason is known; check it again after that: "
+        "flask partitions canary."
+    ),
 )
 BRAKE_ENGAGED = _kind(
     "brake_engaged",
@@ -44,8 +53,14 @@ BRAKE_ENGAGED = _kind(
     Place.BRAKE,
     N_(
         "Find out what happened to Milvus, and restore it if you can: what is listed again is "
-        "ready again. Else decide: make the partitions again, or wait."
+        "ready again. Else decide: flask partitions brake --make-again COLLECTION makes them "
+        "again, empty; --wait COLLECTION leaves all as it is."
     ),
+    begins_anew=True,
+)
+ENDS_WITH_IT = N_(
+    "Nothing but for the missing collection: the brake ends when that is back with its "
+    "partitions. If it comes back without them, an operator decides."
 )
 DATABASE_RESTORED = _kind(
     "database_restored",
@@ -132,13 +147,22 @@ FOREIGN_DATA = _kind(
     "foreign_data",
     Part.TENANTS,
     Place.FOREIGN,
-    N_("Find the owner of the rows; then adopt them, or have them destroyed."),
+    N_(
+        "Find the owner of the rows; then adopt them, or have them destroyed: on the tenant's "
+        "page, or by flask partitions adopt or empty."
+    ),
 )
 TENANTS_FAILED = _kind(
     "tenants_failed",
     Part.TENANTS,
     Place.CAUSES,
-    N_("See each cause with its remedy; a retry is offered where one can help."),
+    N_(
+        "See each cause with its remedy, and retry where that can help: Partitions → By cause, or "
+        "flask partitions failed and flask partitions retry."
+    ),
+)
+WAIT_FOR_COLLECTION = N_(
+    "Nothing but for the missing collection: they are tried again as soon as that is there."
 )
 COLLECTION_FULL = _kind(
     "collection_full",
@@ -160,7 +184,10 @@ PROVISIONING_PAUSED = _kind(
     "provisioning_paused",
     Part.PROVISIONING,
     Place.QUEUES,
-    N_("Resume provisioning when the work on Milvus is done; sign-ups are kept until then."),
+    N_(
+        "Resume provisioning when the work on Milvus is done: Partitions → Queues and workers, "
+        "flask partitions resume, or POST /api/partitions/resume. Sign-ups are kept until then."
+    ),
 )
 PROCESS_SILENT = _kind(
     "process_silent",
@@ -193,7 +220,7 @@ ISOLATION_UNCHECKED = _kind(
     "isolation_unchecked",
     Part.MILVUS,
     Place.DRIFT,
-    N_("Read why the last check could not be made, and check again."),
+    N_("Read why the last check could not be made, and check again: flask partitions canary."),
 )
 TENANTS_STUCK = _kind(
     "tenants_stuck",
@@ -206,8 +233,8 @@ PARTITIONS_ORPHANED = _kind(
     Part.TENANTS,
     Place.ORPHANS,
     N_(
-        "Find out whose rows they are; then adopt, acknowledge or drop them, there or by "
-        ".venv/bin/flask partitions orphans."
+        "Find out whose rows they are; then adopt, acknowledge or drop them: Partitions → Drift, "
+        "or flask partitions orphans."
     ),
 )
 REMOVALS_BLOCKED = _kind(
@@ -220,7 +247,10 @@ ROWS_MAY_BE_LOST = _kind(
     "rows_may_be_lost",
     Part.TENANTS,
     Place.ROWS_LOST,
-    N_("Load these tenants' documents again, and acknowledge: flask partitions acknowledge."),
+    N_(
+        "Load these tenants' documents again, then acknowledge: Tenants → Rows may be lost, or "
+        "flask partitions acknowledge --tenant-id N."
+    ),
 )
 PARTITIONS_MISSING = _kind(
     "partitions_missing",
@@ -229,6 +259,7 @@ PARTITIONS_MISSING = _kind(
     N_("Find out what dropped them. Where no brake or pause holds them, they are made again."),
     passes_by_itself=True,
 )
+HELD_BY_BRAKE = N_("Nothing for themselves: they follow what becomes of the brake that holds them.")
 PARTITIONS_RESURRECTED = _kind(
     "partitions_resurrected",
     Part.TENANTS,

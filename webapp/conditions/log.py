@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -121,17 +121,19 @@ class ConditionLog:
         now = {each.identity: each for each in present}
         with self._database.transaction() as session:
             rows = {(row.key, row.subject): row for row in session.scalars(select(RaisedCondition))}
-            before = {identity: row.severity for identity, row in rows.items()}
+            before = {identity: (row.severity, row.raised_at) for identity, row in rows.items()}
             for identity, row in rows.items():
                 if identity in now:
                     row.severity = now[identity].severity
+                    if _is_another(now[identity], row.raised_at):
+                        row.raised_at = now[identity].since or row.raised_at
                 else:
                     session.delete(row)
             session.add_all(_row(each) for each in present if each.identity not in rows)
         for each in present:
-            if _is_told(each.severity) and not _is_as_grave(before.get(each.identity), each):
+            if _is_told(each.severity) and not _is_known(before.get(each.identity), each):
                 _log_raised(each)
-        for identity, severity in before.items():
+        for identity, (severity, _raised_at) in before.items():
             after = now.get(identity)
             if _is_told(severity) and not (after and _is_told(after.severity)):
                 _log_cleared(*identity)
@@ -156,8 +158,16 @@ def _is_told(severity: Severity) -> bool:
     return severity != Severity.INFO
 
 
-def _is_as_grave(before: Severity | None, condition: Condition) -> bool:
-    return before is not None and RANK[before] <= RANK[condition.severity]
+def _is_known(before: tuple[Severity, datetime] | None, condition: Condition) -> bool:
+    """Whether it was raised before, as grave as now."""
+    if before is None or _is_another(condition, before[1]):
+        return False
+    return RANK[before[0]] <= RANK[condition.severity]
+
+
+def _is_another(condition: Condition, raised_at: datetime) -> bool:
+    since = condition.since
+    return condition.kind.begins_anew and since is not None and since > raised_at
 
 
 def _row(condition: Condition) -> RaisedCondition:
@@ -179,7 +189,7 @@ def _log_raised(condition: Condition, **more: str) -> None:
         count=condition.count,
         since=condition.since.isoformat() if condition.since else None,
         sentence=sentence(condition.text),
-        what_to_do=condition.kind.what_to_do,
+        what_to_do=condition.what_to_do,
         **more,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from webapp.conditions import kinds
-from webapp.conditions.condition import Condition, counted, plain
+from webapp.conditions.condition import Condition, Text, counted, plain
 from webapp.conditions.observations import Observations
 from webapp.halts.brake_state import BrakeState
 from webapp.models.causes import NO_ANSWER, Cause
@@ -46,7 +46,7 @@ def is_stale(compared_at: datetime | None, at: datetime, interval_s: float) -> b
 
 def _outage(seen: Observations) -> Iterator[Condition]:
     circuit, in_use = seen.summary.circuit, seen.summary.collections[0]
-    if circuit.is_open or (in_use.cause in NO_ANSWER and _is_fresh(seen, in_use)):
+    if circuit.is_open or (in_use.cause in NO_ANSWER and seen.is_fresh(in_use)):
         waiting = sum(seen.summary.states[state] for state in UNSETTLED)
         why = circuit.cause or in_use.cause or Cause.MILVUS_UNREACHABLE
         text = plain("Milvus does not answer (%(cause)s).", cause=why)
@@ -65,13 +65,13 @@ def _outage(seen: Observations) -> Iterator[Condition]:
     # Told as no answer, and as a brake.
     told = NO_ANSWER | {Cause.COLLECTION_REPLACED}
     for collection in seen.summary.collections:
-        if collection.cause and collection.cause not in told and _is_fresh(seen, collection):
+        if collection.cause and collection.cause not in told and seen.is_fresh(collection):
             yield _refused(collection, collection.cause, braked.get(collection.collection))
 
 
 def _refused(collection: Headroom, cause: Cause, brake: BrakeState | None) -> Condition:
     kind, name = OF_CAUSE.get(cause, kinds.MILVUS_TROUBLE), collection.collection
-    missing = brake.gone if brake else 0
+    missing = brake.gone if brake and cause == Cause.COLLECTION_MISSING else 0
     text = plain(
         "Nothing can be made in the collection %(collection)s: %(cause)s.",
         collection=name,
@@ -79,8 +79,10 @@ def _refused(collection: Headroom, cause: Cause, brake: BrakeState | None) -> Co
     )
     if missing:
         text = counted(
-            "The collection %(collection)s is missing in Milvus, and with it %(num)s partition.",
-            "The collection %(collection)s is missing in Milvus, and with it %(num)s partitions.",
+            "The collection %(collection)s is missing in Milvus, and with it %(num)s partition: "
+            "nothing is made again or dropped there until it is back.",
+            "The collection %(collection)s is missing in Milvus, and with it %(num)s partitions: "
+            "nothing is made again or dropped there until it is back.",
             missing,
             collection=name,
         )
@@ -89,43 +91,62 @@ def _refused(collection: Headroom, cause: Cause, brake: BrakeState | None) -> Co
 
 
 def _brakes(seen: Observations) -> Iterator[Condition]:
-    """Disasters that are not repaired before a human has decided."""
+    """Disasters that are not repaired before a human has decided.
+
+    That of a missing collection is a consequence of that condition, and no alarm of its own.
+    """
     for brake in seen.summary.brakes:
-        name = brake.collection
-        if brake.reason == Cause.COLLECTION_REPLACED:
-            text = plain(
-                "The collection %(collection)s is not the one that was known: nothing is made or "
-                "dropped there until an operator decides.",
-                collection=name,
-            )
-        elif brake.reason == Cause.PARTITIONS_GONE:
-            text = counted(
-                "%(num)s of %(total)s partition in %(collection)s is gone at once: none is made "
-                "again until an operator decides.",
-                "%(num)s of %(total)s partitions in %(collection)s are gone at once: none is made "
-                "again until an operator decides.",
-                brake.gone,
-                total=brake.proven,
-                collection=name,
-            )
+        told = brake.since, brake.gone, brake.collection
+        if brake.reason != Cause.COLLECTION_MISSING:
+            yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, _why_braked(brake), *told)
+        elif brake.collection in seen.missing_collections:
+            text = plain("The brake of %(collection)s is on, too.", collection=brake.collection)
+            yield Condition(kinds.BRAKE_ENGAGED, Severity.INFO, text, *told, kinds.ENDS_WITH_IT)
         else:
-            text = plain(
-                "The collection %(collection)s was found missing: nothing is made again or dropped "
-                "there until it is back.",
-                collection=name,
-            )
-        yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, text, brake.since, brake.gone, name)
+            remedy = Cause.COLLECTION_MISSING.advice.remedy
+            text = _why_braked(brake)
+            yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, text, *told, remedy)
 
 
-def _is_fresh(seen: Observations, collection: Headroom) -> bool:
-    observed_at = collection.observed_at
-    return observed_at is not None and seen.at - observed_at <= seen.settings.observation_lasts
+def _why_braked(brake: BrakeState) -> Text:
+    name = brake.collection
+    if brake.reason == Cause.COLLECTION_MISSING:
+        return plain(
+            "The collection %(collection)s was found missing: nothing is made again or dropped "
+            "there until it is back.",
+            collection=name,
+        )
+    if brake.reason == Cause.COLLECTION_REPLACED and not brake.is_inferred:
+        return plain(
+            "The collection %(collection)s is not the one that was known: nothing is made or "
+            "dropped there until an operator decides.",
+            collection=name,
+        )
+    if brake.is_inferred:
+        return counted(
+            "The one partition in %(collection)s that was ready is gone, as if the collection had "
+            "been made anew: nothing is made or dropped there until an operator decides.",
+            "All %(num)s partitions in %(collection)s that were ready are gone, as if the "
+            "collection had been made anew: nothing is made or dropped there until an operator "
+            "decides.",
+            brake.gone,
+            collection=name,
+        )
+    return counted(
+        "%(num)s of %(total)s partition in %(collection)s is gone at once: none is made again "
+        "until an operator decides.",
+        "%(num)s of %(total)s partitions in %(collection)s are gone at once: none is made again "
+        "until an operator decides.",
+        brake.gone,
+        total=brake.proven,
+        collection=name,
+    )
 
 
 def _unknown(seen: Observations) -> Iterator[Condition]:
     """Observations that are too old, or were never made."""
     in_use = seen.summary.collections[0]
-    if not _is_fresh(seen, in_use):
+    if not seen.is_fresh(in_use):
         if in_use.observed_at:
             text = plain("Milvus was last observed at %(at)s.", at=in_use.observed_at)
         else:
@@ -152,7 +173,7 @@ def _isolation(seen: Observations, collection: Headroom) -> Iterator[Condition]:
         return
     is_in_use = collection is seen.summary.collections[0]
     # A check is due only where Milvus answers.
-    if last and is_in_use and _is_fresh(seen, collection) and not collection.cause:
+    if last and is_in_use and seen.is_fresh(collection) and not collection.cause:
         not_run_since = last.not_run_since
         since, lasts = (not_run_since, NOT_RUN_FOR) if not_run_since else (last.at, UNCHECKED_AFTER)
         if seen.at - since > lasts:
@@ -175,7 +196,11 @@ def _drift(seen: Observations) -> Iterator[Condition]:
             "%(num)s partitions were ready, and are gone in Milvus.",
             missing,
         )
-        yield Condition(kinds.PARTITIONS_MISSING, Severity.WARNING, text, count=missing)
+        # The brake that holds all of them says the same, and more.
+        are_held = missing <= sum(brake.gone for brake in seen.summary.brakes)
+        severity = Severity.INFO if are_held else Severity.WARNING
+        remedy = kinds.HELD_BY_BRAKE if are_held else None
+        yield Condition(kinds.PARTITIONS_MISSING, severity, text, count=missing, remedy=remedy)
     if back := seen.drift[DriftKind.RESURRECTED]:
         text = counted(
             "%(num)s partition of a removed tenant is there again, empty.",

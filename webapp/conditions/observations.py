@@ -7,12 +7,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from webapp.db.types import utc_now
+from webapp.models.causes import Cause
 from webapp.models.retention import Retention
 from webapp.models.states import DriftKind
 from webapp.partitions.drift import drift_counts
 from webapp.partitions.failures import Family, families
 from webapp.partitions.policy import Policy
-from webapp.partitions.summary import Summary, summary
+from webapp.partitions.summary import Headroom, Summary, summary
 from webapp.processes.liveness import Processes, processes
 from webapp.retention import stalled
 from webapp.settings import Settings
@@ -33,6 +34,20 @@ class Observations:
     forecasts: Mapping[str, Forecast]
     processes: Processes
     stalled: Sequence[Retention]
+
+    def is_fresh(self, collection: Headroom) -> bool:
+        """Whether the last observation of the collection is not too old to say something."""
+        observed_at = collection.observed_at
+        return observed_at is not None and self.at - observed_at <= self.settings.observation_lasts
+
+    @property
+    def missing_collections(self) -> frozenset[str]:
+        """The collections that Milvus does not have, where a sweep has just seen that."""
+        return frozenset(
+            each.collection
+            for each in self.summary.collections
+            if each.cause == Cause.COLLECTION_MISSING and self.is_fresh(each)
+        )
 
 
 def observe(session: Session, settings: Settings) -> Observations:

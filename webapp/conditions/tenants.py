@@ -73,7 +73,10 @@ def _failed(seen: Observations) -> Iterator[Condition]:
         cause=first.cause,
     )
     began = min(each.waiting_since for each in others)
-    yield Condition(kinds.TENANTS_FAILED, Severity.DANGER, text, began, failed)
+    severity, remedy = Severity.DANGER, None
+    if seen.missing_collections and {each.cause for each in others} == {Cause.COLLECTION_MISSING}:
+        severity, remedy = Severity.INFO, kinds.WAIT_FOR_COLLECTION
+    yield Condition(kinds.TENANTS_FAILED, severity, text, began, failed, remedy=remedy)
 
 
 def _waiting(seen: Observations) -> Iterator[Condition]:
@@ -194,25 +197,24 @@ def _filling(room: Headroom, forecast: Forecast, names: dict[str, object]) -> Te
 def _paused(seen: Observations) -> Iterator[Condition]:
     if pause := seen.summary.paused:
         waiting = sum(seen.summary.states[state] for state in UNSETTLED)
-        by, why = ActorName(pause.by), pause.reason
-        text = plain("Provisioning is paused by %(by)s.", by=by)
-        if waiting and why:
+        told = {"since": pause.since, "by": ActorName(pause.by), "why": pause.reason}
+        text = plain("Provisioning is paused since %(since)s by %(by)s.", **told)
+        if waiting and pause.reason:
             text = counted(
-                "Provisioning is paused by %(by)s (%(why)s); %(num)s tenant waits.",
-                "Provisioning is paused by %(by)s (%(why)s); %(num)s tenants wait.",
+                "Provisioning is paused since %(since)s by %(by)s (%(why)s); %(num)s tenant waits.",
+                "Provisioning is paused since %(since)s by %(by)s (%(why)s); %(num)s tenants wait.",
                 waiting,
-                by=by,
-                why=why,
+                **told,
             )
         elif waiting:
             text = counted(
-                "Provisioning is paused by %(by)s; %(num)s tenant waits.",
-                "Provisioning is paused by %(by)s; %(num)s tenants wait.",
+                "Provisioning is paused since %(since)s by %(by)s; %(num)s tenant waits.",
+                "Provisioning is paused since %(since)s by %(by)s; %(num)s tenants wait.",
                 waiting,
-                by=by,
+                **told,
             )
-        elif why:
-            text = plain("Provisioning is paused by %(by)s (%(why)s).", by=by, why=why)
+        elif pause.reason:
+            text = plain("Provisioning is paused since %(since)s by %(by)s (%(why)s).", **told)
         yield Condition(kinds.PROVISIONING_PAUSED, Severity.WARNING, text, pause.since, waiting)
 
 

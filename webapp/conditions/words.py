@@ -25,7 +25,7 @@ def serialize(condition: Condition) -> dict[str, Any]:
         "since": rfc3339(condition.since),
         "count": condition.count,
         "sentence": sentence(condition.text),
-        "what_to_do": condition.kind.what_to_do,
+        "what_to_do": condition.what_to_do,
         "passes_by_itself": condition.kind.passes_by_itself,
         "runbook": f"docs/operations.md#{condition.key}",
     }

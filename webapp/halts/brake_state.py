@@ -55,6 +55,8 @@ class BrakeState:
     acknowledged_by: str | None
     # None while it is on.
     released_at: datetime | None
+    # Milvus's number of the collection that answers in place of the known one; 0: it gives none.
+    found_id: int | None = None
 
     @classmethod
     def of(cls, row: Brake) -> "BrakeState":
@@ -67,6 +69,7 @@ class BrakeState:
             row.acknowledged_at,
             row.acknowledged_by,
             row.released_at,
+            row.found_id,
         )
 
     @property
@@ -76,6 +79,14 @@ class BrakeState:
     def excuses(self, before: datetime) -> bool:
         """As `excused`, for a partition in this brake's collection."""
         return self.released_at is None or self.released_at > before
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether that the collection is another one only follows from the loss of all in it.
+
+        Milvus Lite gives collections no number by which one that was made anew is known.
+        """
+        return self.reason == Cause.COLLECTION_REPLACED and self.found_id == 0
 
     @property
     def may_go_on(self) -> bool:

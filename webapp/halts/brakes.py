@@ -44,11 +44,11 @@ class Brakes:
             state = BrakeState.of(row)
             if not state.may_go_on:
                 raise CollectionIsMissing(collection)
-            row.released_at, row.released_by = utc_now(), actor.name
+            row.released_at, row.released_by = utc_now(), actor.signature
             _accept_found(session, row)
             _write(session, row, "make_again", actor)
             idempotency.finish(session, state)
-            fields = {"collection": collection, "reason": row.reason, "actor": actor.name}
+            fields = {"collection": collection, "reason": row.reason, "actor": actor.signature}
             session.after_commit(lambda: log.warning(RELEASED, **fields))
         return state
 
@@ -64,7 +64,7 @@ class Brakes:
         with self._database.transaction() as session:
             idempotency.begin(session)
             row = _locked(session, collection)
-            row.acknowledged_at, row.acknowledged_by = utc_now(), actor.name
+            row.acknowledged_at, row.acknowledged_by = utc_now(), actor.signature
             _write(session, row, "wait", actor)
             state = BrakeState.of(row)
             idempotency.finish(session, state)

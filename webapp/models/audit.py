@@ -33,6 +33,11 @@ class Actor:
     request_id: str | None = None
 
     @property
+    def signature(self) -> str:
+        """The name, of a command with `user@host`, for a column that has no address beside it."""
+        return f"{self.name}:{self.address}" if self.via is Via.CLI and self.address else self.name
+
+    @property
     def columns(self) -> dict[str, str | None]:
         """The values of the columns of `Authored`."""
         of_request = {"address": self.address, "request_id": self.request_id}

@@ -135,7 +135,10 @@ ADVICE = {
     ),
     Cause.COLLECTION_REPLACED: Advice(
         N_("Another collection"),
-        N_("The collection is not the one that was known under this name."),
+        N_(
+            "Another collection answers under this name than the one that was known, or all that "
+            "was known in it is gone."
+        ),
         N_(
             "See whether Milvus is the right server, and restore it if it is not. Else decide "
             "under Partitions → Drift, or by flask partitions brake: nothing is made until then."

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.halts.brake_state import HELD
@@ -120,14 +120,6 @@ def undispatched(session: Session, operation: Operation) -> int:
         ~SUSPECTED,
     )
     return session.scalar(select(func.count()).select_from(Partition).where(waits)) or 0
-
-
-def held_in(session: Session, operation_id: int) -> dict[str, bool]:
-    """The collections of the operation's waiting tenants; whether a brake holds one of these."""
-    is_held = case((HELD, 1), else_=0)
-    counted = select(Partition.collection, func.max(is_held)).where(_waits(operation_id))
-    found = session.execute(counted.group_by(Partition.collection))
-    return {collection or "": bool(held) for collection, held in found}
 
 
 def _waits(operation_id: int) -> ColumnElement[bool]:

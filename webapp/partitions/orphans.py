@@ -115,7 +115,7 @@ class Orphans:
             Repeated: see `Idempotency`.
         """
         reason = checked_reason(reason)
-        decided = {"acknowledged_by": actor.name, "acknowledged_reason": reason}
+        decided = {"acknowledged_by": actor.signature, "acknowledged_reason": reason}
         with self._database.transaction() as session:
             idempotency.begin(session)
             orphan = find_orphan(session, collection, partition)

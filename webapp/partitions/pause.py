@@ -44,7 +44,7 @@ class Pauses:
         reason = checked_reason(reason)
         begun = {
             "paused_at": utc_now(),
-            "paused_by": actor.name,
+            "paused_by": actor.signature,
             "reason": reason,
             "resumed_at": None,
         }

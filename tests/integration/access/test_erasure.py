@@ -208,10 +208,15 @@ def test_who_is_no_user_is_erased_as_well_and_commands_lose_a_named_address(
         (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.actor == "anonymous"))
         assert (entry.target, entry.address) == ("user erased-address", None)
         (created,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "user.create"))
+    own = services(app)
+    own.pauses.pause(actor=Actor("cli", Via.CLI, str(created.address)))
+    assert str(created.address) in str(own.pauses.state())
     given = ("--address", str(created.address))
     run("users", "erase", "--email", "typo@example.com", *given, "--yes")
     with database.reading() as session:
         assert session.get_one(AuditEntry, created.id).address is None
+    paused = own.pauses.state()
+    assert paused and paused.by == "cli"
 
 
 def test_a_question_is_asked_and_the_last_admin_stays(app: APIFlask, run: Run) -> None:

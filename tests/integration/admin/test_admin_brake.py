@@ -88,6 +88,8 @@ def test_waiting_is_on_record_and_viewers_only_look(panel: OpenPanel, viewer: Op
 
 def test_nothing_can_be_made_again_while_the_collection_is_missing(panel: OpenPanel) -> None:
     put_on(panel, Cause.COLLECTION_MISSING, 13)
+    banner = panel.page("/admin/").partition('id="brakes"')[2].partition('id="paused"')[0]
+    assert "See why" in banner and "Decide" not in banner
     page = panel.page(DECIDE)
     assert 'id="make-again"' not in page
     assert "Only in this case create the collection" in page

@@ -108,11 +108,11 @@ def test_a_pause_is_said_with_who_paused_and_since_when(panel: OpenPanel) -> Non
     panel.alive()
     panel.observe()
     panel.add_tenant()
-    panel.services.pauses.pause("<b>maintenance</b>", actor=ACTOR)
+    paused = panel.services.pauses.pause("<b>maintenance</b>", actor=ACTOR)
     page = panel.page(PAGE)
-    by = ACTOR.name.removeprefix("user:")
-    said = f"Provisioning is paused by {by} (&lt;b&gt;maintenance&lt;/b&gt;); 1 tenant waits."
-    assert headline_of(page) == ("warning", said)
+    by, at = ACTOR.name.removeprefix("user:"), f"{paused.since:%H:%M:%S} UTC"
+    said = f"Provisioning is paused since {at} by {by} (&lt;b&gt;maintenance&lt;/b&gt;)"
+    assert headline_of(page) == ("warning", f"{said}; 1 tenant waits.")
     assert 'id="condition-provisioning_paused"' in page
     assert '<span class="count warning">Paused</span>' in page
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
@@ -24,6 +25,7 @@ from webapp.models.observed import ObservedCollection
 from webapp.models.partition import Partition
 from webapp.models.states import PartitionState
 from webapp.partitions.drift import known_drift
+from webapp.partitions.requests import ROWS_LOST
 from webapp.partitions.summary import summary
 
 # The rules do not depend on the database. The others meet what both databases are asked: what is
@@ -144,6 +146,8 @@ def test_they_are_ready_again_unmade_when_milvus_lists_them_again(
     product: Product, milvus: InMemoryMilvus
 ) -> None:
     numbers = make_ready(product, milvus, 12)
+    for number in numbers:
+        milvus.insert_rows(product.collection, f"tenant_{number}", 3)
     away = milvus.collections[product.collection]
     milvus.collections[product.collection] = {"_default": 0}
     product.sweep(milvus)
@@ -161,6 +165,100 @@ def test_they_are_ready_again_unmade_when_milvus_lists_them_again(
     assert (row.generation, row.rows_lost_at, row.cause, row.error) == (1, None, None, None)
     assert product.event_names(numbers[0])[-1] == "found"
     assert [line["event"] for line in logs].count("milvus.collection.brake_released") == 1
+
+
+def marked(product: Product) -> list[int]:
+    """Those whose rows may be lost."""
+    return product.select(
+        select(Partition.tenant_id).where(ROWS_LOST).order_by(Partition.tenant_id)
+    )
+
+
+def test_what_came_back_empty_is_marked_when_it_was_made_by_hand(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 13)
+    lose(product, milvus, numbers)
+    product.sweep(milvus)
+    for number in numbers:
+        milvus.create_partition(product.collection, f"tenant_{number}")
+    milvus.insert_rows(product.collection, f"tenant_{numbers[0]}", 3)
+    product.sweep(milvus)
+    assert (product.states(), product.read(brakes)) == (["ready"] * 13, [])
+    assert marked(product) == numbers[1:]
+    full, empty = (product.events(each)[-1] for each in numbers[:2])
+    assert (full.event, empty.event) == ("milvus.partition.found",) * 2
+    assert "its rows may be lost" in str(empty.message) and "lost" not in str(full.message)
+    # The mark is no new loss.
+    product.sweep(milvus)
+    assert product.read(brakes) == []
+
+
+@ON_SQLITE
+def test_what_came_back_stays_missing_while_it_cannot_be_counted(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 13)
+    away = dict(milvus.collections[product.collection])
+    lose(product, milvus, numbers)
+    product.sweep(milvus)
+    milvus.collections[product.collection] = away
+    busy = FaultyStore(milvus, counting=StoreError(Cause.RATE_LIMITED, "flush"))
+    product.sweep(busy)
+    assert product.states() == ["missing"] * 13
+    broken = FaultyStore(milvus, counting=StoreError(Cause.UNEXPECTED, "no segment"))
+    product.sweep(broken)
+    assert (product.states(), marked(product)) == (["ready"] * 13, numbers)
+    assert "could not be counted" in str(product.events(numbers[0])[-1].message)
+
+
+@ON_SQLITE
+def test_nothing_is_counted_when_the_known_collection_is_back(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    make_ready(product, milvus, 2)
+    away = milvus.collections.pop(product.collection)
+    product.sweep(milvus)
+    milvus.collections[product.collection] = away
+    store = FaultyStore(milvus)
+    product.sweep(store)
+    assert (product.states(), marked(product)) == (["ready"] * 2, [])
+    assert "count each" not in store.calls
+
+
+@ON_SQLITE
+def test_what_is_in_an_accepted_collection_is_counted(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 3)
+    milvus.replace_collection(product.collection)
+    product.sweep(milvus)
+    for number in numbers:
+        milvus.create_partition(product.collection, f"tenant_{number}")
+    product.services.brakes.make_again(product.collection, actor=ACTOR)
+    product.sweep(milvus)
+    assert (product.states(), marked(product)) == (["ready"] * 3, numbers)
+
+
+def test_partitions_of_an_accepted_collection_are_marked_where_they_are_empty(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    numbers = make_ready(product, milvus, 3)
+    milvus.replace_collection(product.collection, *(f"tenant_{each}" for each in numbers))
+    milvus.insert_rows(product.collection, f"tenant_{numbers[0]}", 3)
+    product.sweep(milvus)
+    assert (on(product).gone, product.states()) == (0, ["ready"] * 3)
+    product.services.brakes.make_again(product.collection, actor=ACTOR)
+    product.sweep(FaultyStore(milvus, counting=StoreError(Cause.TIMEOUT, "slow")))
+    assert marked(product) == []
+    later = product.create("Later").id
+    product.work(milvus, no_script)
+    product.sweep(milvus)
+    assert (product.states(), marked(product)) == (["ready"] * 4, numbers[1:])
+    for number in numbers[1:]:
+        product.services.losses.acknowledge(number, actor=ACTOR)
+    product.sweep(milvus)
+    assert (marked(product), product.row(later).rows_lost_at) == ([], None)
 
 
 # The decision.
@@ -514,7 +612,7 @@ def test_row_is_not_missing_when_it_was_proven_after_the_listing(
     assert asked_at
     place = milvus.locate(product.collection)
     listing = Listing(product.collection, asked_at, ready, names, place)
-    assert guard(product.database, listing)
+    assert guard(product.database, milvus, listing)
     assert product.states() == ["ready", *["missing"] * 11]
 
 
@@ -570,6 +668,15 @@ def test_verify_says_that_a_brake_is_on_and_repairs_nothing(braked: Product) -> 
     assert braked.audited("partitions.repair") == []
 
 
+def test_partitions_that_somebody_made_again_behind_a_brake_are_marked(braked: Product) -> None:
+    braked.sweep()
+    for n in range(1, 4):
+        braked.occupy(n, rows=2 if n == 1 else 0)
+    braked.sweep()
+    assert (braked.states(), braked.read(brakes)) == (["ready"] * 3, [])
+    assert marked(braked) == [2, 3]
+
+
 def test_brake_is_shown_and_decided_by_a_command(braked: Product) -> None:
     run = runner(braked)
     none = run("partitions", "brake")
@@ -579,7 +686,9 @@ def test_brake_is_shown_and_decided_by_a_command(braked: Product) -> None:
     assert (shown.exit_code, answer(shown)[0]["gone"]) == (1, 3)
     assert "3 of 3 partitions are missing" in run("partitions", "brake").stdout
     waited = run("partitions", "brake", "--wait", braked.collection, "--json")
-    assert (waited.exit_code, answer(waited)[0]["acknowledged_by"]) == (1, "cli")
+    (entry,) = braked.audited("brake.")
+    assert waited.exit_code == 1
+    assert answer(waited)[0]["acknowledged_by"] == f"cli:{entry.address}"
     wrong = run("partitions", "brake", "--make-again", "other")
     assert (wrong.exit_code, "Nothing is held back" in wrong.stderr) == (2, False)
     assert "nothing is held back in the collection other" in wrong.stderr
@@ -597,16 +706,20 @@ def test_losses_are_acknowledged_by_a_command(braked: Product) -> None:
     braked.services.brakes.make_again(braked.collection, actor=ACTOR)
     braked.sweep()
     run: Run = runner(braked)
-    early = run("partitions", "acknowledge", "--json")
+    early = run("partitions", "acknowledge", "--all", "--json")
     assert answer(early)["acknowledged"] == 0
     braked.work()
     dry = run("partitions", "acknowledge", "--dry-run")
     assert dry.stdout == "3 would be acknowledged\n"
+    unnamed = run("partitions", "acknowledge", "--json")
+    assert (unnamed.exit_code, unnamed.stdout) == (2, "")
+    assert "--tenant-id" in unnamed.stderr and "--all" in unnamed.stderr
+    assert all(braked.row(each).rows_lost_at for each in (1, 2, 3))
     one = run("partitions", "acknowledge", "--tenant-id", "2", "--json")
     assert (one.exit_code, answer(one)["acknowledged"]) == (0, 1)
     assert braked.row(2).rows_lost_at is None
     assert braked.event_names(2)[-1] == "acknowledged"
-    assert answer(run("partitions", "acknowledge", "--json"))["acknowledged"] == 2
+    assert answer(run("partitions", "acknowledge", "--all", "--json"))["acknowledged"] == 2
     (first, second) = braked.audited("operation.acknowledge")
     assert json.loads(second.after or "")["tenants"] == 2
     assert first.actor == "cli"
@@ -660,7 +773,8 @@ def test_brake_is_named_when_all_that_were_asked_for_are_missing(
     told = runner(product)(*asked, "--json")
     assert (told.exit_code, answer(told)["skipped"]) == (1, {"missing": 1})
     assert "collection_missing since" in told.stderr
-    assert runner(product)(*asked, "--dry-run").exit_code == 0
+    dry = runner(product)(*asked, "--dry-run")
+    assert (dry.exit_code, "collection_missing since" in dry.stderr) == (1, True)
     # An empty one in its place would make the loss final.
     assert "find out where it went" in told.stderr
 

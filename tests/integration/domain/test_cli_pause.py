@@ -10,11 +10,13 @@ def test_pause_is_told_until_it_is_over(simple: Product, run: Run) -> None:
     simple.claim(simple.create())
     assert "not paused" in run("partitions", "resume").stdout
     paused = answer(run("partitions", "pause", "--reason", "Upgrade", "--json"))
-    assert (paused["paused"]["by"], paused["paused"]["reason"]) == ("cli", "Upgrade")
+    (entry,) = simple.audited("provisioning.")
+    by = f"cli:{entry.address}"
+    assert (paused["paused"]["by"], paused["paused"]["reason"]) == (by, "Upgrade")
     assert paused["under_way"] == 1
     status = answer(run("partitions", "status", "--json"))
     assert status["paused"] == paused["paused"]
-    assert "by cli: Upgrade" in run("partitions", "status").stdout
+    assert f"by {by}: Upgrade" in run("partitions", "status").stdout
     assert answer(run("partitions", "pause", "--json"))["paused"] == paused["paused"]
     said = run("partitions", "pause").stdout
     assert "paused since" in said

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from jobs.drift.brake import Sight, engage
 from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.integration.domain.commands import Run, answer
@@ -20,6 +22,7 @@ from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
 from webapp.conditions.log import READ_ONLY, ConditionLog
 from webapp.conditions.words import sentence, serialize
 from webapp.db.types import utc_now
+from webapp.halts.brake_state import brakes
 from webapp.halts.circuit_state import MILVUS
 from webapp.models.causes import Cause
 from webapp.models.condition import Severity
@@ -33,6 +36,7 @@ from webapp.partitions.orphans import list_orphans
 from webapp.partitions.summary import summary
 from webapp.processes.heartbeat import ProcessHeartbeat
 from webapp.processes.liveness import processes
+from webapp.times import rfc3339
 
 
 def store(product: Product, *rows: Any) -> None:
@@ -201,6 +205,76 @@ def test_a_brake_is_told_whatever_was_observed_since(well: Product) -> None:
         assert "brake_engaged" in [each.key for each in present(well)]
 
 
+def test_missing_collection_is_one_alarm_with_its_consequences(well: Product) -> None:
+    well.create_failed(Cause.COLLECTION_MISSING)
+    gone = {"state": PartitionState.MISSING, "waiting_since": utc_now()}
+    well.change(well.create_ready(), **gone, cause=Cause.COLLECTION_MISSING)
+    seen = observed(well, cause=Cause.COLLECTION_MISSING)
+    store(well, brake(well, reason=Cause.COLLECTION_MISSING, gone=1, proven=1), seen)
+    alarm, *others = present(well)
+    assert (alarm.key, alarm.severity) == ("collection_missing", Severity.DANGER)
+    assert "nothing is made again or dropped there" in sentence(alarm.text)
+    keys = {"brake_engaged", "partitions_missing", "tenants_failed"}
+    assert {each.key for each in others} == keys
+    assert {each.severity for each in others} == {Severity.INFO}
+    assert [each for each in present(well) if each.needs_human] == [alarm]
+    told = " ".join(serialize(each)["what_to_do"] for each in others)
+    assert "make-again" not in told
+    # Milvus is silent: what was known is still told, with what can be done.
+    store(well, observed(well, cause=Cause.TIMEOUT))
+    (told_brake,) = [each for each in present(well) if each.key == "brake_engaged"]
+    assert told_brake.severity == Severity.DANGER
+    assert serialize(told_brake)["what_to_do"] == Cause.COLLECTION_MISSING.advice.remedy
+
+
+def test_partitions_that_no_brake_holds_are_an_alarm_of_their_own(well: Product) -> None:
+    _misses(well)
+    store(well, brake(well, gone=1))
+    (held,) = [each for each in present(well) if each.key == "partitions_missing"]
+    assert held.severity == Severity.INFO
+    store(well, brake(well, gone=0))
+    (free,) = [each for each in present(well) if each.key == "partitions_missing"]
+    assert (free.severity, free.what_to_do) == (Severity.WARNING, free.kind.what_to_do)
+
+
+def test_brake_and_refused_credentials_are_told_as_what_they_are(well: Product) -> None:
+    store(well, brake(well), observed(well, cause=Cause.AUTH))
+    (refused,) = [each for each in present(well) if each.key == "milvus_credentials"]
+    assert "missing" not in sentence(refused.text)
+
+
+@pytest.mark.parametrize(
+    ("found_id", "words"), [(0, "as if the collection had been made anew"), (7, "not the one")]
+)
+def test_loss_of_all_is_not_called_another_collection_where_that_is_not_known(
+    well: Product, found_id: int, words: str
+) -> None:
+    seen = {"gone": 15, "proven": 15, "found_name": "c", "found_id": found_id}
+    store(well, brake(well, reason=Cause.COLLECTION_REPLACED, **seen))
+    (told,) = present(well)
+    assert words in sentence(told.text)
+    assert "flask partitions brake --make-again COLLECTION" in told.what_to_do
+
+
+def test_brake_is_raised_again_when_it_means_something_else(well: Product) -> None:
+    log = ConditionLog(well.database, well.settings)
+    stages = (
+        (Cause.COLLECTION_MISSING, Cause.COLLECTION_MISSING, ["collection_missing"]),
+        (Cause.COLLECTION_REPLACED, None, ["brake_engaged"]),
+        (Cause.COLLECTION_REPLACED, None, []),
+        (Cause.PARTITIONS_GONE, None, ["brake_engaged"]),
+    )
+    for reason, cause, raised in stages:
+        store(well, observed(well, cause=cause))
+        assert engage(well.database, Sight(well.collection, utc_now(), reason, 12, 12))
+        with capture_logs() as logs:
+            log._store(present(well))
+        events = [line for line in logs if line["event"] == "paratia.condition.raised"]
+        assert [line["key"] for line in events] == raised
+        began = [line["since"] for line in events if line["key"] == "brake_engaged"]
+        assert began in ([], [well.read(brakes)[0].since.isoformat()])
+
+
 def test_orphans_say_nothing_against_milvus(well: Product) -> None:
     for kind in (DriftKind.ORPHAN, DriftKind.RESURRECTED):
         store(well, drift(well, kind))
@@ -288,7 +362,9 @@ def test_the_process_whose_settings_differ_is_named(well: Product) -> None:
 def test_pause_is_told_with_its_reason(well: Product) -> None:
     well.services.pauses.pause("Milvus is upgraded", actor=ACTOR)
     (pause,) = present(well)
-    assert "Milvus is upgraded" in sentence(pause.text)
+    told = sentence(pause.text)
+    assert "Milvus is upgraded" in told and rfc3339(pause.since) in told
+    assert "flask partitions resume" in pause.what_to_do
 
 
 def test_first_sweep_of_a_reconciler_may_wait_for_milvus(well: Product) -> None:
@@ -373,7 +449,7 @@ def test_a_database_that_was_busy_for_one_sign_of_life_is_no_condition(
 def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run: Run) -> None:
     store(simple, *all_alive(), observed(simple))
     well = run("doctor")
-    assert (well.exit_code, well.stdout) == (0, "Nothing is wrong.\n")
+    assert (well.exit_code, well.stdout.splitlines()[-1]) == (0, "Nothing is wrong.")
     store(simple, process(ProcessKind.WEB, 20, pid=77))
     silent = run("doctor")
     assert silent.exit_code == 1
@@ -389,12 +465,15 @@ def test_the_doctor_says_whose_settings_it_judged_by(simple: Product, run: Run) 
     own = {"settings": json.dumps(simple.settings.digests())}
     store(simple, *all_alive(), observed(simple))
     differs = run("doctor")
-    assert "MILVUS_COLLECTION" in differs.stderr and simple.collection in differs.stderr
-    assert "MILVUS_COLLECTION" in answer(run("doctor", "--json"))["settings_differ"]
+    judged, warned, *_ = differs.stdout.splitlines()
+    assert f"collection {simple.collection}" in judged and "MILVUS_COLLECTION" in warned
+    told = answer(run("doctor", "--json"))
+    assert "MILVUS_COLLECTION" in told["settings_differ"]
+    assert told["judged_for"]["collection"] == simple.collection
     with simple.database.transaction() as session:
         session.execute(update(Process).values(own))
     same = run("doctor")
-    assert "differ" not in same.stderr and simple.collection in same.stderr
+    assert same.stdout.splitlines()[1:] == ["Nothing is wrong."]
     assert answer(run("doctor", "--json"))["settings_differ"] == []
 
 

@@ -504,6 +504,8 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     none = runner(make_ground("sqlite").start())("partitions", "restored")
     assert (none.exit_code, none.stdout) == (0, "No restore of the database holds anything back.\n")
     product.services.incarnations.check()
+    words = run_command("partitions", "restored").stdout
+    assert "it lacks the newest tenants" in words and "reconcile --once" in words
     early = run_command("partitions", "restored", "--json")
     assert (early.exit_code, answer(early)["compared"]) == (1, False)
     too_early = run_command("partitions", "restored", "--acknowledge")
@@ -529,6 +531,9 @@ def test_restore_is_told_by_commands_before_any_process_has_started(
     told = run_command("doctor", "--json")
     keys = [each["key"] for each in answer(told)["conditions"]]
     assert (told.exit_code, keys.count("database_restored")) == (2, 1)
+    for words in ("backfill", "backfill --dry-run", "retry --all --dry-run", "failed"):
+        held = run_command("partitions", *words.split())
+        assert (held.exit_code, "it lacks the newest tenants" in held.stderr) == (1, True), words
     assert product.read(summary, product.settings).restored is None, "they only read"
     too_early = run_command("partitions", "restored", "--acknowledge")
     assert too_early.exit_code == 2 and "compared" in too_early.stderr

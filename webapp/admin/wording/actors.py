@@ -13,6 +13,8 @@ def who(actor: str | None) -> str:
     kind, _colon, name = actor.partition(":")
     if kind == "user" and name:
         return name
+    if kind == "cli" and name:
+        return _("%(name)s at the command line", name=name)
     if kind == "token" and name:
         return _("token %(name)s", name=name)
     return str(MACHINES.get(actor, actor))

@@ -4,6 +4,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from webapp.admin.wording.markup import gettext as _
+from webapp.halts.brake_state import BrakeState
 from webapp.models.causes import Cause
 from webapp.texts import N_
 
@@ -28,5 +29,10 @@ EFFECTS = {
 }
 
 
-def title(reason: Cause, collection: Markup) -> Markup:
-    return _(TITLES[reason], collection=collection)
+# Where that the collection is another one only follows from it.
+ALL_GONE = N_("All partitions of %(collection)s are gone at once, as if it had been made anew.")
+
+
+def title(brake: BrakeState, collection: Markup) -> Markup:
+    template = ALL_GONE if brake.is_inferred else TITLES[brake.reason]
+    return _(template, collection=collection)

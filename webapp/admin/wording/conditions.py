@@ -47,7 +47,7 @@ def condition_sentence(condition: Condition) -> Markup:
 
 
 def condition_advice(condition: Condition) -> Markup:
-    return gettext(condition.kind.what_to_do)
+    return gettext(condition.what_to_do)
 
 
 def condition_page(condition: Condition) -> str:
