@@ -271,6 +271,7 @@ def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any)
     # In this order, so that a sign-up never waits behind the backfill.
     names = queues or [settings.partition_queue, settings.backfill_queue]
     worker = PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
-    database = context.worker().services.database
-    worker.watch = Watch(database, settings, ProcessKind.WORKER, worker.name)
+    known = context.worker()
+    kind, database = ProcessKind.WORKER, known.services.database
+    worker.watch = Watch(database, settings, kind, known.schema, worker.name)
     return worker

@@ -52,7 +52,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Show that this process lives: in each that serves, and never in one that forks others."""
     known = worker.wsgi.extensions
-    watch = Watch(known["database"], known["settings"], ProcessKind.WEB)
+    watch = Watch(known["database"], known["settings"], ProcessKind.WEB, known["schema"])
     watch.heartbeat.start()
     worker.heartbeat = watch.heartbeat
     known["condition_log"] = watch.conditions

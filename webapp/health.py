@@ -18,7 +18,7 @@ from webapp.conditions.kinds import (
     REDIS_DOWN,
     SCHEMA_BEHIND,
 )
-from webapp.conditions.watch import own_conditions
+from webapp.conditions.watch import own_view
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
@@ -90,7 +90,7 @@ def _state(extensions: dict[str, Any]) -> dict[str, Any]:
         with answered_within(ANSWER_WITHIN_S), database.reading() as session:
             if not (revision := schema.revision()).serves:
                 return {"database": revision.state, "degraded": [SCHEMA_BEHIND.key]}
-            found = present_conditions(session, settings, own_conditions(extensions))
+            found = present_conditions(session, settings, own_view(extensions))
             return _told(session, settings, found)
 
     return reads.recall("readyz", read)

@@ -148,9 +148,10 @@ def reconcile(once: bool) -> None:
 
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
-    if not await_schema(core.schema_of(current.app()), stop):
+    schema = core.schema_of(current.app())
+    if not await_schema(schema, stop):
         return
-    watch = Watch(current.database(), settings, ProcessKind.RECONCILER)
+    watch = Watch(current.database(), settings, ProcessKind.RECONCILER, schema)
     watch.heartbeat.start()
     _reconciler().run(stop, watch.heartbeat.set_activity)
     watch.heartbeat.stop()

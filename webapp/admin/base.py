@@ -17,7 +17,7 @@ from webapp.auth.roles import Principal, Role
 from webapp.conditions.condition import Condition
 from webapp.conditions.judgement import judge, raised_at
 from webapp.conditions.observations import Observations, observe
-from webapp.conditions.watch import own_conditions
+from webapp.conditions.watch import own_view
 from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
@@ -105,7 +105,7 @@ def shell() -> Shell:
 
 def _figures() -> FrameData:
     seen = observe(reading(), current.settings())
-    conditions = judge(seen, raised_at(reading()), own_conditions(current_app.extensions))
+    conditions = judge(seen, raised_at(reading()), own_view(current_app.extensions))
     return FrameData(seen, conditions, look(current_app.extensions["job_queue"]))
 
 

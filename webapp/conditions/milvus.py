@@ -40,8 +40,11 @@ def of_milvus(seen: Observations) -> Iterator[Condition]:
 
 def is_stale(compared_at: datetime | None, at: datetime, interval_s: float) -> bool:
     """Whether a comparison says nothing of the present any more."""
-    longest = max(SWEEPS * timedelta(seconds=interval_s), AT_LEAST)
-    return compared_at is None or compared_at < at - longest
+    return compared_at is None or compared_at < at - longest_without_comparison(interval_s)
+
+
+def longest_without_comparison(interval_s: float) -> timedelta:
+    return max(SWEEPS * timedelta(seconds=interval_s), AT_LEAST)
 
 
 def _outage(seen: Observations) -> Iterator[Condition]:
@@ -125,7 +128,7 @@ def _is_fresh(seen: Observations, collection: Headroom) -> bool:
 def _unknown(seen: Observations) -> Iterator[Condition]:
     """Observations that are too old, or were never made."""
     in_use = seen.summary.collections[0]
-    if not _is_fresh(seen, in_use):
+    if not seen.is_lately(in_use.observed_at, seen.settings.observation_lasts):
         if in_use.observed_at:
             text = plain("Milvus was last observed at %(at)s.", at=in_use.observed_at)
         else:
@@ -133,7 +136,8 @@ def _unknown(seen: Observations) -> Iterator[Condition]:
         yield Condition(kinds.MILVUS_UNOBSERVED, Severity.WARNING, text, in_use.observed_at)
         return
     compared_at = in_use.compared_at
-    if seen.summary.tenants and is_stale(compared_at, seen.at, seen.settings.reconcile_interval):
+    longest = longest_without_comparison(seen.settings.reconcile_interval)
+    if seen.summary.tenants and not seen.is_lately(compared_at, longest):
         text = plain("Database and Milvus were never compared.")
         if compared_at:
             text = plain("Database and Milvus were last compared at %(at)s.", at=compared_at)

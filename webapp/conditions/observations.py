@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,14 @@ class Observations:
     forecasts: Mapping[str, Forecast]
     processes: Processes
     stalled: Sequence[Retention]
+
+    def is_lately(self, last: datetime | None, within: timedelta) -> bool:
+        """Whether what is done again and again was done within this time.
+
+        The time in which the database took nothing does not count: nothing could be noted.
+        """
+        last = max(filter(None, (last, self.moments.back)), default=None)
+        return last is not None and self.at - last <= within
 
 
 def observe(session: Session, settings: Settings) -> Observations:
