@@ -170,8 +170,9 @@ def _reconciler() -> Any:
 @with_appcontext
 def worker(burst: bool) -> None:
     """Work for both queues, sign-ups first, until stopped: our two functions and no other."""
-    # Without Redis it ends. It is started again and again then, so pymilvus is not loaded before.
-    current.services().job_queue.connection.ping()
+    if burst:
+        # It waits for nothing: what is not there is said before pymilvus is loaded.
+        current.services().job_queue.connection.ping()
     from jobs.queue_worker import queue_worker
     from jobs.worker import DICT_CONFIG  # noqa: F401  loads what jobs need, and logs to stdout
 
