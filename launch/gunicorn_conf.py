@@ -9,6 +9,7 @@ import webapp.application  # noqa: F401
 from launch.closing import close_without_loss
 from launch.wrapper import end_with_parent
 from webapp.conditions.watch import Watch
+from webapp.health import check_once
 from webapp.logs import logging_config
 from webapp.models.process import ProcessKind
 from webapp.settings import load_settings
@@ -56,6 +57,8 @@ def post_worker_init(worker: Any) -> None:
     watch.heartbeat.start()
     worker.heartbeat = watch.heartbeat
     known["condition_log"] = watch.conditions
+    # Before it serves: on a busy machine the first check could last longer than a balancer waits.
+    check_once(worker.wsgi)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

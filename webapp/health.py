@@ -63,6 +63,11 @@ def readyz() -> ResponseReturnValue:
     return jsonify(body), 200 if is_ready else 503
 
 
+def check_once(app: Flask) -> None:
+    """Make a first check, in the time of one: it loads what later ones find loaded."""
+    _result(_checkers().submit(_state, app.extensions))
+
+
 def _result(future: Future[Any]) -> Any:
     try:
         return future.result(ANSWER_WITHIN_S)

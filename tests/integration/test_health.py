@@ -17,6 +17,7 @@ from webapp import create_app
 from webapp.conditions.condition import Part
 from webapp.db.types import utc_now
 from webapp.halts.circuit_state import MILVUS
+from webapp.health import check_once
 from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
 from webapp.models.control import Brake, Circuit
@@ -174,6 +175,13 @@ def test_strangers_who_ask_often_are_answered_from_memory(
         for _ in range(20):
             client.get("/readyz")
     assert len(asked) < 40
+
+
+def test_the_first_check_is_made_before_a_process_serves(app: APIFlask) -> None:
+    check_once(app)
+    with statements(app.extensions["database"].read(lambda session: session.get_bind())) as asked:
+        assert app.test_client().get("/readyz").status_code == 200
+    assert asked == []
 
 
 def test_the_process_is_not_ready_when_the_tables_are_missing(

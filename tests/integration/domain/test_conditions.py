@@ -14,6 +14,7 @@ from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.integration.domain.commands import Run, answer
 from tests.processes import all_alive, process
+from webapp.cli import doctor
 from webapp.conditions import log as condition_log
 from webapp.conditions.condition import Condition, Part
 from webapp.conditions.judgement import Own, present_conditions
@@ -525,6 +526,29 @@ def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run:
     told = answer(grave)
     assert (grave.exit_code, told["status"]) == (2, "danger")
     assert [each["key"] for each in told["conditions"]] == ["milvus_credentials", "process_silent"]
+
+
+def test_the_doctor_waits_for_a_sign_of_life_where_all_ended(
+    simple: Product, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has no history: all died, or the database has just come back."""
+    store(simple, *all_alive(60), observed(simple))
+    web = process(ProcessKind.WEB, 60, name="the-web")
+
+    def show_itself(_seconds: float) -> None:
+        with simple.database.transaction() as session:
+            note_gap(session, utc_now())
+            web.seen_at = utc_now()
+            session.merge(web)
+
+    monkeypatch.setattr(doctor.time, "sleep", show_itself)
+    back = run("doctor")
+    assert (back.exit_code, back.stdout) == (0, "Nothing is wrong.\n")
+    simple.write("DELETE FROM heartbeat")
+    simple.write("DELETE FROM process")
+    store(simple, *all_alive(60))
+    monkeypatch.setattr(doctor, "SIGN_WITHIN_S", 0)
+    assert "no_workers" in run("doctor").stdout
 
 
 def test_the_doctor_says_whose_settings_it_judged_by(simple: Product, run: Run) -> None:
