@@ -53,6 +53,8 @@ class FrameData:
     seen: Observations
     conditions: Sequence[Condition]
     board: Board
+    # Whether no process can store its sign of life, as far as this one knows.
+    is_blind: bool
 
     @property
     def summary(self) -> Summary:
@@ -105,8 +107,10 @@ def shell() -> Shell:
 
 def _figures() -> FrameData:
     seen = observe(reading(), current.settings())
-    conditions = judge(seen, raised_at(reading()), own_view(current_app.extensions))
-    return FrameData(seen, conditions, look(current_app.extensions["job_queue"]))
+    own = own_view(current_app.extensions)
+    conditions = judge(seen, raised_at(reading()), own)
+    board = look(current_app.extensions["job_queue"])
+    return FrameData(seen, conditions, board, own.is_blind)
 
 
 def is_late(partition: Partition) -> bool:

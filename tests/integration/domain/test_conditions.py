@@ -322,6 +322,19 @@ def test_no_process_is_silent_before_it_could_show_itself_again(
     assert {"no_workers", "no_reconciler"} <= {each.key for each in present(well)}
 
 
+def test_a_process_is_not_forgotten_before_it_could_show_itself_again(well: Product) -> None:
+    first = ProcessHeartbeat(well.database, well.settings, ProcessKind.WEB)
+    first.beat()
+    well.write("UPDATE process SET seen_at = '2020-01-01 00:00:00+00:00'")
+    first._stored_at = ago(7200)
+    for _ in range(2):
+        first.beat()
+        assert len(well.read(processes).of(ProcessKind.WORKER)) == 1
+    first._back_at = ago(16)
+    first.beat()
+    assert len(well.read(processes).alive) == 1
+
+
 def test_the_gap_is_no_ones_who_was_frozen_alone(well: Product) -> None:
     frozen = ProcessHeartbeat(well.database, well.settings, ProcessKind.WEB)
     frozen.beat()
