@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 
 import structlog
+from redis import RedisError
 from rq import get_current_job
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,12 +17,16 @@ from jobs.milvus.store import PartitionStore
 from webapp.db.schema_revision import Schema, SchemaState
 from webapp.db.session import open_database
 from webapp.logs import get_logger
+from webapp.outages import sentence
+from webapp.queue.redis_writes import require_writes
 from webapp.services import Services
 from webapp.settings import Settings, load_settings
 
 POLL_S = 1.0
+ANSWER_WITHIN_S = 1.5
 
 log = get_logger("paratia.schema")
+log_of_redis = get_logger("paratia.redis")
 
 
 class JobFailed(Exception):
@@ -96,6 +101,28 @@ def await_schema(schema: Schema, stop: threading.Event) -> bool:
             log.error("schema.waits", **reason)
             told = reason
         stop.wait(POLL_S)
+    return False
+
+
+def await_redis(known: Worker) -> bool:
+    """Wait until Redis takes writes, or for the process's stop; returns whether it does.
+
+    One line says what is waited for, and one when it is over.
+    """
+    told = None
+    while not known.stop.is_set():
+        try:
+            require_writes(known.settings.redis_address, ANSWER_WITHIN_S)
+        except RedisError as error:
+            reason = sentence(error, known.settings)
+        else:
+            if told:
+                log_of_redis.info("redis.reached")
+            return True
+        if reason != told:
+            log_of_redis.error("redis.waits", message=reason)
+            told = reason
+        known.stop.wait(POLL_S)
     return False
 
 

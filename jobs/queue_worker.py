@@ -5,22 +5,24 @@ can write to Redis could run code here. This worker reads a job by `webapp.queue
 and fails every other job.
 """
 
-import threading
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from redis import Redis, ResponseError
-from rq import Queue, SimpleWorker
+from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
+from rq.job_lifecycle import call_exception_handlers
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from jobs import context
-from jobs.provisioning import create_partition, create_partitions
+from jobs.patient_worker import PatientWorker
+from jobs.provisioning import ProvisioningFailed, create_partition, create_partitions
 from webapp.conditions.watch import Watch
 from webapp.logs import get_logger
 from webapp.models.process import ProcessKind
@@ -137,7 +139,7 @@ def _set_aside(queue: Queue, job_id: bytes, reason: str) -> None:
     pipeline.execute(raise_on_error=False)
 
 
-class PartitionWorker(SimpleWorker):
+class PartitionWorker(PatientWorker):
     """Keeps one Milvus client open, and never forks.
 
     With every command that starts it, it reads JSON, has no scheduler, and takes sign-ups first.
@@ -163,18 +165,38 @@ class PartitionWorker(SimpleWorker):
     def work(self, burst: bool = False, *args: Any, **options: Any) -> bool:
         """Work until stopped, or with `burst` until the queues are empty.
 
-        It registers in Redis and takes a job once the schema serves, and waits for that.
+        It registers in Redis and takes a job once the schema serves and Redis takes writes, and
+        waits for that.
 
         Raises:
-            SchemaBehind: with `burst`, which does not wait.
+            SchemaBehind: with `burst`, which does not wait. Nor does it for Redis.
         """
-        schema = context.worker().schema
         if burst:
-            schema.require()
-        else:
-            context.await_schema(schema, threading.Event())
+            context.worker().schema.require()
+            self._show()
+        elif not self._await_parts(context.worker()):
+            return False
         ours = {"with_scheduler": False, "dequeue_strategy": "default"}
         return super().work(burst, *args, **{**options, **ours})
+
+    def _await_parts(self, known: context.Worker) -> bool:
+        """Wait for schema and Redis; False where the process is to stop before they are there."""
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            # RQ sets its own when it begins.
+            signal.signal(ending, lambda *_: known.stop.set())
+        if not context.await_schema(known.schema, known.stop):
+            return False
+        # Before Redis is there: it shows a worker that lives, and what Redis answers it.
+        self._show()
+        if context.await_redis(known):
+            return True
+        if self.watch:
+            self.watch.heartbeat.stop()
+        return False
+
+    def _show(self) -> None:
+        if self.watch:
+            self.watch.heartbeat.start()
 
     def teardown(self) -> None:
         """Sign off, in the database first: Redis may have gone."""
@@ -196,9 +218,14 @@ class PartitionWorker(SimpleWorker):
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
         super().bootstrap(*args, **options)
-        if self.watch:
-            self.watch.heartbeat.start()
         log.info("worker.started", worker=self.name, pid=self.pid, queues=self.queue_names())
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log the exception, unless a failed attempt has logged it already."""
+        if isinstance(exc_info[1], ProvisioningFailed):
+            call_exception_handlers(self._exc_handlers, job, *exc_info)
+            return
+        super().handle_exception(job, *exc_info)
 
     def serialize(self) -> dict[str, Any]:
         """The fields in Redis, with the name of the application."""
@@ -271,6 +298,7 @@ def queue_worker(settings: Settings, queues: Sequence[str] = (), **options: Any)
     # In this order, so that a sign-up never waits behind the backfill.
     names = queues or [settings.partition_queue, settings.backfill_queue]
     worker = PartitionWorker(names, Redis.from_url(settings.redis_address), **options)
-    database = context.worker().services.database
-    worker.watch = Watch(database, settings, ProcessKind.WORKER, worker.name)
+    known = context.worker()
+    kind, database = ProcessKind.WORKER, known.services.database
+    worker.watch = Watch(database, settings, kind, known.schema, worker.name)
     return worker

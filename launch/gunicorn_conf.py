@@ -9,6 +9,7 @@ import webapp.application  # noqa: F401
 from launch.closing import close_without_loss
 from launch.wrapper import end_with_parent
 from webapp.conditions.watch import Watch
+from webapp.health import check_once
 from webapp.logs import logging_config
 from webapp.models.process import ProcessKind
 from webapp.settings import load_settings
@@ -52,10 +53,12 @@ def post_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Show that this process lives: in each that serves, and never in one that forks others."""
     known = worker.wsgi.extensions
-    watch = Watch(known["database"], known["settings"], ProcessKind.WEB)
+    watch = Watch(known["database"], known["settings"], ProcessKind.WEB, known["schema"])
     watch.heartbeat.start()
     worker.heartbeat = watch.heartbeat
     known["condition_log"] = watch.conditions
+    # Before it serves: on a busy machine the first check could last longer than a balancer waits.
+    check_once(worker.wsgi)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

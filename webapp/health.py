@@ -1,6 +1,6 @@
 """Health checks, open to everyone: is the process alive, can it serve."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from webapp.conditions.condition import Condition, Part
+from webapp.conditions.condition import PARTS_OF_PROCESSES, Condition, Part
 from webapp.conditions.judgement import present_conditions
 from webapp.conditions.kinds import (
     MILVUS_CREDENTIALS,
@@ -18,7 +18,7 @@ from webapp.conditions.kinds import (
     REDIS_DOWN,
     SCHEMA_BEHIND,
 )
-from webapp.conditions.watch import own_conditions
+from webapp.conditions.watch import own_view
 from webapp.db.deadline import answered_within
 from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
@@ -33,6 +33,8 @@ from webapp.settings import Settings
 from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 1.5
+# Processes show themselves, and what Redis answers them.
+BY_SIGNS_OF_LIFE = (Part.REDIS, *PARTS_OF_PROCESSES.values())
 # While one of these lasts, Milvus cannot be used.
 DOWN = (MILVUS_DOWN, MILVUS_CREDENTIALS)
 
@@ -63,6 +65,11 @@ def readyz() -> ResponseReturnValue:
     return jsonify(body), 200 if is_ready else 503
 
 
+def check_once(app: Flask) -> None:
+    """Make a first check, in the time of one: it loads what later ones find loaded."""
+    _result(_checkers().submit(_state, app.extensions))
+
+
 def _result(future: Future[Any]) -> Any:
     try:
         return future.result(ANSWER_WITHIN_S)
@@ -90,8 +97,10 @@ def _state(extensions: dict[str, Any]) -> dict[str, Any]:
         with answered_within(ANSWER_WITHIN_S), database.reading() as session:
             if not (revision := schema.revision()).serves:
                 return {"database": revision.state, "degraded": [SCHEMA_BEHIND.key]}
-            found = present_conditions(session, settings, own_conditions(extensions))
-            return _told(session, settings, found)
+            own = own_view(extensions)
+            found = present_conditions(session, settings, own)
+            told = _told(session, settings, found)
+            return told | _unknown(told["checks"]) if own.is_blind else told
 
     return reads.recall("readyz", read)
 
@@ -106,10 +115,17 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
     pause = last_pause(session)
     paused = pause if pause and pause.lasts else None
     row = session.get(ObservedCollection, settings.milvus_collection)
+    status = _status_of_milvus(grave, row, settings)
+    # A brake that follows from another condition is on all the same.
+    troubled = degraded | {each.part for each in found if each.part == Part.BRAKE}
+    checks = {part.value: "degraded" if part in troubled else "ok" for part in Part}
+    if status == "unknown" and Part.MILVUS not in degraded:
+        # Where nothing could be stored, that is no condition.
+        checks[Part.MILVUS] = status
     return {
         "database": "ok",
         "redis": redis,
-        "milvus": _observation(_status_of_milvus(grave, row, settings), row)
+        "milvus": _observation(status, row)
         | {
             "circuit": "open" if circuit.is_open else "closed",
             "circuit_since": rfc3339(circuit.since),
@@ -118,14 +134,15 @@ def _told(session: Session, settings: Settings, found: Sequence[Condition]) -> d
             "status": "paused" if paused else "running",
             "since": rfc3339(paused.since) if paused else None,
         },
-        "checks": _checks(degraded | {each.part for each in found if each.part == Part.BRAKE}),
+        "checks": checks,
         "degraded": list(dict.fromkeys(each.key for each in grave)),
     }
 
 
-def _checks(degraded: Collection[Part]) -> dict[str, str]:
-    """Each part; a brake that follows from another condition is on all the same."""
-    return {part.value: "degraded" if part in degraded else "ok" for part in Part}
+def _unknown(checks: dict[str, str]) -> dict[str, Any]:
+    """What signs of life tell, while none can be stored."""
+    unknown = {part.value: "unknown" for part in BY_SIGNS_OF_LIFE}
+    return {"redis": "unknown", "checks": checks | unknown}
 
 
 def _status_of_milvus(

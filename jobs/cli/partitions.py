@@ -174,9 +174,10 @@ def reconcile(once: bool) -> None:
 
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
-    if not await_schema(core.schema_of(current.app()), stop):
+    schema = core.schema_of(current.app())
+    if not await_schema(schema, stop):
         return
-    watch = Watch(current.database(), settings, ProcessKind.RECONCILER)
+    watch = Watch(current.database(), settings, ProcessKind.RECONCILER, schema)
     watch.heartbeat.start()
     _reconciler().run(stop, watch.heartbeat.set_activity)
     watch.heartbeat.stop()
@@ -195,8 +196,9 @@ def _reconciler() -> Any:
 @with_appcontext
 def worker(burst: bool) -> None:
     """Work for both queues, sign-ups first, until stopped: our two functions and no other."""
-    # Without Redis it ends. It is started again and again then, so pymilvus is not loaded before.
-    current.services().job_queue.connection.ping()
+    if burst:
+        # It waits for nothing: what is not there is said before pymilvus is loaded.
+        current.services().job_queue.connection.ping()
     from jobs.queue_worker import queue_worker
     from jobs.worker import DICT_CONFIG  # noqa: F401  loads what jobs need, and logs to stdout
 

@@ -51,6 +51,11 @@ class Records:
                 for row in found
             ]
 
+    def lose_revision(self) -> None:
+        """Empty the table that names the schema's revision."""
+        with self._engine.begin() as connection:
+            connection.execute(text("DELETE FROM alembic_version"))
+
     def last_number(self) -> int:
         """The highest number of a tenant; 0 while there is none."""
         return self._number("SELECT coalesce(max(id), 0) FROM tenant")

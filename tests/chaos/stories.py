@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.acceptance.running import ROOT
 from tests.chaos.records import COLLECTION
 from tests.chaos.target import Target
 from tests.engines.process import wait_until
+from webapp.db.schema_revision import wanted_revision
 
 RAISED_WITHIN_S = 30.0
 # What is seen of Milvus is seen by a sweep, whose calls have a deadline each.
@@ -221,6 +223,25 @@ def _set_read_only(target: Target, value: str) -> None:
     target.postgres.execute("SELECT pg_reload_conf()")
 
 
+@contextmanager
+def _revision_lost(target: Target) -> Iterator[None]:
+    """The table of the schema's revision is emptied while all serve; it is stamped again."""
+    target.database.lose_revision()
+    try:
+        yield
+    finally:
+        target.product.flask("db", "stamp", wanted_revision())
+
+
+@contextmanager
+def _sqlite_locked(target: Target) -> Iterator[None]:
+    """Another program holds the lock of the file."""
+    path = target.product.var_dir / "paratia.db"
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=STEP_WITHIN_S)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+
+
 STORIES = [
     Story("milvus_down", "Milvus frozen", _milvus_frozen, OBSERVED_WITHIN_S),
     Story("redis_down", "Redis frozen", _frozen("redis")),
@@ -238,6 +259,8 @@ STORIES = [
     Story("brake_engaged", "all partitions dropped", _many_dropped, OBSERVED_WITHIN_S),
     Story("collection_missing", "the collection dropped", _collection_dropped, OBSERVED_WITHIN_S),
     Story("settings_disagree", "a worker with other settings", _another_collection),
+    Story("schema_behind", "revision lost", _revision_lost),
+    Story("database_refuses_writes", "SQLite locked", _sqlite_locked, only_on="sqlite"),
     Story(
         "database_down",
         "PostgreSQL frozen",

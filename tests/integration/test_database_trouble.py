@@ -188,7 +188,9 @@ def test_creating_is_refused_in_time_when_sqlite_is_locked(sqlite_app: APIFlask)
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         answer, took = timed(lambda: api.post("/tenants", {"name": "Acme"}))
-        assert_problem(answer, 503, "unavailable")
+        body = assert_problem(answer, 503, "unavailable")
+        assert "holds the lock of SQLite's file" in body["detail"]
+        assert "does not answer" not in body["detail"]
         assert_told(answer, took)
         assert took > REQUEST_S - 0.5
         assert api.get("/tenants").status_code == 200

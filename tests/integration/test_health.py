@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from tests.access import database_of, migrated_app, settings_in, statements
 from tests.factories import ACTOR
 from tests.processes import all_alive, process
 from webapp import create_app
 from webapp.conditions.condition import Part
+from webapp.conditions.log import ConditionLog
 from webapp.db.types import utc_now
 from webapp.halts.circuit_state import MILVUS
+from webapp.health import check_once
 from webapp.http.shared_reads import SharedReads
 from webapp.models.causes import Cause
 from webapp.models.control import Brake, Circuit
@@ -176,6 +179,26 @@ def test_strangers_who_ask_often_are_answered_from_memory(
         for _ in range(20):
             client.get("/readyz")
     assert len(asked) < 40
+
+
+def test_what_signs_of_life_tell_is_unknown_while_none_can_be_stored(
+    app: APIFlask, client: FlaskClient
+) -> None:
+    store(app, *all_alive(20), seen_now(observed_at=utc_now() - timedelta(hours=1)))
+    parts = database_of(app), app.extensions["settings"], app.extensions["schema"]
+    log = app.extensions["condition_log"] = ConditionLog(*parts)
+    log.note_failure(OperationalError("INSERT", {}, Exception("locked")))
+    body = client.get("/readyz").get_json()
+    assert (body["degraded"], body["redis"]) == ([], "unknown")
+    unknown = {name for name, state in body["checks"].items() if state == "unknown"}
+    assert unknown == {"redis", "web", "workers", "reconciler", "milvus"}
+
+
+def test_the_first_check_is_made_before_a_process_serves(app: APIFlask) -> None:
+    check_once(app)
+    with statements(app.extensions["database"].read(lambda session: session.get_bind())) as asked:
+        assert app.test_client().get("/readyz").status_code == 200
+    assert asked == []
 
 
 def test_the_process_is_not_ready_when_the_tables_are_missing(

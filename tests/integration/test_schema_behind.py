@@ -45,6 +45,11 @@ def migrate(app: APIFlask, revision: str = "head") -> None:
         db.engine.dispose()
 
 
+def lose_revision(app: APIFlask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+
+
 @pytest.mark.parametrize(
     ("revision", "code", "says"),
     [
@@ -84,15 +89,43 @@ def test_requests_are_refused_with_the_remedy_until_the_schema_is_there(
 
 def test_tables_without_a_revision_are_not_told_as_an_empty_database(app: APIFlask) -> None:
     migrate(app)
-    with app.app_context(), db.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM alembic_version")
+    lose_revision(app)
     revision = app.extensions["schema"].revision()
     assert "has tables" in revision.sentence and "flask db stamp" in revision.sentence
     ready = app.test_client().get("/readyz")
     assert (ready.status_code, ready.get_json()["database"]) == (503, "schema_unknown")
     told = json.loads(app.test_cli_runner().invoke(doctor_command, ["--json"]).stdout)
     (condition,) = told["conditions"]
-    assert "flask db stamp" in condition["sentence"]
+    assert "flask db stamp" in condition["what_to_do"]
+    assert "Do not run flask db upgrade" in condition["what_to_do"]
+    page = app.test_client().get("/login")
+    assert page.status_code == 503
+    assert "flask doctor" in page.text and "flask db upgrade" not in page.text
+
+
+def test_a_process_that_serves_goes_on_when_the_revision_is_lost(app: APIFlask) -> None:
+    """And says so; one that begins then must be told first which release made the tables."""
+    migrate(app)
+    schema: Schema = app.extensions["schema"]
+    schema.refresh()
+    lose_revision(app)
+    assert schema.refresh().serves and schema.revision().before == wanted_revision()
+    assert app.test_client().get("/login").status_code == 200
+    assert not Schema(app.extensions["database"]).revision().serves
+
+
+def test_requests_are_refused_when_the_schema_goes_back_while_all_serve(app: APIFlask) -> None:
+    migrate(app)
+    schema: Schema = app.extensions["schema"]
+    schema.refresh()
+    with app.app_context():
+        stamp(revision="0001")
+    schema.refresh()
+    client = app.test_client()
+    assert (client.get("/login").status_code, client.get("/readyz").status_code) == (503, 503)
+    with app.app_context():
+        stamp(revision="head")
+    assert client.get("/login").status_code == 200
 
 
 def test_release_serves_when_the_schema_is_ahead(app: APIFlask) -> None:

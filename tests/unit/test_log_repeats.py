@@ -64,7 +64,7 @@ def test_failure_is_written_once_and_counted_when_it_is_over(
     (summary,) = written.summaries()
     assert (summary["event"], summary["level"]) == ("round_failed", "error")
     assert (summary["message"], summary["repeated"]) == ("refused", 4)
-    assert summary["since"] < summary["timestamp"]
+    assert summary["since"] < summary["until"] < summary["timestamp"]
     fail()
     assert len(written.lines()) == 3
 
@@ -127,4 +127,4 @@ def test_attempts_of_a_library_are_one_failure(written: Written) -> None:
     written.repeats.tell(at_once=True)
     *_, summary = written.lines()
     assert "refused" in summary["event"]
-    assert "(repeated 2 times since " in summary["event"]
+    assert "(repeated 2 times from " in summary["event"]

@@ -17,7 +17,7 @@ from webapp.auth.roles import Principal, Role
 from webapp.conditions.condition import Condition
 from webapp.conditions.judgement import judge, raised_at
 from webapp.conditions.observations import Observations, observe
-from webapp.conditions.watch import own_conditions
+from webapp.conditions.watch import own_view
 from webapp.db.types import utc_now
 from webapp.extensions import db
 from webapp.models.partition import Partition
@@ -53,6 +53,8 @@ class FrameData:
     seen: Observations
     conditions: Sequence[Condition]
     board: Board
+    # Whether no process can store its sign of life, as far as this one knows.
+    is_blind: bool
 
     @property
     def summary(self) -> Summary:
@@ -105,8 +107,10 @@ def shell() -> Shell:
 
 def _figures() -> FrameData:
     seen = observe(reading(), current.settings())
-    conditions = judge(seen, raised_at(reading()), own_conditions(current_app.extensions))
-    return FrameData(seen, conditions, look(current_app.extensions["job_queue"]))
+    own = own_view(current_app.extensions)
+    conditions = judge(seen, raised_at(reading()), own)
+    board = look(current_app.extensions["job_queue"])
+    return FrameData(seen, conditions, board, own.is_blind)
 
 
 def is_late(partition: Partition) -> bool:

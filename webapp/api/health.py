@@ -9,7 +9,7 @@ from webapp.api.examples import HEALTH
 from webapp.api.routing import api
 from webapp.conditions.condition import worst
 from webapp.conditions.judgement import present_conditions
-from webapp.conditions.watch import own_conditions
+from webapp.conditions.watch import own_view
 from webapp.conditions.words import serialize
 from webapp.db.types import utc_now
 from webapp.processes.liveness import processes
@@ -28,7 +28,7 @@ def health() -> schemas_out.Health:
 
 
 def _health(session: Session) -> schemas_out.Health:
-    own = own_conditions(current_app.extensions)
+    own = own_view(current_app.extensions)
     found = present_conditions(session, current.settings(), own)
     seen = processes(session)
     return schemas_out.Health.model_validate(

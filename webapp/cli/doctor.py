@@ -1,7 +1,9 @@
 """The command `flask doctor`: the conditions of the installation."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
@@ -10,9 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp import current
 from webapp.cli.console import as_json, print_json, to_stderr
 from webapp.conditions.condition import Condition, worst
-from webapp.conditions.judgement import judge, raised_at
-from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES, DATABASE_RESTORED
-from webapp.conditions.log import READ_ONLY, UNREACHABLE, of_schema
+from webapp.conditions.judgement import Identity, Own, judge, raised_at
+from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_RESTORED
+from webapp.conditions.log import UNREACHABLE, of_refusal, of_schema
 from webapp.conditions.observations import Observations, observe
 from webapp.conditions.tenants import SUSPECTED
 from webapp.conditions.words import sentence, serialize
@@ -24,6 +26,8 @@ from webapp.processes.liveness import processes
 from webapp.times import rfc3339
 
 ANSWER_WITHIN_S = 5.0
+# Two beats of a process, the second of which may have to connect first.
+SIGN_WITHIN_S, POLL_S = 8.0, 0.25
 # The row that shows whether the database takes writes.
 DOCTOR = "doctor"
 EXIT = {None: 0, Severity.INFO: 0, Severity.WARNING: 1, Severity.DANGER: 2}
@@ -53,13 +57,39 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
 def _examine() -> list[Condition]:
     """The conditions, as the database has them, and those of the database itself."""
     try:
-        with answered_within(ANSWER_WITHIN_S), current.database().reading() as session:
-            seen, raised = observe(session, current.settings()), raised_at(session)
+        seen, raised = _look()
+        writes = _of_writes()
+        if not writes and not seen.processes.alive and _await_sign(seen):
+            seen, raised = _look()
     except SchemaBehind as behind:
         return [of_schema(behind.revision)]
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
-    return judge(seen, raised, [*_of_writes(), *_of_restore(seen)])
+    return judge(seen, raised, Own([*writes, *_of_restore(seen)], is_blind=bool(writes)))
+
+
+def _look() -> tuple[Observations, dict[Identity, datetime]]:
+    with answered_within(ANSWER_WITHIN_S), current.database().reading() as session:
+        return observe(session, current.settings()), raised_at(session)
+
+
+def _await_sign(seen: Observations) -> bool:
+    """Wait for a sign of life where all ended; True when one came.
+
+    Either all processes died, or the database was away and is back: only time tells.
+    """
+    if not seen.processes.silent:
+        return False
+    click.echo(
+        f"No process has shown itself lately: waiting {SIGN_WITHIN_S:g} s for one.", err=True
+    )
+    give_up_at = time.monotonic() + SIGN_WITHIN_S
+    while time.monotonic() < give_up_at:
+        time.sleep(POLL_S)
+        with answered_within(ANSWER_WITHIN_S):
+            if current.database().read(processes).alive:
+                return True
+    return False
 
 
 def _differing() -> list[str]:
@@ -99,8 +129,8 @@ def _of_writes() -> list[Condition]:
     try:
         with answered_within(ANSWER_WITHIN_S):
             beat(current.database(), DOCTOR)
-    except SQLAlchemyError:
-        return [Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY)]
+    except SQLAlchemyError as error:
+        return [of_refusal(error)]
     return []
 
 
@@ -123,4 +153,4 @@ def _print(found: Sequence[Condition]) -> None:
         subject = f" ({each.subject})" if each.subject else ""
         click.echo(f"{each.severity.upper():8} {each.key}{subject}{since}")
         click.echo(f"         {sentence(each.text)}")
-        click.echo(f"         {each.what_to_do}")
+        click.echo(f"         {sentence(each.what_to_do)}")

@@ -68,7 +68,7 @@ class Kind:
 class Text:
     """One sentence: a template with values, and another one for several where there is a number.
 
-    Values may be texts, numbers, moments, causes (shown by their labels) and actors.
+    Values may be texts, labels, numbers, moments, causes (shown by their labels) and actors.
     """
 
     template: str
@@ -85,6 +85,12 @@ def plain(template: str, **values: Any) -> Text:
 def counted(singular: str, plural: str, num: int, **values: Any) -> Text:
     """A sentence for this number, which `%(num)s` stands for."""
     return Text(singular, plural, num, values)
+
+
+class Label(str):
+    """A phrase within a sentence, English, to translate."""
+
+    __slots__ = ()
 
 
 class ActorName(str):
@@ -108,13 +114,13 @@ class Condition:
     since: datetime | None = None
     count: int | None = None
     subject: str = ""
-    # What to do here, where that is not what the kind says.
-    remedy: str | None = None
+    # What to do in this case, where it is more exact than the kind's.
+    remedy: Text | None = None
 
     @property
-    def what_to_do(self) -> str:
+    def what_to_do(self) -> Text:
         """A whole sentence, English, to translate."""
-        return self.remedy or self.kind.what_to_do
+        return self.remedy or plain(self.kind.what_to_do)
 
     @property
     def key(self) -> str:

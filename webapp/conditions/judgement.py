@@ -1,42 +1,72 @@
 """The judgement: all conditions that are present, the gravest first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.conditions.condition import RANK, Condition
-from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, ORDER
+from webapp.conditions.kinds import COMPARISON_STALE, MILVUS_UNOBSERVED, ORDER
 from webapp.conditions.milvus import of_milvus
 from webapp.conditions.observations import Observations, observe
 from webapp.conditions.parts import of_parts
 from webapp.conditions.tenants import of_tenants
+from webapp.conditions.waiting import HOLDS, of_waiting
 from webapp.models.condition import RaisedCondition
 from webapp.settings import Settings
+
+# What is told of a sweep that stores nothing.
+UNOBSERVED = (MILVUS_UNOBSERVED, COMPARISON_STALE)
+
+_HOLDS = frozenset(kind.key for kind in HOLDS)
 
 Identity = tuple[str, str]
 
 
-def present_conditions(
-    session: Session, settings: Settings, own: Sequence[Condition] = ()
-) -> list[Condition]:
+@dataclass(frozen=True)
+class Own:
+    """What the process that judges knows besides the stored observations."""
+
+    conditions: Sequence[Condition] = ()
+    # It could not store its own last sign of life, so nothing is known of the other processes'.
+    is_blind: bool = False
+
+
+NOTHING = Own()
+
+
+def present_conditions(session: Session, settings: Settings, own: Own = NOTHING) -> list[Condition]:
     """Every condition, judged now by the stored observations; `own` is this process's."""
     return judge(observe(session, settings), raised_at(session), own)
 
 
 def judge(
-    seen: Observations, raised: Mapping[Identity, datetime], own: Sequence[Condition] = ()
+    seen: Observations, raised: Mapping[Identity, datetime], own: Own = NOTHING
 ) -> list[Condition]:
     """The conditions in order; one without a moment of its own has that of its first judgement."""
-    # Where no process can store a sign of life, none is known to be silent.
-    are_blind = any(each.kind is DATABASE_REFUSES_WRITES for each in own)
-    parts = () if are_blind else of_parts(seen)
-    found = [*own, *of_milvus(seen), *parts, *of_tenants(seen)]
+    parts = () if own.is_blind else of_parts(seen)
+    milvus = [each for each in of_milvus(seen) if not (own.is_blind and each.kind in UNOBSERVED)]
+    found = [*own.conditions, *milvus, *parts, *of_tenants(seen)]
+    found += of_waiting(seen, found, _released_at(seen, raised, found))
     return in_order(
         replace(each, since=each.since or raised.get(each.identity, seen.at)) for each in found
     )
+
+
+def hold_tenants(identities: Iterable[Identity]) -> bool:
+    """Whether one of these conditions keeps tenants waiting."""
+    return any(key in _HOLDS for key, _ in identities)
+
+
+def _released_at(
+    seen: Observations, raised: Mapping[Identity, datetime], found: Sequence[Condition]
+) -> datetime | None:
+    """When tenants could go on after the last hold; now, where it ended since it was judged."""
+    if hold_tenants(raised.keys() - {each.identity for each in found}):
+        return seen.at
+    return max(filter(None, (seen.moments.released, seen.moments.back)), default=None)
 
 
 def in_order(conditions: Iterable[Condition]) -> list[Condition]:

@@ -1,24 +1,27 @@
 """Logs each condition when it begins and when it has passed, once for all processes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.conditions.condition import RANK, Condition, plain
-from webapp.conditions.judgement import present_conditions
+from webapp.conditions.condition import RANK, Condition, Label, plain
+from webapp.conditions.judgement import Identity, Own, hold_tenants, present_conditions
 from webapp.conditions.kinds import DATABASE_DOWN, DATABASE_REFUSES_WRITES, SCHEMA_BEHIND
 from webapp.conditions.words import sentence
 from webapp.db.deadline import answered_within
+from webapp.db.refusals import refusal_of
 from webapp.db.schema_revision import Schema, SchemaRevision, SchemaState
 from webapp.db.session import Database
 from webapp.db.types import utc_now
 from webapp.leader import LeaderLease
 from webapp.logs import get_logger
 from webapp.models.condition import RaisedCondition, Severity
+from webapp.processes.beats import RELEASED, note
 from webapp.settings import Settings
+from webapp.texts import N_
 
 LEASE = "conditions"
 LASTS = timedelta(seconds=15)
@@ -27,16 +30,25 @@ REST = timedelta(seconds=4)
 # Until all parts that start together have shown themselves.
 BEGINS_AFTER_S = 15.0
 ANSWER_WITHIN_S = 1.5
+# Of the schema; all else is a condition.
+FITTING = frozenset({SchemaState.IN_STEP, SchemaState.AHEAD})
 
 log = get_logger("paratia.condition")
 
 UNREACHABLE = plain("The database does not answer.")
-READ_ONLY = plain("The database answers, and takes no writes.")
 NO_TABLES = plain("The database has no tables yet.")
-NO_REVISION = plain(
-    "The database has tables, and its table alembic_version names no revision. Restore that table, "
-    "or name the revision of the release that made the tables (flask db stamp REVISION), "
-    "before you run flask db upgrade."
+NO_REVISION = plain("The database has tables, and its table alembic_version names no revision.")
+REVISION_LOST = N_(
+    "The table alembic_version names no revision any more; the tables were at %(before)s."
+)
+# An upgrade would begin with the first migration, and fail at the first table.
+NAME_THE_REVISION = N_(
+    "Do not run flask db upgrade. Restore that table, or run .venv/bin/flask db stamp REVISION "
+    "with the revision of the release that made the tables (%(wanted)s, if it was this one)."
+)
+NAME_IT_AGAIN = N_(
+    "Do not run flask db upgrade. Restore that table, or run .venv/bin/flask db stamp %(before)s. "
+    "What runs goes on; what is started before that waits."
 )
 
 
@@ -47,16 +59,24 @@ class ConditionLog:
     process alone, so each logs it.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, schema: Schema) -> None:
         self._database = database
         self._settings = settings
-        self._schema = Schema(database)
+        self._schema = schema
         self._lease = LeaderLease(database, LEASE)
         self._begins_at = time.monotonic() + BEGINS_AFTER_S
-        # What keeps this process from storing its sign of life.
+        # What keeps this process from storing its sign of life, or from serving.
         self.outage: Condition | None = None
+        # A schema on which it serves without knowing its revision.
+        self._doubt: Condition | None = None
         # Signs of life in a row that were not stored.
         self._refusals = 0
+
+    def own(self) -> Own:
+        """What this process alone knows, for a judgement: by then the database has answered."""
+        is_refused = self.outage is not None and self.outage.kind is DATABASE_REFUSES_WRITES
+        told = [self.outage if is_refused else None, self._doubt]
+        return Own([each for each in told if each], is_blind=bool(self.outage or self._refusals))
 
     def judge(self) -> None:
         """Compare the present conditions with the stored ones, and log the difference."""
@@ -73,7 +93,7 @@ class ConditionLog:
             return
         try:
             with self._database.reading() as session:
-                present = present_conditions(session, self._settings)
+                present = present_conditions(session, self._settings, self.own())
             self._store(present)
         finally:
             self._lease.release()
@@ -86,7 +106,7 @@ class ConditionLog:
         self._refusals += 1
         if self.outage:
             return
-        outage = self._schema_behind() or self._failed()
+        outage = self._schema_behind() or self._failed(error)
         if outage.kind is not DATABASE_REFUSES_WRITES or self._refusals > 1:
             self._begin(outage, error=type(error).__name__)
 
@@ -95,19 +115,24 @@ class ConditionLog:
             self.outage = outage
             _log_raised(outage, **more)
 
-    def _failed(self) -> Condition:
+    def _failed(self, error: Exception) -> Condition:
         if self._can_read():
-            return Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY, utc_now())
+            return of_refusal(error)
         return Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE, utc_now())
 
     def _schema_behind(self) -> Condition | None:
-        """The condition; None where the schema serves, and where the database does not say."""
+        """The condition; None where the schema serves, and where the database does not say.
+
+        It is asked for with each sign of life: a table can be emptied while the product runs.
+        """
         try:
             with answered_within(ANSWER_WITHIN_S):
-                revision = self._schema.revision()
+                revision = self._schema.refresh()
         except SQLAlchemyError:
             return None
-        return None if revision.serves else of_schema(revision)
+        told = of_schema(revision) if revision.state not in FITTING else None
+        self._doubt = told if revision.serves else None
+        return None if revision.serves else told
 
     def _can_read(self) -> bool:
         try:
@@ -130,13 +155,19 @@ class ConditionLog:
                 else:
                     session.delete(row)
             session.add_all(_row(each) for each in present if each.identity not in rows)
-        for each in present:
-            if _is_told(each.severity) and not _is_known(before.get(each.identity), each):
-                _log_raised(each)
-        for identity, (severity, _raised_at) in before.items():
-            after = now.get(identity)
-            if _is_told(severity) and not (after and _is_told(after.severity)):
-                _log_cleared(*identity)
+            after = {identity: each.severity for identity, each in now.items()}
+            ended = [each for each in rows if not _is_as_grave(after.get(each), before[each][0])]
+            if hold_tenants(ended):
+                note(session, RELEASED)
+        _log_changes(before, present)
+
+
+def of_refusal(error: Exception) -> Condition:
+    """The condition of a database that answers, and failed a write with this error."""
+    why = refusal_of(error)
+    text = plain("The database answers, and takes no writes (%(why)s).", why=Label(why.label))
+    remedy = plain(why.remedy)
+    return Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, text, utc_now(), remedy=remedy)
 
 
 def of_schema(revision: SchemaRevision) -> Condition:
@@ -149,8 +180,17 @@ def of_schema(revision: SchemaRevision) -> Condition:
     if revision.state is SchemaState.EMPTY:
         what = NO_TABLES
     elif revision.state is SchemaState.UNKNOWN:
-        what = NO_REVISION
+        return _of_no_revision(revision)
     return Condition(SCHEMA_BEHIND, Severity.DANGER, what, utc_now())
+
+
+def _of_no_revision(revision: SchemaRevision) -> Condition:
+    if before := revision.before:
+        # All processes share this one, so its moment is that of its first judgement.
+        text, remedy = plain(REVISION_LOST, before=before), plain(NAME_IT_AGAIN, before=before)
+        return Condition(SCHEMA_BEHIND, Severity.DANGER, text, remedy=remedy)
+    remedy = plain(NAME_THE_REVISION, wanted=revision.wanted)
+    return Condition(SCHEMA_BEHIND, Severity.DANGER, NO_REVISION, utc_now(), remedy=remedy)
 
 
 def _is_told(severity: Severity) -> bool:
@@ -158,16 +198,32 @@ def _is_told(severity: Severity) -> bool:
     return severity != Severity.INFO
 
 
+def _is_as_grave(severity: Severity | None, other: Severity) -> bool:
+    return severity is not None and RANK[severity] <= RANK[other]
+
+
 def _is_known(before: tuple[Severity, datetime] | None, condition: Condition) -> bool:
     """Whether it was raised before, as grave as now."""
     if before is None or _is_another(condition, before[1]):
         return False
-    return RANK[before[0]] <= RANK[condition.severity]
+    return _is_as_grave(before[0], condition.severity)
 
 
 def _is_another(condition: Condition, raised_at: datetime) -> bool:
     since = condition.since
     return condition.kind.begins_anew and since is not None and since > raised_at
+
+
+def _log_changes(
+    before: Mapping[Identity, tuple[Severity, datetime]], present: Sequence[Condition]
+) -> None:
+    told = {each.identity for each in present if _is_told(each.severity)}
+    for each in present:
+        if each.identity in told and not _is_known(before.get(each.identity), each):
+            _log_raised(each)
+    for identity, (severity, _raised_at) in before.items():
+        if _is_told(severity) and identity not in told:
+            _log_cleared(*identity)
 
 
 def _row(condition: Condition) -> RaisedCondition:
@@ -189,7 +245,7 @@ def _log_raised(condition: Condition, **more: str) -> None:
         count=condition.count,
         since=condition.since.isoformat() if condition.since else None,
         sentence=sentence(condition.text),
-        what_to_do=condition.what_to_do,
+        what_to_do=sentence(condition.what_to_do),
         **more,
     )
 

@@ -40,8 +40,11 @@ def of_milvus(seen: Observations) -> Iterator[Condition]:
 
 def is_stale(compared_at: datetime | None, at: datetime, interval_s: float) -> bool:
     """Whether a comparison says nothing of the present any more."""
-    longest = max(SWEEPS * timedelta(seconds=interval_s), AT_LEAST)
-    return compared_at is None or compared_at < at - longest
+    return compared_at is None or compared_at < at - longest_without_comparison(interval_s)
+
+
+def longest_without_comparison(interval_s: float) -> timedelta:
+    return max(SWEEPS * timedelta(seconds=interval_s), AT_LEAST)
 
 
 def _outage(seen: Observations) -> Iterator[Condition]:
@@ -101,9 +104,11 @@ def _brakes(seen: Observations) -> Iterator[Condition]:
             yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, _why_braked(brake), *told)
         elif brake.collection in seen.missing_collections:
             text = plain("The brake of %(collection)s is on, too.", collection=brake.collection)
-            yield Condition(kinds.BRAKE_ENGAGED, Severity.INFO, text, *told, kinds.ENDS_WITH_IT)
+            yield Condition(
+                kinds.BRAKE_ENGAGED, Severity.INFO, text, *told, plain(kinds.ENDS_WITH_IT)
+            )
         else:
-            remedy = Cause.COLLECTION_MISSING.advice.remedy
+            remedy = plain(Cause.COLLECTION_MISSING.advice.remedy)
             text = _why_braked(brake)
             yield Condition(kinds.BRAKE_ENGAGED, Severity.DANGER, text, *told, remedy)
 
@@ -146,7 +151,7 @@ def _why_braked(brake: BrakeState) -> Text:
 def _unknown(seen: Observations) -> Iterator[Condition]:
     """Observations that are too old, or were never made."""
     in_use = seen.summary.collections[0]
-    if not seen.is_fresh(in_use):
+    if not seen.is_lately(in_use.observed_at, seen.settings.observation_lasts):
         if in_use.observed_at:
             text = plain("Milvus was last observed at %(at)s.", at=in_use.observed_at)
         else:
@@ -154,7 +159,8 @@ def _unknown(seen: Observations) -> Iterator[Condition]:
         yield Condition(kinds.MILVUS_UNOBSERVED, Severity.WARNING, text, in_use.observed_at)
         return
     compared_at = in_use.compared_at
-    if seen.summary.tenants and is_stale(compared_at, seen.at, seen.settings.reconcile_interval):
+    longest = longest_without_comparison(seen.settings.reconcile_interval)
+    if seen.summary.tenants and not seen.is_lately(compared_at, longest):
         text = plain("Database and Milvus were never compared.")
         if compared_at:
             text = plain("Database and Milvus were last compared at %(at)s.", at=compared_at)
@@ -199,7 +205,7 @@ def _drift(seen: Observations) -> Iterator[Condition]:
         # The brake that holds all of them says the same, and more.
         are_held = missing <= sum(brake.gone for brake in seen.summary.brakes)
         severity = Severity.INFO if are_held else Severity.WARNING
-        remedy = kinds.HELD_BY_BRAKE if are_held else None
+        remedy = plain(kinds.HELD_BY_BRAKE) if are_held else None
         yield Condition(kinds.PARTITIONS_MISSING, severity, text, count=missing, remedy=remedy)
     if back := seen.drift[DriftKind.RESURRECTED]:
         text = counted(

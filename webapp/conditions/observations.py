@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -48,6 +48,14 @@ class Observations:
             for each in self.summary.collections
             if each.cause == Cause.COLLECTION_MISSING and self.is_fresh(each)
         )
+
+    def is_lately(self, last: datetime | None, within: timedelta) -> bool:
+        """Whether what is done again and again was done within this time.
+
+        The time in which the database took nothing does not count: nothing could be noted.
+        """
+        last = max(filter(None, (last, self.moments.back)), default=None)
+        return last is not None and self.at - last <= within
 
 
 def observe(session: Session, settings: Settings) -> Observations:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from webapp.conditions import kinds
-from webapp.conditions.condition import Condition, Text, counted, plain
+from webapp.conditions.condition import Condition, Label, Text, counted, plain
 from webapp.conditions.observations import Observations
 from webapp.models.condition import Severity
 from webapp.models.process import ProcessKind
@@ -12,6 +12,7 @@ from webapp.models.states import UNSETTLED
 from webapp.processes.agreement import DECIDES_PLACE, disagreements, odd_one, releases
 from webapp.processes.heartbeat import DOWN, SUSPENDED
 from webapp.processes.liveness import SILENT_AFTER, Seen
+from webapp.queue.redis_writes import Refusal
 
 # The due loop shows every five seconds that it works.
 STALLED_AFTER = timedelta(seconds=20)
@@ -44,9 +45,13 @@ def _redis(alive: Sequence[Seen]) -> Iterator[Condition]:
         since = min(each.redis_since for each in down)
         yield Condition(kinds.REDIS_DOWN, Severity.DANGER, text, since, len(down))
     if refused:
-        text = plain("Redis takes no writes (%(why)s).", why=refused[0].refusal)
+        text = plain("Redis takes no writes (%(why)s).", why=_label(refused[0].refusal))
         since = min(each.redis_since for each in refused)
         yield Condition(kinds.REDIS_REFUSES_WRITES, Severity.DANGER, text, since, len(refused))
+
+
+def _label(refusal: Refusal | None) -> Label | None:
+    return Label(refusal.label) if refusal else None
 
 
 def _workers(seen: Observations) -> Iterator[Condition]:
@@ -101,11 +106,11 @@ def _reconciler(seen: Observations) -> Iterator[Condition]:
     if oldest < BEGINS_WITHIN:
         return
     due, swept, sweep_within = seen.moments.due, seen.moments.swept, seen.settings.observation_lasts
-    if due is None or seen.at - due > STALLED_AFTER:
+    if not seen.is_lately(due, STALLED_AFTER):
         text = plain("The reconciler lives, but what is due was not dispatched lately.")
         yield Condition(kinds.RECONCILER_STALLED, Severity.DANGER, text, due)
     # The first sweep may wait for a Milvus that does not answer.
-    elif oldest > sweep_within and (swept is None or seen.at - swept > sweep_within):
+    elif oldest > sweep_within and not seen.is_lately(swept, sweep_within):
         text = plain("The reconciler lives, but no sweep has ended lately.")
         yield Condition(kinds.RECONCILER_STALLED, Severity.WARNING, text, swept)
 

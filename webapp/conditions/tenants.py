@@ -12,8 +12,6 @@ from webapp.models.states import UNSETTLED, DriftKind
 from webapp.partitions.summary import Headroom
 from webapp.statistics.forecast import Forecast
 
-# A tenant becomes ready in less than a second. One that waits longer than this is told as such.
-LONG_WAIT = timedelta(seconds=60)
 # 10,000 tenants take a few minutes.
 TAKES_AT_MOST = timedelta(minutes=15)
 
@@ -31,7 +29,7 @@ SUSPECTED = plain(
 def of_tenants(seen: Observations) -> Iterator[Condition]:
     """Tenants that are not ready, and why; rooms; pauses; long operations."""
     yield from _failed(seen)
-    yield from _waiting(seen)
+    yield from _unsettled(seen)
     yield from _restored(seen)
     yield from _lost(seen)
     yield from _removals(seen)
@@ -75,32 +73,12 @@ def _failed(seen: Observations) -> Iterator[Condition]:
     began = min(each.waiting_since for each in others)
     severity, remedy = Severity.DANGER, None
     if seen.missing_collections and {each.cause for each in others} == {Cause.COLLECTION_MISSING}:
-        severity, remedy = Severity.INFO, kinds.WAIT_FOR_COLLECTION
+        severity, remedy = Severity.INFO, plain(kinds.WAIT_FOR_COLLECTION)
     yield Condition(kinds.TENANTS_FAILED, severity, text, began, failed, remedy=remedy)
 
 
-def _waiting(seen: Observations) -> Iterator[Condition]:
-    counts, since = seen.summary, seen.summary.on_their_way_since
-    if waiting := sum(counts.states[state] for state in UNSETTLED):
-        text = counted(
-            "%(num)s of %(total)s tenants is being provisioned.",
-            "%(num)s of %(total)s tenants are being provisioned.",
-            waiting,
-            total=counts.tenants,
-        )
-        if again := counts.trying_again:
-            text = counted(
-                "%(num)s of %(total)s tenants is being provisioned, after a failure.",
-                "%(num)s of %(total)s tenants are being provisioned; %(again)s of them failed "
-                "before.",
-                waiting,
-                total=counts.tenants,
-                again=again,
-            )
-        is_long = since is not None and seen.at - since > LONG_WAIT
-        severity = Severity.WARNING if is_long else Severity.INFO
-        yield Condition(kinds.TENANTS_WAITING, severity, text, since, waiting)
-    if missing := counts.not_requested:
+def _unsettled(seen: Observations) -> Iterator[Condition]:
+    if missing := seen.summary.not_requested:
         text = counted(
             "%(num)s imported tenant has no partition, since none was requested.",
             "%(num)s imported tenants have no partition, since none was requested.",

@@ -1,10 +1,11 @@
 """The watch that every process of the product keeps while it runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from webapp.conditions.condition import Condition
+from webapp.conditions.judgement import NOTHING, Own
 from webapp.conditions.log import ConditionLog
+from webapp.db.schema_revision import Schema
 from webapp.db.session import Database
 from webapp.models.process import ProcessKind
 from webapp.processes.heartbeat import ProcessHeartbeat
@@ -19,9 +20,10 @@ class Watch:
         database: Database,
         settings: Settings,
         kind: ProcessKind,
+        schema: Schema,
         name: str | None = None,
     ) -> None:
-        self.conditions = ConditionLog(database, settings)
+        self.conditions = ConditionLog(database, settings, schema)
         self.heartbeat = ProcessHeartbeat(
             database,
             settings,
@@ -32,7 +34,7 @@ class Watch:
         )
 
 
-def own_conditions(extensions: Mapping[str, Any]) -> Sequence[Condition]:
+def own_view(extensions: Mapping[str, Any]) -> Own:
     """What this process alone knows: the application keeps its `condition_log` there."""
     log: ConditionLog | None = extensions.get("condition_log")
-    return [log.outage] if log and log.outage else []
+    return log.own() if log else NOTHING

@@ -5,7 +5,6 @@ from typing import Any
 
 from webapp.conditions.condition import Condition, Text
 from webapp.models.causes import Cause
-from webapp.queue.redis_writes import Refusal
 from webapp.times import rfc3339
 
 
@@ -25,7 +24,7 @@ def serialize(condition: Condition) -> dict[str, Any]:
         "since": rfc3339(condition.since),
         "count": condition.count,
         "sentence": sentence(condition.text),
-        "what_to_do": condition.what_to_do,
+        "what_to_do": sentence(condition.what_to_do),
         "passes_by_itself": condition.kind.passes_by_itself,
         "runbook": f"docs/operations.md#{condition.key}",
     }
@@ -34,8 +33,6 @@ def serialize(condition: Condition) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, Cause):
         return value.advice.label
-    if isinstance(value, Refusal):
-        return value.label
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, date):

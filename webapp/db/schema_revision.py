@@ -1,6 +1,6 @@
 """The schema's revision: whether this release can serve on the database's tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,8 @@ class SchemaRevision:
     wanted: str
     # Only asked where no revision is found.
     has_tables: bool = False
+    # The revision on which this process served before; where none is found now.
+    before: str | None = None
 
     @property
     def state(self) -> SchemaState:
@@ -52,9 +54,11 @@ class SchemaRevision:
         """Whether this release runs on it.
 
         Also where it is ahead: migrations keep all that the version before uses, so that machines
-        are upgraded one by one, after the database (docs/operations.md, Upgrading).
+        are upgraded one by one, after the database (docs/operations.md, Upgrading). And where the
+        revision was lost while this process served: the tables are still there.
         """
-        return self.state in {SchemaState.IN_STEP, SchemaState.AHEAD}
+        is_known = self.state in {SchemaState.IN_STEP, SchemaState.AHEAD}
+        return is_known or (self.state is SchemaState.UNKNOWN and self.before is not None)
 
     @property
     def sentence(self) -> str:
@@ -105,20 +109,26 @@ def schema_revision(session: Session) -> SchemaRevision:
 
 
 class Schema:
-    """This process's knowledge of the schema: asked for until it serves, and then kept."""
+    """This process's knowledge of the schema: asked for until it serves, then by heartbeats."""
 
     def __init__(self, database: "Database") -> None:
         self._database = database
         self._known: SchemaRevision | None = None
+        self._served_on: str | None = None
 
     def revision(self) -> SchemaRevision:
-        """The revision; it costs nothing once the schema serves."""
-        if self._known is None:
-            revision = self._database.read(schema_revision)
-            if not revision.serves:
-                return revision
-            self._known = revision
-        return self._known
+        """The revision; it costs nothing while the schema serves, as it was last asked for."""
+        return self._known or self.refresh()
+
+    def refresh(self) -> SchemaRevision:
+        """Ask the database now; where it does not answer, it raises, and what was known stays."""
+        revision = self._database.read(schema_revision)
+        if revision.state is SchemaState.UNKNOWN:
+            revision = replace(revision, before=self._served_on)
+        elif revision.serves:
+            self._served_on = revision.found
+        self._known = revision if revision.serves else None
+        return revision
 
     def require(self) -> SchemaRevision:
         """The revision; raises SchemaBehind until the schema serves."""

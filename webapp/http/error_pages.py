@@ -6,12 +6,14 @@ from types import MappingProxyType
 from flask import Flask, Response, current_app, g, request
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from webapp.db.schema_revision import SchemaBehind
+from webapp.db.refusals import said_refusal
+from webapp.db.schema_revision import SchemaBehind, SchemaState
 from webapp.http.headers import bare_answer
 from webapp.http.paths import API_PREFIX
 from webapp.http.problems import answer_http_error, problem
@@ -24,6 +26,10 @@ RETRY_AFTER_S = {429: 60, 503: 5}
 NO_DATABASE = N_(
     "The database does not answer. Try again in a few seconds; after a change, "
     "look first whether it was made."
+)
+NO_WRITES = N_(
+    "The database takes no writes at present (%(why)s). Try again in a few seconds; after a "
+    "change, look first whether it was made."
 )
 NOT_UNDERSTOOD = (
     _l("Not understood"),
@@ -57,11 +63,19 @@ PAGES = {
     ),
     503: (_l("The database does not answer"), _l(NO_DATABASE)),
 }
+TAKES_NO_WRITES = _l("The database takes no writes")
 SCHEMA_BEHIND = (
     _l("The database is not upgraded yet"),
     _l(
         "Its tables are older than this release. Run %(command)s on the server; "
         "this page works again when that is done."
+    ),
+)
+REVISION_UNKNOWN = (
+    _l("The database's revision is not known"),
+    _l(
+        "Its table alembic_version names none. Run %(command)s on the server, which says what to "
+        "do; this page works again when that is done."
     ),
 )
 log = get_logger(__name__)
@@ -91,10 +105,13 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
 def _answer_database_error(error: Exception) -> ResponseReturnValue:
     cause, message = getattr(error, "orig", error), first_line(error)
     log.error("database.unavailable", error=type(cause).__name__, message=message, repeats=message)
+    refusal = said_refusal(error)
     if request.path.startswith(API_PREFIX):
-        return problem(
-            503, "unavailable", NO_DATABASE, headers={"Retry-After": str(RETRY_AFTER_S[503])}
-        )
+        detail = NO_WRITES % {"why": refusal.label} if refusal else NO_DATABASE
+        retry = {"Retry-After": str(RETRY_AFTER_S[503])}
+        return problem(503, "unavailable", detail, headers=retry)
+    if refusal:
+        return error_page(503, TAKES_NO_WRITES, _(NO_WRITES, why=_(refusal.label)))
     return error_page(503, *PAGES[503])
 
 
@@ -102,6 +119,9 @@ def _answer_schema_behind(error: SchemaBehind) -> ResponseReturnValue:
     if request.path.startswith(API_PREFIX):
         retry = {"Retry-After": str(RETRY_AFTER_S[503])}
         return problem(503, error.revision.state, str(error), headers=retry)
+    if error.revision.state is SchemaState.UNKNOWN:
+        title, text = REVISION_UNKNOWN
+        return error_page(503, title, text % {"command": "flask doctor"})
     title, text = SCHEMA_BEHIND
     return error_page(503, title, text % {"command": "flask db upgrade"})
 

@@ -32,6 +32,7 @@ class _Failure:
     since: datetime
     told_at: float
     last_at: float
+    until: datetime
     count: int = 0
 
 
@@ -39,7 +40,8 @@ class Repeats(logging.Filter):
     """Lets the first line of a failure pass; a summary follows each minute, at its end, at exit.
 
     A summary has the fields of the last line without those of its request or job, `repeated` (how
-    many lines were left out) and `since`, when the failure began.
+    many lines were left out), `since`, when the failure began, and `until`, when it last came: by
+    the time at which the summary is written it may be over.
     """
 
     def __init__(self) -> None:
@@ -58,9 +60,11 @@ class Repeats(logging.Filter):
         with self._lock:
             if failure := self._failures.get(key):
                 failure.record, failure.last_at = record, now
+                failure.until = datetime.now(UTC)
                 failure.count += 1
                 return False
-            self._failures[key] = _Failure(record, datetime.now(UTC), now, now)
+            at = datetime.now(UTC)
+            self._failures[key] = _Failure(record, at, now, now, at)
             self._begin_to_watch()
         return True
 
@@ -119,14 +123,16 @@ def _is_number(argument: object) -> bool:
 
 
 def _summary(failure: _Failure) -> logging.LogRecord:
-    record, since = copy(failure.record), rfc3339(failure.since)
+    record, since, until = copy(failure.record), rfc3339(failure.since), rfc3339(failure.until)
     if isinstance(record.msg, dict):
-        told = {"repeated": failure.count, "since": since, "timestamp": rfc3339(datetime.now(UTC))}
+        told = {"repeated": failure.count, "since": since, "until": until}
+        told |= {"timestamp": rfc3339(datetime.now(UTC))}
         kept = {name: each for name, each in record.msg.items() if name not in OF_ONE_LINE}
         record.msg = kept | told
         return record
     text = record.getMessage()
-    record.msg, record.args = f"{text} (repeated {failure.count} times since {since})", None
+    when = f"from {since} to {until}"
+    record.msg, record.args = f"{text} (repeated {failure.count} times {when})", None
     record.exc_info = None
     # Of no library: what is told is not counted.
     record.name = f"{record.name}.repeats"

@@ -14,6 +14,8 @@ from webapp.models.process import ProcessKind
 DUE = "due"
 # The moment up to which events are counted; the rollup moves it.
 COUNTED = "activity"
+# When the last condition ended that had kept all tenants waiting.
+RELEASED = "released"
 
 
 def beat(database: Database, name: str) -> None:
@@ -22,9 +24,9 @@ def beat(database: Database, name: str) -> None:
         note(session, name)
 
 
-def note(session: Session, name: str) -> None:
-    """Store the present moment under this name."""
-    at = utc_now()
+def note(session: Session, name: str, at: datetime | None = None) -> None:
+    """Store the moment under this name; None: the present one."""
+    at = at or utc_now()
     first = insert_into(session, Heartbeat).values(name=name, at=at)
     session.execute(first.on_conflict_do_update(index_elements=[Heartbeat.name], set_={"at": at}))
 

@@ -19,7 +19,8 @@ from webapp.db.upsert import insert_into
 from webapp.logs import get_logger
 from webapp.models.process import Process, ProcessKind
 from webapp.processes.beats import note, stop_of
-from webapp.processes.liveness import FORGOTTEN_AFTER
+from webapp.processes.gaps import QUIET, note_gap
+from webapp.processes.liveness import FORGOTTEN_AFTER, SILENT_AFTER, replaced_by
 from webapp.queue.redis_writes import ask, refusal_in
 from webapp.settings import VERSION, Settings
 
@@ -61,6 +62,10 @@ class ProcessHeartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._redis: tuple[str, datetime] = (OK, utc_now())
         self._activity: tuple[str, datetime] | None = None
+        # The last sign that the database took.
+        self._stored_at: datetime | None = None
+        # The first one after a gap, or at all.
+        self._back_at = utc_now()
         self._fixed = {
             "name": name or secrets.token_hex(8),
             "kind": kind,
@@ -83,10 +88,12 @@ class ProcessHeartbeat:
         atexit.unregister(self.stop)
         self._stop.set()
         self._thread.join(ANSWER_WITHIN_S + WRITTEN_WITHIN_S)
-        mine = Process.name == self._fixed["name"]
+        name = str(self._fixed["name"])
         try:
             with answered_within(ANSWER_WITHIN_S), self._database.transaction() as session:
-                session.execute(delete(Process).where(mine))
+                # Else they would be told as silent once more, as nothing replaces them any more.
+                gone = [name, *replaced_by(session, name)]
+                session.execute(delete(Process).where(Process.name.in_(gone)))
                 note(session, stop_of(self._kind))
         except Exception as error:  # noqa: BLE001
             log.debug("process.not_signed_off", error=type(error).__name__)
@@ -115,10 +122,17 @@ class ProcessHeartbeat:
             "redis": state,
             "redis_since": since,
         }
+        is_back = self._stored_at is None or now - self._stored_at > QUIET
+        back_at = now if is_back else self._back_at
         with answered_within(WRITTEN_WITHIN_S), self._database.transaction() as session:
+            if self._stored_at and is_back:
+                note_gap(session, now)
             mine = insert_into(session, Process).values(**self._fixed, **seen)
             session.execute(mine.on_conflict_do_update(index_elements=[Process.name], set_=seen))
-            session.execute(delete(Process).where(Process.seen_at < now - FORGOTTEN_AFTER))
+            if now - back_at > SILENT_AFTER:
+                # Not before the others could show themselves again, however long the gap was.
+                session.execute(delete(Process).where(Process.seen_at < now - FORGOTTEN_AFTER))
+        self._stored_at, self._back_at = now, back_at
 
     def _ask_redis(self) -> None:
         answers = ask(self._address, ANSWER_WITHIN_S)

@@ -1,6 +1,6 @@
 """Which processes work, and which are silent, by their last signs of life."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.db.types import utc_now
 from webapp.models.process import Process, ProcessKind
+from webapp.processes.gaps import Gap, last_gap
 from webapp.queue.redis_writes import Refusal
 
 # Two beats and some time for a slow machine: with the beats of five seconds, a death is seen
@@ -34,10 +35,12 @@ class Seen:
     active_since: datetime | None
     redis: str
     redis_since: datetime
+    # Its last sign, or the end of a gap in which none could show itself.
+    heard_at: datetime
 
     @property
     def is_silent(self) -> bool:
-        return utc_now() - self.seen_at > SILENT_AFTER
+        return utc_now() - self.heard_at > SILENT_AFTER
 
     @property
     def refusal(self) -> Refusal | None:
@@ -61,9 +64,15 @@ class Processes:
 
 
 def processes(session: Session) -> Processes:
-    """All processes of the last hour; one query, bounded by their number."""
-    rows = session.scalars(select(Process).order_by(Process.kind, Process.started_at))
-    return split([Seen(**{name: getattr(row, name) for name in _FIELDS}) for row in rows])
+    """All processes of the last hour; two queries, bounded by their number."""
+    gap = last_gap(session)
+    return split([_seen(row, gap) for row in session.scalars(_ROWS)])
+
+
+def _seen(row: Process, gap: Gap | None) -> Seen:
+    values = {name: getattr(row, name) for name in _FIELDS}
+    heard_at = gap.heard_at(row.seen_at, SILENT_AFTER) if gap else row.seen_at
+    return Seen(**values, heard_at=heard_at)
 
 
 def split(seen: Sequence[Seen]) -> Processes:
@@ -71,17 +80,45 @@ def split(seen: Sequence[Seen]) -> Processes:
 
     A process that replaced another one may be silent itself, and be replaced in its turn.
     """
-    starts = sorted(seen, key=lambda each: each.started_at)
-    silent = []
-    for lost in sorted((each for each in seen if each.is_silent), key=lambda each: each.seen_at):
-        successors = (
-            each for each in starts if each.kind == lost.kind and each.started_at > lost.seen_at
-        )
-        if successor := next(successors, None):
-            starts.remove(successor)
-        else:
-            silent.append(lost)
+    lost = [each for each in seen if each.is_silent]
+    replaced = _successors(lost, seen)
+    silent = [each for each in sorted(lost, key=_seen_at) if each.name not in replaced]
     return Processes([each for each in seen if not each.is_silent], silent)
 
 
-_FIELDS = tuple(Seen.__dataclass_fields__)
+def replaced_by(session: Session, name: str) -> list[str]:
+    """The process that this one replaced, the one which that one had replaced, and so on.
+
+    Those that gave no sign since a later one began; one that is alive all the same shows itself
+    again with its next beat.
+    """
+    seen = [_seen(row, None) for row in session.scalars(_ROWS)]
+    lost = [each for each in seen if any(_may_replace(other, each) for other in seen)]
+    replaced = {successor.name: name for name, successor in _successors(lost, seen).items()}
+    names = []
+    while name in replaced:
+        names.append(name := replaced[name])
+    return names
+
+
+def _successors(lost: Iterable[Seen], seen: Sequence[Seen]) -> dict[str, Seen]:
+    """By the name of each that was replaced: the process that did."""
+    starts = sorted(seen, key=lambda each: each.started_at)
+    successors = {}
+    for each in sorted(lost, key=_seen_at):
+        if successor := next((start for start in starts if _may_replace(start, each)), None):
+            starts.remove(successor)
+            successors[each.name] = successor
+    return successors
+
+
+def _may_replace(later: Seen, lost: Seen) -> bool:
+    return later.kind == lost.kind and later.started_at > lost.seen_at
+
+
+def _seen_at(each: Seen) -> datetime:
+    return each.seen_at
+
+
+_FIELDS = tuple(name for name in Seen.__dataclass_fields__ if name != "heard_at")
+_ROWS = select(Process).order_by(Process.kind, Process.started_at)

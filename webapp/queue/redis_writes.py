@@ -67,10 +67,22 @@ def refusal_in(answers: Sequence[Any]) -> Refusal | None:
 
 
 def ask(address: str, answer_within_s: float) -> Sequence[Any] | None:
-    """The answers to `WRITE`, and whether workers are suspended; None without an answer in time.
+    """The answers to `WRITE`, and whether workers are suspended; None without an answer in time."""
+    try:
+        return _answers(address, answer_within_s)
+    except (RedisError, OSError):
+        return None
 
-    On a new connection: after a failover the address leads to another server.
-    """
+
+def require_writes(address: str, answer_within_s: float) -> None:
+    """Raises what Redis answers to a write where it takes none, or RedisError without an answer."""
+    for answer in _answers(address, answer_within_s):
+        if isinstance(answer, RedisError):
+            raise answer
+
+
+def _answers(address: str, answer_within_s: float) -> Sequence[Any]:
+    """On a new connection: after a failover the address leads to another server."""
     client = Redis.from_url(
         address,
         socket_timeout=answer_within_s,
@@ -82,8 +94,6 @@ def ask(address: str, answer_within_s: float) -> Sequence[Any] | None:
         for command in (*WRITE, ("EXISTS", WORKERS_SUSPENDED)):
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         answers: list[Any] = pipeline.execute(raise_on_error=False)
-    except (RedisError, OSError):
-        return None
     finally:
         client.close()
     return answers

@@ -12,7 +12,8 @@ from webapp.models.control import SWEEP, Heartbeat, Leadership
 from webapp.models.csv_import import Upload, UploadState
 from webapp.models.operation import Operation, OperationState
 from webapp.models.process import ProcessKind
-from webapp.processes.beats import COUNTED, DUE, stop_of
+from webapp.processes.beats import COUNTED, DUE, RELEASED, stop_of
+from webapp.processes.gaps import BACK
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Moments:
     upload_since: datetime | None
     # When a process of the kind was last stopped as it should be; without those that never were.
     stopped: Mapping[ProcessKind, datetime]
+    # When signs of life could be stored again, after a time in which none could.
+    back: datetime | None = None
+    # When the last condition ended that had kept all tenants waiting.
+    released: datetime | None = None
 
 
 def moments(session: Session) -> Moments:
@@ -40,6 +45,8 @@ def moments(session: Session) -> Moments:
         operation_since=at.get(Operation.__tablename__),
         upload_since=at.get(Upload.__tablename__),
         stopped={kind: at[stop_of(kind)] for kind in ProcessKind if stop_of(kind) in at},
+        back=at.get(BACK),
+        released=at.get(RELEASED),
     )
 
 

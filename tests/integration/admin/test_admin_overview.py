@@ -4,10 +4,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.crowd import Crowd, seed
 from tests.factories import ACTOR
 from tests.integration.admin.panel import OpenPanel
+from webapp.conditions.log import ConditionLog
 from webapp.db.types import utc_now
 from webapp.models.causes import Cause
 from webapp.models.control import Circuit
@@ -68,6 +70,18 @@ def test_health_is_not_green_when_signs_of_life_are_old(panel: OpenPanel) -> Non
     assert has_role(page, "milvus", "warning")
     for key in ("no_workers", "no_reconciler", "milvus_unobserved"):
         assert f'id="condition-{key}"' in page
+
+
+def test_health_is_unknown_where_no_process_can_store_its_sign_of_life(panel: OpenPanel) -> None:
+    panel.alive(20)
+    panel.observe(observed_at=utc_now() - timedelta(minutes=20))
+    known = panel.app.extensions
+    log = ConditionLog(known["database"], known["settings"], known["schema"])
+    log.note_failure(OperationalError("INSERT", {}, Exception("locked")))
+    known["condition_log"] = log
+    page = panel.page(PAGE)
+    assert all(has_role(page, part, "info") for part in ("workers", "reconciler", "milvus"))
+    assert 'id="condition-' not in page
 
 
 def test_milvus_is_red_when_it_did_not_answer_or_the_circuit_is_open(panel: OpenPanel) -> None:

@@ -1,6 +1,7 @@
 """The one list of conditions: each is present while its observations say so, and no longer."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +16,14 @@ from tests.engines.process import wait_until
 from tests.factories import ACTOR, Product
 from tests.integration.domain.commands import Run, answer
 from tests.processes import all_alive, process
+from webapp.cli import doctor
 from webapp.conditions import log as condition_log
 from webapp.conditions.condition import Condition, Part
-from webapp.conditions.judgement import present_conditions
-from webapp.conditions.kinds import DATABASE_REFUSES_WRITES, KINDS
-from webapp.conditions.log import READ_ONLY, ConditionLog
+from webapp.conditions.judgement import Own, present_conditions
+from webapp.conditions.kinds import KINDS
+from webapp.conditions.log import ConditionLog, of_refusal
 from webapp.conditions.words import sentence, serialize
+from webapp.db.schema_revision import Schema, wanted_revision
 from webapp.db.types import utc_now
 from webapp.halts.brake_state import brakes
 from webapp.halts.circuit_state import MILVUS
@@ -34,9 +37,13 @@ from webapp.models.retention import Retention
 from webapp.models.states import CanaryOutcome, DriftKind, PartitionState
 from webapp.partitions.orphans import list_orphans
 from webapp.partitions.summary import summary
+from webapp.processes.gaps import last_gap, note_gap
 from webapp.processes.heartbeat import ProcessHeartbeat
 from webapp.processes.liveness import processes
 from webapp.times import rfc3339
+
+LOCKED = OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
+LOCKED.orig.sqlite_errorcode = sqlite3.SQLITE_BUSY  # type: ignore[union-attr]
 
 
 def store(product: Product, *rows: Any) -> None:
@@ -234,7 +241,7 @@ def test_partitions_that_no_brake_holds_are_an_alarm_of_their_own(well: Product)
     assert held.severity == Severity.INFO
     store(well, brake(well, gone=0))
     (free,) = [each for each in present(well) if each.key == "partitions_missing"]
-    assert (free.severity, free.what_to_do) == (Severity.WARNING, free.kind.what_to_do)
+    assert (free.severity, free.remedy) == (Severity.WARNING, None)
 
 
 def test_brake_and_refused_credentials_are_told_as_what_they_are(well: Product) -> None:
@@ -253,11 +260,11 @@ def test_loss_of_all_is_not_called_another_collection_where_that_is_not_known(
     store(well, brake(well, reason=Cause.COLLECTION_REPLACED, **seen))
     (told,) = present(well)
     assert words in sentence(told.text)
-    assert "flask partitions brake --make-again COLLECTION" in told.what_to_do
+    assert "flask partitions brake --make-again COLLECTION" in sentence(told.what_to_do)
 
 
 def test_brake_is_raised_again_when_it_means_something_else(well: Product) -> None:
-    log = ConditionLog(well.database, well.settings)
+    log = ConditionLog(well.database, well.settings, Schema(well.database))
     stages = (
         (Cause.COLLECTION_MISSING, Cause.COLLECTION_MISSING, ["collection_missing"]),
         (Cause.COLLECTION_REPLACED, None, ["brake_engaged"]),
@@ -294,9 +301,12 @@ def test_a_dead_worker_is_silent_until_another_one_replaces_it(well: Product) ->
 
 def test_no_process_counts_as_silent_where_none_can_store_its_sign_of_life(well: Product) -> None:
     well.write("DELETE FROM process")
-    refused = Condition(DATABASE_REFUSES_WRITES, Severity.DANGER, READ_ONLY, utc_now())
-    found = well.read(present_conditions, well.settings, [refused])
-    assert [each.key for each in found] == ["database_refuses_writes"]
+    store(well, observed(well, 3600, canary_at=utc_now()))
+    own = Own([of_refusal(LOCKED)], is_blind=True)
+    (refused,) = well.read(present_conditions, well.settings, own)
+    assert refused.key == "database_refuses_writes"
+    assert "holds the lock" in sentence(refused.text)
+    assert "end its transaction" in sentence(refused.what_to_do)
 
 
 def test_outage_of_milvus_has_one_beginning_when_circuit_and_sweep_tell_it(well: Product) -> None:
@@ -359,12 +369,123 @@ def test_the_process_whose_settings_differ_is_named(well: Product) -> None:
     assert "moved" in sentence(dispute.text) and dispute.severity == Severity.DANGER
 
 
+@pytest.fixture
+def after_a_gap(well: Product) -> Callable[[float], None]:
+    """The database was away for a minute, until so many seconds ago; one process is back."""
+
+    def away(back_s_ago: float) -> None:
+        away_s_ago = back_s_ago + 60
+        store(well, *all_alive(away_s_ago), observed(well, away_s_ago, canary_at=utc_now()))
+        first = process(ProcessKind.WEB, away_s_ago, name="the-web")
+        with well.database.transaction() as session:
+            note_gap(session, ago(back_s_ago))
+            session.merge(process(ProcessKind.WEB, back_s_ago, name=first.name))
+
+    return away
+
+
+def test_no_process_is_silent_before_it_could_show_itself_again(
+    well: Product, after_a_gap: Callable[[float], None]
+) -> None:
+    store(well, process(ProcessKind.WORKER, 200, name="dead before", pid=77))
+    after_a_gap(3)
+    (dead,) = present(well)
+    assert (dead.key, dead.count) == ("process_silent", 1)
+    assert "77" in sentence(dead.text)
+    after_a_gap(16)
+    assert {"no_workers", "no_reconciler"} <= {each.key for each in present(well)}
+
+
+def test_a_process_is_not_forgotten_before_it_could_show_itself_again(well: Product) -> None:
+    first = ProcessHeartbeat(well.database, well.settings, ProcessKind.WEB)
+    first.beat()
+    well.write("UPDATE process SET seen_at = '2020-01-01 00:00:00+00:00'")
+    first._stored_at = ago(7200)
+    for _ in range(2):
+        first.beat()
+        assert len(well.read(processes).of(ProcessKind.WORKER)) == 1
+    first._back_at = ago(16)
+    first.beat()
+    assert len(well.read(processes).alive) == 1
+
+
+def test_the_gap_is_no_ones_who_was_frozen_alone(well: Product) -> None:
+    frozen = ProcessHeartbeat(well.database, well.settings, ProcessKind.WEB)
+    frozen.beat()
+    frozen._stored_at = ago(60)
+    frozen.beat()
+    assert well.read(last_gap) is None
+    well.write("UPDATE process SET seen_at = '2020-01-01 00:00:00+00:00'")
+    frozen._stored_at = ago(60)
+    frozen.beat()
+    assert well.read(last_gap) is not None
+
+
+def test_a_replaced_process_stays_so_when_its_replacement_has_stopped(well: Product) -> None:
+    """Of three, two were lost and one was replaced; it was lost too, and replaced in its turn."""
+    lost = [("first", 300, 400), ("second", 290, 400), ("third", 200, 295)]
+    for name, seen_s_ago, began_s_ago in lost:
+        values = {"name": name, "started_at": ago(began_s_ago)}
+        store(well, process(ProcessKind.WORKER, seen_s_ago, **values))
+    assert names_of_silent(well) == ["second", "third"]
+    successor = ProcessHeartbeat(well.database, well.settings, ProcessKind.WORKER, name="last")
+    successor.start()
+    wait_until(lambda: len(well.read(processes).of(ProcessKind.WORKER)) == 2, 10, "a sign of life")
+    before = names_of_silent(well)
+    successor.stop()
+    assert (before, names_of_silent(well)) == (["third"], ["third"])
+
+
+def names_of_silent(product: Product) -> list[str]:
+    return [each.name for each in product.read(processes).silent]
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("provisioning_paused", "provisioning is paused"),
+        ("milvus_down", "Milvus does not answer"),
+        ("redis_refuses_writes", "Redis takes no writes"),
+        ("no_workers", "no worker works"),
+        ("brake_engaged", "an operator must decide first"),
+        ("database_restored", None),
+    ],
+)
+def test_tenants_that_wait_are_told_with_what_they_wait_for(
+    well: Product, key: str, why: str | None
+) -> None:
+    well.create()
+    STORIES[key](well)
+    (waiting,) = [each for each in present(well) if each.key == "tenants_waiting"]
+    expected = f"1 of 1 tenants waits: {why}." if why else "1 of 1 tenants is being provisioned."
+    assert sentence(waiting.text) == expected
+
+
+def test_tenants_that_could_not_go_on_have_a_minute_after_it(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    well.ask_earlier(well.create(), 600)
+    well.services.pauses.pause("work", actor=ACTOR)
+    judging.judge()
+    assert ("raised", "tenants_waiting") in logged(caplog)
+    well.services.pauses.resume(actor=ACTOR)
+    (waiting,) = present(well)
+    assert waiting.severity == Severity.INFO, "before the end of the pause was judged"
+    judging.judge()
+    assert ("cleared", "tenants_waiting") in logged(caplog)
+    (waiting,) = present(well)
+    assert waiting.severity == Severity.INFO
+    store(well, Heartbeat(name="released", at=ago(61)))
+    (waiting,) = present(well)
+    assert waiting.severity == Severity.WARNING
+
+
 def test_pause_is_told_with_its_reason(well: Product) -> None:
     well.services.pauses.pause("Milvus is upgraded", actor=ACTOR)
     (pause,) = present(well)
     told = sentence(pause.text)
     assert "Milvus is upgraded" in told and rfc3339(pause.since) in told
-    assert "flask partitions resume" in pause.what_to_do
+    assert "flask partitions resume" in sentence(pause.what_to_do)
 
 
 def test_first_sweep_of_a_reconciler_may_wait_for_milvus(well: Product) -> None:
@@ -390,7 +511,14 @@ def test_requests_are_not_moved_when_processes_disagree_about_the_collection(
 def judging(well: Product, monkeypatch: pytest.MonkeyPatch) -> ConditionLog:
     monkeypatch.setattr(condition_log, "BEGINS_AFTER_S", 0)
     monkeypatch.setattr(condition_log, "REST", timedelta(0))
-    return ConditionLog(well.database, well.settings)
+    return condition_log_of(well)
+
+
+def condition_log_of(product: Product) -> ConditionLog:
+    """The judgement of one process, which served once."""
+    schema = Schema(product.database)
+    schema.require()
+    return ConditionLog(product.database, product.settings, schema)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -407,7 +535,7 @@ def test_a_condition_is_logged_once_when_it_begins_and_once_when_it_has_passed(
     well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     well.create_ready()
-    other = ConditionLog(well.database, well.settings)
+    other = condition_log_of(well)
     store(well, observed(well, cause=Cause.COLLECTION_MISSING))
     for each in (judging, other, judging):
         each.judge()
@@ -435,15 +563,43 @@ def test_information_is_logged_when_it_becomes_a_warning(
 def test_a_database_that_was_busy_for_one_sign_of_life_is_no_condition(
     well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    locked = OperationalError("INSERT", {}, Exception("database is locked"))
-    judging.note_failure(locked)
+    judging.note_failure(LOCKED)
     judging.judge()
-    judging.note_failure(locked)
+    assert not judging.own().is_blind
+    judging.note_failure(LOCKED)
     assert (judging.outage, logged(caplog)) == (None, [])
-    judging.note_failure(locked)
+    assert judging.own().is_blind
+    judging.note_failure(LOCKED)
     assert judging.outage and logged(caplog) == [("raised", "database_refuses_writes")]
     judging.judge()
     assert (judging.outage, logged(caplog)) == (None, [("cleared", "database_refuses_writes")])
+
+
+def test_a_revision_that_is_lost_while_all_serve_is_told_by_one_for_all(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = condition_log_of(well)
+    well.write("DELETE FROM alembic_version")
+    for each in (judging, other):
+        each.judge()
+    assert logged(caplog) == [("raised", "schema_behind")]
+    (doubt,) = judging.own().conditions
+    assert f"flask db stamp {wanted_revision()}" in sentence(doubt.what_to_do)
+    assert "Do not run flask db upgrade" in serialize(doubt)["what_to_do"]
+    well.write(f"INSERT INTO alembic_version VALUES ('{wanted_revision()}')")
+    judging.judge()
+    assert (judging.own().conditions, logged(caplog)) == ([], [("cleared", "schema_behind")])
+
+
+def test_a_schema_that_goes_back_while_all_serve_is_told(
+    well: Product, judging: ConditionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    well.write("UPDATE alembic_version SET version_num = '0001'")
+    judging.judge()
+    assert logged(caplog) == [("raised", "schema_behind")]
+    well.write(f"UPDATE alembic_version SET version_num = '{wanted_revision()}'")
+    judging.judge()
+    assert (judging.outage, logged(caplog)) == (None, [("cleared", "schema_behind")])
 
 
 def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run: Run) -> None:
@@ -459,6 +615,29 @@ def test_the_doctor_says_what_is_wrong_and_how_grave_it_is(simple: Product, run:
     told = answer(grave)
     assert (grave.exit_code, told["status"]) == (2, "danger")
     assert [each["key"] for each in told["conditions"]] == ["milvus_credentials", "process_silent"]
+
+
+def test_the_doctor_waits_for_a_sign_of_life_where_all_ended(
+    simple: Product, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has no history: all died, or the database has just come back."""
+    store(simple, *all_alive(60), observed(simple))
+    web = process(ProcessKind.WEB, 60, name="the-web")
+
+    def show_itself(_seconds: float) -> None:
+        with simple.database.transaction() as session:
+            note_gap(session, utc_now())
+            web.seen_at = utc_now()
+            session.merge(web)
+
+    monkeypatch.setattr(doctor.time, "sleep", show_itself)
+    back = run("doctor")
+    assert (back.exit_code, back.stdout.splitlines()[-1]) == (0, "Nothing is wrong.")
+    simple.write("DELETE FROM heartbeat")
+    simple.write("DELETE FROM process")
+    store(simple, *all_alive(60))
+    monkeypatch.setattr(doctor, "SIGN_WITHIN_S", 0)
+    assert "no_workers" in run("doctor").stdout
 
 
 def test_the_doctor_says_whose_settings_it_judged_by(simple: Product, run: Run) -> None:

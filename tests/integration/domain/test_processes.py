@@ -142,6 +142,15 @@ def test_attempt_is_handed_back_or_taken_over_when_its_worker_ends(
     assert (slow.states(), slow.row(2).attempts) == (["ready", "ready"], 2)
 
 
+def test_a_failed_attempt_is_logged_once(simple: Product) -> None:
+    """By itself, and not by RQ besides."""
+    tenant = simple.create()
+    output, _ = run(rq_worker("--burst"), simple)
+    assert simple.row(tenant).cause
+    errors = [line for line in map(json.loads, output.splitlines()) if line["level"] == "error"]
+    assert [line["event"] for line in errors] == ["milvus.partition.create_failed"]
+
+
 def test_script_makes_the_partition_when_the_workers_sdk_cannot_be_imported(
     whole: Product, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from webapp.admin.base import Shell
 from webapp.admin.wording.conditions import condition_sentence
 from webapp.admin.wording.units import took
-from webapp.conditions.condition import Part, worst
+from webapp.conditions.condition import PARTS_OF_PROCESSES, Part, worst
 from webapp.db.types import utc_now
 from webapp.http.languages import ngettext
 from webapp.models.condition import Severity
@@ -87,10 +87,19 @@ def _sign(frame: Shell, part: Part, word: str, detail: str, at: datetime | None)
     parts = OF_MILVUS if part is Part.MILVUS else {part}
     found = [each for each in frame.conditions if each.part in parts]
     severity = worst(found)
+    if severity is None and _is_unknown(frame, part, at):
+        return Sign(part, "info", _("unknown"))
     if severity is None:
         return Sign(part, "success", word, detail, at)
     text = condition_sentence(found[0])
     return Sign(part, severity.value, str(WORDS.get(severity, word)), text, found[0].since)
+
+
+def _is_unknown(frame: Shell, part: Part, at: datetime | None) -> bool:
+    """Whether nothing is known of it, though no condition says so: nothing could be stored."""
+    if part is Part.MILVUS:
+        return at is None or frame.seen.at - at > frame.seen.settings.observation_lasts
+    return frame.is_blind and part in PARTS_OF_PROCESSES.values()
 
 
 def _ping_ms(job_queue: JobQueue) -> float | None:

@@ -8,16 +8,15 @@ from flask import url_for
 from markupsafe import Markup
 
 from webapp.admin.wording.actors import who
-from webapp.admin.wording.labels import CAUSES, REFUSALS
+from webapp.admin.wording.labels import CAUSES
 from webapp.admin.wording.markup import bdi, gettext
 from webapp.admin.wording.times import clock_tag, minute_tag
 from webapp.admin.wording.units import number
-from webapp.conditions.condition import ActorName, Condition, Place, Text
+from webapp.conditions.condition import ActorName, Condition, Label, Place, Text
 from webapp.db.types import utc_now
 from webapp.http.languages import locale, ngettext
 from webapp.models.causes import Cause
 from webapp.models.states import PartitionState
-from webapp.queue.redis_writes import Refusal
 
 # The endpoint and the arguments of the page on which a condition is handled.
 PLACES: dict[Place, tuple[str, dict[str, str]]] = {
@@ -47,7 +46,7 @@ def condition_sentence(condition: Condition) -> Markup:
 
 
 def condition_advice(condition: Condition) -> Markup:
-    return gettext(condition.what_to_do)
+    return _sentence(condition.what_to_do)
 
 
 def condition_page(condition: Condition) -> str:
@@ -73,8 +72,8 @@ def _sentence(text: Text) -> Markup:
 def _value(value: Any) -> Any:  # noqa: PLR0911
     if isinstance(value, Cause):
         return CAUSES[value]
-    if isinstance(value, Refusal):
-        return REFUSALS[value]
+    if isinstance(value, Label):
+        return gettext(value)
     if isinstance(value, ActorName):
         return bdi(who(value))
     if isinstance(value, datetime):

@@ -11,7 +11,6 @@ from webapp.models.partition import Partition
 from webapp.models.process import ProcessKind
 from webapp.models.states import CanaryOutcome, DepartureOutcome, PartitionState
 from webapp.partitions.summary import LastCanary
-from webapp.queue.redis_writes import Refusal
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ DEPARTURES = {
     DepartureOutcome.ABSENT: _l("Nothing was there to drop"),
     DepartureOutcome.KEPT: _l("Left in Milvus, since its rows may be another tenant's"),
 }
-
-REFUSALS = {refusal: _l(refusal.label) for refusal in Refusal}
 
 CAUSES = {cause: _l(cause.advice.label) for cause in Cause}
 
