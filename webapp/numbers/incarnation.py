@@ -160,7 +160,7 @@ class Incarnations:
             if state.is_suspected:
                 # What is to be dropped is not known yet.
                 raise DatabaseRestored(None)
-            row.acknowledged_at, row.acknowledged_by = utc_now(), actor.name
+            row.acknowledged_at, row.acknowledged_by = utc_now(), actor.signature
             audit.record(
                 session,
                 actor=actor,
