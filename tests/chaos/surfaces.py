@@ -24,6 +24,8 @@ SETTINGS = {"RECONCILE_INTERVAL": "5", "MILVUS_TIMEOUT": "3", "PARTITION_BACKOFF
 CLEARED_WITHIN_S = 45.0
 # What is not named or not passed by then counts as never.
 PATIENCE_S = 150.0
+# A frozen process answers nothing that it has accepted.
+ASKED_FOR_S = 10.0
 
 
 @dataclass
@@ -62,20 +64,25 @@ class Surfaces:
         ask: dict[str, Callable[[str], bool]] = {
             "readyz": lambda key: key in self._readyz()["degraded"],
             "api": lambda key: key in self.keys(),
-            "panel": lambda key: f'id="condition-{key}' in self._browser.get("/admin/").text,
+            "panel": lambda key: f'id="condition-{key}' in self._overview(),
             "doctor": lambda key: f'"{key}"' in self._doctor(),
             "log": lambda key: key in self._raised(since),
         }
         return frozenset(name for name in story.surfaces if _is_so(ask[name], story.key))
 
     def keys(self) -> frozenset[str]:
-        conditions = self._product.api("GET", "/api/health").json()["conditions"]
+        answer = self._product.api("GET", "/api/health", timeout=ASKED_FOR_S)
+        conditions = answer.json()["conditions"]
         return frozenset(each["key"] for each in conditions)
 
     def _readyz(self) -> dict[str, list[str]]:
         # Not by the token, which takes the database.
-        answer: dict[str, list[str]] = httpx.get(f"{self._product.url}/readyz", timeout=10).json()
+        asked = httpx.get(f"{self._product.url}/readyz", timeout=ASKED_FOR_S)
+        answer: dict[str, list[str]] = asked.json()
         return answer
+
+    def _overview(self) -> str:
+        return self._browser.get("/admin/", timeout=ASKED_FOR_S).text
 
     def _doctor(self) -> str:
         return self._product.flask("doctor", "--json", check=False).stdout
