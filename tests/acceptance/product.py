@@ -18,6 +18,8 @@ import httpx
 from tests.acceptance.running import NAMES, ROOT, Run, environment, running
 from tests.engines.process import wait_until
 
+ANSWER_WITHIN_S = 30
+
 
 class Product:
     """A run of the product, with what a user of it would do."""
@@ -79,7 +81,8 @@ class Product:
 
     def api(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
-        return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)
+        given = {"timeout": ANSWER_WITHIN_S} | options
+        return httpx.request(method, self.url + path, headers=headers, **given)
 
     def create(self, name: str = "Acme") -> dict[str, Any]:
         """Create a tenant; returns it as the API answered."""
@@ -119,7 +122,9 @@ class Product:
 
     @contextmanager
     def browser(self) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as client:
+        with httpx.Client(
+            base_url=self.url, follow_redirects=True, timeout=ANSWER_WITHIN_S
+        ) as client:
             form = {
                 "email": "admin@example.com",
                 "password": self.password,
