@@ -166,12 +166,13 @@ def _collection_dropped(target: Target) -> Iterator[None]:
     target.partitions.drop_collection()
     yield
     create_collection_if_missing(target.milvus.uri, "", COLLECTION, STEP_WITHIN_S)
+    decide = ("partitions", "brake", "--make-again", COLLECTION)
     wait_until(
-        lambda: target.product.flask("partitions", "brake", check=False).returncode == 1,
+        # It is refused until a sweep has seen the collection.
+        lambda: target.product.flask(*decide, check=False).returncode == 0,
         STEP_WITHIN_S,
-        "the brake",
+        "the decision",
     )
-    target.product.flask("partitions", "brake", "--make-again", COLLECTION)
 
 
 @contextmanager
