@@ -88,6 +88,8 @@ lock: .venv/.dev
 		pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
 		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
+		--group bench -o requirements-bench.txt
 
 HTMX := node_modules/htmx.org
 SWAGGER := node_modules/swagger-ui-dist
