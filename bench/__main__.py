@@ -6,7 +6,19 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from bench import backfill, drain, environment, nothing_to_do, post, sign_up
+from bench import (
+    backfill,
+    busy,
+    drain,
+    environment,
+    idle,
+    memory,
+    nothing_to_do,
+    panel,
+    post,
+    sign_up,
+    sweep,
+)
 from bench.engines import Engines, started
 from bench.options import Options, parsed
 from bench.report import progress, show_load, show_machine
@@ -38,6 +50,11 @@ TABLES: dict[str, Callable[[Engines, Options], Iterator[Table]]] = {
     "sign-up": _one(sign_up.measure),
     "nothing": _one(nothing_to_do.measure),
     "post": _one(post.measure),
+    "busy": _one(busy.measure),
+    "panel": _one(panel.measure),
+    "sweep": _one(sweep.measure),
+    "idle": _one(idle.measure),
+    "memory": _one(memory.measure),
 }
 
 

@@ -29,15 +29,21 @@ def interleaved(
 
 
 def seconds_until(begin: Callable[[], object], is_done: Callable[[], bool]) -> float:
-    """From the beginning until it is done.
+    """From the beginning until it is done, see `await_that`."""
+    started = time.monotonic()
+    begin()
+    await_that(is_done)
+    return time.monotonic() - started
+
+
+def await_that(is_done: Callable[[], object]) -> None:
+    """Return when it is done.
 
     Raises:
         TimeoutError: it was not, within ten minutes.
     """
     started = time.monotonic()
-    begin()
     while not is_done():
         if time.monotonic() - started > READY_WITHIN_S:
             raise TimeoutError(f"not ready within {READY_WITHIN_S:g} s")
         time.sleep(max(LOOK_EVERY_S, (time.monotonic() - started) / 200))
-    return time.monotonic() - started
