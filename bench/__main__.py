@@ -84,8 +84,8 @@ def _measure(engines: Engines, options: Options) -> None:
         for table in TABLES[name](engines, options):
             table.show()
             tables.append(table)
-            if options.save:
-                save(options.save, about, options, tables)
+            if options.file:
+                save(options.file, about, options, tables)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:

@@ -23,7 +23,8 @@ def measure(engines: Engines, options: Options) -> Table:
     tenants = options.tenants
     collection = engines.fresh_collection()
     numbers = range(1, tenants + 1)
-    raw_loop(engines, collection, numbers, threads=4)
+    with engines.client() as client:
+        raw_loop(client, collection, numbers, threads=4)
     with installed(engines, collection) as settled:
         settled.import_tenants(tenants)
         with settled.working(1):

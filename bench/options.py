@@ -18,7 +18,12 @@ class Options:
     engine: str
     database: str
     only: tuple[str, ...]
-    save: Path | None
+    folder: Path | None
+
+    @property
+    def file(self) -> Path | None:
+        """Where the figures are written."""
+        return self.folder and self.folder / f"{self.engine}-{self.database}.json"
 
     @property
     def many(self) -> int:
@@ -42,7 +47,8 @@ def parsed(tables: Collection[str]) -> Options:
     add("--database", choices=NAMES, default="sqlite", help="of the product and of its peers")
     known = f"one of {', '.join(tables)}; may be repeated"
     add("--only", choices=tables, action="append", metavar="TABLE", help=known)
-    add("--save", type=Path, metavar="FILE", help="also write the figures there, as JSON")
+    written = "also write the figures there, as ENGINE-DATABASE.json"
+    add("--save", type=Path, metavar="FOLDER", help=written)
     given = parser.parse_args()
     return Options(
         tenants=given.tenants,
@@ -51,7 +57,7 @@ def parsed(tables: Collection[str]) -> Options:
         engine=given.engine,
         database=given.database,
         only=tuple(given.only or tables),
-        save=given.save,
+        folder=given.save,
     )
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 from bench.engines import CALL_TIMEOUT_S, Engines
 from bench.figures import Measured
@@ -12,9 +13,9 @@ from bench.peers.rows import Rows
 ONE, FOUR = "raw loop, 1 thread", "raw loop, 4 threads"
 
 
-def raw_loop(engines: Engines, collection: str, numbers: Sequence[int], threads: int) -> None:
+def raw_loop(client: Any, collection: str, numbers: Sequence[int], threads: int) -> None:
     """Create the partitions of these tenants, as fast as so many threads can."""
-    with engines.client() as client, ThreadPoolExecutor(threads) as callers:
+    with ThreadPoolExecutor(threads) as callers:
 
         def create(number: int) -> None:
             client.create_partition(collection, f"tenant_{number}", timeout=CALL_TIMEOUT_S)
@@ -25,10 +26,12 @@ def raw_loop(engines: Engines, collection: str, numbers: Sequence[int], threads:
 def raw_rate(engines: Engines, tenants: int, threads: int) -> Measured:
     """Tenants a second of the raw loop; its rows are marked together at the end."""
     collection = engines.fresh_collection()
-    with closing(Rows(engines.databases.fresh())) as rows:
+    with closing(Rows(engines.databases.fresh())) as rows, engines.client() as client:
         rows.fill(tenants)
+        # Connected, as the workers are before they are measured.
+        client.has_partition(collection, "tenant_0", timeout=CALL_TIMEOUT_S)
         started = time.monotonic()
-        raw_loop(engines, collection, rows.waiting(), threads)
+        raw_loop(client, collection, rows.waiting(), threads)
         rows.mark_all_ready()
         return {"rate": tenants / (time.monotonic() - started)}
 

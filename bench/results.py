@@ -50,7 +50,8 @@ def describe(engines: Engines) -> dict[str, Any]:
 
 def save(file: Path, about: Mapping[str, Any], options: Options, tables: Sequence[Table]) -> None:
     """Write the tables that are measured so far."""
-    wanted = asdict(options) | {"save": None}
+    wanted = asdict(options)
+    del wanted["folder"]
     run = {
         **about,
         "load": about["load"] | {"end": os.getloadavg()},
