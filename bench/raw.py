@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
+from bench.contender import WARMING
 from bench.engines import CALL_TIMEOUT_S, Engines
 from bench.figures import Measured
 from bench.peers.rows import Rows
@@ -28,8 +29,8 @@ def raw_rate(engines: Engines, tenants: int, threads: int) -> Measured:
     collection = engines.fresh_collection()
     with closing(Rows(engines.databases.fresh())) as rows, engines.client() as client:
         rows.fill(tenants)
-        # Connected, as the workers are before they are measured.
-        client.has_partition(collection, "tenant_0", timeout=CALL_TIMEOUT_S)
+        # As workers do a few jobs before they are measured; a new collection is slow at first.
+        raw_loop(client, collection, range(tenants + 1, tenants + 1 + WARMING), threads)
         started = time.monotonic()
         raw_loop(client, collection, rows.waiting(), threads)
         rows.mark_all_ready()

@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_init
 
 from bench.peers import job
 
@@ -17,11 +17,11 @@ provision = app.task(name="provision")(job.provision)
 
 
 def open_client(**_: object) -> None:
-    """In each process of the pool: a client does not survive a fork."""
+    """Once, for all threads of the worker."""
     job.milvus()
 
 
-worker_process_init.connect(open_client)
+worker_init.connect(open_client)
 
 
 def enqueue(number: int) -> None:
