@@ -24,7 +24,7 @@ help:
 	@echo "make versions  one start and the unit tests on each other Python of this machine"
 	@echo "make fuzz   generated calls of the API, in every role; EXAMPLES=300 of each operation"
 	@echo "make check  lint, types, import rules, migrations in step with the models"
-	@echo "make bench  the benchmark tables"
+	@echo "make bench  the benchmark tables, an hour; the figures also go to bench/results"
 	@echo "make chaos  kills and outages by the hundred, and whom they harmed: nobody, or it fails"
 	@echo "make screenshots  pictures of every page, empty, full and failing, in var/screenshots"
 	@echo "make rooms  draw the rooms and their table in CONTRIBUTING.md anew"
@@ -68,8 +68,11 @@ check: .venv/.dev
 		export DATABASE_URL="sqlite:///$$folder/check.db" SECRET_KEY=only-for-this-check LOG_LEVEL=WARNING && \
 		$(BIN)/flask db upgrade 2>/dev/null && $(BIN)/flask db check
 
+# An hour; BENCH="--database postgresql" measures the other database. Pieces, which are not saved:
+# .venv/bin/python -m bench --help
 bench: .venv/.dev
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m tests.engines prepare
+	@$(BIN)/python -m bench --save bench/results $(BENCH)
 
 # Two hours; CHAOS_SEED repeats a run. Pieces: .venv/bin/python -m tests.chaos --help
 chaos: .venv/.dev
@@ -88,6 +91,8 @@ lock: .venv/.dev
 		pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
 		--extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 \
+		--group bench -o requirements-bench.txt
 
 HTMX := node_modules/htmx.org
 SWAGGER := node_modules/swagger-ui-dist

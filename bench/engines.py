@@ -1,7 +1,6 @@
 """The engines that all contenders of a run share, and whatever else it starts and stops."""
 
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,26 +11,27 @@ from typing import Any
 
 from redis import Redis
 
+from bench.databases import Databases, databases
+from bench.processes import running
 from tests.engines.lite import LiteServer
-from tests.engines.process import ServerProcess
 from tests.engines.redis import RedisServer
 from tests.engines.standalone import StandaloneServer
 from tests.milvus_collections import make_collection
 
-ROOT = Path(__file__).resolve().parents[1]
 CALL_TIMEOUT_S = 10.0
 FIRST_CREATION_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
 class Engines:
-    """One Redis and one Milvus for everybody, so that nobody's engine is the better one."""
+    """One Redis, Milvus and database server for all contenders."""
 
     engine: str
     folder: Path
     redis_url: str
     milvus_uri: str
     max_partitions: int
+    databases: Databases
 
     def fresh_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.folder))
@@ -60,21 +60,25 @@ class Engines:
 
 
 @contextmanager
-def started(engine: str, tenants: int) -> Iterator[Engines]:
-    """Redis and the Milvus of that name, with room for so many tenants in a collection.
+def started(engine: str, database: str, tenants: int) -> Iterator[Engines]:
+    """Redis, Milvus and the database, with room for so many tenants in a collection.
 
     All is stopped and every file removed at the end, whatever ends the run.
     """
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         max_partitions = tenants + 64
-        (folder / "redis").mkdir()
-        (folder / "milvus").mkdir()
+        for name in ("redis", "milvus", "database"):
+            (folder / name).mkdir()
         redis = RedisServer(folder / "redis")
         milvus = _milvus(engine, folder / "milvus", max_partitions)
         # Standalone takes over 15 s to stop by itself, and nobody needs its data.
-        with running(redis), running(milvus, kill=True):
-            engines = Engines(engine, folder, redis.url, milvus.uri, max_partitions)
+        with (
+            running(redis),
+            running(milvus, kill=True),
+            databases(database, folder / "database") as rows,
+        ):
+            engines = Engines(engine, folder, redis.url, milvus.uri, max_partitions, rows)
             _await_first_creation(engines)
             yield engines
     finally:
@@ -101,27 +105,3 @@ def _await_first_creation(engines: Engines) -> None:
             time.sleep(0.2)
         else:
             return
-
-
-@contextmanager
-def running(server: ServerProcess, *, kill: bool = False) -> Iterator[None]:
-    """The server from its first answer on, stopped (or killed) at the end."""
-    try:
-        server.start()
-        yield
-    finally:
-        with _undisturbed():
-            server.kill() if kill else server.stop()
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave behind what the first one is stopping."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,55 +3,64 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+from bench.contenders import PRODUCT, Installs, contenders
 from bench.engines import CALL_TIMEOUT_S, Engines
-from bench.figures import medians
-from bench.peer import raw_loop
+from bench.figures import Measured
+from bench.options import Options
 from bench.product import installed
-from bench.report import show_table
-from bench.rounds import interleaved, seconds_until_ready
+from bench.raw import raw_loop
+from bench.rounds import interleaved
+from bench.table import Table, milliseconds
 
 ASK_ONE, ASK_FOUR = "has_partition each, 1 thread", "has_partition each, 4 threads"
 ASK_ONCE = "one list_partitions and a difference"
-READY = "product, backfill: every tenant is ready"
-UNKNOWN = "product, backfill: every partition exists, no tenant is known to be ready"
+READY = "product, every tenant is known to be ready"
 
 
-def measure(engines: Engines, tenants: int, rounds: int) -> None:
+def measure(engines: Engines, options: Options) -> Table:
+    tenants = options.tenants
     collection = engines.fresh_collection()
     numbers = range(1, tenants + 1)
-    raw_loop(engines, collection, numbers, threads=4)
-
-    def adopt() -> float:
-        with installed(engines, collection) as product:
-            product.import_tenants(tenants)
-            with product.working():
-                return seconds_until_ready(product.backfill, product.count_ready, tenants)
-
+    with engines.client() as client:
+        raw_loop(client, collection, numbers, threads=4)
     with installed(engines, collection) as settled:
         settled.import_tenants(tenants)
-        with settled.working():
-            seconds_until_ready(settled.backfill, settled.count_ready, tenants)
-        contenders: dict[str, Callable[[], float]] = {
+        with settled.working(1):
+            settled.seconds_until_ready(settled.backfill, tenants)
+        everybody: dict[str, Callable[[], Measured]] = {
             ASK_ONE: lambda: _ask_each(engines, collection, numbers, threads=1),
             ASK_FOUR: lambda: _ask_each(engines, collection, numbers, threads=4),
             ASK_ONCE: lambda: _ask_once(engines, collection, numbers),
-            UNKNOWN: adopt,
+            **{
+                name: partial(_adopt, install, collection, tenants)
+                for name, install in contenders(engines, with_fork=False).items()
+            },
             READY: lambda: _timed(settled.backfill),
         }
-        results = medians(interleaved(contenders, rounds))
-    show_table(
-        f"2. Backfill of {tenants:,} tenants with nothing to create",
-        ("", "milliseconds"),
-        [(name, f"{1000 * results[name]:,.1f}") for name in contenders],
+        rounds = interleaved(everybody, options.rounds)
+    return Table.of_rounds(
+        "nothing-to-do",
+        f"Backfill of {tenants:,} tenants whose partitions exist; none is known to be ready",
+        rounds,
+        (milliseconds("seconds", "milliseconds"),),
         (
-            "where no tenant is known to be ready, the product also writes each one's row and",
-            "events; where all are, its command asks its database alone",
+            f"peers and {PRODUCT}: one worker, until each row says ready; a peer asks for each",
+            "partition alone, the product also looks for rows in it that are not its tenant's",
         ),
     )
 
 
-def _ask_each(engines: Engines, collection: str, numbers: Sequence[int], threads: int) -> float:
+def _adopt(install: Installs, collection: str, tenants: int) -> Measured:
+    with install(collection) as contender:
+        contender.import_tenants(tenants)
+        with contender.working(1):
+            contender.warm_up()
+            return {"seconds": contender.seconds_until_ready(contender.backfill, tenants)}
+
+
+def _ask_each(engines: Engines, collection: str, numbers: Sequence[int], threads: int) -> Measured:
     with engines.client() as client, ThreadPoolExecutor(threads) as callers:
 
         def ask(number: int) -> bool:
@@ -61,7 +70,7 @@ def _ask_each(engines: Engines, collection: str, numbers: Sequence[int], threads
         return _timed(lambda: list(callers.map(ask, numbers)))
 
 
-def _ask_once(engines: Engines, collection: str, numbers: Sequence[int]) -> float:
+def _ask_once(engines: Engines, collection: str, numbers: Sequence[int]) -> Measured:
     wanted = {f"tenant_{number}" for number in numbers}
     with engines.client() as client:
         return _timed(
@@ -69,7 +78,7 @@ def _ask_once(engines: Engines, collection: str, numbers: Sequence[int]) -> floa
         )
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _timed(work: Callable[[], object]) -> Measured:
     started = time.monotonic()
     work()
-    return time.monotonic() - started
+    return {"seconds": time.monotonic() - started}

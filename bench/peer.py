@@ -1,69 +1,122 @@
-"""The peers: the raw loop in this process, and a stock `rq worker` beside it."""
+"""The peers: their workers as they are documented, and the application that gives them work."""
 
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 from uuid import uuid4
 
-from redis import Redis
-from rq import Queue
-
-from bench import peer_rows
-from bench.engines import CALL_TIMEOUT_S, ROOT, Engines
-from bench.processes import queue_worker
-
-
-def raw_loop(engines: Engines, collection: str, numbers: Sequence[int], threads: int) -> None:
-    """Create the partitions of these tenants, as fast as so many threads can."""
-    with engines.client() as client, ThreadPoolExecutor(threads) as callers:
-
-        def create(number: int) -> None:
-            client.create_partition(collection, f"tenant_{number}", timeout=CALL_TIMEOUT_S)
-
-        list(callers.map(create, numbers))
+from bench.contender import Contender
+from bench.engines import Engines
+from bench.environment import BIN
+from bench.peers.rows import Rows
+from bench.processes import ROOT, Workers, workers
 
 
-def raw_rate(engines: Engines, tenants: int, threads: int) -> float:
-    """Tenants a second of the raw loop; its rows are marked together at the end."""
-    collection = engines.fresh_collection()
-    connection = peer_rows.connect(engines.fresh_folder() / "peer.db")
-    peer_rows.fill(connection, tenants)
-    started = time.monotonic()
-    numbers = [row[0] for row in connection.execute("SELECT id FROM tenant")]
-    raw_loop(engines, collection, numbers, threads)
-    peer_rows.mark_ready(connection, numbers)
-    seconds = time.monotonic() - started
-    connection.close()
-    return tenants / seconds
+@dataclass(frozen=True)
+class Kind:
+    """A peer: what it is called, its module in `bench.peers`, and its worker.
+
+    `says` stands in the worker's log once it waits for jobs.
+    """
+
+    name: str
+    app: str
+    worker: tuple[str, ...]
+    says: str
 
 
-class StockWorker:
-    """A database, a queue and one `rq worker`, which forks for each job."""
+_RQ = ("rq", "worker", "--url", "{redis}", "--path", str(ROOT), "--name", "{queue}-{number}")
+RQ = Kind("RQ, rq worker: a fork for each job", "rq_app", (*_RQ, "{queue}"), "Listening on")
+RQ_SIMPLE = Kind(
+    "RQ, SimpleWorker: no fork",
+    "rq_app",
+    (*_RQ, "--worker-class", "rq.SimpleWorker", "{queue}"),
+    "Listening on",
+)
+CELERY = Kind(
+    "Celery, 8 threads",
+    "celery_app",
+    (
+        *("celery", "--app", "bench.peers.celery_app", "worker", "--loglevel", "INFO"),
+        # Processes, its default, and its default of 4 messages in hand were slower. Far more
+        # messages would leave a second worker without work.
+        *("--pool", "threads", "--concurrency", "8", "--prefetch-multiplier", "16"),
+        *("--hostname", "w{number}@%h"),
+    ),
+    " ready.",
+)
+HUEY = Kind(
+    "huey, 8 threads",
+    "huey_app",
+    ("huey_consumer", "bench.peers.huey_app.huey", "-k", "thread", "-w", "8"),
+    "Huey consumer started",
+)
 
-    def __init__(self, engines: Engines) -> None:
-        self._engines = engines
+
+class Peer(Contender):
+    """One peer with a database, a queue and a collection of its own."""
+
+    def __init__(self, engines: Engines, kind: Kind, collection: str | None) -> None:
+        self._kind = kind
         self._folder = engines.fresh_folder()
-        self._collection = engines.fresh_collection()
-        self._database = str(self._folder / "peer.db")
-        self._queue = Queue(f"peer-{uuid4().hex}", connection=Redis.from_url(engines.redis_url))
-        self.rows: sqlite3.Connection = peer_rows.connect(self._database)
+        self._words = {"redis": engines.redis_url, "queue": f"peer-{uuid4().hex}"}
+        database = engines.databases.fresh()
+        self._environment = os.environ | {
+            "BENCH_DATABASE": database,
+            "BENCH_MILVUS": engines.milvus_uri,
+            "BENCH_COLLECTION": collection or engines.fresh_collection(),
+            "BENCH_REDIS": self._words["redis"],
+            "BENCH_QUEUE": self._words["queue"],
+            "PYTHONPATH": str(ROOT),
+        }
+        self._rows = Rows(database)
+        self._application = subprocess.Popen(
+            [str(BIN / "python"), "-m", "bench.peers.application", kind.app],
+            env=self._environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._await("started")
 
-    def enqueue(self, number: int) -> None:
-        arguments = (self._database, self._engines.milvus_uri, self._collection, number)
-        self._queue.enqueue("bench.peer_jobs.provision", *arguments)
+    def import_tenants(self, tenants: int) -> None:
+        self._tell(f"fill {tenants}")
+
+    def backfill(self) -> None:
+        self._tell("backfill")
+
+    def sign_up(self) -> None:
+        self._tell("sign_up")
 
     def count_ready(self) -> int:
-        return peer_rows.count_ready(self.rows)
+        return self._rows.count_ready()
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        words = ["rq", "worker", "-u", self._engines.redis_url, "-P", str(ROOT), self._queue.name]
-        log = self._folder / "worker.log"
-        try:
-            with queue_worker(words, self._queue.name, self._queue.connection, log):
-                yield
-        finally:
-            self.rows.close()
-            self._queue.connection.close()
+    def working(self, count: int) -> Iterator[Workers]:
+        program, *words = self._kind.worker
+        values = self._words | {"number": "{number}"}
+        command = [str(BIN / program), *(word.format_map(values) for word in words)]
+
+        def is_ready(log: Path, _number: int) -> bool:
+            return self._kind.says in log.read_text()
+
+        with workers(command, count, self._folder, is_ready, self._environment) as group:
+            yield group
+
+    def close(self) -> None:
+        self._application.communicate()
+        self._rows.close()
+
+    def _tell(self, line: str) -> None:
+        print(line, file=self._application.stdin, flush=True)
+        self._await("done")
+
+    def _await(self, word: str) -> None:
+        answers = cast(IO[str], self._application.stdout)
+        if answers.readline().strip() != word:
+            raise RuntimeError(f"the application of {self._kind.name} ended")

@@ -1,67 +1,58 @@
-"""Table: `POST /api/tenants` under load, beside an application that only stores and enqueues."""
+"""Table: `POST /api/tenants` under load, beside a bare and an ordinary Flask application."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from statistics import median
-from uuid import uuid4
+from collections.abc import Callable
+from functools import partial
 
-from bench import peer_rows
 from bench.engines import Engines
-from bench.load import Load, post_tenants
-from bench.processes import gunicorn
+from bench.figures import Measured
+from bench.load import latencies, post_tenants
+from bench.options import Options
 from bench.product import installed
-from bench.report import progress, show_table
-from tests.engines.process import free_port
+from bench.rounds import interleaved
+from bench.table import Column, Table, milliseconds, per_second
+from bench.web import TOKEN, server_size, serving
 
-BARE = "bare Flask: SQLite insert, RQ enqueue"
-PRODUCT = "product: token, checks, slug, row, request, event, dispatch, log"
+BARE = "bare Flask: insert, enqueue"
+ORDINARY = "ordinary Flask: token, check, slug, row, audit row, enqueue"
+PRODUCT = "product: the same, request, event, idempotency, log, dispatch"
 CONNECTIONS = 8
 SECONDS = 5.0
 
 
-def measure(engines: Engines, _tenants: int, rounds: int) -> None:
-    with _bare(engines) as bare_port, installed(engines) as product, product.serving():
-        token, port = product.token(), product.settings.port
-        callers: dict[str, Callable[[float], Load]] = {
-            BARE: lambda seconds: post_tenants(bare_port, "", CONNECTIONS, seconds),
-            PRODUCT: lambda seconds: post_tenants(port, token, CONNECTIONS, seconds),
+def measure(engines: Engines, options: Options) -> Table:
+    with (
+        serving(engines, "bare") as bare,
+        serving(engines, "ordinary") as ordinary,
+        installed(engines) as product,
+        product.serving(),
+    ):
+        everybody: dict[str, Callable[[], Measured]] = {
+            BARE: partial(_post, bare, ""),
+            ORDINARY: partial(_post, ordinary, TOKEN),
+            PRODUCT: partial(_post, product.settings.port, product.token()),
         }
-        for call in callers.values():
-            call(0.5)  # Opens connections and fills caches; nobody's figures begin cold.
-        seen: dict[str, list[Load]] = {name: [] for name in callers}
-        for number in range(rounds):
-            for name in list(callers) if number % 2 == 0 else reversed(list(callers)):
-                progress(f"round {number + 1} of {rounds}: {name}")
-                seen[name].append(callers[name](SECONDS))
-    show_table(
-        f"4. POST /api/tenants: gunicorn 2 x 4 threads, {CONNECTIONS} connections, {SECONDS:g} s",
-        ("", "requests/s", "p50 ms", "p99 ms", "ratio"),
-        [(name, *_figures(loads, seen[BARE])) for name, loads in seen.items()],
+        for call in everybody.values():
+            call()  # Opens connections and fills caches.
+        rounds = interleaved(everybody, options.rounds)
+    return Table.of_rounds(
+        "post",
+        f"POST /api/tenants: {server_size()}, {CONNECTIONS} connections, {SECONDS:g} s",
+        rounds,
         (
-            "medians of the rounds; the callers share the machine; no worker runs meanwhile",
-            "ratio: to the bare application in the same round; both keep what they acknowledged",
-            "(SQLite in WAL mode, synchronous=FULL)",
+            per_second("requests/s"),
+            Column("ratio", "rate", limits=(BARE,)),
+            Column("ratio to ordinary", "rate", limits=(ORDINARY,)),
+            milliseconds("p50"),
+            milliseconds("p99"),
+            Column("p99 ratio", "p99", limits=(BARE,)),
         ),
+        (
+            "ratios: to the bare application in the same round; no worker runs meanwhile;",
+            "the callers share the machine; all keep what they acknowledged",
+        ),
+        drawn=("requests/s",),
     )
 
 
-def _figures(loads: list[Load], bare: list[Load]) -> tuple[str, ...]:
-    pairs = zip(loads, bare, strict=True)
-    return (
-        f"{median(load.rate for load in loads):,.0f}",
-        f"{1000 * median(load.p50 for load in loads):,.1f}",
-        f"{1000 * median(load.p99 for load in loads):,.1f}",
-        f"{median(load.rate / peer.rate for load, peer in pairs):.2f}",
-    )
-
-
-@contextmanager
-def _bare(engines: Engines) -> Iterator[int]:
-    folder, port = engines.fresh_folder(), free_port()
-    database = str(folder / "peer.db")
-    peer_rows.connect(database).close()
-    arguments = ", ".join(repr(word) for word in (database, engines.redis_url, uuid4().hex))
-    words = ["-k", "gthread", "-w", "2", "--threads", "4", "-b", f"127.0.0.1:{port}"]
-    words += ["--no-control-socket", f"bench.peer_web:create_app({arguments})"]
-    with gunicorn(words, port, folder / "web.log"):
-        yield port
+def _post(port: int, token: str) -> Measured:
+    return latencies(post_tenants(port, token, CONNECTIONS, SECONDS), SECONDS)

@@ -1,19 +1,20 @@
 """Prints the machine, the versions and the tables as plain text."""
 
 import os
-import platform
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-
-PACKAGES = ("pymilvus", "rq", "redis", "sqlalchemy", "flask", "gunicorn")
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def show_machine(milvus: str, redis: str) -> None:
-    """Say what the figures were taken on; without it they mean nothing."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    print(f"{len(os.sched_getaffinity(0))} cores for everything ({platform.machine()}), {_load()}")
-    print(f"{milvus}, Redis {redis}, Python {platform.python_version()}, {packages}", flush=True)
+def show_machine(about: Mapping[str, Any]) -> None:
+    """Say what the figures were taken on."""
+    machine, versions = about["machine"], about["versions"]
+    print(f"{machine['cores']} cores for everything ({machine['processor']}), {_load()}")
+    print(", ".join(versions["engines"]))
+    for name in ("product", "peers"):
+        packages = (f"{package} {number}" for package, number in versions[name].items())
+        print(f"{name}: {', '.join(packages)}")
+    print(f"commit {about['commit']}, {about['date']}", flush=True)
 
 
 def show_load() -> None:
