@@ -18,6 +18,7 @@ from jobs.reconciler.numbering import lift_at_start
 from launch.parts import SET_UP
 from webapp.cli.access import ensure_admin, prepare_passwords
 from webapp.core import create_core, init_migrations, services_of
+from webapp.db.schema_revision import Schema, SchemaBehind, SchemaState
 from webapp.logs import configure_logging
 from webapp.outages import sentence
 from webapp.settings import Settings, load_settings
@@ -39,6 +40,9 @@ def main() -> None:
             raise
         print(line, file=sys.stderr)
         sys.exit(NO_DATABASE)
+    except SchemaBehind as behind:
+        print(behind, file=sys.stderr)
+        sys.exit(NO_DATABASE)
     except ClickException as refusal:
         print(refusal.message, file=sys.stderr)
         sys.exit(NO_DATABASE)
@@ -48,6 +52,10 @@ def _run(settings: Settings) -> None:
     app = create_core(settings)
     init_migrations(app)
     with app.app_context():
+        revision = Schema(app.extensions["database"]).revision()
+        if revision.state is SchemaState.UNKNOWN:
+            # An upgrade would begin with the first table, which is there.
+            raise SchemaBehind(revision)
         upgrade()
         if warning := lift_at_start(Worker(settings, services_of(app))):
             print(f"Warning: {warning}", flush=True)

@@ -4,6 +4,7 @@ import sys
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy import select
 
 from jobs.cli.dispatch import dry, some, start
 from jobs.cli.halts import (
@@ -19,6 +20,9 @@ from webapp.cli.console import as_json, print_json, refuse, to_stderr
 from webapp.errors import DomainError
 from webapp.halts.brake_state import brakes
 from webapp.models.operation import OperationKind
+from webapp.models.partition import Partition
+from webapp.models.states import PartitionState
+from webapp.models.tenant import Tenant
 from webapp.operations.selection import Selection
 
 # The exit code while a brake is on.
@@ -97,8 +101,9 @@ def acknowledge(everyone: bool, tenant_ids: tuple[int, ...], dry_run: bool, as_j
 def restored(is_decided: bool, as_json: bool) -> None:
     """Show or acknowledge that the database was restored from a backup.
 
-    Until then nothing is dropped: a deletion in an old backup may have been taken back since. It
-    looks for itself, so that it is told before any process has started.
+    Until then nothing is dropped: a deletion in an old backup may have been taken back since. The
+    tenants that are removing are listed; keep one by `flask tenants restore`. It looks for itself,
+    so that it is told before any process has started.
 
     Exit 1 while something is held back, 0 without.
     """
@@ -113,11 +118,26 @@ def restored(is_decided: bool, as_json: bool) -> None:
             refuse(str(error))
     pending = pending_restore(current.services())
     if as_json:
-        print_json(serialize_restore(pending) if pending else None)
+        held = {"removing": [number for number, _ in removing()]}
+        print_json(serialize_restore(pending) | held if pending else None)
     else:
         click.echo(describe_restore(pending) if pending else NOTHING_HELD)
+        for number, name in removing() if pending else ():
+            click.echo(f"  removing: {number} {name}")
     if pending:
         sys.exit(IS_ON)
+
+
+def removing() -> list[tuple[int, str]]:
+    """Number and name of the tenants whose partition is to be dropped, the soonest first."""
+    due = (
+        select(Tenant.id, Tenant.name)
+        .join(Partition, Partition.tenant_id == Tenant.id)
+        .where(Partition.state == PartitionState.REMOVING)
+        .order_by(Partition.remove_at, Tenant.id)
+    )
+    with current.database().reading() as session:
+        return [(number, name) for number, name in session.execute(due)]
 
 
 NOTHING_HELD = "No restore of the database holds anything back."

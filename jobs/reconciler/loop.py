@@ -49,7 +49,8 @@ class Reconciler:
         self._settings = settings
         self._repair = Repair(database, services.job_queue, services.dispatcher, policy)
         self._rollup = Rollup(database, policy)
-        self._removals = RemovalRunner(database, RemovalClaims(database, policy), store)
+        is_known = services.incarnations.check
+        self._removals = RemovalRunner(database, RemovalClaims(database, policy), store, is_known)
         self._orphans = OrphanRequests.of(services, store)
         self._canary = CanarySchedule(services, store, settings)
         self._observer = Observer(services, store)

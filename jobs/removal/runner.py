@@ -1,7 +1,7 @@
 """The removal loop: claim, list, count, drop, list again as proof, record."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from jobs.drift.compare import proven_in
@@ -30,6 +30,8 @@ class RemovalRunner:
     database: Database
     claims: RemovalClaims
     store: PartitionStore
+    # Whether the database is the one that was compared; see `Incarnations.check`.
+    is_known: Callable[[], bool]
     _waiting_for: dict[str, Cause] = field(default_factory=dict)
 
     def run_due(self, stop: threading.Event) -> int:
@@ -45,7 +47,8 @@ class RemovalRunner:
         while go_on and not stop.is_set():
             try:
                 place = self._locate(collection)
-                count, go_on = Round(self.claims, self.store, collection, place, stop).run()
+                round_ = Round(self.claims, self.store, self.is_known, collection, place, stop)
+                count, go_on = round_.run()
             except StoreError as error:
                 self._note_waiting(collection, error)
                 break
@@ -78,6 +81,7 @@ class Round:
 
     claims: RemovalClaims
     store: PartitionStore
+    is_known: Callable[[], bool]
     collection: str
     place: str | None
     stop: threading.Event
@@ -96,6 +100,11 @@ class Round:
         counts = ask_each(existing, self._count, self.stop.is_set)
         # Rows that are not known to be the tenant's own are never dropped.
         kept = {each: n for each, n in counts.values.items() if not each.owns_rows and n != 0}
+        if not self.is_known():
+            # An older copy was put in its place while Milvus was asked: there, tenants who were
+            # kept since are deleted.
+            self.claims.hand_back(removals)
+            return 0, False
         self.claims.record_kept(kept)
         begun = self.claims.begin(
             {each: n for each, n in counts.values.items() if each not in kept}

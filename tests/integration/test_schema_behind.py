@@ -1,6 +1,9 @@
 """A schema that is not this release's: what is told, by whom, and that all goes on by itself."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from apiflask import APIFlask
-from flask_migrate import stamp, upgrade
+from flask_migrate import downgrade, stamp, upgrade
 from structlog.testing import capture_logs
 
 from jobs.context import await_schema
@@ -17,8 +20,11 @@ from tests.engines.process import wait_until
 from tests.engines.web import WebServer
 from webapp import create_app
 from webapp.cli.doctor import doctor_command
+from webapp.conditions.log import of_schema
+from webapp.conditions.words import serialize
 from webapp.db.schema_revision import Schema, wanted_revision
 from webapp.extensions import db
+from webapp.settings import PROJECT_ROOT, Settings
 
 REMEDY = "run `flask db upgrade`"
 
@@ -126,6 +132,43 @@ def test_requests_are_refused_when_the_schema_goes_back_while_all_serve(app: API
     with app.app_context():
         stamp(revision="head")
     assert client.get("/login").status_code == 200
+
+
+def test_tables_that_are_gone_are_not_told_as_not_made_yet(app: APIFlask) -> None:
+    """An upgrade would begin without any tenant, and all would be green."""
+    migrate(app)
+    schema: Schema = app.extensions["schema"]
+    schema.refresh()
+    with app.app_context():
+        downgrade(revision="base")
+        db.drop_all()
+        db.engine.dispose()
+    assert "no tables any more" in schema.refresh().sentence
+    told = of_schema(schema.refresh())
+    assert "Do not run flask db upgrade" in serialize(told)["what_to_do"]
+    # A process that begins now knows it from the folder.
+    (app.extensions["settings"].var_dir / "witness").mkdir()
+    (app.extensions["settings"].var_dir / "witness" / "abc").write_text("7 9")
+    result = app.test_cli_runner().invoke(doctor_command, [])
+    assert "no tables any more" in result.stdout
+
+
+def test_start_of_all_parts_names_the_lost_revision(app: APIFlask) -> None:
+    migrate(app)
+    lose_revision(app)
+    settings: Settings = app.extensions["settings"]
+    own = {"VAR_DIR": str(settings.var_dir), "REDIS_URL": str(settings.redis_url)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "launch.first_steps"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | own,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == os.EX_UNAVAILABLE
+    assert "flask db stamp" in ended.stderr.splitlines()[-1]
 
 
 def test_release_serves_when_the_schema_is_ahead(app: APIFlask) -> None:

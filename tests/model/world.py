@@ -277,7 +277,7 @@ class World(RuleBasedStateMachine):
                 continue
             assert change.states != ("missing", "pending"), "made again behind the brake"
             is_first = row.ready_at is None
-            may_be_made = is_first and reason != Cause.COLLECTION_REPLACED
+            may_be_made = is_first and reason == Cause.PARTITIONS_GONE
             assert may_be_made or not change.is_claim, "claimed behind the brake"
         self.was_held = held
         for row in step.rows:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import click
@@ -19,8 +20,9 @@ from webapp.conditions.observations import Observations, observe
 from webapp.conditions.tenants import SUSPECTED
 from webapp.conditions.words import sentence, serialize
 from webapp.db.deadline import answered_within
-from webapp.db.schema_revision import SchemaBehind
+from webapp.db.schema_revision import SchemaBehind, SchemaRevision, SchemaState
 from webapp.models.condition import Severity
+from webapp.numbers.witness import databases_known_in
 from webapp.processes.beats import beat
 from webapp.processes.liveness import processes
 from webapp.times import rfc3339
@@ -59,13 +61,21 @@ def _examine() -> list[Condition]:
     try:
         seen, raised = _look()
         writes = _of_writes()
-        if not writes and not seen.processes.alive and _await_sign(seen):
+        if not writes and not seen.processes.alive:
+            _await_sign(seen)
             seen, raised = _look()
     except SchemaBehind as behind:
-        return [of_schema(behind.revision)]
+        return [of_schema(_with_its_past(behind.revision))]
     except SQLAlchemyError:
         return [Condition(DATABASE_DOWN, Severity.DANGER, UNREACHABLE)]
     return judge(seen, raised, Own([*writes, *_of_restore(seen)], is_blind=bool(writes)))
+
+
+def _with_its_past(revision: SchemaRevision) -> SchemaRevision:
+    """The revision; where there are no tables, with whether there were some before."""
+    if revision.state is SchemaState.EMPTY and databases_known_in(current.settings().var_dir):
+        return replace(revision, before=revision.wanted)
+    return revision
 
 
 def _look() -> tuple[Observations, dict[Identity, datetime]]:
@@ -73,13 +83,13 @@ def _look() -> tuple[Observations, dict[Identity, datetime]]:
         return observe(session, current.settings()), raised_at(session)
 
 
-def _await_sign(seen: Observations) -> bool:
-    """Wait for a sign of life where all ended; True when one came.
+def _await_sign(seen: Observations) -> None:
+    """Wait for a sign of life where all ended.
 
     Either all processes died, or the database was away and is back: only time tells.
     """
     if not seen.processes.silent:
-        return False
+        return
     click.echo(
         f"No process has shown itself lately: waiting {SIGN_WITHIN_S:g} s for one.", err=True
     )
@@ -88,8 +98,7 @@ def _await_sign(seen: Observations) -> bool:
         time.sleep(POLL_S)
         with answered_within(ANSWER_WITHIN_S):
             if current.database().read(processes).alive:
-                return True
-    return False
+                return
 
 
 def _differing() -> list[str]:

@@ -37,6 +37,11 @@ log = get_logger("paratia.condition")
 
 UNREACHABLE = plain("The database does not answer.")
 NO_TABLES = plain("The database has no tables yet.")
+TABLES_GONE = plain("The database has no tables any more, and had tenants before.")
+BRING_BACK = plain(
+    "Find out whether DATABASE_URL leads to the right one, or restore a backup. Do not run flask "
+    "db upgrade: it would begin anew, without any tenant."
+)
 NO_REVISION = plain("The database has tables, and its table alembic_version names no revision.")
 REVISION_LOST = N_(
     "The table alembic_version names no revision any more; the tables were at %(before)s."
@@ -177,9 +182,11 @@ def of_schema(revision: SchemaRevision) -> Condition:
         found=revision.found,
         wanted=revision.wanted,
     )
+    if revision.state is SchemaState.EMPTY and revision.before:
+        return Condition(SCHEMA_BEHIND, Severity.DANGER, TABLES_GONE, utc_now(), remedy=BRING_BACK)
     if revision.state is SchemaState.EMPTY:
         what = NO_TABLES
-    elif revision.state is SchemaState.UNKNOWN:
+    if revision.state is SchemaState.UNKNOWN:
         return _of_no_revision(revision)
     return Condition(SCHEMA_BEHIND, Severity.DANGER, what, utc_now())
 

@@ -158,6 +158,10 @@ def _unknown(seen: Observations) -> Iterator[Condition]:
             text = plain("Milvus was not observed yet.")
         yield Condition(kinds.MILVUS_UNOBSERVED, Severity.WARNING, text, in_use.observed_at)
         return
+    reasons = {each.reason for each in seen.summary.brakes if each.collection == in_use.collection}
+    if reasons - {Cause.PARTITIONS_GONE}:
+        # Another collection in its place is not compared, and the brake says so.
+        return
     compared_at = in_use.compared_at
     longest = longest_without_comparison(seen.settings.reconcile_interval)
     if seen.summary.tenants and not seen.is_lately(compared_at, longest):

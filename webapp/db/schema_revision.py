@@ -38,7 +38,7 @@ class SchemaRevision:
     wanted: str
     # Only asked where no revision is found.
     has_tables: bool = False
-    # The revision on which this process served before; where none is found now.
+    # The revision on which the database served before, as far as is known; where it has none now.
     before: str | None = None
 
     @property
@@ -64,6 +64,11 @@ class SchemaRevision:
     def sentence(self) -> str:
         """What is so, with the remedy where there is one."""
         match self.state:
+            case SchemaState.EMPTY if self.before:
+                return (
+                    "The database has no tables any more: it was emptied, or another one is in its "
+                    "place. Restore it; `flask db upgrade` would begin without any tenant."
+                )
             case SchemaState.EMPTY:
                 return f"The database has no tables yet: {REMEDY}."
             case SchemaState.UNKNOWN:
@@ -123,7 +128,7 @@ class Schema:
     def refresh(self) -> SchemaRevision:
         """Ask the database now; where it does not answer, it raises, and what was known stays."""
         revision = self._database.read(schema_revision)
-        if revision.state is SchemaState.UNKNOWN:
+        if revision.found is None:
             revision = replace(revision, before=self._served_on)
         elif revision.serves:
             self._served_on = revision.found

@@ -18,10 +18,10 @@ _HERE = exists().where(Brake.collection == Partition.collection, IS_ON)
 # Nothing is dropped in the partition's collection, and no lost partition is made again there.
 BRAKED: ColumnElement[bool] = _HERE
 
-# Nor may this partition be made. A first creation goes on, unless the collection is another one:
-# it may be on the wrong server.
+# Nor may this partition be made. A first creation goes on only in the collection that is known: one
+# that answers in place of it, or will, may be on the wrong server.
 HELD: ColumnElement[bool] = _HERE.where(
-    or_(Brake.reason == Cause.COLLECTION_REPLACED, Partition.ready_at.is_not(None))
+    or_(Brake.reason != Cause.PARTITIONS_GONE, Partition.ready_at.is_not(None))
 )
 
 # What a held request says of itself.

@@ -97,7 +97,8 @@ ADVICE = {
         N_(
             "If it was there before, find out where it went: restore it, or correct MILVUS_URI or "
             "MILVUS_COLLECTION. Create it only for a new installation, or when its rows are given "
-            "up. Waiting tenants go on by themselves."
+            "up. Waiting tenants go on when it is there again; where another one answers, a brake "
+            "asks you first."
         ),
     ),
     Cause.CAPACITY: Advice(

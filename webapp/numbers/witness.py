@@ -54,10 +54,7 @@ class Witness:
 
     def knows_another(self, nonce: str) -> bool:
         """Whether VAR_DIR knows numbers of another database, and none of this one."""
-        try:
-            names = {each.name for each in self._folder.iterdir() if not each.suffix}
-        except OSError:
-            return False
+        names = databases_known_in(self._folder.parent)
         return bool(names) and nonce not in names
 
     def note(self, nonce: str, reached: Reached) -> None:
@@ -112,6 +109,14 @@ class Witness:
         asking.start()
         asking.join(REDIS_ANSWERS_WITHIN_S)
         return Reached(*(int(each or 0) for each in found))
+
+
+def databases_known_in(var_dir: Path) -> set[str]:
+    """The nonces of the databases that were used with this folder."""
+    try:
+        return {each.name for each in (var_dir / "witness").iterdir() if not each.suffix}
+    except OSError:
+        return set()
 
 
 def _members(nonce: str) -> list[str]:

@@ -475,6 +475,28 @@ def test_all_are_missing_when_the_collection_is_and_ready_when_it_is_back(
 
 
 @ON_SQLITE
+def test_sign_up_waits_when_the_missing_collection_comes_back_as_another_one(
+    product: Product, milvus: InMemoryMilvus
+) -> None:
+    """Also before a sweep has seen which one it is."""
+    make_ready(product, milvus, 2)
+    milvus.drop_collection(product.collection)
+    product.sweep(milvus)
+    milvus.make_collection(name=product.collection)
+    late = product.create("Late")
+    product.work(milvus, no_script)
+    row = product.row(late)
+    assert (row.state, row.attempts, row.cause) == ("pending", 0, "collection_missing")
+    product.sweep(milvus)
+    assert on(product).reason == Cause.COLLECTION_REPLACED
+    product.services.brakes.make_again(product.collection, actor=ACTOR)
+    product.reconciler(milvus).dispatch_due()
+    product.work(milvus, no_script)
+    row = product.row(late)
+    assert (row.state, row.rows_lost_at) == (PartitionState.READY, None)
+
+
+@ON_SQLITE
 def test_no_absence_is_recorded_when_the_sweep_has_not_seen_the_missing_collection(
     product: Product, milvus: InMemoryMilvus
 ) -> None:

@@ -322,6 +322,48 @@ def test_tenant_who_was_kept_since_the_backup_keeps_the_partition(
     assert ground.start().services.incarnations.check(), "it is told once"
 
 
+class PutBackMeanwhile:
+    """A Milvus during whose first listing somebody puts the backup back."""
+
+    def __init__(self, ground: Ground, put_back: Callable[[], None]) -> None:
+        self._milvus = ground.milvus
+        self._put_back: list[Callable[[], None]] = [put_back]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._milvus, name)
+
+    def list_partitions(self, collection: str) -> frozenset[str]:
+        for put_back in self._put_back:
+            put_back()
+        self._put_back = []
+        return self._milvus.list_partitions(collection)
+
+
+@pytest.mark.parametrize("kind", IN_PLACE)
+def test_nothing_is_dropped_when_the_database_goes_back_while_milvus_is_asked(
+    make_ground: Callable[[str], Ground], kind: str
+) -> None:
+    ground = make_ground(kind)
+    product = ground.start()
+    ground.sign_up(product, BEFORE)
+    for number in (1, 2):
+        product.services.tenants.delete(number, actor=ACTOR)
+        product.age(number, "remove_at", 1)
+    ground.back_up()
+    product.services.tenants.restore(1, actor=ACTOR)
+    product.work(ground.milvus, no_script)
+    ground.witness(product)
+
+    def put_back() -> None:
+        product.engine.dispose()
+        IN_PLACE[kind](ground)
+
+    meanwhile: Any = PutBackMeanwhile(ground, put_back)
+    assert product.remove_due(meanwhile) == 0
+    assert {"tenant_1", "tenant_2"} <= set(ground.milvus.collections["kb_chunks_v1"])
+    assert product.row(1).state == "removing"
+
+
 def test_clock_goes_on_by_itself(simple: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incarnation, "CLOCK_MOVES_EVERY_S", 0)
     milvus = InMemoryMilvus()
@@ -514,6 +556,7 @@ def test_restore_is_shown_and_acknowledged_by_a_command(
     shown = run_command("partitions", "restored")
     assert shown.exit_code == 1
     assert "nothing is dropped" in shown.stdout
+    assert "removing: 1 T0" in shown.stdout
     assert run_command("partitions", "restored", "--acknowledge").exit_code == 0
     again = run_command("partitions", "restored", "--acknowledge")
     assert again.exit_code == 2
