@@ -15,7 +15,7 @@ from webapp.settings import PROJECT_ROOT
 
 DOCUMENTS = PROJECT_ROOT / "docs"
 # In this order; each document begins with its title.
-NAMES = ("operations", "bad-night", "how-it-works")
+NAMES = ("operations", "bad-night", "how-it-works", "performance")
 
 
 class HelpView(Page):
