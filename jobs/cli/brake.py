@@ -117,18 +117,19 @@ def restored(is_decided: bool, as_json: bool) -> None:
         except DomainError as error:
             refuse(str(error))
     pending = pending_restore(current.services())
+    due = _removing() if pending else []
     if as_json:
-        held = {"removing": [number for number, _ in removing()]}
+        held = {"removing": [number for number, _ in due]}
         print_json(serialize_restore(pending) | held if pending else None)
     else:
         click.echo(describe_restore(pending) if pending else NOTHING_HELD)
-        for number, name in removing() if pending else ():
+        for number, name in due:
             click.echo(f"  removing: {number} {name}")
     if pending:
         sys.exit(IS_ON)
 
 
-def removing() -> list[tuple[int, str]]:
+def _removing() -> list[tuple[int, str]]:
     """Number and name of the tenants whose partition is to be dropped, the soonest first."""
     due = (
         select(Tenant.id, Tenant.name)

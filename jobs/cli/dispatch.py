@@ -18,7 +18,7 @@ from webapp.errors import TenantNotFound
 from webapp.models.causes import Cause
 from webapp.models.operation import Operation, OperationKind
 from webapp.models.partition import Partition
-from webapp.operations.plan import UNKNOWN, WAITING, WITHOUT_REQUEST, first_unknown
+from webapp.operations.plan import UNKNOWN, WAITING, WITHOUT_REQUEST, Plan, first_unknown
 from webapp.operations.progress import View, failed_again, views
 from webapp.operations.selection import Selection
 from webapp.partitions.summary import adopted
@@ -81,11 +81,7 @@ def backfill(
         _refuse_unknown(tenant_ids)
     of = request[1] if tenant_ids else EVERYONE
     if dry_run or not plan.accepted:
-        none = dict.fromkeys(OUTCOMES, 0) if wait and not dry_run else {}
-        _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
-        tell_halts(of)
-        _tell_unawaited(plan.skipped, wait=wait and not dry_run)
-        exit_if_held(of)
+        _end_with_plan(plan, of, wait=wait and not dry_run, dry_run=dry_run, as_json=as_json)
         return
     operation = _drive(*request, planned=plan.accepted, adopt=adopt)
     _tell(of, operation.id, wait=wait)
@@ -98,6 +94,15 @@ def backfill(
     if wait and outcome["failed"]:
         sys.exit(1)
     exit_if_held(of, operation.id)
+
+
+def _end_with_plan(plan: Plan, of: Selection, *, wait: bool, dry_run: bool, as_json: bool) -> None:
+    """Print what would be done, or that nothing is to be done, and what holds these back."""
+    none = dict.fromkeys(OUTCOMES, 0) if wait else {}
+    _print(plan.accepted, plan.skipped, none, dry_run=dry_run, as_json=as_json)
+    tell_halts(of)
+    _tell_unawaited(plan.skipped, wait=wait)
+    exit_if_held(of)
 
 
 def _refuse_unknown(tenant_ids: Sequence[int]) -> None:

@@ -89,6 +89,7 @@ def test_g_and_a_letter_lead_to_a_page(page: Page, panel: Panel) -> None:
         page.keyboard.press(letter)
         # Once it has loaded: before that, the next page does not listen yet.
         page.wait_for_url(panel.url + address)
+        expect(page).to_have_url(panel.url + address)
 
 
 def test_rows_are_walked_selected_and_opened_by_keys(page: Page, panel: Panel) -> None:
